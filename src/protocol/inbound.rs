@@ -1,0 +1,58 @@
+//! What an operator receives: which kind of message arrived on a `deploy.responses` subject.
+
+use super::subject::PRESENCE;
+use super::wire::WireError;
+use super::{Answer, DeployReport, HostAnswer, Id, LogLine, Name, ReplyTo};
+
+/// A message from a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inbound {
+    /// A report; its `id` is always set.
+    Report(Box<DeployReport>),
+    /// A listener's own announcement.
+    Presence(Box<HostAnswer>),
+    /// An answer to the ask with this id.
+    Answer(Id, Answer),
+    /// A live log line.
+    Log(LogLine),
+}
+
+impl Inbound {
+    /// Reads what arrived on `subject`. Base hosts answer a base operator on the subject of reports, so the content
+    /// decides there: a report has a status, a host answer has none.
+    pub fn parse(subject: &str, payload: &[u8]) -> Result<Self, WireError> {
+        if subject == PRESENCE {
+            return HostAnswer::parse(payload).map(|answer| Self::Presence(Box::new(answer)));
+        }
+        let mut tokens = subject.split('.').skip(2);
+        if let (Some(_), Some("log"), Some(_)) = (tokens.next(), tokens.next(), tokens.next()) {
+            return LogLine::parse(payload).map(Self::Log);
+        }
+        let reply_to = ReplyTo::parse(subject)
+            .map_err(|error| WireError::BadField { path: "subject".to_owned(), why: error.to_string() })?;
+        let id = reply_to.id().clone();
+        if reply_to.is_for_answers() {
+            return Answer::parse(payload).map(|answer| Self::Answer(id, answer));
+        }
+        match DeployReport::parse(payload) {
+            Ok(mut report) => {
+                report.id.get_or_insert(id);
+                Ok(Self::Report(Box::new(report)))
+            }
+            Err(WireError::BadField { path, .. }) if path == "status" => {
+                Answer::parse(payload).map(|answer| Self::Answer(id, answer))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Who sent it.
+    pub fn hostname(&self) -> &Name {
+        match self {
+            Self::Report(report) => &report.hostname,
+            Self::Presence(answer) => &answer.hostname,
+            Self::Answer(_, answer) => answer.hostname(),
+            Self::Log(line) => &line.hostname,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The wire: every subject and message, with its validation. Pure data, no I/O and no clock.
+//!
+//! An existing fleet speaks the *base* format; every field beyond it is optional, so that peers of different
+//! age serve each other. Unknown fields and unknown words never break a message.
+
+mod answer;
+mod ask;
+mod build;
+mod inbound;
+mod log_line;
+mod name;
+mod report;
+mod report_parts;
+mod request;
+mod revision;
+mod subject;
+mod template;
+mod text;
+mod wire;
+mod words;
+
+pub use answer::{Answer, HistoryAnswer, HistoryEntry, HostAnswer, JobAnswer, LogAnswer};
+pub use ask::Ask;
+pub use build::{BuildHost, BuildReport, BuildRequest};
+pub use inbound::Inbound;
+pub use log_line::LogLine;
+pub use name::{Id, Name, NameError};
+pub use report::DeployReport;
+pub use report_parts::{Changes, PackageChange, Phase, Phases, Progress};
+pub use request::{BadRequest, DeployRequest};
+pub use revision::{Revision, RevisionError, is_commit};
+pub use subject::{
+    DISCOVER, PRESENCE, REPORTS, ReplyTo, ReplyToError, SubjectError, check_literal, of_answer, of_build,
+    of_build_report, of_host, of_log, of_report, of_role, of_tier, overlaps,
+};
+pub use template::{DEPLOY_TEMPLATES, TemplateError, expand};
+pub use text::{fit_end, fit_start, printable};
+pub use wire::{MAX_MESSAGE, WireError};
+pub use words::{Action, BuildStatus, ErrorCode, OnFailure, PhaseName, PhaseState, Status, Want};

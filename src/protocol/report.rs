@@ -1,0 +1,184 @@
+//! The deploy report: the whole state of one host's job, so that a late subscriber needs one message.
+
+use super::wire::{self, WireError};
+use super::{Action, Changes, ErrorCode, Id, MAX_MESSAGE, Name, Phases, Progress, Status};
+use super::{fit_end, fit_start};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The most a message may take, in bytes as encoded.
+const MAX_TEXT: usize = 4 * 1024;
+/// The most the diagnostics may take, in bytes as encoded.
+const MAX_DIAGNOSTICS: usize = 16 * 1024;
+
+/// One host's report of one job. `hostname`, `status`, `error` and `message` are the base format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployReport {
+    /// Who reports.
+    pub hostname: Name,
+    /// How far the job is.
+    pub status: Status,
+    /// Why it failed or was rejected.
+    #[serde(default, deserialize_with = "wire::empty_as_none")]
+    pub error: Option<ErrorCode>,
+    /// One sentence for a person.
+    #[serde(default, deserialize_with = "wire::null_as_default")]
+    pub message: String,
+    /// The deployment; taken from the subject where a base host sent none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Id>,
+    /// The host's tier.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "wire::empty_as_none")]
+    pub tier: Option<Name>,
+    /// The host's role.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "wire::empty_as_none")]
+    pub role: Option<Name>,
+    /// What was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+    /// The revision that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// Tells two hosts that claim one name apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Orders the reports of one host, across restarts; higher wins, and a final report beats any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// When it was made, by the host's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// How long the job has run, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
+    /// Seconds between two reports of a running job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_s: Option<u64>,
+    /// The commit that is deployed, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The store path of the system, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The generation of the system profile, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// The phases, in order.
+    #[serde(default, deserialize_with = "wire::null_as_default", skip_serializing_if = "Phases::is_empty")]
+    pub phases: Phases,
+    /// How far the build is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// Whether the host went back to what ran before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<bool>,
+    /// Whether a reboot is needed for the whole of the new system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reboot_needed: Option<bool>,
+    /// What the deployment changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
+    /// Units that failed and had not failed before.
+    #[serde(default, deserialize_with = "wire::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub failed_units: Vec<String>,
+    /// The job that runs, with `already_running`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_job: Option<Id>,
+    /// Last output and the failed units' journal, on failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnostics: Option<String>,
+}
+
+impl DeployReport {
+    /// A report with only the base fields.
+    pub fn new(hostname: Name, status: Status, message: impl Into<String>) -> Self {
+        Self {
+            hostname,
+            status,
+            error: None,
+            message: message.into(),
+            id: None,
+            tier: None,
+            role: None,
+            action: None,
+            revision: None,
+            issuer: None,
+            instance: None,
+            seq: None,
+            at: None,
+            elapsed_ms: None,
+            heartbeat_s: None,
+            commit: None,
+            system: None,
+            generation: None,
+            phases: Phases::default(),
+            progress: None,
+            rolled_back: None,
+            reboot_needed: None,
+            changes: None,
+            failed_units: Vec::new(),
+            running_job: None,
+            diagnostics: None,
+        }
+    }
+
+    /// Reads a report.
+    pub fn parse(payload: &[u8]) -> Result<Self, WireError> {
+        wire::from_bytes(payload)
+    }
+
+    /// The JSON of the report, under [`MAX_MESSAGE`]: long texts and lists are cut, the verdict never.
+    pub fn encode(&self) -> Vec<u8> {
+        let bytes = wire::to_bytes(self);
+        if bytes.len() < MAX_MESSAGE && self.fits() { bytes } else { wire::to_bytes(&self.cut()) }
+    }
+
+    fn fits(&self) -> bool {
+        let texts = [Some(&self.message), self.diagnostics.as_ref()];
+        texts.iter().flatten().all(|text| text.len() <= MAX_TEXT / 6)
+    }
+
+    /// The report with every part cut to its share of a message.
+    pub(super) fn cut(&self) -> Self {
+        let mut report = self.clone();
+        report.message = fit_start(&self.message, MAX_TEXT).to_owned();
+        report.diagnostics =
+            self.diagnostics.as_deref().map(|text| fit_end(text, MAX_DIAGNOSTICS).to_owned());
+        for text in [&mut report.revision, &mut report.issuer, &mut report.instance, &mut report.commit] {
+            cut_text(text, 512);
+        }
+        cut_text(&mut report.system, 1024);
+        cut_list(&mut report.failed_units, 8 * 1024);
+        report.phases.0.truncate(16);
+        if let Some(progress) = &mut report.progress {
+            progress.activity = fit_start(&progress.activity, 1024).to_owned();
+        }
+        if let Some(changes) = &mut report.changes {
+            for units in
+                [&mut changes.units_stopped, &mut changes.units_started, &mut changes.units_restarted]
+            {
+                cut_list(units, 3 * 1024);
+            }
+            cut_list(&mut changes.packages, 10 * 1024);
+        }
+        report
+    }
+}
+
+fn cut_text(text: &mut Option<String>, max: usize) {
+    if let Some(text) = text {
+        text.truncate(fit_start(text, max).len());
+    }
+}
+
+/// Keeps the first entries that fit into `max` encoded bytes; once one did not fit, nothing after it does.
+pub(super) fn cut_list<T: Serialize>(list: &mut Vec<T>, max: usize) {
+    let mut room = max;
+    list.retain(|entry| {
+        room = room.saturating_sub(wire::to_bytes(entry).len() + 1);
+        room > 0
+    });
+}

@@ -1,0 +1,94 @@
+//! Text that travels: cut to a size as encoded, and made harmless to show.
+
+/// The bytes that JSON needs for this character inside a string.
+fn encoded_len(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        c if c < ' ' => 6,
+        c => c.len_utf8(),
+    }
+}
+
+/// The longest start of `text` that needs at most `max` bytes as JSON.
+pub fn fit_start(text: &str, max: usize) -> &str {
+    let mut used = 0;
+    for (at, c) in text.char_indices() {
+        used += encoded_len(c);
+        if used > max {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+/// The longest end of `text` that needs at most `max` bytes as JSON.
+pub fn fit_end(text: &str, max: usize) -> &str {
+    let mut used = 0;
+    for (at, c) in text.char_indices().rev() {
+        used += encoded_len(c);
+        if used > max {
+            return &text[at + c.len_utf8()..];
+        }
+    }
+    text
+}
+
+/// The text on one line without anything a terminal could act on: escape sequences and control characters are
+/// dropped, tabs and line ends become blanks.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => skip_escape(&mut chars),
+            '\u{9b}' => skip_control_sequence(&mut chars),
+            '\t' | '\n' | '\r' => out.push(' '),
+            c if c.is_control() || is_invisible(c) => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+
+/// Skips what follows an escape character (ECMA-48): a control sequence, a string, or one character.
+fn skip_escape(chars: &mut Chars<'_>) {
+    match chars.peek() {
+        Some('[') => {
+            chars.next();
+            skip_control_sequence(chars);
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            // A string, up to BEL or ESC \. Bounded, so that an unfinished one cannot swallow a whole log.
+            for _ in 0..4096 {
+                match chars.next() {
+                    None | Some('\u{7}' | '\u{9c}') => break,
+                    Some('\u{1b}') => {
+                        chars.next();
+                        break;
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        Some(_) => {
+            chars.next();
+        }
+        None => {}
+    }
+}
+
+/// Skips parameters up to the final byte.
+fn skip_control_sequence(chars: &mut Chars<'_>) {
+    for c in chars.by_ref() {
+        if ('\u{40}'..='\u{7e}').contains(&c) {
+            break;
+        }
+    }
+}
+
+/// Characters that take no place but reorder or hide what is around them.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
