@@ -1,0 +1,144 @@
+//! The flake that a host deploys: the URL forms that can be pinned to one commit, and how they are shown.
+
+mod parse;
+
+use super::secrets::{percent_decoded, without_userinfo};
+use std::fmt;
+
+pub use parse::FlakeUrlError;
+
+/// Query parameters that nix knows and that are safe to show; anything else may be a token.
+const KNOWN_PARAMETERS: [&str; 10] = [
+    "dir",
+    "host",
+    "submodules",
+    "shallow",
+    "lfs",
+    "allRefs",
+    "exportIgnore",
+    "narHash",
+    "lastModified",
+    "revCount",
+];
+
+#[derive(Clone, PartialEq, Eq)]
+enum Source {
+    /// `scheme` without `git+`, and all that follows `://`.
+    Git {
+        scheme: String,
+        rest: String,
+    },
+    GitHub {
+        owner: String,
+        repo: String,
+    },
+    /// An absolute path.
+    Path(String),
+}
+
+/// A flake URL that names no revision. `Debug` shows it without credentials.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FlakeUrl {
+    source: Source,
+    /// `name=value` each, as they were written.
+    query: Vec<String>,
+}
+
+impl FlakeUrl {
+    /// The URL that git understands; nothing for a `path:`. It holds the credentials.
+    pub fn remote(&self) -> Option<String> {
+        match &self.source {
+            Source::Git { scheme, rest } => Some(format!("{scheme}://{rest}")),
+            Source::GitHub { owner, repo } => {
+                let host = self.query.iter().find_map(|parameter| parameter.strip_prefix("host="));
+                Some(format!("https://{}/{owner}/{repo}.git", host.unwrap_or("github.com")))
+            }
+            Source::Path(_) => None,
+        }
+    }
+
+    /// The URL as it may be shown: no password, no token.
+    pub fn without_credentials(&self) -> String {
+        let known = |parameter: &&str| KNOWN_PARAMETERS.contains(&name_of(parameter));
+        let query: Vec<&str> = self.query.iter().map(String::as_str).filter(known).collect();
+        with_query(&without_userinfo(&self.base()), &query)
+    }
+
+    /// Takes the credentials of this URL, and the `user:password@` of any other, out of what git or nix said.
+    pub fn scrub(&self, text: &str) -> String {
+        self.secrets()
+            .iter()
+            .fold(without_userinfo(text), |text, (secret, shown)| text.replace(secret.as_str(), shown))
+    }
+
+    /// The URL pinned to a commit, and to the full name of the ref that holds it where one is known.
+    pub(super) fn at(&self, commit: &str, reference: Option<&str>) -> String {
+        let mut query: Vec<&str> = self.query.iter().map(String::as_str).collect();
+        if let Source::GitHub { .. } = self.source {
+            return with_query(&format!("{}/{commit}", self.base()), &query);
+        }
+        let reference = reference.map(|reference| format!("ref={reference}"));
+        let commit = format!("rev={commit}");
+        query.extend(reference.as_deref());
+        query.push(&commit);
+        with_query(&self.base(), &query)
+    }
+
+    /// The URL as nix takes it, naming no revision.
+    pub(super) fn unpinned(&self) -> String {
+        let query: Vec<&str> = self.query.iter().map(String::as_str).collect();
+        with_query(&self.base(), &query)
+    }
+
+    fn base(&self) -> String {
+        match &self.source {
+            Source::Git { scheme, rest } => format!("git+{scheme}://{rest}"),
+            Source::GitHub { owner, repo } => format!("github:{owner}/{repo}"),
+            Source::Path(path) => format!("path:{path}"),
+        }
+    }
+
+    /// Each secret as it could appear by itself, and what stands in its place.
+    fn secrets(&self) -> Vec<(String, String)> {
+        let mut secrets = Vec::new();
+        if let Source::Git { rest, .. } = &self.source
+            && let Some((userinfo, _)) = authority(rest).rsplit_once('@')
+        {
+            let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+            // A short user is a name, and as text it could be part of any word.
+            for word in [password, if user.len() < 8 { "" } else { user }] {
+                for form in [word.to_owned(), percent_decoded(word)] {
+                    secrets.push((form, "***".to_owned()));
+                }
+            }
+        }
+        for parameter in &self.query {
+            let name = name_of(parameter);
+            if !KNOWN_PARAMETERS.contains(&name) && name.len() < parameter.len() {
+                secrets.push((parameter.clone(), format!("{name}=***")));
+            }
+        }
+        secrets.retain(|(secret, _)| !secret.is_empty());
+        // The longest first: one may be a part of another.
+        secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
+        secrets
+    }
+}
+
+fn name_of(parameter: &str) -> &str {
+    parameter.split('=').next().unwrap_or_default()
+}
+
+fn authority(rest: &str) -> &str {
+    rest.split('/').next().unwrap_or_default()
+}
+
+fn with_query(base: &str, query: &[&str]) -> String {
+    if query.is_empty() { base.to_owned() } else { format!("{base}?{}", query.join("&")) }
+}
+
+impl fmt::Debug for FlakeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FlakeUrl").field(&self.without_credentials()).finish()
+    }
+}

@@ -1,0 +1,106 @@
+//! Every form of flake URL: what git gets, what is shown, and what is refused.
+
+use homelab_deploy::nix::FlakeUrl;
+
+#[test]
+fn every_form_is_known_to_git_and_shown_without_secrets() {
+    for (text, remote, shown) in [
+        ("git+https://git.example/a/infra.git", Some("https://git.example/a/infra.git"), "="),
+        ("git+http://git.example:3000/infra", Some("http://git.example:3000/infra"), "="),
+        ("git+ssh://git@git.example/infra.git", Some("ssh://git@git.example/infra.git"), "="),
+        ("git+ssh://git.example:2222/infra.git", Some("ssh://git.example:2222/infra.git"), "="),
+        ("git+file:///srv/infra.git", Some("file:///srv/infra.git"), "="),
+        (
+            "git+https://git.example/infra?dir=hosts&submodules=1",
+            Some("https://git.example/infra"),
+            "git+https://git.example/infra?dir=hosts&submodules=1",
+        ),
+        (
+            "git+https://me:pw@git.example/infra?access_token=x&dir=hosts",
+            Some("https://me:pw@git.example/infra"),
+            "git+https://git.example/infra?dir=hosts",
+        ),
+        ("git+https://t0ken@git.example/i", Some("https://t0ken@git.example/i"), "git+https://git.example/i"),
+        ("git+ssh://git:pw@git.example/i", Some("ssh://git:pw@git.example/i"), "git+ssh://git.example/i"),
+        ("github:owner/repo", Some("https://github.com/owner/repo.git"), "="),
+        ("github:owner/repo?dir=nix", Some("https://github.com/owner/repo.git"), "="),
+        ("github:o/r?host=ghe.example", Some("https://ghe.example/o/r.git"), "="),
+        ("path:/srv/flake?dir=x", None, "="),
+        ("/srv/flake", None, "path:/srv/flake"),
+        ("/srv/flake?dir=x", None, "path:/srv/flake?dir=x"),
+    ] {
+        let url: FlakeUrl = text.parse().unwrap();
+        assert_eq!(url.remote().as_deref(), remote, "{text}");
+        let shown = if shown == "=" { text } else { shown };
+        assert_eq!(url.without_credentials(), shown);
+        assert_eq!(format!("{url:?}"), format!("FlakeUrl({shown:?})"));
+    }
+}
+
+const FORMS: &str = "use git+https://HOST/PATH, git+ssh://HOST/PATH, git+http://HOST/PATH, git+file:///PATH, \
+                     github:OWNER/REPO, path:/PATH or an absolute path";
+
+#[test]
+fn other_forms_are_refused_with_those_that_exist() {
+    for (text, shown) in [
+        ("", ""),
+        ("infra", "infra"),
+        ("./infra", "./infra"),
+        ("path:./infra", "path:./infra"),
+        ("https://me:pw@git.example/infra.git?token=x", "https://git.example/infra.git"),
+        ("git+https:/me:pw@git.example/infra", "…@git.example/infra"),
+        ("me:pw@git.example/infra", "…@git.example/infra"),
+        ("git@git.example:infra.git", "git@git.example:infra.git"),
+        ("git+git://git.example/infra", "git+git://git.example/infra"),
+        ("git+https://git.example", "git+https://git.example"),
+        ("git+https://git.example/", "git+https://git.example/"),
+        ("git+https:///infra", "git+https:///infra"),
+        ("git+file://host/infra", "git+file://host/infra"),
+        ("github:owner", "github:owner"),
+        ("github:/repo", "github:/repo"),
+        ("gitlab:owner/repo", "gitlab:owner/repo"),
+        ("ext::sh -c x", "ext::sh -c x"),
+    ] {
+        let error = text.parse::<FlakeUrl>().unwrap_err().to_string();
+        assert_eq!(error, format!("{shown:?} is not a flake URL that can be deployed: {FORMS}"));
+    }
+}
+
+#[test]
+fn a_revision_in_the_url_is_refused() {
+    for (text, shown, named) in [
+        ("git+https://me:pw@g.example/i?dir=x&ref=main", "git+https://g.example/i", "ref=main"),
+        ("git+ssh://git@g.example/i?rev=abc", "git+ssh://git@g.example/i", "rev=abc"),
+        ("github:o/r/main", "github:o/r", "main"),
+        ("github:o/r/feature/x", "github:o/r", "feature/x"),
+        ("github:o/r?ref=main", "github:o/r", "ref=main"),
+        ("path:/srv/flake?rev=abc", "path:/srv/flake", "rev=abc"),
+    ] {
+        let error = text.parse::<FlakeUrl>().unwrap_err().to_string();
+        let expected = format!(
+            "the flake URL {shown} names a revision ({named}): leave it out, each request names its own"
+        );
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
+fn a_fragment_and_stray_characters_are_refused() {
+    for (text, expected) in [
+        (
+            "git+https://me:pw@g.example/i#web",
+            "the flake URL git+https://g.example/i must not have a `#` part: each host adds its own; leave it out",
+        ),
+        (
+            "git+https://g.example/a b",
+            "the flake URL \"git+https://g.example/a b\" has the character ' ': write it percent-encoded",
+        ),
+        ("/srv/my flake", "the flake URL \"/srv/my flake\" has the character ' ': write it percent-encoded"),
+        (
+            "github:o/r?dir=a\nb",
+            "the flake URL \"github:o/r\" has the character '\\n': write it percent-encoded",
+        ),
+    ] {
+        assert_eq!(text.parse::<FlakeUrl>().unwrap_err().to_string(), expected);
+    }
+}

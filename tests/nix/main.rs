@@ -1,0 +1,10 @@
+//! Flakes are pinned to one commit against real remotes.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking too")]
+
+mod credentials;
+mod flake_url;
+mod remote_away;
+mod repository;
+mod resolve;
+mod server;

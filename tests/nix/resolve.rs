@@ -1,0 +1,181 @@
+//! What a revision is pinned to, asked of a real remote.
+
+use crate::repository::Repository;
+use crate::server::Server;
+use homelab_deploy::nix::{FlakeUrl, Locked, ResolveError, resolve};
+use homelab_deploy::protocol::{ErrorCode, Revision};
+
+pub(crate) async fn ask(flake: &str, revision: &str, commit: Option<&str>) -> Result<Locked, ResolveError> {
+    let flake: FlakeUrl = flake.parse().unwrap();
+    resolve(&flake, &Revision::new(revision).unwrap(), commit).await
+}
+
+async fn url(flake: &str, revision: &str, commit: Option<&str>) -> String {
+    let locked = ask(flake, revision, commit).await.unwrap();
+    let commit = locked.commit.unwrap();
+    locked.url.strip_prefix(flake).unwrap().replace(&commit, "COMMIT")
+}
+
+async fn refused(flake: &str, revision: &str) -> String {
+    let error = ask(flake, revision, None).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidRevision, "{error}");
+    error.to_string().replace(flake, "FLAKE")
+}
+
+#[tokio::test]
+async fn a_branch_is_its_newest_commit_after_each_push() {
+    let repository = Repository::new();
+    let server = Server::open(repository.remotes());
+    for text in ["second", "third"] {
+        let commit = repository.commit(text);
+        repository.push();
+        let locked = ask(&server.flake(), "main", None).await.unwrap();
+        assert_eq!(locked.commit.as_ref(), Some(&commit));
+        assert_eq!(locked.url, format!("{}?ref=refs/heads/main&rev={commit}", server.flake()));
+        assert_eq!(locked.note, None);
+    }
+}
+
+#[tokio::test]
+async fn tags_light_and_annotated_are_the_commit_they_mark() {
+    let repository = Repository::new();
+    let tagged = repository.git(&["rev-parse", "HEAD"]);
+    repository.git(&["tag", "light"]);
+    repository.git(&["tag", "--annotate", "--message", "x", "v1.0"]);
+    repository.commit("later");
+    repository.push();
+    let server = Server::open(repository.remotes());
+    assert_ne!(repository.git(&["rev-parse", "v1.0"]), tagged);
+    for tag in ["light", "v1.0"] {
+        let locked = ask(&server.flake(), tag, None).await.unwrap();
+        assert_eq!(locked.url, format!("{}?ref=refs/tags/{tag}&rev={tagged}", server.flake()));
+    }
+}
+
+#[tokio::test]
+async fn a_full_commit_comes_with_a_ref_that_holds_it() {
+    let repository = Repository::new();
+    let old = repository.commit("old");
+    repository.commit("main");
+    repository.git(&["branch", "also-main"]);
+    repository.git(&["switch", "--quiet", "--create", "feature"]);
+    let tagged = repository.commit("tagged");
+    repository.git(&["tag", "--annotate", "--message", "x", "v2"]);
+    let feature = repository.commit("feature");
+    repository.push();
+    let server = Server::open(repository.remotes());
+    let flake = server.flake();
+    let main = repository.git(&["rev-parse", "main"]);
+    assert_eq!(url(&flake, &main, None).await, "?ref=refs/heads/main&rev=COMMIT");
+    assert_eq!(url(&flake, &feature, None).await, "?ref=refs/heads/feature&rev=COMMIT");
+    assert_eq!(url(&flake, &tagged, None).await, "?ref=refs/tags/v2&rev=COMMIT");
+    // Nothing points at it: the default branch, for nix 2.8 would look on `master`.
+    assert_eq!(url(&flake, &old, None).await, "?ref=refs/heads/main&rev=COMMIT");
+}
+
+#[tokio::test]
+async fn a_given_commit_is_built_whatever_the_revision_says() {
+    let repository = Repository::new();
+    let old = repository.git(&["rev-parse", "HEAD"]);
+    let main = repository.commit("main");
+    repository.git(&["switch", "--quiet", "--create", "feature"]);
+    let middle = repository.commit("middle");
+    repository.commit("feature");
+    repository.push();
+    let server = Server::open(repository.remotes());
+    let flake = server.flake();
+    for (revision, commit, expected) in [
+        ("main", &main, "?ref=refs/heads/main&rev=COMMIT"),
+        ("feature", &main, "?ref=refs/heads/main&rev=COMMIT"),
+        ("feature", &middle, "?ref=refs/heads/feature&rev=COMMIT"),
+        ("gone", &main, "?ref=refs/heads/main&rev=COMMIT"),
+        ("gone", &old, "?ref=refs/heads/main&rev=COMMIT"),
+        (&main, &middle, "?ref=refs/heads/main&rev=COMMIT"),
+    ] {
+        let locked = ask(&flake, revision, Some(commit)).await.unwrap();
+        assert_eq!(locked.commit.as_deref(), Some(commit.as_str()), "{revision}");
+        assert_eq!(url(&flake, revision, Some(commit)).await, expected, "{revision}");
+    }
+    let error = ask(&flake, "main", Some("abc123")).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidRevision);
+    assert_eq!(error.to_string(), "\"abc123\" is not a commit: give all 40 lower-case hexadecimal digits");
+}
+
+#[tokio::test]
+async fn a_branch_wins_over_a_tag_of_its_name_and_says_so() {
+    let repository = Repository::new();
+    repository.git(&["tag", "stable"]);
+    repository.git(&["switch", "--quiet", "--create", "stable"]);
+    let branch = repository.commit("branch");
+    repository.push();
+    let server = Server::open(repository.remotes());
+    let locked = ask(&server.flake(), "stable", None).await.unwrap();
+    assert_eq!(locked.url, format!("{}?ref=refs/heads/stable&rev={branch}", server.flake()));
+    assert_eq!(locked.note.as_deref(), Some("\"stable\" is a branch and a tag: the branch was taken"));
+}
+
+#[tokio::test]
+async fn an_unknown_revision_names_the_near_ones() {
+    let repository = Repository::new();
+    for branch in ["feature", "feature-1", "features", "feature-2"] {
+        repository.git(&["branch", branch]);
+    }
+    repository.git(&["tag", "20260101"]);
+    repository.push();
+    let server = Server::open(repository.remotes());
+    let flake = server.flake();
+    assert_eq!(
+        refused(&flake, "fetaure").await,
+        "\"fetaure\" is no branch or tag of FLAKE; near names: feature, features, feature-1"
+    );
+    assert_eq!(
+        refused(&flake, "origin/main").await,
+        "\"origin/main\" is no branch or tag of FLAKE; near names: main"
+    );
+    assert_eq!(
+        refused(&flake, "zzz").await,
+        "\"zzz\" is no branch or tag of FLAKE; check the name, or push it first"
+    );
+    assert_eq!(
+        refused(&flake, "73829").await,
+        "\"73829\" is no branch or tag of FLAKE; if it is a commit, give all 40 lower-case digits"
+    );
+    // A number is a name where the repository has it.
+    assert_eq!(url(&flake, "20260101", None).await, "?ref=refs/tags/20260101&rev=COMMIT");
+}
+
+#[tokio::test]
+async fn an_empty_repository_says_so() {
+    let repository = Repository::empty();
+    let server = Server::open(repository.remotes());
+    assert_eq!(
+        refused(&server.flake(), "main").await,
+        "\"main\" is no branch or tag of FLAKE, which has none yet: push one"
+    );
+}
+
+#[tokio::test]
+async fn parameters_of_the_url_stay() {
+    let repository = Repository::new();
+    let server = Server::open(repository.remotes());
+    let flake = format!("{}?dir=hosts&submodules=1", server.flake());
+    assert_eq!(url(&flake, "main", None).await, "&ref=refs/heads/main&rev=COMMIT");
+}
+
+#[tokio::test]
+async fn a_local_repository_is_pinned_too() {
+    let repository = Repository::new();
+    let flake = format!("git+file://{}/infra.git", repository.remotes().display());
+    assert_eq!(url(&flake, "main", None).await, "?ref=refs/heads/main&rev=COMMIT");
+}
+
+#[tokio::test]
+async fn a_path_takes_no_revision_and_says_so() {
+    for flake in ["/srv/flake", "path:/srv/flake"] {
+        let locked = ask(flake, "main", Some("not even looked at")).await.unwrap();
+        assert_eq!(locked.url, "path:/srv/flake");
+        assert_eq!(locked.commit, None);
+        let note = "path:/srv/flake takes no revision: it is built as it lies there";
+        assert_eq!(locked.note.as_deref(), Some(note));
+    }
+}

@@ -1,0 +1,134 @@
+//! A real git remote: an HTTP server on a free port of the loopback that hands each request to `git http-backend`.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// `deploy:s3cret-w0rd`, as HTTP's basic authentication says it.
+const BASIC: &str = "Basic ZGVwbG95OnMzY3JldC13MHJk";
+
+/// Serves every repository of a folder until dropped.
+pub(crate) struct Server {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(crate) fn open(folder: &Path) -> Self {
+        Self::start(folder, false)
+    }
+
+    /// Asks for user `deploy` and password `s3cret-w0rd`.
+    pub(crate) fn locked(folder: &Path) -> Self {
+        Self::start(folder, true)
+    }
+
+    fn start(folder: &Path, locked: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (folder, stopped) = (folder.to_owned(), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                if stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                let folder = folder.clone();
+                // A client that hangs up early is no failure of the server.
+                std::thread::spawn(move || connection.and_then(|stream| answer(stream, &folder, locked)));
+            }
+        });
+        Self { address, stop, thread: Some(thread) }
+    }
+
+    /// `HOST:PORT`.
+    pub(crate) fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// The flake URL of `infra.git`.
+    pub(crate) fn flake(&self) -> String {
+        format!("git+http://{}/infra.git", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // Wakes `incoming`.
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Request {
+    method: String,
+    path: String,
+    query: String,
+    /// Names in lower case.
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
+fn answer(mut stream: TcpStream, folder: &PathBuf, locked: bool) -> std::io::Result<()> {
+    let request = read(&mut BufReader::new(stream.try_clone()?))?;
+    if locked && request.header("authorization") != BASIC {
+        let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\n\
+                       Content-Length: 0\r\nConnection: close\r\n\r\n";
+        return stream.write_all(refusal.as_bytes());
+    }
+    let mut backend = Command::new("git")
+        .arg("http-backend")
+        .env("GIT_PROJECT_ROOT", folder)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("REQUEST_METHOD", &request.method)
+        .env("PATH_INFO", &request.path)
+        .env("QUERY_STRING", &request.query)
+        .env("CONTENT_TYPE", request.header("content-type"))
+        .env("CONTENT_LENGTH", request.body.len().to_string())
+        .env("HTTP_CONTENT_ENCODING", request.header("content-encoding"))
+        .env("GIT_PROTOCOL", request.header("git-protocol"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    backend.stdin.take().unwrap().write_all(&request.body)?;
+    let output = backend.wait_with_output()?.stdout;
+    let end = output.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(output.len());
+    let head = String::from_utf8_lossy(&output[..end]);
+    let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK");
+    write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\n")?;
+    stream.write_all(&output)
+}
+
+fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Request> {
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let mut request =
+        Request { method, path: path.into(), query: query.into(), headers: vec![], body: vec![] };
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        request.headers.push((name.to_lowercase(), value.trim().to_owned()));
+    }
+    let length = request.header("content-length").parse().unwrap_or(0);
+    stream.take(length).read_to_end(&mut request.body)?;
+    Ok(request)
+}
