@@ -1,7 +1,8 @@
-//! nix and git as programs: which flake, and which commit of it.
+//! nix and git as programs: which flake, which commit of it, and how far a build is.
 
 mod flake_url;
 mod locked;
+mod progress;
 mod refs;
 mod remote;
 mod resolve_error;
@@ -9,4 +10,5 @@ mod secrets;
 
 pub use flake_url::{FlakeUrl, FlakeUrlError};
 pub use locked::{Locked, resolve};
+pub use progress::{NixLine, ProgressReader};
 pub use resolve_error::ResolveError;
