@@ -1,7 +1,8 @@
-//! Flakes are pinned to one commit against real remotes; streams of nix are read.
+//! Flakes are pinned to one commit against real remotes and really built; nix's own streams are read.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking too")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails by panicking too")]
 
+mod build;
 mod credentials;
 mod flake_url;
 mod progress;
