@@ -142,3 +142,23 @@ impl fmt::Debug for FlakeUrl {
         f.debug_tuple("FlakeUrl").field(&self.without_credentials()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FlakeUrl;
+
+    #[test]
+    fn every_form_is_pinned_and_keeps_its_parameters() {
+        let main = Some("refs/heads/main");
+        for (text, reference, pinned) in [
+            ("git+https://u:p@h/i", main, "git+https://u:p@h/i?ref=refs/heads/main&rev=C"),
+            ("git+http://h/i?dir=a", main, "git+http://h/i?dir=a&ref=refs/heads/main&rev=C"),
+            ("git+ssh://git@h/i", Some("refs/tags/v1"), "git+ssh://git@h/i?ref=refs/tags/v1&rev=C"),
+            ("git+file:///i?token=x", None, "git+file:///i?token=x&rev=C"),
+            ("github:o/r", main, "github:o/r/C"),
+            ("github:o/r?dir=a&host=h", None, "github:o/r/C?dir=a&host=h"),
+        ] {
+            assert_eq!(text.parse::<FlakeUrl>().unwrap().at("C", reference), pinned);
+        }
+    }
+}
