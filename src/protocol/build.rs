@@ -127,7 +127,7 @@ impl BuildReport {
             return bytes;
         }
         let mut report = self.clone();
-        report.message = fit_start(&self.message, 4 * 1024).to_owned();
+        report.message.truncate(fit_start(&self.message, 4 * 1024).len());
         let told = report.hosts.iter().filter(|h| h.log_tail.is_some() || h.error.is_some()).count().max(1);
         let share = 24 * 1024 / told;
         for host in &mut report.hosts {

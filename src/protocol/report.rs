@@ -144,7 +144,7 @@ impl DeployReport {
     /// The report with every part cut to its share of a message.
     pub(super) fn cut(&self) -> Self {
         let mut report = self.clone();
-        report.message = fit_start(&self.message, MAX_TEXT).to_owned();
+        report.message.truncate(fit_start(&self.message, MAX_TEXT).len());
         report.diagnostics =
             self.diagnostics.as_deref().map(|text| fit_end(text, MAX_DIAGNOSTICS).to_owned());
         for text in [&mut report.revision, &mut report.issuer, &mut report.instance, &mut report.commit] {

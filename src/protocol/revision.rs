@@ -62,6 +62,7 @@ fn is_short_commit(text: &str) -> bool {
     (7..40).contains(&text.len()) && text.bytes().all(is_hex) && text.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "git's own rule is of this case")]
 fn check(text: &str) -> Result<(), RevisionError> {
     let bad = |why| {
         let shown = text.chars().take(80).collect();

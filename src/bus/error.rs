@@ -1,0 +1,79 @@
+//! What can go wrong between us and a server, in sentences that say what to do next.
+
+use super::Refusal;
+use std::time::Duration;
+
+/// Why no connection came about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// A URL that is none.
+    #[error(
+        "{url:?} is not the URL of a NATS server: {reason}; it looks like nats://host:4222 or tls://host:4222"
+    )]
+    BadUrl {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody answers there.
+    #[error("could not connect to {url}: {reason}; is a NATS server running there?")]
+    Unreachable {
+        /// Every server that was tried.
+        url: String,
+        /// The operating system's or the library's reason.
+        reason: String,
+    },
+    /// The server does not know the key.
+    #[error("the server at {url} refused the key{key}; add its public key to the server's authorization")]
+    KeyRefused {
+        /// The server.
+        url: String,
+        /// ` U…`, or `: none was given`.
+        key: String,
+    },
+    /// Certificates.
+    #[error("could not set up TLS with {url}: {reason}; check --tls-ca, --tls-cert and --tls-key")]
+    Tls {
+        /// The server.
+        url: String,
+        /// The library's reason.
+        reason: String,
+    },
+}
+
+/// Why a message did not go out or a round trip did not come back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// Not connected.
+    #[error("not connected to the server{}", reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default())]
+    Down {
+        /// Why, where that is known.
+        reason: Option<String>,
+    },
+    /// The server did not answer a ping.
+    #[error("the server did not answer within {} s", within.as_secs_f32())]
+    NoAnswer {
+        /// How long we waited.
+        within: Duration,
+    },
+    /// The server refused a subject.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The client library did not take a message.
+    #[error("could not publish on {subject:?}: {reason}")]
+    Send {
+        /// Where to.
+        subject: String,
+        /// The library's reason.
+        reason: String,
+    },
+    /// The client library did not take a subscription.
+    #[error("could not subscribe to {subject:?}: {reason}")]
+    Subscribe {
+        /// To what.
+        subject: String,
+        /// The library's reason.
+        reason: String,
+    },
+}

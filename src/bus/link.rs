@@ -1,0 +1,90 @@
+//! The state of the link, folded from the client library's events.
+
+use async_nats::{ClientError, Event, ServerError};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// How the link to the server stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Link {
+    /// Whether we are connected.
+    pub up: bool,
+    /// How many times a connection has come about; a change tells of a reconnect even where `up` looks the same.
+    pub connects: u64,
+    /// Attempts since the last connection.
+    pub attempts: usize,
+    /// When the next attempt is made, while down.
+    pub next_try: Option<Instant>,
+    /// Why the link is down, in words.
+    pub reason: Option<String>,
+    /// How often messages were dropped because we read too slowly.
+    pub dropped: u64,
+}
+
+impl Link {
+    /// Folds one event; gives the refusal of a subject where it is one.
+    pub(super) fn apply(&mut self, event: &Event) -> Option<Refusal> {
+        match event {
+            Event::Connected => {
+                let (connects, dropped) = (self.connects + 1, self.dropped);
+                *self = Self { up: true, connects, dropped, ..Self::default() };
+            }
+            Event::Disconnected => {
+                self.up = false;
+                self.reason = Some("the connection was lost".to_owned());
+            }
+            Event::Closed => {
+                self.up = false;
+                self.reason = Some("the connection was closed".to_owned());
+            }
+            Event::SlowConsumer(_) => self.dropped += 1,
+            Event::ServerError(ServerError::Other(text)) => match Refusal::parse(text) {
+                Some(refusal) => return Some(refusal),
+                None => self.reason = Some(format!("the server says: {text}")),
+            },
+            Event::ServerError(ServerError::AuthorizationViolation) => {
+                self.reason = Some("the server refused the key".to_owned());
+            }
+            Event::ClientError(ClientError::Other(text)) if !self.up => {
+                self.reason = Some(match text.as_str() {
+                    "authorization violation" => "the server refused the key".to_owned(),
+                    _ => self.reason.take().unwrap_or_else(|| text.clone()),
+                });
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Notes that the next attempt will be made after `delay`.
+    pub(super) fn retrying(&mut self, attempts: usize, delay: Duration) {
+        self.attempts = attempts;
+        self.next_try = Some(Instant::now() + delay);
+    }
+}
+
+/// A subject that our key may not use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whether it was publishing that was refused; subscribing otherwise.
+    pub publish: bool,
+    /// The subject.
+    pub subject: String,
+}
+
+impl Refusal {
+    /// Reads the server's `Permissions Violation for Publish to "deploy.prod.x"`.
+    fn parse(text: &str) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        let rest = lower.strip_prefix("permissions violation for ")?;
+        let subject = text.split('"').nth(1)?.to_owned();
+        Some(Self { publish: rest.starts_with("publish"), subject })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.publish { "publish" } else { "subscribe" };
+        write!(f, "the server refused {}: this key has no permission to {what} there", self.subject)
+    }
+}

@@ -1,0 +1,105 @@
+//! The NATS connection: credentials, typed publish and subscribe, scatter–gather, and the state of the link.
+//!
+//! It carries messages and does not know what they mean. Two manners: [`Bus::once`] for commands, which fails at
+//! once where nothing can be reached, and [`Bus::lasting`] for services and the console, which never gives up.
+
+mod connect;
+mod error;
+mod gather;
+mod link;
+mod ping;
+mod seed;
+mod settings;
+mod subscription;
+
+pub use error::{ConnectError, LinkError};
+pub use gather::{Gathered, Patience};
+pub use link::{Link, Refusal};
+pub use seed::{Seed, SeedError};
+pub use settings::{Settings, SettingsError, Tls};
+pub use subscription::{Received, Subscription};
+
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::sync::{broadcast, watch};
+
+/// A connection that many tasks share.
+#[derive(Clone)]
+pub struct Bus {
+    client: async_nats::Client,
+    link: watch::Receiver<Link>,
+    refusals: broadcast::Sender<Refusal>,
+    pinger: Arc<ping::Pinger>,
+}
+
+impl Bus {
+    /// Connects, or fails at once with the reason.
+    pub async fn once(settings: &Settings) -> Result<Self, ConnectError> {
+        connect::connect(settings, false).await
+    }
+
+    /// Connects as soon as a server can be reached and reconnects for ever; [`Bus::link`] tells how it stands.
+    pub async fn lasting(settings: &Settings) -> Result<Self, ConnectError> {
+        connect::connect(settings, true).await
+    }
+
+    /// The state of the link, and every change of it.
+    pub fn link(&self) -> watch::Receiver<Link> {
+        self.link.clone()
+    }
+
+    /// Every refusal of a subject from now on.
+    pub fn refusals(&self) -> broadcast::Receiver<Refusal> {
+        self.refusals.subscribe()
+    }
+
+    /// Publishes a message. Fails while the link is down instead of keeping the message for later: what was said
+    /// too late must not take effect.
+    ///
+    /// A refusal by the server comes back later, through [`Bus::refusals`].
+    pub async fn publish(&self, subject: &str, payload: Vec<u8>) -> Result<(), LinkError> {
+        self.check_up()?;
+        let sent = self.client.publish(subject.to_owned(), Bytes::from(payload)).await;
+        sent.map_err(|error| LinkError::Send { subject: subject.to_owned(), reason: error.to_string() })
+    }
+
+    /// Publishes a message with a reply subject. Where we are subscribed to that and nobody takes the message, the
+    /// server answers "no responders" at once.
+    pub async fn publish_with_reply(
+        &self,
+        subject: &str,
+        reply: &str,
+        payload: Vec<u8>,
+    ) -> Result<(), LinkError> {
+        self.check_up()?;
+        let payload = Bytes::from(payload);
+        let sent = self.client.publish_with_reply(subject.to_owned(), reply.to_owned(), payload).await;
+        sent.map_err(|error| LinkError::Send { subject: subject.to_owned(), reason: error.to_string() })
+    }
+
+    /// Subscribes for as long as the subscription lives, across reconnects. `read` makes the message from subject
+    /// and payload.
+    pub async fn subscribe<T>(
+        &self,
+        subject: &str,
+        read: fn(&str, &[u8]) -> T,
+    ) -> Result<Subscription<T>, LinkError> {
+        let inner = self.client.subscribe(subject.to_owned()).await;
+        let inner = inner.map_err(|error| LinkError::Subscribe {
+            subject: subject.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Subscription::new(inner, read))
+    }
+
+    /// Hands everything published so far to the operating system.
+    pub async fn flush(&self) {
+        // It fails only where the connection's own task is gone, and then there is nothing left to flush.
+        let _ = self.client.flush().await;
+    }
+
+    fn check_up(&self) -> Result<(), LinkError> {
+        let link = self.link.borrow();
+        if link.up { Ok(()) } else { Err(LinkError::Down { reason: link.reason.clone() }) }
+    }
+}

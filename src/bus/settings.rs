@@ -1,0 +1,98 @@
+//! Where to connect, and as whom.
+
+use super::{ConnectError, Seed};
+use async_nats::ServerAddr;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Everything a connection needs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    servers: Vec<ServerAddr>,
+    /// As whom; `None` only towards loopback.
+    pub seed: Option<Seed>,
+    /// Certificates.
+    pub tls: Tls,
+    /// What the server shows as the name of this connection.
+    pub name: String,
+    /// A subject this key may subscribe to, for round trips.
+    pub ping_subject: String,
+}
+
+/// Certificate files beyond the system's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// An authority to trust, PEM.
+    pub ca: Option<PathBuf>,
+    /// Our certificate and its key, PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// Why the settings make no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A bad URL.
+    #[error(transparent)]
+    Url(#[from] ConnectError),
+    /// No key towards another machine.
+    #[error("no key for {0}: give one with --nkey-file; only a server on this machine may be used without")]
+    NoKey(String),
+}
+
+impl Settings {
+    /// `urls` is one URL or a comma list of them.
+    pub fn new(
+        urls: &str,
+        seed: Option<Seed>,
+        name: &str,
+        ping_subject: &str,
+    ) -> Result<Self, SettingsError> {
+        let servers: Vec<ServerAddr> =
+            urls.split(',').map(|url| parse(url.trim())).collect::<Result<_, _>>()?;
+        if seed.is_none()
+            && let Some(far) = servers.iter().find(|server| !is_loopback(server))
+        {
+            return Err(SettingsError::NoKey(show(far)));
+        }
+        let (name, ping_subject) = (name.to_owned(), ping_subject.to_owned());
+        Ok(Self { servers, seed, tls: Tls::default(), name, ping_subject })
+    }
+
+    /// The servers, for the client library.
+    pub(super) fn servers(&self) -> &[ServerAddr] {
+        &self.servers
+    }
+
+    /// The servers as a person reads them, without passwords.
+    pub fn shown(&self) -> String {
+        self.servers.iter().map(show).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn parse(url: &str) -> Result<ServerAddr, ConnectError> {
+    let bad = |reason: String| ConnectError::BadUrl { url: url.to_owned(), reason };
+    if url.is_empty() {
+        return Err(bad("it is empty".to_owned()));
+    }
+    let server: ServerAddr = url.parse().map_err(|error: std::io::Error| {
+        let text = error.to_string();
+        bad(text.trim_start_matches("NATS server URL is invalid: ").to_owned())
+    })?;
+    match server.scheme() {
+        "nats" | "tls" => Ok(server),
+        other => Err(bad(format!("{other}:// is not supported"))),
+    }
+}
+
+fn is_loopback(server: &ServerAddr) -> bool {
+    let host = server.host();
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn show(server: &ServerAddr) -> String {
+    let host = server.host();
+    let host =
+        if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
+    format!("{}://{host}:{}", server.scheme(), server.port())
+}

@@ -1,0 +1,52 @@
+//! A typed stream of messages.
+
+use async_nats::{StatusCode, Subscriber};
+use futures_util::{FutureExt, StreamExt};
+
+/// One message as it arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received<T> {
+    /// Where it was published.
+    pub subject: String,
+    /// The reply subject it carried.
+    pub reply: Option<String>,
+    /// What it says; `None` where the server tells that nobody took our message.
+    pub message: Option<T>,
+}
+
+/// Messages of one subject, until dropped.
+pub struct Subscription<T> {
+    inner: Subscriber,
+    read: fn(&str, &[u8]) -> T,
+}
+
+impl<T> Subscription<T> {
+    pub(super) fn new(inner: Subscriber, read: fn(&str, &[u8]) -> T) -> Self {
+        Self { inner, read }
+    }
+
+    /// The next message; `None` once the connection is closed for good.
+    pub async fn next(&mut self) -> Option<Received<T>> {
+        let message = self.inner.next().await?;
+        Some(self.received(message))
+    }
+
+    /// The next message if it has already arrived.
+    pub fn ready(&mut self) -> Option<Received<T>> {
+        let message = self.inner.next().now_or_never()??;
+        Some(self.received(message))
+    }
+
+    /// Tells the server that we want no more.
+    pub async fn end(mut self) {
+        // Fails only where the connection is gone, and then the server knows.
+        let _ = self.inner.unsubscribe().await;
+    }
+
+    fn received(&self, message: async_nats::Message) -> Received<T> {
+        let nobody = message.status == Some(StatusCode::NO_RESPONDERS);
+        let content = (!nobody).then(|| (self.read)(&message.subject, &message.payload));
+        let reply = message.reply.map(|reply| reply.to_string());
+        Received { subject: message.subject.to_string(), reply, message: content }
+    }
+}
