@@ -4,6 +4,10 @@
 //! floors below its own: `protocol` at the bottom, then the single-purpose rooms, then `fleet`, `activation` and
 //! `jobs`, then `listener` and `deployer`, then the faces, then `cli`.
 
+pub mod activation;
 pub mod bus;
+pub mod durable;
+pub mod jobs;
+pub mod listener;
 pub mod nix;
 pub mod protocol;

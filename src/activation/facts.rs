@@ -1,0 +1,75 @@
+//! What runs on this host, read from the host itself.
+
+use jiff::Timestamp;
+use std::fs;
+use std::path::Path;
+
+/// What runs on a host. Whatever cannot be told is absent: a host need not be NixOS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The operating system's own name and version.
+    pub os_version: Option<String>,
+    /// The store path of the running system.
+    pub system: Option<String>,
+    /// The store path of the system that was booted.
+    pub booted_system: Option<String>,
+    /// The generation of the system profile.
+    pub generation: Option<u64>,
+    /// Whether a reboot is needed for the whole of the running system.
+    pub reboot_needed: Option<bool>,
+    /// When the host booted, by its own clock.
+    pub boot_at: Option<Timestamp>,
+    /// Free bytes where the nix store lies.
+    pub nix_free_bytes: Option<u64>,
+    /// Free bytes on `/boot`.
+    pub boot_free_bytes: Option<u64>,
+}
+
+impl Facts {
+    /// Reads the facts of the machine whose root directory is `root`.
+    pub fn read(root: &Path) -> Self {
+        let link = |path: &str| Some(fs::read_link(root.join(path)).ok()?.to_str()?.to_owned());
+        let (system, booted_system) = (link("run/current-system"), link("run/booted-system"));
+        Self {
+            os_version: os_version(root),
+            generation: link("nix/var/nix/profiles/system").as_deref().and_then(generation),
+            reboot_needed: reboot_needed(root),
+            boot_at: boot_at(root),
+            nix_free_bytes: free_bytes(&root.join("nix/store")),
+            boot_free_bytes: system.as_ref().and_then(|_| free_bytes(&root.join("boot"))),
+            system,
+            booted_system,
+        }
+    }
+}
+
+fn os_version(root: &Path) -> Option<String> {
+    let text = fs::read_to_string(root.join("etc/os-release")).ok()?;
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    Some(name.trim_matches(['"', '\'']).to_owned())
+}
+
+/// The number in `system-42-link`.
+fn generation(link: &str) -> Option<u64> {
+    link.rsplit('/').next()?.strip_prefix("system-")?.strip_suffix("-link")?.parse().ok()
+}
+
+/// Kernel, initrd and modules are taken up at boot only. A system without a kernel (a container) needs no reboot.
+fn reboot_needed(root: &Path) -> Option<bool> {
+    let part = |system: &str, part: &str| fs::read_link(root.join("run").join(system).join(part)).ok();
+    fs::read_link(root.join("run/current-system")).ok()?;
+    fs::read_link(root.join("run/booted-system")).ok()?;
+    let differs = |name| part("current-system", name) != part("booted-system", name);
+    Some(["kernel", "initrd", "kernel-modules"].into_iter().any(differs))
+}
+
+fn boot_at(root: &Path) -> Option<Timestamp> {
+    let stat = fs::read_to_string(root.join("proc/stat")).ok()?;
+    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    Timestamp::from_second(seconds).ok()
+}
+
+fn free_bytes(path: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(path).ok()?;
+    Some(stat.f_bavail * stat.f_frsize)
+}

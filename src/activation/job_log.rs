@@ -1,0 +1,122 @@
+//! The log of a job: one file, written by whoever works and read along while it grows.
+
+use crate::protocol::{fit_start, printable};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+/// The longest piece; a longer line comes in several.
+const MAX_PIECE: usize = 4096;
+/// How much is read at a time, so that a flood of output holds nobody up.
+const MAX_READ: usize = 256 * 1024;
+
+/// A piece of a log: a line with its end, or part of a long one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPiece {
+    /// Where it begins in the file, in bytes.
+    pub offset: u64,
+    /// The text, as many bytes long as in the file: each byte that is no UTF-8 stands as one `?`.
+    pub text: String,
+}
+
+/// Appends lines to a log.
+#[derive(Debug)]
+pub struct JobLog {
+    file: File,
+    offset: u64,
+}
+
+impl JobLog {
+    /// Opens a log for appending.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let offset = file.metadata()?.len();
+        Ok(Self { file, offset })
+    }
+
+    /// Appends one line and gives it as a piece.
+    pub fn line(&mut self, line: &str) -> io::Result<LogPiece> {
+        let text = format!("{line}\n");
+        self.file.write_all(text.as_bytes())?;
+        let offset = self.offset;
+        self.offset += text.len() as u64;
+        Ok(LogPiece { offset, text })
+    }
+
+    /// The file, for a child process to write to.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+}
+
+/// Reads a log that grows.
+#[derive(Debug)]
+pub struct JobLogTail {
+    file: File,
+    /// Where the next piece begins.
+    offset: u64,
+    /// Bytes read but not yet given: the start of a line.
+    rest: Vec<u8>,
+}
+
+impl JobLogTail {
+    /// Reads from the end as it stands now.
+    pub fn at_end(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let offset = file.seek(SeekFrom::End(0))?;
+        Ok(Self { file, offset, rest: Vec::new() })
+    }
+
+    /// What has been written since, in whole lines; `last` gives an unfinished line as well. Empty once all is read.
+    pub fn read(&mut self, last: bool) -> io::Result<Vec<LogPiece>> {
+        (&mut self.file).take(MAX_READ as u64).read_to_end(&mut self.rest)?;
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        while start < self.rest.len() {
+            let rest = &self.rest[start..];
+            let end = match rest.iter().take(MAX_PIECE).position(|b| *b == b'\n') {
+                Some(end) => end + 1,
+                None if rest.len() >= MAX_PIECE => char_end(rest),
+                None if last => rest.len(),
+                None => break,
+            };
+            pieces.push(LogPiece { offset: self.offset, text: same_length(&rest[..end]) });
+            self.offset += end as u64;
+            start += end;
+        }
+        self.rest.drain(..start);
+        Ok(pieces)
+    }
+}
+
+/// Where to cut a long line: not within a character.
+fn char_end(bytes: &[u8]) -> usize {
+    (MAX_PIECE - 3..=MAX_PIECE)
+        .rev()
+        .find(|at| bytes.get(*at).is_none_or(|b| b & 0xc0 != 0x80))
+        .unwrap_or(MAX_PIECE)
+}
+
+/// The text of these bytes, as long as they are.
+fn same_length(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    text
+}
+
+/// The last `count` lines of a log, each made harmless; `None` where there are none.
+pub fn last_lines(path: &Path, count: usize) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    let from = length.saturating_sub(MAX_READ as u64);
+    file.seek(SeekFrom::Start(from)).ok()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<_> = text.lines().map(|line| printable(fit_start(line, MAX_PIECE))).collect();
+    let last = lines[lines.len().saturating_sub(count)..].join("\n");
+    (!last.is_empty()).then_some(last)
+}

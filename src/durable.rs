@@ -1,0 +1,35 @@
+//! Files that survive a power cut: written beside, synced, and moved into place.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Why a file could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("could not write {}: {source}", path.display())]
+pub struct WriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// The operating system's reason.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Replaces the file as a whole: after a crash it holds either the old or the new content. Only the owner can read
+/// it.
+pub fn write(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    let beside = path.with_extension("new");
+    let put = || -> io::Result<()> {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        if let Some(folder) = path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    };
+    put().map_err(|source| WriteError { path: path.to_owned(), source })
+}

@@ -1,0 +1,49 @@
+//! Who this listener is across restarts, and the order of its reports.
+
+use crate::durable;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Kept in the state directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Random; tells two hosts that claim one name apart.
+    pub instance: String,
+    /// How often the service has started, this time included.
+    pub starts: u64,
+}
+
+impl Identity {
+    /// Reads the identity, or makes one, and counts this start durably.
+    pub(super) fn begin(path: &Path) -> Result<Self, durable::WriteError> {
+        let before: Option<Self> =
+            std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let mut identity = before.unwrap_or_else(|| Self { instance: random(), starts: 0 });
+        identity.starts += 1;
+        let json = serde_json::to_vec(&identity).unwrap_or_default();
+        durable::write(path, &json)?;
+        Ok(identity)
+    }
+}
+
+fn random() -> String {
+    format!("{:016x}", fastrand::u64(..))
+}
+
+/// Numbers the reports of one host: `starts × 1,000,000 + n`.
+#[derive(Debug, Clone)]
+pub struct Sequence(Arc<AtomicU64>);
+
+impl Sequence {
+    /// The sequence of this start.
+    pub fn new(starts: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(starts * 1_000_000)))
+    }
+
+    /// The next number, higher than any before.
+    pub fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}

@@ -1,0 +1,123 @@
+//! The record of one job, as it lies on disk.
+
+use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseState, Status};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// All that is known of one job. Every field is written, also where it is empty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// What was asked for.
+    pub request: DeployRequest,
+    /// The key that signed the request, where it was verified.
+    #[serde(default)]
+    pub verified_key: Option<String>,
+    /// When it was accepted, by this host's clock.
+    pub accepted_at: Timestamp,
+    /// When prepare, build and check must have ended, by this host's clock.
+    pub deadline: Timestamp,
+    /// The count of service starts at which it was accepted.
+    pub starts: u64,
+    /// The job as operators are told: phases, commit, system, generation, and in the end the verdict.
+    pub report: DeployReport,
+    /// What ran before.
+    #[serde(default)]
+    pub old: Option<System>,
+    /// Whether this job has moved the system profile.
+    #[serde(default)]
+    pub profile_moved: bool,
+    /// The unit that activates.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// What a new listener writes down to prove that it is reachable.
+    #[serde(default)]
+    pub nonce: Option<String>,
+    /// Whether the metrics have counted it.
+    #[serde(default)]
+    pub counted: bool,
+    /// Fields of a newer version, kept as they were: after a rollback the older listener reads this record.
+    #[serde(skip)]
+    newer: Map<String, Value>,
+}
+
+/// A system as it ran before a job changed anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct System {
+    /// The store path of the running system.
+    pub system: Option<String>,
+    /// What the profile's own link named, such as `system-42-link`.
+    pub profile_link: Option<String>,
+    /// The store path that the profile resolved to.
+    pub profile_target: Option<String>,
+    /// Units that had failed already.
+    #[serde(default)]
+    pub failed_units: Vec<String>,
+    /// Which boot it was.
+    pub boot_id: Option<String>,
+}
+
+impl Record {
+    /// A fresh record.
+    pub fn new(
+        request: DeployRequest,
+        accepted_at: Timestamp,
+        deadline: Timestamp,
+        starts: u64,
+        report: DeployReport,
+    ) -> Self {
+        Self {
+            request,
+            verified_key: None,
+            accepted_at,
+            deadline,
+            starts,
+            report,
+            old: None,
+            profile_moved: false,
+            unit: None,
+            nonce: None,
+            counted: false,
+            newer: Map::new(),
+        }
+    }
+
+    /// Reads a record.
+    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let all: Map<String, Value> = serde_json::from_slice(bytes)?;
+        let mut record: Self = serde_json::from_value(Value::Object(all.clone()))?;
+        let known = record.fields()?;
+        record.newer = all.into_iter().filter(|(key, _)| !known.contains_key(key)).collect();
+        Ok(record)
+    }
+
+    /// The JSON of the record, with the fields of a newer version.
+    pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut fields = self.fields()?;
+        fields.extend(self.newer.clone());
+        serde_json::to_vec_pretty(&fields)
+    }
+
+    fn fields(&self) -> Result<Map<String, Value>, serde_json::Error> {
+        serde_json::from_value(serde_json::to_value(self)?)
+    }
+
+    /// Whether the job has its verdict.
+    pub fn is_final(&self) -> bool {
+        self.report.status.is_final()
+    }
+
+    /// Ends a job whose process is gone: nobody can tell any more how it went.
+    pub fn interrupt(&mut self, what_runs: &str) {
+        let phase = self
+            .report
+            .phases
+            .running()
+            .map_or("before its first phase".to_owned(), |phase| format!("in {}", phase.name));
+        self.report.phases.end(&PhaseState::Failed);
+        self.report.status = Status::Failed;
+        self.report.error = Some(ErrorCode::Interrupted);
+        self.report.progress = None;
+        self.report.message = format!("the job died {phase} with its listener; {what_runs}");
+    }
+}

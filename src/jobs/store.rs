@@ -1,0 +1,164 @@
+//! The store: one folder a job, under a lock that one listener holds.
+
+use super::{Identity, Record};
+use crate::durable::{self, WriteError};
+use crate::protocol::{DeployReport, Id, ReplyTo};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Jobs whose folders are kept whatever their age.
+const KEPT: usize = 50;
+/// How long an accepted id is remembered, and an untold verdict is told again.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+
+/// Why the state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be made or read.
+    #[error("could not use the state directory {}: {source}; it must be writable, or choose another with --state-dir", path.display())]
+    Folder {
+        /// The directory.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// Somebody else uses it.
+    #[error("another listener uses the state directory {}; stop it, or choose another with --state-dir", .0.display())]
+    Locked(PathBuf),
+    /// A file in it cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A record has no JSON form.
+    #[error("could not encode the record of job {id}: {source}")]
+    Encode {
+        /// The job.
+        id: Id,
+        /// The reason.
+        source: serde_json::Error,
+    },
+}
+
+/// What is remembered of a job without reading its record.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Where its reports go.
+    pub reply_to: ReplyTo,
+    /// Its last report.
+    pub report: Arc<DeployReport>,
+    /// Whether that report is known to have reached the server.
+    pub sent: bool,
+}
+
+/// The jobs of one host.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    identity: Identity,
+    /// Held as long as the store lives.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the state directory, takes its lock and counts the start. Gives every job that lies there, oldest
+    /// first; a damaged record is put aside and logged.
+    pub fn open(folder: &Path) -> Result<(Self, Vec<Record>), StoreError> {
+        let wrong = |source| StoreError::Folder { path: folder.to_owned(), source };
+        fs::create_dir_all(folder.join("jobs")).map_err(wrong)?;
+        let lock = File::create(folder.join("listener.lock")).map_err(wrong)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(StoreError::Locked(folder.to_owned())),
+            Err(fs::TryLockError::Error(source)) => return Err(wrong(source)),
+        }
+        let identity = Identity::begin(&folder.join("identity.json"))?;
+        let store = Self { folder: folder.to_owned(), identity, _lock: lock };
+        let mut records = store.read_all().map_err(wrong)?;
+        records.sort_by_key(|record| record.accepted_at);
+        Ok((store, records))
+    }
+
+    /// Who this listener is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The folder of one job. An id is a token, so it is a safe name.
+    pub fn job_folder(&self, id: &Id) -> PathBuf {
+        self.folder.join("jobs").join(id.as_str())
+    }
+
+    /// The log of one job.
+    pub fn log_file(&self, id: &Id) -> PathBuf {
+        self.job_folder(id).join("log")
+    }
+
+    /// Writes a record durably.
+    pub fn save(&self, record: &Record) -> Result<(), StoreError> {
+        let id = &record.request.id;
+        let folder = self.job_folder(id);
+        fs::create_dir_all(&folder).map_err(|source| StoreError::Folder { path: folder.clone(), source })?;
+        let json = record.encode().map_err(|source| StoreError::Encode { id: id.clone(), source })?;
+        Ok(durable::write(&folder.join("state.json"), &json)?)
+    }
+
+    /// Notes durably that the verdict of a job has reached the server.
+    pub fn mark_sent(&self, id: &Id, now: Timestamp) -> Result<(), StoreError> {
+        let json = format!("{{\"sent_at\":\"{now}\"}}\n");
+        Ok(durable::write(&self.job_folder(id).join("sent.json"), json.as_bytes())?)
+    }
+
+    /// What to remember of a record.
+    pub fn remember(&self, record: &Record) -> Remembered {
+        Remembered {
+            accepted_at: record.accepted_at,
+            reply_to: record.request.reply_to.clone(),
+            report: Arc::new(record.report.clone()),
+            sent: self.job_folder(&record.request.id).join("sent.json").exists(),
+        }
+    }
+
+    /// Forgets jobs that are older than a day and not among the newest, on disk and in `jobs`.
+    pub fn prune(&self, jobs: &mut HashMap<Id, Remembered>, now: Timestamp) {
+        let mut by_age: Vec<_> = jobs.iter().map(|(id, job)| (job.accepted_at, id.clone())).collect();
+        by_age.sort_unstable_by(|a, b| b.cmp(a));
+        for (accepted_at, id) in by_age.into_iter().skip(KEPT) {
+            if now.duration_since(accepted_at) > REMEMBERED && jobs[&id].report.status.is_final() {
+                if let Err(error) = fs::remove_dir_all(self.job_folder(&id)) {
+                    tracing::warn!(%id, %error, "could not remove the folder of an old job");
+                }
+                jobs.remove(&id);
+            }
+        }
+    }
+
+    fn read_all(&self) -> io::Result<Vec<Record>> {
+        let mut records = Vec::new();
+        for entry in fs::read_dir(self.folder.join("jobs"))? {
+            let path = entry?.path().join("state.json");
+            // A folder without a record is that of a job that was never durably begun.
+            let Ok(bytes) = fs::read(&path) else { continue };
+            match Record::parse(&bytes) {
+                Ok(record) => records.push(record),
+                Err(error) => {
+                    let aside = path.with_extension("damaged");
+                    tracing::error!(file = %path.display(), %error, "put a damaged job record aside");
+                    fs::rename(&path, aside)?;
+                }
+            }
+        }
+        Ok(records)
+    }
+}
+
+impl Remembered {
+    /// Whether the verdict is still to be told: final, not known to have arrived, and not older than a day.
+    pub fn is_owed(&self, now: Timestamp) -> bool {
+        self.report.status.is_final() && !self.sent && now.duration_since(self.accepted_at) < REMEMBERED
+    }
+}

@@ -1,0 +1,105 @@
+//! What this listener answers about its host and its jobs.
+
+use super::Config;
+use crate::activation::{Engine, Facts};
+use crate::jobs::{Identity, Remembered};
+use crate::protocol::{Action, Answer, Ask, DeployReport, HostAnswer, Id, JobAnswer, ReplyTo, Status, Want};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// All that an answer is made of.
+pub(super) struct View<'a> {
+    pub(super) config: &'a Config,
+    pub(super) identity: &'a Identity,
+    pub(super) engine: &'a dyn Engine,
+    pub(super) jobs: &'a HashMap<Id, Remembered>,
+    pub(super) running: Option<Arc<DeployReport>>,
+    pub(super) warnings: &'a BTreeSet<String>,
+}
+
+impl View<'_> {
+    /// The answer to an ask and where it goes; `None` where it does not concern this listener.
+    pub(super) fn answer(&self, ask: &Ask) -> Option<(ReplyTo, Answer)> {
+        let config = self.config;
+        if !ask.concerns(&config.hostname, &config.tier, config.role.as_ref()) {
+            return None;
+        }
+        let answer = match ask.wanted() {
+            Want::Host => {
+                let (want, id) = (ask.want.clone(), ask.id.clone());
+                Answer::Host(Box::new(HostAnswer { want, id, ..self.host() }))
+            }
+            Want::Job => Answer::Job(JobAnswer {
+                want: Want::Job,
+                id: ask.id.clone(),
+                hostname: config.hostname.clone(),
+                report: self.job(ask.id.as_ref()),
+            }),
+            // As base listeners do with what they do not know.
+            _ => Answer::Host(Box::new(self.host())),
+        };
+        Some((ask.reply_to.clone(), answer))
+    }
+
+    /// The host as it is now.
+    pub(super) fn host(&self) -> HostAnswer {
+        let config = self.config;
+        let facts = self.engine.facts();
+        let deployed = self.deployed(&facts);
+        let actions = self.engine.actions();
+        let subjects = config.deploy_subjects.clone();
+        HostAnswer {
+            instance: Some(self.identity.instance.clone()),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            revision: deployed.as_ref().and_then(|report| report.revision.clone()),
+            commit: deployed.as_ref().and_then(|report| report.commit.clone()),
+            generation: facts.generation.or_else(|| deployed.as_ref().and_then(|report| report.generation)),
+            os_version: facts.os_version,
+            system: facts.system,
+            booted_system: facts.booted_system,
+            reboot_needed: facts.reboot_needed,
+            boot_at: facts.boot_at,
+            nix_free_bytes: facts.nix_free_bytes,
+            boot_free_bytes: facts.boot_free_bytes,
+            flake_url: config.flake_url.clone(),
+            warnings: self.warnings.iter().cloned().collect(),
+            job: self.job(None).map(without_diagnostics),
+            capabilities: actions.into_iter().filter(|action| !Action::BASE.contains(action)).collect(),
+            interval_s: Some(config.presence.as_secs()),
+            ..HostAnswer::new(config.hostname.clone(), config.tier.clone(), config.role.clone(), subjects)
+        }
+    }
+
+    /// The report of the job with this id, or of the running or else the newest one.
+    fn job(&self, id: Option<&Id>) -> Option<Arc<DeployReport>> {
+        let running = self.running.as_ref();
+        match id {
+            Some(id) => running
+                .filter(|report| report.id.as_ref() == Some(id))
+                .or_else(|| self.jobs.get(id).map(|job| &job.report))
+                .cloned(),
+            None => running.cloned().or_else(|| self.newest(|_| true)),
+        }
+    }
+
+    /// The job that made the running system what it is, if one of ours did.
+    fn deployed(&self, facts: &Facts) -> Option<Arc<DeployReport>> {
+        let activated = |report: &DeployReport| {
+            report.status == Status::Completed
+                && matches!(report.action, Some(Action::Switch | Action::Test | Action::Rollback))
+        };
+        self.newest(activated).filter(|report| report.system == facts.system)
+    }
+
+    fn newest(&self, matches: impl Fn(&DeployReport) -> bool) -> Option<Arc<DeployReport>> {
+        let jobs = self.jobs.values().filter(|job| matches(&job.report));
+        jobs.max_by_key(|job| job.accepted_at).map(|job| job.report.clone())
+    }
+}
+
+fn without_diagnostics(report: Arc<DeployReport>) -> Arc<DeployReport> {
+    if report.diagnostics.is_none() {
+        return report;
+    }
+    Arc::new(DeployReport { diagnostics: None, ..(*report).clone() })
+}

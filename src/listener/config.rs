@@ -1,0 +1,66 @@
+//! What a listener is told when it starts.
+
+use crate::bus::Settings;
+use crate::protocol::{Name, TemplateError, expand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a listener needs to know, apart from its engine.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The host's name.
+    pub hostname: Name,
+    /// Its tier.
+    pub tier: Name,
+    /// Its role.
+    pub role: Option<Name>,
+    /// Where it takes requests.
+    pub deploy_subjects: Vec<String>,
+    /// Where it takes questions.
+    pub discover_subject: String,
+    /// The server and the key.
+    pub settings: Settings,
+    /// How long prepare, build and check may take together.
+    pub timeout: Duration,
+    /// How long a running job may go without a report.
+    pub heartbeat: Duration,
+    /// How long between two announcements; zero for none.
+    pub presence: Duration,
+    /// Where jobs are kept.
+    pub state_dir: PathBuf,
+    /// The flake it deploys, without credentials.
+    pub flake_url: Option<String>,
+    /// What its operators should know from the start.
+    pub warnings: Vec<String>,
+}
+
+/// Why a listener cannot be configured so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A subject that cannot be used.
+    #[error(transparent)]
+    Subject(#[from] TemplateError),
+    /// Every configured subject needs a role.
+    #[error("no subject is left to listen on: each of them needs a role, and this host has none")]
+    NoSubject,
+}
+
+impl Config {
+    /// Expands the configured deploy subjects, leaving out those that need a role where there is none.
+    pub fn subjects(
+        templates: &[String],
+        host: &Name,
+        tier: &Name,
+        role: Option<&Name>,
+    ) -> Result<Vec<String>, ConfigError> {
+        let mut subjects = Vec::new();
+        for template in templates {
+            if let Some(subject) = expand(template, host, tier, role, true)?
+                && !subjects.contains(&subject)
+            {
+                subjects.push(subject);
+            }
+        }
+        if subjects.is_empty() { Err(ConfigError::NoSubject) } else { Ok(subjects) }
+    }
+}

@@ -1,0 +1,268 @@
+//! One running job: folds the engine's steps into the record, tells operators, and is the one who decides about
+//! timeout and cancel.
+
+use super::reporter::{Reporter, now};
+use crate::activation::{Engine, Failure, Order, Outcome, Step, last_lines};
+use crate::jobs::{Record, Store, StoreError};
+use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseName, PhaseState, Phases, Status};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// The shortest time between two reports of progress.
+const MIN_GAP: Duration = Duration::from_millis(250);
+/// How many lines of the log a failure's report quotes.
+const QUOTED_LINES: usize = 60;
+
+/// Whether a cancel was taken, or why not.
+pub(super) type CancelAnswer = Result<String, (ErrorCode, String)>;
+
+/// What the service keeps of the running job.
+pub(super) struct Handle {
+    /// Asks it to stop.
+    pub(super) cancel: mpsc::Sender<oneshot::Sender<CancelAnswer>>,
+    /// How it stands.
+    pub(super) report: watch::Receiver<Arc<DeployReport>>,
+}
+
+/// A job that is about to run.
+pub(super) struct Job {
+    record: Record,
+    store: Arc<Store>,
+    reporter: Reporter,
+    cancel: mpsc::Receiver<oneshot::Sender<CancelAnswer>>,
+    report: watch::Sender<Arc<DeployReport>>,
+    timeout: Duration,
+    heartbeat: Duration,
+    begun: Instant,
+    phase_begun: Instant,
+    /// Why it was asked to stop.
+    stopping: Option<ErrorCode>,
+    note: Option<String>,
+}
+
+impl Job {
+    pub(super) fn new(
+        record: Record,
+        store: Arc<Store>,
+        reporter: Reporter,
+        timeout: Duration,
+        heartbeat: Duration,
+    ) -> (Self, Handle) {
+        let (cancel_in, cancel) = mpsc::channel(8);
+        let (report, report_out) = watch::channel(Arc::new(record.report.clone()));
+        let begun = Instant::now();
+        let job = Self {
+            record,
+            store,
+            reporter,
+            cancel,
+            report,
+            timeout,
+            heartbeat,
+            begun,
+            phase_begun: begun,
+            stopping: None,
+            note: None,
+        };
+        (job, Handle { cancel: cancel_in, report: report_out })
+    }
+
+    /// Runs the job to its verdict and gives the record; the verdict itself is told by whoever keeps it.
+    pub(super) async fn run(mut self, engine: Arc<dyn Engine>) -> Record {
+        let outcome = match self.save().await {
+            Ok(()) => {
+                self.record.report.status = Status::Started;
+                "started".clone_into(&mut self.record.report.message);
+                self.stamp();
+                self.tell().await;
+                self.work(engine).await
+            }
+            Err(error) => Err(Failure::new(ErrorCode::Unhealthy, error.to_string())),
+        };
+        self.conclude(outcome).await;
+        self.stamp();
+        if let Err(error) = self.save().await {
+            tracing::error!(id = %self.record.request.id, %error, "the verdict could not be kept");
+        }
+        self.record
+    }
+
+    async fn work(&mut self, engine: Arc<dyn Engine>) -> Outcome {
+        let id = self.record.request.id.clone();
+        let order = Order {
+            request: self.record.request.clone(),
+            folder: self.store.job_folder(&id),
+            log: self.store.log_file(&id),
+            timeout: self.timeout,
+        };
+        let (told, mut steps) = mpsc::channel(64);
+        let stop = CancellationToken::new();
+        let mut work = engine.work(order, told, stop.clone());
+        let deadline = sleep_until(self.begun + self.timeout);
+        tokio::pin!(deadline);
+        let mut next_report = Instant::now() + self.heartbeat;
+        let mut last_report = Instant::now();
+        loop {
+            let may_stop = self.stopping.is_none();
+            tokio::select! {
+                biased;
+                Some(news) = steps.recv() => {
+                    if self.fold(news).await {
+                        next_report = next_report.min(last_report + MIN_GAP);
+                    }
+                }
+                outcome = &mut work => {
+                    while let Ok(step) = steps.try_recv() {
+                        self.fold(step).await;
+                    }
+                    return outcome.map_err(|failure| self.reason(failure));
+                }
+                Some(answer) = self.cancel.recv() => {
+                    let decision = self.decide_cancel();
+                    if decision.is_ok() {
+                        stop.cancel();
+                    }
+                    // Who asked may have gone; the decision stands.
+                    let _ = answer.send(decision);
+                }
+                () = &mut deadline, if may_stop && self.can_be_stopped() => {
+                    self.stopping = Some(ErrorCode::Timeout);
+                    stop.cancel();
+                }
+                () = sleep_until(next_report) => {
+                    self.record.report.status = Status::Running;
+                    self.stamp();
+                    self.tell().await;
+                    last_report = Instant::now();
+                    next_report = last_report + self.heartbeat;
+                }
+            }
+        }
+    }
+
+    /// Folds a step; gives whether operators should hear of it soon.
+    async fn fold(&mut self, step: Step) -> bool {
+        let report = &mut self.record.report;
+        match step {
+            Step::Enter(phase) => {
+                set_elapsed(&mut report.phases, self.phase_begun);
+                if !report.phases.enter(&phase) {
+                    return false;
+                }
+                self.phase_begun = Instant::now();
+                if phase != PhaseName::Build {
+                    report.progress = None;
+                }
+                report.message = phase.to_string();
+            }
+            Step::Progress(progress) => report.progress = Some(progress),
+            Step::Commit(commit) => report.commit = Some(commit),
+            Step::System(system) => report.system = Some(system),
+            Step::Generation(generation) => report.generation = Some(generation),
+            Step::Note(note) => self.note = Some(note),
+            Step::Log(piece) => {
+                self.reporter.log(&self.record.request.id, piece.offset, piece.text).await;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn can_be_stopped(&self) -> bool {
+        let may =
+            |phase: &PhaseName| matches!(phase, PhaseName::Prepare | PhaseName::Build | PhaseName::Check);
+        self.record.report.phases.running().is_none_or(|phase| may(&phase.name))
+    }
+
+    fn decide_cancel(&mut self) -> CancelAnswer {
+        let id = &self.record.request.id;
+        let phase = self.record.report.phases.running().map(|phase| phase.name.to_string());
+        let phase = phase.unwrap_or_else(|| "its beginning".to_owned());
+        if self.stopping.is_none() && !self.can_be_stopped() {
+            let message =
+                format!("job {id} is in {phase}, and what has begun to activate is not interrupted");
+            return Err((ErrorCode::TooLate, message));
+        }
+        self.stopping.get_or_insert(ErrorCode::Cancelled);
+        Ok(format!("job {id} is being stopped in {phase}"))
+    }
+
+    /// An engine that was stopped only knows that it was; why is known here.
+    fn reason(&self, failure: Failure) -> Failure {
+        let after = self.timeout.as_secs();
+        match (&self.stopping, &failure.code) {
+            (Some(ErrorCode::Timeout), ErrorCode::Cancelled) => Failure {
+                code: ErrorCode::Timeout,
+                message: format!("took longer than {after} s: {}", failure.message),
+                ..failure
+            },
+            _ => failure,
+        }
+    }
+
+    async fn conclude(&mut self, outcome: Outcome) {
+        let report = &mut self.record.report;
+        set_elapsed(&mut report.phases, self.phase_begun);
+        report.progress = None;
+        match outcome {
+            Ok(message) => {
+                report.phases.end(&PhaseState::Done);
+                report.status = Status::Completed;
+                report.message = self.note.take().unwrap_or(message);
+            }
+            Err(failure) => {
+                report.phases.end(&PhaseState::Failed);
+                report.status = Status::Failed;
+                report.error = Some(failure.code);
+                report.message = failure.message;
+                report.rolled_back = failure.rolled_back;
+                let log = self.store.log_file(&self.record.request.id);
+                let tail = tokio::task::spawn_blocking(move || last_lines(&log, QUOTED_LINES));
+                self.record.report.diagnostics = tail.await.ok().flatten();
+            }
+        }
+    }
+
+    /// Brings the times up to now and gives the report its place in the order.
+    fn stamp(&mut self) {
+        let report = &mut self.record.report;
+        set_elapsed(&mut report.phases, self.phase_begun);
+        report.elapsed_ms = Some(millis(self.begun.elapsed()));
+        self.reporter.stamp(report);
+    }
+
+    /// Publishes the report, and shows it to whoever asks this listener.
+    async fn tell(&self) {
+        let shared = Arc::new(self.record.report.clone());
+        self.report.send_replace(shared.clone());
+        // While the link is down nobody hears it: the next one, or the record, will tell.
+        let _ = self.reporter.send(&self.record.request.reply_to, &shared).await;
+    }
+
+    async fn save(&self) -> Result<(), StoreError> {
+        let (store, record) = (self.store.clone(), self.record.clone());
+        tokio::task::spawn_blocking(move || store.save(&record)).await.unwrap_or(Ok(()))
+    }
+}
+
+/// A record for a request that was just accepted.
+pub(super) fn accept(request: DeployRequest, starts: u64, timeout: Duration, reporter: &Reporter) -> Record {
+    let mut report = reporter.about(&request, Status::Accepted, "accepted");
+    report.phases = Phases::pending();
+    let accepted_at = now();
+    let deadline = accepted_at.saturating_add(jiff::SignedDuration::try_from(timeout).unwrap_or_default());
+    Record::new(request, accepted_at, deadline.unwrap_or(accepted_at), starts, report)
+}
+
+fn set_elapsed(phases: &mut Phases, since: Instant) {
+    if let Some(phase) = phases.0.iter_mut().find(|phase| phase.state == PhaseState::Running) {
+        phase.elapsed_ms = millis(since.elapsed());
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,13 @@
+//! The listener: takes requests on its host, runs one job at a time, and tells everybody how it goes.
+
+mod answer;
+mod config;
+mod delivery;
+mod inbox;
+mod job;
+mod reporter;
+mod requests;
+mod service;
+
+pub use config::{Config, ConfigError};
+pub use service::{ListenerError, run};

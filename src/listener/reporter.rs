@@ -1,0 +1,105 @@
+//! Stamps and publishes what this listener says.
+
+use super::Config;
+use crate::bus::{Bus, LinkError};
+use crate::jobs::{Identity, Sequence};
+use crate::protocol::{BadRequest, DeployReport, DeployRequest, ErrorCode, ReplyTo, Status, of_log};
+use crate::protocol::{Id, LogLine, Name};
+use jiff::{Timestamp, Unit};
+use std::time::Duration;
+
+/// The voice of one listener.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    bus: Bus,
+    hostname: Name,
+    tier: Name,
+    role: Option<Name>,
+    instance: String,
+    heartbeat: Duration,
+    sequence: Sequence,
+}
+
+/// This host's clock, in milliseconds: finer than anybody reads it.
+pub(super) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    now.round(Unit::Millisecond).unwrap_or(now)
+}
+
+impl Reporter {
+    pub(super) fn new(bus: Bus, config: &Config, identity: &Identity) -> Self {
+        Self {
+            bus,
+            hostname: config.hostname.clone(),
+            tier: config.tier.clone(),
+            role: config.role.clone(),
+            instance: identity.instance.clone(),
+            heartbeat: config.heartbeat,
+            sequence: Sequence::new(identity.starts),
+        }
+    }
+
+    /// A report about a request, unstamped.
+    pub(super) fn about(&self, request: &DeployRequest, status: Status, message: &str) -> DeployReport {
+        let mut report = DeployReport::new(self.hostname.clone(), status, message);
+        report.id = Some(request.id.clone());
+        report.action = Some(request.action.clone());
+        report.revision = request.revision.as_ref().map(ToString::to_string);
+        report.issuer.clone_from(&request.issuer);
+        self.sign(&mut report);
+        report
+    }
+
+    /// A refusal of something that is no request.
+    pub(super) fn refusal(&self, bad: &BadRequest) -> DeployReport {
+        let mut report = DeployReport::new(self.hostname.clone(), Status::Rejected, bad.message.clone());
+        report.error = Some(bad.code.clone());
+        report.id.clone_from(&bad.id);
+        report.action.clone_from(&bad.action);
+        self.sign(&mut report);
+        report
+    }
+
+    /// A refusal of a request.
+    pub(super) fn rejection(&self, request: &DeployRequest, code: ErrorCode, message: &str) -> DeployReport {
+        let mut report = self.about(request, Status::Rejected, message);
+        report.error = Some(code);
+        report
+    }
+
+    fn sign(&self, report: &mut DeployReport) {
+        report.tier = Some(self.tier.clone());
+        report.role.clone_from(&self.role);
+        report.instance = Some(self.instance.clone());
+        report.heartbeat_s = Some(self.heartbeat.as_secs());
+        self.stamp(report);
+    }
+
+    /// Gives the report its place among this host's reports.
+    pub(super) fn stamp(&self, report: &mut DeployReport) {
+        report.seq = Some(self.sequence.next());
+        report.at = Some(now());
+    }
+
+    /// Publishes a report. While the link is down it is let go: a running job will speak again, and a verdict is kept
+    /// on disk.
+    pub(super) async fn send(&self, to: &ReplyTo, report: &DeployReport) -> Result<(), LinkError> {
+        let sent = self.bus.publish(&to.to_string(), report.encode()).await;
+        if let Err(error) = &sent {
+            tracing::debug!(id = report.id.as_ref().map(Id::as_str), %error, "a report did not go out");
+        }
+        sent
+    }
+
+    /// Publishes a piece of a job's log.
+    pub(super) async fn log(&self, id: &Id, offset: u64, text: String) {
+        let line = LogLine { id: id.clone(), hostname: self.hostname.clone(), offset, text };
+        // The log lies on disk for whoever missed it.
+        let _ = self.bus.publish(&of_log(id, &self.hostname), line.encode()).await;
+    }
+
+    /// Waits until the server has read all that was sent.
+    pub(super) async fn arrived(&self) -> bool {
+        self.bus.ping(Duration::from_secs(10)).await.is_ok()
+    }
+}

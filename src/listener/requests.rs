@@ -1,0 +1,97 @@
+//! Acts on requests: each gets exactly one answer, and at most one job runs.
+
+use super::job::{self, Job};
+use super::reporter::now;
+use super::service::Service;
+use crate::jobs::{Admission, admit};
+use crate::protocol::{BadRequest, DeployReport, DeployRequest, ErrorCode, ReplyTo, Status};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+impl Service {
+    /// Takes a request, or refuses it.
+    pub(super) async fn on_request(&mut self, request: DeployRequest) {
+        let running = self.running.as_ref().map(|(id, _)| id.clone());
+        let known = |id: &_| self.report_of(id);
+        let actions = self.engine.actions();
+        let admission = admit(&request, now(), known, running.as_ref(), |action| actions.contains(action));
+        let reply_to = request.reply_to.clone();
+        match admission {
+            Admission::Accept => self.begin(request).await,
+            Admission::Repeat(report) => self.say(&reply_to, &report).await,
+            Admission::Cancel => self.cancel(request).await,
+            Admission::Cancelled(outcome) => {
+                let report = self.cancel_report(&request, outcome);
+                self.say(&reply_to, &report).await;
+            }
+            Admission::Reject(code, message) => {
+                tracing::info!(id = %request.id, %code, message, "refused a request");
+                let mut report = self.reporter.rejection(&request, code, &message);
+                if report.error == Some(ErrorCode::AlreadyRunning) {
+                    report.running_job = running;
+                }
+                self.say(&reply_to, &report).await;
+            }
+        }
+    }
+
+    /// Refuses what could not be read as a request, on the reply subject of the message where it names none itself.
+    pub(super) async fn on_bad_request(&mut self, bad: &BadRequest, reply: Option<&str>) {
+        let reply = reply.and_then(|subject| ReplyTo::parse(subject).ok()).filter(|to| !to.is_for_answers());
+        let Some(to) = bad.reply_to.clone().or(reply) else {
+            self.unanswerable += 1;
+            let count = self.unanswerable;
+            tracing::warn!(code = %bad.code, message = bad.message, count, "a request named no place to answer to");
+            return;
+        };
+        tracing::info!(id = %to.id(), code = %bad.code, message = bad.message, "refused a request");
+        let report = self.reporter.refusal(bad);
+        self.say(&to, &report).await;
+    }
+
+    async fn begin(&mut self, request: DeployRequest) {
+        let asked = request.timeout_s.map_or(self.config.timeout, Duration::from_secs);
+        let timeout = asked.min(self.config.timeout);
+        let record = job::accept(request, self.store.identity().starts, timeout, &self.reporter);
+        let id = record.request.id.clone();
+        tracing::info!(
+            %id,
+            action = %record.request.action,
+            revision = record.report.revision,
+            issuer = record.report.issuer,
+            "accepted a job"
+        );
+        // Told before the record is durable, so that nobody waits for a disk; `started` comes after.
+        self.say(&record.request.reply_to, &record.report).await;
+        let (job, handle) =
+            Job::new(record, self.store.clone(), self.reporter.clone(), timeout, self.config.heartbeat);
+        self.running = Some((id, handle));
+        self.work.spawn(job.run(self.engine.clone()));
+    }
+
+    /// Hands a cancel to the job, which alone can decide; the answer comes in a task of its own.
+    async fn cancel(&mut self, request: DeployRequest) {
+        let Some((_, handle)) = &self.running else { return };
+        let (answer_in, answer) = oneshot::channel();
+        let asked = handle.cancel.send(answer_in).await;
+        let outcome = match asked {
+            Ok(()) => answer.await.ok(),
+            Err(_) => None,
+        };
+        let ended = || Err((ErrorCode::TooLate, "the job has just ended".to_owned()));
+        let report = self.cancel_report(&request, outcome.unwrap_or_else(ended));
+        self.say(&request.reply_to, &report).await;
+    }
+
+    fn cancel_report(&self, request: &DeployRequest, outcome: job::CancelAnswer) -> DeployReport {
+        match outcome {
+            Ok(message) => self.reporter.about(request, Status::Completed, &message),
+            Err((code, message)) => self.reporter.rejection(request, code, &message),
+        }
+    }
+
+    async fn say(&self, to: &ReplyTo, report: &DeployReport) {
+        // While the link is down the operator hears nothing, and asks once it is back.
+        let _ = self.reporter.send(to, report).await;
+    }
+}

@@ -1,0 +1,241 @@
+//! The listener's one loop: requests, questions, the running job, announcements, the link.
+
+use super::Config;
+use super::answer::View;
+use super::delivery::deliver;
+use super::inbox::{Inbox, Incoming};
+use super::job::Handle;
+use super::reporter::{Reporter, now};
+use crate::activation::Engine;
+use crate::bus::{Bus, ConnectError, LinkError};
+use crate::jobs::{Record, Remembered, Store, StoreError};
+use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, WireError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How long a stop may wait for what was said to arrive.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why a listener could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenerError {
+    /// The state directory.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The connection's settings.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The client library.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The connection's own task ended, which only a fault of ours can cause.
+    #[error("the connection to the server was closed for good")]
+    Closed,
+}
+
+/// The state of a listener.
+pub(super) struct Service {
+    pub(super) config: Config,
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) store: Arc<Store>,
+    pub(super) reporter: Reporter,
+    pub(super) running: Option<(Id, Handle)>,
+    /// Jobs at work: at most one.
+    pub(super) work: JoinSet<Record>,
+    /// Requests that named no place to answer to.
+    pub(super) unanswerable: u64,
+    bus: Bus,
+    jobs: HashMap<Id, Remembered>,
+    /// Verdicts on their way.
+    deliveries: JoinSet<Vec<Id>>,
+    warnings: BTreeSet<String>,
+}
+
+/// Runs a listener until `shutdown`: connects as soon as there is a server, and serves through every loss of it.
+pub async fn run(
+    config: Config,
+    engine: Arc<dyn Engine>,
+    shutdown: CancellationToken,
+) -> Result<(), ListenerError> {
+    let (store, records) = Store::open(&config.state_dir)?;
+    let bus = Bus::lasting(&config.settings).await?;
+    let reporter = Reporter::new(bus.clone(), &config, store.identity());
+    let warnings = config.warnings.iter().cloned().collect();
+    let mut service = Service {
+        engine,
+        store: Arc::new(store),
+        reporter,
+        running: None,
+        work: JoinSet::new(),
+        unanswerable: 0,
+        jobs: HashMap::new(),
+        deliveries: JoinSet::new(),
+        warnings,
+        bus,
+        config,
+    };
+    service.recover(records)?;
+    service.serve(shutdown).await
+}
+
+impl Service {
+    /// Ends what was running when the last listener went away, and remembers the rest.
+    fn recover(&mut self, records: Vec<Record>) -> Result<(), StoreError> {
+        for mut record in records {
+            if !record.is_final() {
+                let runs = self.engine.facts().system;
+                let runs =
+                    runs.map_or("look at what runs now".to_owned(), |system| format!("{system} runs now"));
+                record.interrupt(&runs);
+                self.reporter.stamp(&mut record.report);
+                tracing::warn!(id = %record.request.id, message = record.report.message, "a job was interrupted");
+                self.store.save(&record)?;
+            }
+            self.jobs.insert(record.request.id.clone(), self.store.remember(&record));
+        }
+        Ok(())
+    }
+
+    async fn serve(mut self, shutdown: CancellationToken) -> Result<(), ListenerError> {
+        let mut inbox = Inbox::open(&self.bus, &self.config).await?;
+        let mut refusals = self.bus.refusals();
+        let mut link = self.bus.link();
+        let mut connects = 0;
+        let mut reason = None;
+        let mut announce_at = Instant::now();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                incoming = inbox.next() => match incoming {
+                    None => return Err(ListenerError::Closed),
+                    Some(Incoming::Request(Ok(request), _)) => self.on_request(request).await,
+                    Some(Incoming::Request(Err(bad), reply)) => self.on_bad_request(&bad, reply.as_deref()).await,
+                    Some(Incoming::Ask(ask)) => self.on_ask(ask).await,
+                },
+                Some(ended) = self.work.join_next() => {
+                    self.on_job_end(ended.ok());
+                    announce_at = Instant::now();
+                }
+                Some(delivered) = self.deliveries.join_next() => self.on_delivered(delivered.unwrap_or_default()),
+                Ok(refusal) = refusals.recv() => {
+                    self.warnings.insert(refusal.to_string());
+                }
+                Ok(()) = link.changed() => {
+                    let now = link.borrow_and_update().clone();
+                    if now.up && now.connects != connects {
+                        connects = now.connects;
+                        tracing::info!(server = self.config.settings.shown(), "connected");
+                        let all: Vec<_> = self.jobs.keys().cloned().collect();
+                        self.deliver(&all);
+                        announce_at = Instant::now();
+                    } else if !now.up && now.reason != reason {
+                        let shown = now.reason.as_deref().unwrap_or("connecting");
+                        tracing::warn!(attempt = now.attempts, reason = shown, "not connected");
+                    }
+                    reason = now.reason;
+                }
+                () = sleep_until(announce_at), if self.announces() => {
+                    self.announce(self.view().host()).await;
+                    // Jitter, so that a fleet that started together does not speak together for ever.
+                    announce_at = Instant::now() + self.config.presence.mul_f64(0.9 + fastrand::f64() / 5.0);
+                }
+            }
+        }
+        drop(inbox);
+        self.farewell().await;
+        Ok(())
+    }
+
+    fn announces(&self) -> bool {
+        !self.config.presence.is_zero() && self.bus.link().borrow().up
+    }
+
+    /// Says that this listener goes away. A running activation is left alone.
+    async fn farewell(&mut self) {
+        let restarting = self.running.as_ref().map(|_| true);
+        self.announce(HostAnswer { online: Some(false), restarting, ..self.view().host() }).await;
+        let said = async {
+            while self.deliveries.join_next().await.is_some() {}
+            self.reporter.arrived().await;
+        };
+        // What has not arrived by then is told at the next start.
+        let _ = timeout(FAREWELL, said).await;
+        tracing::info!(restarting = restarting.unwrap_or(false), "stopped");
+    }
+
+    async fn announce(&self, answer: HostAnswer) {
+        // While the link is down nobody can hear it; coming up announces again.
+        let _ = self.bus.publish(PRESENCE, answer.encode()).await;
+    }
+
+    async fn on_ask(&mut self, ask: Result<Ask, WireError>) {
+        match ask {
+            Ok(ask) => {
+                if let Some((to, answer)) = self.view().answer(&ask) {
+                    // The link went down in this moment; the operator will ask again.
+                    let _ = self.bus.publish(&to.to_string(), answer.encode()).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a question could not be read"),
+        }
+    }
+
+    fn on_job_end(&mut self, record: Option<Record>) {
+        let ended = self.running.take();
+        let Some(record) = record else {
+            // The job's task panicked; its record is still open and becomes `interrupted` at the next start.
+            let id = ended.map(|(id, _)| id.to_string());
+            tracing::error!(id, "the task of a job died");
+            return;
+        };
+        let report = &record.report;
+        let (status, error) = (report.status.as_str(), report.error.as_ref().map(ToString::to_string));
+        let message = if report.status == Status::Completed { "job completed" } else { "job failed" };
+        tracing::info!(id = %record.request.id, status, error, reason = report.message, "{message}");
+        let id = record.request.id.clone();
+        self.jobs.insert(id.clone(), self.store.remember(&record));
+        self.store.prune(&mut self.jobs, now());
+        self.deliver(&[id]);
+    }
+
+    /// Tells the verdicts among `ids` that are not known to have arrived.
+    fn deliver(&mut self, ids: &[Id]) {
+        let now = now();
+        let jobs = ids.iter().filter_map(|id| Some((id.clone(), self.jobs.get(id)?.clone())));
+        let owed: Vec<_> = jobs.filter(|(_, job)| job.is_owed(now)).collect();
+        if !owed.is_empty() {
+            self.deliveries.spawn(deliver(owed, self.store.clone(), self.reporter.clone()));
+        }
+    }
+
+    fn on_delivered(&mut self, ids: Vec<Id>) {
+        for id in ids {
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.sent = true;
+            }
+        }
+    }
+
+    /// The present report of a job, running or ended.
+    pub(super) fn report_of(&self, id: &Id) -> Option<Arc<DeployReport>> {
+        match &self.running {
+            Some((running, handle)) if running == id => Some(handle.report.borrow().clone()),
+            _ => self.jobs.get(id).map(|job| job.report.clone()),
+        }
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            config: &self.config,
+            identity: self.store.identity(),
+            engine: &*self.engine,
+            jobs: &self.jobs,
+            running: self.running.as_ref().map(|(_, handle)| handle.report.borrow().clone()),
+            warnings: &self.warnings,
+        }
+    }
+}
