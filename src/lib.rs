@@ -6,7 +6,9 @@
 
 pub mod activation;
 pub mod bus;
+pub mod deployer;
 pub mod durable;
+pub mod fleet;
 pub mod jobs;
 pub mod listener;
 pub mod nix;

@@ -1,0 +1,49 @@
+//! Why an operator's wish could not be carried out.
+
+use super::{RosterError, SelectionError};
+use crate::bus::LinkError;
+use crate::protocol::Name;
+
+/// Why an operator's wish could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// The server or the connection.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The targets.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// The roster.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    /// Two listeners answer to one name.
+    #[error("{} listeners claim the name {host} (instances {}); give each its own --hostname, nothing was sent", instances.len(), instances.join(", "))]
+    TwoOfOneName {
+        /// The name.
+        host: Name,
+        /// Who claims it.
+        instances: Vec<String>,
+    },
+    /// No subject reaches this host alone.
+    #[error("{host} listens on no subject of its own ({}); name the subject itself as the target", subjects.join(", "))]
+    NoSubject {
+        /// The host.
+        host: Name,
+        /// Where it listens.
+        subjects: Vec<String>,
+    },
+    /// An older listener.
+    #[error("the listener on {host} cannot do `{action}`; update it, nothing was sent")]
+    Incapable {
+        /// The host.
+        host: Name,
+        /// What was asked of it.
+        action: String,
+    },
+    /// There is nothing to cancel.
+    #[error("no job runs on {host}; nothing was sent")]
+    NothingRuns {
+        /// The host.
+        host: Name,
+    },
+}

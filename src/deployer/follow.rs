@@ -1,0 +1,324 @@
+//! Sends a plan and follows every host of it to its verdict, through lost links, lost messages and wrong clocks.
+
+mod target;
+
+use super::operator::fresh_id;
+use super::{DeployError, HostResult, Operator, Outcome, Plan, Verdict};
+use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
+use crate::fleet::Fleet;
+use crate::protocol::{
+    Answer, Ask, DISCOVER, DeployReport, ErrorCode, Id, Inbound, Name, REPORTS, ReplyTo, Want, WireError,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use target::Target;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+/// How long the server may take to answer a ping before anything is sent.
+const PING: Duration = Duration::from_secs(3);
+/// How often silence is looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// How long after the last news a subject that was spelled out may bring yet another host.
+const SETTLE: Duration = Duration::from_secs(1);
+/// How many hosts one question names.
+const ASKED_AT_ONCE: usize = 400;
+
+type Messages = Subscription<Result<Inbound, WireError>>;
+
+/// News of a deployment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Update {
+    /// A host reported something new.
+    Report(Arc<DeployReport>),
+    /// Something an operator should know, in a sentence.
+    Note(String),
+}
+
+/// A deployment that was sent.
+pub struct Follow {
+    bus: Bus,
+    plan: Plan,
+    timeout: Option<Duration>,
+    /// What is known of the hosts.
+    pub fleet: Fleet,
+    targets: BTreeMap<Name, Target>,
+    reports: Messages,
+    answers: Messages,
+    answers_to: ReplyTo,
+    refusals: broadcast::Receiver<Refusal>,
+    link: watch::Receiver<Link>,
+    connects: u64,
+    deadline: Instant,
+    sent_at: Instant,
+    last_news: Instant,
+    /// How many of our messages nobody took.
+    untaken: usize,
+    pending: VecDeque<Update>,
+}
+
+impl Operator {
+    /// Sends a plan, once the server has just answered a ping. Hosts may take `timeout` at most for their builds, if
+    /// given; the deployment is followed for `patience`.
+    pub async fn send(
+        &self,
+        plan: Plan,
+        fleet: Fleet,
+        timeout: Option<Duration>,
+        patience: Duration,
+    ) -> Result<Follow, DeployError> {
+        let refusals = self.bus.refusals();
+        let answers_to = ReplyTo::answers(fresh_id());
+        let reports = self.bus.subscribe(REPORTS, Inbound::parse).await?;
+        let answers = self.bus.subscribe(&answers_to.to_string(), Inbound::parse).await?;
+        self.bus.ping(PING).await?;
+        let link = self.bus.link();
+        let connects = link.borrow().connects;
+        let now = Instant::now();
+        let mut follow = Follow {
+            bus: self.bus.clone(),
+            targets: BTreeMap::new(),
+            plan,
+            timeout,
+            fleet,
+            reports,
+            answers,
+            answers_to,
+            refusals,
+            link,
+            connects,
+            deadline: now + patience,
+            sent_at: now,
+            last_news: now,
+            untaken: 0,
+            pending: VecDeque::new(),
+        };
+        let id = follow.plan.id.clone();
+        for at in 0..follow.plan.parcels.len() {
+            follow.post(at, &id, SignedDuration::ZERO).await?;
+            for host in follow.plan.parcels[at].hosts.keys() {
+                follow.targets.insert(host.clone(), Target::new(id.clone(), Some(at)));
+            }
+        }
+        Ok(follow)
+    }
+}
+
+impl Follow {
+    /// The next news; `None` once every host has its verdict, is given up as silent, or the time is over.
+    pub async fn next(&mut self) -> Option<Result<Update, DeployError>> {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            if let Some(update) = self.pending.pop_front() {
+                return Some(Ok(update));
+            }
+            if self.is_over() {
+                return None;
+            }
+            let step = tokio::select! {
+                biased;
+                Ok(refusal) = self.refusals.recv() => self.on_refusal(refusal),
+                Some(received) = self.reports.next() => match received.message {
+                    Some(message) => self.on_message(message).await,
+                    None => { self.untaken += 1; Ok(()) }
+                },
+                Some(received) = self.answers.next() => match received.message {
+                    Some(message) => self.on_message(message).await,
+                    None => Ok(()),
+                },
+                Ok(()) = self.link.changed() => self.on_link().await,
+                _ = tick.tick() => self.on_tick().await,
+                () = sleep_until(self.deadline) => return None,
+            };
+            if let Err(error) = step {
+                return Some(Err(error));
+            }
+        }
+    }
+
+    /// How it stands; once [`Follow::next`] has given `None`, how it ended.
+    pub fn outcome(&self) -> Outcome {
+        let mut hosts = Vec::new();
+        for (host, target) in &self.targets {
+            let seen = self.fleet.hosts.get(host).and_then(|host| host.seen);
+            let jobs =
+                self.fleet.deployments.get(&target.id).and_then(|deployment| deployment.hosts.get(host));
+            let jobs = jobs.map(Vec::as_slice).unwrap_or_default();
+            if jobs.is_empty() {
+                hosts.push(HostResult {
+                    host: host.clone(),
+                    instance: None,
+                    verdict: Verdict::Silent,
+                    seen,
+                    report: None,
+                });
+            }
+            for job in jobs {
+                hosts.push(HostResult {
+                    host: host.clone(),
+                    instance: job.report.instance.clone().filter(|_| jobs.len() > 1),
+                    verdict: Verdict::of(&job.report),
+                    seen,
+                    report: Some(job.report.clone()),
+                });
+            }
+        }
+        Outcome { id: self.plan.id.clone(), hosts }
+    }
+
+    /// The plan that was sent.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn is_over(&self) -> bool {
+        let spelled = self.plan.parcels.iter().any(|parcel| parcel.spelled && parcel.hosts.is_empty());
+        if self.targets.is_empty() {
+            let nobody = self.untaken >= self.plan.parcels.len();
+            return nobody || !spelled || self.sent_at.elapsed() > target::SILENCE;
+        }
+        let settled = !spelled || self.last_news.elapsed() > SETTLE;
+        settled && self.targets.iter().all(|(host, target)| self.is_settled(host, target))
+    }
+
+    fn is_settled(&self, host: &Name, target: &Target) -> bool {
+        match self.job(host, target) {
+            Some(report) => report.status.is_final(),
+            None => target.given_up || self.untaken >= self.plan.parcels.len(),
+        }
+    }
+
+    fn job(&self, host: &Name, target: &Target) -> Option<&DeployReport> {
+        Some(&self.fleet.deployments.get(&target.id)?.job(host)?.report)
+    }
+
+    async fn post(&self, parcel: usize, id: &Id, shift: SignedDuration) -> Result<(), LinkError> {
+        let parcel = &self.plan.parcels[parcel];
+        let request = self.plan.request(parcel, id, Timestamp::now(), shift, self.timeout);
+        self.bus.publish_with_reply(&parcel.subject, &request.reply_to.to_string(), request.encode()).await
+    }
+
+    fn on_refusal(&mut self, refusal: Refusal) -> Result<(), DeployError> {
+        let ours = self.plan.parcels.iter().any(|parcel| parcel.subject == refusal.subject);
+        if ours || refusal.subject == REPORTS {
+            return Err(LinkError::Refused(refusal).into());
+        }
+        self.pending.push_back(Update::Note(refusal.to_string()));
+        Ok(())
+    }
+
+    async fn on_message(&mut self, message: Result<Inbound, WireError>) -> Result<(), DeployError> {
+        let now = Timestamp::now();
+        let report = match message {
+            Err(error) => {
+                self.pending.push_back(Update::Note(format!("a message could not be read: {error}")));
+                return Ok(());
+            }
+            Ok(Inbound::Report(report)) => Arc::new(*report),
+            Ok(Inbound::Answer(_, Answer::Job(answer))) => match answer.report {
+                Some(report) => report,
+                None => return Ok(()),
+            },
+            Ok(other) => {
+                self.fleet.apply(other, now);
+                return Ok(());
+            }
+        };
+        let ours = report.id.as_ref().is_some_and(|id| self.is_ours(id));
+        let changed = self.fleet.apply_report(report.clone(), now);
+        if !ours {
+            return Ok(());
+        }
+        self.last_news = Instant::now();
+        let Some(id) = report.id.clone() else { return Ok(()) };
+        let target = self.targets.entry(report.hostname.clone()).or_insert_with(|| Target::new(id, None));
+        if report.error == Some(ErrorCode::Expired)
+            && let Some((parcel, ahead)) = target.may_send_again(&report, now)
+        {
+            return self.send_again(&report.hostname, parcel, ahead).await;
+        }
+        if changed {
+            self.pending.push_back(Update::Report(report));
+        }
+        Ok(())
+    }
+
+    fn is_ours(&self, id: &Id) -> bool {
+        *id == self.plan.id || self.targets.values().any(|target| target.id == *id)
+    }
+
+    /// A host whose clock is wrong gets the request once more, with a new id and times by its own clock.
+    async fn send_again(
+        &mut self,
+        host: &Name,
+        parcel: usize,
+        ahead: SignedDuration,
+    ) -> Result<(), DeployError> {
+        let id = fresh_id();
+        self.post(parcel, &id, ahead).await?;
+        self.targets.insert(host.clone(), Target::sent_again(id, parcel));
+        let by = target::spoken(ahead.unsigned_abs());
+        let direction = if ahead.is_negative() { "behind" } else { "ahead of" };
+        let note = format!("the clock of {host} is {by} {direction} ours; sent again by its clock");
+        self.pending.push_back(Update::Note(note));
+        Ok(())
+    }
+
+    async fn on_link(&mut self) -> Result<(), DeployError> {
+        let link = self.link.borrow_and_update().clone();
+        if link.up && link.connects != self.connects {
+            self.connects = link.connects;
+            self.pending
+                .push_back(Update::Note("connected again; asking what happened meanwhile".to_owned()));
+            let unsettled =
+                |(host, target): (&Name, &Target)| (!self.is_settled(host, target)).then(|| host.clone());
+            let hosts = self.targets.iter().filter_map(unsettled).collect();
+            self.ask(hosts).await?;
+        } else if !link.up && link.attempts == 0 {
+            let reason = link.reason.unwrap_or_default();
+            self.pending.push_back(Update::Note(format!("{reason}; what runs on the hosts goes on")));
+        }
+        Ok(())
+    }
+
+    /// Asks those that have been silent for too long, and gives up those that never took the request.
+    async fn on_tick(&mut self) -> Result<(), DeployError> {
+        let now = Timestamp::now();
+        let mut to_ask = Vec::new();
+        for (host, target) in &mut self.targets {
+            let deployment = self.fleet.deployments.get(&target.id);
+            let overdue =
+                deployment.and_then(|deployment| deployment.job(host)).map(|job| job.is_overdue(now));
+            if target.should_ask(overdue) {
+                to_ask.push(host.clone());
+            }
+        }
+        self.ask(to_ask).await
+    }
+
+    /// Asks hosts for the report of their job in this deployment.
+    async fn ask(&mut self, hosts: Vec<Name>) -> Result<(), DeployError> {
+        let mut by_id: BTreeMap<Id, Vec<Name>> = BTreeMap::new();
+        for host in hosts {
+            if let Some(target) = self.targets.get(&host) {
+                by_id.entry(target.id.clone()).or_default().push(host);
+            }
+        }
+        for (id, hosts) in by_id {
+            for hosts in hosts.chunks(ASKED_AT_ONCE) {
+                let mut ask = Ask::new(self.answers_to.clone());
+                (ask.want, ask.id, ask.hosts) = (Some(Want::Job), Some(id.clone()), hosts.to_vec());
+                let sent = self.bus.publish(DISCOVER, ask.encode()).await;
+                if let Err(LinkError::Down { .. }) = sent {
+                    // Coming back asks again.
+                    return Ok(());
+                }
+                sent?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,17 @@
+//! What an operator can do: discover hosts, deploy to them, cancel. One API that every face shares.
+
+mod error;
+mod follow;
+mod operator;
+mod outcome;
+mod plan;
+mod roster;
+mod selection;
+
+pub use error::DeployError;
+pub use follow::{Follow, Update};
+pub use operator::{Discovery, Operator};
+pub use outcome::{HostResult, Outcome, Verdict};
+pub use plan::{Intent, Parcel, Plan};
+pub use roster::{Roster, RosterEntry, RosterError};
+pub use selection::{Selection, SelectionError, Target};

@@ -1,0 +1,86 @@
+//! How a deployment ended, host by host.
+
+use crate::protocol::{DeployReport, Id, Name, Status};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// What became of one host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Done.
+    Completed,
+    /// It began and failed.
+    Failed,
+    /// It refused.
+    Rejected,
+    /// It was still at work, or has fallen silent at work; nobody knows how it ends.
+    Unknown,
+    /// It never answered.
+    Silent,
+}
+
+/// One host's part of an outcome.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HostResult {
+    /// The host.
+    pub host: Name,
+    /// Tells two hosts of one name apart, where there are two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// When it was last heard of, by our clock.
+    pub seen: Option<Timestamp>,
+    /// Its last report.
+    pub report: Option<Arc<DeployReport>>,
+}
+
+/// How a deployment ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    /// The deployment.
+    pub id: Id,
+    /// Each host, by name.
+    pub hosts: Vec<HostResult>,
+}
+
+impl Verdict {
+    /// The verdict that a report gives.
+    pub(super) fn of(report: &DeployReport) -> Self {
+        match report.status {
+            Status::Completed => Self::Completed,
+            Status::Failed => Self::Failed,
+            Status::Rejected => Self::Rejected,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::Unknown => "unknown",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+impl Outcome {
+    /// The exit code: the first that applies of 1 failed, 4 out of time, 3 silent, 0.
+    pub fn exit_code(&self) -> u8 {
+        let any = |verdicts: &[Verdict]| self.hosts.iter().any(|host| verdicts.contains(&host.verdict));
+        if any(&[Verdict::Failed, Verdict::Rejected]) {
+            1
+        } else if any(&[Verdict::Unknown]) {
+            4
+        } else if any(&[Verdict::Silent]) || self.hosts.is_empty() {
+            3
+        } else {
+            0
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! From what an operator means to what is sent: the exact hosts and the subject of each.
+
+use super::operator::fresh_id;
+use super::selection::near_names;
+use super::{DeployError, Discovery, Selection, SelectionError, Target};
+use crate::protocol::{
+    Action, DeployRequest, HostAnswer, Id, Name, OnFailure, ReplyTo, Revision, of_host, overlaps,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+/// How long after sending a host may still begin.
+const EXPIRY: SignedDuration = SignedDuration::from_secs(60);
+
+/// What is to be done on each host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// What to do.
+    pub action: Action,
+    /// Branch, tag or commit.
+    pub revision: Option<Revision>,
+    /// Leave the new system running on failed units and health checks.
+    pub keep: bool,
+    /// Who asks.
+    pub issuer: String,
+}
+
+/// One request to one host, or to a subject that was spelled out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parcel {
+    /// Where it goes.
+    pub subject: String,
+    /// The hosts that are expected to take it, with their tiers.
+    pub hosts: BTreeMap<Name, Name>,
+    /// Whether the subject was spelled out, so that others may listen there too.
+    pub spelled: bool,
+    /// Which job it is about, for a cancel.
+    pub job: Option<Id>,
+}
+
+/// Everything that will be sent, and who is expected to answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The deployment.
+    pub id: Id,
+    /// What is to be done.
+    pub intent: Intent,
+    /// The requests.
+    pub parcels: Vec<Parcel>,
+    /// When the silent ones among the hosts were last seen.
+    pub silent: BTreeMap<Name, Timestamp>,
+}
+
+impl Plan {
+    /// Works out the hosts of a selection. With `skip_offline` silent hosts are left out.
+    pub fn new(
+        intent: Intent,
+        selection: &Selection,
+        discovery: &Discovery,
+        skip_offline: bool,
+    ) -> Result<Self, DeployError> {
+        let mut parcels = Vec::new();
+        match selection {
+            Selection::Tier { tier, role } => {
+                for host in discovery.fleet.hosts_by_name() {
+                    if host.tier.as_ref() == Some(tier) && (role.is_none() || host.role == *role) {
+                        parcels.push(Parcel::for_host(&host.name, discovery)?);
+                    }
+                }
+            }
+            Selection::Targets(targets) => {
+                for target in targets {
+                    parcels.push(match target {
+                        Target::Subject(subject) => Parcel::for_subject(subject, discovery),
+                        Target::Host(name) => Parcel::for_host(name, discovery)?,
+                    });
+                }
+            }
+        }
+        let mut seen = HashSet::new();
+        parcels.retain(|parcel| seen.insert(parcel.subject.clone()));
+        let mut silent = BTreeMap::new();
+        for parcel in &mut parcels {
+            for name in parcel.hosts.keys() {
+                discovery.check_one(name)?;
+                check_capable(name, &intent.action, discovery)?;
+                if let Some(host) =
+                    discovery.fleet.hosts.get(name).filter(|_| !discovery.answered.contains(name))
+                {
+                    silent.insert(name.clone(), host.seen.unwrap_or(Timestamp::UNIX_EPOCH));
+                }
+            }
+            if skip_offline {
+                parcel.hosts.retain(|name, _| !silent.contains_key(name));
+            }
+        }
+        if skip_offline {
+            silent.clear();
+            parcels.retain(|parcel| parcel.spelled || !parcel.hosts.is_empty());
+        }
+        Ok(Self { id: fresh_id(), intent, parcels, silent })
+    }
+
+    /// Every host that is expected to answer, with its tier.
+    pub fn hosts(&self) -> BTreeMap<&Name, &Name> {
+        self.parcels.iter().flat_map(|parcel| &parcel.hosts).collect()
+    }
+
+    /// The tiers that are touched: those of the hosts, and of subjects spelled the usual way.
+    pub fn tiers(&self) -> HashSet<Name> {
+        let spelled =
+            |parcel: &Parcel| parcel.subject.split('.').nth(1).and_then(|tier| Name::new(tier).ok());
+        let spelled = self.parcels.iter().filter_map(spelled);
+        self.hosts().values().map(|tier| (*tier).clone()).chain(spelled).collect()
+    }
+
+    /// The request of a parcel, as it is sent at `now`; a host whose clock is off by `shift` gets its times.
+    pub(super) fn request(
+        &self,
+        parcel: &Parcel,
+        id: &Id,
+        now: Timestamp,
+        shift: SignedDuration,
+        timeout: Option<Duration>,
+    ) -> DeployRequest {
+        let intent = &self.intent;
+        let at = now.saturating_add(shift).unwrap_or(now);
+        DeployRequest {
+            reply_to: ReplyTo::reports(id.clone()),
+            issued_at: Some(at),
+            expires_at: at.checked_add(EXPIRY).ok(),
+            issuer: Some(intent.issuer.clone()),
+            timeout_s: timeout.map(|timeout| timeout.as_secs()),
+            on_failure: intent.keep.then_some(OnFailure::Keep),
+            job: parcel.job.clone(),
+            ..DeployRequest::new(intent.action.clone(), intent.revision.clone(), id.clone())
+        }
+    }
+}
+
+impl Parcel {
+    /// A request to one host, on a subject that reaches it alone.
+    fn for_host(name: &Name, discovery: &Discovery) -> Result<Self, DeployError> {
+        let Some(answer) = discovery.host(name) else {
+            let near = near_names(name, discovery.fleet.hosts.keys());
+            return Err(SelectionError::UnknownHost { name: name.clone(), near }.into());
+        };
+        let subject = own_subject(answer, discovery).ok_or_else(|| DeployError::NoSubject {
+            host: name.clone(),
+            subjects: answer.deploy_subjects.clone(),
+        })?;
+        let hosts = [(name.clone(), answer.tier.clone())].into();
+        Ok(Self { subject, hosts, spelled: false, job: None })
+    }
+
+    /// A request to whoever listens on a subject.
+    fn for_subject(subject: &str, discovery: &Discovery) -> Self {
+        let listening = |answer: &HostAnswer| answer.deploy_subjects.iter().any(|own| overlaps(own, subject));
+        let answers = discovery.fleet.hosts.values().filter_map(|host| host.answer.as_deref());
+        let hosts = answers.filter(|answer| listening(answer));
+        let hosts = hosts.map(|answer| (answer.hostname.clone(), answer.tier.clone())).collect();
+        Self { subject: subject.to_owned(), hosts, spelled: true, job: None }
+    }
+}
+
+/// The subject that reaches this host alone: the usual one, or one that no other known host listens on.
+fn own_subject(answer: &HostAnswer, discovery: &Discovery) -> Option<String> {
+    let usual = of_host(&answer.tier, &answer.hostname);
+    if answer.deploy_subjects.contains(&usual) {
+        return Some(usual);
+    }
+    let others = || {
+        let hosts = discovery.fleet.hosts.values().filter(|host| host.name != answer.hostname);
+        hosts.filter_map(|host| host.answer.as_deref()).flat_map(|other| &other.deploy_subjects)
+    };
+    let mut own = answer.deploy_subjects.iter().filter(|subject| !subject.contains(['*', '>']));
+    own.find(|subject| !others().any(|other| overlaps(other, subject))).cloned()
+}
+
+fn check_capable(name: &Name, action: &Action, discovery: &Discovery) -> Result<(), DeployError> {
+    match discovery.host(name) {
+        Some(answer) if discovery.answered.contains(name) && !answer.can(action) => {
+            Err(DeployError::Incapable { host: name.clone(), action: action.to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Plan {
+    /// Works out which jobs to stop on these hosts.
+    pub fn cancel(issuer: String, hosts: &[Name], discovery: &Discovery) -> Result<Self, DeployError> {
+        let intent = Intent { action: Action::Cancel, revision: None, keep: false, issuer };
+        let selection = Selection::Targets(hosts.iter().cloned().map(Target::Host).collect());
+        let mut plan = Self::new(intent, &selection, discovery, false)?;
+        for parcel in &mut plan.parcels {
+            let mut jobs =
+                parcel.hosts.keys().filter_map(|host| discovery.fleet.hosts.get(host)?.running_job());
+            parcel.job = jobs.find_map(|job| job.id.clone());
+            if let (None, Some(host)) = (&parcel.job, parcel.hosts.keys().next()) {
+                return Err(DeployError::NothingRuns { host: host.clone() });
+            }
+        }
+        Ok(plan)
+    }
+}

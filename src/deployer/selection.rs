@@ -1,0 +1,83 @@
+//! Which hosts an operator means: subjects, aliases, names, or all of a role or tier.
+
+use crate::protocol::{Name, SubjectError, check_literal};
+
+/// One thing an operator named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A subject, sent to as it is.
+    Subject(String),
+    /// A host.
+    Host(Name),
+}
+
+/// What an operator named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// Subjects and hosts one by one.
+    Targets(Vec<Target>),
+    /// Every host of a tier, or those of a role in it.
+    Tier {
+        /// The tier.
+        tier: Name,
+        /// The role.
+        role: Option<Name>,
+    },
+}
+
+/// Why a selection makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelectionError {
+    /// A subject that nothing can be sent to.
+    #[error("the target {0}")]
+    Subject(#[from] SubjectError),
+    /// Neither subject nor alias nor possible name.
+    #[error("{0:?} is no target: name a subject (deploy.<tier>.<host>), an alias or a host")]
+    NotATarget(String),
+    /// An alias that leads back to itself.
+    #[error("the alias {0:?} leads back to itself; look at the HOMELAB_DEPLOY_ALIAS_… variables")]
+    AliasLoop(String),
+    /// Nobody knows this host.
+    #[error("no host {name} answers or is known{}; `homelab-deploy hosts` lists them", did_you_mean(.near))]
+    UnknownHost {
+        /// What was asked for.
+        name: Name,
+        /// Known names that look like it.
+        near: Vec<Name>,
+    },
+}
+
+fn did_you_mean(names: &[Name]) -> String {
+    let names: Vec<_> = names.iter().map(Name::as_str).collect();
+    if names.is_empty() { String::new() } else { format!(" (did you mean {}?)", names.join(", ")) }
+}
+
+impl Target {
+    /// Reads a target: a subject holds a dot; then come aliases, then hosts. `alias` looks an alias up.
+    pub fn parse(text: &str, alias: impl Fn(&str) -> Option<String>) -> Result<Self, SelectionError> {
+        let mut text = text.to_owned();
+        let mut passed = Vec::new();
+        loop {
+            if text.contains('.') {
+                check_literal(&text)?;
+                return Ok(Self::Subject(text));
+            }
+            let Some(meaning) = alias(&text) else { break };
+            passed.push(text);
+            text = meaning;
+            if passed.contains(&text) {
+                return Err(SelectionError::AliasLoop(text));
+            }
+        }
+        Name::new(text.as_str()).map(Self::Host).map_err(|_| SelectionError::NotATarget(text))
+    }
+}
+
+/// The names that look most like `name`, at most three.
+pub(super) fn near_names<'a>(name: &Name, known: impl Iterator<Item = &'a Name>) -> Vec<Name> {
+    let distance = |known: &Name| strsim::damerau_levenshtein(name.as_str(), known.as_str());
+    let mut near: Vec<_> = known.map(|known| (distance(known), known)).collect();
+    near.retain(|(distance, known)| *distance <= 1 + known.as_str().len() / 3);
+    near.sort_unstable();
+    near.into_iter().take(3).map(|(_, known)| known.clone()).collect()
+}

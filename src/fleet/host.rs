@@ -1,0 +1,156 @@
+//! One host as an operator sees it.
+
+use super::deployment::supersedes;
+use crate::protocol::{Action, DeployReport, HostAnswer, Name, Status};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The interval assumed of a host that names none, in seconds.
+const DEFAULT_INTERVAL: u64 = 60;
+/// Intervals of silence after which a host is stale, and after which it is offline.
+const STALE: i32 = 3;
+const OFFLINE: i32 = 10;
+/// How long a host may be away that said it comes back.
+const RESTART: SignedDuration = SignedDuration::from_secs(120);
+
+/// Whether a host shows signs of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// Heard of lately.
+    Online,
+    /// Silent for three of its intervals.
+    Stale,
+    /// Silent for ten of its intervals, or it said goodbye.
+    Offline,
+    /// It said that it comes back.
+    Restarting,
+}
+
+/// One host: what it last said of itself and the last job it told of.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Host {
+    /// Its name.
+    pub name: Name,
+    /// Its tier, once heard.
+    pub tier: Option<Name>,
+    /// Its role.
+    pub role: Option<Name>,
+    /// What it last said of itself, without the job.
+    pub answer: Option<Arc<HostAnswer>>,
+    /// The running or else the last job.
+    pub job: Option<Arc<DeployReport>>,
+    /// The last sign of life.
+    pub seen: Option<Timestamp>,
+    /// Whether it said goodbye after that sign.
+    pub left: bool,
+    /// Who has spoken under this name, and when last. More than one at a time means trouble.
+    instances: Vec<(String, Timestamp)>,
+}
+
+impl Host {
+    /// A host of which only the name is known.
+    pub fn unknown(name: &Name) -> Self {
+        Self {
+            name: name.clone(),
+            tier: None,
+            role: None,
+            answer: None,
+            job: None,
+            seen: None,
+            left: false,
+            instances: Vec::new(),
+        }
+    }
+
+    pub(super) fn apply_answer(&mut self, answer: HostAnswer, now: Timestamp) {
+        self.alive(answer.instance.as_deref(), now);
+        self.left = answer.online == Some(false);
+        if self.left {
+            self.instances.retain(|(instance, _)| Some(instance) != answer.instance.as_ref());
+        }
+        self.tier = Some(answer.tier.clone());
+        self.role.clone_from(&answer.role);
+        self.answer = Some(Arc::new(answer));
+    }
+
+    pub(super) fn apply_report(&mut self, report: &Arc<DeployReport>, now: Timestamp) -> bool {
+        self.alive(report.instance.as_deref(), now);
+        self.left = false;
+        if self.tier.is_none() {
+            self.tier.clone_from(&report.tier);
+            self.role.clone_from(&report.role);
+        }
+        // A refusal changes nothing on the host, nor do the actions that are no jobs.
+        let is_job = !matches!(report.action, Some(Action::Cancel | Action::Hold | Action::Release));
+        let newer = is_job
+            && report.status != Status::Rejected
+            && self.job.as_ref().is_none_or(|job| is_newer(report, job));
+        if newer {
+            self.job = Some(report.clone());
+        }
+        newer
+    }
+
+    fn alive(&mut self, instance: Option<&str>, now: Timestamp) {
+        self.seen = Some(now);
+        let Some(instance) = instance else { return };
+        match self.instances.iter_mut().find(|(known, _)| known == instance) {
+            Some((_, heard)) => *heard = now,
+            None => {
+                // Names are few; a stream of made-up ones must not grow this.
+                self.instances.truncate(7);
+                self.instances.push((instance.to_owned(), now));
+            }
+        }
+    }
+
+    /// How long this host may be silent between two signs of life.
+    fn interval(&self) -> SignedDuration {
+        let named = self.answer.as_ref().and_then(|answer| answer.interval_s).filter(|seconds| *seconds > 0);
+        SignedDuration::from_secs(i64::try_from(named.unwrap_or(DEFAULT_INTERVAL)).unwrap_or(i64::MAX / 16))
+    }
+
+    /// Whether the host shows signs of life.
+    pub fn presence(&self, now: Timestamp) -> Presence {
+        let Some(seen) = self.seen else { return Presence::Offline };
+        let silent = now.duration_since(seen);
+        let restarting = self.answer.as_ref().is_some_and(|answer| answer.restarting == Some(true));
+        if self.left {
+            let back_soon = restarting && silent < RESTART;
+            return if back_soon { Presence::Restarting } else { Presence::Offline };
+        }
+        let interval = self.interval();
+        if silent < interval * STALE {
+            Presence::Online
+        } else if silent < interval * OFFLINE {
+            Presence::Stale
+        } else {
+            Presence::Offline
+        }
+    }
+
+    /// The instances that speak under this name; more than one means that two hosts claim it.
+    pub fn claimants(&self, now: Timestamp) -> Vec<&str> {
+        let window = self.interval() * STALE;
+        let heard = self.instances.iter().filter(|(_, heard)| now.duration_since(*heard) < window);
+        heard.map(|(instance, _)| instance.as_str()).collect()
+    }
+
+    /// The job that runs.
+    pub fn running_job(&self) -> Option<&Arc<DeployReport>> {
+        self.job.as_ref().filter(|job| !job.status.is_final())
+    }
+}
+
+/// Whether a report tells of a later state of the host than the one known.
+fn is_newer(report: &DeployReport, known: &DeployReport) -> bool {
+    if report.id == known.id && report.instance == known.instance {
+        return supersedes(report, known);
+    }
+    match (report.seq, known.seq) {
+        (Some(new), Some(old)) if report.instance == known.instance => new > old,
+        _ => true,
+    }
+}

@@ -1,0 +1,99 @@
+//! The fleet as an operator sees it: a pure fold of messages. No clock and no I/O; time comes in with the message.
+
+mod deployment;
+mod host;
+
+pub use deployment::{Deployment, HostJob};
+pub use host::{Host, Presence};
+
+use crate::protocol::{Answer, DeployReport, HostAnswer, Id, Inbound, Name};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// How many deployments are remembered.
+const KEPT: usize = 200;
+
+/// Every host and deployment that was heard of.
+///
+/// All times in it are of receipt, by the operator's own clock.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Fleet {
+    /// The hosts by name.
+    pub hosts: HashMap<Name, Host>,
+    /// The deployments by id.
+    pub deployments: HashMap<Id, Deployment>,
+    /// The deployments in the order they were first heard of.
+    order: VecDeque<Id>,
+}
+
+impl Fleet {
+    /// Folds a message that arrived at `now`; gives whether anything is different from before.
+    pub fn apply(&mut self, message: Inbound, now: Timestamp) -> bool {
+        match message {
+            Inbound::Report(report) => self.apply_report(Arc::new(*report), now),
+            Inbound::Presence(answer) | Inbound::Answer(_, Answer::Host(answer)) => {
+                self.apply_host(*answer, now)
+            }
+            Inbound::Answer(_, Answer::Job(answer)) => {
+                answer.report.is_some_and(|report| self.apply_report(report, now))
+            }
+            Inbound::Answer(..) | Inbound::Log(_) => false,
+        }
+    }
+
+    /// Folds a report; one without an id tells only that its host lives.
+    pub fn apply_report(&mut self, report: Arc<DeployReport>, now: Timestamp) -> bool {
+        let host = match self.hosts.get_mut(&report.hostname) {
+            Some(host) => host,
+            None => self.hosts.entry(report.hostname.clone()).or_insert_with_key(Host::unknown),
+        };
+        let changed = host.apply_report(&report, now);
+        let Some(id) = &report.id else { return changed };
+        let deployment = match self.deployments.get_mut(id) {
+            Some(deployment) => deployment,
+            None => {
+                self.order.push_back(id.clone());
+                self.forget_old();
+                self.deployments.entry(id.clone()).or_insert_with(|| Deployment::new(&report, now))
+            }
+        };
+        deployment.apply(report, now) || changed
+    }
+
+    /// Folds what a host tells of itself.
+    pub fn apply_host(&mut self, mut answer: HostAnswer, now: Timestamp) -> bool {
+        if let Some(job) = answer.job.take() {
+            self.apply_report(job, now);
+        }
+        let host = self.hosts.entry(answer.hostname.clone()).or_insert_with_key(Host::unknown);
+        host.apply_answer(answer, now);
+        true
+    }
+
+    /// Brings back a host that was seen before this fleet began; what is known of it by now stands.
+    pub fn recall(&mut self, host: Host) {
+        self.hosts.entry(host.name.clone()).or_insert(host);
+    }
+
+    /// The hosts in the order of their names.
+    pub fn hosts_by_name(&self) -> Vec<&Host> {
+        let mut hosts: Vec<_> = self.hosts.values().collect();
+        hosts.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        hosts
+    }
+
+    /// Drops the oldest deployments beyond the limit that have ended.
+    fn forget_old(&mut self) {
+        if self.order.len() <= KEPT {
+            return;
+        }
+        let ended = |id: &Id| self.deployments.get(id).is_none_or(Deployment::is_over);
+        if let Some(at) = self.order.iter().position(ended)
+            && let Some(id) = self.order.remove(at)
+        {
+            self.deployments.remove(&id);
+        }
+    }
+}
