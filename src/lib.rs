@@ -10,6 +10,7 @@ pub mod deployer;
 pub mod durable;
 pub mod fleet;
 pub mod jobs;
+pub mod keys;
 pub mod listener;
 pub mod nix;
 pub mod protocol;

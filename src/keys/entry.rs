@@ -1,0 +1,149 @@
+//! One entry of the fleet file, read field by field, so that an error names the field and what to write instead.
+
+use super::{FleetFileError, Kind};
+use crate::protocol::Name;
+use nkeys::{KeyPair, KeyPairType};
+use toml::{Table, Value};
+
+/// What to write where a public key is wrong.
+const WRITE_KEY: &str = "write the text starting with U that `homelab-deploy keys new` printed";
+
+/// A section such as `[hosts.ns1]`, of which each field is taken once.
+pub(super) struct Entry {
+    /// `hosts.ns1`.
+    pub(super) path: String,
+    fields: Table,
+}
+
+impl Entry {
+    /// Wants a section.
+    pub(super) fn new(path: String, value: Value) -> Result<Self, FleetFileError> {
+        match value {
+            Value::Table(fields) => Ok(Self { path, fields }),
+            other => Err(FleetFileError::Field {
+                why: format!("it is {}, not a section", type_of(&other)),
+                instead: format!("write [{path}] and its fields below"),
+                path,
+            }),
+        }
+    }
+
+    /// An error about one field.
+    pub(super) fn wrong(
+        &self,
+        field: &str,
+        why: impl Into<String>,
+        instead: impl Into<String>,
+    ) -> FleetFileError {
+        let path = format!("{}.{field}", self.path);
+        FleetFileError::Field { path, why: why.into(), instead: instead.into() }
+    }
+
+    /// Refuses any field that entries of this kind do not have.
+    pub(super) fn only_fields_of(&self, kind: Kind) -> Result<(), FleetFileError> {
+        let (owner, fields) = fields(kind);
+        match self.fields.keys().find(|field| !fields.contains(&field.as_str())) {
+            None => Ok(()),
+            Some(field) => {
+                let known = format!("the fields of {owner} are {}", fields.join(", "));
+                Err(self.wrong(field, "there is no such field here", known))
+            }
+        }
+    }
+
+    /// Takes a text, if the field is there.
+    fn text(&mut self, field: &str, instead: &str) -> Result<Option<String>, FleetFileError> {
+        match self.fields.remove(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong(field, format!("it is {}, not a text", type_of(&other)), instead)),
+        }
+    }
+
+    /// Takes a text that must be there.
+    pub(super) fn required(&mut self, field: &str, instead: &str) -> Result<String, FleetFileError> {
+        self.text(field, instead)?.ok_or_else(|| self.wrong(field, "it is missing", instead))
+    }
+
+    /// Checks a name that stands in a field.
+    pub(super) fn name(&self, field: &str, text: String, instead: &str) -> Result<Name, FleetFileError> {
+        Name::new(text).map_err(|error| self.wrong(field, error.to_string(), instead))
+    }
+
+    /// Takes a name, if the field is there.
+    pub(super) fn optional_name(
+        &mut self,
+        field: &str,
+        instead: &str,
+    ) -> Result<Option<Name>, FleetFileError> {
+        self.text(field, instead)?.map(|text| self.name(field, text, instead)).transpose()
+    }
+
+    /// Takes a list of names, if the field is there.
+    pub(super) fn names(&mut self, field: &str, instead: &str) -> Result<Option<Vec<Name>>, FleetFileError> {
+        let items = match self.fields.remove(field) {
+            None => return Ok(None),
+            Some(Value::Array(items)) => items,
+            Some(other) => {
+                return Err(self.wrong(field, format!("it is {}, not a list", type_of(&other)), instead));
+            }
+        };
+        let name = |item| match item {
+            Value::String(text) => self.name(field, text, instead),
+            other => Err(self.wrong(field, format!("it holds {}, not a text", type_of(&other)), instead)),
+        };
+        items.into_iter().map(name).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Takes a yes or no; no, if the field is not there.
+    pub(super) fn flag(&mut self, field: &str) -> Result<bool, FleetFileError> {
+        match self.fields.remove(field) {
+            None => Ok(false),
+            Some(Value::Boolean(flag)) => Ok(flag),
+            Some(other) => {
+                let why = format!("it is {}, not true or false", type_of(&other));
+                Err(self.wrong(field, why, format!("write {field} = true, or leave it out")))
+            }
+        }
+    }
+
+    /// Takes the public key. Its text is never repeated in an error: it could be half a seed.
+    pub(super) fn public_key(&mut self) -> Result<String, FleetFileError> {
+        let key = self.required("public_key", WRITE_KEY)?;
+        match KeyPair::from_public_key(&key).map(|pair| pair.key_pair_type()) {
+            Ok(KeyPairType::User) => Ok(key),
+            Ok(other) => {
+                let other = format!("{other:?}").to_lowercase();
+                Err(self.wrong("public_key", format!("it is the key of another kind, {other}"), WRITE_KEY))
+            }
+            Err(error) => {
+                let why = format!("it is not a public key ({})", error.kind().as_str().to_lowercase());
+                Err(self.wrong("public_key", why, WRITE_KEY))
+            }
+        }
+    }
+}
+
+/// Who has which fields.
+fn fields(kind: Kind) -> (&'static str, &'static [&'static str]) {
+    match kind {
+        Kind::Listener => ("a host", &["tier", "role", "public_key"]),
+        Kind::Deployer => ("a deployer", &["kind", "tiers", "builds", "public_key"]),
+        Kind::Mcp => ("an mcp", &["kind", "tiers", "builds", "public_key"]),
+        Kind::Admin => ("an admin", &["kind", "public_key"]),
+        Kind::Viewer => ("a viewer", &["kind", "public_key"]),
+        Kind::Builder => ("a builder", &["kind", "public_key"]),
+    }
+}
+
+/// A value's type, with its article.
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a text",
+        Value::Integer(_) | Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a time",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a section",
+    }
+}

@@ -1,0 +1,64 @@
+//! The `authorization` block of a NATS server's configuration.
+
+use super::permissions::{Credential, Rules, permissions};
+use super::{MCP_TIER, User};
+use crate::protocol::Name;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// The complete block for these users, in their order. Without users it would leave the server open to everybody;
+/// a fleet file without any is refused before.
+pub fn render_authorization(users: &[User]) -> String {
+    let mut out = String::from("authorization {\n  users = [\n");
+    for user in users {
+        let allowed = permissions(&user.credential);
+        // Writing to a `String` has no way to fail.
+        let _ = write!(
+            out,
+            "    # {}: {}\n    {{\n      nkey: {}\n      permissions: {{\n        publish: {}\n        \
+             subscribe: {}\n      }}\n    }}\n",
+            user.entry,
+            description(&user.credential),
+            quoted(&user.public_key),
+            rules(&allowed.publish),
+            rules(&allowed.subscribe),
+        );
+    }
+    out.push_str("  ]\n}\n");
+    out
+}
+
+fn rules(rules: &Rules) -> String {
+    if rules.deny.is_empty() {
+        format!("{{ allow: {} }}", list(&rules.allow))
+    } else {
+        format!("{{ allow: {}, deny: {} }}", list(&rules.allow), list(&rules.deny))
+    }
+}
+
+fn list(subjects: &[String]) -> String {
+    let subjects: Vec<String> = subjects.iter().map(|subject| quoted(subject)).collect();
+    format!("[{}]", subjects.join(", "))
+}
+
+/// Keys and subjects are plain ASCII, where Rust's escapes and the server's agree.
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
+
+fn description(credential: &Credential) -> String {
+    let with_builds = |builds: bool| if builds { ", with builds" } else { "" };
+    match credential {
+        Credential::Listener { tier, role: None, .. } => format!("listener, tier {tier}"),
+        Credential::Listener { tier, role: Some(role), .. } => format!("listener, tier {tier}, role {role}"),
+        Credential::Deployer { tiers, builds } => {
+            format!("deployer of {}{}", joined(tiers), with_builds(*builds))
+        }
+        Credential::Mcp { builds } => format!("mcp of {MCP_TIER}{}", with_builds(*builds)),
+        Credential::Admin { .. } | Credential::Viewer | Credential::Builder => credential.kind().to_string(),
+    }
+}
+
+fn joined(tiers: &BTreeSet<Name>) -> String {
+    tiers.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,10 @@
+//! Credentials: seeds on disk, the fleet file, and permissions as a real NATS server enforces them.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod bad_files;
+mod enforcement;
+mod fixture;
+mod nats_config;
+mod rows;
+mod seeds;
+mod server;
