@@ -1,0 +1,25 @@
+//! Hidden helper processes of the listener.
+
+use super::exit::{Exit, Failed};
+use crate::activation::launch;
+use clap::Subcommand;
+use std::ffi::OsString;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ActivationCommand {
+    /// Become a program in a session of its own.
+    Launch {
+        /// The program and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+}
+
+impl ActivationCommand {
+    /// Comes back only if it fails.
+    pub(super) fn run(self) -> Failed {
+        let Self::Launch { mut command } = self;
+        let program = command.remove(0);
+        Failed { exit: Exit::Failed, error: launch(program, command).into() }
+    }
+}

@@ -1,0 +1,70 @@
+//! How operator commands connect.
+
+use super::exit::Failed;
+use crate::bus::{Bus, Seed, Settings, Tls};
+use crate::deployer::{Operator, Roster};
+use clap::Args;
+use std::path::PathBuf;
+
+/// A subject every operator may subscribe to; nobody publishes there.
+const PING_SUBJECT: &str = "deploy.responses.ask.ping";
+
+/// The server and the key.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(super) struct ConnectionArgs {
+    /// The NATS server, or a comma list of a cluster's: nats://host:4222 or tls://host:4222
+    #[arg(long, env = "HOMELAB_DEPLOY_NATS_URL", value_name = "URL")]
+    nats_url: String,
+    /// The file with our nkey seed; only a server on this machine may be used without
+    #[arg(long, env = "HOMELAB_DEPLOY_NKEY_FILE", value_name = "FILE")]
+    nkey_file: Option<PathBuf>,
+    /// A certificate authority to trust beyond the system's, PEM
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// Our certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of our certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+impl ConnectionArgs {
+    fn settings(&self) -> Result<Settings, Failed> {
+        let seed = self.nkey_file.as_deref().map(Seed::read_private).transpose()?;
+        let mut settings = Settings::new(&self.nats_url, seed, "homelab-deploy", PING_SUBJECT)?;
+        let identity = self.tls_cert.clone().zip(self.tls_key.clone());
+        settings.tls = Tls { ca: self.tls_ca.clone(), identity };
+        Ok(settings)
+    }
+
+    /// The roster that belongs to these servers.
+    pub(super) fn roster(&self) -> Result<Roster, Failed> {
+        Ok(Roster::open(&roster_file(&self.settings()?.shown()))?)
+    }
+
+    /// Connects, or fails at once.
+    pub(super) async fn operator(&self) -> Result<Operator, Failed> {
+        let settings = self.settings()?;
+        let roster = Roster::open(&roster_file(&settings.shown()))?;
+        let bus = Bus::once(&settings).await?;
+        Ok(Operator { bus, roster, issuer: issuer() })
+    }
+}
+
+/// Without a named context, the servers are the context.
+fn roster_file(servers: &str) -> PathBuf {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(".local/state");
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' };
+    let name: String = servers.chars().map(safe).collect();
+    state.unwrap_or_else(home).join("homelab-deploy/roster").join(format!("{name}.json"))
+}
+
+/// Who deploys, as hosts will show it.
+fn issuer() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let machine = rustix::system::uname();
+    format!("{}@{}", user.as_deref().unwrap_or("unknown"), machine.nodename().to_string_lossy())
+}

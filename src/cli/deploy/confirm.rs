@@ -1,0 +1,39 @@
+//! The question before a deployment to a tier that matters.
+
+use super::super::exit::Failed;
+use super::super::render;
+use crate::deployer::{Discovery, Plan};
+use std::io::{self, BufRead, IsTerminal, Write};
+
+/// The tiers that are confirmed.
+const CONFIRM_TIERS: [&str; 1] = ["prod"];
+
+/// Shows the exact hosts and asks, where the plan touches a tier that is confirmed. Without a terminal a subject that
+/// was spelled out goes ahead; whatever was looked up needs `--yes`.
+pub(super) fn confirmed(plan: &Plan, discovery: &Discovery, yes: bool) -> Result<bool, Failed> {
+    let tiers = plan.tiers();
+    let matters = CONFIRM_TIERS.iter().any(|tier| tiers.iter().any(|touched| touched == *tier));
+    if yes || !matters {
+        return Ok(true);
+    }
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        if plan.parcels.iter().all(|parcel| parcel.spelled) {
+            return Ok(true);
+        }
+        return Err(Failed::usage(anyhow::anyhow!(
+            "this deploys to {}, which must be confirmed: add --yes, or name the subject itself",
+            CONFIRM_TIERS.join(", ")
+        )));
+    }
+    ask(plan, discovery).map_err(|error| Failed::usage(anyhow::Error::new(error).context("could not ask")))
+}
+
+fn ask(plan: &Plan, discovery: &Discovery) -> io::Result<bool> {
+    let mut terminal = io::stderr().lock();
+    writeln!(terminal, "{}", render::plan(plan, discovery))?;
+    write!(terminal, "Go on? Type yes: ")?;
+    terminal.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("yes"))
+}

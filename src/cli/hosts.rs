@@ -1,0 +1,91 @@
+//! `hosts`: who is there and what runs.
+
+use super::connection::ConnectionArgs;
+use super::exit::{Exit, Failed};
+use super::out::{Format, Out};
+use super::render;
+use crate::deployer::Discovery;
+use crate::fleet::{Host, Presence};
+use crate::protocol::Name;
+use clap::Args;
+use serde::Serialize;
+
+#[derive(Debug, Args)]
+pub(super) struct HostsArgs {
+    /// Only this tier
+    #[arg(long)]
+    tier: Option<Name>,
+    /// Only this role
+    #[arg(long)]
+    role: Option<Name>,
+    /// Forget a host that was seen before, then end
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["tier", "role"])]
+    forget: Option<Name>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    output: Format,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// A host as JSON.
+#[derive(Serialize)]
+struct Shown<'a> {
+    presence: Presence,
+    two_of_one_name: bool,
+    #[serde(rename = "host")]
+    host: &'a Host,
+}
+
+impl HostsArgs {
+    pub(super) async fn run(self) -> Result<Exit, Failed> {
+        let mut out = Out::new();
+        if let Some(host) = &self.forget {
+            let mut roster = self.connection.roster()?;
+            if !roster.forget(host) {
+                return Err(Failed::usage(anyhow::anyhow!(
+                    "{host} is not in the roster; nothing was forgotten"
+                )));
+            }
+            roster.save()?;
+            out.line(&format!("{host} is forgotten until it answers again"));
+            return Ok(Exit::Done);
+        }
+        let mut operator = self.connection.operator().await?;
+        let discovery = operator.discover(self.tier.as_ref(), self.role.as_ref()).await?;
+        self.print(&discovery, &mut out);
+        Ok(if discovery.answered.is_empty() { Exit::Silent } else { Exit::Done })
+    }
+
+    fn print(&self, discovery: &Discovery, out: &mut Out) {
+        let hosts = discovery.fleet.hosts_by_name();
+        match self.output {
+            Format::Json => {
+                for host in hosts {
+                    let presence = host.presence(discovery.at);
+                    out.json(&Shown {
+                        presence,
+                        two_of_one_name: host.claimants(discovery.at).len() > 1,
+                        host,
+                    });
+                }
+            }
+            Format::Human if hosts.is_empty() => {
+                out.line(
+                    "no host answered; is a listener running, and may this key publish deploy.discover?",
+                );
+            }
+            Format::Human => {
+                out.line(&render::fleet(&hosts, discovery.at));
+                for error in &discovery.unreadable {
+                    out.line(&format!("note: an answer could not be read: {error}"));
+                }
+                for host in hosts {
+                    for warning in host.answer.iter().flat_map(|answer| &answer.warnings) {
+                        out.line(&format!("note: {}: {}", host.name, crate::protocol::printable(warning)));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `listener`: the service of one host.
+
+use super::exit::{Exit, Failed};
+use super::logging::{self, LogFormat};
+use crate::activation::RebuildEngine;
+use crate::bus::{Seed, Settings};
+use crate::listener::{self, Config};
+use crate::nix::FlakeUrl;
+use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, expand};
+use anyhow::Context;
+use clap::Args;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Args)]
+pub(super) struct ListenerArgs {
+    /// The name of this host, as the flake calls it
+    #[arg(long)]
+    hostname: Name,
+    /// The tier of this host, for example test or prod
+    #[arg(long)]
+    tier: Name,
+    /// The role of this host
+    #[arg(long)]
+    role: Option<Name>,
+    /// The NATS server, or a comma list of a cluster's
+    #[arg(long, value_name = "URL")]
+    nats_url: String,
+    /// The file with this host's nkey seed
+    #[arg(long, value_name = "FILE")]
+    nkey_file: PathBuf,
+    /// The flake to deploy: git+https://…, git+ssh://…, github:owner/repo, or path:…
+    #[arg(long, value_name = "URL")]
+    flake_url: FlakeUrl,
+    /// The program that builds and activates, called as PROGRAM ACTION --flake LOCKED_URL#HOST
+    #[arg(long, value_name = "PROGRAM")]
+    rebuild_command: PathBuf,
+    /// Seconds that prepare, build and check may take together
+    #[arg(long, default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// Where to take requests; repeatable; <hostname>, <tier> and <role> expand
+    #[arg(long, value_name = "SUBJECT", default_values_t = DEPLOY_TEMPLATES.map(String::from))]
+    deploy_subject: Vec<String>,
+    /// Where to take questions
+    #[arg(long, value_name = "SUBJECT", default_value = DISCOVER)]
+    discover_subject: String,
+    /// Seconds between reports while a job runs
+    #[arg(long, default_value_t = 15, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    heartbeat_interval: u64,
+    /// Seconds between announcements; 0: none
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    presence_interval: u64,
+    /// Where jobs are kept [default: $STATE_DIRECTORY, else /var/lib/homelab-deploy]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Log more
+    #[arg(long)]
+    debug: bool,
+    /// How to log to standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
+    log_format: LogFormat,
+    /// Also log to daily files there, 14 kept
+    #[arg(long, value_name = "DIR")]
+    log_dir: Option<PathBuf>,
+}
+
+impl ListenerArgs {
+    pub(super) fn run(self) -> Result<Exit, Failed> {
+        logging::start(self.log_format, self.debug, self.log_dir.as_deref()).map_err(Failed::usage)?;
+        let config = self.config()?;
+        let launcher =
+            std::env::current_exe().context("could not find our own executable").map_err(Failed::usage)?;
+        let engine = RebuildEngine {
+            program: self.rebuild_command,
+            flake: self.flake_url,
+            hostname: self.hostname,
+            launcher,
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.context("could not start").map_err(Failed::host)?;
+        runtime.block_on(async {
+            let shutdown = CancellationToken::new();
+            stop_on_signal(shutdown.clone()).context("could not listen for signals").map_err(Failed::host)?;
+            listener::run(config, Arc::new(engine), shutdown).await.map_err(Failed::host)?;
+            Ok(Exit::Done)
+        })
+    }
+
+    fn config(&self) -> Result<Config, Failed> {
+        let (host, tier, role) = (&self.hostname, &self.tier, self.role.as_ref());
+        let discover = expand(&self.discover_subject, host, tier, role, false).map_err(Failed::usage)?;
+        let discover_subject = discover.unwrap_or_else(|| DISCOVER.to_owned());
+        let seed = Seed::read(&self.nkey_file)?;
+        let warnings: Vec<_> = seed.warning().into_iter().collect();
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        let name = format!("homelab-deploy listener {host}");
+        let systemd = || std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
+        let state_dir = self.state_dir.clone().or_else(systemd);
+        Ok(Config {
+            deploy_subjects: Config::subjects(&self.deploy_subject, host, tier, role)
+                .map_err(Failed::usage)?,
+            settings: Settings::new(&self.nats_url, Some(seed), &name, &discover_subject)?,
+            discover_subject,
+            hostname: host.clone(),
+            tier: tier.clone(),
+            role: role.cloned(),
+            timeout: Duration::from_secs(self.timeout),
+            heartbeat: Duration::from_secs(self.heartbeat_interval),
+            presence: Duration::from_secs(self.presence_interval),
+            state_dir: state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/homelab-deploy")),
+            flake_url: Some(self.flake_url.without_credentials()),
+            warnings,
+        })
+    }
+}
+
+/// Cancels `shutdown` on SIGTERM and SIGINT.
+pub(super) fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        shutdown.cancel();
+    });
+    Ok(())
+}

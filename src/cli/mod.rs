@@ -1,0 +1,87 @@
+//! The command line: arguments, one file a subcommand, printing, exit codes.
+#![expect(clippy::doc_markdown, reason = "doc comments of arguments are the help that people read")]
+
+mod activation;
+mod cancel;
+mod connection;
+mod deploy;
+mod exit;
+mod hosts;
+mod keys;
+mod listener;
+mod logging;
+mod out;
+mod render;
+
+use clap::{Parser, Subcommand};
+use exit::{Exit, Failed};
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Deploy, watch and rescue a fleet of NixOS machines over NATS.
+#[derive(Debug, Parser)]
+#[command(name = "homelab-deploy", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run on a host: take deployments and carry them out.
+    Listener(Box<listener::ListenerArgs>),
+    /// Deploy a revision to hosts and follow it to the end.
+    Deploy(deploy::DeployArgs),
+    /// Show who is there and what runs.
+    Hosts(hosts::HostsArgs),
+    /// Stop the running job of hosts, as long as it has not begun to activate.
+    Cancel(cancel::CancelArgs),
+    /// Make keys, and the permissions for them.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Our own helper processes.
+    #[command(hide = true, subcommand)]
+    Activation(activation::ActivationCommand),
+}
+
+/// Parses the command line and carries it out.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is the reader's wish.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match cli.command {
+        Command::Listener(args) => args.run(),
+        Command::Deploy(args) => block_on(args.run()),
+        Command::Hosts(args) => block_on(args.run()),
+        Command::Cancel(args) => block_on(args.run()),
+        Command::Keys(command) => command.run(),
+        Command::Activation(command) => Err(command.run()),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failed) => {
+            // Where nobody reads our errors either, the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "error: {:#}", failed.error);
+            failed.exit.into()
+        }
+    }
+}
+
+/// Runs an operator's command on one thread: it mostly waits.
+fn block_on(command: impl Future<Output = Result<Exit, Failed>>) -> Result<Exit, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .map_err(|error| Failed::usage(anyhow::Error::new(error).context("could not start")))?
+        .block_on(command)
+}

@@ -1,0 +1,46 @@
+//! Standard output that survives a closed pipe: what runs goes on and the exit code still tells.
+
+use clap::ValueEnum;
+use serde::Serialize;
+use std::io::{IsTerminal, Write};
+
+/// How a command prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Human,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// Standard output.
+pub(super) struct Out {
+    closed: bool,
+    /// Whether a person watches.
+    pub(super) terminal: bool,
+    /// Whether colours are wanted.
+    pub(super) colours: bool,
+}
+
+impl Out {
+    pub(super) fn new() -> Self {
+        let terminal = std::io::stdout().is_terminal();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self { closed: false, terminal, colours: terminal && !plain }
+    }
+
+    /// Prints a line.
+    pub(super) fn line(&mut self, text: &str) {
+        if !self.closed {
+            let mut out = std::io::stdout().lock();
+            self.closed = writeln!(out, "{text}").and_then(|()| out.flush()).is_err();
+        }
+    }
+
+    /// Prints an object on a line of its own.
+    pub(super) fn json(&mut self, value: &impl Serialize) {
+        // Our own plain structs always have a JSON form.
+        self.line(&serde_json::to_string(value).unwrap_or_default());
+    }
+}

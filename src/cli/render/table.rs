@@ -1,0 +1,23 @@
+//! Tables without frames, as wide as the terminal.
+
+use comfy_table::{Cell, ContentArrangement, Table, presets};
+
+/// A table with a head; as wide as its content where no terminal limits it.
+pub(super) fn table(head: &[&str], rows: Vec<Vec<Cell>>, colours: bool) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(head.iter().copied()).add_rows(rows);
+    if colours {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    if let Some(width) = terminal_width() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    table.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+fn terminal_width() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col)
+}

@@ -1,0 +1,132 @@
+//! A private `nats-server` with keys for a small fleet.
+
+use super::eventually;
+use homelab_deploy::keys::{Seed, parse_fleet_file, render_authorization};
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// The hosts every broker knows: name, tier, role.
+const HOSTS: [(&str, &str, &str); 6] = [
+    ("ns1", "prod", "dns"),
+    ("ns2", "prod", "dns"),
+    ("web1", "test", "web"),
+    ("web2", "test", "web"),
+    ("db1", "test", "db"),
+    ("old1", "test", "legacy"),
+];
+
+/// The operators every broker knows: name, and the rest of its entry.
+const OPERATORS: [(&str, &str); 4] = [
+    ("admin", "kind = \"admin\""),
+    ("tester", "kind = \"deployer\"\ntiers = [\"test\"]"),
+    ("viewer", "kind = \"viewer\""),
+    ("mcp", "kind = \"mcp\""),
+];
+
+/// A server that ends with its owner.
+pub struct Broker {
+    folder: TempDir,
+    server: Child,
+    port: u16,
+    keys: HashMap<String, PathBuf>,
+}
+
+impl Broker {
+    /// Starts a server on a free port.
+    pub fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut keys = HashMap::new();
+        let mut fleet = String::new();
+        let mut key = |name: &str| {
+            let seed = Seed::generate().unwrap();
+            let file = folder.path().join(format!("{name}.nkey"));
+            seed.write_new(&file).unwrap();
+            keys.insert(name.to_owned(), file);
+            seed.public_key().to_owned()
+        };
+        for (name, tier, role) in HOSTS {
+            let key = key(name);
+            writeln!(fleet, "[hosts.{name}]\ntier = {tier:?}\nrole = {role:?}\npublic_key = {key:?}")
+                .unwrap();
+        }
+        for (name, entry) in OPERATORS {
+            let key = key(name);
+            writeln!(fleet, "[operators.{name}]\n{entry}\npublic_key = {key:?}").unwrap();
+        }
+        // A key nobody knows.
+        key("stranger");
+        let users = parse_fleet_file(&fleet).unwrap();
+        // And one that may do everything, for tests that speak for both sides.
+        let all = key("everything");
+        let everything = format!("    {{ nkey: {all} }}\n");
+        let config = render_authorization(&users);
+        let at = config.find("users = [").or_else(|| config.find("users: [")).expect("a list of users");
+        let at = at + config[at..].find('[').unwrap() + 1;
+        let config = format!("{}\n{everything}{}", &config[..at], &config[at..]);
+        fs::write(folder.path().join("nats.conf"), config).unwrap();
+        let server = launch(folder.path(), -1);
+        let port = port_of(folder.path(), &server);
+        Self { folder, server, port, keys }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// The key file of a host or operator.
+    pub fn key(&self, name: &str) -> &Path {
+        &self.keys[name]
+    }
+
+    /// A folder that lives as long as the broker.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends the server, without a word.
+    pub fn stop(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+
+    /// Starts it again on the same port.
+    pub fn restart(&mut self) {
+        self.server = launch(self.folder.path(), i32::from(self.port));
+        let address = format!("127.0.0.1:{}", self.port);
+        eventually("the broker coming back", || std::net::TcpStream::connect(&address).ok());
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn launch(folder: &Path, port: i32) -> Child {
+    let log = fs::File::create(folder.join("nats.log")).unwrap();
+    Command::new("nats-server")
+        .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-c"])
+        .arg(folder.join("nats.conf"))
+        .arg("--ports_file_dir")
+        .arg(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .expect("nats-server starts; `make test` installs it")
+}
+
+fn port_of(folder: &Path, server: &Child) -> u16 {
+    let file = folder.join(format!("nats-server_{}.ports", server.id()));
+    eventually("the broker starting", || {
+        let ports: serde_json::Value = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
+        ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()
+    })
+}

@@ -1,0 +1,51 @@
+//! The harness: a real broker with real keys and the generated permissions, real listeners, the real binary. Every
+//! part ends with its owner, uses free ports and temporary folders, and waits for events with a deadline.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the harness")]
+
+mod broker;
+mod host;
+mod repo;
+mod wire;
+
+pub use broker::Broker;
+pub use host::{Host, HostBuilder};
+pub use repo::Repo;
+pub use wire::{Ears, Heard, Wire};
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How long any single event may take; far longer than it ever should.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The binary under test.
+pub fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_homelab-deploy"))
+}
+
+/// The binary as an operator calls it, with the key of `operator` and a roster of its own.
+pub fn operator(broker: &Broker, operator: &str) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .env("HOMELAB_DEPLOY_NATS_URL", broker.url())
+        .env("HOMELAB_DEPLOY_NKEY_FILE", broker.key(operator))
+        .env("XDG_STATE_HOME", broker.folder().join("xdg").join(operator))
+        .env("USER", operator)
+        .env_remove("NO_COLOR")
+        .stdin(std::process::Stdio::null());
+    command
+}
+
+/// Waits until `ready` gives something, looking again every few milliseconds; for things outside our process that
+/// tell of themselves only by being there.
+pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        assert!(begun.elapsed() < DEADLINE, "{what} did not happen within {DEADLINE:?}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,141 @@
+//! A client that knows nothing of ours: it speaks JSON on subjects, as PROTOCOL describes them.
+
+use super::{Broker, DEADLINE};
+use async_nats::{Client, ConnectOptions, Event};
+use futures_util::StreamExt;
+use serde_json::Value;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// A message that arrived.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    pub subject: String,
+    pub reply: Option<String>,
+    /// The JSON, or null where the server says that nobody listens.
+    pub body: Value,
+}
+
+/// A connection with its own small runtime, used from plain tests.
+pub struct Wire {
+    runtime: Runtime,
+    client: Client,
+    refused: Receiver<String>,
+}
+
+impl Wire {
+    /// Connects with the key of `user`.
+    pub fn connect(broker: &Broker, user: &str) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let seed = std::fs::read_to_string(broker.key(user)).unwrap().trim().to_owned();
+        let (into, refused): (Sender<String>, _) = channel();
+        let options = ConnectOptions::with_nkey(seed).event_callback(move |event| {
+            if let Event::ServerError(error) = event {
+                let _ = into.send(error.to_string());
+            }
+            std::future::ready(())
+        });
+        let client = runtime.block_on(options.connect(broker.url())).unwrap();
+        Self { runtime, client, refused }
+    }
+
+    /// Everything on `subject` from now on; the subscription is known to the server when this returns.
+    pub fn listen(&self, subject: &str) -> Ears {
+        let (into, heard) = channel();
+        let mut subscription = self.runtime.block_on(self.client.subscribe(subject.to_owned())).unwrap();
+        self.round_trip();
+        self.runtime.spawn(async move {
+            while let Some(message) = subscription.next().await {
+                let body = serde_json::from_slice(&message.payload).unwrap_or(Value::Null);
+                let reply = message.reply.map(|reply| reply.to_string());
+                if into.send(Heard { subject: message.subject.to_string(), reply, body }).is_err() {
+                    return;
+                }
+            }
+        });
+        Ears { heard }
+    }
+
+    /// Publishes JSON.
+    pub fn say(&self, subject: &str, body: &Value) {
+        self.say_bytes(subject, None, body.to_string().into_bytes());
+    }
+
+    /// Publishes bytes, with a reply subject if given.
+    pub fn say_bytes(&self, subject: &str, reply: Option<&str>, body: Vec<u8>) {
+        let (subject, body) = (subject.to_owned(), body.into());
+        self.runtime.block_on(async {
+            match reply {
+                Some(reply) => self.client.publish_with_reply(subject, reply.to_owned(), body).await.unwrap(),
+                None => self.client.publish(subject, body).await.unwrap(),
+            }
+            self.client.flush().await.unwrap();
+        });
+    }
+
+    /// The server's next refusal of a subject.
+    pub fn refusal(&self) -> String {
+        self.refused.recv_timeout(DEADLINE).expect("a refusal")
+    }
+
+    /// Waits until the server has read all we sent: a message to ourselves comes back, or the refusal of it.
+    pub fn round_trip(&self) {
+        let subject = format!("test.{}", uuid::Uuid::now_v7());
+        let (into, back) = channel();
+        self.runtime.block_on(async {
+            let mut own = self.client.subscribe(subject.clone()).await.unwrap();
+            self.client.publish(subject.clone(), "".into()).await.unwrap();
+            self.runtime.spawn(async move {
+                if own.next().await.is_some() {
+                    let _ = into.send(());
+                }
+            });
+        });
+        super::eventually("a round trip", || {
+            let refused = || self.refused.try_iter().any(|refusal| refusal.contains(&subject));
+            (back.try_recv().is_ok() || refused()).then_some(())
+        });
+    }
+}
+
+/// What arrives on a subject.
+pub struct Ears {
+    heard: Receiver<Heard>,
+}
+
+impl Ears {
+    /// The next message.
+    pub fn next(&self) -> Heard {
+        self.heard.recv_timeout(DEADLINE).expect("a message")
+    }
+
+    /// The next message that `wanted` accepts.
+    pub fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut passed = Vec::new();
+        loop {
+            match self.heard.recv_timeout(DEADLINE) {
+                Ok(heard) if wanted(&heard.body) => return heard.body,
+                Ok(heard) => passed.push(heard.body.to_string()),
+                Err(_) => panic!("the message did not come; others were:\n{}", passed.join("\n")),
+            }
+        }
+    }
+
+    /// The next report that is final.
+    pub fn verdict(&self) -> Value {
+        self.until(|body| matches!(body["status"].as_str(), Some("completed" | "failed" | "rejected")))
+    }
+
+    /// Everything that has arrived and arrives within a moment: for seeing that something does *not* come.
+    pub fn quiet(&self, moment: Duration) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        loop {
+            match self.heard.recv_timeout(moment) {
+                Ok(message) => heard.push(message),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return heard,
+            }
+        }
+    }
+}
