@@ -143,7 +143,7 @@ pub(super) async fn follow_to_the_end(mut follow: Follow, format: Format) -> Res
                 out.json(&Line { event: "report", exit: None, value: &*report });
             }
             (Some(Ok(Update::Note(note))), None) => {
-                out.json(&Line { event: "note", exit: None, value: note })
+                out.json(&Line { event: "note", exit: None, value: note });
             }
             (Some(Err(error)), progress) => {
                 drop(progress.take());

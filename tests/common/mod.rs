@@ -1,6 +1,12 @@
 //! The harness: a real broker with real keys and the generated permissions, real listeners, the real binary. Every
 //! part ends with its owner, uses free ports and temporary folders, and waits for events with a deadline.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the harness")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test binary uses its own part of the harness"
+)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot go on fails its test")]
 
 mod broker;
 mod host;
