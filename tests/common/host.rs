@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use tempfile::TempDir;
 
 /// A listener to be.
@@ -101,7 +101,9 @@ impl Host {
             match self.lines.recv_timeout(DEADLINE) {
                 Ok(line) if line["msg"] == message => return line,
                 Ok(line) => seen.push(line.to_string()),
-                Err(_) => panic!("no log line {message:?}; seen:\n{}", seen.join("\n")),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("no log line {message:?}; seen:\n{}", seen.join("\n"))
+                }
             }
         }
     }

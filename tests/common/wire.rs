@@ -118,7 +118,9 @@ impl Ears {
             match self.heard.recv_timeout(DEADLINE) {
                 Ok(heard) if wanted(&heard.body) => return heard.body,
                 Ok(heard) => passed.push(heard.body.to_string()),
-                Err(_) => panic!("the message did not come; others were:\n{}", passed.join("\n")),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("the message did not come; others were:\n{}", passed.join("\n"))
+                }
             }
         }
     }
