@@ -4,5 +4,6 @@
 //! floors below its own: `protocol` at the bottom, then the single-purpose rooms, then `fleet`, `activation` and
 //! `jobs`, then `listener` and `deployer`, then the faces, then `cli`.
 
+pub mod demo;
 pub mod keys;
 pub mod protocol;
