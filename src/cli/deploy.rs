@@ -155,7 +155,9 @@ pub(super) async fn follow_to_the_end(mut follow: Follow, format: Format) -> Res
     let outcome: Outcome = follow.outcome();
     let exit = Exit::of_outcome(outcome.exit_code());
     match format {
-        Format::Human => out.line(&render::outcome(&outcome, jiff::Timestamp::now(), out.colours)),
+        Format::Human => {
+            out.line(&format!("\n{}", render::outcome(&outcome, jiff::Timestamp::now(), out.colours)));
+        }
         Format::Json => out.json(&Line { event: "result", exit: Some(exit.code()), value: outcome }),
     }
     Ok(exit)

@@ -4,6 +4,7 @@
 mod activation;
 mod cancel;
 mod connection;
+mod demo;
 mod deploy;
 mod exit;
 mod hosts;
@@ -41,6 +42,8 @@ enum Command {
     /// Make keys, and the permissions for them.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Try everything on this machine: a private broker, simulated hosts, a deployment.
+    Demo(demo::DemoArgs),
     /// Our own helper processes.
     #[command(hide = true, subcommand)]
     Activation(activation::ActivationCommand),
@@ -66,6 +69,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Hosts(args) => block_on(args.run()),
         Command::Cancel(args) => block_on(args.run()),
         Command::Keys(command) => command.run(),
+        Command::Demo(args) => args.run(),
         Command::Activation(command) => Err(command.run()),
     };
     match outcome {

@@ -4,19 +4,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
-/// Far more than anything here takes.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// One user with a password.
 pub(crate) const AUTHORIZATION: &str = "authorization { users = [ { user: \"u\", password: \"p\" } ] }\n";
-
-/// What stands for our own program.
-pub(crate) fn program() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broker/keeper.sh")
-}
 
 /// Whether something listens there.
 pub(crate) fn answers(url: &str) -> bool {
@@ -60,10 +50,6 @@ impl Traces {
 
     /// Waits until none is left.
     pub(crate) fn wait_until_gone(&self) {
-        let start = Instant::now();
-        while !self.left().is_empty() {
-            assert!(start.elapsed() < DEADLINE, "left behind: {:?}", self.left());
-            sleep(Duration::from_millis(20));
-        }
+        crate::common::eventually("the end of everything", || self.left().is_empty().then_some(()));
     }
 }

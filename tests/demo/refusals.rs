@@ -1,7 +1,8 @@
 //! What cannot be started or removed, and the sentence about it.
 
-use crate::traces::{AUTHORIZATION, program};
-use homelab_deploy::demo::{Broker, BrokerError, keeper};
+use crate::common::binary as program;
+use crate::traces::AUTHORIZATION;
+use homelab_deploy::demo::{Broker, BrokerError, keep};
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use std::path::Path;
 async fn a_server_that_cannot_start_gives_its_own_words_and_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("demo");
-    let error = Broker::start(&folder, "authorization { users = 3 }\n", &program()).await.unwrap_err();
+    let error = Broker::start(&folder, "authorization { users = 3 }\n", program()).await.unwrap_err();
     let text = error.to_string();
     assert!(
         text.starts_with("the demo's nats-server ended at once; its last words, which say what to mend:\n"),
@@ -45,8 +46,8 @@ async fn a_missing_program_is_named() {
 async fn the_folder_of_another_demo_is_refused_and_left_alone() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("demo");
-    let first = Broker::start(&folder, AUTHORIZATION, &program()).await.unwrap();
-    let error = Broker::start(&folder, AUTHORIZATION, &program()).await.unwrap_err();
+    let first = Broker::start(&folder, AUTHORIZATION, program()).await.unwrap();
+    let error = Broker::start(&folder, AUTHORIZATION, program()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
@@ -68,7 +69,7 @@ fn a_keeper_removes_no_folder_but_a_demo_s() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("nats-server.conf");
     fs::write(&file, "port: 4222\n").unwrap();
-    let error = keeper::run(folder.path()).unwrap_err();
+    let error = keep(folder.path()).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(

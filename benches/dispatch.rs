@@ -1,0 +1,168 @@
+//! How long until 1,000 listeners have accepted one request, beside the same exchange between bare clients.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench ends at the first fault and prints its figures"
+)]
+
+use async_nats::Client;
+use futures_util::StreamExt;
+use homelab_deploy::activation::{Engine, Facts, Order, Steps, Work};
+use homelab_deploy::bus::Settings;
+use homelab_deploy::demo::Broker;
+use homelab_deploy::listener::{self, Config};
+use homelab_deploy::protocol::{Action, DISCOVER, DeployRequest, Id, Name, Revision};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+const HOSTS: usize = 1000;
+const ROUNDS: usize = 9;
+const BOUND: f64 = 3.0;
+
+/// Does nothing, at once.
+struct Idle;
+
+impl Engine for Idle {
+    fn actions(&self) -> Vec<Action> {
+        Action::BASE.to_vec()
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
+
+    fn work(&self, _: Order, _: Steps, _: CancellationToken) -> Work {
+        Box::pin(async { Ok("done".to_owned()) })
+    }
+}
+
+fn config(url: &str, n: usize, state: &Path) -> Config {
+    let host = Name::new(format!("host{n}")).unwrap();
+    Config {
+        settings: Settings::new(url, None, host.as_str(), DISCOVER).unwrap(),
+        deploy_subjects: vec![format!("deploy.test.{host}"), "deploy.test.all".to_owned()],
+        discover_subject: DISCOVER.to_owned(),
+        tier: Name::new("test").unwrap(),
+        role: None,
+        timeout: Duration::from_mins(10),
+        heartbeat: Duration::from_secs(15),
+        presence: Duration::ZERO,
+        state_dir: state.join(host.as_str()),
+        flake_url: None,
+        warnings: Vec::new(),
+        hostname: host,
+    }
+}
+
+/// Sends one request and gives the time until `count` of the three reports of each host are in that hold `wanted`.
+async fn round(client: &Client, id: &str, subject: &str, wanted: &str, count: usize) -> Duration {
+    let mut reports = client.subscribe(format!("deploy.responses.{id}")).await.unwrap();
+    client.flush().await.unwrap();
+    let revision = Revision::new("main").unwrap();
+    let request = DeployRequest::new(Action::Switch, Some(revision), Id::new(id).unwrap());
+    let begun = Instant::now();
+    client.publish(subject.to_owned(), request.encode().into()).await.unwrap();
+    let (mut seen, mut took) = (0, Duration::ZERO);
+    // Every round ends when all reports are in, so that none runs into the next.
+    for _ in 0..HOSTS * 3 {
+        let message = reports.next().await.unwrap();
+        if seen < count && std::str::from_utf8(&message.payload).unwrap().contains(wanted) {
+            seen += 1;
+            took = begun.elapsed();
+        }
+    }
+    took
+}
+
+/// The median of several rounds.
+async fn measure(client: &Client, name: &str, subject: &str, wanted: &str, count: usize) -> Duration {
+    let mut rounds = Vec::new();
+    for n in 0..ROUNDS {
+        rounds.push(round(client, &format!("{name}-{n}"), subject, wanted, count).await);
+    }
+    rounds.sort_unstable();
+    rounds[ROUNDS / 2]
+}
+
+/// Bare clients that each answer a request with three messages of the size of our reports.
+async fn floor(url: &str, client: &Client) -> Duration {
+    let mut tasks = JoinSet::new();
+    for n in 0..HOSTS {
+        let peer = async_nats::connect(url).await.unwrap();
+        let mut requests = peer.subscribe("floor.all").await.unwrap();
+        peer.flush().await.unwrap();
+        tasks.spawn(async move {
+            let filler = "x".repeat(700);
+            let report =
+                format!("{{\"hostname\":\"host{n}\",\"status\":\"accepted\",\"filler\":\"{filler}\"}}");
+            while let Some(message) = requests.next().await {
+                let request = DeployRequest::parse(&message.payload).unwrap();
+                for _ in 0..3 {
+                    peer.publish(request.reply_to.to_string(), report.clone().into()).await.unwrap();
+                }
+            }
+        });
+    }
+    let took = measure(client, "floor", "floor.all", "accepted", HOSTS * 3).await;
+    tasks.shutdown().await;
+    took
+}
+
+/// Real listeners with their state in `state`: until all have accepted, and until all have completed.
+async fn listeners(url: &str, client: &Client, name: &str, state: &Path) -> (Duration, Duration) {
+    let shutdown = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    for n in 0..HOSTS {
+        tasks.spawn(listener::run(config(url, n, state), Arc::new(Idle), shutdown.clone()));
+    }
+    let mut answers = client.subscribe("deploy.responses.warm").await.unwrap();
+    let mut up = HashSet::new();
+    while up.len() < HOSTS {
+        client.publish(DISCOVER, "{\"reply_to\":\"deploy.responses.warm\"}".into()).await.unwrap();
+        while let Ok(Some(answer)) = timeout(Duration::from_millis(500), answers.next()).await {
+            let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
+            up.insert(answer["hostname"].to_string());
+        }
+    }
+    let (all, accepted, completed) =
+        ("deploy.test.all", "\"status\":\"accepted\"", "\"status\":\"completed\"");
+    let until_accepted = measure(client, &format!("{name}-accepted"), all, accepted, HOSTS).await;
+    let until_completed = measure(client, &format!("{name}-completed"), all, completed, HOSTS).await;
+    shutdown.cancel();
+    while tasks.join_next().await.is_some() {}
+    (until_accepted, until_completed)
+}
+
+/// A temporary folder, in `place` where that exists.
+fn folder(place: &str) -> TempDir {
+    let place = Some(PathBuf::from(place)).filter(|place| place.is_dir());
+    TempDir::new_in(place.unwrap_or_else(std::env::temp_dir)).unwrap()
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let (memory, disk) = (folder("/dev/shm"), folder(""));
+    let program = Path::new(env!("CARGO_BIN_EXE_homelab-deploy"));
+    let broker = Broker::start(&disk.path().join("broker"), "", program).await.unwrap();
+    let client = async_nats::connect(broker.url()).await.unwrap();
+
+    let floor = floor(broker.url(), &client).await;
+    let (accepted, completed) = listeners(broker.url(), &client, "memory", memory.path()).await;
+    let (accepted_disk, completed_disk) = listeners(broker.url(), &client, "disk", disk.path()).await;
+    let factor = accepted.as_secs_f64() / floor.as_secs_f64();
+    println!(
+        "dispatch: {HOSTS} listeners accepted in {accepted:.1?}, {factor:.2} x the floor, bound {BOUND} x"
+    );
+    println!("  floor, bare clients with three reports each: {floor:.1?}");
+    println!("  all completed in {completed:.1?}");
+    println!("  with the state on disk: accepted in {accepted_disk:.1?}, completed in {completed_disk:.1?}");
+    broker.stop().await.unwrap();
+    if factor > BOUND { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

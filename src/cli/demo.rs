@@ -1,0 +1,123 @@
+//! `demo`: everything on this machine, gone afterwards.
+
+use super::deploy::follow_to_the_end;
+use super::exit::{Exit, Failed};
+use super::out::{Format, Out};
+use super::render;
+use crate::bus::Bus;
+use crate::demo::{self, Demo};
+use crate::deployer::{Discovery, Intent, Operator, Plan, Roster, Selection};
+use crate::protocol::{Action, Name, Revision};
+use anyhow::Context;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// How many hosts to simulate
+    #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2000))]
+    hosts: u16,
+    /// Run the broker of a demo in this folder until its parent ends
+    #[arg(long, hide = true, value_name = "DIR")]
+    keeper: Option<PathBuf>,
+}
+
+impl DemoArgs {
+    pub(super) fn run(self) -> Result<Exit, Failed> {
+        if let Some(folder) = &self.keeper {
+            demo::keep(folder).map_err(Failed::host)?;
+            return Ok(Exit::Done);
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.context("could not start").map_err(Failed::host)?;
+        runtime.block_on(self.show())
+    }
+
+    async fn show(&self) -> Result<Exit, Failed> {
+        let folder = Folder::make().context("could not make a temporary folder").map_err(Failed::host)?;
+        let program =
+            std::env::current_exe().context("could not find our own executable").map_err(Failed::host)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(Failed::host)?;
+        let mut out = Out::new();
+        out.line(&format!("starting a private nats-server and {} simulated hosts", self.hosts));
+        let demo =
+            Demo::start(folder.path(), usize::from(self.hosts), &program).await.map_err(Failed::host)?;
+        out.line(&format!("the broker listens on {}", demo.url()));
+        let exit = tokio::select! {
+            exit = deploy(&demo, &mut out) => exit,
+            _ = terminate.recv() => Err(interrupted()),
+            _ = tokio::signal::ctrl_c() => Err(interrupted()),
+        };
+        demo.stop().await.map_err(Failed::host)?;
+        drop(folder);
+        exit
+    }
+}
+
+fn interrupted() -> Failed {
+    Failed { exit: Exit::Interrupted, error: anyhow::anyhow!("interrupted; the demo is gone") }
+}
+
+/// Shows the hosts, deploys to those of the tier `test`, and shows how it ended.
+async fn deploy(demo: &Demo, out: &mut Out) -> Result<Exit, Failed> {
+    let settings = demo.operator().map_err(Failed::host)?;
+    let bus = Bus::once(&settings).await?;
+    let mut operator = Operator { bus, roster: Roster::default(), issuer: "operator@demo".to_owned() };
+    let discovery = everybody(&mut operator, demo.count).await?;
+    out.line("");
+    out.line(&render::fleet(&discovery.fleet.hosts_by_name(), discovery.at));
+    let (tier, revision) = (Name::new("test"), Revision::new("main"));
+    let (tier, revision) = (tier.map_err(Failed::host)?, revision.map_err(Failed::host)?);
+    let intent = Intent {
+        action: Action::Switch,
+        revision: Some(revision),
+        keep: false,
+        issuer: operator.issuer.clone(),
+    };
+    let plan = Plan::new(intent, &Selection::Tier { tier, role: None }, &discovery, false)?;
+    out.line("\ndeploying main to every host of the tier test; the health check of one will fail\n");
+    let follow = operator.send(plan, discovery.fleet, None, Duration::from_mins(2)).await?;
+    let outcome = follow_to_the_end(follow, Format::Human).await?;
+    out.line("");
+    // One host fails on purpose; anything else would be a fault.
+    match outcome {
+        Exit::Done | Exit::Failed => Ok(Exit::Done),
+        other => Ok(other),
+    }
+}
+
+/// Discovers until every host of the demo has come up.
+async fn everybody(operator: &mut Operator, count: usize) -> Result<Discovery, Failed> {
+    for _ in 0..60 {
+        let discovery = operator.discover(None, None).await?;
+        if discovery.answered.len() == count {
+            return Ok(discovery);
+        }
+    }
+    Err(Failed::host(anyhow::anyhow!("not every simulated host came up within a minute")))
+}
+
+/// A temporary folder that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make() -> std::io::Result<Self> {
+        let name = format!("homelab-deploy-demo-{:016x}", fastrand::u64(..));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // The keeper may have been faster.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

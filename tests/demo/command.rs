@@ -1,0 +1,107 @@
+//! `demo` as a newcomer runs it, and every way it can end.
+
+use crate::common::{binary, eventually};
+use crate::traces::Traces;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use tempfile::TempDir;
+
+/// A running demo, in a process group of its own and with a temporary folder of its own. Killed in the end, in any
+/// case.
+struct Demo {
+    temporary: TempDir,
+    process: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Demo {
+    fn start(hosts: &str) -> Self {
+        let temporary = TempDir::new().unwrap();
+        let mut process = Command::new(binary())
+            .args(["demo", "--hosts", hosts])
+            .env("TMPDIR", temporary.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(process.stdout.take().unwrap());
+        Self { temporary, process, said }
+    }
+
+    /// Reads on until a line that starts so; gives the rest of that line.
+    fn hear(&mut self, start: &str) -> String {
+        let mut lines = (&mut self.said).lines().map(Result::unwrap);
+        let rest = lines.find_map(|line| line.strip_prefix(start).map(str::to_owned));
+        rest.unwrap_or_else(|| panic!("the demo ended without saying {start:?}"))
+    }
+
+    fn traces(&mut self) -> Traces {
+        let url = self.hear("the broker listens on ");
+        let folders = std::fs::read_dir(self.temporary.path()).unwrap().map(|entry| entry.unwrap().path());
+        let folders: Vec<PathBuf> = folders.collect();
+        assert_eq!(folders.len(), 1, "{folders:?}");
+        Traces::of(&url, &folders[0])
+    }
+
+    fn ended(&mut self) -> Option<i32> {
+        eventually("the demo ending", || self.process.try_wait().unwrap()).code()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn it_deploys_to_the_test_tier_and_one_host_fails_and_nothing_is_left() {
+    let mut demo = Demo::start("6");
+    let traces = demo.traces();
+    demo.hear("HOST  TIER  ROLE    STATE");
+    demo.hear("deploying main to every host of the tier test");
+    demo.hear("HOST     RESULT");
+    let table: Vec<String> = (&mut demo.said).lines().map(Result::unwrap).take(4).collect();
+    let results = table.iter().map(|row| row.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
+    assert_eq!(
+        results.collect::<Vec<_>>(),
+        ["backup1 completed", "db1 completed", "dns1 completed", "web1 failed"],
+        "{table:?}"
+    );
+    demo.hear("web1: verification_failed: ");
+    demo.hear("  rolled back to what ran before");
+    assert_eq!(demo.ended(), Some(0));
+    assert!(traces.left().is_empty(), "left behind: {:?}", traces.left());
+}
+
+#[test]
+fn killed_it_leaves_nothing() {
+    let mut demo = Demo::start("3");
+    let traces = demo.traces();
+    demo.process.kill().unwrap();
+    traces.wait_until_gone();
+}
+
+#[test]
+fn asked_to_end_it_leaves_nothing() {
+    let mut demo = Demo::start("3");
+    let traces = demo.traces();
+    kill_process(Pid::from_child(&demo.process), Signal::TERM).unwrap();
+    assert_eq!(demo.ended(), Some(130));
+    traces.wait_until_gone();
+}
+
+#[test]
+fn ctrl_c_on_its_terminal_ends_it_and_leaves_nothing() {
+    let mut demo = Demo::start("3");
+    let traces = demo.traces();
+    kill_process_group(Pid::from_child(&demo.process), Signal::INT).unwrap();
+    assert_eq!(demo.ended(), Some(130));
+    traces.wait_until_gone();
+}
