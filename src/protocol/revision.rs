@@ -78,7 +78,7 @@ fn check(text: &str) -> Result<(), RevisionError> {
         bad("it must start with a letter or digit")
     } else if text.contains("..") || text.contains("//") {
         bad("`..` and `//` are not allowed")
-    } else if text.ends_with(['/', '.']) || text.ends_with(".lock") {
+    } else if text.ends_with(['/', '.']) || text.strip_suffix(".lock").is_some() {
         bad("it must not end in `/`, `.` or `.lock`")
     } else if is_short_commit(text) {
         Err(RevisionError::ShortCommit(text.to_owned()))
