@@ -92,7 +92,8 @@ impl DeployRequest {
         let mut fields = wire::object(payload).map_err(|error| Box::new(BadRequest::unreadable(&error)))?;
         let seen = BadRequest::seen(&fields);
         let refuse = |code, message| Err(Box::new(BadRequest { code, message, ..seen.clone() }));
-        match fields.get("reply_to").map(|value| value.as_str().map(ReplyTo::parse)) {
+        let reply_to = fields.get("reply_to").filter(|value| !value.is_null());
+        match reply_to.map(|value| value.as_str().map(ReplyTo::parse)) {
             None => return refuse(ErrorCode::InvalidRequest, "`reply_to` is missing".to_owned()),
             Some(None) => return refuse(ErrorCode::InvalidRequest, "`reply_to` is not a text".to_owned()),
             Some(Some(Err(error))) => {
