@@ -4,5 +4,7 @@
 
 mod base;
 mod classify;
+mod refusals;
+mod revisions;
 mod samples;
 mod tolerance;
