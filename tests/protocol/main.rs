@@ -4,7 +4,14 @@
 
 mod base;
 mod classify;
+mod phases;
+mod properties;
 mod refusals;
 mod revisions;
 mod samples;
+mod sizes;
+mod strategies;
+mod subjects;
+mod templates;
+mod text;
 mod tolerance;
