@@ -1,6 +1,6 @@
 //! Answers to an ask; the host answer is also what a listener announces by itself.
 
-use super::report::cut_list;
+use super::report::{cut_list, cut_text};
 use super::wire::{self, WireError};
 use super::{Action, DeployReport, ErrorCode, Id, MAX_MESSAGE, Name, Status, Want, fit_start};
 use jiff::Timestamp;
@@ -131,18 +131,32 @@ impl HostAnswer {
         wire::from_bytes(payload)
     }
 
-    /// The JSON of the answer, under [`MAX_MESSAGE`]: long lists are cut.
+    /// The JSON of the answer, under [`MAX_MESSAGE`]: long texts and lists are cut.
     pub fn encode(&self) -> Vec<u8> {
         let bytes = wire::to_bytes(self);
         if bytes.len() < MAX_MESSAGE {
             return bytes;
         }
         let mut answer = self.clone();
+        for text in [
+            &mut answer.instance,
+            &mut answer.version,
+            &mut answer.os_version,
+            &mut answer.revision,
+            &mut answer.commit,
+            &mut answer.system,
+            &mut answer.booted_system,
+            &mut answer.flake_url,
+        ] {
+            cut_text(text, 512);
+        }
+        cut_text(&mut answer.held, 2 * 1024);
         cut_list(&mut answer.failed_units, 4 * 1024);
         cut_list(&mut answer.warnings, 8 * 1024);
         cut_list(&mut answer.deploy_subjects, 8 * 1024);
-        answer.held = answer.held.map(|reason| fit_start(&reason, 2 * 1024).to_owned());
-        answer.job = answer.job.map(|job| Arc::new(DeployReport { changes: None, ..job.cut() }));
+        cut_list(&mut answer.capabilities, 2 * 1024);
+        let job = answer.job.take();
+        answer.job = job.map(|job| Arc::new(DeployReport { changes: None, diagnostics: None, ..job.cut() }));
         wire::to_bytes(&answer)
     }
 
@@ -277,7 +291,16 @@ impl Answer {
                 wire::to_bytes(&JobAnswer { report, ..answer.clone() })
             }
             Self::History(answer) => {
+                let bytes = wire::to_bytes(answer);
+                if bytes.len() < MAX_MESSAGE {
+                    return bytes;
+                }
                 let mut answer = answer.clone();
+                for entry in &mut answer.entries {
+                    for text in [&mut entry.issuer, &mut entry.revision, &mut entry.commit] {
+                        cut_text(text, 512);
+                    }
+                }
                 let all = answer.entries.len();
                 cut_list(&mut answer.entries, MAX_MESSAGE - 1024);
                 if answer.entries.len() < all {

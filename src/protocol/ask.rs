@@ -1,7 +1,7 @@
 //! The ask: *learn* something from listeners, changing nothing.
 
 use super::wire::{self, WireError};
-use super::{Id, Name, ReplyTo, Want};
+use super::{Id, MAX_MESSAGE, Name, ReplyTo, Want};
 use serde::{Deserialize, Serialize};
 
 /// A question on `deploy.discover`. `reply_to` and `tier` are the base format.
@@ -56,9 +56,13 @@ impl Ask {
         wire::from_bytes(payload)
     }
 
-    /// The JSON of the ask.
+    /// The JSON of the ask, under [`MAX_MESSAGE`]: where the list of hosts is too long, every host is asked.
     pub fn encode(&self) -> Vec<u8> {
-        wire::to_bytes(self)
+        let bytes = wire::to_bytes(self);
+        if bytes.len() < MAX_MESSAGE {
+            return bytes;
+        }
+        wire::to_bytes(&Self { hosts: Vec::new(), ..self.clone() })
     }
 
     /// What is asked for.

@@ -1,6 +1,6 @@
 //! The build request and report, between operators and the builder.
 
-use super::report::cut_list;
+use super::report::{cut_list, cut_text};
 use super::wire::{self, WireError};
 use super::{BuildStatus, ErrorCode, Id, MAX_MESSAGE, Name, Revision, fit_end, fit_start};
 use jiff::Timestamp;
@@ -48,9 +48,15 @@ impl BuildRequest {
         Ok(request)
     }
 
-    /// The JSON of the request.
+    /// The JSON of the request, under [`MAX_MESSAGE`]: a long issuer is cut.
     pub fn encode(&self) -> Vec<u8> {
-        wire::to_bytes(self)
+        let bytes = wire::to_bytes(self);
+        if bytes.len() < MAX_MESSAGE {
+            return bytes;
+        }
+        let mut request = self.clone();
+        cut_text(&mut request.issuer, 512);
+        wire::to_bytes(&request)
     }
 }
 
@@ -128,11 +134,14 @@ impl BuildReport {
         }
         let mut report = self.clone();
         report.message.truncate(fit_start(&self.message, 4 * 1024).len());
+        report.target.truncate(fit_start(&self.target, 512).len());
+        cut_text(&mut report.commit, 512);
         let told = report.hosts.iter().filter(|h| h.log_tail.is_some() || h.error.is_some()).count().max(1);
         let share = 24 * 1024 / told;
         for host in &mut report.hosts {
             host.log_tail = host.log_tail.take().map(|tail| fit_end(&tail, share).to_owned());
-            host.error = host.error.take().map(|error| fit_start(&error, share / 4).to_owned());
+            cut_text(&mut host.error, share / 4);
+            cut_text(&mut host.system, 1024);
         }
         cut_list(&mut report.hosts, MAX_MESSAGE - 8 * 1024);
         wire::to_bytes(&report)

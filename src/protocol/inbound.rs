@@ -1,8 +1,9 @@
 //! What an operator receives: which kind of message arrived on a `deploy.responses` subject.
 
 use super::subject::PRESENCE;
-use super::wire::WireError;
+use super::wire::{self, WireError};
 use super::{Answer, DeployReport, HostAnswer, Id, LogLine, Name, ReplyTo};
+use serde_json::Value;
 
 /// A message from a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +25,7 @@ impl Inbound {
         if subject == PRESENCE {
             return HostAnswer::parse(payload).map(|answer| Self::Presence(Box::new(answer)));
         }
-        let mut tokens = subject.split('.').skip(2);
-        if let (Some(_), Some("log"), Some(_)) = (tokens.next(), tokens.next(), tokens.next()) {
+        if let ["deploy", "responses", _, "log", _] = subject.split('.').collect::<Vec<_>>()[..] {
             return LogLine::parse(payload).map(Self::Log);
         }
         let reply_to = ReplyTo::parse(subject)
@@ -39,10 +39,10 @@ impl Inbound {
                 report.id.get_or_insert(id);
                 Ok(Self::Report(Box::new(report)))
             }
-            Err(WireError::BadField { path, .. }) if path == "status" => {
-                Answer::parse(payload).map(|answer| Self::Answer(id, answer))
-            }
-            Err(error) => Err(error),
+            Err(error) => match wire::object(payload)?.get("status") {
+                None | Some(Value::Null) => Answer::parse(payload).map(|answer| Self::Answer(id, answer)),
+                Some(_) => Err(error),
+            },
         }
     }
 

@@ -6,7 +6,7 @@ use super::{fit_end, fit_start};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The most a message may take, in bytes as encoded.
+/// The most the sentence for a person may take, in bytes as encoded.
 const MAX_TEXT: usize = 4 * 1024;
 /// The most the diagnostics may take, in bytes as encoded.
 const MAX_DIAGNOSTICS: usize = 16 * 1024;
@@ -130,23 +130,24 @@ impl DeployReport {
         wire::from_bytes(payload)
     }
 
-    /// The JSON of the report, under [`MAX_MESSAGE`]: long texts and lists are cut, the verdict never.
+    /// The JSON of the report, under [`MAX_MESSAGE`]: the message and the diagnostics never take more than their
+    /// share, other long texts and lists are cut where there is no room, the verdict never.
     pub fn encode(&self) -> Vec<u8> {
-        let bytes = wire::to_bytes(self);
-        if bytes.len() < MAX_MESSAGE && self.fits() { bytes } else { wire::to_bytes(&self.cut()) }
+        let report = self.with_short_texts();
+        let bytes = wire::to_bytes(&report);
+        if bytes.len() < MAX_MESSAGE { bytes } else { wire::to_bytes(&report.cut()) }
     }
 
-    fn fits(&self) -> bool {
-        let texts = [Some(&self.message), self.diagnostics.as_ref()];
-        texts.iter().flatten().all(|text| text.len() <= MAX_TEXT / 6)
+    fn with_short_texts(&self) -> Self {
+        let mut report = self.clone();
+        report.message.truncate(fit_start(&self.message, MAX_TEXT).len());
+        report.diagnostics = report.diagnostics.map(|text| fit_end(&text, MAX_DIAGNOSTICS).to_owned());
+        report
     }
 
     /// The report with every part cut to its share of a message.
     pub(super) fn cut(&self) -> Self {
-        let mut report = self.clone();
-        report.message.truncate(fit_start(&self.message, MAX_TEXT).len());
-        report.diagnostics =
-            self.diagnostics.as_deref().map(|text| fit_end(text, MAX_DIAGNOSTICS).to_owned());
+        let mut report = self.with_short_texts();
         for text in [&mut report.revision, &mut report.issuer, &mut report.instance, &mut report.commit] {
             cut_text(text, 512);
         }
@@ -154,7 +155,7 @@ impl DeployReport {
         cut_list(&mut report.failed_units, 8 * 1024);
         report.phases.0.truncate(16);
         if let Some(progress) = &mut report.progress {
-            progress.activity = fit_start(&progress.activity, 1024).to_owned();
+            progress.activity.truncate(fit_start(&progress.activity, 1024).len());
         }
         if let Some(changes) = &mut report.changes {
             for units in
@@ -168,7 +169,8 @@ impl DeployReport {
     }
 }
 
-fn cut_text(text: &mut Option<String>, max: usize) {
+/// Keeps the start that fits into `max` encoded bytes.
+pub(super) fn cut_text(text: &mut Option<String>, max: usize) {
     if let Some(text) = text {
         text.truncate(fit_start(text, max).len());
     }

@@ -1,7 +1,8 @@
 //! The deploy request: *do* something on a host.
 
+use super::report::cut_text;
 use super::wire::{self, WireError};
-use super::{Action, ErrorCode, Id, OnFailure, ReplyTo, Revision, is_commit};
+use super::{Action, ErrorCode, Id, MAX_MESSAGE, OnFailure, ReplyTo, Revision, is_commit};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -82,9 +83,16 @@ impl DeployRequest {
         }
     }
 
-    /// The JSON of the request.
+    /// The JSON of the request, under [`MAX_MESSAGE`]: long texts are cut.
     pub fn encode(&self) -> Vec<u8> {
-        wire::to_bytes(self)
+        let bytes = wire::to_bytes(self);
+        if bytes.len() < MAX_MESSAGE {
+            return bytes;
+        }
+        let mut request = self.clone();
+        cut_text(&mut request.issuer, 512);
+        cut_text(&mut request.reason, 2 * 1024);
+        wire::to_bytes(&request)
     }
 
     /// Reads and checks a request.
@@ -92,7 +100,8 @@ impl DeployRequest {
         let mut fields = wire::object(payload).map_err(|error| Box::new(BadRequest::unreadable(&error)))?;
         let seen = BadRequest::seen(&fields);
         let refuse = |code, message| Err(Box::new(BadRequest { code, message, ..seen.clone() }));
-        match fields.get("reply_to").map(|value| value.as_str().map(ReplyTo::parse)) {
+        let reply_to = fields.get("reply_to").filter(|value| !value.is_null());
+        match reply_to.map(|value| value.as_str().map(ReplyTo::parse)) {
             None => return refuse(ErrorCode::InvalidRequest, "`reply_to` is missing".to_owned()),
             Some(None) => return refuse(ErrorCode::InvalidRequest, "`reply_to` is not a text".to_owned()),
             Some(Some(Err(error))) => {

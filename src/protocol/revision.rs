@@ -62,7 +62,6 @@ fn is_short_commit(text: &str) -> bool {
     (7..40).contains(&text.len()) && text.bytes().all(is_hex) && text.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
-#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "git's own rule is of this case")]
 fn check(text: &str) -> Result<(), RevisionError> {
     let bad = |why| {
         let shown = text.chars().take(80).collect();
@@ -79,7 +78,7 @@ fn check(text: &str) -> Result<(), RevisionError> {
         bad("it must start with a letter or digit")
     } else if text.contains("..") || text.contains("//") {
         bad("`..` and `//` are not allowed")
-    } else if text.ends_with(['/', '.']) || text.ends_with(".lock") {
+    } else if text.ends_with(['/', '.']) || text.strip_suffix(".lock").is_some() {
         bad("it must not end in `/`, `.` or `.lock`")
     } else if is_short_commit(text) {
         Err(RevisionError::ShortCommit(text.to_owned()))

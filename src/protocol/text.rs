@@ -72,23 +72,24 @@ fn skip_escape(chars: &mut Chars<'_>) {
                 }
             }
         }
-        Some(_) => {
-            chars.next();
+        _ => {
+            // Mostly one character, some with others before it, as in `ESC ( B`.
+            while chars.next_if(|c| (' '..='/').contains(c)).is_some() {}
+            chars.next_if(|c| ('0'..='~').contains(c));
         }
-        None => {}
     }
 }
 
-/// Skips parameters up to the final byte.
+/// Skips parameters and the final character. A sequence that is broken off swallows no text.
 fn skip_control_sequence(chars: &mut Chars<'_>) {
-    for c in chars.by_ref() {
-        if ('\u{40}'..='\u{7e}').contains(&c) {
-            break;
-        }
-    }
+    while chars.next_if(|c| (' '..='?').contains(c)).is_some() {}
+    chars.next_if(|c| ('@'..='~').contains(c));
 }
 
 /// Characters that take no place but reorder or hide what is around them.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
 }

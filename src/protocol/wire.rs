@@ -34,7 +34,7 @@ pub(super) fn to_bytes<T: Serialize>(message: &T) -> Vec<u8> {
 
 /// Reads a message, naming the field that is wrong.
 pub(super) fn from_bytes<T: DeserializeOwned>(payload: &[u8]) -> Result<T, WireError> {
-    check_size(payload)?;
+    check_object(payload)?;
     let mut json = serde_json::Deserializer::from_slice(payload);
     let message = serde_path_to_error::deserialize(&mut json).map_err(explain)?;
     json.end().map_err(|error| WireError::NotJson(error.to_string()))?;
@@ -48,16 +48,19 @@ pub(super) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, WireErr
 
 /// Parses a payload that must be a JSON object.
 pub(super) fn object(payload: &[u8]) -> Result<serde_json::Map<String, Value>, WireError> {
-    check_size(payload)?;
-    match serde_json::from_slice(payload) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(WireError::NotJson("it is another kind of JSON".to_owned())),
-        Err(error) => Err(WireError::NotJson(error.to_string())),
-    }
+    check_object(payload)?;
+    serde_json::from_slice(payload).map_err(|error| WireError::NotJson(error.to_string()))
 }
 
-fn check_size(payload: &[u8]) -> Result<(), WireError> {
-    if payload.len() > MAX_MESSAGE { Err(WireError::TooLarge(payload.len())) } else { Ok(()) }
+/// Checks the size and the first character: without this, a struct could be read from an array too.
+fn check_object(payload: &[u8]) -> Result<(), WireError> {
+    if payload.len() > MAX_MESSAGE {
+        Err(WireError::TooLarge(payload.len()))
+    } else if payload.trim_ascii_start().first() != Some(&b'{') {
+        Err(WireError::NotJson("it does not start with `{`".to_owned()))
+    } else {
+        Ok(())
+    }
 }
 
 fn explain(error: serde_path_to_error::Error<serde_json::Error>) -> WireError {

@@ -1,7 +1,11 @@
 //! The open vocabularies of the wire: each word is known or kept as the text a newer or older peer sent.
 
+use super::fit_start;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// The most that is kept of an unknown word, in bytes as encoded, so that no peer's word fills our own messages.
+const MAX_WORD: usize = 256;
 
 /// Declares an enum of wire words that keeps unknown ones as text, so that no peer's word breaks a message.
 macro_rules! words {
@@ -37,7 +41,7 @@ macro_rules! words {
             fn from(word: &str) -> Self {
                 match word {
                     $($text => Self::$variant,)+
-                    other => Self::Other(other.to_owned()),
+                    other => Self::Other(fit_start(other, MAX_WORD).to_owned()),
                 }
             }
         }

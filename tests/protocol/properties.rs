@@ -1,0 +1,222 @@
+//! What holds for every message of any content: its size, its way there and back, and that no bytes break us.
+
+use crate::samples;
+use crate::strategies::{answer, ask, build_report, cases, host_answer, log_line, report, request};
+use homelab_deploy::protocol::{
+    Answer, Ask, BuildReport, BuildRequest, DeployReport, DeployRequest, ErrorCode, HostAnswer, Id, Inbound,
+    JobAnswer, LogLine, MAX_MESSAGE, Name, ReplyTo, Revision, Status, Want, check_literal, expand, overlaps,
+};
+use proptest::prelude::*;
+use serde::Serialize;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Whether the message has room in one piece.
+fn fits<T: Serialize>(message: &T) -> bool {
+    serde_json::to_vec(message).unwrap().len() < MAX_MESSAGE
+}
+
+/// The bytes of the text inside a JSON string.
+fn encoded(text: &str) -> usize {
+    serde_json::to_string(text).unwrap().len() - 2
+}
+
+/// What must never be lost of a report.
+type Verdict<'a> = (&'a Name, &'a Status, Option<&'a ErrorCode>, Option<&'a Id>, Option<u64>);
+
+fn verdict(report: Option<&Arc<DeployReport>>) -> Option<Verdict<'_>> {
+    report.map(|r| (&r.hostname, &r.status, r.error.as_ref(), r.id.as_ref(), r.seq))
+}
+
+/// A small message with one byte, or one whole value, changed.
+fn near_message() -> impl Strategy<Value = Vec<u8>> {
+    let sample = prop::sample::select(vec![
+        samples::request(),
+        samples::report(),
+        samples::host_answer(),
+        samples::ask(),
+        samples::job_answer(),
+        samples::history_answer(),
+        samples::log_answer(),
+        samples::log_line(),
+        samples::build_request(),
+        samples::build_report(),
+    ]);
+    let value = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        Just(serde_json::json!([[], {}])),
+        Just(serde_json::json!({"name": [null]})),
+    ];
+    let other_value =
+        (sample.clone(), any::<prop::sample::Index>(), value).prop_map(|(mut message, at, value)| {
+            let fields = message.as_object_mut().unwrap();
+            let key = fields.keys().nth(at.index(fields.len())).unwrap().clone();
+            fields.insert(key, value);
+            samples::bytes(&message)
+        });
+    let other_byte = (sample, any::<prop::sample::Index>(), any::<u8>()).prop_map(|(message, at, byte)| {
+        let mut bytes = samples::bytes(&message);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        bytes
+    });
+    prop_oneof![other_value, other_byte, prop::collection::vec(any::<u8>(), 0..200)]
+}
+
+proptest! {
+    #![proptest_config(cases(96))]
+
+    #[test]
+    fn a_report_always_fits_and_keeps_its_verdict(report in report()) {
+        let bytes = report.encode();
+        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        let read = DeployReport::parse(&bytes).unwrap();
+        let (report, read) = (Arc::new(report), Arc::new(read));
+        prop_assert_eq!(verdict(Some(&read)), verdict(Some(&report)));
+        prop_assert!(report.message.starts_with(&read.message));
+        let diagnostics = [&report, &read].map(|report| report.diagnostics.as_deref().unwrap_or_default());
+        prop_assert!(diagnostics[0].ends_with(diagnostics[1]) && encoded(diagnostics[1]) <= 16 * 1024);
+        if fits(&report) && encoded(&report.message) <= 4 * 1024 && encoded(diagnostics[0]) <= 16 * 1024 {
+            prop_assert_eq!(read, report);
+        }
+    }
+
+    #[test]
+    fn a_host_answer_always_fits_and_is_whole_where_it_can_be(answer in host_answer()) {
+        let bytes = answer.encode();
+        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        let read = HostAnswer::parse(&bytes).unwrap();
+        prop_assert_eq!((&read.hostname, &read.tier), (&answer.hostname, &answer.tier));
+        prop_assert_eq!(&read.role, &answer.role);
+        prop_assert_eq!((&read.id, read.online), (&answer.id, answer.online));
+        prop_assert_eq!(verdict(read.job.as_ref()), verdict(answer.job.as_ref()));
+        if fits(&answer) {
+            prop_assert_eq!(read, answer);
+        }
+    }
+
+    #[test]
+    fn a_job_answer_always_fits_and_is_whole_where_it_can_be(report in report()) {
+        let job = JobAnswer {
+            want: Want::Job,
+            id: report.id.clone(),
+            hostname: report.hostname.clone(),
+            report: Some(report.into()),
+        };
+        let bytes = Answer::Job(job.clone()).encode();
+        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        let Answer::Job(read) = Answer::parse(&bytes).unwrap() else { panic!("it is no job answer") };
+        prop_assert_eq!(verdict(read.report.as_ref()), verdict(job.report.as_ref()));
+        if fits(&job) {
+            prop_assert_eq!(read, job);
+        }
+    }
+
+    #[test]
+    fn a_build_report_always_fits_and_is_whole_where_it_can_be(report in build_report()) {
+        let bytes = report.encode();
+        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        let read = BuildReport::parse(&bytes).unwrap();
+        prop_assert_eq!((&read.status, &read.error), (&report.status, &report.error));
+        prop_assert_eq!((&read.id, read.seq), (&report.id, report.seq));
+        prop_assert_eq!((read.done, read.expected), (report.done, report.expected));
+        if fits(&report) {
+            prop_assert_eq!(read, report);
+        }
+    }
+
+    #[test]
+    fn a_log_line_always_fits_and_begins_where_it_says(line in log_line()) {
+        let bytes = line.encode();
+        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        let read = LogLine::parse(&bytes).unwrap();
+        prop_assert_eq!((&read.id, &read.hostname, read.offset), (&line.id, &line.hostname, line.offset));
+        prop_assert!(line.text.starts_with(&read.text));
+        if encoded(&line.text) < MAX_MESSAGE - 1024 {
+            prop_assert_eq!(read, line);
+        }
+    }
+
+    #[test]
+    fn an_ask_always_fits_and_leaves_no_host_out(ask in ask()) {
+        let bytes = ask.encode();
+        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        let read = Ask::parse(&bytes).unwrap();
+        let tier = ask.tier.clone().unwrap_or_else(|| samples::name("prod"));
+        for host in &ask.hosts {
+            prop_assert!(read.concerns(host, &tier, ask.role.as_ref()), "{}", host);
+        }
+        if fits(&ask) {
+            prop_assert_eq!(read, ask);
+        }
+    }
+
+    #[test]
+    fn a_request_always_fits_and_means_the_same(request in request()) {
+        let bytes = request.encode();
+        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        let read = DeployRequest::parse(&bytes).unwrap();
+        if fits(&request) {
+            prop_assert_eq!(read, request);
+        } else {
+            let plain = |request| DeployRequest { issuer: None, reason: None, ..request };
+            prop_assert_eq!(plain(read), plain(request));
+        }
+    }
+
+    #[test]
+    fn an_answer_always_fits_and_history_and_log_lose_nothing_that_cannot_be_asked_for(answer in answer()) {
+        let bytes = answer.encode();
+        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        let read = Answer::parse(&bytes).unwrap();
+        prop_assert_eq!(read.hostname(), answer.hostname());
+        match (&answer, &read) {
+            (Answer::History(all), Answer::History(part)) if part.entries.len() < all.entries.len() => {
+                prop_assert!(part.next.is_some());
+                prop_assert_eq!(part.next.as_ref(), part.entries.last().map(|entry| &entry.id));
+            }
+            (Answer::History(all), Answer::History(part)) => prop_assert_eq!(&part.next, &all.next),
+            (Answer::Log(all), Answer::Log(part)) => {
+                prop_assert_eq!((&part.id, part.offset, part.running), (&all.id, all.offset, all.running));
+                let texts = [all, part].map(|log| log.text.as_deref().unwrap_or_default());
+                prop_assert!(texts[0].starts_with(texts[1]));
+                prop_assert_eq!(part.eof, all.eof && texts[0] == texts[1]);
+            }
+            (Answer::Host(_), Answer::Host(_)) => {}
+            other => prop_assert!(false, "another kind of answer: {:?}", other),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn no_bytes_make_a_parser_panic(
+        payload in near_message(),
+        subject in "(deploy|build)?(\\.[a-z*>]{0,9}){0,5}",
+    ) {
+        let _ = DeployRequest::parse(&payload);
+        let _ = DeployReport::parse(&payload);
+        let _ = HostAnswer::parse(&payload);
+        let _ = Answer::parse(&payload);
+        let _ = Ask::parse(&payload);
+        let _ = LogLine::parse(&payload);
+        let _ = BuildRequest::parse(&payload);
+        let _ = BuildReport::parse(&payload);
+        let _ = Inbound::parse(&subject, &payload);
+        let _ = Inbound::parse("deploy.responses.d1", &payload);
+    }
+
+    #[test]
+    fn no_text_makes_a_check_panic(text in any::<String>(), other in any::<String>()) {
+        let _ = (Name::new(&text[..]), Id::new(&text[..]), Revision::new(&text[..]));
+        let _ = (ReplyTo::parse(&text), ReplyTo::parse(&format!("deploy.responses.{text}")));
+        let _ = (check_literal(&text), overlaps(&text, &other), Inbound::parse(&text, other.as_bytes()));
+        let _ = expand(&text, &samples::name("web1"), &samples::name("prod"), None, true);
+    }
+}

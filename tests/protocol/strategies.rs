@@ -1,0 +1,233 @@
+//! Messages of any content, within what their types allow: hostile texts, long lists, words of tomorrow.
+
+use crate::samples::COMMIT;
+use homelab_deploy::protocol::{
+    Action, Answer, Ask, BuildHost, BuildReport, BuildStatus, Changes, DeployReport, DeployRequest,
+    ErrorCode, HistoryAnswer, HistoryEntry, HostAnswer, Id, LogAnswer, LogLine, Name, OnFailure,
+    PackageChange, Phase, PhaseName, PhaseState, Phases, Progress, ReplyTo, Revision, Status, Want,
+};
+use jiff::Timestamp;
+use proptest::array::{uniform2, uniform3, uniform4, uniform5, uniform6};
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::sync::Arc;
+
+/// So many cases, and little shrinking: these messages are large, and a failure should be told soon.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// Any text: mostly short, sometimes of control characters, sometimes up to 200 KB.
+///
+/// Boxed, as are words and lists: the many fields of a message would not fit onto a test's stack otherwise.
+pub(crate) fn text() -> BoxedStrategy<String> {
+    let unit = select(vec!["x", "\u{1}", "\u{1b}[31m", "🚀", "\"\\\n", "é\u{7f}", "line of a log\n"]);
+    let long = (unit, 0..200_000_usize).prop_map(|(unit, size)| unit.repeat(size / unit.len()));
+    prop_oneof![8 => "[a-z ]{0,20}", 4 => any::<String>(), 2 => "[\0-\u{1f}\u{7f}-\u{9f}]{0,40}", 1 => long]
+        .boxed()
+}
+
+/// A text that stands many times in one message.
+fn short() -> BoxedStrategy<String> {
+    prop_oneof![4 => "[a-z0-9 /.-]{0,40}", 1 => any::<String>()].boxed()
+}
+
+/// Any list: mostly short, sometimes far too long for a message.
+fn list<T>(entry: impl Strategy<Value = T> + 'static) -> BoxedStrategy<Vec<T>>
+where
+    T: Clone + std::fmt::Debug + 'static,
+{
+    let size = prop_oneof![6 => 0..4_usize, 1 => 0..3000_usize];
+    (vec(entry, 1..4), size).prop_map(|(few, size)| few.into_iter().cycle().take(size).collect()).boxed()
+}
+
+/// A word of the vocabulary, or one it does not have.
+fn word<T>(known: &'static [T]) -> BoxedStrategy<T>
+where
+    T: Clone + std::fmt::Debug + for<'a> From<&'a str>,
+{
+    prop_oneof![8 => select(known), 1 => text().prop_map(|word| T::from(&format!("x{word}")))].boxed()
+}
+
+pub(crate) fn name() -> impl Strategy<Value = Name> {
+    "[a-z][A-Za-z0-9_-]{0,62}".prop_filter_map("a name", |text| Name::new(text).ok())
+}
+
+pub(crate) fn id() -> impl Strategy<Value = Id> {
+    "[a-z0-9][A-Za-z0-9_-]{0,62}".prop_filter_map("an id", |text| Id::new(text).ok())
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (0..4_000_000_000_i64).prop_filter_map("a time", |second| Timestamp::from_second(second).ok())
+}
+
+fn phases() -> impl Strategy<Value = Phases> {
+    let phase = (word(PhaseName::ALL), word(PhaseState::ALL), any::<u64>());
+    let phase = phase.prop_map(|(name, state, elapsed_ms)| Phase { name, state, elapsed_ms });
+    vec(phase, 0..24).prop_map(Phases)
+}
+
+fn progress() -> impl Strategy<Value = Progress> {
+    (any::<[u64; 5]>(), text()).prop_map(|(numbers, activity)| {
+        let [done, expected, running, downloaded_bytes, expected_bytes] = numbers;
+        Progress { done, expected, running, downloaded_bytes, expected_bytes, activity }
+    })
+}
+
+fn changes() -> impl Strategy<Value = Changes> {
+    let package = (short(), of(short()), of(short()));
+    let package = package.prop_map(|(name, from, to)| PackageChange { name, from, to });
+    (units(), units(), units(), list(package), of(any::<i64>())).prop_map(
+        |(units_stopped, units_started, units_restarted, packages, bytes)| Changes {
+            units_stopped,
+            units_started,
+            units_restarted,
+            packages,
+            bytes,
+        },
+    )
+}
+
+/// Names of units, or anything else that comes as a list of texts.
+fn units() -> impl Strategy<Value = Vec<String>> {
+    prop_oneof![8 => list(short()), 1 => vec(text(), 0..4)]
+}
+
+prop_compose! {
+    pub(crate) fn report()(
+        (hostname, status, error, message) in (name(), word(Status::ALL), of(word(ErrorCode::ALL)), text()),
+        (id, tier, role, running_job) in (of(id()), of(name()), of(name()), of(id())),
+        action in of(word(Action::ALL)),
+        [revision, issuer, instance, commit, system, diagnostics] in uniform6(of(text())),
+        [seq, elapsed_ms, heartbeat_s, generation] in uniform4(of(any::<u64>())),
+        (rolled_back, reboot_needed, at) in (of(any::<bool>()), of(any::<bool>()), of(time())),
+        (phases, progress, changes, failed_units) in (phases(), of(progress()), of(changes()), units()),
+    ) -> DeployReport {
+        DeployReport {
+            hostname, status, error, message, id, tier, role, action, revision, issuer, instance, seq, at,
+            elapsed_ms, heartbeat_s, commit, system, generation, phases, progress, rolled_back, reboot_needed,
+            changes, failed_units, running_job, diagnostics,
+        }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn host_answer()(
+        (want, id, hostname, tier, role) in (of(Just(Want::Host)), of(id()), name(), name(), of(name())),
+        (deploy_subjects, failed_units, warnings) in (units(), units(), units()),
+        [instance, version, os_version, revision, commit] in uniform5(of(text())),
+        [system, booted_system, flake_url, held] in uniform4(of(text())),
+        [generation, nix_free_bytes, boot_free_bytes, interval_s] in uniform4(of(any::<u64>())),
+        [reboot_needed, restarting, online] in uniform3(of(any::<bool>())),
+        (boot_at, job) in (of(time()), of(report().boxed())),
+        capabilities in list(word(Action::ALL)),
+    ) -> HostAnswer {
+        HostAnswer {
+            want, id, hostname, tier, role, deploy_subjects, instance, version, os_version, revision, commit,
+            system, generation, booted_system, reboot_needed, failed_units, boot_at, flake_url,
+            nix_free_bytes, boot_free_bytes, warnings, held, restarting, job: job.map(Arc::new),
+            capabilities, interval_s, online,
+        }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn request()(
+        (action, revision, id, job) in (select(Action::ALL), "[a-z]{1,6}(/[a-z]{1,6}){0,9}", id(), id()),
+        (issued_at, expires_at) in (of(time()), of(time())),
+        [issuer, reason] in uniform2(of(text())),
+        (commit, timeout_s, generation) in (of(Just(COMMIT.to_owned())), of(1..u64::MAX), of(any::<u64>())),
+        on_failure in of(select(OnFailure::ALL)),
+    ) -> DeployRequest {
+        // A few of these look like short commits.
+        let revision = Revision::new(format!("z{revision}")).ok();
+        let request = DeployRequest::new(action, revision, id);
+        DeployRequest {
+            issued_at, expires_at, issuer, commit, timeout_s, on_failure, reason, job: Some(job), generation,
+            ..request
+        }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn ask()(
+        (reply_to, answers, id, before) in (id(), any::<bool>(), of(id()), of(id())),
+        (tier, role, want) in (of(name()), of(name()), of(word(Want::ALL))),
+        hosts in list(name()),
+        [limit, offset] in uniform2(of(any::<u64>())),
+    ) -> Ask {
+        let reply_to = if answers { ReplyTo::answers(reply_to) } else { ReplyTo::reports(reply_to) };
+        Ask { reply_to, tier, role, hosts, want, id, limit, before, offset }
+    }
+}
+
+prop_compose! {
+    fn history_entry(text: fn() -> BoxedStrategy<String>)(
+        (id, at, action, status, error) in
+            (id(), time(), word(Action::ALL), word(Status::ALL), of(word(ErrorCode::ALL))),
+        [issuer, revision, commit] in uniform3(of(text())),
+        (generation, elapsed_ms) in (of(any::<u64>()), any::<u64>()),
+    ) -> HistoryEntry {
+        HistoryEntry { id, at, action, status, error, issuer, revision, commit, generation, elapsed_ms }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn history_answer()(
+        (hostname, next) in (name(), of(id())),
+        entries in prop_oneof![vec(history_entry(text), 0..4), list(history_entry(short))],
+    ) -> HistoryAnswer {
+        HistoryAnswer { want: Want::History, hostname, entries, next }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn log_answer()(
+        (id, hostname, offset) in (of(id()), name(), of(any::<u64>())),
+        (text, eof, running) in (of(text()), any::<bool>(), any::<bool>()),
+    ) -> LogAnswer {
+        LogAnswer { want: Want::Log, id, hostname, offset, text, eof, running }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn log_line()(
+        id in id(),
+        hostname in name(),
+        offset in any::<u64>(),
+        text in text(),
+    ) -> LogLine {
+        LogLine { id, hostname, offset, text }
+    }
+}
+
+prop_compose! {
+    fn build_host(text: fn() -> BoxedStrategy<String>)(
+        (hostname, state, elapsed_ms) in (name(), word(PhaseState::ALL), any::<u64>()),
+        [system, error, log_tail] in uniform3(of(text())),
+    ) -> BuildHost {
+        BuildHost { hostname, state, elapsed_ms, system, error, log_tail }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn build_report()(
+        (target, repo, status, error) in
+            (text(), of(name()), word(BuildStatus::ALL), of(word(ErrorCode::ALL))),
+        (message, id, at, commit) in (text(), of(id()), of(time()), of(text())),
+        (seq, done, expected) in (of(any::<u64>()), any::<u64>(), any::<u64>()),
+        hosts in prop_oneof![vec(build_host(text), 0..4), list(build_host(short))],
+    ) -> BuildReport {
+        BuildReport { target, repo, status, error, message, id, seq, at, commit, hosts, done, expected }
+    }
+}
+
+pub(crate) fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        host_answer().prop_map(|answer| Answer::Host(Box::new(answer))),
+        history_answer().prop_map(Answer::History),
+        log_answer().prop_map(Answer::Log),
+    ]
+}

@@ -1,0 +1,81 @@
+//! Text that travels: cut to a size as encoded, and harmless on a terminal.
+
+use crate::strategies::{cases, text};
+use homelab_deploy::protocol::{fit_end, fit_start, printable};
+use proptest::prelude::*;
+
+/// The bytes of the text inside a JSON string.
+fn encoded(text: &str) -> usize {
+    serde_json::to_string(text).unwrap().len() - 2
+}
+
+#[test]
+fn what_a_terminal_could_act_on_is_taken_out() {
+    for (raw, shown) in [
+        ("plain, with ünïcödé and 🚀", "plain, with ünïcödé and 🚀"),
+        ("two\nlines\tand\r\nmore", "two lines and  more"),
+        ("\u{1b}[1;31mred\u{1b}[0m", "red"),
+        ("\u{1b}[2J\u{1b}[Hgone", "gone"),
+        ("\u{9b}31mred", "red"),
+        ("\u{1b}]0;title\u{7}text", "text"),
+        ("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link"),
+        ("\u{1b}P1$r\u{9c}text", "text"),
+        ("\u{1b}ctext", "text"),
+        ("\u{1b}(Btext\u{1b}(0", "text"),
+        ("\u{1b}#8text", "text"),
+        ("bell\u{7}back\u{8}null\0del\u{7f}", "bellbacknulldel"),
+        ("\u{202e}desrever\u{202c}", "desrever"),
+        ("\u{61c}mark\u{2066}isolate\u{2069}", "markisolate"),
+        ("zero\u{200b}width\u{feff}", "zerowidth"),
+        ("cut \u{1b}", "cut "),
+        ("cut \u{1b}[", "cut "),
+        ("cut \u{1b}[1;3", "cut "),
+        ("broken \u{1b}[31日本", "broken 日本"),
+    ] {
+        assert_eq!(printable(raw), shown, "{raw:?}");
+    }
+}
+
+#[test]
+fn an_unfinished_string_sequence_swallows_no_whole_log() {
+    let log = format!("\u{1b}]{}", "x".repeat(10_000));
+    assert!(printable(&log).len() > 5000);
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn a_start_that_fits_is_the_longest_that_does(text in text(), max in 0..2000_usize) {
+        let start = fit_start(&text, max);
+        prop_assert!(text.starts_with(start) && encoded(start) <= max);
+        if let Some(next) = text[start.len()..].chars().next() {
+            prop_assert!(encoded(start) + encoded(&next.to_string()) > max);
+        }
+    }
+
+    #[test]
+    fn an_end_that_fits_is_the_longest_that_does(text in text(), max in 0..2000_usize) {
+        let end = fit_end(&text, max);
+        prop_assert!(text.ends_with(end) && encoded(end) <= max);
+        if let Some(next) = text[..text.len() - end.len()].chars().next_back() {
+            prop_assert!(encoded(end) + encoded(&next.to_string()) > max);
+        }
+    }
+
+    #[test]
+    fn printable_text_holds_no_control_character_and_stays_as_it_is(raw in text()) {
+        let shown = printable(&raw);
+        prop_assert!(!shown.contains(|c: char| c.is_control()), "{:?}", shown);
+        prop_assert_eq!(printable(&shown), shown);
+    }
+
+    #[test]
+    fn printable_survives_any_sequence(
+        raw in "[\u{1b}\u{9b}\u{7}\u{9c}\\[\\]P\\\\0-9;mB( \n\u{e9}\u{1f680}]{0,40}",
+    ) {
+        let shown = printable(&raw);
+        prop_assert!(!shown.contains(|c: char| c.is_control()), "{:?}", shown);
+        prop_assert_eq!(printable(&shown), shown);
+    }
+}
