@@ -1,7 +1,7 @@
 //! `cancel`: stop the running job of hosts.
 
 use super::connection::ConnectionArgs;
-use super::deploy::follow_to_the_end;
+use super::deploy::follow_or_interrupt;
 use super::exit::{Exit, Failed};
 use super::out::Format;
 use crate::deployer::Plan;
@@ -30,6 +30,6 @@ impl CancelArgs {
         let discovery = operator.discover(None, None).await?;
         let plan = Plan::cancel(operator.issuer.clone(), &self.hosts, &discovery)?;
         let follow = operator.send(plan, discovery.fleet, None, PATIENCE).await?;
-        follow_to_the_end(follow, self.output).await
+        follow_or_interrupt(follow, self.output).await
     }
 }

@@ -2,6 +2,7 @@
 
 use super::deploy::follow_to_the_end;
 use super::exit::{Exit, Failed};
+use super::listener::stop_on_signal;
 use super::out::{Format, Out};
 use super::render;
 use crate::bus::Bus;
@@ -12,7 +13,7 @@ use anyhow::Context;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -39,7 +40,9 @@ impl DemoArgs {
         let folder = Folder::make().context("could not make a temporary folder").map_err(Failed::host)?;
         let program =
             std::env::current_exe().context("could not find our own executable").map_err(Failed::host)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(Failed::host)?;
+        // Before anything is started, so that no signal finds us unprepared.
+        let stop = CancellationToken::new();
+        stop_on_signal(stop.clone()).context("could not listen for signals").map_err(Failed::host)?;
         let mut out = Out::new();
         out.line(&format!("starting a private nats-server and {} simulated hosts", self.hosts));
         let demo =
@@ -47,8 +50,7 @@ impl DemoArgs {
         out.line(&format!("the broker listens on {}", demo.url()));
         let exit = tokio::select! {
             exit = deploy(&demo, &mut out) => exit,
-            _ = terminate.recv() => Err(interrupted()),
-            _ = tokio::signal::ctrl_c() => Err(interrupted()),
+            () = stop.cancelled() => Err(interrupted()),
         };
         demo.stop().await.map_err(Failed::host)?;
         drop(folder);

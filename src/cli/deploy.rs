@@ -1,17 +1,17 @@
 //! `deploy`: send a revision to hosts and follow each to its verdict.
 
 mod confirm;
+mod follow;
 mod progress;
+
+pub(super) use follow::{follow_or_interrupt, follow_to_the_end};
 
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failed};
-use super::out::{Format, Out};
-use super::render;
-use crate::deployer::{Follow, Intent, Outcome, Plan, Selection, SelectionError, Target, Update};
+use super::out::Format;
+use crate::deployer::{Intent, Plan, Selection, SelectionError, Target};
 use crate::protocol::{Action, Name, Revision};
 use clap::Args;
-use progress::Progress;
-use serde::Serialize;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -84,7 +84,7 @@ impl DeployArgs {
             return Err(Failed::usage(anyhow::anyhow!("not confirmed; nothing was sent")));
         }
         let follow = operator.send(plan, discovery.fleet, None, Duration::from_secs(self.timeout)).await?;
-        follow_to_the_end(follow, self.output).await
+        follow_or_interrupt(follow, self.output).await
     }
 
     fn selection(&self) -> Result<Selection, SelectionError> {
@@ -106,59 +106,4 @@ impl DeployArgs {
 fn alias(name: &str) -> Option<String> {
     let name = name.to_ascii_uppercase().replace('-', "_");
     std::env::var(format!("HOMELAB_DEPLOY_ALIAS_{name}")).ok().filter(|meaning| !meaning.is_empty())
-}
-
-/// A line of JSON output.
-#[derive(Serialize)]
-struct Line<'a, T> {
-    event: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exit: Option<u8>,
-    #[serde(rename = "value")]
-    value: T,
-}
-
-/// Prints a deployment as it goes, and its table at the end.
-pub(super) async fn follow_to_the_end(mut follow: Follow, format: Format) -> Result<Exit, Failed> {
-    let mut out = Out::new();
-    let mut progress = (format == Format::Human).then(|| Progress::new(&follow, out.terminal));
-    let interrupt = tokio::signal::ctrl_c();
-    tokio::pin!(interrupt);
-    loop {
-        let update = tokio::select! {
-            update = follow.next() => update,
-            _ = &mut interrupt => {
-                drop(progress);
-                let error = anyhow::anyhow!(
-                    "interrupted; what runs on the hosts goes on, `homelab-deploy hosts` shows it (deployment {})",
-                    follow.plan().id
-                );
-                return Err(Failed { exit: Exit::Interrupted, error });
-            }
-        };
-        match (update, &mut progress) {
-            (None, _) => break,
-            (Some(Ok(update)), Some(progress)) => progress.show(&update, &mut out),
-            (Some(Ok(Update::Report(report))), None) => {
-                out.json(&Line { event: "report", exit: None, value: &*report });
-            }
-            (Some(Ok(Update::Note(note))), None) => {
-                out.json(&Line { event: "note", exit: None, value: note });
-            }
-            (Some(Err(error)), progress) => {
-                drop(progress.take());
-                return Err(error.into());
-            }
-        }
-    }
-    drop(progress);
-    let outcome: Outcome = follow.outcome();
-    let exit = Exit::of_outcome(outcome.exit_code());
-    match format {
-        Format::Human => {
-            out.line(&format!("\n{}", render::outcome(&outcome, jiff::Timestamp::now(), out.colours)));
-        }
-        Format::Json => out.json(&Line { event: "result", exit: Some(exit.code()), value: outcome }),
-    }
-    Ok(exit)
 }

@@ -64,7 +64,7 @@ impl Drop for Demo {
 fn it_deploys_to_the_test_tier_and_one_host_fails_and_nothing_is_left() {
     let mut demo = Demo::start("6");
     let traces = demo.traces();
-    demo.hear("HOST  TIER  ROLE    STATE");
+    demo.hear("HOST     TIER  ROLE    STATE");
     demo.hear("deploying main to every host of the tier test");
     demo.hear("HOST     RESULT");
     let table: Vec<String> = (&mut demo.said).lines().map(Result::unwrap).take(4).collect();
