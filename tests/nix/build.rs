@@ -10,7 +10,7 @@ use tempfile::TempDir;
 /// `ID` makes each test's derivation new to the store.
 const FLAKE: &str = r#"{
   outputs = { self }: {
-    nixosConfigurations.web.config.system.build.toplevel = derivation {
+    nixosConfigurations.HOST.config.system.build.toplevel = derivation {
       name = "nixos-system-web";
       system = builtins.currentSystem or "SYSTEM";
       builder = "/bin/sh";
@@ -57,17 +57,18 @@ impl Nix {
     }
 }
 
-fn repository_with_flake() -> Repository {
+/// A repository with a flake for one host, not yet committed.
+pub(crate) fn repository_with_flake(host: &str) -> Repository {
     let repository = Repository::empty();
     let id = repository.remotes().file_name().unwrap().to_str().unwrap().to_owned();
     let system = format!("{}-linux", std::env::consts::ARCH);
-    repository.write("flake.nix", &FLAKE.replace("ID", &id).replace("SYSTEM", &system));
+    repository.write("flake.nix", &FLAKE.replace("ID", &id).replace("SYSTEM", &system).replace("HOST", host));
     repository
 }
 
 #[tokio::test]
 async fn a_pinned_branch_is_never_the_old_commit() {
-    let repository = repository_with_flake();
+    let repository = repository_with_flake("web");
     repository.commit("main-1");
     repository.git(&["switch", "--quiet", "--create", "feature"]);
     let first = repository.commit("feature-1");
@@ -101,7 +102,7 @@ async fn a_pinned_branch_is_never_the_old_commit() {
 
 #[tokio::test]
 async fn every_kind_of_revision_builds_with_an_empty_cache() {
-    let repository = repository_with_flake();
+    let repository = repository_with_flake("web");
     let old = repository.commit("main-1");
     repository.commit("main-2");
     repository.git(&["switch", "--quiet", "--create", "feature/x+y"]);
@@ -130,7 +131,8 @@ async fn every_kind_of_revision_builds_with_an_empty_cache() {
 async fn a_path_builds_as_it_lies_there() {
     let folder = tempfile::tempdir().unwrap();
     let system = format!("{}-linux", std::env::consts::ARCH);
-    std::fs::write(folder.path().join("flake.nix"), FLAKE.replace("SYSTEM", &system)).unwrap();
+    std::fs::write(folder.path().join("flake.nix"), FLAKE.replace("SYSTEM", &system).replace("HOST", "web"))
+        .unwrap();
     std::fs::write(folder.path().join("version"), "as it lies").unwrap();
     let locked = ask(folder.path().to_str().unwrap(), "main", None).await.unwrap();
     assert_eq!(Nix::new().build(&locked.url), "as it lies");

@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails by panicking too")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod build;
 mod credentials;
+mod deploy;
 mod flake_url;
 mod progress;
 mod remote_away;

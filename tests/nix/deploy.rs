@@ -1,0 +1,61 @@
+//! A real deployment of a real flake from a real remote: operator, broker, listener, git and nix, all in their places.
+
+use crate::build::repository_with_flake;
+use crate::common::{Broker, HostBuilder, operator};
+use crate::server::Server;
+use serde_json::Value;
+
+/// What a host's own rebuild program may look like: it builds, and says what.
+const REBUILD: &str = r#"
+export HOME=$DIR XDG_CACHE_HOME=$DIR/cache
+echo '@homelab-deploy {"phase":"build"}'
+flake=${3%%#*} host=${3##*#}
+result=$(nix --extra-experimental-features 'nix-command flakes' build --no-link --json --log-format internal-json \
+    --option substituters '' --option sandbox false \
+    "$flake#nixosConfigurations.$host.config.system.build.toplevel") || exit 1
+system=$(echo "$result" | sed 's/.*"out":"\([^"]*\)".*/\1/')
+echo "@homelab-deploy {\"phase\":\"activate\",\"system\":\"$system\"}"
+"#;
+
+/// Deploys and gives the last report.
+fn deploy(broker: &Broker, revision: &str) -> Value {
+    let output = operator(broker, "tester")
+        .args(["deploy", "web1", "--branch", revision, "--output", "json"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    last["value"]["hosts"][0]["report"].clone()
+}
+
+/// What the closure that was reported holds.
+fn content(report: &Value) -> String {
+    std::fs::read_to_string(report["system"].as_str().unwrap()).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_branch_then_a_push_then_a_full_commit_each_build_the_right_commit() {
+    let repository = repository_with_flake("web1");
+    repository.commit("main-1");
+    repository.git(&["switch", "--quiet", "--create", "feature"]);
+    let first = repository.commit("feature-1");
+    repository.push();
+    let server = Server::open(repository.remotes());
+    let broker = Broker::start();
+    let _host =
+        HostBuilder::new(&broker, "web1", "test", "web").flake(&server.flake()).script(REBUILD).start();
+
+    let report = deploy(&broker, "feature");
+    assert_eq!((content(&report).as_str(), report["commit"].as_str()), ("feature-1", Some(first.as_str())));
+
+    let second = repository.commit("feature-2");
+    repository.push();
+    let report = deploy(&broker, "feature");
+    assert_eq!((content(&report).as_str(), report["commit"].as_str()), ("feature-2", Some(second.as_str())));
+
+    let main = repository.git(&["rev-parse", "main"]);
+    let report = deploy(&broker, &main);
+    assert_eq!((content(&report).as_str(), report["commit"].as_str()), ("main-1", Some(main.as_str())));
+    assert_eq!(report["revision"], main);
+}
