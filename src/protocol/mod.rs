@@ -6,6 +6,7 @@
 mod answer;
 mod ask;
 mod build;
+mod host_answer;
 mod inbound;
 mod log_line;
 mod name;
@@ -19,9 +20,10 @@ mod text;
 mod wire;
 mod words;
 
-pub use answer::{Answer, HistoryAnswer, HistoryEntry, HostAnswer, JobAnswer, LogAnswer};
+pub use answer::{Answer, HistoryAnswer, HistoryEntry, JobAnswer, LogAnswer};
 pub use ask::Ask;
 pub use build::{BuildHost, BuildReport, BuildRequest};
+pub use host_answer::HostAnswer;
 pub use inbound::Inbound;
 pub use log_line::LogLine;
 pub use name::{Id, Name, NameError};
