@@ -100,6 +100,8 @@ fn explain(settings: &Settings, error: &async_nats::ConnectError) -> ConnectErro
             ConnectError::KeyRefused { url, key: key.unwrap_or_else(|| ": none was given".to_owned()) }
         }
         ConnectErrorKind::Tls => ConnectError::Tls { url, reason },
+        // A certificate that is refused while connecting comes as an I/O error.
+        _ if reason.contains("certificate") => ConnectError::Tls { url, reason },
         ConnectErrorKind::TimedOut => {
             ConnectError::Unreachable { url, reason: "no answer within 5 s".to_owned() }
         }
