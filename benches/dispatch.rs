@@ -11,13 +11,14 @@ use homelab_deploy::activation::{Engine, Facts, Order, Steps, Work};
 use homelab_deploy::bus::Settings;
 use homelab_deploy::demo::Broker;
 use homelab_deploy::listener::{self, Config};
-use homelab_deploy::protocol::{Action, DISCOVER, DeployRequest, Id, Name, Revision};
+use homelab_deploy::protocol::{Action, Ask, DISCOVER, DeployRequest, Id, Name, ReplyTo, Revision};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -103,16 +104,32 @@ async fn floor(url: &str, client: &Client) -> Duration {
             let report =
                 format!("{{\"hostname\":\"host{n}\",\"status\":\"accepted\",\"filler\":\"{filler}\"}}");
             while let Some(message) = requests.next().await {
-                let request = DeployRequest::parse(&message.payload).unwrap();
+                let request: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+                let reply_to = request["reply_to"].as_str().unwrap().to_owned();
                 for _ in 0..3 {
-                    peer.publish(request.reply_to.to_string(), report.clone().into()).await.unwrap();
+                    peer.publish(reply_to.clone(), report.clone().into()).await.unwrap();
                 }
             }
         });
     }
+    let request = DeployRequest::new(Action::Switch, None, Id::new("warm").unwrap());
+    until_all_answer(client, "floor.all", &request.encode()).await;
     let took = measure(client, "floor", "floor.all", "accepted", HOSTS * 3).await;
     tasks.shutdown().await;
     took
+}
+
+/// Asks again and again until every host has answered once, so that all their subscriptions are known to be in place.
+async fn until_all_answer(client: &Client, subject: &'static str, question: &[u8]) {
+    let mut answers = client.subscribe("deploy.responses.warm").await.unwrap();
+    let mut up = HashSet::new();
+    while up.len() < HOSTS {
+        client.publish(subject, question.to_vec().into()).await.unwrap();
+        while let Ok(Some(answer)) = timeout(Duration::from_millis(500), answers.next()).await {
+            let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
+            up.insert(answer["hostname"].to_string());
+        }
+    }
 }
 
 /// Real listeners with their state in `state`: until all have accepted, and until all have completed.
@@ -122,15 +139,8 @@ async fn listeners(url: &str, client: &Client, name: &str, state: &Path) -> (Dur
     for n in 0..HOSTS {
         tasks.spawn(listener::run(config(url, n, state), Arc::new(Idle), shutdown.clone()));
     }
-    let mut answers = client.subscribe("deploy.responses.warm").await.unwrap();
-    let mut up = HashSet::new();
-    while up.len() < HOSTS {
-        client.publish(DISCOVER, "{\"reply_to\":\"deploy.responses.warm\"}".into()).await.unwrap();
-        while let Ok(Some(answer)) = timeout(Duration::from_millis(500), answers.next()).await {
-            let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
-            up.insert(answer["hostname"].to_string());
-        }
-    }
+    let ask = Ask::new(ReplyTo::reports(Id::new("warm").unwrap()));
+    until_all_answer(client, DISCOVER, &ask.encode()).await;
     let (all, accepted, completed) =
         ("deploy.test.all", "\"status\":\"accepted\"", "\"status\":\"completed\"");
     let until_accepted = measure(client, &format!("{name}-accepted"), all, accepted, HOSTS).await;
@@ -146,8 +156,14 @@ fn folder(place: &str) -> TempDir {
     TempDir::new_in(place.unwrap_or_else(std::env::temp_dir)).unwrap()
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    // A thousand hosts share this process and two cores, where each has its own: their writes to disk must not push
+    // aside those that have not answered yet.
+    let runtime = Builder::new_multi_thread().worker_threads(2).max_blocking_threads(1).enable_all().build();
+    runtime.unwrap().block_on(bench())
+}
+
+async fn bench() -> ExitCode {
     let (memory, disk) = (folder("/dev/shm"), folder(""));
     let program = Path::new(env!("CARGO_BIN_EXE_homelab-deploy"));
     let broker = Broker::start(&disk.path().join("broker"), "", program).await.unwrap();

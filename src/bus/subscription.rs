@@ -1,7 +1,8 @@
 //! A typed stream of messages.
 
 use async_nats::{StatusCode, Subscriber};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::stream::unfold;
+use futures_util::{FutureExt, Stream, StreamExt};
 
 /// One message as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,21 @@ impl<T> Subscription<T> {
     pub async fn next(&mut self) -> Option<Received<T>> {
         let message = self.inner.next().await?;
         Some(self.received(message))
+    }
+
+    /// All messages to come, each with the reply subject it carried.
+    pub fn messages(self) -> impl Stream<Item = (T, Option<String>)>
+    where
+        T: 'static,
+    {
+        unfold(self, async |mut subscription| {
+            loop {
+                let received = subscription.next().await?;
+                if let Some(message) = received.message {
+                    return Some(((message, received.reply), subscription));
+                }
+            }
+        })
     }
 
     /// The next message if it has already arrived.

@@ -93,6 +93,9 @@ impl Record {
 
     /// The JSON of the record, with the fields of a newer version.
     pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+        if self.newer.is_empty() {
+            return serde_json::to_vec_pretty(self);
+        }
         let mut fields = self.fields()?;
         fields.extend(self.newer.clone());
         serde_json::to_vec_pretty(&fields)

@@ -72,6 +72,8 @@ impl Job {
 
     /// Runs the job to its verdict and gives the record; the verdict itself is told by whoever keeps it.
     pub(super) async fn run(mut self, engine: Arc<dyn Engine>) -> Record {
+        // `accepted` goes out before a slow disk is waited for.
+        self.reporter.left().await;
         let outcome = match self.save().await {
             Ok(()) => {
                 self.record.report.status = Status::Started;

@@ -98,6 +98,11 @@ impl Reporter {
         let _ = self.bus.publish(&of_log(id, &self.hostname), line.encode()).await;
     }
 
+    /// Waits until what was said has left this process.
+    pub(super) async fn left(&self) {
+        self.bus.flush().await;
+    }
+
     /// Waits until the server has read all that was sent.
     pub(super) async fn arrived(&self) -> bool {
         self.bus.ping(Duration::from_secs(10)).await.is_ok()

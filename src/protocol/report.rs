@@ -133,9 +133,19 @@ impl DeployReport {
     /// The JSON of the report, under [`MAX_MESSAGE`]: the message and the diagnostics never take more than their
     /// share, other long texts and lists are cut where there is no room, the verdict never.
     pub fn encode(&self) -> Vec<u8> {
-        let report = self.with_short_texts();
-        let bytes = wire::to_bytes(&report);
-        if bytes.len() < MAX_MESSAGE { bytes } else { wire::to_bytes(&report.cut()) }
+        if self.has_short_texts() {
+            let bytes = wire::to_bytes(self);
+            return if bytes.len() < MAX_MESSAGE { bytes } else { wire::to_bytes(&self.cut()) };
+        }
+        self.with_short_texts().encode()
+    }
+
+    fn has_short_texts(&self) -> bool {
+        fit_start(&self.message, MAX_TEXT).len() == self.message.len()
+            && self
+                .diagnostics
+                .as_deref()
+                .is_none_or(|text| fit_end(text, MAX_DIAGNOSTICS).len() == text.len())
     }
 
     fn with_short_texts(&self) -> Self {
