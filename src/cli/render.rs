@@ -63,6 +63,9 @@ pub(super) fn plan(plan: &Plan, discovery: &Discovery) -> String {
 
 /// The table of an outcome, and below it what is to be known of each failure.
 pub(super) fn outcome(outcome: &Outcome, now: Timestamp, colours: bool) -> String {
+    if outcome.hosts.is_empty() {
+        return "no host answered; `homelab-deploy hosts` lists who is there".to_owned();
+    }
     let rows = outcome.hosts.iter().map(|result| {
         let report = result.report.as_deref();
         let name = match &result.instance {
