@@ -17,6 +17,7 @@ const QUOTED_LINES: usize = 12;
 pub(super) fn state(report: &DeployReport) -> String {
     let message = printable(&report.message);
     match &report.status {
+        Status::Completed if report.elapsed_ms.is_none() => format!("completed: {message}"),
         Status::Completed => format!("completed in {}: {message}", millis(report.elapsed_ms)),
         Status::Failed | Status::Rejected => {
             let error = report.error.as_ref().map_or(String::new(), |error| format!(" ({error})"));
