@@ -4,7 +4,7 @@ use super::operator::fresh_id;
 use super::selection::near_names;
 use super::{DeployError, Discovery, Selection, SelectionError, Target};
 use crate::protocol::{
-    Action, DeployRequest, HostAnswer, Id, Name, OnFailure, ReplyTo, Revision, of_host, overlaps,
+    Action, DeployRequest, HostAnswer, Id, Name, OnFailure, ReplyTo, Revision, of_host, overlaps, printable,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashSet};
@@ -148,7 +148,7 @@ impl Parcel {
         };
         let subject = own_subject(answer, discovery).ok_or_else(|| DeployError::NoSubject {
             host: name.clone(),
-            subjects: answer.deploy_subjects.clone(),
+            subjects: answer.deploy_subjects.iter().map(|subject| printable(subject)).collect(),
         })?;
         let hosts = [(name.clone(), answer.tier.clone())].into();
         Ok(Self { subject, hosts, spelled: false, job: None })

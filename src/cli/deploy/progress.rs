@@ -3,7 +3,7 @@
 use super::super::out::Out;
 use super::super::render;
 use crate::deployer::{Follow, Update};
-use crate::protocol::{DeployReport, Name};
+use crate::protocol::{DeployReport, Name, printable};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Progress {
     /// Shows one piece of news.
     pub(super) fn show(&mut self, update: &Update, out: &mut Out) {
         match update {
-            Update::Note(note) => self.line(&format!("note: {note}"), out),
+            Update::Note(note) => self.line(&format!("note: {}", printable(note)), out),
             Update::Report(report) => self.report(report, out),
         }
     }
