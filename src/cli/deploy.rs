@@ -121,7 +121,7 @@ struct Line<'a, T> {
 /// Prints a deployment as it goes, and its table at the end.
 pub(super) async fn follow_to_the_end(mut follow: Follow, format: Format) -> Result<Exit, Failed> {
     let mut out = Out::new();
-    let mut progress = (format == Format::Human).then(|| Progress::new(&follow, out.terminal));
+    let mut progress = (format == Format::Human).then(|| Progress::new(&follow, out.live));
     let interrupt = tokio::signal::ctrl_c();
     tokio::pin!(interrupt);
     loop {

@@ -18,18 +18,18 @@ pub(super) enum Format {
 /// Standard output.
 pub(super) struct Out {
     closed: bool,
-    /// Whether a person watches.
-    pub(super) terminal: bool,
+    /// Whether lines can be drawn anew on a terminal, which is done through standard error.
+    pub(super) live: bool,
     /// Whether colours are wanted.
     pub(super) colours: bool,
 }
 
 impl Out {
     pub(super) fn new() -> Self {
-        let terminal = std::io::stdout().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { closed: false, terminal, colours: terminal && !plain }
+        let able = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        let terminal = std::io::stdout().is_terminal() && able;
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { closed: false, live: terminal && std::io::stderr().is_terminal(), colours: terminal && !plain }
     }
 
     /// Prints a line.

@@ -18,9 +18,9 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(follow: &Follow, terminal: bool) -> Self {
+    pub(super) fn new(follow: &Follow, live: bool) -> Self {
         let width = follow.plan().hosts().keys().map(|host| host.as_str().len()).max().unwrap_or(0);
-        Self { live: terminal.then(MultiProgress::new), bars: HashMap::new(), said: HashMap::new(), width }
+        Self { live: live.then(MultiProgress::new), bars: HashMap::new(), said: HashMap::new(), width }
     }
 
     /// Shows one piece of news.
