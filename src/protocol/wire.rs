@@ -35,6 +35,10 @@ pub(super) fn to_bytes<T: Serialize>(message: &T) -> Vec<u8> {
 /// Reads a message, naming the field that is wrong.
 pub(super) fn from_bytes<T: DeserializeOwned>(payload: &[u8]) -> Result<T, WireError> {
     check_size(payload)?;
+    // Read as a struct, a list would do for an object.
+    if !payload.trim_ascii_start().starts_with(b"{") {
+        return Err(WireError::NotJson("it does not begin with `{`".to_owned()));
+    }
     let mut json = serde_json::Deserializer::from_slice(payload);
     let message = serde_path_to_error::deserialize(&mut json).map_err(explain)?;
     json.end().map_err(|error| WireError::NotJson(error.to_string()))?;
