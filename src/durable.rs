@@ -19,7 +19,8 @@ pub struct WriteError {
 /// Replaces the file as a whole: after a crash it holds either the old or the new content. Only the owner can read
 /// it.
 pub fn write(path: &Path, content: &[u8]) -> Result<(), WriteError> {
-    let beside = path.with_extension("new");
+    // Two commands may write one file at the same time, each beside it by itself.
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
     let put = || -> io::Result<()> {
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
@@ -31,5 +32,8 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), WriteError> {
         }
         Ok(())
     };
-    put().map_err(|source| WriteError { path: path.to_owned(), source })
+    put().map_err(|source| {
+        let _ = fs::remove_file(&beside);
+        WriteError { path: path.to_owned(), source }
+    })
 }

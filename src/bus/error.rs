@@ -8,7 +8,7 @@ use std::time::Duration;
 pub enum ConnectError {
     /// A URL that is none.
     #[error(
-        "{url:?} is not the URL of a NATS server: {reason}; it looks like nats://host:4222 or tls://host:4222"
+        "{url:?} is not the URL of a NATS server: {reason}; give --nats-url nats://host:4222 or tls://host:4222"
     )]
     BadUrl {
         /// What was given.

@@ -3,7 +3,9 @@
 use super::exit::Failed;
 use crate::bus::{Bus, Seed, Settings, Tls};
 use crate::deployer::{Operator, Roster};
+use anyhow::Context;
 use clap::Args;
+use std::fs::File;
 use std::path::PathBuf;
 
 /// A subject every operator may subscribe to; nobody publishes there.
@@ -34,9 +36,24 @@ impl ConnectionArgs {
     fn settings(&self) -> Result<Settings, Failed> {
         let seed = self.nkey_file.as_deref().map(Seed::read_private).transpose()?;
         let mut settings = Settings::new(&self.nats_url, seed, "homelab-deploy", PING_SUBJECT)?;
+        self.check_certificates()?;
         let identity = self.tls_cert.clone().zip(self.tls_key.clone());
         settings.tls = Tls { ca: self.tls_ca.clone(), identity };
         Ok(settings)
+    }
+
+    /// A connection without TLS never looks at these files: one that is not there is told before.
+    fn check_certificates(&self) -> Result<(), Failed> {
+        for (flag, file) in
+            [("--tls-ca", &self.tls_ca), ("--tls-cert", &self.tls_cert), ("--tls-key", &self.tls_key)]
+        {
+            let Some(file) = file else { continue };
+            let opened = File::open(file);
+            opened
+                .with_context(|| format!("could not read {flag} {}", file.display()))
+                .map_err(Failed::usage)?;
+        }
+        Ok(())
     }
 
     /// The roster that belongs to these servers.

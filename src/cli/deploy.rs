@@ -14,6 +14,9 @@ use crate::protocol::{Action, Name, Revision};
 use clap::Args;
 use std::time::Duration;
 
+/// In seconds; a deadline much further away has no place in the clock.
+const YEAR: u64 = 365 * 86400;
+
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct DeployArgs {
@@ -36,7 +39,7 @@ pub(super) struct DeployArgs {
     #[arg(long, env = "HOMELAB_DEPLOY_ACTION", default_value = "switch", value_parser = parse_action)]
     action: Action,
     /// Seconds to follow the deployment
-    #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
     /// Do not roll back for failed units or health checks
     #[arg(long)]

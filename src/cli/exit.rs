@@ -65,16 +65,27 @@ pub(super) struct Failed {
 
 impl Failed {
     pub(super) fn usage(error: impl Into<anyhow::Error>) -> Self {
-        Self { exit: Exit::Usage, error: error.into() }
+        Self { exit: Exit::Usage, error: told_once(&error.into()) }
     }
 
     pub(super) fn host(error: impl Into<anyhow::Error>) -> Self {
-        Self { exit: Exit::Failed, error: error.into() }
+        Self { exit: Exit::Failed, error: told_once(&error.into()) }
     }
 
     fn link(error: impl Into<anyhow::Error>) -> Self {
-        Self { exit: Exit::Link, error: error.into() }
+        Self { exit: Exit::Link, error: told_once(&error.into()) }
     }
+}
+
+/// The chain of causes as one text. Many of our errors name their cause themselves; it is not told again.
+fn told_once(error: &anyhow::Error) -> anyhow::Error {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    anyhow::Error::msg(text)
 }
 
 /// Gives each error type its exit code.
@@ -102,6 +113,7 @@ impl From<DeployError> for Failed {
         match error {
             DeployError::Link(error) => error.into(),
             DeployError::NothingRuns { .. } => Self::host(error),
+            DeployError::Silent { .. } => Self { exit: Exit::Silent, error: error.into() },
             other => Self::usage(other),
         }
     }

@@ -6,7 +6,7 @@ use super::out::{Format, Out};
 use super::render;
 use crate::deployer::Discovery;
 use crate::fleet::{Host, Presence};
-use crate::protocol::Name;
+use crate::protocol::{Name, printable};
 use clap::Args;
 use serde::Serialize;
 
@@ -78,11 +78,14 @@ impl HostsArgs {
             Format::Human => {
                 out.line(&render::fleet(&hosts, discovery.at));
                 for error in &discovery.unreadable {
-                    out.line(&format!("note: an answer could not be read: {error}"));
+                    out.line(&format!(
+                        "note: an answer could not be read: {}",
+                        printable(&error.to_string())
+                    ));
                 }
                 for host in hosts {
                     for warning in host.answer.iter().flat_map(|answer| &answer.warnings) {
-                        out.line(&format!("note: {}: {}", host.name, crate::protocol::printable(warning)));
+                        out.line(&format!("note: {}: {}", host.name, printable(warning)));
                     }
                 }
             }

@@ -1,7 +1,9 @@
 //! Standard output that survives a closed pipe: what runs goes on and the exit code still tells.
 
+use crate::protocol::is_invisible;
 use clap::ValueEnum;
 use serde::Serialize;
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
 /// How a command prints.
@@ -16,18 +18,18 @@ pub(super) enum Format {
 /// Standard output.
 pub(super) struct Out {
     closed: bool,
-    /// Whether a person watches.
-    pub(super) terminal: bool,
+    /// Whether lines can be drawn anew on a terminal, which is done through standard error.
+    pub(super) live: bool,
     /// Whether colours are wanted.
     pub(super) colours: bool,
 }
 
 impl Out {
     pub(super) fn new() -> Self {
-        let terminal = std::io::stdout().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { closed: false, terminal, colours: terminal && !plain }
+        let able = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        let terminal = std::io::stdout().is_terminal() && able;
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { closed: false, live: terminal && std::io::stderr().is_terminal(), colours: terminal && !plain }
     }
 
     /// Prints a line.
@@ -38,9 +40,17 @@ impl Out {
         }
     }
 
-    /// Prints an object on a line of its own.
+    /// Prints an object on a line of its own. What a terminal could act on stands inside texts, and is escaped there.
     pub(super) fn json(&mut self, value: &impl Serialize) {
+        let mut line = String::new();
         // Our own plain structs always have a JSON form.
-        self.line(&serde_json::to_string(value).unwrap_or_default());
+        for c in serde_json::to_string(value).unwrap_or_default().chars() {
+            if c.is_control() || is_invisible(c) {
+                let _ = write!(line, "\\u{:04x}", u32::from(c));
+            } else {
+                line.push(c);
+            }
+        }
+        self.line(&line);
     }
 }

@@ -17,9 +17,11 @@ const QUOTED_LINES: usize = 12;
 pub(super) fn state(report: &DeployReport) -> String {
     let message = printable(&report.message);
     match &report.status {
+        Status::Completed if report.elapsed_ms.is_none() => format!("completed: {message}"),
         Status::Completed => format!("completed in {}: {message}", millis(report.elapsed_ms)),
         Status::Failed | Status::Rejected => {
-            let error = report.error.as_ref().map_or(String::new(), |error| format!(" ({error})"));
+            let error = report.error.as_ref().map(|error| format!(" ({})", printable(error.as_str())));
+            let error = error.unwrap_or_default();
             format!("{}{error}: {message}", report.status)
         }
         _ => match report.phases.running() {
@@ -63,6 +65,9 @@ pub(super) fn plan(plan: &Plan, discovery: &Discovery) -> String {
 
 /// The table of an outcome, and below it what is to be known of each failure.
 pub(super) fn outcome(outcome: &Outcome, now: Timestamp, colours: bool) -> String {
+    if outcome.hosts.is_empty() {
+        return "no host answered; `homelab-deploy hosts` lists who is there".to_owned();
+    }
     let rows = outcome.hosts.iter().map(|result| {
         let report = result.report.as_deref();
         let name = match &result.instance {
@@ -98,7 +103,7 @@ fn detail(result: &HostResult, now: Timestamp) -> String {
             format!("was in {}{}", state(report), heard.unwrap_or_default())
         }
         (Some(report), _) => match &report.error {
-            Some(error) => format!("{error}: {}", printable(&report.message)),
+            Some(error) => format!("{}: {}", printable(error.as_str()), printable(&report.message)),
             None => printable(&report.message),
         },
         (None, _) => result.seen.map_or("never answered".to_owned(), |seen| last_seen(seen, now)),
@@ -152,7 +157,7 @@ fn host_state(host: &Host, now: Timestamp) -> String {
         (Some(word), _) => word.to_owned(),
         (None, Some(job)) if !job.status.is_final() => state(job),
         (None, Some(job)) if job.status == Status::Failed => {
-            format!("failed: {}", job.error.as_ref().map_or("unknown", |error| error.as_str()))
+            format!("failed: {}", printable(job.error.as_ref().map_or("unknown", |error| error.as_str())))
         }
         _ => "idle".to_owned(),
     };

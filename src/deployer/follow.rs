@@ -3,7 +3,8 @@
 mod target;
 
 use super::operator::fresh_id;
-use super::{DeployError, HostResult, Operator, Outcome, Plan, Verdict};
+use super::plan::own_subject;
+use super::{DeployError, HostResult, Operator, Outcome, Parcel, Plan, Verdict};
 use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
 use crate::fleet::Fleet;
 use crate::protocol::{
@@ -51,6 +52,8 @@ pub struct Follow {
     refusals: broadcast::Receiver<Refusal>,
     link: watch::Receiver<Link>,
     connects: u64,
+    /// Whether it was told that the link is down.
+    lost: bool,
     deadline: Instant,
     sent_at: Instant,
     last_news: Instant,
@@ -89,6 +92,7 @@ impl Operator {
             refusals,
             link,
             connects,
+            lost: false,
             deadline: now + patience,
             sent_at: now,
             last_news: now,
@@ -97,7 +101,8 @@ impl Operator {
         };
         let id = follow.plan.id.clone();
         for at in 0..follow.plan.parcels.len() {
-            follow.post(at, &id, SignedDuration::ZERO).await?;
+            let parcel = &follow.plan.parcels[at];
+            follow.post(&parcel.subject, parcel, &id, SignedDuration::ZERO).await?;
             for host in follow.plan.parcels[at].hosts.keys() {
                 follow.targets.insert(host.clone(), Target::new(id.clone(), Some(at)));
             }
@@ -175,30 +180,49 @@ impl Follow {
     }
 
     fn is_over(&self) -> bool {
-        let spelled = self.plan.parcels.iter().any(|parcel| parcel.spelled && parcel.hosts.is_empty());
+        let open = self.plan.parcels.iter().any(|parcel| self.is_open(parcel));
         if self.targets.is_empty() {
             let nobody = self.untaken >= self.plan.parcels.len();
-            return nobody || !spelled || self.sent_at.elapsed() > target::SILENCE;
+            return nobody || !open || self.sent_at.elapsed() > target::SILENCE;
         }
-        let settled = !spelled || self.last_news.elapsed() > SETTLE;
+        let settled = !open || self.last_news.elapsed() > SETTLE;
         settled && self.targets.iter().all(|(host, target)| self.is_settled(host, target))
     }
 
+    /// Whether others may take the request than those that are counted: the subject was spelled out, and no host is
+    /// known there, or two under one name.
+    fn is_open(&self, parcel: &Parcel) -> bool {
+        let now = Timestamp::now();
+        let two = |host: &Name| self.fleet.hosts.get(host).is_some_and(|host| host.claimants(now).len() > 1);
+        parcel.spelled && (parcel.hosts.is_empty() || parcel.hosts.keys().any(two))
+    }
+
     fn is_settled(&self, host: &Name, target: &Target) -> bool {
-        match self.job(host, target) {
-            Some(report) => report.status.is_final(),
+        let deployment = self.fleet.deployments.get(&target.id);
+        match deployment.and_then(|deployment| deployment.hosts.get(host)) {
+            Some(jobs) => jobs.iter().all(|job| job.report.status.is_final()),
             None => target.given_up || self.untaken >= self.plan.parcels.len(),
         }
     }
 
-    fn job(&self, host: &Name, target: &Target) -> Option<&DeployReport> {
-        Some(&self.fleet.deployments.get(&target.id)?.job(host)?.report)
+    async fn post(
+        &self,
+        subject: &str,
+        parcel: &Parcel,
+        id: &Id,
+        shift: SignedDuration,
+    ) -> Result<(), LinkError> {
+        let request = self.plan.request(parcel, id, Timestamp::now(), shift, self.timeout);
+        self.bus.publish_with_reply(subject, &request.reply_to.to_string(), request.encode()).await
     }
 
-    async fn post(&self, parcel: usize, id: &Id, shift: SignedDuration) -> Result<(), LinkError> {
+    /// A subject that reaches this one host of a parcel and no other.
+    fn subject_of(&self, host: &Name, parcel: usize) -> Option<String> {
         let parcel = &self.plan.parcels[parcel];
-        let request = self.plan.request(parcel, id, Timestamp::now(), shift, self.timeout);
-        self.bus.publish_with_reply(&parcel.subject, &request.reply_to.to_string(), request.encode()).await
+        if !parcel.spelled {
+            return Some(parcel.subject.clone());
+        }
+        own_subject(self.fleet.hosts.get(host)?.answer.as_deref()?, &self.fleet)
     }
 
     fn on_refusal(&mut self, refusal: Refusal) -> Result<(), DeployError> {
@@ -237,8 +261,9 @@ impl Follow {
         let target = self.targets.entry(report.hostname.clone()).or_insert_with(|| Target::new(id, None));
         if report.error == Some(ErrorCode::Expired)
             && let Some((parcel, ahead)) = target.may_send_again(&report, now)
+            && let Some(subject) = self.subject_of(&report.hostname, parcel)
         {
-            return self.send_again(&report.hostname, parcel, ahead).await;
+            return self.send_again(&report.hostname, &subject, parcel, ahead).await;
         }
         if changed {
             self.pending.push_back(Update::Report(report));
@@ -254,11 +279,12 @@ impl Follow {
     async fn send_again(
         &mut self,
         host: &Name,
+        subject: &str,
         parcel: usize,
         ahead: SignedDuration,
     ) -> Result<(), DeployError> {
         let id = fresh_id();
-        self.post(parcel, &id, ahead).await?;
+        self.post(subject, &self.plan.parcels[parcel], &id, ahead).await?;
         self.targets.insert(host.clone(), Target::sent_again(id, parcel));
         let by = target::spoken(ahead.unsigned_abs());
         let direction = if ahead.is_negative() { "behind" } else { "ahead of" };
@@ -270,16 +296,17 @@ impl Follow {
     async fn on_link(&mut self) -> Result<(), DeployError> {
         let link = self.link.borrow_and_update().clone();
         if link.up && link.connects != self.connects {
-            self.connects = link.connects;
+            (self.connects, self.lost) = (link.connects, false);
             self.pending
                 .push_back(Update::Note("connected again; asking what happened meanwhile".to_owned()));
             let unsettled =
                 |(host, target): (&Name, &Target)| (!self.is_settled(host, target)).then(|| host.clone());
             let hosts = self.targets.iter().filter_map(unsettled).collect();
             self.ask(hosts).await?;
-        } else if !link.up && link.attempts == 0 {
-            let reason = link.reason.unwrap_or_default();
-            self.pending.push_back(Update::Note(format!("{reason}; what runs on the hosts goes on")));
+        } else if !link.up && !self.lost {
+            self.lost = true;
+            let note = "the connection was lost; what runs on the hosts goes on";
+            self.pending.push_back(Update::Note(note.to_owned()));
         }
         Ok(())
     }

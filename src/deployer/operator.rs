@@ -3,7 +3,9 @@
 use super::{DeployError, Roster};
 use crate::bus::{Bus, Patience};
 use crate::fleet::Fleet;
-use crate::protocol::{Answer, Ask, DISCOVER, HostAnswer, Id, Name, ReplyTo, WireError, of_answer};
+use crate::protocol::{
+    Answer, Ask, DISCOVER, HostAnswer, Id, Name, ReplyTo, WireError, of_answer, printable,
+};
 use jiff::Timestamp;
 use std::collections::HashSet;
 
@@ -107,7 +109,7 @@ impl Discovery {
         if instances.len() < 2 {
             return Ok(());
         }
-        let instances = instances.into_iter().map(str::to_owned).collect();
+        let instances = instances.into_iter().map(printable).collect();
         Err(DeployError::TwoOfOneName { host: name.clone(), instances })
     }
 }

@@ -3,8 +3,9 @@
 use super::operator::fresh_id;
 use super::selection::near_names;
 use super::{DeployError, Discovery, Selection, SelectionError, Target};
+use crate::fleet::Fleet;
 use crate::protocol::{
-    Action, DeployRequest, HostAnswer, Id, Name, OnFailure, ReplyTo, Revision, of_host, overlaps,
+    Action, DeployRequest, HostAnswer, Id, Name, OnFailure, ReplyTo, Revision, of_host, overlaps, printable,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashSet};
@@ -35,6 +36,8 @@ pub struct Parcel {
     pub hosts: BTreeMap<Name, Name>,
     /// Whether the subject was spelled out, so that others may listen there too.
     pub spelled: bool,
+    /// Whether an alias stands for its host: like a subject, it is used where nobody can be asked.
+    pub alias: bool,
     /// Which job it is about, for a cancel.
     pub job: Option<Id>,
 }
@@ -74,6 +77,7 @@ impl Plan {
                     parcels.push(match target {
                         Target::Subject(subject) => Parcel::for_subject(subject, discovery),
                         Target::Host(name) => Parcel::for_host(name, discovery)?,
+                        Target::Alias(name) => Parcel { alias: true, ..Parcel::for_host(name, discovery)? },
                     });
                 }
             }
@@ -83,7 +87,9 @@ impl Plan {
         let mut silent = BTreeMap::new();
         for parcel in &mut parcels {
             for name in parcel.hosts.keys() {
-                discovery.check_one(name)?;
+                if !parcel.spelled {
+                    discovery.check_one(name)?;
+                }
                 check_capable(name, &intent.action, discovery)?;
                 if let Some(host) =
                     discovery.fleet.hosts.get(name).filter(|_| !discovery.answered.contains(name))
@@ -146,12 +152,12 @@ impl Parcel {
             let near = near_names(name, discovery.fleet.hosts.keys());
             return Err(SelectionError::UnknownHost { name: name.clone(), near }.into());
         };
-        let subject = own_subject(answer, discovery).ok_or_else(|| DeployError::NoSubject {
+        let subject = own_subject(answer, &discovery.fleet).ok_or_else(|| DeployError::NoSubject {
             host: name.clone(),
-            subjects: answer.deploy_subjects.clone(),
+            subjects: answer.deploy_subjects.iter().map(|subject| printable(subject)).collect(),
         })?;
         let hosts = [(name.clone(), answer.tier.clone())].into();
-        Ok(Self { subject, hosts, spelled: false, job: None })
+        Ok(Self { subject, hosts, spelled: false, alias: false, job: None })
     }
 
     /// A request to whoever listens on a subject.
@@ -160,18 +166,18 @@ impl Parcel {
         let answers = discovery.fleet.hosts.values().filter_map(|host| host.answer.as_deref());
         let hosts = answers.filter(|answer| listening(answer));
         let hosts = hosts.map(|answer| (answer.hostname.clone(), answer.tier.clone())).collect();
-        Self { subject: subject.to_owned(), hosts, spelled: true, job: None }
+        Self { subject: subject.to_owned(), hosts, spelled: true, alias: false, job: None }
     }
 }
 
 /// The subject that reaches this host alone: the usual one, or one that no other known host listens on.
-fn own_subject(answer: &HostAnswer, discovery: &Discovery) -> Option<String> {
+pub(super) fn own_subject(answer: &HostAnswer, fleet: &Fleet) -> Option<String> {
     let usual = of_host(&answer.tier, &answer.hostname);
     if answer.deploy_subjects.contains(&usual) {
         return Some(usual);
     }
     let others = || {
-        let hosts = discovery.fleet.hosts.values().filter(|host| host.name != answer.hostname);
+        let hosts = fleet.hosts.values().filter(|host| host.name != answer.hostname);
         hosts.filter_map(|host| host.answer.as_deref()).flat_map(|other| &other.deploy_subjects)
     };
     let mut own = answer.deploy_subjects.iter().filter(|subject| !subject.contains(['*', '>']));
@@ -193,6 +199,9 @@ impl Plan {
         let intent = Intent { action: Action::Cancel, revision: None, keep: false, issuer };
         let selection = Selection::Targets(hosts.iter().cloned().map(Target::Host).collect());
         let mut plan = Self::new(intent, &selection, discovery, false)?;
+        if let Some(host) = plan.silent.keys().next() {
+            return Err(DeployError::Silent { host: host.clone() });
+        }
         for parcel in &mut plan.parcels {
             let mut jobs =
                 parcel.hosts.keys().filter_map(|host| discovery.fleet.hosts.get(host)?.running_job());

@@ -87,7 +87,7 @@ fn skip_control_sequence(chars: &mut Chars<'_>) {
 }
 
 /// Characters that take no place but reorder or hide what is around them.
-fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'

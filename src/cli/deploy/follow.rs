@@ -34,7 +34,7 @@ pub(in crate::cli) async fn follow_or_interrupt(follow: Follow, format: Format) 
 /// Follows until every host has its verdict; the table comes last.
 pub(in crate::cli) async fn follow_to_the_end(mut follow: Follow, format: Format) -> Result<Exit, Failed> {
     let mut out = Out::new();
-    let mut progress = (format == Format::Human).then(|| Progress::new(&follow, out.terminal));
+    let mut progress = (format == Format::Human).then(|| Progress::new(&follow, out.live));
     while let Some(update) = follow.next().await {
         match (update?, &mut progress) {
             (update, Some(progress)) => progress.show(&update, &mut out),

@@ -3,7 +3,7 @@
 use super::super::out::Out;
 use super::super::render;
 use crate::deployer::{Follow, Update};
-use crate::protocol::{DeployReport, Name};
+use crate::protocol::{DeployReport, Name, printable};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,15 +18,15 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(follow: &Follow, terminal: bool) -> Self {
+    pub(super) fn new(follow: &Follow, live: bool) -> Self {
         let width = follow.plan().hosts().keys().map(|host| host.as_str().len()).max().unwrap_or(0);
-        Self { live: terminal.then(MultiProgress::new), bars: HashMap::new(), said: HashMap::new(), width }
+        Self { live: live.then(MultiProgress::new), bars: HashMap::new(), said: HashMap::new(), width }
     }
 
     /// Shows one piece of news.
     pub(super) fn show(&mut self, update: &Update, out: &mut Out) {
         match update {
-            Update::Note(note) => self.line(&format!("note: {note}"), out),
+            Update::Note(note) => self.line(&format!("note: {}", printable(note)), out),
             Update::Report(report) => self.report(report, out),
         }
     }
