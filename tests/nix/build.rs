@@ -4,6 +4,7 @@ use crate::repository::Repository;
 use crate::resolve::ask;
 use crate::server::Server;
 use homelab_deploy::nix::{NixLine, ProgressReader};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -19,7 +20,23 @@ const FLAKE: &str = r#"{
   };
 }"#;
 
-/// nix with a cache of its own.
+/// No cache to ask, and builds as the user who runs the tests.
+const OPTIONS: [&str; 9] =
+    ["--option", "substituters", "", "--option", "sandbox", "false", "--option", "build-users-group", ""];
+
+/// The environment of a nix whose store, state and cache lie in `home`: it needs no root, no daemon and no /nix.
+pub(crate) fn own_store(home: &Path) -> [(&'static str, PathBuf); 6] {
+    [
+        ("HOME", home.to_owned()),
+        ("XDG_CACHE_HOME", home.join("cache")),
+        ("NIX_STORE_DIR", home.join("store")),
+        ("NIX_STATE_DIR", home.join("var")),
+        ("NIX_LOG_DIR", home.join("log")),
+        ("NIX_REMOTE", PathBuf::from("local")),
+    ]
+}
+
+/// nix with a store and cache of its own.
 struct Nix {
     home: TempDir,
     reader: ProgressReader,
@@ -36,10 +53,9 @@ impl Nix {
         let output = Command::new("nix")
             .args(["--extra-experimental-features", "nix-command flakes"])
             .args(["build", "--no-link", "--json", "--log-format", "internal-json"])
-            .args(["--option", "substituters", "", "--option", "sandbox", "false"])
+            .args(OPTIONS)
             .arg(format!("{flake}#nixosConfigurations.web.config.system.build.toplevel"))
-            .env("HOME", self.home.path())
-            .env("XDG_CACHE_HOME", self.home.path().join("cache"))
+            .envs(own_store(self.home.path()))
             .output()
             .expect("nix must be installed");
         let stream = String::from_utf8(output.stderr).unwrap();

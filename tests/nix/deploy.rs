@@ -1,17 +1,17 @@
 //! A real deployment of a real flake from a real remote: operator, broker, listener, git and nix, all in their places.
 
-use crate::build::repository_with_flake;
+use crate::build::{own_store, repository_with_flake};
 use crate::common::{Broker, HostBuilder, operator};
 use crate::server::Server;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// What a host's own rebuild program may look like: it builds, and says what.
 const REBUILD: &str = r#"
-export HOME=$DIR XDG_CACHE_HOME=$DIR/cache
 echo '@homelab-deploy {"phase":"build"}'
 flake=${3%%#*} host=${3##*#}
 result=$(nix --extra-experimental-features 'nix-command flakes' build --no-link --json --log-format internal-json \
-    --option substituters '' --option sandbox false \
+    --option substituters '' --option sandbox false --option build-users-group '' \
     "$flake#nixosConfigurations.$host.config.system.build.toplevel") || exit 1
 system=$(echo "$result" | sed 's/.*"out":"\([^"]*\)".*/\1/')
 echo "@homelab-deploy {\"phase\":\"activate\",\"system\":\"$system\"}"
@@ -43,8 +43,12 @@ fn a_branch_then_a_push_then_a_full_commit_each_build_the_right_commit() {
     repository.push();
     let server = Server::open(repository.remotes());
     let broker = Broker::start();
-    let _host =
-        HostBuilder::new(&broker, "web1", "test", "web").flake(&server.flake()).script(REBUILD).start();
+    let home = TempDir::new().unwrap();
+    let mut host = HostBuilder::new(&broker, "web1", "test", "web").flake(&server.flake()).script(REBUILD);
+    for (name, value) in own_store(home.path()) {
+        host = host.env(name, value.to_str().unwrap());
+    }
+    let _host = host.start();
 
     let report = deploy(&broker, "feature");
     assert_eq!((content(&report).as_str(), report["commit"].as_str()), ("feature-1", Some(first.as_str())));
