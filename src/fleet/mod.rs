@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// How many deployments are remembered.
 const KEPT: usize = 200;
+/// How many where they do not end: their hosts died, or somebody makes them up.
+const KEPT_OPEN: usize = 1000;
 
 /// Every host and deployment that was heard of.
 ///
@@ -54,8 +56,8 @@ impl Fleet {
         let deployment = match self.deployments.get_mut(id) {
             Some(deployment) => deployment,
             None => {
-                self.order.push_back(id.clone());
                 self.forget_old();
+                self.order.push_back(id.clone());
                 self.deployments.entry(id.clone()).or_insert_with(|| Deployment::new(&report, now))
             }
         };
@@ -84,16 +86,15 @@ impl Fleet {
         hosts
     }
 
-    /// Drops the oldest deployments beyond the limit that have ended.
+    /// Makes room for one more deployment: the oldest that have ended go, else the oldest.
     fn forget_old(&mut self) {
-        if self.order.len() <= KEPT {
-            return;
-        }
-        let ended = |id: &Id| self.deployments.get(id).is_none_or(Deployment::is_over);
-        if let Some(at) = self.order.iter().position(ended)
-            && let Some(id) = self.order.remove(at)
-        {
-            self.deployments.remove(&id);
+        while self.order.len() >= KEPT {
+            let ended = |id: &Id| self.deployments.get(id).is_none_or(Deployment::is_over);
+            let oldest = || (self.order.len() >= KEPT_OPEN).then_some(0);
+            let Some(at) = self.order.iter().position(ended).or_else(oldest) else { return };
+            if let Some(id) = self.order.remove(at) {
+                self.deployments.remove(&id);
+            }
         }
     }
 }
