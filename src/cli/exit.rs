@@ -113,6 +113,7 @@ impl From<DeployError> for Failed {
         match error {
             DeployError::Link(error) => error.into(),
             DeployError::NothingRuns { .. } => Self::host(error),
+            DeployError::Silent { .. } => Self { exit: Exit::Silent, error: error.into() },
             other => Self::usage(other),
         }
     }

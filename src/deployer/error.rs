@@ -40,6 +40,12 @@ pub enum DeployError {
         /// What was asked of it.
         action: String,
     },
+    /// Whether there is anything to cancel cannot be known.
+    #[error("{host} does not answer, so nobody knows what runs there; nothing was sent")]
+    Silent {
+        /// The host.
+        host: Name,
+    },
     /// There is nothing to cancel.
     #[error("no job runs on {host}; nothing was sent")]
     NothingRuns {

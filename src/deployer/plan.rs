@@ -193,6 +193,9 @@ impl Plan {
         let intent = Intent { action: Action::Cancel, revision: None, keep: false, issuer };
         let selection = Selection::Targets(hosts.iter().cloned().map(Target::Host).collect());
         let mut plan = Self::new(intent, &selection, discovery, false)?;
+        if let Some(host) = plan.silent.keys().next() {
+            return Err(DeployError::Silent { host: host.clone() });
+        }
         for parcel in &mut plan.parcels {
             let mut jobs =
                 parcel.hosts.keys().filter_map(|host| discovery.fleet.hosts.get(host)?.running_job());
