@@ -35,6 +35,8 @@ pub struct Parcel {
     pub hosts: BTreeMap<Name, Name>,
     /// Whether the subject was spelled out, so that others may listen there too.
     pub spelled: bool,
+    /// Whether an alias stands for its host: like a subject, it is used where nobody can be asked.
+    pub alias: bool,
     /// Which job it is about, for a cancel.
     pub job: Option<Id>,
 }
@@ -74,6 +76,7 @@ impl Plan {
                     parcels.push(match target {
                         Target::Subject(subject) => Parcel::for_subject(subject, discovery),
                         Target::Host(name) => Parcel::for_host(name, discovery)?,
+                        Target::Alias(name) => Parcel { alias: true, ..Parcel::for_host(name, discovery)? },
                     });
                 }
             }
@@ -151,7 +154,7 @@ impl Parcel {
             subjects: answer.deploy_subjects.iter().map(|subject| printable(subject)).collect(),
         })?;
         let hosts = [(name.clone(), answer.tier.clone())].into();
-        Ok(Self { subject, hosts, spelled: false, job: None })
+        Ok(Self { subject, hosts, spelled: false, alias: false, job: None })
     }
 
     /// A request to whoever listens on a subject.
@@ -160,7 +163,7 @@ impl Parcel {
         let answers = discovery.fleet.hosts.values().filter_map(|host| host.answer.as_deref());
         let hosts = answers.filter(|answer| listening(answer));
         let hosts = hosts.map(|answer| (answer.hostname.clone(), answer.tier.clone())).collect();
-        Self { subject: subject.to_owned(), hosts, spelled: true, job: None }
+        Self { subject: subject.to_owned(), hosts, spelled: true, alias: false, job: None }
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Target {
     Subject(String),
     /// A host.
     Host(Name),
+    /// A host that an alias stands for.
+    Alias(Name),
 }
 
 /// What an operator named.
@@ -69,7 +71,8 @@ impl Target {
                 return Err(SelectionError::AliasLoop(text));
             }
         }
-        Name::new(text.as_str()).map(Self::Host).map_err(|_| SelectionError::NotATarget(text))
+        let host = if passed.is_empty() { Self::Host } else { Self::Alias };
+        Name::new(text.as_str()).map(host).map_err(|_| SelectionError::NotATarget(text))
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 const CONFIRM_TIERS: [&str; 1] = ["prod"];
 
 /// Shows the exact hosts and asks, where the plan touches a tier that is confirmed. Without a terminal a subject that
-/// was spelled out goes ahead; whatever was looked up needs `--yes`.
+/// was spelled out and an alias go ahead; whatever else was looked up needs `--yes`.
 pub(super) fn confirmed(plan: &Plan, discovery: &Discovery, yes: bool) -> Result<bool, Failed> {
     let tiers = plan.tiers();
     let matters = CONFIRM_TIERS.iter().any(|tier| tiers.iter().any(|touched| touched == *tier));
@@ -17,7 +17,7 @@ pub(super) fn confirmed(plan: &Plan, discovery: &Discovery, yes: bool) -> Result
         return Ok(true);
     }
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        if plan.parcels.iter().all(|parcel| parcel.spelled) {
+        if plan.parcels.iter().all(|parcel| parcel.spelled || parcel.alias) {
             return Ok(true);
         }
         return Err(Failed::usage(anyhow::anyhow!(
