@@ -51,6 +51,8 @@ pub struct Follow {
     refusals: broadcast::Receiver<Refusal>,
     link: watch::Receiver<Link>,
     connects: u64,
+    /// Whether it was told that the link is down.
+    lost: bool,
     deadline: Instant,
     sent_at: Instant,
     last_news: Instant,
@@ -89,6 +91,7 @@ impl Operator {
             refusals,
             link,
             connects,
+            lost: false,
             deadline: now + patience,
             sent_at: now,
             last_news: now,
@@ -270,16 +273,17 @@ impl Follow {
     async fn on_link(&mut self) -> Result<(), DeployError> {
         let link = self.link.borrow_and_update().clone();
         if link.up && link.connects != self.connects {
-            self.connects = link.connects;
+            (self.connects, self.lost) = (link.connects, false);
             self.pending
                 .push_back(Update::Note("connected again; asking what happened meanwhile".to_owned()));
             let unsettled =
                 |(host, target): (&Name, &Target)| (!self.is_settled(host, target)).then(|| host.clone());
             let hosts = self.targets.iter().filter_map(unsettled).collect();
             self.ask(hosts).await?;
-        } else if !link.up && link.attempts == 0 {
-            let reason = link.reason.unwrap_or_default();
-            self.pending.push_back(Update::Note(format!("{reason}; what runs on the hosts goes on")));
+        } else if !link.up && !self.lost {
+            self.lost = true;
+            let note = "the connection was lost; what runs on the hosts goes on";
+            self.pending.push_back(Update::Note(note.to_owned()));
         }
         Ok(())
     }
