@@ -3,7 +3,7 @@
 mod target;
 
 use super::operator::fresh_id;
-use super::{DeployError, HostResult, Operator, Outcome, Plan, Verdict};
+use super::{DeployError, HostResult, Operator, Outcome, Parcel, Plan, Verdict};
 use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
 use crate::fleet::Fleet;
 use crate::protocol::{
@@ -178,24 +178,29 @@ impl Follow {
     }
 
     fn is_over(&self) -> bool {
-        let spelled = self.plan.parcels.iter().any(|parcel| parcel.spelled && parcel.hosts.is_empty());
+        let open = self.plan.parcels.iter().any(|parcel| self.is_open(parcel));
         if self.targets.is_empty() {
             let nobody = self.untaken >= self.plan.parcels.len();
-            return nobody || !spelled || self.sent_at.elapsed() > target::SILENCE;
+            return nobody || !open || self.sent_at.elapsed() > target::SILENCE;
         }
-        let settled = !spelled || self.last_news.elapsed() > SETTLE;
+        let settled = !open || self.last_news.elapsed() > SETTLE;
         settled && self.targets.iter().all(|(host, target)| self.is_settled(host, target))
     }
 
-    fn is_settled(&self, host: &Name, target: &Target) -> bool {
-        match self.job(host, target) {
-            Some(report) => report.status.is_final(),
-            None => target.given_up || self.untaken >= self.plan.parcels.len(),
-        }
+    /// Whether others may take the request than those that are counted: the subject was spelled out, and no host is
+    /// known there, or two under one name.
+    fn is_open(&self, parcel: &Parcel) -> bool {
+        let now = Timestamp::now();
+        let two = |host: &Name| self.fleet.hosts.get(host).is_some_and(|host| host.claimants(now).len() > 1);
+        parcel.spelled && (parcel.hosts.is_empty() || parcel.hosts.keys().any(two))
     }
 
-    fn job(&self, host: &Name, target: &Target) -> Option<&DeployReport> {
-        Some(&self.fleet.deployments.get(&target.id)?.job(host)?.report)
+    fn is_settled(&self, host: &Name, target: &Target) -> bool {
+        let deployment = self.fleet.deployments.get(&target.id);
+        match deployment.and_then(|deployment| deployment.hosts.get(host)) {
+            Some(jobs) => jobs.iter().all(|job| job.report.status.is_final()),
+            None => target.given_up || self.untaken >= self.plan.parcels.len(),
+        }
     }
 
     async fn post(&self, parcel: usize, id: &Id, shift: SignedDuration) -> Result<(), LinkError> {

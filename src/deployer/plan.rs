@@ -86,7 +86,9 @@ impl Plan {
         let mut silent = BTreeMap::new();
         for parcel in &mut parcels {
             for name in parcel.hosts.keys() {
-                discovery.check_one(name)?;
+                if !parcel.spelled {
+                    discovery.check_one(name)?;
+                }
                 check_capable(name, &intent.action, discovery)?;
                 if let Some(host) =
                     discovery.fleet.hosts.get(name).filter(|_| !discovery.answered.contains(name))
