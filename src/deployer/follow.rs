@@ -3,6 +3,7 @@
 mod target;
 
 use super::operator::fresh_id;
+use super::plan::own_subject;
 use super::{DeployError, HostResult, Operator, Outcome, Parcel, Plan, Verdict};
 use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
 use crate::fleet::Fleet;
@@ -100,7 +101,8 @@ impl Operator {
         };
         let id = follow.plan.id.clone();
         for at in 0..follow.plan.parcels.len() {
-            follow.post(at, &id, SignedDuration::ZERO).await?;
+            let parcel = &follow.plan.parcels[at];
+            follow.post(&parcel.subject, parcel, &id, SignedDuration::ZERO).await?;
             for host in follow.plan.parcels[at].hosts.keys() {
                 follow.targets.insert(host.clone(), Target::new(id.clone(), Some(at)));
             }
@@ -203,10 +205,24 @@ impl Follow {
         }
     }
 
-    async fn post(&self, parcel: usize, id: &Id, shift: SignedDuration) -> Result<(), LinkError> {
-        let parcel = &self.plan.parcels[parcel];
+    async fn post(
+        &self,
+        subject: &str,
+        parcel: &Parcel,
+        id: &Id,
+        shift: SignedDuration,
+    ) -> Result<(), LinkError> {
         let request = self.plan.request(parcel, id, Timestamp::now(), shift, self.timeout);
-        self.bus.publish_with_reply(&parcel.subject, &request.reply_to.to_string(), request.encode()).await
+        self.bus.publish_with_reply(subject, &request.reply_to.to_string(), request.encode()).await
+    }
+
+    /// A subject that reaches this one host of a parcel and no other.
+    fn subject_of(&self, host: &Name, parcel: usize) -> Option<String> {
+        let parcel = &self.plan.parcels[parcel];
+        if !parcel.spelled {
+            return Some(parcel.subject.clone());
+        }
+        own_subject(self.fleet.hosts.get(host)?.answer.as_deref()?, &self.fleet)
     }
 
     fn on_refusal(&mut self, refusal: Refusal) -> Result<(), DeployError> {
@@ -245,8 +261,9 @@ impl Follow {
         let target = self.targets.entry(report.hostname.clone()).or_insert_with(|| Target::new(id, None));
         if report.error == Some(ErrorCode::Expired)
             && let Some((parcel, ahead)) = target.may_send_again(&report, now)
+            && let Some(subject) = self.subject_of(&report.hostname, parcel)
         {
-            return self.send_again(&report.hostname, parcel, ahead).await;
+            return self.send_again(&report.hostname, &subject, parcel, ahead).await;
         }
         if changed {
             self.pending.push_back(Update::Report(report));
@@ -262,11 +279,12 @@ impl Follow {
     async fn send_again(
         &mut self,
         host: &Name,
+        subject: &str,
         parcel: usize,
         ahead: SignedDuration,
     ) -> Result<(), DeployError> {
         let id = fresh_id();
-        self.post(parcel, &id, ahead).await?;
+        self.post(subject, &self.plan.parcels[parcel], &id, ahead).await?;
         self.targets.insert(host.clone(), Target::sent_again(id, parcel));
         let by = target::spoken(ahead.unsigned_abs());
         let direction = if ahead.is_negative() { "behind" } else { "ahead of" };

@@ -3,6 +3,7 @@
 use super::operator::fresh_id;
 use super::selection::near_names;
 use super::{DeployError, Discovery, Selection, SelectionError, Target};
+use crate::fleet::Fleet;
 use crate::protocol::{
     Action, DeployRequest, HostAnswer, Id, Name, OnFailure, ReplyTo, Revision, of_host, overlaps, printable,
 };
@@ -151,7 +152,7 @@ impl Parcel {
             let near = near_names(name, discovery.fleet.hosts.keys());
             return Err(SelectionError::UnknownHost { name: name.clone(), near }.into());
         };
-        let subject = own_subject(answer, discovery).ok_or_else(|| DeployError::NoSubject {
+        let subject = own_subject(answer, &discovery.fleet).ok_or_else(|| DeployError::NoSubject {
             host: name.clone(),
             subjects: answer.deploy_subjects.iter().map(|subject| printable(subject)).collect(),
         })?;
@@ -170,13 +171,13 @@ impl Parcel {
 }
 
 /// The subject that reaches this host alone: the usual one, or one that no other known host listens on.
-fn own_subject(answer: &HostAnswer, discovery: &Discovery) -> Option<String> {
+pub(super) fn own_subject(answer: &HostAnswer, fleet: &Fleet) -> Option<String> {
     let usual = of_host(&answer.tier, &answer.hostname);
     if answer.deploy_subjects.contains(&usual) {
         return Some(usual);
     }
     let others = || {
-        let hosts = discovery.fleet.hosts.values().filter(|host| host.name != answer.hostname);
+        let hosts = fleet.hosts.values().filter(|host| host.name != answer.hostname);
         hosts.filter_map(|host| host.answer.as_deref()).flat_map(|other| &other.deploy_subjects)
     };
     let mut own = answer.deploy_subjects.iter().filter(|subject| !subject.contains(['*', '>']));
