@@ -5,5 +5,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod cancel;
+mod exits;
+mod questions;
 mod targets;
 mod usage;
