@@ -5,8 +5,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod base_listener;
 mod cancel;
+mod clocks;
 mod exits;
+mod losses;
 mod questions;
 mod targets;
+mod twins;
 mod usage;
