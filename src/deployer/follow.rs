@@ -246,7 +246,11 @@ impl Follow {
                 Some(report) => report,
                 None => return Ok(()),
             },
-            Ok(other) => {
+            Ok(mut other) => {
+                // An announcement may come first and holds less: our own jobs are told by their reports alone.
+                if let Inbound::Presence(answer) | Inbound::Answer(_, Answer::Host(answer)) = &mut other {
+                    answer.job.take_if(|job| job.id.as_ref().is_some_and(|id| self.is_ours(id)));
+                }
                 self.fleet.apply(other, now);
                 return Ok(());
             }

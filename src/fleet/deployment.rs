@@ -95,10 +95,12 @@ impl HostJob {
 }
 
 /// Whether `report` takes the place of `known`, both of one job: a verdict stands, and beats whatever is not final;
-/// else the higher `seq` wins, and without one the later to arrive.
+/// else the higher `seq` wins, and without one the later to arrive. A verdict from a host answer lacks its diagnostics,
+/// which the report itself then brings.
 pub(super) fn supersedes(report: &DeployReport, known: &DeployReport) -> bool {
     if known.status.is_final() {
-        return false;
+        let same = known.seq.is_some() && report.seq == known.seq;
+        return same && known.diagnostics.is_none() && report.diagnostics.is_some();
     }
     if report.status.is_final() {
         return true;

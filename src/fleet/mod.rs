@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// How many deployments are remembered.
 const KEPT: usize = 200;
 /// How many where they do not end: their hosts died, or somebody makes them up.
-const KEPT_OPEN: usize = 2000;
+const KEPT_OPEN: usize = 1000;
 
 /// Every host and deployment that was heard of.
 ///

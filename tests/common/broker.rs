@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use tempfile::TempDir;
 
 /// The hosts every broker knows: name, tier, role.
@@ -27,6 +28,15 @@ const OPERATORS: [(&str, &str); 4] = [
     ("mcp", "kind = \"mcp\""),
 ];
 
+/// A key of each, a key nobody knows, and one that may do everything, for tests that speak for both sides. Made once:
+/// that takes longer than a server needs to start.
+static SEEDS: LazyLock<HashMap<&str, Seed>> = LazyLock::new(|| {
+    let hosts = HOSTS.into_iter().map(|(name, ..)| name);
+    let operators = OPERATORS.into_iter().map(|(name, _)| name);
+    let names = hosts.chain(operators).chain(["stranger", "everything"]);
+    names.map(|name| (name, Seed::generate().unwrap())).collect()
+});
+
 /// A server that ends with its owner.
 pub struct Broker {
     folder: TempDir,
@@ -42,7 +52,7 @@ impl Broker {
         let mut keys = HashMap::new();
         let mut fleet = String::new();
         let mut key = |name: &str| {
-            let seed = Seed::generate().unwrap();
+            let seed = &SEEDS[name];
             let file = folder.path().join(format!("{name}.nkey"));
             seed.write_new(&file).unwrap();
             keys.insert(name.to_owned(), file);
@@ -57,10 +67,8 @@ impl Broker {
             let key = key(name);
             writeln!(fleet, "[operators.{name}]\n{entry}\npublic_key = {key:?}").unwrap();
         }
-        // A key nobody knows.
         key("stranger");
         let users = parse_fleet_file(&fleet).unwrap();
-        // And one that may do everything, for tests that speak for both sides.
         let all = key("everything");
         let everything = format!("    {{ nkey: {all} }}\n");
         let config = render_authorization(&users);

@@ -9,13 +9,23 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot go on fails its test")]
 
 mod broker;
+mod gate;
 mod host;
+mod peer;
+mod redact;
 mod repo;
+mod running;
+mod terminal;
 mod wire;
 
 pub use broker::Broker;
+pub use gate::{Gate, WAIT, held_in};
 pub use host::{Host, HostBuilder};
+pub use peer::{Peer, base_answer, base_report};
+pub use redact::redacted;
 pub use repo::Repo;
+pub use running::{Ended, Running, run};
+pub use terminal::{Screen, Terminal};
 pub use wire::{Ears, Heard, Wire};
 
 use std::path::Path;

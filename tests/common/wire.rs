@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// A message that arrived.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
     pub subject: String,
     pub reply: Option<String>,
@@ -128,6 +128,11 @@ impl Ears {
     /// The next report that is final.
     pub fn verdict(&self) -> Value {
         self.until(|body| matches!(body["status"].as_str(), Some("completed" | "failed" | "rejected")))
+    }
+
+    /// Everything that has arrived so far; after a [`Wire::round_trip`], all that was said before it.
+    pub fn arrived(&self) -> Vec<Heard> {
+        self.heard.try_iter().collect()
     }
 
     /// Everything that has arrived and arrives within a moment: for seeing that something does *not* come.

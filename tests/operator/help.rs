@@ -1,0 +1,169 @@
+//! The help that people read, and every flag given a wrong value.
+
+use crate::common::{binary, run};
+use crate::usage::nowhere;
+use homelab_deploy::keys::Seed;
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// Every command, as its words.
+const COMMANDS: [&[&str]; 8] = [
+    &[],
+    &["listener"],
+    &["deploy"],
+    &["hosts"],
+    &["cancel"],
+    &["keys"],
+    &["keys", "new"],
+    &["keys", "nats-config"],
+];
+
+fn help(command: &[&str]) -> String {
+    run(Command::new(binary()).env_clear().args(command).arg("--help"), 0).out
+}
+
+#[test]
+fn each_command_has_help() {
+    for command in COMMANDS {
+        let name = ["help"].iter().chain(command).copied().collect::<Vec<_>>().join("-");
+        insta::assert_snapshot!(name, help(command));
+    }
+}
+
+#[test]
+fn help_is_never_wider_than_a_page() {
+    for command in COMMANDS {
+        for line in help(command).lines().filter(|line| !line.starts_with("Usage:")) {
+            assert!(line.chars().count() <= 100, "{command:?}: {line}");
+        }
+    }
+}
+
+#[test]
+fn no_command_is_missing_here() {
+    for command in COMMANDS {
+        let help = help(command);
+        let listed = help.split("Commands:\n").nth(1).into_iter().flat_map(str::lines);
+        for line in listed.take_while(|line| line.starts_with("  ")) {
+            let word = line.split_whitespace().next().unwrap();
+            let inner: Vec<_> = command.iter().copied().chain([word]).collect();
+            assert!(word == "help" || COMMANDS.contains(&inner.as_slice()), "{inner:?}");
+        }
+    }
+}
+
+#[test]
+fn the_version_is_told() {
+    let version = format!("homelab-deploy {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(Command::new(binary()).arg("--version"), 0).out, version);
+}
+
+/// What each command needs besides, so that only the flag under test is wrong.
+const LISTENER: &[&str] = &[
+    "listener",
+    "--hostname=web1",
+    "--tier=test",
+    "--nats-url=nats://127.0.0.1:1",
+    "--nkey-file=KEY",
+    "--flake-url=path:/flake",
+    "--rebuild-command=true",
+    "--state-dir=/dev/null",
+];
+const DEPLOY: &[&str] = &["deploy", "web1"];
+const HOSTS: &[&str] = &["hosts"];
+const CANCEL: &[&str] = &["cancel", "web1"];
+const KEYS_NEW: &[&str] = &["keys", "new", "listener"];
+
+/// Each flag that takes a value, a wrong one, and what the text must say of it.
+const WRONG: &[(&[&str], &str, &str, &str)] = &[
+    (LISTENER, "--hostname", "a.b", "is not a name"),
+    (LISTENER, "--tier", "all", "reserved word"),
+    (LISTENER, "--role", "web server", "is not a name"),
+    (LISTENER, "--nats-url", "http://nats", "is not the URL of a NATS server"),
+    (LISTENER, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (LISTENER, "--flake-url", "nixpkgs", "nixpkgs"),
+    (LISTENER, "--timeout", "0", "0 is not in 1.."),
+    (LISTENER, "--deploy-subject", "deploy.<host>", "unknown placeholder"),
+    (LISTENER, "--discover-subject", "deploy..discover", "cannot be used"),
+    (LISTENER, "--heartbeat-interval", "0", "0 is not in 1.."),
+    (LISTENER, "--presence-interval", "-1", "invalid digit"),
+    (LISTENER, "--log-format", "xml", "json, text"),
+    (LISTENER, "--log-dir", "/dev/null/logs", "must be a writable folder"),
+    (DEPLOY, "--role", "a.b", "is not a name"),
+    (DEPLOY, "--tier", "role", "reserved word"),
+    (DEPLOY, "--branch", "a..b", "`..` and `//` are not allowed"),
+    (DEPLOY, "--branch", "deadbeef", "looks like a short commit"),
+    (DEPLOY, "--branch", "", "revision is empty"),
+    (DEPLOY, "--branch", "-x", "must start with a letter or digit"),
+    (DEPLOY, "--action", "cancel", "one of switch, boot, test, dry-activate and build"),
+    (DEPLOY, "--action", "destroy", "one of switch, boot, test, dry-activate and build"),
+    (DEPLOY, "--timeout", "0", "0 is not in 1.."),
+    (DEPLOY, "--timeout", "1h", "invalid digit"),
+    (DEPLOY, "--timeout", "18446744073709551615", "is not in 1.."),
+    (DEPLOY, "--output", "yaml", "human, json"),
+    (DEPLOY, "--nats-url", "nats://:x", "is not the URL of a NATS server"),
+    (DEPLOY, "--nats-url", "", "is not the URL of a NATS server"),
+    (DEPLOY, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (DEPLOY, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (DEPLOY, "--tls-cert", "/missing", "--tls-key"),
+    (DEPLOY, "--tls-key", "/missing", "--tls-cert"),
+    (HOSTS, "--tier", "a.b", "is not a name"),
+    (HOSTS, "--role", "a.b", "is not a name"),
+    (HOSTS, "--forget", "a.b", "is not a name"),
+    (HOSTS, "--output", "yaml", "human, json"),
+    (HOSTS, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (HOSTS, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (HOSTS, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (HOSTS, "--tls-cert", "/missing", "--tls-key"),
+    (HOSTS, "--tls-key", "/missing", "--tls-cert"),
+    (CANCEL, "--output", "", "human, json"),
+    (CANCEL, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
+    (CANCEL, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (CANCEL, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (CANCEL, "--tls-cert", "/missing", "--tls-key"),
+    (CANCEL, "--tls-key", "/missing", "--tls-cert"),
+    (KEYS_NEW, "--host", "a.b", "is not a name"),
+    (KEYS_NEW, "--tier", "a.b", "is not a name"),
+    (KEYS_NEW, "--out", "/missing/key", "could not write the seed to /missing/key"),
+];
+
+/// Flags whose values can only turn out wrong once they are used.
+const LATER: [(&str, &str); 2] = [("listener", "--rebuild-command"), ("listener", "--state-dir")];
+
+#[test]
+fn each_wrong_value_is_refused_as_exit_2_and_its_flag_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    Seed::generate().unwrap().write_new(&key).unwrap();
+    for (command, flag, value, why) in WRONG {
+        let given = |argument: &&&str| argument.starts_with(&format!("{flag}="));
+        let rest = command.iter().filter(|argument| !given(argument));
+        let rest = rest.map(|argument| argument.replace("KEY", key.to_str().unwrap()));
+        let refused = run(nowhere().args(rest).arg(format!("{flag}={value}")), 2);
+        // What may come from the environment too is named by what it is.
+        let named = match *flag {
+            "--nkey-file" | "--out" | "--log-dir" => value,
+            "--deploy-subject" | "--discover-subject" => "subject",
+            flag => flag,
+        };
+        refused.complains(&[named, why]);
+    }
+}
+
+#[test]
+fn each_flag_that_takes_a_value_is_tried() {
+    for command in COMMANDS {
+        let help = help(command);
+        let words: Vec<_> = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")).collect();
+        let takes = words.iter().filter(|line| line.split(' ').nth(1).is_some_and(|v| v.starts_with('<')));
+        let takes: BTreeSet<_> = takes.map(|line| format!("--{}", line.split(' ').next().unwrap())).collect();
+        let tried = |flag: &&String| {
+            let later = command.first().is_some_and(|command| LATER.contains(&(command, flag)));
+            later || WRONG.iter().any(|(words, tried, ..)| words.starts_with(command) && tried == flag)
+        };
+        let missing: Vec<_> = takes.iter().filter(|flag| !tried(flag)).collect();
+        assert!(missing.is_empty(), "{command:?}: {missing:?}");
+        let flags = WRONG.iter().any(|(words, ..)| !command.is_empty() && words.starts_with(command));
+        assert!(!flags || !takes.is_empty() || command == ["keys"], "{command:?} has no flags here");
+    }
+}

@@ -1,0 +1,24 @@
+//! The operator's side through the front door: the real binary, a real broker, real listeners, and hand-written peers
+//! where a host must misbehave.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod base_listener;
+mod cancel;
+mod clocks;
+mod exits;
+mod fleet;
+mod help;
+mod hostile;
+mod hosts;
+mod live;
+mod losses;
+mod output;
+mod presence;
+mod questions;
+mod roster;
+mod targets;
+mod twins;
+mod usage;

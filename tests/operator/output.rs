@@ -1,0 +1,109 @@
+//! What a deployment prints: for people, and for programs.
+
+use crate::common::{Broker, Gate, HostBuilder, Repo, Running, operator, redacted, run};
+use serde_json::{Value, json};
+
+/// A rebuild program that tells a whole deployment, held in its build.
+const TOLD: &str = r#"
+tell() { echo "@homelab-deploy $1"; }
+tell '{"phase":"build","done":1,"expected":3,"activity":"building nginx-1.28"}'
+read go < $DIR/gate || exit 1
+tell '{"phase":"activate","system":"/nix/store/abc-nixos","generation":42}'
+tell '{"phase":"verify","message":"switched to generation 42"}'
+"#;
+
+/// One that fails with much output.
+const FAILS: &str = r#"
+tell() { echo "@homelab-deploy $1"; }
+tell '{"phase":"build","done":1,"expected":3}'
+for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do echo "line $n"; done
+echo "error: builder for nginx failed"
+exit 1
+"#;
+
+#[test]
+fn people_read_plain_lines_and_a_table() {
+    let broker = Broker::start();
+    let repo = Repo::new();
+    let commit = repo.commit("flake.nix", "{ }");
+    let host = HostBuilder::new(&broker, "web1", "test", "web").flake(&repo.url()).script(TOLD).start();
+    let mut gate = Gate::of(&host);
+    let mut deploy = Running::start(operator(&broker, "tester").args(["deploy", "web1"]));
+    deploy.says("build 1/3");
+    gate.pass();
+    let done = deploy.ended(0);
+    assert_eq!(done.err, "");
+    // Which of the short phases are seen depends on the moment; the rest does not.
+    let passing = |line: &&str| !line.contains("  prepare") && !line.contains("  activate");
+    let out: Vec<_> = done.out.lines().filter(passing).collect();
+    insta::assert_snapshot!(redacted(&out.join("\n"), &host).replace(&commit[..7], "<comm.>"));
+}
+
+#[test]
+fn people_read_why_a_host_failed() {
+    let broker = Broker::start();
+    let host = HostBuilder::new(&broker, "web1", "test", "web").script(FAILS).start();
+    let failed = run(operator(&broker, "tester").args(["deploy", "web1"]), 1);
+    let table = failed.out.find("HOST").unwrap();
+    insta::assert_snapshot!(redacted(&failed.out[table..], &host));
+}
+
+#[test]
+fn programs_read_one_object_a_line_and_the_result_last() {
+    let broker = Broker::start();
+    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
+    let _bad = HostBuilder::new(&broker, "db1", "test", "db").script("exit 1").start();
+    for (target, exit) in [("deploy.test.web1", 0), ("deploy.test.all", 1), ("deploy.test.nobody", 3)] {
+        let mut command = operator(&broker, "tester");
+        let ended = run(command.args(["deploy", target, "--output", "json"]), exit);
+        assert_eq!(ended.err, "");
+        let lines = ended.json();
+        let (result, news) = lines.split_last().unwrap();
+        assert_eq!((&result["event"], &result["exit"]), (&json!("result"), &json!(exit)));
+        for line in news {
+            assert_eq!(line["event"], "report");
+            assert_eq!(line["value"]["id"], result["value"]["id"]);
+            assert_eq!(line.get("exit"), None);
+        }
+        let is_final = |status: &Value| ["completed", "failed"].iter().any(|word| status == word);
+        let finals = news.iter().filter(|line| is_final(&line["value"]["status"])).count();
+        assert_eq!(finals, result["value"]["hosts"].as_array().unwrap().len(), "{target}");
+    }
+}
+
+#[test]
+fn a_result_holds_the_whole_last_report_of_each_host() {
+    let broker = Broker::start();
+    let _host = HostBuilder::new(&broker, "web1", "test", "web").script(FAILS).start();
+    let mut command = operator(&broker, "tester");
+    let lines = run(command.args(["deploy", "web1", "--output", "json"]), 1).json();
+    let [.., report, result] = &lines[..] else { panic!("{lines:?}") };
+    let host = &result["value"]["hosts"][0];
+    assert_eq!(host["report"], report["value"]);
+    assert_eq!(host["verdict"], "failed");
+    assert_eq!(host["report"]["error"], "build_failed");
+    assert!(host["report"]["diagnostics"].as_str().unwrap().ends_with("builder for nginx failed"));
+    assert!(host["seen"].is_string() && host["instance"] == Value::Null, "{host}");
+}
+
+#[test]
+fn a_reader_that_went_away_changes_no_exit_code() {
+    let broker = Broker::start();
+    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
+    let _bad = HostBuilder::new(&broker, "db1", "test", "db").script("exit 1").start();
+    for (args, code) in [
+        (&["deploy", "web1", "--timeout", "20"][..], 0),
+        (&["deploy", "db1", "--timeout", "20"], 1),
+        (&["deploy", "db1", "--timeout", "20", "--output", "json"], 1),
+        (&["deploy", "deploy.test.nobody"], 3),
+        (&["hosts"], 0),
+        (&["hosts", "--output", "json"], 0),
+        (&["--help"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = operator(&broker, "tester").args(args).stdout(writer).output().unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{args:?}: {ended:?}");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{args:?}");
+    }
+}
