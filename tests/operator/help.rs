@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Every command, as its words.
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 9] = [
     &[],
     &["listener"],
     &["deploy"],
@@ -16,6 +16,7 @@ const COMMANDS: [&[&str]; 8] = [
     &["keys"],
     &["keys", "new"],
     &["keys", "nats-config"],
+    &["demo"],
 ];
 
 fn help(command: &[&str]) -> String {
@@ -124,6 +125,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (CANCEL, "--tls-key", "/missing", "--tls-cert"),
     (KEYS_NEW, "--host", "a.b", "is not a name"),
     (KEYS_NEW, "--tier", "a.b", "is not a name"),
+    (&["demo"], "--hosts", "0", "0 is not in 1..=2000"),
     (KEYS_NEW, "--out", "/missing/key", "could not write the seed to /missing/key"),
 ];
 

@@ -46,8 +46,8 @@ fn lines_live_while_hosts_work_and_the_table_is_left() {
     let mut verdicts = lines[..2].to_vec();
     verdicts.sort_unstable();
     assert_eq!(verdicts, ["db1", "web1"], "{}", screen.text);
-    assert_eq!(lines[2..7], ["HOST", "db1", "web1", "", "db1:"], "{}", screen.text);
-    assert!(lines[7..].iter().all(|word| *word == "|"), "{}", screen.text);
+    assert_eq!(lines[2..8], ["", "HOST", "db1", "web1", "", "db1:"], "{}", screen.text);
+    assert!(lines[8..].iter().all(|word| *word == "|"), "{}", screen.text);
     assert!(!screen.text.contains("building nginx\n"), "a live line is left: {}", screen.text);
     assert!(screen.clean && screen.raw.ends_with("\r\n"), "{:?}", screen.raw);
 }
