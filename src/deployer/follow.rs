@@ -1,5 +1,6 @@
 //! Sends a plan and follows every host of it to its verdict, through lost links, lost messages and wrong clocks.
 
+mod silence;
 mod target;
 
 use super::operator::fresh_id;
@@ -7,9 +8,7 @@ use super::plan::own_subject;
 use super::{DeployError, HostResult, Operator, Outcome, Parcel, Plan, Verdict};
 use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
 use crate::fleet::Fleet;
-use crate::protocol::{
-    Answer, Ask, DISCOVER, DeployReport, ErrorCode, Id, Inbound, Name, REPORTS, ReplyTo, Want, WireError,
-};
+use crate::protocol::{Answer, DeployReport, ErrorCode, Id, Inbound, Name, REPORTS, ReplyTo, WireError};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -24,8 +23,6 @@ const PING: Duration = Duration::from_secs(3);
 const TICK: Duration = Duration::from_millis(250);
 /// How long after the last news a subject that was spelled out may bring yet another host.
 const SETTLE: Duration = Duration::from_secs(1);
-/// How many hosts one question names.
-const ASKED_AT_ONCE: usize = 400;
 
 type Messages = Subscription<Result<Inbound, WireError>>;
 
@@ -294,62 +291,6 @@ impl Follow {
         let direction = if ahead.is_negative() { "behind" } else { "ahead of" };
         let note = format!("the clock of {host} is {by} {direction} ours; sent again by its clock");
         self.pending.push_back(Update::Note(note));
-        Ok(())
-    }
-
-    async fn on_link(&mut self) -> Result<(), DeployError> {
-        let link = self.link.borrow_and_update().clone();
-        if link.up && link.connects != self.connects {
-            (self.connects, self.lost) = (link.connects, false);
-            self.pending
-                .push_back(Update::Note("connected again; asking what happened meanwhile".to_owned()));
-            let unsettled =
-                |(host, target): (&Name, &Target)| (!self.is_settled(host, target)).then(|| host.clone());
-            let hosts = self.targets.iter().filter_map(unsettled).collect();
-            self.ask(hosts).await?;
-        } else if !link.up && !self.lost {
-            self.lost = true;
-            let note = "the connection was lost; what runs on the hosts goes on";
-            self.pending.push_back(Update::Note(note.to_owned()));
-        }
-        Ok(())
-    }
-
-    /// Asks those that have been silent for too long, and gives up those that never took the request.
-    async fn on_tick(&mut self) -> Result<(), DeployError> {
-        let now = Timestamp::now();
-        let mut to_ask = Vec::new();
-        for (host, target) in &mut self.targets {
-            let deployment = self.fleet.deployments.get(&target.id);
-            let overdue =
-                deployment.and_then(|deployment| deployment.job(host)).map(|job| job.is_overdue(now));
-            if target.should_ask(overdue) {
-                to_ask.push(host.clone());
-            }
-        }
-        self.ask(to_ask).await
-    }
-
-    /// Asks hosts for the report of their job in this deployment.
-    async fn ask(&mut self, hosts: Vec<Name>) -> Result<(), DeployError> {
-        let mut by_id: BTreeMap<Id, Vec<Name>> = BTreeMap::new();
-        for host in hosts {
-            if let Some(target) = self.targets.get(&host) {
-                by_id.entry(target.id.clone()).or_default().push(host);
-            }
-        }
-        for (id, hosts) in by_id {
-            for hosts in hosts.chunks(ASKED_AT_ONCE) {
-                let mut ask = Ask::new(self.answers_to.clone());
-                (ask.want, ask.id, ask.hosts) = (Some(Want::Job), Some(id.clone()), hosts.to_vec());
-                let sent = self.bus.publish(DISCOVER, ask.encode()).await;
-                if let Err(LinkError::Down { .. }) = sent {
-                    // Coming back asks again.
-                    return Ok(());
-                }
-                sent?;
-            }
-        }
         Ok(())
     }
 }

@@ -39,6 +39,11 @@ impl Target {
         Self { sent_again: true, ..Self::new(id, Some(parcel)) }
     }
 
+    /// Whether it was asked before.
+    pub(super) fn was_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
     /// Whether to ask it now. `overdue` is whether its heartbeats are missing, where it has reported at all.
     pub(super) fn should_ask(&mut self, overdue: Option<bool>) -> bool {
         let due = match overdue {
