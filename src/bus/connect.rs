@@ -75,7 +75,7 @@ fn options(
         .reconnect_to_server_callback(move |servers, _| {
             // Only to learn why the last attempt failed: the library's own choice of the server stands.
             let reason = servers.iter().find_map(|server| server.last_error.clone());
-            on_retry.send_modify(|link| link.reason = reason.or_else(|| link.reason.take()));
+            on_retry.send_modify(|link| link.failed(reason));
             std::future::ready(None)
         })
 }

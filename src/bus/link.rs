@@ -4,6 +4,9 @@ use async_nats::{ClientError, Event, ServerError};
 use std::fmt;
 use std::time::{Duration, Instant};
 
+/// How the library begins to say that the server does not know the key.
+const KEY_REFUSED: &str = "authorization violation";
+
 /// How the link to the server stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Link {
@@ -46,14 +49,20 @@ impl Link {
                 self.reason = Some("the server refused the key".to_owned());
             }
             Event::ClientError(ClientError::Other(text)) if !self.up => {
-                self.reason = Some(match text.as_str() {
-                    "authorization violation" => "the server refused the key".to_owned(),
-                    _ => self.reason.take().unwrap_or_else(|| text.clone()),
-                });
+                let reason = self.reason.is_none() || text == KEY_REFUSED;
+                self.failed(reason.then(|| text.clone()));
             }
             _ => {}
         }
         None
+    }
+
+    /// Notes why the last attempt failed, where that is known. The library says it in more than one way.
+    pub(super) fn failed(&mut self, reason: Option<String>) {
+        if let Some(reason) = reason {
+            let refused = reason.starts_with(KEY_REFUSED);
+            self.reason = Some(if refused { "the server refused the key".to_owned() } else { reason });
+        }
     }
 
     /// Notes that the next attempt will be made after `delay`.
