@@ -25,7 +25,7 @@ impl Service {
                 self.say(&reply_to, &report).await;
             }
             Admission::Reject(code, message) => {
-                tracing::info!(id = %request.id, %code, message, "refused a request");
+                tracing::info!(id = %request.id, %code, reason = message, "refused a request");
                 let mut report = self.reporter.rejection(&request, code, &message);
                 if report.error == Some(ErrorCode::AlreadyRunning) {
                     report.running_job = running;
@@ -41,10 +41,10 @@ impl Service {
         let Some(to) = bad.reply_to.clone().or(reply) else {
             self.unanswerable += 1;
             let count = self.unanswerable;
-            tracing::warn!(code = %bad.code, message = bad.message, count, "a request named no place to answer to");
+            tracing::warn!(code = %bad.code, reason = bad.message, count, "a request named no place to answer to");
             return;
         };
-        tracing::info!(id = %to.id(), code = %bad.code, message = bad.message, "refused a request");
+        tracing::info!(id = %to.id(), code = %bad.code, reason = bad.message, "refused a request");
         let report = self.reporter.refusal(bad);
         self.say(&to, &report).await;
     }

@@ -92,7 +92,7 @@ impl Service {
                     runs.map_or("look at what runs now".to_owned(), |system| format!("{system} runs now"));
                 record.interrupt(&runs);
                 self.reporter.stamp(&mut record.report);
-                tracing::warn!(id = %record.request.id, message = record.report.message, "a job was interrupted");
+                tracing::warn!(id = %record.request.id, reason = record.report.message, "a job was interrupted");
                 self.store.save(&record)?;
             }
             self.jobs.insert(record.request.id.clone(), self.store.remember(&record));
