@@ -15,6 +15,9 @@ const KEPT: usize = 50;
 /// How long an accepted id is remembered, and an untold verdict is told again.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
+/// The note that a verdict has reached the server.
+const SENT: &str = "sent.json";
+
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -110,7 +113,7 @@ impl Store {
     /// Notes durably that the verdict of a job has reached the server.
     pub fn mark_sent(&self, id: &Id, now: Timestamp) -> Result<(), StoreError> {
         let json = format!("{{\"sent_at\":\"{now}\"}}\n");
-        Ok(durable::write(&self.job_folder(id).join("sent.json"), json.as_bytes())?)
+        Ok(durable::write(&self.job_folder(id).join(SENT), json.as_bytes())?)
     }
 
     /// What to remember of a record.
@@ -119,7 +122,7 @@ impl Store {
             accepted_at: record.accepted_at,
             reply_to: record.request.reply_to.clone(),
             report: Arc::new(record.report.clone()),
-            sent: self.job_folder(&record.request.id).join("sent.json").exists(),
+            sent: self.job_folder(&record.request.id).join(SENT).exists(),
         }
     }
 
@@ -149,6 +152,8 @@ impl Store {
                     let aside = path.with_extension("damaged");
                     tracing::error!(file = %path.display(), %error, "put a damaged job record aside");
                     fs::rename(&path, aside)?;
+                    // It told of a verdict that is lost with the record.
+                    let _ = fs::remove_file(path.with_file_name(SENT));
                 }
             }
         }
