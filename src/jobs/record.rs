@@ -86,8 +86,7 @@ impl Record {
     pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         let all: Map<String, Value> = serde_json::from_slice(bytes)?;
         let mut record: Self = serde_json::from_value(Value::Object(all.clone()))?;
-        let known = record.fields()?;
-        record.newer = all.into_iter().filter(|(key, _)| !known.contains_key(key)).collect();
+        record.newer = unknown(all, &record.fields()?, 2);
         Ok(record)
     }
 
@@ -97,7 +96,7 @@ impl Record {
             return serde_json::to_vec_pretty(self);
         }
         let mut fields = self.fields()?;
-        fields.extend(self.newer.clone());
+        restore(&mut fields, &self.newer);
         serde_json::to_vec_pretty(&fields)
     }
 
@@ -122,5 +121,29 @@ impl Record {
         self.report.error = Some(ErrorCode::Interrupted);
         self.report.progress = None;
         self.report.message = format!("the job died {phase} with its listener; {what_runs}");
+    }
+}
+
+/// What `all` holds beyond the known fields: of the record itself, and of the objects in it down to `depth`.
+fn unknown(all: Map<String, Value>, known: &Map<String, Value>, depth: u8) -> Map<String, Value> {
+    let beyond = |(key, value)| match (value, known.get(&key)) {
+        (value, None) => Some((key, value)),
+        (Value::Object(all), Some(Value::Object(known))) if depth > 1 => {
+            let within = unknown(all, known, depth - 1);
+            (!within.is_empty()).then_some((key, Value::Object(within)))
+        }
+        _ => None,
+    };
+    all.into_iter().filter_map(beyond).collect()
+}
+
+/// Puts the unknown fields back, where nothing else has come to stand.
+fn restore(fields: &mut Map<String, Value>, newer: &Map<String, Value>) {
+    for (key, value) in newer {
+        match (fields.get_mut(key), value) {
+            (None, value) => drop(fields.insert(key.clone(), value.clone())),
+            (Some(Value::Object(fields)), Value::Object(newer)) => restore(fields, newer),
+            _ => {}
+        }
     }
 }
