@@ -157,7 +157,9 @@ impl Service {
     /// Says that this listener goes away. A running activation is left alone.
     async fn farewell(&mut self) {
         let restarting = self.running.as_ref().map(|_| true);
-        self.announce(HostAnswer { online: Some(false), restarting, ..self.view().host() }).await;
+        if !self.config.presence.is_zero() {
+            self.announce(HostAnswer { online: Some(false), restarting, ..self.view().host() }).await;
+        }
         let said = async {
             while self.deliveries.join_next().await.is_some() {}
             self.reporter.arrived().await;
