@@ -15,6 +15,9 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// In seconds; what lies much further away has no place in the clock.
+const YEAR: u64 = 365 * 86400;
+
 #[derive(Debug, Args)]
 pub(super) struct ListenerArgs {
     /// The name of this host, as the flake calls it
@@ -39,7 +42,7 @@ pub(super) struct ListenerArgs {
     #[arg(long, value_name = "PROGRAM")]
     rebuild_command: PathBuf,
     /// Seconds that prepare, build and check may take together
-    #[arg(long, default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
     /// Where to take requests; repeatable; <hostname>, <tier> and <role> expand
     #[arg(long, value_name = "SUBJECT", default_values_t = DEPLOY_TEMPLATES.map(String::from))]
@@ -48,10 +51,10 @@ pub(super) struct ListenerArgs {
     #[arg(long, value_name = "SUBJECT", default_value = DISCOVER)]
     discover_subject: String,
     /// Seconds between reports while a job runs
-    #[arg(long, default_value_t = 15, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 15, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     heartbeat_interval: u64,
     /// Seconds between announcements; 0: none
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=YEAR))]
     presence_interval: u64,
     /// Where jobs are kept [default: $STATE_DIRECTORY, else /var/lib/homelab-deploy]
     #[arg(long, value_name = "DIR")]
