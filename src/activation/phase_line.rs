@@ -3,6 +3,7 @@
 use super::Step;
 use crate::protocol::{PhaseName, Progress};
 use serde::Deserialize;
+use serde_json::json;
 
 const MARK: &str = "@homelab-deploy ";
 
@@ -32,6 +33,11 @@ impl PhaseLine {
     /// Reads a line of output; `None` where it is no such line, or a malformed one, which then is ordinary output.
     pub fn parse(line: &str) -> Option<Self> {
         serde_json::from_str(line.strip_prefix(MARK)?).ok()
+    }
+
+    /// The line that begins a phase and says something for the report.
+    pub fn write(phase: &PhaseName, message: &str) -> String {
+        format!("{MARK}{}", json!({"phase": phase, "message": message}))
     }
 
     /// The steps it tells, the phase first.

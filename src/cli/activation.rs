@@ -1,7 +1,9 @@
 //! Hidden helper processes of the listener.
 
-use super::exit::{Exit, Failed};
-use crate::activation::launch;
+use super::exit::Failed;
+use super::out::Out;
+use crate::activation::{PhaseLine, launch};
+use crate::protocol::PhaseName;
 use clap::Subcommand;
 use std::ffi::OsString;
 
@@ -20,6 +22,9 @@ impl ActivationCommand {
     pub(super) fn run(self) -> Failed {
         let Self::Launch { mut command } = self;
         let program = command.remove(0);
-        Failed { exit: Exit::Failed, error: launch(program, command).into() }
+        let error = launch(program, command);
+        // The output is the job's log: so it is known that nothing has begun.
+        Out::new().line(&PhaseLine::write(&PhaseName::Prepare, &error.to_string()));
+        Failed::host(error)
     }
 }
