@@ -43,6 +43,12 @@ impl Narration {
         !matches!(self.phase, PhaseName::Prepare | PhaseName::Build | PhaseName::Check)
     }
 
+    /// Phases only go on, as in the report.
+    fn may_enter(&self, phase: &PhaseName) -> bool {
+        self.phase != PhaseName::Rollback
+            && (*phase == PhaseName::Rollback || phase.rank() > self.phase.rank())
+    }
+
     /// Folds a piece of output.
     pub(super) fn hear(&mut self, piece: LogPiece) -> Vec<Step> {
         let whole_line = self.line_ended;
@@ -50,8 +56,10 @@ impl Narration {
         let line = piece.text.trim_end_matches(['\n', '\r']);
         let mut steps = Vec::new();
         if let Some(told) = PhaseLine::parse(line).filter(|_| whole_line) {
-            self.spoken = true;
-            steps.extend(told.steps());
+            let told = told.steps();
+            // Without a phase it leaves open what the program does.
+            self.spoken |= told.iter().any(|step| matches!(step, Step::Enter(_)));
+            steps.extend(told);
         } else {
             steps.extend(self.silence());
             match self.nix.line(line).filter(|_| whole_line) {
@@ -62,7 +70,7 @@ impl Narration {
         }
         for step in &steps {
             match step {
-                Step::Enter(phase) => self.phase = phase.clone(),
+                Step::Enter(phase) if self.may_enter(phase) => self.phase = phase.clone(),
                 Step::Note(note) => self.note = Some(note.clone()),
                 _ => {}
             }
