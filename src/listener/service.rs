@@ -101,8 +101,9 @@ impl Service {
     }
 
     async fn serve(mut self, shutdown: CancellationToken) -> Result<(), ListenerError> {
-        let mut inbox = Inbox::open(&self.bus, &self.config).await?;
+        // First, so that no refusal of what follows is missed.
         let mut refusals = self.bus.refusals();
+        let mut inbox = Inbox::open(&self.bus, &self.config).await?;
         let mut link = self.bus.link();
         let mut connects = 0;
         let mut reason = None;
