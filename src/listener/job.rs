@@ -159,6 +159,10 @@ impl Job {
                     report.progress = None;
                 }
                 report.message = phase.to_string();
+                // So that it is known after a crash how far it was.
+                if let Err(error) = self.save().await {
+                    tracing::warn!(id = %self.record.request.id, %error, "a phase could not be recorded");
+                }
             }
             Step::Progress(progress) => report.progress = Some(progress),
             Step::Commit(commit) => report.commit = Some(commit),
