@@ -3,7 +3,7 @@
 mod narration;
 mod process;
 
-use super::{Engine, Facts, Failure, JobLog, JobLogTail, Order, Outcome, Step, Steps, Work};
+use super::{Engine, Facts, Failure, JobLog, JobLogTail, LogPiece, Order, Outcome, Step, Steps, Work};
 use crate::nix::{self, FlakeUrl, Locked};
 use crate::protocol::{Action, ErrorCode, Name, PhaseName};
 use narration::Narration;
@@ -58,7 +58,8 @@ impl Engine for RebuildEngine {
                 () = stop.cancelled() => return Err(stopped(&PhaseName::Prepare)),
             };
             tell(&steps, locked.commit.clone().map(Step::Commit)).await;
-            let (process, tail) = engine.start(&order, &locked)?;
+            let (process, tail, said) = engine.start(&order, &locked)?;
+            tell(&steps, said.into_iter().map(Step::Log)).await;
             let run = Run { tail, narration: Narration::new(&order.request.action), process, steps };
             run.follow(&engine.program, &order, stop).await
         })
@@ -76,23 +77,25 @@ impl RebuildEngine {
             .map_err(|error| Failure::new(error.code(), error.to_string()))
     }
 
-    fn start(&self, order: &Order, locked: &Locked) -> Result<(Process, JobLogTail), Failure> {
+    /// Starts the program; gives its log from there on, and what was written to it before.
+    fn start(&self, order: &Order, locked: &Locked) -> Result<(Process, JobLogTail, Vec<LogPiece>), Failure> {
         let installable = format!("{}#{}", locked.url, self.hostname);
         let arguments = [order.request.action.as_str(), "--flake", &installable];
         let log = || -> io::Result<_> {
             let mut log = JobLog::open(&order.log)?;
+            let mut said = Vec::new();
             if let Some(note) = &locked.note {
-                log.line(note)?;
+                said.push(log.line(note)?);
             }
             let command = format!("$ {} {}", self.program.display(), arguments.join(" "));
-            log.line(&self.flake.scrub(&command))?;
-            Ok((log.into_file(), JobLogTail::at_end(&order.log)?))
+            said.push(log.line(&self.flake.scrub(&command))?);
+            Ok((log.into_file(), JobLogTail::at_end(&order.log)?, said))
         };
-        let (file, tail) = log().map_err(|error| log_failed(&error))?;
+        let (file, tail, said) = log().map_err(|error| log_failed(&error))?;
         let process = Process::start(&self.launcher, &self.program, &arguments, file).map_err(|error| {
             Failure::new(ErrorCode::Internal, format!("could not start {}: {error}", self.launcher.display()))
         })?;
-        Ok((process, tail))
+        Ok((process, tail, said))
     }
 }
 
