@@ -37,6 +37,8 @@ pub enum Step {
     Generation(u64),
     /// A sentence for the report.
     Note(String),
+    /// It was asked to stop and does so: nothing will be activated.
+    Stopping,
     /// A piece of output, already in the log.
     Log(LogPiece),
 }
@@ -76,7 +78,8 @@ pub trait Engine: Send + Sync + 'static {
     /// What runs on the host now.
     fn facts(&self) -> Facts;
 
-    /// Carries out an order. `stop` asks it to end what has not begun to activate; the future then ends once nothing
-    /// of the job runs any more. Dropping the future leaves a running activation alone.
+    /// Carries out an order. `stop` asks it to end what has not begun to activate: it says [`Step::Stopping`] if it
+    /// does, and the future ends once nothing of the job runs any more. Dropping the future leaves a running
+    /// activation alone.
     fn work(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work;
 }

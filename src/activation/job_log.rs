@@ -8,7 +8,9 @@ use std::path::Path;
 /// The longest piece; a longer line comes in several.
 const MAX_PIECE: usize = 4096;
 /// How much is read at a time, so that a flood of output holds nobody up.
-const MAX_READ: usize = 256 * 1024;
+const MAX_READ: u64 = 64 * 1024;
+/// How much of the end of a log is looked at for its last lines.
+const MAX_END: u64 = 256 * 1024;
 
 /// A piece of a log: a line with its end, or part of a long one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +71,7 @@ impl JobLogTail {
 
     /// What has been written since, in whole lines; `last` gives an unfinished line as well. Empty once all is read.
     pub fn read(&mut self, last: bool) -> io::Result<Vec<LogPiece>> {
-        (&mut self.file).take(MAX_READ as u64).read_to_end(&mut self.rest)?;
+        (&mut self.file).take(MAX_READ).read_to_end(&mut self.rest)?;
         let mut pieces = Vec::new();
         let mut start = 0;
         while start < self.rest.len() {
@@ -111,7 +113,7 @@ fn same_length(bytes: &[u8]) -> String {
 pub fn last_lines(path: &Path, count: usize) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    let from = length.saturating_sub(MAX_READ as u64);
+    let from = length.saturating_sub(MAX_END);
     file.seek(SeekFrom::Start(from)).ok()?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).ok()?;

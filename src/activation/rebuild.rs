@@ -8,6 +8,7 @@ use crate::nix::{self, FlakeUrl, Locked};
 use crate::protocol::{Action, ErrorCode, Name, PhaseName};
 use narration::Narration;
 use process::Process;
+use std::future::ready;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -19,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 const POLL: Duration = Duration::from_millis(50);
 /// How long activation and all after it may take beyond the job's own timeout before the program counts as hung.
 const ACTIVATION_LIMIT: Duration = Duration::from_mins(5);
+/// How many reads of the log are made before a program is stopped, to know what it does.
+const CATCH_UP: usize = 4;
 /// A program that has said nothing for this long does not tell its phases.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -113,44 +116,58 @@ impl Run {
         let hung = tokio::time::sleep(order.timeout + ACTIVATION_LIMIT);
         tokio::pin!(hung);
         let mut poll = tokio::time::interval(POLL);
+        let mut behind = false;
         loop {
             let may_stop = !self.narration.changes_system();
             let ended = tokio::select! {
                 ended = self.process.ended() => Some(ended.map_err(|error| wait_failed(program, &error))?),
                 _ = poll.tick() => None,
+                () = ready(()), if behind => None,
                 () = stop.cancelled(), if may_stop => {
-                    self.process.kill().await.map_err(|error| wait_failed(program, &error))?;
-                    self.hear(true).await?;
+                    for _ in 0..CATCH_UP {
+                        if !self.hear(false).await? {
+                            break;
+                        }
+                    }
+                    if self.narration.changes_system() {
+                        continue;
+                    }
+                    tell(&self.steps, [Step::Stopping]).await;
+                    self.kill(program).await?;
                     return Err(stopped(&self.narration.phase));
                 }
                 () = &mut hung => {
-                    self.process.kill().await.map_err(|error| wait_failed(program, &error))?;
-                    self.hear(true).await?;
+                    self.kill(program).await?;
                     return Err(killed(program, &self.narration.phase, begun.elapsed()));
                 }
             };
-            self.hear(ended.is_some()).await?;
-            if begun.elapsed() > SILENCE || ended.is_some() {
-                tell(&self.steps, self.narration.silence()).await;
-            }
+            behind = self.hear(false).await?;
             if let Some(ended) = ended {
+                while self.hear(true).await? {}
+                tell(&self.steps, self.narration.silence()).await;
                 return self.verdict(program, &order.request.action, ended);
+            }
+            if begun.elapsed() > SILENCE {
+                tell(&self.steps, self.narration.silence()).await;
             }
         }
     }
 
-    /// Tells what the program has written since.
-    async fn hear(&mut self, last: bool) -> Result<(), Failure> {
-        loop {
-            let pieces = self.tail.read(last).map_err(|error| log_failed(&error))?;
-            if pieces.is_empty() {
-                return Ok(());
-            }
-            for piece in pieces {
-                let steps = self.narration.hear(piece);
-                tell(&self.steps, steps).await;
-            }
+    async fn kill(&mut self, program: &Path) -> Result<(), Failure> {
+        self.process.kill().await.map_err(|error| wait_failed(program, &error))?;
+        self.hear(true).await?;
+        Ok(())
+    }
+
+    /// Tells some of what the program has written since, and gives whether there was any.
+    async fn hear(&mut self, last: bool) -> Result<bool, Failure> {
+        let pieces = self.tail.read(last).map_err(|error| log_failed(&error))?;
+        let heard = !pieces.is_empty();
+        for piece in pieces {
+            let steps = self.narration.hear(piece);
+            tell(&self.steps, steps).await;
         }
+        Ok(heard)
     }
 
     fn verdict(self, program: &Path, action: &Action, ended: ExitStatus) -> Outcome {

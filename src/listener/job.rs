@@ -40,6 +40,10 @@ pub(super) struct Job {
     phase_begun: Instant,
     /// Why it was asked to stop.
     stopping: Option<ErrorCode>,
+    /// Whether it does stop.
+    stopped: bool,
+    /// Who asked to cancel and waits to hear whether that came in time.
+    asked: Vec<oneshot::Sender<CancelAnswer>>,
     note: Option<String>,
 }
 
@@ -65,6 +69,8 @@ impl Job {
             begun,
             phase_begun: begun,
             stopping: None,
+            stopped: false,
+            asked: Vec::new(),
             note: None,
         };
         (job, Handle { cancel: cancel_in, report: report_out })
@@ -120,15 +126,21 @@ impl Job {
                     while let Ok(step) = steps.try_recv() {
                         self.fold(step).await;
                     }
+                    self.stopped |= outcome.as_ref().is_err_and(|failure| failure.code == ErrorCode::Cancelled);
+                    if self.stopped {
+                        self.answer_cancel();
+                    }
                     return outcome.map_err(|failure| self.reason(failure));
                 }
                 Some(answer) = self.cancel.recv() => {
-                    let decision = self.decide_cancel();
-                    if decision.is_ok() {
+                    self.asked.push(answer);
+                    if self.stopped || !self.can_be_stopped() {
+                        self.answer_cancel();
+                    } else {
+                        // The engine knows best what it is doing; it answers by its next step.
+                        self.stopping.get_or_insert(ErrorCode::Cancelled);
                         stop.cancel();
                     }
-                    // Who asked may have gone; the decision stands.
-                    let _ = answer.send(decision);
                 }
                 () = &mut deadline, if may_stop && self.can_be_stopped() => {
                     self.stopping = Some(ErrorCode::Timeout);
@@ -159,6 +171,9 @@ impl Job {
                     report.progress = None;
                 }
                 report.message = phase.to_string();
+                if !self.can_be_stopped() {
+                    self.answer_cancel();
+                }
                 // So that it is known after a crash how far it was.
                 if let Err(error) = self.save().await {
                     tracing::warn!(id = %self.record.request.id, %error, "a phase could not be recorded");
@@ -169,6 +184,11 @@ impl Job {
             Step::System(system) => report.system = Some(system),
             Step::Generation(generation) => report.generation = Some(generation),
             Step::Note(note) => self.note = Some(note),
+            Step::Stopping => {
+                self.stopped = true;
+                self.answer_cancel();
+                return false;
+            }
             Step::Log(piece) => {
                 self.reporter.log(&self.record.request.id, piece.offset, piece.text).await;
                 return false;
@@ -183,17 +203,21 @@ impl Job {
         self.record.report.phases.running().is_none_or(|phase| may(&phase.name))
     }
 
-    fn decide_cancel(&mut self) -> CancelAnswer {
+    /// Tells everybody who asked to cancel how that was decided.
+    fn answer_cancel(&mut self) {
         let id = &self.record.request.id;
         let phase = self.record.report.phases.running().map(|phase| phase.name.to_string());
         let phase = phase.unwrap_or_else(|| "its beginning".to_owned());
-        if self.stopping.is_none() && !self.can_be_stopped() {
-            let message =
-                format!("job {id} is in {phase}, and what has begun to activate is not interrupted");
-            return Err((ErrorCode::TooLate, message));
+        let decision = if self.stopped {
+            Ok(format!("job {id} is being stopped in {phase}"))
+        } else {
+            let why = format!("job {id} is in {phase}, and what has begun to activate is not interrupted");
+            Err((ErrorCode::TooLate, why))
+        };
+        for asked in self.asked.drain(..) {
+            // Who asked may have gone; the decision stands.
+            let _ = asked.send(decision.clone());
         }
-        self.stopping.get_or_insert(ErrorCode::Cancelled);
-        Ok(format!("job {id} is being stopped in {phase}"))
     }
 
     /// An engine that was stopped only knows that it was; why is known here.

@@ -1,7 +1,7 @@
 //! Acts on requests: each gets exactly one answer, and at most one job runs.
 
 use super::job::{self, Job};
-use super::reporter::now;
+use super::reporter::{Reporter, now};
 use super::service::Service;
 use crate::jobs::{Admission, admit};
 use crate::protocol::{BadRequest, DeployReport, DeployRequest, ErrorCode, ReplyTo, Status};
@@ -21,7 +21,7 @@ impl Service {
             Admission::Repeat(report) => self.say(&reply_to, &report).await,
             Admission::Cancel => self.cancel(request).await,
             Admission::Cancelled(outcome) => {
-                let report = self.cancel_report(&request, outcome);
+                let report = cancel_report(&self.reporter, &request, outcome);
                 self.say(&reply_to, &report).await;
             }
             Admission::Reject(code, message) => {
@@ -73,25 +73,27 @@ impl Service {
     async fn cancel(&mut self, request: DeployRequest) {
         let Some((_, handle)) = &self.running else { return };
         let (answer_in, answer) = oneshot::channel();
-        let asked = handle.cancel.send(answer_in).await;
-        let outcome = match asked {
-            Ok(()) => answer.await.ok(),
-            Err(_) => None,
-        };
-        let ended = || Err((ErrorCode::TooLate, "the job has just ended".to_owned()));
-        let report = self.cancel_report(&request, outcome.unwrap_or_else(ended));
-        self.say(&request.reply_to, &report).await;
-    }
-
-    fn cancel_report(&self, request: &DeployRequest, outcome: job::CancelAnswer) -> DeployReport {
-        match outcome {
-            Ok(message) => self.reporter.about(request, Status::Completed, &message),
-            Err((code, message)) => self.reporter.rejection(request, code, &message),
-        }
+        // Where the job has just ended nobody takes it, and the answer tells.
+        let _ = handle.cancel.send(answer_in).await;
+        let reporter = self.reporter.clone();
+        self.deliveries.spawn(async move {
+            let ended = || Err((ErrorCode::TooLate, "the job has just ended".to_owned()));
+            let report = cancel_report(&reporter, &request, answer.await.unwrap_or_else(|_| ended()));
+            // While the link is down the operator hears nothing, and asks once it is back.
+            let _ = reporter.send(&request.reply_to, &report).await;
+            Vec::new()
+        });
     }
 
     async fn say(&self, to: &ReplyTo, report: &DeployReport) {
         // While the link is down the operator hears nothing, and asks once it is back.
         let _ = self.reporter.send(to, report).await;
+    }
+}
+
+fn cancel_report(reporter: &Reporter, request: &DeployRequest, outcome: job::CancelAnswer) -> DeployReport {
+    match outcome {
+        Ok(message) => reporter.about(request, Status::Completed, &message),
+        Err((code, message)) => reporter.rejection(request, code, &message),
     }
 }

@@ -50,8 +50,8 @@ pub(super) struct Service {
     pub(super) unanswerable: u64,
     bus: Bus,
     jobs: HashMap<Id, Remembered>,
-    /// Verdicts on their way.
-    deliveries: JoinSet<Vec<Id>>,
+    /// Verdicts on their way, and answers to a cancel.
+    pub(super) deliveries: JoinSet<Vec<Id>>,
     warnings: BTreeSet<String>,
 }
 
