@@ -75,6 +75,11 @@ pub trait Engine: Send + Sync + 'static {
     /// The actions it can do.
     fn actions(&self) -> Vec<Action>;
 
+    /// Blots out of a log what is secret on this host. The text stays as long as it was.
+    fn mask(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
     /// What runs on the host now.
     fn facts(&self) -> Facts;
 

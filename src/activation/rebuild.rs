@@ -48,6 +48,10 @@ impl Engine for RebuildEngine {
         actions
     }
 
+    fn mask(&self, text: &str) -> String {
+        self.flake.mask(text)
+    }
+
     fn facts(&self) -> Facts {
         Facts::read(Path::new("/"))
     }
@@ -63,7 +67,8 @@ impl Engine for RebuildEngine {
             tell(&steps, locked.commit.clone().map(Step::Commit)).await;
             let (process, tail, said) = engine.start(&order, &locked)?;
             tell(&steps, said.into_iter().map(Step::Log)).await;
-            let run = Run { tail, narration: Narration::new(&order.request.action), process, steps };
+            let narration = Narration::new(&order.request.action);
+            let run = Run { tail, narration, flake: engine.flake, process, steps };
             run.follow(&engine.program, &order, stop).await
         })
     }
@@ -107,6 +112,7 @@ struct Run {
     process: Process,
     tail: JobLogTail,
     narration: Narration,
+    flake: FlakeUrl,
     steps: Steps,
 }
 
@@ -163,8 +169,8 @@ impl Run {
     async fn hear(&mut self, last: bool) -> Result<bool, Failure> {
         let pieces = self.tail.read(last).map_err(|error| log_failed(&error))?;
         let heard = !pieces.is_empty();
-        for piece in pieces {
-            let steps = self.narration.hear(piece);
+        for LogPiece { offset, text } in pieces {
+            let steps = self.narration.hear(LogPiece { offset, text: self.flake.mask(&text) });
             tell(&self.steps, steps).await;
         }
         Ok(heard)

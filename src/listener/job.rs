@@ -86,11 +86,11 @@ impl Job {
                 "started".clone_into(&mut self.record.report.message);
                 self.stamp();
                 self.tell().await;
-                self.work(engine).await
+                self.work(engine.clone()).await
             }
             Err(error) => Err(Failure::new(ErrorCode::Unhealthy, error.to_string())),
         };
-        self.conclude(outcome).await;
+        self.conclude(outcome, &*engine).await;
         self.stamp();
         if let Err(error) = self.save().await {
             tracing::error!(id = %self.record.request.id, %error, "the verdict could not be kept");
@@ -233,7 +233,7 @@ impl Job {
         }
     }
 
-    async fn conclude(&mut self, outcome: Outcome) {
+    async fn conclude(&mut self, outcome: Outcome, engine: &dyn Engine) {
         let report = &mut self.record.report;
         set_elapsed(&mut report.phases, self.phase_begun);
         report.progress = None;
@@ -251,7 +251,8 @@ impl Job {
                 report.rolled_back = failure.rolled_back;
                 let log = self.store.log_file(&self.record.request.id);
                 let tail = tokio::task::spawn_blocking(move || last_lines(&log, QUOTED_LINES));
-                self.record.report.diagnostics = tail.await.ok().flatten();
+                let tail = tail.await.ok().flatten();
+                self.record.report.diagnostics = tail.map(|text| engine.mask(&text));
             }
         }
     }

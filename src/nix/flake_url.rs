@@ -71,6 +71,13 @@ impl FlakeUrl {
             .fold(without_userinfo(text), |text, (secret, shown)| text.replace(secret.as_str(), shown))
     }
 
+    /// Blots the credentials of this URL out of a log. The text stays as long as it was, so that offsets hold.
+    pub fn mask(&self, text: &str) -> String {
+        let blot =
+            |text: String, (secret, _): &(String, String)| text.replace(secret, &"*".repeat(secret.len()));
+        self.secrets().iter().fold(text.to_owned(), blot)
+    }
+
     /// The URL pinned to a commit, and to the full name of the ref that holds it where one is known.
     pub(super) fn at(&self, commit: &str, reference: Option<&str>) -> String {
         let mut query: Vec<&str> = self.query.iter().map(String::as_str).collect();
