@@ -2,6 +2,7 @@
 
 use super::eventually;
 use homelab_deploy::keys::{Seed, parse_fleet_file, render_authorization};
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs;
@@ -94,6 +95,12 @@ impl Broker {
     /// A folder that lives as long as the broker.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.server.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// Ends the server, without a word.

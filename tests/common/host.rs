@@ -1,10 +1,12 @@
 //! A real listener on the real binary, with a rebuild program that the test steers.
 
 use super::{Broker, DEADLINE, binary};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,8 +17,10 @@ use tempfile::TempDir;
 pub struct HostBuilder {
     folder: TempDir,
     command: Command,
+    /// Flags that are given once.
+    flags: BTreeMap<&'static str, String>,
     script: String,
-    flake: Option<String>,
+    gates: HashMap<String, File>,
 }
 
 /// A running listener.
@@ -25,18 +29,41 @@ pub struct Host {
     command: Command,
     child: Child,
     lines: Receiver<Value>,
+    /// Closed last: whoever still waits at one then reads its end and ends too.
+    gates: HashMap<String, File>,
 }
 
 impl HostBuilder {
-    /// A listener of `name` with the key that the broker knows for it.
+    /// A listener of `name` with the key that the broker knows for it. Its flake is a folder, which has no revisions.
     pub fn new(broker: &Broker, name: &str, tier: &str, role: &str) -> Self {
         let folder = TempDir::new().unwrap();
+        let here = folder.path().display();
+        let flags = [
+            ("--hostname", name.to_owned()),
+            ("--tier", tier.to_owned()),
+            ("--role", role.to_owned()),
+            ("--nats-url", broker.url()),
+            ("--nkey-file", broker.key(name).display().to_string()),
+            ("--state-dir", format!("{here}/state")),
+            ("--rebuild-command", format!("{here}/rebuild")),
+            ("--flake-url", format!("path:{here}")),
+        ];
         let mut command = Command::new(binary());
-        command.args(["listener", "--hostname", name, "--tier", tier, "--role", role]);
-        command.args(["--nats-url", &broker.url()]).arg("--nkey-file").arg(broker.key(name));
-        command.arg("--state-dir").arg(folder.path().join("state"));
-        command.arg("--rebuild-command").arg(folder.path().join("rebuild"));
-        Self { folder, command, script: "echo done".to_owned(), flake: None }
+        command.arg("listener");
+        let script = "echo done".to_owned();
+        Self { folder, command, flags: flags.into(), script, gates: HashMap::new() }
+    }
+
+    /// Another value for a flag that is always given.
+    pub fn flag(mut self, name: &'static str, value: &str) -> Self {
+        self.flags.insert(name, value.to_owned());
+        self
+    }
+
+    /// A host without a flag that is else always given.
+    pub fn without(mut self, name: &str) -> Self {
+        self.flags.remove(name);
+        self
     }
 
     /// The body of the rebuild program, a shell script; `$DIR` is a folder of its own.
@@ -45,10 +72,20 @@ impl HostBuilder {
         self
     }
 
-    /// The flake; without it a folder, of which there is no revision.
-    pub fn flake(mut self, url: &str) -> Self {
-        self.flake = Some(url.to_owned());
+    /// A fifo `$DIR/NAME` at which the program waits by `read _ < $DIR/NAME` until [`Host::open`].
+    pub fn gate(mut self, name: &str) -> Self {
+        let path = self.folder.path().join(name);
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        // Open for both, so that neither side waits for the other to open it.
+        let gate = open(&path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let gate = File::from(gate);
+        self.gates.insert(name.to_owned(), gate);
         self
+    }
+
+    /// The flake.
+    pub fn flake(self, url: &str) -> Self {
+        self.flag("--flake-url", url)
     }
 
     /// Further flags.
@@ -76,10 +113,11 @@ impl HostBuilder {
         fs::write(&program, format!("#!/bin/sh\nDIR={}\n{}\n", self.folder.path().display(), self.script))
             .unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        let flake = self.flake.take().unwrap_or_else(|| format!("path:{}", self.folder.path().display()));
-        self.command.args(["--flake-url", &flake]);
+        for (name, value) in &self.flags {
+            self.command.args([name, value.as_str()]);
+        }
         let (child, lines) = launch(&mut self.command);
-        Host { folder: self.folder, command: self.command, child, lines }
+        Host { folder: self.folder, command: self.command, child, lines, gates: self.gates }
     }
 }
 
@@ -92,6 +130,23 @@ impl Host {
     /// A file there.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Lets the program pass a gate once.
+    pub fn open(&self, gate: &str) {
+        (&self.gates[gate]).write_all(b"\n").unwrap();
+    }
+
+    /// Waits until the program has written a line to a gate.
+    pub fn pass(&self, gate: &str) {
+        let read = || (&self.gates[gate]).read_exact(&mut [0]).ok();
+        super::eventually("the program passing a gate", read);
+    }
+
+    /// The number that the program wrote to a file, once it has.
+    pub fn pid(&self, file: &str) -> u32 {
+        let read = || fs::read_to_string(self.file(file)).ok()?.strip_suffix('\n')?.parse().ok();
+        super::eventually("a number in a file", read)
     }
 
     /// Waits for a log line with this `msg`.
@@ -115,8 +170,13 @@ impl Host {
 
     /// Asks it to stop, as systemd does.
     pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// Kills it without a word.
@@ -132,10 +192,15 @@ impl Host {
 
     /// Starts it once more, with the same state.
     pub fn restart(&mut self) {
+        self.relaunch();
+        self.logged("connected");
+    }
+
+    /// The same without waiting.
+    pub fn relaunch(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         (self.child, self.lines) = launch(&mut self.command);
-        self.logged("connected");
     }
 }
 

@@ -53,6 +53,12 @@ pub fn operator(broker: &Broker, operator: &str) -> Command {
     command
 }
 
+/// Whether a process runs; one that is only left to be collected does not.
+pub fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+}
+
 /// Waits until `ready` gives something, looking again every few milliseconds; for things outside our process that
 /// tell of themselves only by being there.
 pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {

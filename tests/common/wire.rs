@@ -111,6 +111,11 @@ impl Ears {
         self.heard.recv_timeout(DEADLINE).expect("a message")
     }
 
+    /// The next message if one comes within this time.
+    pub fn within(&self, moment: Duration) -> Option<Heard> {
+        self.heard.recv_timeout(moment).ok()
+    }
+
     /// The next message that `wanted` accepts.
     pub fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut passed = Vec::new();
@@ -133,6 +138,18 @@ impl Ears {
     /// Everything that has arrived so far; after a [`Wire::round_trip`], all that was said before it.
     pub fn arrived(&self) -> Vec<Heard> {
         self.heard.try_iter().collect()
+    }
+
+    /// Every report up to the final one.
+    pub fn story(&self) -> Vec<Value> {
+        let mut story = Vec::new();
+        loop {
+            story.push(self.next().body);
+            if matches!(story[story.len() - 1]["status"].as_str(), Some("completed" | "failed" | "rejected"))
+            {
+                return story;
+            }
+        }
     }
 
     /// Everything that has arrived and arrives within a moment: for seeing that something does *not* come.

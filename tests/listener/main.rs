@@ -1,6 +1,10 @@
 //! The listener through the front door: the real binary, a real broker, and clients that speak plain JSON.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod base;
+mod discover;
+mod presence;
+mod stage;
