@@ -5,6 +5,11 @@
 mod common;
 
 mod base;
+mod cancel;
 mod discover;
+mod heartbeat;
+mod ids;
+mod jobs;
 mod presence;
 mod stage;
+mod timeout;

@@ -1,0 +1,74 @@
+//! How often a running job is told of, and in which order.
+
+use crate::stage::{Stage, phase};
+use serde_json::{Value, json};
+
+fn number(report: &Value, field: &str) -> u64 {
+    report[field].as_u64().unwrap()
+}
+
+#[test]
+fn a_silent_job_is_told_of_every_heartbeat() {
+    let script = format!("{}read _ < $DIR/go", phase("build"));
+    let stage = Stage::with(&script, |host| host.gate("go").args(&["--heartbeat-interval", "1"]));
+    let reports = stage.deploy("h-1", json!({}));
+    reports.until(|report| report["message"] == "build");
+    let mut before = 0;
+    for _ in 0..2 {
+        let beat = reports.next().body;
+        assert_eq!((&beat["status"], &beat["heartbeat_s"]), (&json!("running"), &json!(1)));
+        assert!(number(&beat, "elapsed_ms") >= before + 999, "{beat}");
+        before = number(&beat, "elapsed_ms");
+        let build = &beat["phases"][1];
+        assert_eq!((&build["name"], &build["state"]), (&json!("build"), &json!("running")));
+        assert!(number(build, "elapsed_ms") > 500, "{beat}");
+    }
+    stage.host.open("go");
+    reports.verdict();
+}
+
+#[test]
+fn a_flood_of_progress_is_told_at_most_four_times_a_second() {
+    let script = format!(
+        "{}i=0\nwhile [ -d $DIR -a ! -e $DIR/enough ]; do i=$((i+1)); echo '@homelab-deploy {{\"done\":'$i',\"expected\":1000000}}'; done",
+        phase("build")
+    );
+    let stage = Stage::new(&script);
+    let reports = stage.deploy("h-2", json!({}));
+    let running: Vec<_> = (0..4).map(|_| reports.until(|report| report["status"] == "running")).collect();
+    std::fs::write(stage.host.file("enough"), "").unwrap();
+    for pair in running.windows(2) {
+        let gap = number(&pair[1], "elapsed_ms") - number(&pair[0], "elapsed_ms");
+        assert!((249..2000).contains(&gap), "{gap} ms between {pair:?}");
+        assert!(number(&pair[0]["progress"], "done") < number(&pair[1]["progress"], "done"), "{pair:?}");
+        assert_eq!(pair[1]["progress"]["expected"], 1_000_000);
+    }
+    let verdict = reports.verdict();
+    assert_eq!(verdict["status"], "completed");
+    assert!(verdict["progress"].is_null(), "{verdict}");
+}
+
+#[test]
+fn numbers_only_ever_grow_also_over_a_restart() {
+    let mut stage = Stage::new(&format!("{}{}", phase("build"), phase("activate")));
+    let heard = stage.wire.listen("deploy.responses.*");
+    let mut last = 0;
+    for n in 0..3 {
+        for id in [format!("h-3-{n}"), format!("h-4-{n}")] {
+            stage.completes(&id);
+            // Else it would be told again after the restart.
+            stage.told(&id);
+            let refused = stage.deploy(&format!("{id}-x"), json!({"action": "leap"})).verdict();
+            assert_eq!(refused["error"], "invalid_action");
+        }
+        stage.wire.round_trip();
+        for report in std::iter::from_fn(|| heard.within(std::time::Duration::from_millis(20))) {
+            if let Some(seq) = report.body["seq"].as_u64() {
+                assert!(seq > last, "{last} and then {}", report.body);
+                last = seq;
+            }
+        }
+        assert_eq!(last / 1_000_000, n + 1);
+        stage.restart();
+    }
+}
