@@ -4,12 +4,17 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bad_programs;
+mod bad_requests;
 mod base;
 mod cancel;
 mod discover;
+mod git;
 mod heartbeat;
 mod ids;
 mod jobs;
+mod log;
+mod phases;
 mod presence;
 mod stage;
 mod timeout;

@@ -1,0 +1,56 @@
+//! Rebuild programs that misbehave: the job fails with a reason, and the next one runs.
+
+use crate::common::runs;
+use crate::stage::{Stage, phase, phases, text};
+use serde_json::json;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn a_program_that_cannot_be_started_changed_nothing_and_says_why() {
+    let stage = Stage::new("");
+    let program = stage.host.file("rebuild");
+    let good = fs::read(&program).unwrap();
+    fs::remove_file(&program).unwrap();
+    let missing = stage.deploy("g-1", json!({})).verdict();
+    fs::write(&program, &good).unwrap();
+    let forbidden = stage.deploy("g-2", json!({})).verdict();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    stage.completes("g-3");
+    for (report, reason) in [(missing, "No such file or directory"), (forbidden, "Permission denied")] {
+        assert_eq!((&report["status"], &report["error"]), (&json!("failed"), &json!("internal")), "{report}");
+        assert_eq!(phases(&report), ["prepare: failed"]);
+        let message = text(&report["message"]);
+        let expected = format!("could not start {}: {reason}", program.display());
+        assert!(message.contains(&expected), "{message}");
+        assert_eq!(message.matches(reason).count(), 1, "{message}");
+    }
+}
+
+#[test]
+fn a_program_that_dies_of_a_signal_is_told_so() {
+    let stage = Stage::new(&format!("{}kill -9 $$", phase("build")));
+    let report = stage.deploy("g-4", json!({})).verdict();
+    assert_eq!(report["error"], "build_failed");
+    assert!(text(&report["message"]).contains("signal: 9"), "{report}");
+}
+
+#[test]
+fn a_child_that_goes_on_in_the_background_holds_up_no_verdict() {
+    let child = "sh -c 'echo $$ > $0/child; read _ < $0/go' $DIR &\n";
+    let stage = Stage::with(&format!("{child}echo done"), |host| host.gate("go"));
+    stage.completes("g-5");
+    assert!(runs(stage.host.pid("child")));
+    stage.host.open("go");
+    stage.gone("child");
+}
+
+#[test]
+fn the_program_has_a_session_of_its_own_no_input_and_a_neutral_folder() {
+    let stage = Stage::new("cut -d' ' -f 5,6 /proc/$$/stat > $DIR/session; echo $$ > $DIR/pid; cat; pwd");
+    stage.completes("g-6");
+    let pid = stage.host.pid("pid");
+    assert_eq!(fs::read_to_string(stage.host.file("session")).unwrap(), format!("{pid} {pid}\n"));
+    let log = fs::read_to_string(stage.job_file("g-6", "log")).unwrap();
+    assert_eq!(log.lines().last(), Some("/"));
+}

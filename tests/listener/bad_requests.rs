@@ -1,0 +1,161 @@
+//! Requests that are none: each is refused with its reason, and the listener goes on.
+
+use crate::stage::{Stage, changed, text};
+use serde_json::{Value, json};
+
+/// Sends bytes with a NATS reply subject and gives the refusal that comes there.
+fn refusal(stage: &Stage, id: &str, body: Vec<u8>) -> Value {
+    let reply = format!("deploy.responses.{id}");
+    let reports = stage.wire.listen(&reply);
+    stage.wire.say_bytes("deploy.test.web1", Some(&reply), body);
+    let report = reports.next().body;
+    assert_eq!((&report["status"], &report["hostname"]), (&json!("rejected"), &json!("web1")), "{report}");
+    report
+}
+
+#[test]
+fn what_is_no_request_is_refused_on_the_reply_subject_of_its_message() {
+    let stage = Stage::new("echo >> $DIR/calls");
+    let padded = |size: usize| {
+        let request =
+            json!({"action": "switch", "revision": "master", "reply_to": "deploy.responses.b-1", "x": ""});
+        let empty = request.to_string().len();
+        changed(request, json!({"x": "x".repeat(size - empty)})).to_string().into_bytes()
+    };
+    for (n, (body, expected)) in [
+        (b"".to_vec(), "not a JSON object: EOF"),
+        (b"switch master".to_vec(), "not a JSON object: expected value"),
+        (b"\xff\xfe\x00".to_vec(), "not a JSON object"),
+        (b"[]".to_vec(), "not a JSON object: it is another kind of JSON"),
+        (b"7".to_vec(), "not a JSON object: it is another kind of JSON"),
+        (b"{\"action\":".to_vec(), "not a JSON object: EOF"),
+        (b"{}".to_vec(), "`reply_to` is missing"),
+        (vec![b'['; 60_000], "not a JSON object: recursion limit"),
+        (padded(64 * 1024 + 1), "too large: 65537 bytes"),
+        (padded(1024 * 1024), "too large: 1048576 bytes"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let report = refusal(&stage, &format!("b-2-{n}"), body);
+        assert_eq!(report["error"], "invalid_request", "{report}");
+        assert!(text(&report["message"]).contains(expected), "{expected}: {report}");
+    }
+    assert_eq!(stage.calls(), 0);
+    // The largest that is read.
+    let reports = stage.wire.listen("deploy.responses.b-1");
+    stage.wire.say_bytes("deploy.test.web1", None, padded(64 * 1024));
+    assert_eq!(reports.verdict()["status"], "completed");
+}
+
+#[test]
+fn a_field_that_is_wrong_is_named() {
+    let stage = Stage::new("echo >> $DIR/calls");
+    for (n, (fields, error, expected)) in [
+        (json!({"action": 7}), "invalid_request", "`action`"),
+        (json!({"action": null}), "invalid_request", "`action`"),
+        (json!({"action": "leap"}), "invalid_action", "\"leap\""),
+        (json!({"action": ""}), "invalid_action", "\"\""),
+        (json!({"action": "SWITCH"}), "invalid_action", "SWITCH"),
+        (json!({"revision": 7}), "invalid_revision", "integer"),
+        (json!({"revision": ["master"]}), "invalid_revision", "sequence"),
+        (json!({"revision": null}), "invalid_revision", "needs a `revision`"),
+        (json!({"id": "../../etc"}), "invalid_request", "`id`"),
+        (json!({"id": 7}), "invalid_request", "`id`"),
+        (json!({"expires_at": "tomorrow"}), "invalid_request", "`expires_at`"),
+        (json!({"expires_at": 1_700_000_000}), "invalid_request", "`expires_at`"),
+        (json!({"timeout_s": -1}), "invalid_request", "`timeout_s`"),
+        (json!({"timeout_s": 0}), "invalid_request", "`timeout_s`"),
+        (json!({"timeout_s": "60"}), "invalid_request", "`timeout_s`"),
+        (json!({"timeout_s": 1e30}), "invalid_request", "`timeout_s`"),
+        (json!({"commit": "abc"}), "invalid_request", "`commit`"),
+        (json!({"issuer": {"name": "x"}}), "invalid_request", "`issuer`"),
+        (json!({"on_failure": "shrug"}), "invalid_request", "`on_failure`"),
+        (json!({"action": "cancel"}), "invalid_request", "`job`"),
+        (json!({"action": "cancel", "job": "*"}), "invalid_request", "`job`"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let report = stage.deploy(&format!("b-3-{n}"), fields.clone()).verdict();
+        assert_eq!(
+            (&report["status"], &report["error"]),
+            (&json!("rejected"), &json!(error)),
+            "{fields}: {report}"
+        );
+        assert!(text(&report["message"]).contains(expected), "{fields}: {report}");
+    }
+    assert_eq!(stage.calls(), 0);
+    stage.completes("b-4");
+}
+
+#[test]
+fn a_revision_that_git_or_a_shell_could_misread_is_refused() {
+    let stage = Stage::new("echo >> $DIR/calls");
+    let long = "x".repeat(256);
+    for (n, revision) in [
+        "--help", "a..b", "$(x)", "-x", "x y", "🦀", "", "`id`", "a;b", "a|b", "a\nb", "a\u{0}b", "a#b",
+        "a?b", "a&b", "a//b", "/a", "a/", "a.", "a.lock", "a@{1}", "a~1", "a^", "a:b", "*", "..", "abcdef1",
+        &long,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let report = stage.deploy(&format!("b-5-{n}"), json!({"revision": revision})).verdict();
+        let expected = (&json!("rejected"), &json!("invalid_revision"));
+        assert_eq!((&report["status"], &report["error"]), expected, "{revision:?}");
+        assert!(text(&report["message"]).contains("revision") || revision == "abcdef1", "{report}");
+    }
+    assert_eq!(stage.calls(), 0);
+    for (n, revision) in
+        ["x".repeat(255).as_str(), "feature/a+b_c.d-1", "20250101", "v1.0"].into_iter().enumerate()
+    {
+        let report = stage.deploy(&format!("b-6-{n}"), json!({"revision": revision})).verdict();
+        assert_eq!(report["status"], "completed", "{report}");
+    }
+}
+
+#[test]
+fn a_place_to_answer_that_is_none_is_answered_elsewhere_or_counted() {
+    let mut stage = Stage::new("echo >> $DIR/calls");
+    let bad = [
+        json!("deploy.test.web1"),
+        json!("deploy.responses"),
+        json!("deploy.responses."),
+        json!("deploy.responses.*"),
+        json!("deploy.responses.>"),
+        json!("deploy.responses.a.b"),
+        json!("deploy.responses.presence"),
+        json!("deploy.responses.ask.b-7"),
+        json!("deploy.responses.-x"),
+        json!("deploy.responses.a b"),
+        json!("_INBOX.abc"),
+        json!(""),
+        json!(7),
+        json!(null),
+    ];
+    let everything = stage.wire.listen("deploy.responses.>");
+    for (n, reply_to) in bad.iter().enumerate() {
+        let request = json!({"action": "switch", "revision": "master", "reply_to": reply_to});
+        let to = format!("deploy.responses.b-8-{n}");
+        stage.wire.say_bytes("deploy.test.web1", Some(&to), request.to_string().into_bytes());
+        let heard = everything.next();
+        assert_eq!(heard.subject, to, "{reply_to}");
+        assert_eq!(heard.body["error"], "invalid_request");
+        assert!(text(&heard.body["message"]).contains("`reply_to`"), "{}", heard.body);
+    }
+    for (n, reply) in
+        [None, Some("deploy.responses.presence"), Some("deploy.test.all"), Some("deploy.responses.ask.x")]
+            .into_iter()
+            .enumerate()
+    {
+        let request = json!({"action": "switch", "revision": "master", "reply_to": bad[n]});
+        stage.wire.say_bytes("deploy.test.web1", reply, request.to_string().into_bytes());
+        let line = stage.host.logged("a request named no place to answer to");
+        assert_eq!((&line["level"], &line["count"]), (&json!("WARN"), &json!(n + 1)));
+        assert!(text(&line["reason"]).contains("`reply_to`"), "{line}");
+    }
+    stage.completes("b-9");
+    assert_eq!(everything.until(|body| body["hostname"] == "web1")["id"], "b-9");
+    assert_eq!(stage.calls(), 1);
+}

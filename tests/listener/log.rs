@@ -1,0 +1,98 @@
+//! The log of a job: live on its subject, whole on disk.
+
+use crate::common::{Heard, operator};
+use crate::stage::{Stage, phase, text};
+use serde_json::json;
+use std::fs;
+
+/// Runs a job and gives what was said live before its verdict, piece by piece, and what lies on disk. Each piece must
+/// begin where the one before has ended.
+fn live_and_kept(stage: &Stage, id: &str) -> (Vec<String>, Vec<u8>) {
+    let heard = stage.wire.listen("deploy.responses.>");
+    stage.send(id, json!({}));
+    let mut texts = Vec::new();
+    let mut end = 0;
+    loop {
+        let Heard { subject, body, .. } = heard.next();
+        if subject == format!("deploy.responses.{id}.log.web1") {
+            assert_eq!((&body["id"], &body["hostname"]), (&json!(id), &json!("web1")));
+            assert_eq!(body["offset"], end, "a gap before {body}");
+            end += text(&body["text"]).len();
+            texts.push(text(&body["text"]).to_owned());
+        } else if ["completed", "failed"].contains(&text(&body["status"])) {
+            let kept = fs::read(stage.job_file(id, "log")).unwrap();
+            assert_eq!(end, kept.len());
+            return (texts, kept);
+        }
+    }
+}
+
+#[test]
+fn live_lines_are_the_log_from_its_first_line_without_a_gap() {
+    let script = format!("echo one\n{}echo zwei grün\necho >&2 three\nprintf 'no end'", phase("build"));
+    let stage = Stage::new(&script);
+    let (live, kept) = live_and_kept(&stage, "l-1");
+    assert_eq!(live.concat().as_bytes(), kept);
+    let program = stage.host.file("rebuild");
+    assert!(live[0].contains("takes no revision"), "{}", live[0]);
+    assert!(live[1].starts_with(&format!("$ {} switch --flake path:", program.display())), "{}", live[1]);
+    assert_eq!(
+        live[2..],
+        ["one\n", "@homelab-deploy {\"phase\":\"build\"}\n", "zwei grün\n", "three\n", "no end"]
+    );
+}
+
+#[test]
+fn a_line_is_told_while_the_program_runs() {
+    let stage = Stage::with("echo hello\nread _ < $DIR/go\necho bye", |host| host.gate("go"));
+    let lines = stage.wire.listen("deploy.responses.*.log.web1");
+    let reports = stage.deploy("l-2", json!({}));
+    lines.until(|line| line["text"] == "hello\n");
+    stage.host.open("go");
+    lines.until(|line| line["text"] == "bye\n");
+    reports.verdict();
+}
+
+#[test]
+fn ten_megabytes_in_one_line_come_in_pieces() {
+    let stage = Stage::new("head -c 10485760 /dev/zero | tr '\\0' x; echo; exit 1");
+    let (live, kept) = live_and_kept(&stage, "l-3");
+    assert!(kept.len() > 10_485_760);
+    assert!(live.concat().as_bytes() == kept);
+    assert!(live.iter().all(|text| text.len() <= 4096));
+    let report = stage.ask(json!({"want": "job", "id": "l-3"}));
+    assert_eq!(report["report"]["error"], "activation_failed");
+    assert!(text(&report["report"]["message"]).len() < 4096);
+    stage.deploy("l-4", json!({})).verdict();
+}
+
+#[test]
+fn bytes_that_are_no_text_keep_their_places() {
+    let stage = Stage::new("printf 'a\\377\\376b\\n\\303\\n'; printf '\\360\\237\\230\\200 ok\\n'; exit 1");
+    let (live, kept) = live_and_kept(&stage, "l-5");
+    assert_eq!(live[2..], ["a??b\n", "?\n", "😀 ok\n"]);
+    assert!(kept.ends_with(b"a\xff\xfeb\n\xc3\n\xf0\x9f\x98\x80 ok\n"));
+    let report = stage.ask(json!({"want": "job"}));
+    assert!(text(&report["report"]["diagnostics"]).ends_with("b\n\u{fffd}\n😀 ok"), "{report}");
+}
+
+#[test]
+fn escape_sequences_reach_no_terminal() {
+    let evil = r"\033]0;owned\007\033[2J\033[31mred\033[0m\rhidden\302\233H";
+    let message = r"\u001b[2J\u001b]0;owned\u0007bad\u009b5H news";
+    let stage = Stage::new(&format!(
+        "{}printf '{evil}\\n'\ncat <<'END'\n@homelab-deploy {{\"message\":\"{message}\"}}\nEND\nexit 1",
+        phase("build")
+    ));
+    let report = stage.deploy("l-6", json!({})).verdict();
+    let shown = text(&report["diagnostics"]);
+    assert!(shown.contains("red hiddenH") || shown.contains("red hidden"), "{shown:?}");
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+
+    let output = operator(&stage.broker, "tester").args(["deploy", "deploy.test.web1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    for stream in [output.stdout, output.stderr] {
+        let shown = String::from_utf8(stream).unwrap();
+        assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+    }
+}
