@@ -1,5 +1,6 @@
 //! The command line: arguments, one file a subcommand, printing, exit codes.
 #![expect(clippy::doc_markdown, reason = "doc comments of arguments are the help that people read")]
+#![allow(rustdoc::invalid_html_tags, rustdoc::bare_urls, reason = "the same")]
 
 mod activation;
 mod cancel;
