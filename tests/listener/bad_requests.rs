@@ -23,14 +23,14 @@ fn what_is_no_request_is_refused_on_the_reply_subject_of_its_message() {
         changed(request, json!({"x": "x".repeat(size - empty)})).to_string().into_bytes()
     };
     for (n, (body, expected)) in [
-        (b"".to_vec(), "not a JSON object: EOF"),
-        (b"switch master".to_vec(), "not a JSON object: expected value"),
-        (b"\xff\xfe\x00".to_vec(), "not a JSON object"),
-        (b"[]".to_vec(), "not a JSON object: it is another kind of JSON"),
-        (b"7".to_vec(), "not a JSON object: it is another kind of JSON"),
+        (b"".to_vec(), "not a JSON object: it does not start with `{`"),
+        (b"switch master".to_vec(), "not a JSON object: it does not start with `{`"),
+        (b"\xff\xfe\x00".to_vec(), "not a JSON object: it does not start with `{`"),
+        (b"[]".to_vec(), "not a JSON object: it does not start with `{`"),
+        (b"7".to_vec(), "not a JSON object: it does not start with `{`"),
         (b"{\"action\":".to_vec(), "not a JSON object: EOF"),
         (b"{}".to_vec(), "`reply_to` is missing"),
-        (vec![b'['; 60_000], "not a JSON object: recursion limit"),
+        (vec![b'['; 60_000], "not a JSON object: it does not start with `{`"),
         (padded(64 * 1024 + 1), "too large: 65537 bytes"),
         (padded(1024 * 1024), "too large: 1048576 bytes"),
     ]
