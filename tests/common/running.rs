@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Instant;
 
 /// A command that runs; killed with its owner.
 pub struct Running {
@@ -111,6 +112,8 @@ impl fmt::Display for Ended {
 /// What comes out of a pipe, line by line.
 struct Lines {
     lines: Receiver<String>,
+    /// When it must have ended, also where it never stops printing.
+    until: Instant,
     /// All lines so far.
     seen: String,
 }
@@ -126,19 +129,20 @@ impl Lines {
                 }
             }
         });
-        Self { lines, seen: String::new() }
+        Self { lines, until: Instant::now() + 2 * DEADLINE, seen: String::new() }
     }
 
     /// The next line; `None` at the end.
     fn next(&mut self) -> Option<String> {
-        match self.lines.recv_timeout(DEADLINE) {
+        let left = self.until.saturating_duration_since(Instant::now());
+        match self.lines.recv_timeout(left.min(DEADLINE)) {
             Ok(line) => {
                 self.seen.push_str(&line);
                 self.seen.push('\n');
                 Some(line)
             }
             Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("it hangs after\n{}", self.seen),
+            Err(RecvTimeoutError::Timeout) => panic!("it does not go on after\n{}", self.seen),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a deployment prints: for people, and for programs.
 
-use crate::common::{Broker, Gate, HostBuilder, Repo, Running, operator, redacted, run};
+use crate::common::{Broker, Gate, HostBuilder, Peer, Repo, Running};
+use crate::common::{base_answer, base_report, operator, redacted, run};
 use serde_json::{Value, json};
 
 /// A rebuild program that tells a whole deployment, held in its build.
@@ -46,6 +47,34 @@ fn people_read_why_a_host_failed() {
     let failed = run(operator(&broker, "tester").args(["deploy", "web1"]), 1);
     let table = failed.out.find("HOST").unwrap();
     insta::assert_snapshot!(redacted(&failed.out[table..], &host));
+}
+
+#[test]
+fn people_read_each_phase_once_and_programs_each_step() {
+    let broker = Broker::start();
+    let _peer = Peer::start(&broker, base_answer("db1", "test", "db"), |request| {
+        let step = |seq: u64, phase: &str, done: u64| {
+            json!({"hostname": "db1", "id": request["id"], "status": "running", "seq": seq, "message": phase,
+                "phases": [{"name": phase, "state": "running"}], "progress": {"done": done, "expected": 3}})
+        };
+        let mut verdict = base_report("db1", "completed", None, "done");
+        verdict["seq"] = json!(9);
+        let repeated = step(3, "build", 2);
+        vec![
+            step(1, "build", 0),
+            step(2, "build", 1),
+            repeated.clone(),
+            repeated,
+            step(4, "verify", 3),
+            verdict,
+        ]
+    });
+    let people = run(operator(&broker, "tester").args(["deploy", "db1"]), 0);
+    let lines: Vec<_> = people.out.lines().take(3).collect();
+    assert_eq!(lines, ["db1  build 0/3", "db1  verify 3/3", "db1  completed: done"]);
+    let programs = run(operator(&broker, "tester").args(["deploy", "db1", "--output", "json"]), 0).json();
+    let seqs: Vec<_> = programs.iter().filter_map(|line| line["value"]["seq"].as_u64()).collect();
+    assert_eq!(seqs, [1, 2, 3, 4, 9], "each once");
 }
 
 #[test]

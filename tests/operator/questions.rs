@@ -45,6 +45,23 @@ fn the_question_shows_the_exact_hosts_and_what_is_sent_there() {
 }
 
 #[test]
+fn the_question_tells_which_hosts_are_silent() {
+    let broker = Broker::start();
+    let gone = HostBuilder::new(&broker, "ns2", "prod", "dns").start();
+    let _host = HostBuilder::new(&broker, "ns1", "prod", "dns").start();
+    run(operator(&broker, "admin").arg("hosts"), 0);
+    drop(gone);
+    let mut terminal =
+        Terminal::start(operator(&broker, "admin").args(["deploy", "--all", "--tier", "prod"]));
+    terminal.shows("Go on? Type yes:");
+    terminal.types("no\n");
+    let asked = terminal.ended().text;
+    let offline =
+        |host: &str| asked.lines().any(|line| line.starts_with(host) && line.contains("offline, last seen"));
+    assert!(offline("ns2") && !offline("ns1"), "{asked}");
+}
+
+#[test]
 fn only_yes_sends() {
     let broker = Broker::start();
     let _host = HostBuilder::new(&broker, "ns1", "prod", "dns").start();

@@ -1,6 +1,6 @@
 //! The hosts seen before: a silent one is missed, told, and not waited for twice.
 
-use crate::common::{Broker, HostBuilder, Running, eventually, operator, run};
+use crate::common::{Broker, HostBuilder, Running, Wire, base_answer, eventually, operator, run};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -61,6 +61,28 @@ fn a_silent_host_is_marked_offline_and_known_again_once_it_answers() {
     gone.restart();
     // Nobody waits for it, so that the others may end a call before it answers.
     eventually("web2 being online again", || (state("web2") == (false, false)).then_some(()));
+}
+
+#[test]
+fn a_host_that_answers_after_the_others_is_waited_for() {
+    let broker = Broker::start();
+    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
+    let late = Wire::connect(&broker, "everything");
+    let asks = late.listen("deploy.discover");
+    let answers = late.listen("deploy.responses.ask.*");
+    // Unknown at first, then known.
+    for _ in 0..2 {
+        let hosts = Running::start(operator(&broker, "viewer").arg("hosts"));
+        let ask = asks.next().body;
+        answers.until(|answer| answer["hostname"] == "web1");
+        // Later than anything that was on its way, and within the time that is given to all.
+        for _ in 0..5 {
+            late.round_trip();
+        }
+        late.say(ask["reply_to"].as_str().unwrap(), &base_answer("web2", "test", "web"));
+        let listed = hosts.ended(0);
+        assert!(listed.out.contains("\nweb2  test  web   idle"), "{listed}");
+    }
 }
 
 #[test]
