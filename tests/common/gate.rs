@@ -1,9 +1,9 @@
 //! A gate that holds a rebuild program until the test lets it pass.
 
 use super::Host;
-use rustix::fs::{CWD, Mode, mkfifoat};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 /// The line of a rebuild program that waits.
@@ -23,16 +23,25 @@ pub struct Gate {
 impl Gate {
     /// Makes the gate, shut.
     pub fn of(host: &Host) -> Self {
-        let path = host.file("gate");
+        Self::at(host.file("gate"))
+    }
+
+    /// Makes a gate there, shut.
+    pub(super) fn at(path: PathBuf) -> Self {
         mkfifoat(CWD, &path, Mode::RWXU).unwrap();
         // Open for both, so that neither side blocks in opening it.
-        let fifo = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-        Self { path, fifo }
+        let fifo = open(&path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        Self { path, fifo: fifo.into() }
     }
 
     /// Lets one program pass, now or when it comes.
-    pub fn pass(&mut self) {
-        self.fifo.write_all(b"go\n").unwrap();
+    pub fn pass(&self) {
+        (&self.fifo).write_all(b"go\n").unwrap();
+    }
+
+    /// Waits until a program has written an empty line to it.
+    pub(super) fn told(&self) {
+        super::eventually("the program telling", || (&self.fifo).read_exact(&mut [0]).ok());
     }
 }
 

@@ -1,12 +1,11 @@
 //! A real listener on the real binary, with a rebuild program that the test steers.
 
-use super::{Broker, DEADLINE, binary};
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+use super::{Broker, DEADLINE, Gate, binary};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -20,7 +19,7 @@ pub struct HostBuilder {
     /// Flags that are given once.
     flags: BTreeMap<&'static str, String>,
     script: String,
-    gates: HashMap<String, File>,
+    gates: HashMap<String, Gate>,
 }
 
 /// A running listener.
@@ -30,7 +29,7 @@ pub struct Host {
     child: Child,
     lines: Receiver<Value>,
     /// Closed last: whoever still waits at one then reads its end and ends too.
-    gates: HashMap<String, File>,
+    gates: HashMap<String, Gate>,
 }
 
 impl HostBuilder {
@@ -74,11 +73,7 @@ impl HostBuilder {
 
     /// A fifo `$DIR/NAME` at which the program waits by `read _ < $DIR/NAME` until [`Host::open`].
     pub fn gate(mut self, name: &str) -> Self {
-        let path = self.folder.path().join(name);
-        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        // Open for both, so that neither side waits for the other to open it.
-        let gate = open(&path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        let gate = File::from(gate);
+        let gate = Gate::at(self.folder.path().join(name));
         self.gates.insert(name.to_owned(), gate);
         self
     }
@@ -134,13 +129,12 @@ impl Host {
 
     /// Lets the program pass a gate once.
     pub fn open(&self, gate: &str) {
-        (&self.gates[gate]).write_all(b"\n").unwrap();
+        self.gates[gate].pass();
     }
 
-    /// Waits until the program has written a line to a gate.
-    pub fn pass(&self, gate: &str) {
-        let read = || (&self.gates[gate]).read_exact(&mut [0]).ok();
-        super::eventually("the program passing a gate", read);
+    /// Waits until the program has written an empty line to a gate.
+    pub fn told(&self, gate: &str) {
+        self.gates[gate].told();
     }
 
     /// The number that the program wrote to a file, once it has.

@@ -30,7 +30,7 @@ fn what_is_no_request_is_refused_on_the_reply_subject_of_its_message() {
         (b"7".to_vec(), "not a JSON object: it does not start with `{`"),
         (b"{\"action\":".to_vec(), "not a JSON object: EOF"),
         (b"{}".to_vec(), "`reply_to` is missing"),
-        (vec![b'['; 60_000], "not a JSON object: it does not start with `{`"),
+        (format!("{{\"x\":{}", "[".repeat(60_000)).into_bytes(), "not a JSON object: recursion limit"),
         (padded(64 * 1024 + 1), "too large: 65537 bytes"),
         (padded(1024 * 1024), "too large: 1048576 bytes"),
     ]

@@ -71,7 +71,7 @@ fn a_cancel_and_its_job_agree_also_when_activation_has_begun_unheard() {
         reports.until(|report| report["message"] == "build");
         let answers = stage.wire.listen(&format!("deploy.responses.{id}"));
         stage.host.open("go");
-        stage.host.pass("on");
+        stage.host.told("on");
         stage.send(&id, json!({"action": "cancel", "job": job}));
         assert_eq!(said(&answers.verdict()).1, "too_late");
         stage.host.open("go");

@@ -38,7 +38,7 @@ fn a_cancel_is_told_as_json() {
 fn what_activates_is_not_stopped() {
     let broker = Broker::start();
     let host = HostBuilder::new(&broker, "web1", "test", "web").script(&held_in("activate")).start();
-    let mut gate = Gate::of(&host);
+    let gate = Gate::of(&host);
     let mut deploy = Running::start(operator(&broker, "tester").args(["deploy", "web1"]));
     deploy.says("web1  activate");
     let late = run(operator(&broker, "tester").args(["cancel", "web1"]), 1);
@@ -66,7 +66,7 @@ fn where_nothing_runs_there_is_nothing_to_cancel() {
 fn a_viewer_cannot_cancel() {
     let broker = Broker::start();
     let host = HostBuilder::new(&broker, "web1", "test", "web").script(&held_in("build")).start();
-    let mut gate = Gate::of(&host);
+    let gate = Gate::of(&host);
     let mut deploy = Running::start(operator(&broker, "tester").args(["deploy", "web1"]));
     deploy.says("web1  build");
     let refused = run(operator(&broker, "viewer").args(["cancel", "web1"]), 5);

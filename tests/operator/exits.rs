@@ -37,7 +37,7 @@ fn exit_1_a_host_failed() {
 fn exit_1_a_host_rejected_since_it_is_busy() {
     let broker = Broker::start();
     let host = HostBuilder::new(&broker, "web1", "test", "web").script(&held_in("build")).start();
-    let mut gate = Gate::of(&host);
+    let gate = Gate::of(&host);
     let deploy = || {
         let mut command = operator(&broker, "tester");
         command.args(["deploy", "web1", "--output", "json"]);
@@ -184,7 +184,7 @@ fn exit_5_a_key_that_may_not_ask() {
 fn exit_130_interrupted_and_the_job_goes_on() {
     let broker = Broker::start();
     let mut host = HostBuilder::new(&broker, "web1", "test", "web").script(&held_in("build")).start();
-    let mut gate = Gate::of(&host);
+    let gate = Gate::of(&host);
     for (format, builds) in [("human", "web1  build"), ("json", r#""name":"build","state":"running""#)] {
         let mut command = operator(&broker, "tester");
         let mut deploy = Running::start(command.args(["deploy", "web1", "--output", format]));

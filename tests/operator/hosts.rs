@@ -13,7 +13,7 @@ fn the_table_tells_each_host_s_state() {
     let told = r#"echo '@homelab-deploy {"phase":"build","done":1,"expected":3}'"#;
     let held = format!("{told}\n{WAIT}");
     let builds = HostBuilder::new(&broker, "web1", "test", "web").script(&held).start();
-    let mut gate = Gate::of(&builds);
+    let gate = Gate::of(&builds);
     let _done = HostBuilder::new(&broker, "ns1", "prod", "dns").flake(&repo.url()).start();
     let _bad = HostBuilder::new(&broker, "db1", "test", "db").script("exit 1").start();
     let _idle = HostBuilder::new(&broker, "ns2", "prod", "dns").start();

@@ -16,9 +16,9 @@ fn held(broker: &Broker) -> (Host, Gate) {
 /// A whole deployment to a good and a bad host, both held in their builds until both were seen there.
 fn deployed(environment: &[(&str, &str)]) -> Screen {
     let broker = Broker::start();
-    let (_host, mut gate) = held(&broker);
+    let (_host, gate) = held(&broker);
     let bad = HostBuilder::new(&broker, "db1", "test", "db").script(&format!("{HELD}\nexit 1")).start();
-    let mut bad_gate = Gate::of(&bad);
+    let bad_gate = Gate::of(&bad);
     let mut command = operator(&broker, "tester");
     command.args(["deploy", "web1", "db1"]).envs(environment.iter().copied());
     let mut terminal = Terminal::start(&command);

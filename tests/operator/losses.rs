@@ -64,7 +64,7 @@ fn a_verdict_that_was_lost_is_asked_for() {
 fn the_server_is_restarted_meanwhile_and_the_verdict_arrives() {
     let mut broker = Broker::start();
     let mut host = HostBuilder::new(&broker, "web1", "test", "web").script(&held_in("build")).start();
-    let mut gate = Gate::of(&host);
+    let gate = Gate::of(&host);
     let mut deploy = Running::start(operator(&broker, "tester").args(["deploy", "web1"]));
     deploy.says("web1  build");
     broker.stop();

@@ -28,7 +28,7 @@ fn people_read_plain_lines_and_a_table() {
     let repo = Repo::new();
     let commit = repo.commit("flake.nix", "{ }");
     let host = HostBuilder::new(&broker, "web1", "test", "web").flake(&repo.url()).script(TOLD).start();
-    let mut gate = Gate::of(&host);
+    let gate = Gate::of(&host);
     let mut deploy = Running::start(operator(&broker, "tester").args(["deploy", "web1"]));
     deploy.says("build 1/3");
     gate.pass();
