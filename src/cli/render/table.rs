@@ -14,7 +14,12 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<Cell>>, colours: bool) -> Strin
     if let Some(width) = terminal_width() {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
-    table.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
+    // Each cell has a margin; that of the first column is not needed.
+    table
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn terminal_width() -> Option<u16> {
