@@ -111,7 +111,7 @@ impl fmt::Display for Ended {
 
 /// What comes out of a pipe, line by line.
 struct Lines {
-    lines: Receiver<String>,
+    pipe: Receiver<String>,
     /// When it must have ended, also where it never stops printing.
     until: Instant,
     /// All lines so far.
@@ -120,7 +120,7 @@ struct Lines {
 
 impl Lines {
     fn of(pipe: impl Read + Send + 'static) -> Self {
-        let (into, lines) = channel();
+        let (into, received) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(pipe).split(b'\n') {
                 let Ok(line) = line else { return };
@@ -129,13 +129,13 @@ impl Lines {
                 }
             }
         });
-        Self { lines, until: Instant::now() + 2 * DEADLINE, seen: String::new() }
+        Self { pipe: received, until: Instant::now() + 2 * DEADLINE, seen: String::new() }
     }
 
     /// The next line; `None` at the end.
     fn next(&mut self) -> Option<String> {
         let left = self.until.saturating_duration_since(Instant::now());
-        match self.lines.recv_timeout(left.min(DEADLINE)) {
+        match self.pipe.recv_timeout(left.min(DEADLINE)) {
             Ok(line) => {
                 self.seen.push_str(&line);
                 self.seen.push('\n');
