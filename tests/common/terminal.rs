@@ -2,8 +2,11 @@
 
 use super::DEADLINE;
 use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::io::{Read, Write};
 use std::num::NonZero;
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
@@ -35,6 +38,7 @@ impl Terminal {
     pub fn start(command: &Command) -> Self {
         let size = PtySize { rows: ROWS.get(), cols: COLUMNS.get(), ..PtySize::default() };
         let pty = native_pty_system().openpty(size).unwrap();
+        keep_output(&pty.master.tty_name().unwrap());
         let mut inside = CommandBuilder::new(command.get_program());
         inside.args(command.get_args());
         inside.env("TERM", "xterm-256color");
@@ -102,6 +106,14 @@ impl Terminal {
             }
         }
     }
+}
+
+/// A ^C that is typed would throw away what is being printed at that moment.
+fn keep_output(tty: &Path) {
+    let tty = open(tty, OFlags::RDONLY | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let mut modes = tcgetattr(&tty).unwrap();
+    modes.local_modes |= LocalModes::NOFLSH;
+    tcsetattr(&tty, OptionalActions::Now, &modes).unwrap();
 }
 
 impl Drop for Terminal {

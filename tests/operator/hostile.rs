@@ -108,7 +108,7 @@ fn escape_sequences_in_an_error_are_not_printed() {
     harmless(&refused);
 
     let _twins = [EVIL, "other"].map(|instance| peer(instance, "deploy.test.db1", "db1"));
-    let refused = run(operator(&broker, "tester").args(["deploy", "db1"]), 2);
+    let refused = run(operator(&broker, "admin").args(["deploy", "db1"]), 2);
     refused.complains(&["2 listeners claim the name db1"]);
     harmless(&refused);
 }
