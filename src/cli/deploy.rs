@@ -76,7 +76,7 @@ impl DeployArgs {
             keep: self.keep,
             issuer: operator.issuer.clone(),
         };
-        let plan = Plan::new(intent, &selection, &discovery, self.skip_offline)?;
+        let plan = Plan::new(intent, &selection, &discovery.fleet, discovery.at, self.skip_offline)?;
         if plan.parcels.is_empty() {
             return Err(Failed {
                 exit: Exit::Silent,

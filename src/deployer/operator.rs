@@ -3,9 +3,7 @@
 use super::{DeployError, Roster};
 use crate::bus::{Bus, Patience};
 use crate::fleet::Fleet;
-use crate::protocol::{
-    Answer, Ask, DISCOVER, HostAnswer, Id, Name, ReplyTo, WireError, of_answer, printable,
-};
+use crate::protocol::{Answer, Ask, DISCOVER, Id, Name, ReplyTo, WireError, of_answer};
 use jiff::Timestamp;
 use std::collections::HashSet;
 
@@ -93,23 +91,5 @@ impl Operator {
         }
         self.roster.save()?;
         Ok(discovery)
-    }
-}
-
-impl Discovery {
-    /// What a host said of itself, now or when last seen.
-    pub fn host(&self, name: &Name) -> Option<&HostAnswer> {
-        self.fleet.hosts.get(name)?.answer.as_deref()
-    }
-
-    /// Refuses where two listeners answered to one name: which of them would be meant?
-    pub(super) fn check_one(&self, name: &Name) -> Result<(), DeployError> {
-        let Some(host) = self.fleet.hosts.get(name) else { return Ok(()) };
-        let instances = host.claimants(self.at);
-        if instances.len() < 2 {
-            return Ok(());
-        }
-        let instances = instances.into_iter().map(printable).collect();
-        Err(DeployError::TwoOfOneName { host: name.clone(), instances })
     }
 }

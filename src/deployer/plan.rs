@@ -2,8 +2,8 @@
 
 use super::operator::fresh_id;
 use super::selection::near_names;
-use super::{DeployError, Discovery, Selection, SelectionError, Target};
-use crate::fleet::Fleet;
+use super::{DeployError, Selection, SelectionError, Target};
+use crate::fleet::{Fleet, Host, Presence};
 use crate::protocol::{
     Action, DeployRequest, HostAnswer, Id, Name, OnFailure, ReplyTo, Revision, of_host, overlaps, printable,
 };
@@ -56,28 +56,29 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Works out the hosts of a selection. With `skip_offline` silent hosts are left out.
+    /// Works out the hosts of a selection as the fleet stands at `now`. With `skip_offline` silent hosts are left out.
     pub fn new(
         intent: Intent,
         selection: &Selection,
-        discovery: &Discovery,
+        fleet: &Fleet,
+        now: Timestamp,
         skip_offline: bool,
     ) -> Result<Self, DeployError> {
         let mut parcels = Vec::new();
         match selection {
             Selection::Tier { tier, role } => {
-                for host in discovery.fleet.hosts_by_name() {
+                for host in fleet.hosts_by_name() {
                     if host.tier.as_ref() == Some(tier) && (role.is_none() || host.role == *role) {
-                        parcels.push(Parcel::for_host(&host.name, discovery)?);
+                        parcels.push(Parcel::for_host(&host.name, fleet)?);
                     }
                 }
             }
             Selection::Targets(targets) => {
                 for target in targets {
                     parcels.push(match target {
-                        Target::Subject(subject) => Parcel::for_subject(subject, discovery),
-                        Target::Host(name) => Parcel::for_host(name, discovery)?,
-                        Target::Alias(name) => Parcel { alias: true, ..Parcel::for_host(name, discovery)? },
+                        Target::Subject(subject) => Parcel::for_subject(subject, fleet),
+                        Target::Host(name) => Parcel::for_host(name, fleet)?,
+                        Target::Alias(name) => Parcel { alias: true, ..Parcel::for_host(name, fleet)? },
                     });
                 }
             }
@@ -87,13 +88,13 @@ impl Plan {
         let mut silent = BTreeMap::new();
         for parcel in &mut parcels {
             for name in parcel.hosts.keys() {
+                let Some(host) = fleet.hosts.get(name) else { continue };
                 if !parcel.spelled {
-                    discovery.check_one(name)?;
+                    check_one(host, now)?;
                 }
-                check_capable(name, &intent.action, discovery)?;
-                if let Some(host) =
-                    discovery.fleet.hosts.get(name).filter(|_| !discovery.answered.contains(name))
-                {
+                if host.presence(now) == Presence::Online {
+                    check_capable(host, &intent.action)?;
+                } else {
                     silent.insert(name.clone(), host.seen.unwrap_or(Timestamp::UNIX_EPOCH));
                 }
             }
@@ -147,12 +148,12 @@ impl Plan {
 
 impl Parcel {
     /// A request to one host, on a subject that reaches it alone.
-    fn for_host(name: &Name, discovery: &Discovery) -> Result<Self, DeployError> {
-        let Some(answer) = discovery.host(name) else {
-            let near = near_names(name, discovery.fleet.hosts.keys());
+    fn for_host(name: &Name, fleet: &Fleet) -> Result<Self, DeployError> {
+        let Some(answer) = fleet.hosts.get(name).and_then(|host| host.answer.as_deref()) else {
+            let near = near_names(name, fleet.hosts.keys());
             return Err(SelectionError::UnknownHost { name: name.clone(), near }.into());
         };
-        let subject = own_subject(answer, &discovery.fleet).ok_or_else(|| DeployError::NoSubject {
+        let subject = own_subject(answer, fleet).ok_or_else(|| DeployError::NoSubject {
             host: name.clone(),
             subjects: answer.deploy_subjects.iter().map(|subject| printable(subject)).collect(),
         })?;
@@ -161,9 +162,9 @@ impl Parcel {
     }
 
     /// A request to whoever listens on a subject.
-    fn for_subject(subject: &str, discovery: &Discovery) -> Self {
+    fn for_subject(subject: &str, fleet: &Fleet) -> Self {
         let listening = |answer: &HostAnswer| answer.deploy_subjects.iter().any(|own| overlaps(own, subject));
-        let answers = discovery.fleet.hosts.values().filter_map(|host| host.answer.as_deref());
+        let answers = fleet.hosts.values().filter_map(|host| host.answer.as_deref());
         let hosts = answers.filter(|answer| listening(answer));
         let hosts = hosts.map(|answer| (answer.hostname.clone(), answer.tier.clone())).collect();
         Self { subject: subject.to_owned(), hosts, spelled: true, alias: false, job: None }
@@ -184,10 +185,20 @@ pub(super) fn own_subject(answer: &HostAnswer, fleet: &Fleet) -> Option<String> 
     own.find(|subject| !others().any(|other| overlaps(other, subject))).cloned()
 }
 
-fn check_capable(name: &Name, action: &Action, discovery: &Discovery) -> Result<(), DeployError> {
-    match discovery.host(name) {
-        Some(answer) if discovery.answered.contains(name) && !answer.can(action) => {
-            Err(DeployError::Incapable { host: name.clone(), action: action.to_string() })
+/// Refuses where two listeners speak under one name: which of them would be meant?
+fn check_one(host: &Host, now: Timestamp) -> Result<(), DeployError> {
+    let instances = host.claimants(now);
+    if instances.len() < 2 {
+        return Ok(());
+    }
+    let instances = instances.into_iter().map(printable).collect();
+    Err(DeployError::TwoOfOneName { host: host.name.clone(), instances })
+}
+
+fn check_capable(host: &Host, action: &Action) -> Result<(), DeployError> {
+    match &host.answer {
+        Some(answer) if !answer.can(action) => {
+            Err(DeployError::Incapable { host: host.name.clone(), action: action.to_string() })
         }
         _ => Ok(()),
     }
@@ -195,16 +206,20 @@ fn check_capable(name: &Name, action: &Action, discovery: &Discovery) -> Result<
 
 impl Plan {
     /// Works out which jobs to stop on these hosts.
-    pub fn cancel(issuer: String, hosts: &[Name], discovery: &Discovery) -> Result<Self, DeployError> {
+    pub fn cancel(
+        issuer: String,
+        hosts: &[Name],
+        fleet: &Fleet,
+        now: Timestamp,
+    ) -> Result<Self, DeployError> {
         let intent = Intent { action: Action::Cancel, revision: None, keep: false, issuer };
         let selection = Selection::Targets(hosts.iter().cloned().map(Target::Host).collect());
-        let mut plan = Self::new(intent, &selection, discovery, false)?;
+        let mut plan = Self::new(intent, &selection, fleet, now, false)?;
         if let Some(host) = plan.silent.keys().next() {
             return Err(DeployError::Silent { host: host.clone() });
         }
         for parcel in &mut plan.parcels {
-            let mut jobs =
-                parcel.hosts.keys().filter_map(|host| discovery.fleet.hosts.get(host)?.running_job());
+            let mut jobs = parcel.hosts.keys().filter_map(|host| fleet.hosts.get(host)?.running_job());
             parcel.job = jobs.find_map(|job| job.id.clone());
             if let (None, Some(host)) = (&parcel.job, parcel.hosts.keys().next()) {
                 return Err(DeployError::NothingRuns { host: host.clone() });
