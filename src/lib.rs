@@ -16,3 +16,4 @@ pub mod keys;
 pub mod listener;
 pub mod nix;
 pub mod protocol;
+pub mod tui;

@@ -63,10 +63,19 @@ impl ConnectionArgs {
 
     /// Connects, or fails at once.
     pub(super) async fn operator(&self) -> Result<Operator, Failed> {
-        let settings = self.settings()?;
-        let roster = Roster::open(&roster_file(&settings.shown()))?;
-        let bus = Bus::once(&settings).await?;
-        Ok(Operator { bus, roster, issuer: issuer() })
+        let (settings, roster) = (self.settings()?, self.roster()?);
+        Ok(Operator { bus: Bus::once(&settings).await?, roster, issuer: issuer() })
+    }
+
+    /// Connects as soon as there is a server, and again whenever it comes back.
+    pub(super) async fn lasting_operator(&self) -> Result<Operator, Failed> {
+        let (settings, roster) = (self.settings()?, self.roster()?);
+        Ok(Operator { bus: Bus::lasting(&settings).await?, roster, issuer: issuer() })
+    }
+
+    /// The servers, as a person reads them.
+    pub(super) fn servers(&self) -> Result<String, Failed> {
+        Ok(self.settings()?.shown())
     }
 }
 

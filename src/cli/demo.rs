@@ -5,15 +5,20 @@ use super::exit::{Exit, Failed};
 use super::listener::stop_on_signal;
 use super::out::{Format, Out};
 use super::render;
+use super::tui::{self, is_terminal};
 use crate::bus::Bus;
 use crate::demo::{self, Demo};
 use crate::deployer::{Discovery, Intent, Operator, Plan, Roster, Selection};
 use crate::protocol::{Action, Name, Revision};
 use anyhow::Context;
 use clap::Args;
+use ratatui::layout::Size;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// The size of the frame that is printed where there is no terminal.
+const FRAME: Size = Size { width: 100, height: 30 };
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -48,9 +53,13 @@ impl DemoArgs {
         let demo =
             Demo::start(folder.path(), usize::from(self.hosts), &program).await.map_err(Failed::host)?;
         out.line(&format!("the broker listens on {}", demo.url()));
-        let exit = tokio::select! {
-            exit = deploy(&demo, &mut out) => exit,
-            () = stop.cancelled() => Err(interrupted()),
+        let exit = if is_terminal() {
+            console(&demo, stop).await
+        } else {
+            tokio::select! {
+                exit = deploy(&demo, &mut out) => exit,
+                () = stop.cancelled() => Err(interrupted()),
+            }
         };
         demo.stop().await.map_err(Failed::host)?;
         drop(folder);
@@ -62,11 +71,24 @@ fn interrupted() -> Failed {
     Failed { exit: Exit::Interrupted, error: anyhow::anyhow!("interrupted; the demo is gone") }
 }
 
+/// The operator of the demo.
+fn operator(bus: Bus) -> Operator {
+    Operator { bus, roster: Roster::default(), issuer: "operator@demo".to_owned() }
+}
+
+/// The console, until the operator leaves it.
+async fn console(demo: &Demo, stop: CancellationToken) -> Result<Exit, Failed> {
+    let bus = Bus::lasting(&demo.operator().map_err(Failed::host)?).await?;
+    let operator = operator(bus);
+    let options = tui::options(demo.url().to_owned(), operator.issuer.clone(), Some("main".to_owned()))?;
+    crate::tui::run(operator, options, stop).await?;
+    Ok(Exit::Done)
+}
+
 /// Shows the hosts, deploys to those of the tier `test`, and shows how it ended.
 async fn deploy(demo: &Demo, out: &mut Out) -> Result<Exit, Failed> {
     let settings = demo.operator().map_err(Failed::host)?;
-    let bus = Bus::once(&settings).await?;
-    let mut operator = Operator { bus, roster: Roster::default(), issuer: "operator@demo".to_owned() };
+    let mut operator = operator(Bus::once(&settings).await?);
     let discovery = everybody(&mut operator, demo.count).await?;
     out.line("");
     out.line(&render::fleet(&discovery.fleet.hosts_by_name(), discovery.at));
@@ -83,7 +105,10 @@ async fn deploy(demo: &Demo, out: &mut Out) -> Result<Exit, Failed> {
     out.line("\ndeploying main to every host of the tier test; the health check of one will fail\n");
     let follow = operator.send(plan, discovery.fleet, None, Duration::from_mins(2)).await?;
     let outcome = follow_to_the_end(follow, Format::Human).await?;
-    out.line("");
+    out.line("\non a terminal the demo opens the console instead, which now shows:\n");
+    let options = tui::options(demo.url().to_owned(), operator.issuer.clone(), None)?;
+    let picture = crate::tui::snapshot(operator, options, FRAME).await?;
+    out.line(&picture);
     // One host fails on purpose; anything else would be a fault.
     match outcome {
         Exit::Done | Exit::Failed => Ok(Exit::Done),

@@ -4,6 +4,7 @@ mod confirm;
 mod follow;
 mod progress;
 
+pub(super) use confirm::CONFIRM_TIERS;
 pub(super) use follow::{follow_or_interrupt, follow_to_the_end};
 
 use super::connection::ConnectionArgs;

@@ -14,6 +14,7 @@ mod listener;
 mod logging;
 mod out;
 mod render;
+mod tui;
 
 use clap::{Parser, Subcommand};
 use exit::{Exit, Failed};
@@ -36,6 +37,8 @@ enum Command {
     Listener(Box<listener::ListenerArgs>),
     /// Deploy a revision to hosts and follow it to the end.
     Deploy(deploy::DeployArgs),
+    /// Open the console: the whole fleet live, deploy, watch, cancel.
+    Tui(tui::TuiArgs),
     /// Show who is there and what runs.
     Hosts(hosts::HostsArgs),
     /// Stop the running job of hosts, as long as it has not begun to activate.
@@ -67,6 +70,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let outcome = match cli.command {
         Command::Listener(args) => args.run(),
         Command::Deploy(args) => block_on(args.run()),
+        Command::Tui(args) => block_on(args.run()),
         Command::Hosts(args) => block_on(args.run()),
         Command::Cancel(args) => block_on(args.run()),
         Command::Keys(command) => command.run(),

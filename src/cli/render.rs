@@ -3,8 +3,8 @@
 mod table;
 
 use crate::deployer::{Discovery, HostResult, Outcome, Plan, Verdict};
-use crate::fleet::{Host, Presence};
-use crate::protocol::{DeployReport, Status, printable};
+use crate::fleet::{Host, Standing, words};
+use crate::protocol::{DeployReport, printable};
 use comfy_table::{Cell, Color};
 use jiff::Timestamp;
 use std::fmt::Write;
@@ -12,36 +12,6 @@ use table::table;
 
 /// How many of a failure's last lines the summary quotes.
 const QUOTED_LINES: usize = 12;
-
-/// How a job stands, in a few words.
-pub(super) fn state(report: &DeployReport) -> String {
-    let message = printable(&report.message);
-    match &report.status {
-        Status::Completed if report.elapsed_ms.is_none() => format!("completed: {message}"),
-        Status::Completed => format!("completed in {}: {message}", millis(report.elapsed_ms)),
-        Status::Failed | Status::Rejected => {
-            let error = report.error.as_ref().map(|error| format!(" ({})", printable(error.as_str())));
-            let error = error.unwrap_or_default();
-            format!("{}{error}: {message}", report.status)
-        }
-        _ => match report.phases.running() {
-            Some(phase) => format!("{}{}", printable(phase.name.as_str()), progress(report)),
-            None => printable(report.status.as_str()),
-        },
-    }
-}
-
-fn progress(report: &DeployReport) -> String {
-    let Some(progress) = &report.progress else { return String::new() };
-    let mut text = String::new();
-    if progress.expected > 0 {
-        let _ = write!(text, " {}/{}", progress.done, progress.expected);
-    }
-    if !progress.activity.is_empty() {
-        let _ = write!(text, " {}", printable(&progress.activity));
-    }
-    text
-}
 
 /// The exact hosts of a plan, and what will be done there.
 pub(super) fn plan(plan: &Plan, discovery: &Discovery) -> String {
@@ -51,7 +21,7 @@ pub(super) fn plan(plan: &Plan, discovery: &Discovery) -> String {
     for (name, tier) in plan.hosts() {
         let host = discovery.fleet.hosts.get(name);
         let role = host.and_then(|host| host.role.as_ref()).map(ToString::to_string).unwrap_or_default();
-        let runs = host.map(runs).unwrap_or_default();
+        let runs = host.map(words::runs).unwrap_or_default();
         let note = plan.silent.get(name).map(|seen| last_seen(*seen, discovery.at)).unwrap_or_default();
         rows.push(cells([name.to_string(), tier.to_string(), role, runs, note]));
     }
@@ -75,11 +45,11 @@ pub(super) fn outcome(outcome: &Outcome, now: Timestamp, colours: bool) -> Strin
             None => result.host.to_string(),
         };
         let generation = report.and_then(|report| report.generation).map(|g| g.to_string());
-        let time = report.map(|report| millis(report.elapsed_ms));
+        let time = report.and_then(|report| report.elapsed_ms).map(words::duration);
         let mut row = cells([
             name,
             String::new(),
-            report.map(revision).unwrap_or_default(),
+            report.map(words::deploys).unwrap_or_default(),
             generation.unwrap_or_default(),
             time.unwrap_or_default(),
             detail(result, now),
@@ -99,8 +69,8 @@ pub(super) fn outcome(outcome: &Outcome, now: Timestamp, colours: bool) -> Strin
 fn detail(result: &HostResult, now: Timestamp) -> String {
     match (&result.report, result.verdict) {
         (Some(report), Verdict::Unknown) => {
-            let heard = result.seen.map(|seen| format!(", last heard of {} ago", age(seen, now)));
-            format!("was in {}{}", state(report), heard.unwrap_or_default())
+            let heard = result.seen.map(|seen| format!(", last heard of {} ago", words::age(seen, now)));
+            format!("was in {}{}", words::progress_of(report), heard.unwrap_or_default())
         }
         (Some(report), _) => match &report.error {
             Some(error) => format!("{}: {}", printable(error.as_str()), printable(&report.message)),
@@ -137,9 +107,9 @@ pub(super) fn fleet(hosts: &[&Host], now: Timestamp) -> String {
             host.tier.as_ref().map(ToString::to_string).unwrap_or_default(),
             host.role.as_ref().map(ToString::to_string).unwrap_or_default(),
             host_state(host, now),
-            runs(host),
+            words::runs(host),
             generation.unwrap_or_default(),
-            host.seen.map(|seen| age(seen, now)).unwrap_or_default(),
+            host.seen.map(|seen| words::age(seen, now)).unwrap_or_default(),
         ])
     });
     table(&["HOST", "TIER", "ROLE", "STATE", "REVISION", "GEN", "SEEN"], rows.collect(), false)
@@ -147,19 +117,12 @@ pub(super) fn fleet(hosts: &[&Host], now: Timestamp) -> String {
 
 /// How a host stands, in a few words.
 fn host_state(host: &Host, now: Timestamp) -> String {
-    let presence = match host.presence(now) {
-        Presence::Online => None,
-        Presence::Stale => Some("stale"),
-        Presence::Offline => Some("offline"),
-        Presence::Restarting => Some("restarting"),
-    };
-    let mut text = match (presence, &host.job) {
-        (Some(word), _) => word.to_owned(),
-        (None, Some(job)) if !job.status.is_final() => state(job),
-        (None, Some(job)) if job.status == Status::Failed => {
+    let mut text = match host.standing(now) {
+        Standing::Working(job) => words::progress_of(job),
+        Standing::Failed(job) => {
             format!("failed: {}", printable(job.error.as_ref().map_or("unknown", |error| error.as_str())))
         }
-        _ => "idle".to_owned(),
+        other => other.word().to_owned(),
     };
     if host.claimants(now).len() > 1 {
         text.push_str(", two hosts of this name");
@@ -168,28 +131,6 @@ fn host_state(host: &Host, now: Timestamp) -> String {
         text.push_str(", reboot needed");
     }
     text
-}
-
-/// What a host runs: revision and short commit.
-fn runs(host: &Host) -> String {
-    let Some(answer) = host.answer.as_deref() else { return String::new() };
-    let label = [answer.revision.as_deref(), answer.commit.as_deref().map(short)];
-    named(label)
-}
-
-fn revision(report: &DeployReport) -> String {
-    named([report.revision.as_deref(), report.commit.as_deref().map(short)])
-}
-
-fn named(parts: [Option<&str>; 2]) -> String {
-    match parts {
-        [Some(revision), Some(commit)] if revision.starts_with(commit) => printable(commit),
-        parts => printable(&parts.into_iter().flatten().collect::<Vec<_>>().join(" ")),
-    }
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..7).unwrap_or(commit)
 }
 
 fn cells<const N: usize>(texts: [String; N]) -> Vec<Cell> {
@@ -208,25 +149,5 @@ fn last_seen(seen: Timestamp, now: Timestamp) -> String {
     if seen == Timestamp::UNIX_EPOCH {
         return "never answered".to_owned();
     }
-    format!("offline, last seen {} ago", age(seen, now))
-}
-
-/// How long ago, in its largest unit.
-fn age(then: Timestamp, now: Timestamp) -> String {
-    let seconds = now.duration_since(then).as_secs().max(0);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86400 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86400),
-    }
-}
-
-fn millis(elapsed: Option<u64>) -> String {
-    let Some(elapsed) = elapsed else { return String::new() };
-    let seconds = elapsed / 1000;
-    if seconds < 60 {
-        return format!("{seconds}.{} s", elapsed % 1000 / 100);
-    }
-    format!("{}:{:02} min", seconds / 60, seconds % 60)
+    format!("offline, last seen {} ago", words::age(seen, now))
 }

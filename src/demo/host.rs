@@ -13,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const ROLES: [&str; 4] = ["dns", "web", "db", "backup"];
+/// The roles, each with the tier of its hosts.
+const ROLES: [(&str, &str); 4] = [("cache", "test"), ("ci", "test"), ("dns", "prod"), ("web", "prod")];
 
 /// A simulated host.
 #[derive(Debug, Clone)]
@@ -26,14 +27,14 @@ pub(super) struct DemoHost {
 }
 
 impl DemoHost {
-    /// The n-th host: the roles in turn, the tiers in groups of four.
+    /// The n-th host: the roles in turn. In each dozen one cache and one web server fail.
     pub(super) fn numbered(n: usize) -> Result<Self, NameError> {
-        let (role, round) = (ROLES[n % ROLES.len()], n / ROLES.len());
+        let ((role, tier), round) = (ROLES[n % ROLES.len()], n / ROLES.len());
         Ok(Self {
             name: Name::new(format!("{role}{}", round + 1))?,
-            tier: Name::new(if round % 2 == 0 { "test" } else { "prod" })?,
+            tier: Name::new(tier)?,
             role: Name::new(role)?,
-            fails: n == 1,
+            fails: matches!((role, round % 3), ("cache", 1) | ("web", 2)),
         })
     }
 

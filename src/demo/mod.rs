@@ -14,7 +14,7 @@ use crate::bus::{Seed, SeedError, Settings, SettingsError};
 use crate::jobs::StoreError;
 use crate::keys::{self, Credential, User, render_authorization};
 use crate::listener::{self, ListenerError};
-use crate::protocol::{Name, NameError};
+use crate::protocol::NameError;
 use host::DemoHost;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl Demo {
         self.broker.url()
     }
 
-    /// Connection settings for the operator of the demo, who may deploy to the tier `test`.
+    /// Connection settings for the operator of the demo.
     pub fn operator(&self) -> Result<Settings, DemoError> {
         let seed = Seed::read(&key_file(&self.folder, OPERATOR))?;
         Ok(Settings::new(self.url(), Some(seed), "homelab-deploy demo", "deploy.responses.ask.ping")?)
@@ -116,7 +116,7 @@ fn authorization(folder: &Path, hosts: &[DemoHost]) -> Result<String, DemoError>
         let credential = Credential::Listener { host: name, tier, role };
         users.push(user(folder, host.name.as_str(), credential)?);
     }
-    let credential = Credential::Deployer { tiers: [Name::new("test")?].into(), builds: false };
+    let credential = Credential::Admin { tiers: hosts.iter().map(|host| host.tier.clone()).collect() };
     users.push(user(folder, OPERATOR, credential)?);
     Ok(render_authorization(&users))
 }

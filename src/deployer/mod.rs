@@ -2,16 +2,20 @@
 
 mod error;
 mod follow;
+mod log;
 mod operator;
 mod outcome;
 mod plan;
 mod roster;
 mod selection;
+mod watch;
 
 pub use error::DeployError;
 pub use follow::{Follow, Update};
+pub use log::{LogFollow, LogNews, LogStart};
 pub use operator::{Discovery, Operator};
 pub use outcome::{HostResult, Outcome, Verdict};
 pub use plan::{Intent, Parcel, Plan};
 pub use roster::{Roster, RosterEntry, RosterError};
 pub use selection::{Selection, SelectionError, Target};
+pub use watch::{News, Watch};

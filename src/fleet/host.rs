@@ -41,6 +41,8 @@ pub struct Host {
     pub answer: Option<Arc<HostAnswer>>,
     /// The running or else the last job.
     pub job: Option<Arc<DeployReport>>,
+    /// Its refusal of the last request, where no job has begun since.
+    pub refusal: Option<Arc<DeployReport>>,
     /// The last sign of life.
     pub seen: Option<Timestamp>,
     /// Whether it said goodbye after that sign.
@@ -58,6 +60,7 @@ impl Host {
             role: None,
             answer: None,
             job: None,
+            refusal: None,
             seen: None,
             left: false,
             instances: Vec::new(),
@@ -84,11 +87,18 @@ impl Host {
         }
         // A refusal changes nothing on the host, nor do the actions that are no jobs.
         let is_job = !matches!(report.action, Some(Action::Cancel | Action::Hold | Action::Release));
-        let newer = is_job
-            && report.status != Status::Rejected
-            && self.job.as_ref().is_none_or(|job| is_newer(report, job));
+        if !is_job {
+            return false;
+        }
+        if report.status == Status::Rejected {
+            let known = self.refusal.replace(report.clone());
+            return known.is_none_or(|known| known.id != report.id);
+        }
+        let newer = self.job.as_ref().is_none_or(|job| is_newer(report, job));
         if newer {
-            self.job = Some(report.clone());
+            let before = self.job.replace(report.clone());
+            // A host refuses because of the job that runs, which goes on telling of itself.
+            self.refusal.take_if(|_| before.is_none_or(|before| before.id != report.id));
         }
         newer
     }
@@ -136,6 +146,11 @@ impl Host {
         let window = self.interval() * STALE;
         let heard = self.instances.iter().filter(|(_, heard)| now.duration_since(*heard) < window);
         heard.map(|(instance, _)| instance.as_str()).collect()
+    }
+
+    /// Whether its last job failed.
+    pub fn has_failed(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| job.status == Status::Failed)
     }
 
     /// The job that runs.

@@ -2,9 +2,12 @@
 
 mod deployment;
 mod host;
+mod standing;
+pub mod words;
 
 pub use deployment::{Deployment, HostJob};
 pub use host::{Host, Presence};
+pub use standing::Standing;
 
 use crate::protocol::{Answer, DeployReport, HostAnswer, Id, Inbound, Name};
 use jiff::Timestamp;

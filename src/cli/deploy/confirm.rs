@@ -6,7 +6,7 @@ use crate::deployer::{Discovery, Plan};
 use std::io::{self, BufRead, IsTerminal, Write};
 
 /// The tiers that are confirmed.
-const CONFIRM_TIERS: [&str; 1] = ["prod"];
+pub(in crate::cli) const CONFIRM_TIERS: [&str; 1] = ["prod"];
 
 /// Shows the exact hosts and asks, where the plan touches a tier that is confirmed. Without a terminal a subject that
 /// was spelled out and an alias go ahead; whatever else was looked up needs `--yes`.

@@ -1,8 +1,8 @@
 //! News of a deployment for people: live lines on a terminal, plain lines elsewhere.
 
 use super::super::out::Out;
-use super::super::render;
 use crate::deployer::{Follow, Update};
+use crate::fleet::words;
 use crate::protocol::{DeployReport, Name, printable};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
@@ -32,7 +32,7 @@ impl Progress {
     }
 
     fn report(&mut self, report: &DeployReport, out: &mut Out) {
-        let text = format!("{:width$}  {}", report.hostname, render::state(report), width = self.width);
+        let text = format!("{:width$}  {}", report.hostname, words::progress_of(report), width = self.width);
         if report.status.is_final() {
             if let Some(bar) = self.bars.remove(&report.hostname) {
                 bar.finish_and_clear();

@@ -1,0 +1,131 @@
+//! The fleet as it moves: reports of every operator, presence, and what hosts answer to a slow re-ask.
+
+use super::operator::fresh_id;
+use super::{Operator, Roster};
+use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
+use crate::protocol::{Answer, Ask, DISCOVER, Inbound, REPORTS, ReplyTo, WireError};
+use jiff::Timestamp;
+use std::time::Duration;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, sleep_until};
+
+/// The pause between two questions to everybody, which catch what presence missed.
+const ASK_AGAIN: Duration = Duration::from_mins(1);
+/// The pause before asking for what was lost.
+const LOST: Duration = Duration::from_secs(1);
+/// How many messages are handed on at once.
+const BATCH: usize = 512;
+
+type Message = Result<Inbound, WireError>;
+
+/// News of the fleet.
+#[derive(Debug)]
+pub enum News {
+    /// Messages in the order they came.
+    Messages(Vec<Message>),
+    /// The link changed.
+    Link(Link),
+    /// The server refused a subject.
+    Refused(Refusal),
+}
+
+/// Everything that moves, from now on.
+pub struct Watch {
+    bus: Bus,
+    reports: Subscription<Message>,
+    answers: Subscription<Message>,
+    answers_to: ReplyTo,
+    link: watch::Receiver<Link>,
+    refusals: broadcast::Receiver<Refusal>,
+    /// Who was ever seen.
+    roster: Roster,
+    /// How often the link had come about, and what it had dropped, when we last looked.
+    connects: u64,
+    dropped: u64,
+    ask_at: Instant,
+}
+
+impl Operator {
+    /// Watches the fleet. Works on a connection that is not up yet, and through every loss of it.
+    pub async fn watch(&self) -> Result<Watch, LinkError> {
+        // First, so that no refusal of what follows is missed.
+        let refusals = self.bus.refusals();
+        let answers_to = ReplyTo::answers(fresh_id());
+        let mut link = self.bus.link();
+        link.mark_changed();
+        Ok(Watch {
+            bus: self.bus.clone(),
+            reports: self.bus.subscribe(REPORTS, Inbound::parse).await?,
+            answers: self.bus.subscribe(&answers_to.to_string(), Inbound::parse).await?,
+            answers_to,
+            link,
+            refusals,
+            roster: self.roster.clone(),
+            connects: 0,
+            dropped: 0,
+            ask_at: Instant::now() + ASK_AGAIN,
+        })
+    }
+}
+
+impl Watch {
+    /// The next news; `None` once the connection is closed for good. Asks everybody as soon as the link is up, a
+    /// minute later, and whenever something was lost.
+    pub async fn next(&mut self) -> Option<News> {
+        loop {
+            let first = tokio::select! {
+                biased;
+                Ok(refusal) = self.refusals.recv() => return Some(News::Refused(refusal)),
+                Ok(()) = self.link.changed() => return Some(News::Link(self.on_link().await)),
+                () = sleep_until(self.ask_at) => {
+                    self.ask().await;
+                    continue;
+                }
+                received = self.answers.next() => received?.message,
+                received = self.reports.next() => received?.message,
+            };
+            let mut messages: Vec<_> = first.into_iter().collect();
+            while messages.len() < BATCH
+                && let Some(received) = self.reports.ready().or_else(|| self.answers.ready())
+            {
+                messages.extend(received.message);
+            }
+            self.note(&messages);
+            if !messages.is_empty() {
+                return Some(News::Messages(messages));
+            }
+        }
+    }
+
+    /// Who was ever seen, as of now.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    async fn on_link(&mut self) -> Link {
+        let link = self.link.borrow_and_update().clone();
+        if link.up && link.connects != self.connects {
+            self.ask().await;
+        } else if link.dropped != self.dropped {
+            // Whoever reads too slowly is not helped by a flood of answers at once.
+            self.ask_at = self.ask_at.min(Instant::now() + LOST);
+        }
+        (self.connects, self.dropped) = (link.connects, link.dropped);
+        link
+    }
+
+    async fn ask(&mut self) {
+        self.ask_at = Instant::now() + ASK_AGAIN;
+        // While the link is down nobody hears it; coming up asks.
+        let _ = self.bus.publish(DISCOVER, Ask::new(self.answers_to.clone()).encode()).await;
+    }
+
+    fn note(&mut self, messages: &[Message]) {
+        let now = Timestamp::now();
+        for message in messages {
+            if let Ok(Inbound::Presence(answer) | Inbound::Answer(_, Answer::Host(answer))) = message {
+                self.roster.note(answer, now);
+            }
+        }
+    }
+}

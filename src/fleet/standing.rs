@@ -1,0 +1,62 @@
+//! How a host stands: the one thing to know of it first.
+
+use super::{Host, Presence};
+use crate::protocol::{DeployReport, Status};
+use jiff::Timestamp;
+
+/// How a host stands at a moment. Silence hides what was last known to run there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Standing<'a> {
+    /// Its last job failed.
+    Failed(&'a DeployReport),
+    /// A job runs.
+    Working(&'a DeployReport),
+    /// Silent for ten of its intervals, or it said goodbye.
+    Offline,
+    /// Silent for three of its intervals.
+    Stale,
+    /// It said that it comes back.
+    Restarting,
+    /// Present, and nothing is wrong.
+    Idle,
+}
+
+impl Standing<'_> {
+    /// The word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Failed(_) => "failed",
+            Self::Working(_) => "deploying",
+            Self::Offline => "offline",
+            Self::Stale => "stale",
+            Self::Restarting => "restarting",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// Its place in an order by state: what wants attention comes first.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 0,
+            Self::Working(_) => 1,
+            Self::Offline => 2,
+            Self::Stale => 3,
+            Self::Restarting => 4,
+            Self::Idle => 5,
+        }
+    }
+}
+
+impl Host {
+    /// How it stands.
+    pub fn standing(&self, now: Timestamp) -> Standing<'_> {
+        match (self.presence(now), self.job.as_deref()) {
+            (Presence::Offline, _) => Standing::Offline,
+            (Presence::Stale, _) => Standing::Stale,
+            (Presence::Restarting, _) => Standing::Restarting,
+            (Presence::Online, Some(job)) if !job.status.is_final() => Standing::Working(job),
+            (Presence::Online, Some(job)) if job.status == Status::Failed => Standing::Failed(job),
+            (Presence::Online, _) => Standing::Idle,
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Everything the console knows and shows, as plain data.
+
+use super::{Context, Effect, Fault, Filter, Form, LinkState, LogKey, LogPane, Table, Theme, Tone, view};
+use crate::deployer::{Plan, Roster};
+use crate::fleet::{Fleet, Host, Presence};
+use crate::protocol::{Id, Name};
+use jiff::{SignedDuration, Timestamp};
+use ratatui::layout::Size;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+use tui_input::Input;
+
+/// How long a notice stands.
+const NOTICE: SignedDuration = SignedDuration::from_secs(12);
+/// How many deployments of ours are remembered.
+const ORDERS: usize = 100;
+
+/// What the console is told at its start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The servers, as a person reads them.
+    pub server: String,
+    /// Who deploys, for the hosts' history.
+    pub issuer: String,
+    /// The revision that is offered first.
+    pub branch: Option<String>,
+    /// Tiers whose name must be typed before a deployment there is sent.
+    pub confirm_tiers: Vec<Name>,
+    /// The look.
+    pub theme: Theme,
+}
+
+/// What lies over the fleet screen.
+#[derive(Debug)]
+pub enum Overlay {
+    /// The help, from this line on.
+    Help(usize),
+    /// The deploy form.
+    Form(Box<Form>),
+    /// Whether to cancel.
+    Question(Question),
+}
+
+/// A question before jobs are cancelled.
+#[derive(Debug)]
+pub struct Question {
+    /// The question.
+    pub text: String,
+    /// What is sent on yes.
+    pub plan: Plan,
+    /// Whether yes is chosen; not at first.
+    pub yes: bool,
+}
+
+/// A sentence that stands for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What it says.
+    pub text: String,
+    /// What it means.
+    pub tone: Tone,
+    until: Timestamp,
+}
+
+/// How many hosts there are of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the number of hosts that are so")]
+pub struct Counts {
+    pub online: usize,
+    pub stale: usize,
+    pub offline: usize,
+    pub restarting: usize,
+    pub deploying: usize,
+    pub failed: usize,
+    pub reboot: usize,
+}
+
+/// The console.
+#[derive(Debug)]
+pub struct App {
+    /// What it was told at its start.
+    pub options: Options,
+    /// The size of the terminal.
+    pub size: Size,
+    /// The time.
+    pub now: Timestamp,
+    /// Everything known of hosts and deployments.
+    pub fleet: Fleet,
+    /// The link to the server.
+    pub link: LinkState,
+    /// How long the server last took to answer.
+    pub round_trip: Option<Duration>,
+    /// Messages that could not be read.
+    pub unreadable: u64,
+    /// The rows.
+    pub table: Table,
+    /// The filter while it is being typed, and the one before.
+    pub typing: Option<(Input, Filter)>,
+    /// Why what is typed is no filter.
+    pub bad_filter: Option<String>,
+    /// What lies over the fleet screen.
+    pub overlay: Option<Overlay>,
+    /// Error boxes, the first in front.
+    pub faults: VecDeque<Fault>,
+    /// What was last to be told.
+    pub notice: Option<Notice>,
+    /// The deployments of this console, oldest first.
+    pub orders: VecDeque<Plan>,
+    /// The log in view.
+    pub log: Option<LogPane>,
+    /// How many hosts are how; made anew before a frame.
+    pub counts: Counts,
+    pub(super) counted: bool,
+    pub(super) dirty: bool,
+    /// Subjects whose refusal was told.
+    pub(super) refused: BTreeSet<String>,
+}
+
+impl App {
+    /// A console that knows of the hosts in the roster.
+    pub fn new(options: Options, roster: &Roster, size: Size, now: Timestamp) -> Self {
+        let mut fleet = Fleet::default();
+        for (name, entry) in &roster.hosts {
+            fleet.recall(entry.recall(name));
+        }
+        Self {
+            options,
+            size,
+            now,
+            fleet,
+            link: LinkState::default(),
+            round_trip: None,
+            unreadable: 0,
+            table: Table::default(),
+            typing: None,
+            bad_filter: None,
+            overlay: None,
+            faults: VecDeque::new(),
+            notice: None,
+            orders: VecDeque::new(),
+            log: None,
+            counts: Counts::default(),
+            counted: false,
+            dirty: true,
+            refused: BTreeSet::new(),
+        }
+    }
+
+    /// Whether a frame would show something new.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Where keys go.
+    pub fn context(&self) -> Context {
+        match (&self.overlay, &self.typing) {
+            _ if !self.faults.is_empty() => Context::Fault,
+            (Some(Overlay::Help(_)), _) => Context::Help,
+            (Some(Overlay::Form(_)), _) => Context::Form,
+            (Some(Overlay::Question(_)), _) => Context::Question,
+            (None, Some(_)) => Context::Filter,
+            (None, None) => Context::Fleet,
+        }
+    }
+
+    /// The selected host.
+    pub fn selected(&self) -> Option<&Host> {
+        self.fleet.hosts.get(self.table.selected()?)
+    }
+
+    /// The hosts that a command is about: the marked ones, else the selected one.
+    pub(super) fn meant(&self) -> Vec<Name> {
+        if self.table.marks.is_empty() {
+            return self.table.selected().cloned().into_iter().collect();
+        }
+        self.table.marks.iter().cloned().collect()
+    }
+
+    /// Whether a deployment was sent from here.
+    pub fn is_ours(&self, id: &Id) -> bool {
+        self.orders.iter().any(|plan| plan.id == *id)
+    }
+
+    /// Says something for a while.
+    pub(super) fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        let until = self.now.saturating_add(NOTICE).unwrap_or(self.now);
+        self.notice = Some(Notice { text: text.into(), tone, until });
+    }
+
+    /// Puts up a box that must be closed.
+    pub(super) fn fault(&mut self, title: impl Into<String>, text: impl Into<String>) {
+        self.faults.push_back(Fault { title: title.into(), text: text.into() });
+    }
+
+    pub(super) fn remember(&mut self, plan: Plan) {
+        if self.orders.len() == ORDERS {
+            self.orders.pop_front();
+        }
+        self.orders.push_back(plan);
+    }
+
+    /// Takes the time: what has stood long enough goes.
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        self.now = now;
+        self.notice.take_if(|notice| notice.until < now);
+        self.counted = false;
+        if self.table.is_volatile() {
+            self.table.touch();
+        }
+    }
+
+    /// Brings what is cached for a frame up to date.
+    pub(super) fn settle(&mut self) {
+        self.table.settle(&self.fleet, self.now, view::rows_in_view(self.size));
+        if !self.counted {
+            self.counted = true;
+            self.counts = Counts::of(&self.fleet, self.now);
+        }
+    }
+
+    /// The log that belongs on the screen, where that has changed.
+    pub(super) fn follow_log(&mut self) -> Option<Effect> {
+        let wanted = self.selected().and_then(|host| {
+            // A host without an instance is one of the base format, which keeps no logs.
+            let job = host.job.as_ref().filter(|job| job.instance.is_some())?;
+            Some(LogKey { host: host.name.clone(), job: job.id.clone()? })
+        });
+        if self.log.as_ref().map(|log| &log.key) == wanted.as_ref() {
+            return None;
+        }
+        self.log = wanted.clone().map(LogPane::new);
+        Some(Effect::Log(wanted))
+    }
+}
+
+impl Counts {
+    fn of(fleet: &Fleet, now: Timestamp) -> Self {
+        let mut counts = Self::default();
+        for host in fleet.hosts.values() {
+            let presence = host.presence(now);
+            *match presence {
+                Presence::Online => &mut counts.online,
+                Presence::Stale => &mut counts.stale,
+                Presence::Offline => &mut counts.offline,
+                Presence::Restarting => &mut counts.restarting,
+            } += 1;
+            if presence != Presence::Offline {
+                counts.deploying += usize::from(host.running_job().is_some());
+                counts.failed += usize::from(host.has_failed());
+                let answer = host.answer.as_ref();
+                counts.reboot += usize::from(answer.is_some_and(|answer| answer.reboot_needed == Some(true)));
+            }
+        }
+        counts
+    }
+}

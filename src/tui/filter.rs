@@ -1,0 +1,150 @@
+//! The filter: text that a row contains, and terms about one thing.
+
+use crate::fleet::{Host, words};
+use jiff::{SignedDuration, Timestamp};
+
+/// What rows must match. Empty matches every row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// As it was typed.
+    pub text: String,
+    terms: Vec<Term>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Term {
+    negated: bool,
+    test: Test,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Test {
+    /// Anything in the row contains this, in lower case.
+    Text(String),
+    Host(String),
+    Tier(String),
+    Role(String),
+    State(String),
+    Revision(String),
+    /// Not heard of for longer than this, or only for less.
+    Seen {
+        longer: bool,
+        than: SignedDuration,
+    },
+}
+
+impl Filter {
+    /// Reads a filter: words that must all match. `tier:` and `role:` name a tier or role, `state:` a state or its start,
+    /// `host:` and `rev:` a part of them, `seen>` and `seen<` an age; whatever else is text. `!` turns a word around.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let terms = text.split_whitespace().map(Term::parse).collect::<Result<_, _>>()?;
+        Ok(Self { text: text.trim().to_owned(), terms })
+    }
+
+    /// Whether nothing is left out.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Whether a host is shown.
+    pub fn matches(&self, host: &Host, now: Timestamp) -> bool {
+        self.terms.iter().all(|term| term.test.holds(host, now) != term.negated)
+    }
+}
+
+impl Term {
+    fn parse(word: &str) -> Result<Self, String> {
+        let (negated, word) = match word.strip_prefix('!') {
+            Some(rest) => (true, rest),
+            None => (false, word),
+        };
+        for (longer, prefix) in [(true, "seen>"), (false, "seen<")] {
+            if let Some(age) = word.strip_prefix(prefix) {
+                let than = age_of(age).ok_or_else(|| {
+                    format!("{word:?} is no age: write seen>90s, seen>5m, seen>2h or seen>1d")
+                })?;
+                return Ok(Self { negated, test: Test::Seen { longer, than } });
+            }
+        }
+        let (name, value) = word.split_once(':').unwrap_or(("", word));
+        let value = value.to_lowercase();
+        let test = match name {
+            "host" => Test::Host(value),
+            "tier" => Test::Tier(value),
+            "role" => Test::Role(value),
+            "state" => Test::State(value),
+            "rev" => Test::Revision(value),
+            _ => Test::Text(word.to_lowercase()),
+        };
+        Ok(Self { negated, test })
+    }
+}
+
+impl Test {
+    fn holds(&self, host: &Host, now: Timestamp) -> bool {
+        let is = |name: Option<&crate::protocol::Name>, value: &str| {
+            name.is_some_and(|name| name.as_str().eq_ignore_ascii_case(value))
+        };
+        match self {
+            Self::Text(text) => {
+                let has = |field: &str| contains(field, text);
+                let name = |name: &Option<crate::protocol::Name>| {
+                    name.as_ref().is_some_and(|name| has(name.as_str()))
+                };
+                has(host.name.as_str())
+                    || name(&host.tier)
+                    || name(&host.role)
+                    || has(host.standing(now).word())
+                    || has(&words::runs(host))
+            }
+            Self::Host(text) => contains(host.name.as_str(), text),
+            Self::Tier(tier) => is(host.tier.as_ref(), tier),
+            Self::Role(role) => is(host.role.as_ref(), role),
+            Self::State(state) => states(host, now).iter().any(|word| word.starts_with(state.as_str())),
+            Self::Revision(text) => {
+                let answer = host.answer.as_deref();
+                let known = answer.map(|answer| [answer.revision.as_deref(), answer.commit.as_deref()]);
+                known.into_iter().flatten().flatten().any(|known| contains(known, text))
+            }
+            Self::Seen { longer, than } => {
+                host.seen.map_or(*longer, |seen| (now.duration_since(seen) > *than) == *longer)
+            }
+        }
+    }
+}
+
+/// Every word that `state:` takes for this host.
+fn states(host: &Host, now: Timestamp) -> Vec<String> {
+    let mut states = vec![host.standing(now).word().to_owned()];
+    let phase = host.running_job().and_then(|job| job.phases.running());
+    states.extend(phase.map(|phase| phase.name.to_string()));
+    let answer = host.answer.as_deref();
+    if answer.is_some_and(|answer| answer.reboot_needed == Some(true)) {
+        states.push("reboot".to_owned());
+    }
+    if answer.is_some_and(|answer| answer.held.is_some()) {
+        states.push("held".to_owned());
+    }
+    if host.refusal.is_some() {
+        states.push("rejected".to_owned());
+    }
+    states
+}
+
+/// Whether `field` contains `text`, which is in lower case.
+fn contains(field: &str, text: &str) -> bool {
+    field.to_lowercase().contains(text)
+}
+
+fn age_of(text: &str) -> Option<SignedDuration> {
+    let unit = text.chars().last()?;
+    let number: i64 = text[..text.len() - unit.len_utf8()].parse().ok()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86400,
+        _ => return None,
+    };
+    Some(SignedDuration::from_secs(number.checked_mul(seconds)?))
+}

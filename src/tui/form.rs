@@ -1,0 +1,244 @@
+//! The deploy form: which hosts, which revision, what to do, and the exact list of hosts before anything is sent.
+
+use super::App;
+use crate::deployer::{Intent, Plan, Selection, Target};
+use crate::fleet::Fleet;
+use crate::protocol::{Action, Name, Revision};
+use jiff::Timestamp;
+use tui_input::Input;
+
+/// What can be done.
+pub(super) const ACTIONS: [Action; 5] =
+    [Action::Switch, Action::Boot, Action::Test, Action::DryActivate, Action::Build];
+
+/// How many recent revisions are offered.
+const RECENT: usize = 8;
+
+/// Where keys go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// Which hosts.
+    Targets,
+    /// The revision.
+    Revision,
+    /// What to do.
+    Action,
+    /// The names of the tiers that must be confirmed.
+    Confirm,
+    /// The button that sends nothing.
+    Cancel,
+    /// The button that sends.
+    Deploy,
+}
+
+/// A choice of hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// What it is called.
+    pub label: String,
+    /// Exactly which hosts.
+    pub hosts: Vec<Name>,
+}
+
+/// The form.
+#[derive(Debug)]
+pub struct Form {
+    /// The choices of hosts; at least one.
+    pub choices: Vec<Choice>,
+    /// The one that is taken.
+    pub choice: usize,
+    /// The revision as typed.
+    pub revision: Input,
+    /// Revisions that were deployed or run, the likeliest first.
+    pub recent: Vec<String>,
+    /// What to do, as an index of [`ACTIONS`].
+    pub action: usize,
+    /// What was typed to confirm.
+    pub confirm: Input,
+    /// Where keys go.
+    pub field: Field,
+    /// The first host in view.
+    pub top: usize,
+    /// What would be sent, or why nothing can be.
+    pub plan: Result<Plan, String>,
+    /// The names to be typed before this is sent; empty where nothing must be confirmed.
+    pub must_type: String,
+    /// Why it was not sent when that was asked for.
+    pub refused: Option<String>,
+}
+
+impl Form {
+    /// A form for what is marked, else for the selected host; `None` where there is no host.
+    pub fn open(app: &App) -> Option<Self> {
+        let choices = choices(app);
+        if choices.is_empty() {
+            return None;
+        }
+        let recent = recent(app, &choices[0]);
+        let revision = Input::new(recent.first().cloned().unwrap_or_default());
+        let mut form = Self {
+            choices,
+            choice: 0,
+            revision,
+            recent,
+            action: 0,
+            confirm: Input::default(),
+            field: Field::Targets,
+            top: 0,
+            plan: Err(String::new()),
+            must_type: String::new(),
+            refused: None,
+        };
+        form.work_out(app);
+        Some(form)
+    }
+
+    /// The choice of hosts that is taken.
+    pub fn chosen(&self) -> &Choice {
+        &self.choices[self.choice]
+    }
+
+    /// Works out anew what would be sent.
+    pub fn work_out(&mut self, app: &App) {
+        self.plan = self.plan_for(&app.fleet, app.now, &app.options.issuer);
+        let touched = self.plan.as_ref().map(Plan::tiers).unwrap_or_default();
+        let matters = app.options.confirm_tiers.iter().filter(|tier| touched.contains(*tier));
+        self.must_type = matters.map(Name::as_str).collect::<Vec<_>>().join(" ");
+        if self.field == Field::Confirm && self.must_type.is_empty() {
+            self.field = Field::Cancel;
+        }
+        self.refused = None;
+    }
+
+    fn plan_for(&self, fleet: &Fleet, now: Timestamp, issuer: &str) -> Result<Plan, String> {
+        let revision = Revision::new(self.revision.value().trim()).map_err(|error| error.to_string())?;
+        let intent = Intent {
+            action: ACTIONS[self.action].clone(),
+            revision: Some(revision),
+            keep: false,
+            issuer: issuer.to_owned(),
+        };
+        let hosts = self.chosen().hosts.iter().cloned().map(Target::Host).collect();
+        Plan::new(intent, &Selection::Targets(hosts), fleet, now, false).map_err(|error| error.to_string())
+    }
+
+    /// The fields that there are now, in order.
+    fn fields(&self) -> Vec<Field> {
+        let mut fields = vec![
+            Field::Targets,
+            Field::Revision,
+            Field::Action,
+            Field::Confirm,
+            Field::Cancel,
+            Field::Deploy,
+        ];
+        fields.retain(|field| *field != Field::Confirm || !self.must_type.is_empty());
+        fields
+    }
+
+    /// Goes to another field, around at the ends.
+    pub fn go(&mut self, forward: bool) {
+        let fields = self.fields();
+        let at = fields.iter().position(|field| *field == self.field).unwrap_or(0);
+        let step = if forward { 1 } else { fields.len() - 1 };
+        self.field = fields[(at + step) % fields.len()];
+    }
+
+    /// Takes the choice beside the present one.
+    pub fn change(&mut self, forward: bool, app: &App) {
+        let turn = |at: usize, count: usize| (at + if forward { 1 } else { count - 1 }) % count;
+        match self.field {
+            Field::Targets => {
+                (self.choice, self.top) = (turn(self.choice, self.choices.len()), 0);
+                self.confirm.reset();
+            }
+            Field::Action => self.action = turn(self.action, ACTIONS.len()),
+            Field::Cancel => self.field = Field::Deploy,
+            Field::Deploy => self.field = Field::Cancel,
+            Field::Revision | Field::Confirm => return,
+        }
+        self.work_out(app);
+    }
+
+    /// The text field that is being typed into.
+    pub fn input(&mut self) -> Option<&mut Input> {
+        match self.field {
+            Field::Revision => Some(&mut self.revision),
+            Field::Confirm => Some(&mut self.confirm),
+            _ => None,
+        }
+    }
+
+    /// The recent revision that completes what was typed.
+    pub fn completion(&self) -> Option<&str> {
+        let typed = self.revision.value();
+        let longer = |known: &&String| known.len() > typed.len() && known.starts_with(typed);
+        self.recent.iter().find(longer).map(String::as_str)
+    }
+
+    /// The plan, once everything that must be confirmed was typed; otherwise says what is missing.
+    pub fn confirmed(&mut self) -> Option<Plan> {
+        let typed: Vec<_> = self.confirm.value().split_whitespace().collect();
+        self.refused = match &self.plan {
+            Err(reason) => Some(format!("{reason}; nothing was sent")),
+            Ok(_) if typed.join(" ") != self.must_type => {
+                self.field = Field::Confirm;
+                Some(format!("type {} to deploy there; nothing was sent", self.must_type))
+            }
+            Ok(plan) => return Some(plan.clone()),
+        };
+        None
+    }
+}
+
+fn choices(app: &App) -> Vec<Choice> {
+    let table = &app.table;
+    let mut choices: Vec<Choice> = Vec::new();
+    let mut add = |label: String, hosts: Vec<Name>| {
+        if !hosts.is_empty() && choices.iter().all(|choice| choice.hosts != hosts) {
+            choices.push(Choice { label, hosts });
+        }
+    };
+    let of = |tier: Option<&Name>, role: Option<&Name>| {
+        let hosts = app.fleet.hosts_by_name().into_iter();
+        let hosts = hosts.filter(|host| tier.is_none() || host.tier.as_ref() == tier);
+        let hosts = hosts.filter(|host| role.is_none() || host.role.as_ref() == role);
+        hosts.map(|host| host.name.clone()).collect::<Vec<_>>()
+    };
+    add(format!("{} marked", table.marks.len()), table.marks.iter().cloned().collect());
+    if let Some(host) = table.selected().and_then(|name| app.fleet.hosts.get(name)) {
+        add(host.name.to_string(), vec![host.name.clone()]);
+        if let (Some(tier), Some(role)) = (&host.tier, &host.role) {
+            add(format!("role {role} in tier {tier}"), of(Some(tier), Some(role)));
+        }
+        if let Some(tier) = &host.tier {
+            add(format!("tier {tier}"), of(Some(tier), None));
+        }
+    }
+    if !table.filter.is_empty() {
+        let mut shown = table.rows().to_vec();
+        shown.sort_unstable();
+        add("every host shown".to_owned(), shown);
+    }
+    add("every host".to_owned(), of(None, None));
+    choices
+}
+
+/// The revisions to offer: what was deployed last, what the chosen hosts run, and the branch that is set.
+fn recent(app: &App, choice: &Choice) -> Vec<String> {
+    let mut deployments: Vec<_> = app.fleet.deployments.values().collect();
+    deployments.sort_unstable_by_key(|deployment| std::cmp::Reverse(deployment.since));
+    let deployed = deployments.into_iter().filter_map(|deployment| deployment.revision.clone());
+    let hosts = choice.hosts.iter().filter_map(|host| app.fleet.hosts.get(host)?.answer.as_ref());
+    let running = hosts.filter_map(|answer| answer.revision.clone());
+    let mut recent = Vec::new();
+    for revision in app.options.branch.iter().cloned().chain(deployed).chain(running) {
+        if recent.len() < RECENT && !recent.contains(&revision) && Revision::new(revision.as_str()).is_ok() {
+            recent.push(revision);
+        }
+    }
+    if recent.is_empty() {
+        recent.push("master".to_owned());
+    }
+    recent
+}

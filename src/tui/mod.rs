@@ -1,0 +1,31 @@
+//! The console: the one screen from which a fleet is run.
+//!
+//! [`App`] is plain data. [`update`] folds one [`Event`] into it and gives the [`Effect`]s that must happen outside;
+//! [`view`] draws it. Everything that waits, reads or writes is in [`run`].
+
+mod app;
+mod event;
+mod filter;
+mod form;
+mod keys;
+mod log_pane;
+mod outside;
+mod run;
+mod screen;
+mod table;
+mod text;
+mod theme;
+mod update;
+mod view;
+
+pub use app::{App, Counts, Notice, Options, Overlay, Question};
+pub use event::{Effect, Event, Fault, LinkState, LogKey, OrderNews};
+pub use filter::Filter;
+pub use form::{Choice, Field, Form};
+pub use keys::{Binding, Chord, Command, Context, KEYS};
+pub use log_pane::{LogPane, LogState};
+pub use run::{ConsoleError, picture, run, snapshot};
+pub use table::{Sort, Table};
+pub use theme::{Symbols, Theme, Tone};
+pub use update::update;
+pub use view::{SMALLEST, view};

@@ -1,0 +1,198 @@
+//! Everything that the console sets going outside: tasks that own their I/O and answer with events.
+
+use super::{Effect, Event, Fault, LinkState, LogKey, OrderNews};
+use crate::bus::Link;
+use crate::deployer::{LogFollow, LogStart, News, Operator, Plan, Update, Watch};
+use crate::fleet::Fleet;
+use crate::protocol::Inbound;
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinHandle, JoinSet, spawn_blocking};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How many events may wait; whoever brings more waits itself.
+const ROOM: usize = 64;
+/// How long a deployment is followed.
+const PATIENCE: Duration = Duration::from_hours(24);
+/// How long a host stays selected before its log is asked for, so that going through a list asks nothing.
+const DWELL: Duration = Duration::from_millis(120);
+/// How much of the end of a log is read, in bytes.
+const LOG_END: u64 = 32 * 1024;
+/// The pause between two measurements of the way to the server.
+const MEASURE: Duration = Duration::from_secs(10);
+/// The pause between two times that the roster is written down.
+const SAVE: Duration = Duration::from_mins(1);
+/// How long leaving may wait for the roster.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What runs in the background.
+pub(super) struct Outside {
+    operator: Arc<Operator>,
+    into: mpsc::Sender<Event>,
+    tasks: JoinSet<()>,
+    log: Option<AbortHandle>,
+    pump: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Outside {
+    /// Begins to watch; what happens comes out of the receiver.
+    pub(super) async fn begin(
+        operator: Operator,
+    ) -> Result<(Self, mpsc::Receiver<Event>), crate::bus::LinkError> {
+        let (into, events) = mpsc::channel(ROOM);
+        let watch = operator.watch().await?;
+        let stop = CancellationToken::new();
+        let pump = tokio::spawn(pump(watch, into.clone(), stop.clone()));
+        let operator = Arc::new(operator);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(measure(operator.clone(), into.clone()));
+        Ok((Self { operator, into, tasks, log: None, pump, stop }, events))
+    }
+
+    /// Carries out an effect that needs nothing of the terminal.
+    pub(super) fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(plan) => {
+                self.tasks.spawn(send(self.operator.clone(), *plan, self.into.clone()));
+            }
+            Effect::Log(key) => {
+                if let Some(before) = self.log.take() {
+                    before.abort();
+                }
+                let log = key.map(|key| self.tasks.spawn(log(self.operator.clone(), key, self.into.clone())));
+                self.log = log;
+            }
+            Effect::Redraw | Effect::Suspend | Effect::Quit => {}
+        }
+    }
+
+    /// Forgets tasks that have ended; their panics were told already.
+    pub(super) fn tidy(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Ends it all; the roster is written down first.
+    pub(super) async fn end(self) {
+        self.stop.cancel();
+        // A disk that hangs must not hold up whoever leaves.
+        let _ = timeout(FAREWELL, self.pump).await;
+    }
+}
+
+/// Hands on what the watch brings, and writes the roster down now and then.
+async fn pump(mut watch: Watch, into: mpsc::Sender<Event>, stop: CancellationToken) {
+    let mut save_at = Instant::now() + SAVE;
+    loop {
+        let news = tokio::select! {
+            () = stop.cancelled() => break,
+            news = watch.next() => news,
+        };
+        let Some(news) = news else { break };
+        let event = match news {
+            News::Messages(messages) => Event::Messages(messages, Timestamp::now()),
+            News::Link(link) => Event::Link(seen(link)),
+            News::Refused(refusal) => Event::Refused(refusal),
+        };
+        if into.send(event).await.is_err() {
+            break;
+        }
+        if Instant::now() >= save_at {
+            save_at = Instant::now() + SAVE;
+            save(&watch, &into).await;
+        }
+    }
+    save(&watch, &into).await;
+}
+
+async fn save(watch: &Watch, into: &mpsc::Sender<Event>) {
+    let roster = watch.roster().clone();
+    if let Ok(Err(error)) = spawn_blocking(move || roster.save()).await {
+        let title = "The roster could not be kept".to_owned();
+        // While leaving nobody listens any more.
+        let _ = into.try_send(Event::Fault(Fault { title, text: error.to_string() }));
+    }
+}
+
+/// The state of the link with times of the wall clock, by which the console counts.
+fn seen(link: Link) -> LinkState {
+    let wait = |at: std::time::Instant| at.saturating_duration_since(std::time::Instant::now());
+    let at = |wait: Duration| Timestamp::now().checked_add(SignedDuration::try_from(wait).ok()?).ok();
+    LinkState {
+        up: link.up,
+        connects: link.connects,
+        reason: link.reason,
+        next_try: link.next_try.map(wait).and_then(at),
+        dropped: link.dropped,
+    }
+}
+
+async fn measure(operator: Arc<Operator>, into: mpsc::Sender<Event>) {
+    let mut link = operator.bus.link();
+    let mut tick = interval(MEASURE);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if link.wait_for(|link| link.up).await.is_err() {
+            return;
+        }
+        let begun = Instant::now();
+        if operator.bus.ping(Duration::from_secs(3)).await.is_ok()
+            && into.send(Event::RoundTrip(begun.elapsed())).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Sends a plan and follows it. Reports come through the watch as well; only what was asked for comes here alone.
+async fn send(operator: Arc<Operator>, plan: Plan, into: mpsc::Sender<Event>) {
+    let id = plan.id.clone();
+    let order = |news| Event::Order(id.clone(), news);
+    let mut follow = match operator.send(plan, Fleet::default(), None, PATIENCE).await {
+        Ok(follow) => follow,
+        Err(error) => {
+            let _ = into.send(order(OrderNews::Failed(error.to_string()))).await;
+            return;
+        }
+    };
+    loop {
+        let event = match follow.next().await {
+            Some(Ok(Update::Report(report))) => {
+                let report = Inbound::Report(Box::new((*report).clone()));
+                Event::Messages(vec![Ok(report)], Timestamp::now())
+            }
+            Some(Ok(Update::Note(note))) => order(OrderNews::Note(note)),
+            Some(Err(error)) => {
+                let _ = into.send(order(OrderNews::Failed(error.to_string()))).await;
+                return;
+            }
+            None => {
+                let _ = into.send(order(OrderNews::Ended(follow.outcome()))).await;
+                return;
+            }
+        };
+        if into.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Follows the end of a log.
+async fn log(operator: Arc<Operator>, key: LogKey, into: mpsc::Sender<Event>) {
+    sleep(DWELL).await;
+    let (host, job) = (key.host.clone(), key.job.clone());
+    let Ok(mut follow) = LogFollow::open(operator.bus.clone(), host, job, LogStart::Last(LOG_END)).await
+    else {
+        return;
+    };
+    // A refusal of its subject is told by the watch.
+    while let Some(Ok(news)) = follow.next().await {
+        if into.send(Event::Log(key.clone(), news)).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The loop: events in, effects out, a frame where something has changed.
+
+use super::outside::Outside;
+use super::screen::{PanicGuard, Screen, leave};
+use super::{App, Effect, Event, Options, update, view};
+use crate::bus::LinkError;
+use crate::deployer::Operator;
+use crossterm::event::{Event as Input, EventStream};
+use futures_util::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::layout::Size;
+use rustix::process::{Signal, getpgrp, kill_process_group};
+use std::io;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// The shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(16);
+/// How many events are taken before a frame may be drawn.
+const BATCH: usize = 64;
+/// How long a snapshot waits after the last news, and in all.
+const QUIET: Duration = Duration::from_millis(400);
+const SNAPSHOT: Duration = Duration::from_secs(4);
+
+/// Why the console ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// The terminal.
+    #[error("could not use the terminal: {0}")]
+    Terminal(#[from] io::Error),
+    /// The client library.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The connection's own task ended, which only a fault of ours can cause.
+    #[error("the connection to the server was closed for good")]
+    Closed,
+}
+
+/// Shows the console until the operator leaves or `shutdown` says so. The connection may come up later.
+///
+/// Runs on the thread that called it, outside of any task: so a panic of the console is told from one of its tasks.
+pub async fn run(
+    operator: Operator,
+    options: Options,
+    shutdown: CancellationToken,
+) -> Result<(), ConsoleError> {
+    let (panicked, mut panics) = mpsc::channel(8);
+    let _guard = PanicGuard::set(panicked);
+    let mut screen = Screen::take()?;
+    let mut app = App::new(options, &operator.roster, screen.size()?, Timestamp::now());
+    let (mut outside, mut events) = Outside::begin(operator).await?;
+    let mut input = EventStream::new();
+    let mut woken = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+    let mut clock = interval(Duration::from_secs(1));
+    clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut next_frame = Instant::now();
+    let ended = loop {
+        let mut effects = Vec::new();
+        // In this order: a flood of messages holds up neither keys nor frames nor the clock.
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break Ok(()),
+            key = input.next() => match key {
+                Some(Ok(first)) => {
+                    effects.extend(take_input(&mut app, first));
+                    while let Some(Some(Ok(more))) = input.next().now_or_never() {
+                        effects.extend(take_input(&mut app, more));
+                    }
+                }
+                Some(Err(error)) => break Err(error.into()),
+                None => break Ok(()),
+            },
+            Some(fault) = panics.recv() => effects.extend(update(&mut app, fault)),
+            _ = woken.recv() => {
+                screen.retake()?;
+                effects.extend(update(&mut app, Event::Resize(screen.size()?)));
+            }
+            () = sleep_until(next_frame), if app.is_dirty() => {
+                effects.extend(update(&mut app, Event::Frame));
+                screen.draw(&app)?;
+                next_frame = Instant::now() + FRAME;
+            }
+            _ = clock.tick() => {
+                outside.tidy();
+                effects.extend(update(&mut app, Event::Clock(Timestamp::now())));
+            }
+            event = events.recv() => {
+                let Some(event) = event else { break Err(ConsoleError::Closed) };
+                effects.extend(update(&mut app, event));
+                for _ in 1..BATCH {
+                    let Ok(event) = events.try_recv() else { break };
+                    effects.extend(update(&mut app, event));
+                }
+            }
+        }
+        if effects.contains(&Effect::Quit) {
+            break Ok(());
+        }
+        for effect in effects {
+            match effect {
+                Effect::Redraw => screen.forget()?,
+                Effect::Suspend => {
+                    // Whoever has the terminal meanwhile reads its keys.
+                    drop(input);
+                    suspend().await?;
+                    screen.retake()?;
+                    input = EventStream::new();
+                    update(&mut app, Event::Resize(screen.size()?));
+                }
+                effect => outside.carry_out(effect),
+            }
+        }
+    };
+    drop(screen);
+    outside.end().await;
+    ended
+}
+
+fn take_input(app: &mut App, input: Input) -> Vec<Effect> {
+    match input {
+        Input::Key(key) => update(app, Event::Key(key)),
+        Input::Paste(text) => update(app, Event::Paste(text)),
+        Input::Resize(width, height) => update(app, Event::Resize(Size { width, height })),
+        Input::Mouse(_) | Input::FocusGained | Input::FocusLost => Vec::new(),
+    }
+}
+
+/// Gives the terminal back and stops, with everything that was started together with us, until we are woken.
+async fn suspend() -> io::Result<()> {
+    let mut woken = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+    leave();
+    kill_process_group(getpgrp(), Signal::TSTP)?;
+    // Where nobody could wake us again the system does not stop us, and there is no waking to wait for.
+    let _ = timeout(Duration::from_millis(200), woken.recv()).await;
+    Ok(())
+}
+
+/// One frame as text: what the console shows once everybody has answered.
+pub async fn snapshot(operator: Operator, options: Options, size: Size) -> Result<String, ConsoleError> {
+    let mut app = App::new(options, &operator.roster, size, Timestamp::now());
+    let (mut outside, mut events) = Outside::begin(operator).await?;
+    let last = Instant::now() + SNAPSHOT;
+    let mut quiet = Instant::now() + QUIET;
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event.ok_or(ConsoleError::Closed)?,
+            () = sleep_until(quiet.min(last)) => break,
+        };
+        quiet = Instant::now() + QUIET;
+        let mut effects = update(&mut app, event);
+        effects.extend(update(&mut app, Event::Clock(Timestamp::now())));
+        effects.extend(update(&mut app, Event::Frame));
+        for effect in effects {
+            outside.carry_out(effect);
+        }
+    }
+    outside.end().await;
+    Ok(picture(&app))
+}
+
+/// The console as lines of text.
+pub fn picture(app: &App) -> String {
+    let mut terminal = match Terminal::new(TestBackend::new(app.size.width, app.size.height)) {
+        Ok(terminal) => terminal,
+        Err(never) => match never {},
+    };
+    if let Err(never) = terminal.draw(|frame| view(app, frame)) {
+        match never {}
+    }
+    let buffer = terminal.backend().buffer();
+    let mut text = String::new();
+    for row in buffer.area.rows() {
+        let mut line = String::new();
+        let mut covered = 0;
+        for place in row.columns() {
+            let symbol = buffer[(place.x, place.y)].symbol();
+            // A wide character covers the cell after it.
+            if covered == 0 {
+                line.push_str(symbol);
+                covered = super::text::width(symbol);
+            }
+            covered = covered.saturating_sub(1);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,108 @@
+//! The terminal: taken for as long as the console shows, and given back in every case.
+
+use super::{App, Event, Fault, view};
+use crossterm::cursor::Show;
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste};
+use crossterm::execute;
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Size;
+use std::io::{self, Stdout, stdout};
+use std::panic::{self, PanicHookInfo};
+use std::sync::Arc;
+use std::thread;
+use tokio::sync::mpsc;
+
+/// The terminal while it is ours. Dropping this gives it back.
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Screen {
+    pub(super) fn take() -> io::Result<Self> {
+        let screen = Self { terminal: Terminal::new(CrosstermBackend::new(stdout()))? };
+        enter()?;
+        Ok(screen)
+    }
+
+    pub(super) fn size(&self) -> io::Result<Size> {
+        self.terminal.size()
+    }
+
+    pub(super) fn draw(&mut self, app: &App) -> io::Result<()> {
+        self.terminal.draw(|frame| view(app, frame)).map(|_| ())
+    }
+
+    /// The next frame is drawn as if nothing were on the screen.
+    pub(super) fn forget(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Takes the terminal back after somebody else had it.
+    pub(super) fn retake(&mut self) -> io::Result<()> {
+        enter()?;
+        self.forget()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+fn enter() -> io::Result<()> {
+    enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)
+}
+
+/// Gives the terminal back. Each step for itself: where one fails the others still count.
+pub(super) fn leave() {
+    let _ = execute!(stdout(), DisableMouseCapture);
+    let _ = execute!(stdout(), DisableBracketedPaste);
+    let _ = execute!(stdout(), LeaveAlternateScreen);
+    let _ = execute!(stdout(), Show);
+    let _ = disable_raw_mode();
+}
+
+type Hook = Arc<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
+/// While this lives, a panic of the console itself gives the terminal back before it is told, and one of a task in the
+/// background becomes an error box.
+pub(super) struct PanicGuard {
+    before: Hook,
+}
+
+impl PanicGuard {
+    pub(super) fn set(told: mpsc::Sender<Event>) -> Self {
+        let before: Hook = Arc::from(panic::take_hook());
+        let console = thread::current().id();
+        let tell = before.clone();
+        panic::set_hook(Box::new(move |info| {
+            // The console is what this thread was first given to do; tasks have an id, wherever they run.
+            if thread::current().id() == console && tokio::task::try_id().is_none() {
+                leave();
+                tell(info);
+            } else {
+                let text = format!(
+                    "{info}\nThe console goes on; what failed is missing from it. Please report this."
+                );
+                // Where so many panic that there is no room, the first ones tell enough.
+                let _ = told
+                    .try_send(Event::Fault(Fault { title: "A fault in the background".to_owned(), text }));
+            }
+        }));
+        Self { before }
+    }
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        // Hooks cannot be changed by whoever is panicking.
+        if !thread::panicking() {
+            let before = self.before.clone();
+            panic::set_hook(Box::new(move |info| before(info)));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What each event does to the console, and what is to be done outside. Pure: no clock, no I/O.
+
+mod dialog;
+mod fleet_screen;
+mod news;
+
+use super::{App, Command, Context, Effect, Event, Overlay, keys};
+use crossterm::event::KeyEvent;
+use tui_input::backend::crossterm::EventHandler;
+use tui_input::{Input, InputRequest};
+
+/// The longest text that is typed or pasted into a field, in characters.
+const LONGEST: usize = 200;
+
+/// Folds one event into the console.
+pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match event {
+        Event::Frame => {
+            app.settle();
+            effects.extend(app.follow_log());
+            app.dirty = false;
+            return effects;
+        }
+        Event::Messages(messages, at) => {
+            news::messages(app, messages, at);
+            return effects;
+        }
+        Event::Key(key) => effects.extend(on_key(app, key)),
+        Event::Paste(text) => paste(app, &text),
+        Event::Resize(size) => app.size = size,
+        Event::Clock(now) => app.tick(now),
+        Event::Link(link) => news::link(app, link),
+        Event::RoundTrip(time) => app.round_trip = Some(time),
+        Event::Refused(refusal) => news::refused(app, &refusal),
+        Event::Order(id, order) => news::order(app, &id, order),
+        Event::Log(key, log) => news::log(app, &key, log),
+        Event::Fault(fault) => app.faults.push_back(fault),
+    }
+    app.dirty = true;
+    effects
+}
+
+fn on_key(app: &mut App, key: KeyEvent) -> Option<Effect> {
+    let context = app.context();
+    let Some(command) = keys::command(context, key) else {
+        type_key(app, key);
+        return None;
+    };
+    match command {
+        Command::Leave => return Some(Effect::Quit),
+        Command::Suspend => return Some(Effect::Suspend),
+        Command::Redraw => return Some(Effect::Redraw),
+        _ => {}
+    }
+    // A key acts on what is shown, not on what was shown a moment ago.
+    app.settle();
+    match context {
+        Context::Fleet => fleet_screen::act(app, command),
+        Context::Filter => fleet_screen::act_on_filter(app, command),
+        Context::Form => dialog::act_on_form(app, command),
+        Context::Question => dialog::act_on_question(app, command),
+        Context::Help => dialog::act_on_help(app, command),
+        Context::Fault => {
+            app.faults.pop_front();
+            None
+        }
+    }
+}
+
+/// A key that is no command goes into the text field, where there is one.
+fn type_key(app: &mut App, key: KeyEvent) {
+    edit(app, |input| {
+        // Text has an end, what was typed before it has not.
+        let full = input.value().chars().count() >= LONGEST;
+        let event = crossterm::event::Event::Key(key);
+        let adds = matches!(key.code, crossterm::event::KeyCode::Char(_));
+        if !(full && adds && key.modifiers.is_empty()) {
+            input.handle_event(&event);
+        }
+    });
+}
+
+fn paste(app: &mut App, text: &str) {
+    edit(app, |input| {
+        let room = LONGEST.saturating_sub(input.value().chars().count());
+        for c in text.chars().filter(|c| !c.is_control()).take(room) {
+            input.handle(InputRequest::InsertChar(c));
+        }
+    });
+}
+
+/// Changes the text field that keys go to.
+fn edit(app: &mut App, change: impl FnOnce(&mut Input)) {
+    match (app.context(), &mut app.typing) {
+        (Context::Filter, Some((input, _))) => {
+            change(input);
+            fleet_screen::take_filter(app);
+        }
+        (Context::Form, _) => {
+            let Some(Overlay::Form(mut form)) = app.overlay.take() else { return };
+            if let Some(input) = form.input() {
+                change(input);
+                form.work_out(app);
+            }
+            app.overlay = Some(Overlay::Form(form));
+        }
+        _ => {}
+    }
+}

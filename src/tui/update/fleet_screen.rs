@@ -1,0 +1,99 @@
+//! Keys on the fleet screen and in its filter.
+
+use crate::deployer::Plan;
+use crate::tui::app::Question;
+use crate::tui::{App, Command, Effect, Filter, Form, Overlay, Tone, view};
+use tui_input::Input;
+
+pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
+    let page = view::rows_in_view(app.size).max(1);
+    let (row, last) = (app.table.row(), app.table.rows().len().saturating_sub(1));
+    match command {
+        Command::Down => app.table.select(row + 1),
+        Command::Up => app.table.select(row.saturating_sub(1)),
+        Command::PageDown => app.table.select(row + page),
+        Command::PageUp => app.table.select(row.saturating_sub(page)),
+        Command::First => app.table.select(0),
+        Command::Last => app.table.select(last),
+        Command::Mark => {
+            app.table.mark();
+            app.table.select(row + 1);
+        }
+        Command::MarkAll => app.table.mark_all(),
+        Command::Filter => {
+            let filter = app.table.filter.clone();
+            app.typing = Some((Input::new(filter.text.clone()), filter));
+        }
+        Command::Sort => {
+            (app.table.sort, app.table.reverse) = (app.table.sort.next(), false);
+            app.table.touch();
+        }
+        Command::Reverse => {
+            app.table.reverse = !app.table.reverse;
+            app.table.touch();
+        }
+        Command::Deploy => match Form::open(app) {
+            Some(form) => app.overlay = Some(Overlay::Form(Box::new(form))),
+            None => app.say(Tone::Warn, "there is no host to deploy to yet"),
+        },
+        Command::Cancel => ask_to_cancel(app),
+        Command::Help => app.overlay = Some(Overlay::Help(0)),
+        Command::Back => step_back(app),
+        Command::Quit => return Some(Effect::Quit),
+        _ => {}
+    }
+    None
+}
+
+fn step_back(app: &mut App) {
+    if app.notice.take().is_some() {
+    } else if !app.table.filter.is_empty() {
+        app.table.filter = Filter::default();
+        app.table.touch();
+    } else {
+        app.table.marks.clear();
+    }
+}
+
+fn ask_to_cancel(app: &mut App) {
+    let runs = |name: &_| app.fleet.hosts.get(name).is_some_and(|host| host.running_job().is_some());
+    let mut hosts = app.meant();
+    if hosts.len() > 1 {
+        // Of many that are marked, those that have something to cancel.
+        hosts.retain(runs);
+    }
+    if hosts.is_empty() {
+        return app.say(Tone::Warn, "no job runs on the marked hosts");
+    }
+    match Plan::cancel(app.options.issuer.clone(), &hosts, &app.fleet, app.now) {
+        Ok(plan) => {
+            let names: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+            let jobs = if hosts.len() == 1 { "the job" } else { "the jobs" };
+            let text = format!("Cancel {jobs} on {}? What has begun to activate goes on.", names.join(", "));
+            app.overlay = Some(Overlay::Question(Question { text, plan, yes: false }));
+        }
+        Err(error) => app.say(Tone::Warn, error.to_string()),
+    }
+}
+
+pub(super) fn act_on_filter(app: &mut App, command: Command) -> Option<Effect> {
+    let (_, before) = app.typing.take()?;
+    app.bad_filter = None;
+    if command == Command::Back {
+        app.table.filter = before;
+        app.table.touch();
+    }
+    None
+}
+
+/// Filters by what is typed; what is no filter yet changes nothing and says why.
+pub(super) fn take_filter(app: &mut App) {
+    let Some((input, _)) = &app.typing else { return };
+    match Filter::parse(input.value()) {
+        Ok(filter) => {
+            (app.table.filter, app.bad_filter) = (filter, None);
+            app.table.touch();
+        }
+        Err(reason) => app.bad_filter = Some(reason),
+    }
+}

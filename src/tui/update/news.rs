@@ -1,0 +1,143 @@
+//! What the network brings.
+
+use crate::bus::Refusal;
+use crate::deployer::{LogNews, Outcome, Plan, Verdict};
+use crate::fleet::words;
+use crate::protocol::{Action, Id, Inbound, WireError, printable};
+use crate::tui::event::OrderNews;
+use crate::tui::{App, LinkState, LogKey, Tone};
+use jiff::Timestamp;
+
+pub(super) fn messages(app: &mut App, messages: Vec<Result<Inbound, WireError>>, at: Timestamp) {
+    for message in messages {
+        match message {
+            Ok(message) => one(app, message, at),
+            Err(error) => {
+                app.unreadable += 1;
+                app.say(
+                    Tone::Warn,
+                    format!("a message could not be read: {}", printable(&error.to_string())),
+                );
+                app.dirty = true;
+            }
+        }
+    }
+}
+
+/// Folds a message, and notes what it makes stale. What only tells that a host still lives waits for the clock.
+fn one(app: &mut App, message: Inbound, at: Timestamp) {
+    let name = message.hostname().clone();
+    let rank = |app: &App| app.fleet.hosts.get(&name).map(|host| host.standing(at).rank());
+    let before = rank(app);
+    let changed = app.fleet.apply(message, at);
+    let moved = rank(app) != before;
+    app.dirty |= changed || moved;
+    if moved {
+        app.counted = false;
+    }
+    if before.is_none() || ((changed || moved) && app.table.is_volatile()) {
+        app.table.touch();
+    }
+}
+
+pub(super) fn link(app: &mut App, link: LinkState) {
+    match (app.link.up, link.up) {
+        (false, true) if link.connects > 1 => app.say(Tone::Good, "connected again; asking every host"),
+        (true, false) => {
+            let reason = link.reason.as_deref().unwrap_or("the connection was lost");
+            app.say(Tone::Bad, format!("{}; what runs on the hosts goes on", printable(reason)));
+        }
+        _ => {}
+    }
+    if link.dropped > app.link.dropped {
+        let dropped = link.dropped;
+        app.say(
+            Tone::Warn,
+            format!("{dropped} times messages were dropped, this reads too slowly; asking again"),
+        );
+    }
+    if !link.up {
+        app.round_trip = None;
+    }
+    app.link = link;
+}
+
+/// A refusal of what an order sent is told by that order.
+pub(super) fn refused(app: &mut App, refusal: &Refusal) {
+    let sent = |plan: &Plan| plan.parcels.iter().any(|parcel| parcel.subject == refusal.subject);
+    if refusal.publish && app.orders.iter().any(sent) {
+        return;
+    }
+    if app.refused.insert(refusal.subject.clone()) {
+        app.fault("Not permitted", printable(&refusal.to_string()));
+    }
+}
+
+pub(super) fn order(app: &mut App, id: &Id, news: OrderNews) {
+    match news {
+        OrderNews::Note(note) => app.say(Tone::Busy, printable(&note)),
+        OrderNews::Failed(reason) => {
+            let plan = app.orders.iter().find(|plan| plan.id == *id);
+            let title = plan.map_or("A deployment".to_owned(), title);
+            app.fault(title, printable(&reason));
+        }
+        OrderNews::Ended(outcome) => {
+            let Some(plan) = app.orders.iter().find(|plan| plan.id == *id) else { return };
+            let title = title(plan);
+            if plan.intent.action == Action::Cancel {
+                cancelled(app, &title, &outcome);
+            } else {
+                let (tone, text) = summary(&outcome);
+                app.say(tone, format!("{title}: {text}"));
+            }
+        }
+    }
+}
+
+fn title(plan: &Plan) -> String {
+    let revision = plan.intent.revision.as_ref().map(|revision| format!(" {revision}")).unwrap_or_default();
+    let hosts = plan.hosts();
+    match hosts.keys().next() {
+        Some(host) if hosts.len() == 1 => format!("{}{revision} on {host}", plan.intent.action),
+        _ => format!("{}{revision} on {} hosts", plan.intent.action, hosts.len()),
+    }
+}
+
+/// How many hosts ended how, and which did not complete.
+fn summary(outcome: &Outcome) -> (Tone, String) {
+    let kinds = [Verdict::Completed, Verdict::Failed, Verdict::Rejected, Verdict::Unknown, Verdict::Silent];
+    let mut parts = Vec::new();
+    for kind in kinds {
+        let hosts: Vec<_> = outcome.hosts.iter().filter(|host| host.verdict == kind).collect();
+        if hosts.is_empty() {
+            continue;
+        }
+        let names: Vec<_> = hosts.iter().take(4).map(|host| host.host.as_str()).collect();
+        let more = if hosts.len() > 4 { ", …" } else { "" };
+        let who =
+            if kind == Verdict::Completed { String::new() } else { format!(" ({}{more})", names.join(", ")) };
+        parts.push(format!("{} {}{who}", hosts.len(), kind.as_str()));
+    }
+    let tone = if outcome.exit_code() == 0 { Tone::Good } else { Tone::Bad };
+    (tone, parts.join(", "))
+}
+
+/// What each host said to a cancel. A refusal stays until it was read.
+fn cancelled(app: &mut App, title: &str, outcome: &Outcome) {
+    let said = outcome.hosts.iter().map(|result| match &result.report {
+        Some(report) => format!("{}: {}", result.host, words::progress_of(report)),
+        None => format!("{}: no answer", result.host),
+    });
+    let said = said.collect::<Vec<_>>().join("\n");
+    if outcome.exit_code() == 0 {
+        app.say(Tone::Good, said.replace('\n', "; "));
+    } else {
+        app.fault(title, said);
+    }
+}
+
+pub(super) fn log(app: &mut App, key: &LogKey, news: LogNews) {
+    if let Some(log) = app.log.as_mut().filter(|log| log.key == *key) {
+        log.apply(news);
+    }
+}

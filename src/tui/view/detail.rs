@@ -1,0 +1,190 @@
+//! The pane of the selected host: its job with phases, what is to be known, and the end of the log.
+
+use super::painter::{Painter, Piece, width};
+use crate::fleet::{Host, words};
+use crate::protocol::{DeployReport, Phase, PhaseState, Progress, Status, printable};
+use crate::tui::{App, LogState, Symbols, Tone, text};
+use ratatui::layout::Rect;
+
+type Lines = Vec<Vec<Piece>>;
+
+pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
+    if area.height < 3 {
+        return;
+    }
+    let Some(host) = app.selected() else {
+        painter.framed(area, &[], &[]);
+        return;
+    };
+    let symbols = painter.theme.symbols();
+    let inside = painter.framed(area, &title(app, host, symbols), &[]);
+    let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
+    let columns = usize::from(inside.width);
+    let mut lines = Lines::new();
+    if let Some(job) = host.job.as_deref() {
+        if !job.phases.is_empty() {
+            lines.push(phases(app, host, job, columns, symbols));
+        }
+        lines.extend(job_lines(job, columns));
+    }
+    lines.extend(notes(app, host, columns));
+    // The log has what is left, and at least a line.
+    let room = usize::from(inside.height);
+    lines.truncate(room.saturating_sub(1).max(1));
+    let left = room - lines.len();
+    lines.extend(log_lines(app, left));
+    if lines.len() < room && host.job.is_none() {
+        lines.extend(facts(host));
+    }
+    painter.lines(inside, &lines);
+}
+
+/// `ns1 ▸ switch main 3f2a91c by alice, 0:52`
+fn title(app: &App, host: &Host, symbols: &Symbols) -> Vec<Piece> {
+    let mut line = vec![Tone::Title.text(format!(" {} ", host.name))];
+    let Some(job) = &host.job else { return line };
+    let action = job.action.as_ref().map_or("job", |action| action.as_str());
+    let mut text = format!("{} {} {}", symbols.then, printable(action), words::deploys(job));
+    if let Some(issuer) = &job.issuer {
+        text = format!("{} by {}", text.trim_end(), printable(issuer));
+    }
+    if let Some(elapsed) = elapsed(app, host, job) {
+        text = format!("{text}, {}", words::duration(elapsed));
+    }
+    line.push(Tone::Plain.text(format!("{text} ")));
+    line
+}
+
+/// How long the job has run: what it said itself, and what has passed since.
+fn elapsed(app: &App, host: &Host, job: &DeployReport) -> Option<u64> {
+    Some(job.elapsed_ms?.saturating_add(since_heard(app, host, job)))
+}
+
+/// Milliseconds since the last report of a running job.
+fn since_heard(app: &App, host: &Host, job: &DeployReport) -> u64 {
+    let deployment = job.id.as_ref().and_then(|id| app.fleet.deployments.get(id));
+    let heard = deployment.and_then(|deployment| deployment.job(&host.name)).map(|job| job.heard);
+    match heard.filter(|_| !job.status.is_final()) {
+        Some(heard) => u64::try_from(app.now.duration_since(heard).as_millis()).unwrap_or(0),
+        None => 0,
+    }
+}
+
+/// All phases on one line; where that is too long, without the times of those that are over.
+fn phases(app: &App, host: &Host, job: &DeployReport, columns: usize, symbols: &Symbols) -> Vec<Piece> {
+    let since = since_heard(app, host, job);
+    let line = |all: bool| {
+        let mut line = Vec::new();
+        for phase in &job.phases.0 {
+            let (symbol, tone) = look(phase, symbols);
+            let running = phase.state == PhaseState::Running;
+            let mut text = format!("{symbol} {}", printable(phase.name.as_str()));
+            if phase.elapsed_ms > 0 && (all || running) {
+                let elapsed = phase.elapsed_ms.saturating_add(if running { since } else { 0 });
+                text = format!("{text} {}", words::duration(elapsed));
+            }
+            line.extend([tone.text(text), Tone::Plain.text("  ")]);
+        }
+        line
+    };
+    let whole = line(true);
+    if width(&whole) <= columns + 2 { whole } else { line(false) }
+}
+
+fn look(phase: &Phase, symbols: &Symbols) -> (&'static str, Tone) {
+    match phase.state {
+        PhaseState::Done => (symbols.done, Tone::Good),
+        PhaseState::Running => (symbols.working, Tone::Busy),
+        PhaseState::Failed => (symbols.failed, Tone::Bad),
+        PhaseState::Skipped => (symbols.skipped, Tone::Dim),
+        _ => (symbols.pending, Tone::Dim),
+    }
+}
+
+/// What the job does, or how it ended and why.
+fn job_lines(job: &DeployReport, columns: usize) -> Lines {
+    let wrapped = |tone: Tone, text: String| {
+        text::wrap(&text, columns).into_iter().map(move |line| vec![tone.text(line)])
+    };
+    let mut lines = Lines::new();
+    match &job.status {
+        Status::Completed => lines.extend(wrapped(Tone::Good, printable(&job.message))),
+        status if status.is_final() => {
+            let error = job.error.as_ref().map_or("failed".to_owned(), |error| printable(error.as_str()));
+            lines.extend(wrapped(Tone::Bad, format!("{error}: {}", printable(&job.message))));
+            let units: Vec<_> = job.failed_units.iter().map(|unit| printable(unit)).collect();
+            if !units.is_empty() {
+                lines.extend(wrapped(Tone::Bad, format!("failed units: {}", units.join(", "))));
+            }
+        }
+        _ => lines.extend(job.progress.as_ref().map(|progress| vec![Tone::Plain.text(activity(progress))])),
+    }
+    lines
+}
+
+/// `building linux-6.12.9 (3 running, 412 MiB of 1.1 GiB fetched)`
+fn activity(progress: &Progress) -> String {
+    let mut more = Vec::new();
+    if progress.running > 0 {
+        more.push(format!("{} running", progress.running));
+    }
+    if progress.expected_bytes > 0 {
+        let (done, all) = (words::size(progress.downloaded_bytes), words::size(progress.expected_bytes));
+        more.push(format!("{done} of {all} fetched"));
+    }
+    let activity = printable(&progress.activity);
+    if more.is_empty() { activity } else { format!("{activity} ({})", more.join(", ")) }
+}
+
+/// What an operator should know of the host itself.
+fn notes(app: &App, host: &Host, columns: usize) -> Lines {
+    let mut notes = Vec::new();
+    let two = host.claimants(app.now).len();
+    if two > 1 {
+        notes.push(format!("{two} listeners claim this name; give each its own --hostname"));
+    }
+    if let Some(refusal) = &host.refusal {
+        let action = refusal.action.as_ref().map_or("the last request", |action| action.as_str());
+        let by =
+            refusal.issuer.as_ref().map(|issuer| format!(" by {}", printable(issuer))).unwrap_or_default();
+        notes.push(format!("{}{by} was {}", printable(action), words::progress_of(refusal)));
+    }
+    if let Some(answer) = &host.answer {
+        notes.extend(answer.held.as_ref().map(|why| format!("held: {}", printable(why))));
+        notes.extend((answer.reboot_needed == Some(true)).then(|| "a reboot is needed".to_owned()));
+        if !answer.failed_units.is_empty() {
+            let units: Vec<_> = answer.failed_units.iter().map(|unit| printable(unit)).collect();
+            notes.push(format!("failed units: {}", units.join(", ")));
+        }
+        notes.extend(answer.warnings.iter().map(|warning| printable(warning)));
+    }
+    notes.iter().flat_map(|note| text::wrap(note, columns)).map(|line| vec![Tone::Warn.text(line)]).collect()
+}
+
+fn log_lines(app: &App, count: usize) -> Lines {
+    let Some(log) = &app.log else { return Lines::new() };
+    let said = |text: &str| vec![Tone::Dim.text(text)];
+    let lines = log.last(count);
+    match log.state {
+        _ if !lines.is_empty() => lines.into_iter().map(|line| vec![Tone::Plain.text(line)]).collect(),
+        LogState::Asked => vec![said("reading the log")],
+        LogState::Missing => vec![said("the host keeps no log of this job")],
+        LogState::Silent => vec![said("the host does not answer for its log")],
+        LogState::Live | LogState::Ended => vec![said("the log is empty")],
+    }
+}
+
+/// What a host without a job says of itself.
+fn facts(host: &Host) -> Lines {
+    let Some(answer) = &host.answer else { return Lines::new() };
+    let mut lines = Vec::new();
+    let system = [answer.os_version.as_deref(), answer.system.as_deref()];
+    lines.push(system.into_iter().flatten().map(printable).collect::<Vec<_>>().join("  "));
+    let free =
+        |what: &str, bytes: Option<u64>| bytes.map(|bytes| format!("{what} {} free", words::size(bytes)));
+    let free = [free("nix store", answer.nix_free_bytes), free("/boot", answer.boot_free_bytes)];
+    lines.push(free.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    lines.push(format!("listens on {}", printable(&answer.deploy_subjects.join(", "))));
+    lines.retain(|line| !line.is_empty());
+    lines.into_iter().map(|line| vec![Tone::Plain.text(line)]).collect()
+}

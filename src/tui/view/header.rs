@@ -1,0 +1,88 @@
+//! The lines around: where we are, how the link stands, how many hosts are how, and which keys there are.
+
+use super::painter::{Painter, Piece, width};
+use crate::protocol::printable;
+use crate::tui::{App, Context, KEYS, Tone};
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+use ratatui::layout::Rect;
+
+pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
+    let symbols = painter.theme.symbols();
+    let place = format!(" {} fleet", symbols.then);
+    painter.line(area, &[Tone::Plain.text(" "), Tone::Title.text("homelab-deploy"), Tone::Plain.text(place)]);
+    let time = app.now.to_zoned(TimeZone::system());
+    let time = strtime::format("%H:%M:%S", &time).unwrap_or_default();
+    let mut link = link(app, symbols.online, symbols.offline);
+    // Where it is narrow, the way to the server matters most.
+    let room = usize::from(area.width).saturating_sub(24);
+    let mut tail = vec![
+        Tone::Dim.text(format!("   {}", printable(&app.options.issuer))),
+        Tone::Plain.text(format!("   {time} ")),
+    ];
+    while width(&link) + width(&tail) > room && !tail.is_empty() {
+        tail.remove(0);
+    }
+    link.extend(tail);
+    painter.right(Rect { x: area.x + 23, width: area.width.saturating_sub(23), ..area }, &link);
+}
+
+fn link(app: &App, up: &str, down: &str) -> Vec<Piece> {
+    let link = &app.link;
+    if link.up {
+        let time = app.round_trip.map(|time| {
+            let tenths = time.as_micros() / 100;
+            Tone::Dim.text(format!(" {}.{} ms", tenths / 10, tenths % 10))
+        });
+        let server = app.options.server.trim_start_matches("nats://");
+        let shown = [Tone::Plain.text(format!("{server} ")), Tone::Good.text(up)];
+        return shown.into_iter().chain(time).collect();
+    }
+    let reason = link.reason.as_deref().map_or("connecting".to_owned(), printable);
+    let wait = link.next_try.map(|at| at.duration_since(app.now).as_secs().max(0));
+    let wait = wait.filter(|wait| *wait > 0).map(|wait| format!(", again in {wait} s")).unwrap_or_default();
+    vec![Tone::Bad.text(format!("{down} {reason}{wait}"))]
+}
+
+pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
+    let symbols = painter.theme.symbols();
+    let counts = &app.counts;
+    let hosts = app.fleet.hosts.len();
+    let mut line = vec![Tone::Plain.text(format!(" {hosts} host{}", if hosts == 1 { "" } else { "s" }))];
+    let kinds = [
+        (symbols.online, counts.online, "online", Tone::Good),
+        (symbols.working, counts.deploying, "deploying", Tone::Busy),
+        (symbols.failed, counts.failed, "failed", Tone::Bad),
+        (symbols.stale, counts.stale, "stale", Tone::Warn),
+        (symbols.offline, counts.offline, "offline", Tone::Warn),
+        (symbols.restarting, counts.restarting, "restarting", Tone::Warn),
+        (symbols.reboot, counts.reboot, "reboot", Tone::Warn),
+        (symbols.mark, app.table.marks.len(), "marked", Tone::Title),
+        (symbols.warning, usize::try_from(app.unreadable).unwrap_or(usize::MAX), "unreadable", Tone::Warn),
+        (symbols.warning, usize::try_from(app.link.dropped).unwrap_or(usize::MAX), "dropped", Tone::Warn),
+    ];
+    for (at, (symbol, count, word, tone)) in kinds.into_iter().enumerate() {
+        if count > 0 {
+            line.push(Tone::Plain.text(if at == 0 { "   " } else { "  " }));
+            line.push(tone.text(symbol));
+            line.push(Tone::Plain.text(format!(" {count} {word}")));
+        }
+    }
+    painter.line(area, &line);
+}
+
+/// The keys that there are here. Help and the way out are shown in any case.
+pub(super) fn footer(app: &App, painter: &mut Painter<'_>, area: Rect) {
+    let context = app.context();
+    let hints = KEYS.iter().filter(|binding| binding.contexts.contains(&context));
+    let hints = hints.filter_map(|binding| Some((binding.chords.first()?.name(), binding.hint?)));
+    let mut line = vec![Tone::Plain.text(" ")];
+    for (key, hint) in hints {
+        line.extend([Tone::Key.text(key), Tone::Plain.text(format!(" {hint}   "))]);
+    }
+    if context == Context::Filter {
+        let help = "text, tier: role: state: rev: host: seen>1m, ! turns around";
+        line.push(Tone::Dim.text(help));
+    }
+    painter.line(area, &line);
+}
