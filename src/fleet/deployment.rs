@@ -1,7 +1,8 @@
 //! One deployment as an operator sees it: a report of each host.
 
+use super::host::seconds;
 use crate::protocol::{Action, DeployReport, Id, Name};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -89,7 +90,7 @@ impl HostJob {
     /// Whether three heartbeats in a row are missing.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         let heartbeat = self.report.heartbeat_s.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_HEARTBEAT);
-        let patience = SignedDuration::from_secs(i64::try_from(heartbeat).unwrap_or(i64::MAX / 4)) * 3;
+        let patience = seconds(heartbeat) * 3;
         !self.report.status.is_final() && now.duration_since(self.heard) > patience
     }
 }

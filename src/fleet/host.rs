@@ -119,7 +119,7 @@ impl Host {
     /// How long this host may be silent between two signs of life.
     fn interval(&self) -> SignedDuration {
         let named = self.answer.as_ref().and_then(|answer| answer.interval_s).filter(|seconds| *seconds > 0);
-        SignedDuration::from_secs(i64::try_from(named.unwrap_or(DEFAULT_INTERVAL)).unwrap_or(i64::MAX / 16))
+        seconds(named.unwrap_or(DEFAULT_INTERVAL))
     }
 
     /// Whether the host shows signs of life.
@@ -157,6 +157,11 @@ impl Host {
     pub fn running_job(&self) -> Option<&Arc<DeployReport>> {
         self.job.as_ref().filter(|job| !job.status.is_final())
     }
+}
+
+/// A span that a host names, at most a year: it must stand being multiplied.
+pub(super) fn seconds(named: u64) -> SignedDuration {
+    SignedDuration::from_secs(i64::try_from(named).unwrap_or(i64::MAX).min(365 * 86400))
 }
 
 /// Whether a report tells of a later state of the host than the one known.
