@@ -9,6 +9,7 @@ use crate::protocol::{Name, Revision};
 use crate::tui::{self, ConsoleError, Options, SMALLEST, Theme};
 use anyhow::Context;
 use clap::Args;
+use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use std::io::{IsTerminal, stdin, stdout};
 use tokio_util::sync::CancellationToken;
@@ -86,6 +87,7 @@ pub(super) fn options(server: String, issuer: String, branch: Option<String>) ->
         issuer,
         branch,
         confirm_tiers: confirm_tiers.collect::<Result<_, _>>().map_err(Failed::usage)?,
+        zone: TimeZone::system(),
         theme: Theme::of_environment(|name| std::env::var(name).ok()),
     })
 }

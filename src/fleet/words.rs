@@ -82,6 +82,13 @@ pub fn duration(milliseconds: u64) -> String {
     format!("{}:{:02} min", seconds / 60, seconds % 60)
 }
 
+/// How long something has been under way, from milliseconds: `0:41`, `1:02:07`.
+pub fn so_far(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours == 0 { format!("{minutes}:{seconds:02}") } else { format!("{hours}:{minutes:02}:{seconds:02}") }
+}
+
 /// A size, from bytes: `412 MiB`, `1.1 GiB`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];

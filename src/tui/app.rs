@@ -4,6 +4,7 @@ use super::{Context, Effect, Fault, Filter, Form, LinkState, LogKey, LogPane, Ta
 use crate::deployer::{Plan, Roster};
 use crate::fleet::{Fleet, Host, Presence};
 use crate::protocol::{Id, Name};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::Size;
 use std::collections::{BTreeSet, VecDeque};
@@ -26,6 +27,8 @@ pub struct Options {
     pub branch: Option<String>,
     /// Tiers whose name must be typed before a deployment there is sent.
     pub confirm_tiers: Vec<Name>,
+    /// The time zone of the clock.
+    pub zone: TimeZone,
     /// The look.
     pub theme: Theme,
 }

@@ -37,7 +37,9 @@ impl Filter {
     /// Reads a filter: words that must all match. `tier:` and `role:` name a tier or role, `state:` a state or its start,
     /// `host:` and `rev:` a part of them, `seen>` and `seen<` an age; whatever else is text. `!` turns a word around.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let terms = text.split_whitespace().map(Term::parse).collect::<Result<_, _>>()?;
+        // A term that has no value yet leaves nothing out.
+        let words = text.split_whitespace().filter(|word| *word != "!" && !word.ends_with(':'));
+        let terms = words.map(Term::parse).collect::<Result<_, _>>()?;
         Ok(Self { text: text.trim().to_owned(), terms })
     }
 

@@ -156,18 +156,16 @@ fn state(app: &App, host: &Host, symbols: &Symbols) -> Piece {
             let built = words::built(job).map(|(done, expected)| format!(" {done}/{expected}"));
             (symbols.working, format!("{}{}", printable(phase), built.unwrap_or_default()), Tone::Busy)
         }
+        Standing::Offline => (symbols.offline, "offline".to_owned(), Tone::Warn),
+        Standing::Stale => (symbols.stale, "stale".to_owned(), Tone::Warn),
+        Standing::Restarting => (symbols.restarting, "restarting".to_owned(), Tone::Warn),
+        _ if our_refusal(app, host).is_some() => (symbols.failed, "rejected".to_owned(), Tone::Bad),
         Standing::Failed(job) => {
             let phase = job.phases.failed().map_or("failed", |phase| phase.name.as_str());
             (symbols.failed, printable(phase), Tone::Bad)
         }
-        Standing::Offline => (symbols.offline, "offline".to_owned(), Tone::Warn),
-        Standing::Stale => (symbols.stale, "stale".to_owned(), Tone::Warn),
-        Standing::Restarting => (symbols.restarting, "restarting".to_owned(), Tone::Warn),
         Standing::Idle if host.claimants(app.now).len() > 1 => {
             (symbols.warning, "two of one name".to_owned(), Tone::Bad)
-        }
-        Standing::Idle if our_refusal(app, host).is_some() => {
-            (symbols.failed, "rejected".to_owned(), Tone::Bad)
         }
         Standing::Idle if answer.is_some_and(|answer| answer.held.is_some()) => {
             (symbols.online, "held".to_owned(), Tone::Warn)
@@ -186,19 +184,17 @@ fn our_refusal<'a>(app: &App, host: &'a Host) -> Option<&'a DeployReport> {
 }
 
 fn progress(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
-    if let Some(refusal) = our_refusal(app, host) {
-        return Tone::Bad
-            .text(refusal.error.as_ref().map(|error| printable(error.as_str())).unwrap_or_default());
-    }
-    match host.standing(app.now) {
-        Standing::Working(job) => match words::built(job) {
+    let error = |job: &DeployReport| {
+        Tone::Plain.text(job.error.as_ref().map(|error| printable(error.as_str())).unwrap_or_default())
+    };
+    match (host.standing(app.now), our_refusal(app, host)) {
+        (Standing::Working(job), _) => match words::built(job) {
             Some((done, expected)) => Tone::Busy.text(bar(done, expected, width, symbols)),
             None => Tone::Plain.text(printable(&job.message)),
         },
-        Standing::Failed(job) if job.rolled_back == Some(true) => Tone::Plain.text("rolled back"),
-        Standing::Failed(job) => {
-            Tone::Plain.text(job.error.as_ref().map(|error| printable(error.as_str())).unwrap_or_default())
-        }
+        (Standing::Failed(_) | Standing::Idle, Some(refusal)) => error(refusal),
+        (Standing::Failed(job), None) if job.rolled_back == Some(true) => Tone::Plain.text("rolled back"),
+        (Standing::Failed(job), None) => error(job),
         _ => Tone::Plain.text(""),
     }
 }

@@ -49,7 +49,8 @@ fn title(app: &App, host: &Host, symbols: &Symbols) -> Vec<Piece> {
         text = format!("{} by {}", text.trim_end(), printable(issuer));
     }
     if let Some(elapsed) = elapsed(app, host, job) {
-        text = format!("{text}, {}", words::duration(elapsed));
+        let told = if job.status.is_final() { words::duration(elapsed) } else { words::so_far(elapsed) };
+        text = format!("{text}, {told}");
     }
     line.push(Tone::Plain.text(format!("{text} ")));
     line
@@ -79,9 +80,10 @@ fn phases(app: &App, host: &Host, job: &DeployReport, columns: usize, symbols: &
             let (symbol, tone) = look(phase, symbols);
             let running = phase.state == PhaseState::Running;
             let mut text = format!("{symbol} {}", printable(phase.name.as_str()));
-            if phase.elapsed_ms > 0 && (all || running) {
-                let elapsed = phase.elapsed_ms.saturating_add(if running { since } else { 0 });
-                text = format!("{text} {}", words::duration(elapsed));
+            if running {
+                text = format!("{text} {}", words::so_far(phase.elapsed_ms.saturating_add(since)));
+            } else if all && phase.elapsed_ms > 0 {
+                text = format!("{text} {}", words::duration(phase.elapsed_ms));
             }
             line.extend([tone.text(text), Tone::Plain.text("  ")]);
         }

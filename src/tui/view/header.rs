@@ -4,14 +4,13 @@ use super::painter::{Painter, Piece, width};
 use crate::protocol::printable;
 use crate::tui::{App, Context, KEYS, Tone};
 use jiff::fmt::strtime;
-use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
 pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let symbols = painter.theme.symbols();
     let place = format!(" {} fleet", symbols.then);
     painter.line(area, &[Tone::Plain.text(" "), Tone::Title.text("homelab-deploy"), Tone::Plain.text(place)]);
-    let time = app.now.to_zoned(TimeZone::system());
+    let time = app.now.to_zoned(app.options.zone.clone());
     let time = strtime::format("%H:%M:%S", &time).unwrap_or_default();
     let mut link = link(app, symbols.online, symbols.offline);
     // Where it is narrow, the way to the server matters most.
@@ -48,8 +47,8 @@ pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let symbols = painter.theme.symbols();
     let counts = &app.counts;
     let hosts = app.fleet.hosts.len();
-    let mut line = vec![Tone::Plain.text(format!(" {hosts} host{}", if hosts == 1 { "" } else { "s" }))];
     let kinds = [
+        (symbols.mark, app.table.marks.len(), "marked", Tone::Good),
         (symbols.online, counts.online, "online", Tone::Good),
         (symbols.working, counts.deploying, "deploying", Tone::Busy),
         (symbols.failed, counts.failed, "failed", Tone::Bad),
@@ -57,18 +56,21 @@ pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
         (symbols.offline, counts.offline, "offline", Tone::Warn),
         (symbols.restarting, counts.restarting, "restarting", Tone::Warn),
         (symbols.reboot, counts.reboot, "reboot", Tone::Warn),
-        (symbols.mark, app.table.marks.len(), "marked", Tone::Title),
         (symbols.warning, usize::try_from(app.unreadable).unwrap_or(usize::MAX), "unreadable", Tone::Warn),
         (symbols.warning, usize::try_from(app.link.dropped).unwrap_or(usize::MAX), "dropped", Tone::Warn),
     ];
-    for (at, (symbol, count, word, tone)) in kinds.into_iter().enumerate() {
-        if count > 0 {
-            line.push(Tone::Plain.text(if at == 0 { "   " } else { "  " }));
-            line.push(tone.text(symbol));
-            line.push(Tone::Plain.text(format!(" {count} {word}")));
+    let told = |gap: &str, words: bool| {
+        let mut line = vec![Tone::Plain.text(format!(" {hosts} host{}", if hosts == 1 { "" } else { "s" }))];
+        for (symbol, count, word, tone) in kinds.iter().filter(|(_, count, ..)| *count > 0) {
+            let told = if words { format!(" {count} {word}") } else { format!(" {count}") };
+            line.extend([Tone::Plain.text(gap), tone.text(*symbol), Tone::Plain.text(told)]);
         }
-    }
-    painter.line(area, &line);
+        line
+    };
+    // The widest that fits; the rows explain the symbols.
+    let mut lines = [told("  ", true), told(" ", true), told("  ", false)].into_iter();
+    let line = lines.find(|line| width(line) <= usize::from(area.width));
+    painter.line(area, &line.unwrap_or_else(|| told(" ", false)));
 }
 
 /// The keys that there are here. Help and the way out are shown in any case.

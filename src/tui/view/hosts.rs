@@ -52,7 +52,7 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     }
     if table.rows().is_empty() && inside.height > 1 {
         let why = if app.fleet.hosts.is_empty() {
-            "no host yet: is a listener running, and may this key publish deploy.discover?"
+            "no host yet: does a listener run, may this key publish deploy.discover?"
         } else {
             "no host matches the filter; esc clears it"
         };

@@ -1,0 +1,124 @@
+//! Any sequence of events leaves a console that can be drawn, at any size.
+
+use crate::stage::{COLOUR, Stage, answer, building, failed, noon, present, report, said};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use homelab_deploy::deployer::LogNews;
+use homelab_deploy::protocol::{Inbound, Progress, Status};
+use homelab_deploy::tui::{Event, LinkState};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use ratatui::layout::Size;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Key(KeyCode, KeyModifiers),
+    Paste(String),
+    Resize(u16, u16),
+    Clock(i64),
+    Present(u8, Option<bool>),
+    Reported(u8, u8, u8, u64),
+    Raw(Vec<u8>),
+    Link(bool, Option<i64>),
+    Log(String),
+    Frame,
+}
+
+fn host(n: u8) -> String {
+    if n == 0 { "h".repeat(63) } else { format!("host{n}") }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = prop_oneof![
+        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod q".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        1 => any::<char>().prop_map(KeyCode::Char),
+        4 => prop::sample::select(vec![
+            KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right, KeyCode::Up,
+            KeyCode::Down, KeyCode::PageUp, KeyCode::PageDown, KeyCode::Home, KeyCode::End, KeyCode::Backspace,
+            KeyCode::Delete, KeyCode::F(5), KeyCode::Null,
+        ]),
+    ];
+    let modifiers = prop_oneof![9 => Just(KeyModifiers::NONE), 1 => Just(KeyModifiers::CONTROL), 1 => Just(KeyModifiers::ALT)];
+    prop_oneof![
+        20 => (key, modifiers).prop_map(|(code, modifiers)| Step::Key(code, modifiers)),
+        1 => any::<String>().prop_map(Step::Paste),
+        2 => (0..220_u16, 0..70_u16).prop_map(|(width, height)| Step::Resize(width, height)),
+        2 => (-100_000..100_000_i64).prop_map(Step::Clock),
+        4 => (0..30_u8, any::<Option<bool>>()).prop_map(|(host, online)| Step::Present(host, online)),
+        8 => (0..30_u8, 0..5_u8, 0..4_u8, any::<u64>()).prop_map(|(host, id, kind, n)| Step::Reported(host, id, kind, n)),
+        1 => any::<Vec<u8>>().prop_map(Step::Raw),
+        1 => (any::<bool>(), any::<Option<i64>>()).prop_map(|(up, wait)| Step::Link(up, wait)),
+        2 => any::<String>().prop_map(Step::Log),
+        3 => Just(Step::Frame),
+    ]
+}
+
+fn take(stage: &mut Stage, step: Step) {
+    match step {
+        Step::Key(code, modifiers) => stage.tell(Event::Key(KeyEvent::new(code, modifiers))),
+        Step::Paste(text) => stage.tell(Event::Paste(text)),
+        Step::Resize(width, height) => stage.tell(Event::Resize(Size { width, height })),
+        Step::Clock(seconds) => stage.clock(noon() + SignedDuration::from_secs(seconds)),
+        Step::Present(n, online) => {
+            let mut answer = answer(&host(n), if n % 2 == 0 { "test" } else { "prod" }, "web");
+            answer.online = online;
+            answer.interval_s = Some(u64::MAX >> (n % 60));
+            stage.hear(stage.app.now, [present(answer)]);
+        }
+        Step::Reported(n, id, kind, number) => {
+            let (host, id) = (host(n), format!("d{id}"));
+            let mut report = match kind {
+                0 => building(&host, &id),
+                1 => failed(&host, &id),
+                2 => report(&host, &id, Status::Completed),
+                _ => report(&host, &id, Status::Rejected),
+            };
+            (report.seq, report.elapsed_ms, report.heartbeat_s) = (Some(number), Some(number), Some(number));
+            report.progress = Some(Progress {
+                done: number,
+                expected: number / 2,
+                expected_bytes: number,
+                ..Progress::default()
+            });
+            stage.hear(stage.app.now, [said(report)]);
+        }
+        Step::Raw(bytes) => {
+            let read = Inbound::parse("deploy.responses.presence", &bytes);
+            stage.tell(Event::Messages(vec![read], noon()));
+        }
+        Step::Link(up, wait) => stage.link(LinkState {
+            up,
+            next_try: wait.and_then(|wait| noon().checked_add(SignedDuration::from_millis(wait)).ok()),
+            reason: (!up).then(|| "\u{1b}[2Jgone".to_owned()),
+            ..LinkState::default()
+        }),
+        Step::Log(text) => {
+            if let Some(key) = stage.app.log.as_ref().map(|log| log.key.clone()) {
+                stage.tell(Event::Log(key, LogNews::Text { offset: 0, text }));
+            }
+        }
+        Step::Frame => stage.tell(Event::Frame),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_events_leave_a_console_that_can_be_drawn(steps in prop::collection::vec(step(), 1..80)) {
+        let mut stage = Stage::fleet(80, 24, COLOUR);
+        for step in steps {
+            take(&mut stage, step);
+        }
+        let size = stage.app.size;
+        let text = stage.text();
+        prop_assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{:?}", text);
+        prop_assert_eq!(text.lines().count(), if size.width == 0 { text.lines().count() } else { usize::from(size.height) });
+        // Whatever it shows, it can be left, and its selection is a row.
+        let table = &stage.app.table;
+        prop_assert!(table.selected().is_none() == table.rows().is_empty());
+        prop_assert_eq!(table.selected(), table.rows().get(table.row()));
+        stage.effects();
+        stage.tell(Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)));
+        prop_assert_eq!(stage.effects(), [homelab_deploy::tui::Effect::Quit]);
+    }
+}

@@ -1,0 +1,222 @@
+//! A fleet at a fixed moment, and hands to work the console with.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use homelab_deploy::deployer::Roster;
+use homelab_deploy::protocol::{
+    Action, DeployReport, ErrorCode, HostAnswer, Id, Inbound, Name, PhaseName, PhaseState, Phases, Progress,
+    Status, of_host,
+};
+use homelab_deploy::tui::{App, Effect, Event, LinkState, Options, Theme, update, view};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Size;
+
+pub(crate) const PLAIN: Theme = Theme { colour: false, unicode: true };
+pub(crate) const COLOUR: Theme = Theme { colour: true, unicode: true };
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// Half past noon on a day in November.
+pub(crate) fn noon() -> Timestamp {
+    "2026-11-21T12:31:07Z".parse().unwrap()
+}
+
+pub(crate) fn ago(seconds: i64) -> Timestamp {
+    noon() - SignedDuration::from_secs(seconds)
+}
+
+pub(crate) fn answer(host: &str, tier: &str, role: &str) -> HostAnswer {
+    let (host, tier, role) = (name(host), name(tier), name(role));
+    HostAnswer {
+        instance: Some(format!("instance-of-{host}")),
+        revision: Some("main".to_owned()),
+        commit: Some("3f2a91c0d5b84e6f8a7c1d2e3f4a5b6c7d8e9f01".to_owned()),
+        generation: Some(140),
+        os_version: Some("NixOS 26.05".to_owned()),
+        interval_s: Some(60),
+        capabilities: vec![Action::Cancel, Action::Build],
+        ..HostAnswer::new(host.clone(), tier.clone(), Some(role), vec![of_host(&tier, &host)])
+    }
+}
+
+pub(crate) fn report(host: &str, id: &str, status: Status) -> DeployReport {
+    DeployReport {
+        id: Some(Id::new(id).unwrap()),
+        action: Some(Action::Switch),
+        revision: Some("main".to_owned()),
+        commit: Some("b04c7de19f3a52886e0d4c1b7a9f6e5d4c3b2a10".to_owned()),
+        issuer: Some("alice@laptop".to_owned()),
+        instance: Some(format!("instance-of-{host}")),
+        seq: Some(1_000_001),
+        at: Some(ago(200_000)),
+        elapsed_ms: Some(48_200),
+        ..DeployReport::new(name(host), status, "switch done")
+    }
+}
+
+/// A job that builds.
+pub(crate) fn building(host: &str, id: &str) -> DeployReport {
+    let mut report = report(host, id, Status::Running);
+    report.phases = Phases::pending();
+    report.phases.enter(&PhaseName::Prepare);
+    report.phases.0[0].elapsed_ms = 1200;
+    report.phases.enter(&PhaseName::Build);
+    report.phases.0[1].elapsed_ms = 41_000;
+    report.elapsed_ms = Some(42_200);
+    report.progress = Some(Progress {
+        done: 12,
+        expected: 40,
+        running: 3,
+        downloaded_bytes: 412 << 20,
+        expected_bytes: 1126 << 20,
+        activity: "building linux-6.12.9".to_owned(),
+    });
+    report
+}
+
+/// A job that failed in verify and went back.
+pub(crate) fn failed(host: &str, id: &str) -> DeployReport {
+    let mut report = report(host, id, Status::Failed);
+    report.phases = Phases::pending();
+    for phase in
+        [PhaseName::Prepare, PhaseName::Build, PhaseName::Check, PhaseName::Activate, PhaseName::Verify]
+    {
+        report.phases.enter(&phase);
+    }
+    for phase in &mut report.phases.0[..5] {
+        phase.elapsed_ms = 700;
+    }
+    report.phases.enter(&PhaseName::Rollback);
+    report.phases.end(&PhaseState::Done);
+    report.error = Some(ErrorCode::VerificationFailed);
+    report.message = "the health check did not succeed within 60 s; back on what ran before".to_owned();
+    report.rolled_back = Some(true);
+    report.failed_units = vec!["nginx.service".to_owned()];
+    report
+}
+
+pub(crate) fn present(answer: HostAnswer) -> Inbound {
+    Inbound::Presence(Box::new(answer))
+}
+
+pub(crate) fn said(report: DeployReport) -> Inbound {
+    Inbound::Report(Box::new(report))
+}
+
+/// A console, worked as the loop works it.
+pub(crate) struct Stage {
+    pub(crate) app: App,
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Stage {
+    /// An empty console that is connected.
+    pub(crate) fn new(width: u16, height: u16, theme: Theme) -> Self {
+        let options = Options {
+            server: "nats://nats1:4222".to_owned(),
+            issuer: "alice@laptop".to_owned(),
+            branch: Some("main".to_owned()),
+            confirm_tiers: vec![name("prod")],
+            zone: TimeZone::UTC,
+            theme,
+        };
+        let app = App::new(options, &Roster::default(), Size { width, height }, noon());
+        let mut stage = Self { app, effects: Vec::new() };
+        stage.link(LinkState { up: true, connects: 1, ..LinkState::default() });
+        stage.tell(Event::RoundTrip(std::time::Duration::from_micros(1234)));
+        stage
+    }
+
+    /// A fleet with a host of each kind.
+    pub(crate) fn fleet(width: u16, height: u16, theme: Theme) -> Self {
+        let mut stage = Self::new(width, height, theme);
+        let ns1 = answer("ns1", "prod", "dns");
+        let mut gw1 = answer("gw1", "prod", "router");
+        gw1.reboot_needed = Some(true);
+        let mut db1 = answer("db1", "prod", "db");
+        db1.held = Some("the disk is being replaced".to_owned());
+        let mut base = HostAnswer::new(name("old1"), name("test"), None, vec!["deploy.test.old1".to_owned()]);
+        base.role = Some(name("legacy"));
+        stage.hear(ago(700), [present(answer("web10", "test", "web"))]);
+        stage.hear(ago(250), [present(answer("web9", "test", "web"))]);
+        stage.hear(
+            ago(4),
+            [
+                present(ns1),
+                present(answer("ns2", "prod", "dns")),
+                present(answer("web1", "test", "web")),
+                present(gw1),
+                present(db1),
+                present(base),
+                said(report("ns2", "d0", Status::Completed)),
+                said(failed("web1", "d1")),
+                said(building("ns1", "d2")),
+            ],
+        );
+        stage.clock(noon());
+        stage
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.effects.extend(update(&mut self.app, event));
+    }
+
+    pub(crate) fn hear(&mut self, at: Timestamp, messages: impl IntoIterator<Item = Inbound>) {
+        self.tell(Event::Messages(messages.into_iter().map(Ok).collect(), at));
+    }
+
+    pub(crate) fn clock(&mut self, now: Timestamp) {
+        self.tell(Event::Clock(now));
+    }
+
+    pub(crate) fn link(&mut self, link: LinkState) {
+        self.tell(Event::Link(link));
+    }
+
+    pub(crate) fn press(&mut self, code: KeyCode) {
+        self.tell(Event::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+    }
+
+    /// Types characters one by one.
+    pub(crate) fn types(&mut self, text: &str) {
+        text.chars().for_each(|c| self.press(KeyCode::Char(c)));
+    }
+
+    /// What has been asked of the outside since this was last called.
+    pub(crate) fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Draws a frame.
+    pub(crate) fn draw(&mut self) -> Buffer {
+        self.tell(Event::Frame);
+        let Size { width, height } = self.app.size;
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| view(&self.app, frame)).unwrap();
+        terminal.backend().buffer().clone()
+    }
+
+    /// The frame as text.
+    pub(crate) fn text(&mut self) -> String {
+        self.tell(Event::Frame);
+        homelab_deploy::tui::picture(&self.app)
+    }
+
+    /// Selects a host.
+    pub(crate) fn go_to(&mut self, host: &str) {
+        self.tell(Event::Frame);
+        self.press(KeyCode::Home);
+        for _ in 0..self.app.table.rows().len() {
+            if self.app.table.selected() == Some(&name(host)) {
+                return self.tell(Event::Frame);
+            }
+            self.types("j");
+        }
+        panic!("{host} is not shown");
+    }
+}
