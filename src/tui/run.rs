@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 const FRAME: Duration = Duration::from_millis(16);
 /// How many events are taken before a frame may be drawn.
 const BATCH: usize = 64;
-/// How long a snapshot waits after the last news, and in all.
+/// How long a snapshot waits after the last host or log has come, and in all.
 const QUIET: Duration = Duration::from_millis(400);
-const SNAPSHOT: Duration = Duration::from_secs(4);
+const SNAPSHOT: Duration = Duration::from_secs(3);
 
 /// Why the console ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -145,16 +145,20 @@ pub async fn snapshot(operator: Operator, options: Options, size: Size) -> Resul
     let mut app = App::new(options, &operator.roster, size, Timestamp::now());
     let (mut outside, mut events) = Outside::begin(operator).await?;
     let last = Instant::now() + SNAPSHOT;
-    let mut quiet = Instant::now() + QUIET;
+    let mut until = last;
     loop {
         let event = tokio::select! {
             event = events.recv() => event.ok_or(ConsoleError::Closed)?,
-            () = sleep_until(quiet.min(last)) => break,
+            () = sleep_until(until) => break,
         };
-        quiet = Instant::now() + QUIET;
+        // Reports of what is under way never end.
+        let (is_log, online) = (matches!(event, Event::Log(..)), app.counts.online);
         let mut effects = update(&mut app, event);
         effects.extend(update(&mut app, Event::Clock(Timestamp::now())));
         effects.extend(update(&mut app, Event::Frame));
+        if is_log || app.counts.online != online {
+            until = last.min(Instant::now() + QUIET);
+        }
         for effect in effects {
             outside.carry_out(effect);
         }

@@ -47,6 +47,8 @@ pub struct Table {
     /// The row of the selected host.
     at: usize,
     fresh: bool,
+    /// Whether somebody chose the selected host; until then it is the first, whoever comes.
+    chosen: bool,
 }
 
 impl Table {
@@ -104,19 +106,25 @@ impl Table {
         self.widths = widths;
         self.order.clear();
         self.order.extend(shown.into_iter().map(|host| host.name.clone()));
-        let selected = self.selected.as_ref();
+        let selected = self.selected.as_ref().filter(|_| self.chosen);
         let row = selected.and_then(|selected| self.order.iter().position(|name| name == selected));
-        self.select(row.unwrap_or(self.at));
+        self.place(row.unwrap_or(self.at));
     }
 
     /// Selects the host of a row, or of the last one.
     pub fn select(&mut self, row: usize) {
+        self.chosen = true;
+        self.place(row);
+    }
+
+    fn place(&mut self, row: usize) {
         self.at = row.min(self.order.len().saturating_sub(1));
         self.selected = self.order.get(self.at).cloned();
     }
 
     /// Marks the selected host, or takes the mark away.
     pub fn mark(&mut self) {
+        self.chosen = true;
         if let Some(selected) = &self.selected
             && !self.marks.remove(selected)
         {

@@ -1,6 +1,6 @@
 //! What keys do: to the rows, in the form, in a question.
 
-use crate::stage::{PLAIN, Stage, name};
+use crate::stage::{PLAIN, Stage, answer, name, noon, present};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use homelab_deploy::protocol::Action;
 use homelab_deploy::tui::{Context, Effect, Event, KEYS, LinkState, LogKey};
@@ -41,10 +41,10 @@ fn keys_on_the_fleet_screen() {
         ("a", "db1", "db1 gw1 ns1 ns2 old1 web1 web10 web9", "db1"),
         ("aa", "db1", "", "db1"),
         ("  ^", "ns1", "", "db1"),
-        ("S", "db1", "", "web10"),
+        ("S", "web10", "", "web10"),
         ("s", "db1", "", "db1"),
-        ("sss", "db1", "", "web1"),
-        ("sssS", "db1", "", "old1"),
+        ("sss", "web1", "", "web1"),
+        ("jksssS", "db1", "", "old1"),
         ("sssss", "db1", "", "db1"),
         ("ssssss", "db1", "", "db1"),
         ("jjjjjjjjjjjjjjjjjjjjj", "web10", "", "db1"),
@@ -243,4 +243,18 @@ fn help_scrolls_to_its_end_and_no_further() {
     assert_eq!(stage.text(), last);
     stage.types("g");
     assert_eq!(stage.text(), first);
+}
+
+#[test]
+fn until_a_host_is_chosen_the_first_is_selected() {
+    let mut stage = Stage::new(120, 40, PLAIN);
+    let arrives = |stage: &mut Stage, host: &str| {
+        stage.hear(noon(), [present(answer(host, "test", "web"))]);
+        stage.tell(Event::Frame);
+        stage.app.table.selected().cloned()
+    };
+    assert_eq!(arrives(&mut stage, "web2"), Some(name("web2")));
+    assert_eq!(arrives(&mut stage, "web1"), Some(name("web1")));
+    stage.types("j");
+    assert_eq!(arrives(&mut stage, "web0"), Some(name("web2")));
 }

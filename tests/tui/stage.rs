@@ -94,7 +94,7 @@ pub(crate) fn failed(host: &str, id: &str) -> DeployReport {
     report.phases.enter(&PhaseName::Rollback);
     report.phases.end(&PhaseState::Done);
     report.error = Some(ErrorCode::VerificationFailed);
-    report.message = "the health check did not succeed within 60 s; back on what ran before".to_owned();
+    "the health check did not succeed within 60 s; back on what ran before".clone_into(&mut report.message);
     report.rolled_back = Some(true);
     report.failed_units = vec!["nginx.service".to_owned()];
     report
