@@ -190,6 +190,10 @@ fn progress(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
     match (host.standing(app.now), our_refusal(app, host)) {
         (Standing::Working(job), _) => match words::built(job) {
             Some((done, expected)) => Tone::Busy.text(bar(done, expected, width, symbols)),
+            // Often only the name of the phase again.
+            None if job.phases.running().is_some_and(|phase| phase.name.as_str() == job.message) => {
+                Tone::Plain.text("")
+            }
             None => Tone::Plain.text(printable(&job.message)),
         },
         (Standing::Failed(_) | Standing::Idle, Some(refusal)) => error(refusal),
