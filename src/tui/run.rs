@@ -14,7 +14,7 @@ use ratatui::layout::Size;
 use rustix::process::{Signal, getpgrp, kill_process_group};
 use std::io;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self as signal, SignalKind};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -55,7 +55,7 @@ pub async fn run(
     let mut app = App::new(options, &operator.roster, screen.size()?, Timestamp::now());
     let (mut outside, mut events) = Outside::begin(operator).await?;
     let mut input = EventStream::new();
-    let mut woken = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+    let mut woken = signal::signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut clock = interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut next_frame = Instant::now();
@@ -107,7 +107,7 @@ pub async fn run(
                 Effect::Suspend => {
                     // Whoever has the terminal meanwhile reads its keys.
                     drop(input);
-                    suspend().await?;
+                    suspend(&mut woken).await?;
                     screen.retake()?;
                     input = EventStream::new();
                     update(&mut app, Event::Resize(screen.size()?));
@@ -131,8 +131,7 @@ fn take_input(app: &mut App, input: Input) -> Vec<Effect> {
 }
 
 /// Gives the terminal back and stops, with everything that was started together with us, until we are woken.
-async fn suspend() -> io::Result<()> {
-    let mut woken = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+async fn suspend(woken: &mut signal::Signal) -> io::Result<()> {
     leave();
     kill_process_group(getpgrp(), Signal::TSTP)?;
     // Where nobody could wake us again the system does not stop us, and there is no waking to wait for.

@@ -7,10 +7,11 @@ use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use ratatui::layout::Size;
+use ratatui::layout::{Position, Rect, Size};
 use std::io::{self, Stdout, stdout};
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use tokio::sync::mpsc;
 
@@ -36,7 +37,8 @@ impl Screen {
 
     /// The next frame is drawn as if nothing were on the screen.
     pub(super) fn forget(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not `clear`: that asks the terminal where its cursor is, and waits for an answer among the keys.
+        self.terminal.resize(Rect::from((Position::ORIGIN, self.size()?)))
     }
 
     /// Takes the terminal back after somebody else had it.
@@ -52,13 +54,20 @@ impl Drop for Screen {
     }
 }
 
+/// Whether the terminal is ours. Given back twice, the cursor would jump to where it was when we came.
+static OURS: AtomicBool = AtomicBool::new(false);
+
 fn enter() -> io::Result<()> {
+    OURS.store(true, Ordering::Relaxed);
     enable_raw_mode()?;
     execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)
 }
 
 /// Gives the terminal back. Each step for itself: where one fails the others still count.
 pub(super) fn leave() {
+    if !OURS.swap(false, Ordering::Relaxed) {
+        return;
+    }
     let _ = execute!(stdout(), DisableMouseCapture);
     let _ = execute!(stdout(), DisableBracketedPaste);
     let _ = execute!(stdout(), LeaveAlternateScreen);
