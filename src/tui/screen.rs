@@ -7,8 +7,9 @@ use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use ratatui::layout::Size;
+use ratatui::layout::{Position, Rect, Size};
 use std::io::{self, Stdout, stdout};
+use std::mem::ManuallyDrop;
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
 use std::thread;
@@ -16,12 +17,13 @@ use tokio::sync::mpsc;
 
 /// The terminal while it is ours. Dropping this gives it back.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: it would complain where it cannot show the cursor any more, and panic where nobody hears that.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Screen {
     pub(super) fn take() -> io::Result<Self> {
-        let screen = Self { terminal: Terminal::new(CrosstermBackend::new(stdout()))? };
+        let screen = Self { terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stdout()))?) };
         enter()?;
         Ok(screen)
     }
@@ -36,11 +38,15 @@ impl Screen {
 
     /// The next frame is drawn as if nothing were on the screen.
     pub(super) fn forget(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not `clear`, which first asks the terminal where its cursor is and waits for the answer among the keys.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
     /// Takes the terminal back after somebody else had it.
     pub(super) fn retake(&mut self) -> io::Result<()> {
+        // Whoever stopped us without asking has changed modes that would be taken for still being ours.
+        let _ = disable_raw_mode();
         enter()?;
         self.forget()
     }
