@@ -35,10 +35,11 @@ enum Test {
 
 impl Filter {
     /// Reads a filter: words that must all match. `tier:` and `role:` name a tier or role, `state:` a state or its start,
-    /// `host:` and `rev:` a part of them, `seen>` and `seen<` an age; whatever else is text. `!` turns a word around.
+    /// `host:` and `rev:` a part of them, `seen>` and `seen<` an age; whatever else is text. `!` turns a word around. A word
+    /// that is only begun, such as `tier:` or `!`, leaves nothing out.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // A term that has no value yet leaves nothing out.
-        let words = text.split_whitespace().filter(|word| *word != "!" && !word.ends_with(':'));
+        let begun = ["", "host:", "tier:", "role:", "state:", "rev:"];
+        let words = text.split_whitespace().filter(|word| !begun.contains(&word.trim_start_matches('!')));
         let terms = words.map(Term::parse).collect::<Result<_, _>>()?;
         Ok(Self { text: text.trim().to_owned(), terms })
     }

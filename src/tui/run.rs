@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
+use rustix::io::Errno;
 use rustix::process::{Signal, getpgrp, kill_process_group};
 use std::io;
 use std::time::Duration;
@@ -56,6 +57,7 @@ pub async fn run(
     let (mut outside, mut events) = Outside::begin(operator).await?;
     let mut input = EventStream::new();
     let mut woken = signal::signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+    let mut hung_up = signal::signal(SignalKind::hangup())?;
     let mut clock = interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut next_frame = Instant::now();
@@ -65,6 +67,7 @@ pub async fn run(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break Ok(()),
+            _ = hung_up.recv() => break Ok(()),
             key = input.next() => match key {
                 Some(Ok(first)) => {
                     effects.extend(take_input(&mut app, first));
@@ -72,7 +75,7 @@ pub async fn run(
                         effects.extend(take_input(&mut app, more));
                     }
                 }
-                Some(Err(error)) => break Err(error.into()),
+                Some(Err(error)) => break lost(error),
                 None => break Ok(()),
             },
             Some(fault) = panics.recv() => effects.extend(update(&mut app, fault)),
@@ -82,7 +85,9 @@ pub async fn run(
             }
             () = sleep_until(next_frame), if app.is_dirty() => {
                 effects.extend(update(&mut app, Event::Frame));
-                screen.draw(&app)?;
+                if let Err(error) = screen.draw(&app) {
+                    break lost(error);
+                }
                 next_frame = Instant::now() + FRAME;
             }
             _ = clock.tick() => {
@@ -119,6 +124,11 @@ pub async fn run(
     drop(screen);
     outside.end().await;
     ended
+}
+
+/// A terminal that was closed has been left; whatever else fails is an error.
+fn lost(error: io::Error) -> Result<(), ConsoleError> {
+    if error.raw_os_error() == Some(Errno::IO.raw_os_error()) { Ok(()) } else { Err(error.into()) }
 }
 
 fn take_input(app: &mut App, input: Input) -> Vec<Effect> {

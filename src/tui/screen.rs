@@ -9,6 +9,7 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Position, Rect, Size};
 use std::io::{self, Stdout, stdout};
+use std::mem::ManuallyDrop;
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +18,13 @@ use tokio::sync::mpsc;
 
 /// The terminal while it is ours. Dropping this gives it back.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: it would complain where it cannot show the cursor any more, and panic where nobody hears that.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Screen {
     pub(super) fn take() -> io::Result<Self> {
-        let screen = Self { terminal: Terminal::new(CrosstermBackend::new(stdout()))? };
+        let screen = Self { terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stdout()))?) };
         enter()?;
         Ok(screen)
     }
@@ -38,11 +40,14 @@ impl Screen {
     /// The next frame is drawn as if nothing were on the screen.
     pub(super) fn forget(&mut self) -> io::Result<()> {
         // Not `clear`: that asks the terminal where its cursor is, and waits for an answer among the keys.
-        self.terminal.resize(Rect::from((Position::ORIGIN, self.size()?)))
+        let size = self.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
     /// Takes the terminal back after somebody else had it.
     pub(super) fn retake(&mut self) -> io::Result<()> {
+        // Whoever stopped us without asking has changed modes that would be taken for still being ours.
+        let _ = disable_raw_mode();
         enter()?;
         self.forget()
     }

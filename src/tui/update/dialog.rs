@@ -75,8 +75,9 @@ fn send(form: &mut Form, app: &mut App) -> Option<Effect> {
     }
     let plan = form.confirmed()?;
     let hosts = plan.hosts().len();
+    let hosts = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
     let revision = form.revision.value().trim().to_owned();
-    app.say(Tone::Busy, format!("sending {} of {revision} to {hosts} hosts", plan.intent.action));
+    app.say(Tone::Busy, format!("sending {} of {revision} to {hosts}", plan.intent.action));
     app.table.marks.clear();
     show_one_of(&plan, app);
     app.remember(plan.clone());

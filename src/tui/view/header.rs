@@ -2,7 +2,7 @@
 
 use super::painter::{Painter, Piece, width};
 use crate::protocol::printable;
-use crate::tui::{App, Context, KEYS, Tone};
+use crate::tui::{App, Command, Context, KEYS, Symbols, Tone, text};
 use jiff::fmt::strtime;
 use ratatui::layout::Rect;
 
@@ -12,9 +12,9 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     painter.line(area, &[Tone::Plain.text(" "), Tone::Title.text("homelab-deploy"), Tone::Plain.text(place)]);
     let time = app.now.to_zoned(app.options.zone.clone());
     let time = strtime::format("%H:%M:%S", &time).unwrap_or_default();
-    let mut link = link(app, symbols.online, symbols.offline);
     // Where it is narrow, the way to the server matters most.
     let room = usize::from(area.width).saturating_sub(24);
+    let mut link = link(app, symbols, room);
     let mut tail = vec![
         Tone::Dim.text(format!("   {}", printable(&app.options.issuer))),
         Tone::Plain.text(format!("   {time} ")),
@@ -26,7 +26,8 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     painter.right(Rect { x: area.x + 23, width: area.width.saturating_sub(23), ..area }, &link);
 }
 
-fn link(app: &App, up: &str, down: &str) -> Vec<Piece> {
+fn link(app: &App, symbols: &Symbols, room: usize) -> Vec<Piece> {
+    let (up, down) = (symbols.online, symbols.offline);
     let link = &app.link;
     if link.up {
         let time = app.round_trip.map(|time| {
@@ -40,7 +41,9 @@ fn link(app: &App, up: &str, down: &str) -> Vec<Piece> {
     let reason = link.reason.as_deref().map_or("connecting".to_owned(), printable);
     let wait = link.next_try.map(|at| at.duration_since(app.now).as_secs().max(0));
     let wait = wait.filter(|wait| *wait > 0).map(|wait| format!(", again in {wait} s")).unwrap_or_default();
-    vec![Tone::Bad.text(format!("{down} {reason}{wait}"))]
+    // Of a long reason the start is enough; the box of an order that was refused shows it all.
+    let room = room.saturating_sub(text::width(down) + 1 + wait.len());
+    vec![Tone::Bad.text(format!("{down} {}{wait}", text::fit(&reason, room, symbols.cut)))]
 }
 
 pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
@@ -73,17 +76,33 @@ pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
     painter.line(area, &line.unwrap_or_else(|| told(" ", false)));
 }
 
-/// The keys that there are here. Help and the way out are shown in any case.
+/// The keys that there are here. Where it is narrow the last ones leave; help and the way back stay in any case.
 pub(super) fn footer(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let context = app.context();
     let hints = KEYS.iter().filter(|binding| binding.contexts.contains(&context));
-    let hints = hints.filter_map(|binding| Some((binding.chords.first()?.name(), binding.hint?)));
-    let mut line = vec![Tone::Plain.text(" ")];
-    for (key, hint) in hints {
-        line.extend([Tone::Key.text(key), Tone::Plain.text(format!(" {hint}   "))]);
+    let mut hints: Vec<_> = hints
+        .filter_map(|binding| {
+            let key = Tone::Key.text(binding.chords.first()?.name());
+            Some((binding.command, [key, Tone::Plain.text(format!(" {}", binding.hint?))]))
+        })
+        .collect();
+    let needed =
+        |hints: &[(Command, [Piece; 2])]| hints.iter().map(|(_, hint)| width(hint) + 3).sum::<usize>();
+    let may_leave =
+        |(command, _): &(Command, _)| !matches!(command, Command::Help | Command::Quit | Command::Back);
+    // Before the first there is but one blank.
+    while needed(&hints) > usize::from(area.width) + 2
+        && let Some(at) = hints.iter().rposition(may_leave)
+    {
+        hints.remove(at);
+    }
+    let mut line = Vec::new();
+    for (_, hint) in hints {
+        line.push(Tone::Plain.text(if line.is_empty() { " " } else { "   " }));
+        line.extend(hint);
     }
     if context == Context::Filter {
-        let help = "text, tier: role: state: rev: host: seen>1m, ! turns around";
+        let help = "   text, tier: role: state: rev: host: seen>1m, ! turns around";
         line.push(Tone::Dim.text(help));
     }
     painter.line(area, &line);
