@@ -31,7 +31,7 @@ pub(crate) fn measure() -> bool {
 
     let publisher = fleet.runtime.spawn(publish(fleet.client.clone(), minute()));
     let (before, begun) = (console.cpu(), Instant::now());
-    let (mut answered, loss) = type_for(&mut console, minute());
+    let (answered, loss) = type_for(&mut console, minute());
     let cpu = (console.cpu() - before) / begun.elapsed().as_secs_f64() * 100.0;
     let (sent, took) = fleet.runtime.block_on(publisher).unwrap();
     // The last report of every host is its verdict: half of them have failed, and no job runs any more.
@@ -44,18 +44,18 @@ pub(crate) fn measure() -> bool {
     console.quit();
     fleet.stop();
 
-    answered.sort_unstable();
-    let latest = at_share(&answered, 1000);
+    let late = at_share(&answered, 990);
     println!(
-        "flood: keys answered within {latest:.1?} at {:.0} reports a second, median {:.1?}, 99 of 100 within {:.1?}, \
+        "flood: 99 of 100 keys answered within {late:.1?} at {:.0} reports a second, median {:.1?}, all within {:.1?}, \
          bound {BOUND:?}; {}; {cpu:.0} % of a core",
         f64::from(sent) / took.as_secs_f64(),
         at_share(&answered, 500),
-        at_share(&answered, 990),
+        at_share(&answered, 1000),
         loss.map_or("none dropped".to_owned(), |loss| format!("LOST: the console says {loss:?}")),
     );
-    println!("  floor, no reports: {:.1?}, median {:.1?}", at_share(&floor, 1000), at_share(&floor, 500));
-    latest <= BOUND && loss.is_none()
+    let floor_late = at_share(&floor, 990);
+    println!("  floor, no reports: {floor_late:.1?}, median {:.1?}", at_share(&floor, 500));
+    late.max(floor_late) <= BOUND && loss.is_none()
 }
 
 /// Moves the selection down and up again, and gives how long each key took to show, and what was lost meanwhile.

@@ -6,13 +6,15 @@ use super::{App, Effect, Event, Options, update, view};
 use crate::bus::LinkError;
 use crate::deployer::Operator;
 use crossterm::event::{Event as Input, EventStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
 use rustix::process::{Signal, getpgrp, kill_process_group};
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -68,7 +70,7 @@ pub async fn run(
             key = input.next() => match key {
                 Some(Ok(first)) => {
                     effects.extend(take_input(&mut app, first));
-                    while let Some(Some(Ok(more))) = input.next().now_or_never() {
+                    while let Some(Ok(more)) = typed(&mut input).await {
                         effects.extend(take_input(&mut app, more));
                     }
                 }
@@ -119,6 +121,16 @@ pub async fn run(
     drop(screen);
     outside.end().await;
     ended
+}
+
+/// What has been typed already. The stream remembers only the first waker that it is asked with until it has called it:
+/// were that not the loop's own, the next key would be seen when something else wakes the loop.
+async fn typed(input: &mut EventStream) -> Option<io::Result<Input>> {
+    poll_fn(|context| match input.poll_next_unpin(context) {
+        Poll::Ready(typed) => Poll::Ready(typed),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 fn take_input(app: &mut App, input: Input) -> Vec<Effect> {
