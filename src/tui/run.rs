@@ -6,14 +6,16 @@ use super::{App, Effect, Event, Options, update, view};
 use crate::bus::LinkError;
 use crate::deployer::Operator;
 use crossterm::event::{Event as Input, EventStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
 use rustix::io::Errno;
 use rustix::process::{Signal, getpgrp, kill_process_group};
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::signal::unix::{self as signal, SignalKind};
 use tokio::sync::mpsc;
@@ -71,7 +73,7 @@ pub async fn run(
             key = input.next() => match key {
                 Some(Ok(first)) => {
                     effects.extend(take_input(&mut app, first));
-                    while let Some(Some(Ok(more))) = input.next().now_or_never() {
+                    while let Some(Ok(more)) = typed(&mut input).await {
                         effects.extend(take_input(&mut app, more));
                     }
                 }
@@ -129,6 +131,16 @@ pub async fn run(
 /// A terminal that was closed has been left; whatever else fails is an error.
 fn lost(error: io::Error) -> Result<(), ConsoleError> {
     if error.raw_os_error() == Some(Errno::IO.raw_os_error()) { Ok(()) } else { Err(error.into()) }
+}
+
+/// What has been typed already. The stream remembers only the first waker that it is asked with until it has called it:
+/// were that not the loop's own, the next key would be seen when something else wakes the loop.
+async fn typed(input: &mut EventStream) -> Option<io::Result<Input>> {
+    poll_fn(|context| match input.poll_next_unpin(context) {
+        Poll::Ready(typed) => Poll::Ready(typed),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 fn take_input(app: &mut App, input: Input) -> Vec<Effect> {

@@ -1,0 +1,111 @@
+//! Hosts that say of themselves what real ones say, every optional field included.
+
+use homelab_deploy::protocol::{
+    Action, DeployReport, ErrorCode, HostAnswer, Id, Name, PhaseName, PhaseState, Phases, Progress, Status,
+    of_host, of_role, of_tier,
+};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+const TIERS: [&str; 3] = ["prod", "stage", "test"];
+const ROLES: [&str; 5] = ["dns", "web", "db", "proxy", "build"];
+const COMMIT: &str = "3f2a91c0d5e84b7690fd1ab3c2e47785961d0f2e";
+const SYSTEM: &str =
+    "/nix/store/0c5yz8ba1mqfk9a6lpkr4p9vxy2w7d3h-nixos-system-host-26.05.20260401.3f2a91c0d5e8";
+
+/// The deployment that runs in every bench.
+pub(crate) fn deployment() -> Id {
+    Id::new("019a0d5e-84b7-7690-8d1a-b3c2e4778596").unwrap()
+}
+
+fn name(n: usize) -> Name {
+    Name::new(format!("host-{n:05}")).unwrap()
+}
+
+fn instance(n: usize) -> String {
+    format!("0b9f6c1e-4c7d-4f0e-9a55-{n:012}")
+}
+
+/// A report of the running deployment at some step; `last` is the verdict, of every second host that it failed.
+pub(crate) fn report(n: usize, step: u64, last: bool) -> DeployReport {
+    let failed = last && n % 2 == 1;
+    let status = match last {
+        false => Status::Running,
+        true if failed => Status::Failed,
+        true => Status::Completed,
+    };
+    let mut phases = Phases::pending();
+    phases.enter(&PhaseName::Prepare);
+    phases.enter(&PhaseName::Build);
+    for phase in phases.0.iter_mut().take(2) {
+        phase.elapsed_ms = 1200 + step;
+    }
+    if last {
+        phases.end(if failed { &PhaseState::Failed } else { &PhaseState::Done });
+    }
+    let message = if last { "the new system runs" } else { "building linux-6.12.9" };
+    let mut report = DeployReport::new(name(n), status, message);
+    report.error = failed.then_some(ErrorCode::BuildFailed);
+    report.id = Some(deployment());
+    report.tier = Some(Name::new(TIERS[n % TIERS.len()]).unwrap());
+    report.role = Some(Name::new(ROLES[n % ROLES.len()]).unwrap());
+    report.action = Some(Action::Switch);
+    report.revision = Some("main".to_owned());
+    report.issuer = Some("alice@workstation".to_owned());
+    report.instance = Some(instance(n));
+    report.seq = Some(3_000_000 + step);
+    report.at = Some(Timestamp::UNIX_EPOCH);
+    report.elapsed_ms = Some(52_000 + step);
+    report.heartbeat_s = Some(15);
+    report.commit = Some(COMMIT.to_owned());
+    report.system = Some(SYSTEM.to_owned());
+    report.phases = phases;
+    report.progress = Some(Progress {
+        done: step % 120,
+        expected: 120,
+        running: 3,
+        downloaded_bytes: 412 << 20,
+        expected_bytes: 1200 << 20,
+        activity: format!("building linux-6.12.9, step {step}"),
+    });
+    report
+}
+
+/// What a host says of itself, with its last job. Some wait for a reboot, some are held, some warn.
+pub(crate) fn answer(n: usize) -> HostAnswer {
+    let mut job = report(n, 0, true);
+    job.id = Some(Id::new(format!("before-{}", n % 50)).unwrap());
+    job.seq = Some(2_000_000);
+    // Of an older deployment a few have failed.
+    if job.status == Status::Failed && n % 20 != 1 {
+        (job.status, job.error) = (Status::Completed, None);
+    }
+    let (tier, role) = (job.tier.clone().unwrap(), job.role.clone().unwrap());
+    let subjects = vec![of_host(&tier, &name(n)), of_tier(&tier), of_role(&tier, &role)];
+    let mut answer = HostAnswer::new(name(n), tier, Some(role), subjects);
+    answer.instance = Some(instance(n));
+    answer.version = Some("0.1.0".to_owned());
+    answer.os_version = Some("NixOS 26.05 (Yarara)".to_owned());
+    answer.revision = Some("main".to_owned());
+    answer.commit = Some(COMMIT.to_owned());
+    answer.system = Some(SYSTEM.to_owned());
+    answer.generation = Some(142);
+    answer.booted_system = Some(SYSTEM.to_owned());
+    answer.reboot_needed = Some(n.is_multiple_of(10));
+    answer.boot_at = Some(Timestamp::UNIX_EPOCH);
+    answer.flake_url = Some("git+ssh://git@forge.example.org/infrastructure/fleet.git".to_owned());
+    answer.nix_free_bytes = Some(48 << 30);
+    answer.boot_free_bytes = Some(310 << 20);
+    answer.held = (n % 50 == 7).then(|| "disk is being replaced".to_owned());
+    if n.is_multiple_of(5) {
+        answer.warnings.push("/boot has room for two more generations only".to_owned());
+    }
+    if n % 8 == 3 {
+        answer.failed_units.push("restic-backups-home.service".to_owned());
+    }
+    answer.job = Some(Arc::new(job));
+    answer.capabilities =
+        vec![Action::Build, Action::Rollback, Action::Cancel, Action::Reboot, Action::Hold, Action::Release];
+    answer.interval_s = Some(60);
+    answer
+}
