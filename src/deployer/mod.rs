@@ -2,6 +2,7 @@
 
 mod error;
 mod follow;
+mod log;
 mod operator;
 mod outcome;
 mod plan;
@@ -10,6 +11,7 @@ mod selection;
 
 pub use error::DeployError;
 pub use follow::{Follow, Update};
+pub use log::{Joiner, LogFollow, LogNews, LogStart};
 pub use operator::{Discovery, Operator};
 pub use outcome::{HostResult, Outcome, Verdict};
 pub use plan::{Intent, Parcel, Plan};
