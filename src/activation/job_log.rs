@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// The longest piece; a longer line comes in several.
-const MAX_PIECE: usize = 4096;
+pub(super) const MAX_PIECE: usize = 4096;
 /// How much is read at a time, so that a flood of output holds nobody up.
 const MAX_READ: u64 = 64 * 1024;
 /// How much of the end of a log is looked at for its last lines.
@@ -78,7 +78,7 @@ impl JobLogTail {
             let rest = &self.rest[start..];
             let end = match rest.iter().take(MAX_PIECE).position(|b| *b == b'\n') {
                 Some(end) => end + 1,
-                None if rest.len() >= MAX_PIECE => char_end(rest),
+                None if rest.len() > MAX_PIECE => char_end(rest),
                 None if last => rest.len(),
                 None => break,
             };
@@ -91,16 +91,13 @@ impl JobLogTail {
     }
 }
 
-/// Where to cut a long line: not within a character.
+/// Where to cut a line that is longer than a piece: not within a character.
 fn char_end(bytes: &[u8]) -> usize {
-    (MAX_PIECE - 3..=MAX_PIECE)
-        .rev()
-        .find(|at| bytes.get(*at).is_none_or(|b| b & 0xc0 != 0x80))
-        .unwrap_or(MAX_PIECE)
+    (MAX_PIECE - 3..=MAX_PIECE).rev().find(|at| bytes[*at] & 0xc0 != 0x80).unwrap_or(MAX_PIECE)
 }
 
 /// The text of these bytes, as long as they are.
-fn same_length(bytes: &[u8]) -> String {
+pub(super) fn same_length(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

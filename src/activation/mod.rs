@@ -4,6 +4,7 @@ mod engine;
 mod facts;
 mod job_log;
 mod launch;
+mod log_part;
 mod phase_line;
 mod rebuild;
 
@@ -11,5 +12,6 @@ pub use engine::{Engine, Failure, Order, Outcome, Step, Steps, Work};
 pub use facts::Facts;
 pub use job_log::{JobLog, JobLogTail, LogPiece, last_lines};
 pub use launch::{LaunchError, run as launch};
+pub use log_part::LogPart;
 pub use phase_line::PhaseLine;
 pub use rebuild::RebuildEngine;

@@ -1,43 +1,186 @@
-//! Temporary.
-/// News.
-#[derive(Debug)]
-pub enum LogNews {
-    /// The next piece of the log.
-    Text {
-        /// Where.
-        offset: u64,
-        /// What.
-        text: String,
-    },
-    /// Missing.
-    Missing,
-    /// Silent.
-    Silent,
-    /// End.
-    End,
-}
-/// S.
-#[derive(Debug)]
+//! Follows the log of one job on one host: what is kept there and what comes live, joined without a gap.
+
+mod hear;
+mod join;
+mod question;
+
+pub use join::Joiner;
+
+use super::operator::fresh_id;
+use crate::bus::{Bus, Link, LinkError, Refusal};
+use crate::protocol::{
+    Ask, DISCOVER, Id, Inbound, Name, PRESENCE, ReplyTo, Want, WireError, of_log, of_report,
+};
+use futures_util::stream::{BoxStream, SelectAll, StreamExt};
+use question::Question;
+use std::future::pending;
+use tokio::sync::{broadcast, watch};
+use tokio::time::sleep_until;
+
+/// Past the end of every log, which tells its length; every reader of JSON holds this number exactly.
+const PAST_THE_END: u64 = (1 << 53) - 1;
+
+type Messages = SelectAll<BoxStream<'static, (Result<Inbound, WireError>, Option<String>)>>;
+
+/// Where to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStart {
-    /// B.
+    /// With the first byte.
     Beginning,
-    /// L.
+    /// With the first line that begins within the last so many bytes; where no line ends there, within that line.
     Last(u64),
 }
-/// F.
-pub struct LogFollow;
+
+/// News of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogNews {
+    /// The next piece; it begins where the one before has ended.
+    Text {
+        /// Where it begins in the log, in bytes.
+        offset: u64,
+        /// The text, never empty. It is as the program wrote it: escape sequences and all.
+        text: String,
+    },
+    /// The host keeps no such log; there is no more to come.
+    Missing,
+    /// The host did not answer within 2 s: it is away, or its listener is too old to keep logs. Told once until it does
+    /// answer. It is asked again when the link returns, when it announces itself or a live line arrives, and every 15 s.
+    Silent,
+    /// The job has ended and its whole log has been told; there is no more to come.
+    End,
+}
+
+/// A log that is followed.
+pub struct LogFollow {
+    bus: Bus,
+    host: Name,
+    job: Id,
+    start: LogStart,
+    answers_to: ReplyTo,
+    messages: Messages,
+    refusals: broadcast::Receiver<Refusal>,
+    link: watch::Receiver<Link>,
+    connects: u64,
+    question: Question,
+    /// None until it is known where the text begins.
+    joiner: Option<Joiner>,
+    /// Whether the text to come begins one byte early, to see whether a line begins after that.
+    within_line: bool,
+    silent: bool,
+    pending: Option<LogNews>,
+    over: bool,
+}
+
 impl LogFollow {
-    /// O.
-    pub async fn open(
-        _: crate::bus::Bus,
-        _: crate::protocol::Name,
-        _: crate::protocol::Id,
-        _: LogStart,
-    ) -> Result<Self, crate::bus::LinkError> {
-        Ok(Self)
+    /// Subscribes to all that may tell of the log of `job` on `host`. Where the link is down it waits for it. The host
+    /// must have accepted the job: before that it keeps no such log.
+    pub async fn open(bus: Bus, host: Name, job: Id, start: LogStart) -> Result<Self, LinkError> {
+        let refusals = bus.refusals();
+        let answers_to = ReplyTo::answers(fresh_id());
+        let mut messages = SelectAll::new();
+        // The verdict tells that the log has ended, an announcement that the host is back.
+        let hints = [of_report(&job), PRESENCE.to_owned()];
+        for subject in [of_log(&job, &host), answers_to.to_string()].iter().chain(&hints) {
+            messages.push(bus.subscribe(subject, Inbound::parse).await?.messages().boxed());
+        }
+        let link = bus.link();
+        let connects = link.borrow().connects;
+        Ok(Self {
+            bus,
+            host,
+            job,
+            start,
+            answers_to,
+            messages,
+            refusals,
+            link,
+            connects,
+            question: Question::new(),
+            joiner: (start == LogStart::Beginning).then(|| Joiner::new(0)),
+            within_line: false,
+            silent: false,
+            pending: None,
+            over: false,
+        })
     }
-    /// N.
-    pub async fn next(&mut self) -> Option<Result<LogNews, crate::bus::LinkError>> {
-        std::future::pending().await
+
+    /// The next news; `None` after [`LogNews::End`], [`LogNews::Missing`] or an error: a refused subject, or a
+    /// connection that was closed for good. A lost link is none. Cancel safe.
+    pub async fn next(&mut self) -> Option<Result<LogNews, LinkError>> {
+        loop {
+            if let Some(news) = self.text().or_else(|| self.pending.take()) {
+                return Some(Ok(news));
+            }
+            if self.over {
+                return None;
+            }
+            if let Err(error) = self.step().await {
+                self.over = true;
+                return Some(Err(error));
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), LinkError> {
+        let up = self.link.borrow().up;
+        if up && self.question.is_due() {
+            return self.ask().await;
+        }
+        let alarm = self.question.alarm();
+        let alarm = async {
+            match alarm {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            Ok(refusal) = self.refusals.recv() => return self.on_refusal(refusal),
+            received = self.messages.next() => match received {
+                Some((Ok(message), _)) => self.on_message(message),
+                // Whoever wrote that means somebody else, or is asked again.
+                Some((Err(_), _)) => {}
+                None => return Err(LinkError::Down { reason: Some("the connection was closed".to_owned()) }),
+            },
+            Ok(()) = self.link.changed() => {
+                let link = self.link.borrow_and_update();
+                if link.up && link.connects != self.connects {
+                    self.connects = link.connects;
+                    self.question.pass();
+                }
+            }
+            () = alarm => self.on_alarm(),
+        }
+        Ok(())
+    }
+
+    async fn ask(&mut self) -> Result<(), LinkError> {
+        let mut ask = Ask::new(self.answers_to.clone());
+        (ask.want, ask.id, ask.hosts) = (Some(Want::Log), Some(self.job.clone()), vec![self.host.clone()]);
+        ask.offset = Some(self.joiner.as_ref().map_or(PAST_THE_END, Joiner::end));
+        match self.bus.publish(DISCOVER, ask.encode()).await {
+            // Coming back asks again.
+            Err(LinkError::Down { .. }) => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.question.asked();
+                Ok(())
+            }
+        }
+    }
+
+    fn on_refusal(&self, refusal: Refusal) -> Result<(), LinkError> {
+        let needed = [of_log(&self.job, &self.host), self.answers_to.to_string(), DISCOVER.to_owned()];
+        if needed.contains(&refusal.subject) { Err(LinkError::Refused(refusal)) } else { Ok(()) }
+    }
+
+    /// What can be told of the text.
+    fn text(&mut self) -> Option<LogNews> {
+        let (mut offset, mut text) = self.joiner.as_mut()?.take()?;
+        if std::mem::take(&mut self.within_line) {
+            let line = text.find('\n').unwrap_or_else(|| text.ceil_char_boundary(1) - 1);
+            offset += line as u64 + 1;
+            text.drain(..=line);
+        }
+        (!text.is_empty()).then_some(LogNews::Text { offset, text })
     }
 }

@@ -12,7 +12,7 @@ mod watch;
 
 pub use error::DeployError;
 pub use follow::{Follow, Update};
-pub use log::{LogFollow, LogNews, LogStart};
+pub use log::{Joiner, LogFollow, LogNews, LogStart};
 pub use operator::{Discovery, Operator};
 pub use outcome::{HostResult, Outcome, Verdict};
 pub use plan::{Intent, Parcel, Plan};

@@ -3,7 +3,7 @@
 use super::Config;
 use crate::activation::{Engine, Facts};
 use crate::jobs::{Identity, Remembered};
-use crate::protocol::{Action, Answer, Ask, DeployReport, HostAnswer, Id, JobAnswer, ReplyTo, Status, Want};
+use crate::protocol::{Action, Answer, Ask, DeployReport, HostAnswer, Id, JobAnswer, Status, Want};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -18,13 +18,9 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// The answer to an ask and where it goes; `None` where it does not concern this listener.
-    pub(super) fn answer(&self, ask: &Ask) -> Option<(ReplyTo, Answer)> {
-        let config = self.config;
-        if !ask.concerns(&config.hostname, &config.tier, config.role.as_ref()) {
-            return None;
-        }
-        let answer = match ask.wanted() {
+    /// The answer to an ask.
+    pub(super) fn answer(&self, ask: &Ask) -> Answer {
+        match ask.wanted() {
             Want::Host => {
                 let (want, id) = (ask.want.clone(), ask.id.clone());
                 Answer::Host(Box::new(HostAnswer { want, id, ..self.host() }))
@@ -32,13 +28,12 @@ impl View<'_> {
             Want::Job => Answer::Job(JobAnswer {
                 want: Want::Job,
                 id: ask.id.clone(),
-                hostname: config.hostname.clone(),
+                hostname: self.config.hostname.clone(),
                 report: self.job(ask.id.as_ref()),
             }),
             // As base listeners do with what they do not know.
             _ => Answer::Host(Box::new(self.host())),
-        };
-        Some((ask.reply_to.clone(), answer))
+        }
     }
 
     /// The host as it is now.
@@ -71,7 +66,7 @@ impl View<'_> {
     }
 
     /// The report of the job with this id, or of the running or else the newest one.
-    fn job(&self, id: Option<&Id>) -> Option<Arc<DeployReport>> {
+    pub(super) fn job(&self, id: Option<&Id>) -> Option<Arc<DeployReport>> {
         let running = self.running.as_ref();
         match id {
             Some(id) => running

@@ -5,6 +5,7 @@ mod config;
 mod delivery;
 mod inbox;
 mod job;
+mod log_answer;
 mod reporter;
 mod requests;
 mod service;

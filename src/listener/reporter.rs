@@ -3,8 +3,9 @@
 use super::Config;
 use crate::bus::{Bus, LinkError};
 use crate::jobs::{Identity, Sequence};
-use crate::protocol::{BadRequest, DeployReport, DeployRequest, ErrorCode, ReplyTo, Status, of_log};
-use crate::protocol::{Id, LogLine, Name};
+use crate::protocol::{
+    Answer, BadRequest, DeployReport, DeployRequest, ErrorCode, Id, LogLine, Name, ReplyTo, Status, of_log,
+};
 use jiff::{Timestamp, Unit};
 use std::time::Duration;
 
@@ -89,6 +90,11 @@ impl Reporter {
             tracing::debug!(id = report.id.as_ref().map(Id::as_str), %error, "a report did not go out");
         }
         sent
+    }
+
+    /// Publishes an answer. While the link is down it is let go: whoever asked asks again.
+    pub(super) async fn answer(&self, to: &ReplyTo, answer: &Answer) {
+        let _ = self.bus.publish(&to.to_string(), answer.encode()).await;
     }
 
     /// Publishes a piece of a job's log.

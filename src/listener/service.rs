@@ -9,7 +9,7 @@ use super::reporter::{Reporter, now};
 use crate::activation::Engine;
 use crate::bus::{Bus, ConnectError, LinkError};
 use crate::jobs::{Record, Remembered, Store, StoreError};
-use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, WireError};
+use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, Want, WireError};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub(super) struct Service {
     pub(super) unanswerable: u64,
     bus: Bus,
     jobs: HashMap<Id, Remembered>,
-    /// Verdicts on their way, and answers to a cancel.
+    /// Verdicts on their way, answers to a cancel, and parts of logs.
     pub(super) deliveries: JoinSet<Vec<Id>>,
     warnings: BTreeSet<String>,
 }
@@ -176,14 +176,19 @@ impl Service {
     }
 
     async fn on_ask(&mut self, ask: Result<Ask, WireError>) {
-        match ask {
-            Ok(ask) => {
-                if let Some((to, answer)) = self.view().answer(&ask) {
-                    // The link went down in this moment; the operator will ask again.
-                    let _ = self.bus.publish(&to.to_string(), answer.encode()).await;
-                }
+        let ask = match ask {
+            Ok(ask) => ask,
+            Err(error) => {
+                tracing::warn!(%error, "a question could not be read");
+                return;
             }
-            Err(error) => tracing::warn!(%error, "a question could not be read"),
+        };
+        if !ask.concerns(&self.config.hostname, &self.config.tier, self.config.role.as_ref()) {
+            return;
+        }
+        match ask.wanted() {
+            Want::Log => self.answer_log(ask),
+            _ => self.reporter.answer(&ask.reply_to, &self.view().answer(&ask)).await,
         }
     }
 
@@ -231,7 +236,7 @@ impl Service {
         }
     }
 
-    fn view(&self) -> View<'_> {
+    pub(super) fn view(&self) -> View<'_> {
         View {
             config: &self.config,
             identity: self.store.identity(),

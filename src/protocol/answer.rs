@@ -85,7 +85,7 @@ pub struct LogAnswer {
     /// The text.
     #[serde(default)]
     pub text: Option<String>,
-    /// Whether `text` reaches the present end of the log.
+    /// Whether `text` reaches the present end of the log; while the job runs, that of its last whole line.
     #[serde(default, deserialize_with = "wire::null_as_default")]
     pub eof: bool,
     /// Whether the job still runs and the log may grow.

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot go on fails its test")]
 
 mod broker;
+mod followed;
 mod gate;
 mod host;
 mod peer;
@@ -19,6 +20,7 @@ mod terminal;
 mod wire;
 
 pub use broker::Broker;
+pub use followed::Followed;
 pub use gate::{Gate, WAIT, held_in};
 pub use host::{Host, HostBuilder};
 pub use peer::{Peer, base_answer, base_report};

@@ -67,6 +67,23 @@ fn ten_megabytes_in_one_line_come_in_pieces() {
 }
 
 #[test]
+fn a_character_that_is_half_written_at_the_end_of_a_piece_is_waited_for() {
+    let script = "{ echo hello; head -c 4095 /dev/zero | tr '\\0' x; printf '\\303'; } > $DIR/half\n\
+                  cat $DIR/half; read _ < $DIR/go; printf '\\244\\n'";
+    let stage = Stage::with(script, |host| host.gate("go"));
+    let lines = stage.wire.listen("deploy.responses.*.log.web1");
+    stage.send("l-7", json!({}));
+    // Read together with the 4096 bytes that follow it.
+    lines.until(|line| line["text"] == "hello\n");
+    stage.host.open("go");
+    let mut line = String::new();
+    while !line.ends_with('\n') {
+        line += text(&lines.next().body["text"]);
+    }
+    assert!(line == "x".repeat(4095) + "ä\n", "{}", &line[4090..]);
+}
+
+#[test]
 fn bytes_that_are_no_text_keep_their_places() {
     let stage = Stage::new("printf 'a\\377\\376b\\n\\303\\n'; printf '\\360\\237\\230\\200 ok\\n'; exit 1");
     let (live, kept) = live_and_kept(&stage, "l-5");

@@ -16,6 +16,7 @@ mod ids;
 mod interrupted;
 mod jobs;
 mod log;
+mod log_answers;
 mod logging;
 mod phases;
 mod presence;
