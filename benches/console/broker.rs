@@ -63,19 +63,19 @@ impl Fleet {
 
     /// Every host announces itself now.
     pub(crate) fn announce_all(&self, count: usize) {
-        self.pour(PRESENCE.to_owned(), answers(count));
+        self.pour(PRESENCE, answers(count));
     }
 
     /// Every host reports this step of the deployment now.
     pub(crate) fn report_all(&self, count: usize, step: u64) {
         let reports = (0..count).map(|n| hosts::report(n, step, false).encode());
-        self.pour(of_report(&hosts::deployment()), reports);
+        self.pour(&of_report(&hosts::deployment()), reports);
     }
 
-    fn pour(&self, subject: String, messages: impl IntoIterator<Item = Vec<u8>>) {
+    fn pour(&self, subject: &str, messages: impl IntoIterator<Item = Vec<u8>>) {
         self.runtime.block_on(async {
             for message in messages {
-                self.client.publish(subject.clone(), message.into()).await.unwrap();
+                self.client.publish(subject.to_owned(), message.into()).await.unwrap();
             }
             self.client.flush().await.unwrap();
         });

@@ -244,7 +244,9 @@ impl Job {
                 report.message = self.note.take().unwrap_or(message);
             }
             Err(failure) => {
-                report.phases.end(&PhaseState::Failed);
+                // What failed was marked when the rollback began.
+                let went_back = failure.rolled_back == Some(true);
+                report.phases.end(if went_back { &PhaseState::Done } else { &PhaseState::Failed });
                 report.status = Status::Failed;
                 report.error = Some(failure.code);
                 report.message = failure.message;
