@@ -6,7 +6,7 @@ use homelab_deploy::deployer::{LogFollow, LogNews, LogStart};
 use homelab_deploy::protocol::{Id, Name};
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 
 /// A log that is followed, with its own small runtime and connection.
 pub struct Followed {
@@ -30,11 +30,18 @@ impl Followed {
         Self { runtime, follow: Some(follow) }
     }
 
-    /// What comes next within a moment, the wait for it cut short where that is over.
-    pub fn within(&mut self, moment: Duration) -> Option<Option<Result<LogNews, LinkError>>> {
+    /// What comes next within a moment; the wait for it is cut short then.
+    pub fn within(&mut self, moment: Duration) -> Result<Option<Result<LogNews, LinkError>>, Elapsed> {
         let Self { runtime, follow } = self;
         let next = follow.as_mut().unwrap().next();
-        runtime.block_on(async { timeout(moment, next).await.ok() })
+        runtime.block_on(async { timeout(moment, next).await })
+    }
+
+    /// Lets a moment pass, in which nothing comes.
+    pub fn quiet(&mut self, moment: Duration) {
+        if let Ok(news) = self.within(moment) {
+            panic!("{news:?}");
+        }
     }
 
     /// What comes next, an error or the end of all news included.
@@ -47,6 +54,12 @@ impl Followed {
         self.raw().expect("not over yet").expect("no error")
     }
 
+    /// The next news, which must come long before the log would be asked for by itself.
+    pub fn soon(&mut self) -> LogNews {
+        let news = self.within(Duration::from_secs(10)).expect("news of the log soon");
+        news.expect("not over yet").expect("no error")
+    }
+
     /// The next piece, which must be text.
     pub fn piece(&mut self) -> (u64, String) {
         match self.news() {
@@ -55,12 +68,12 @@ impl Followed {
         }
     }
 
-    /// The text from here until it ends so; each piece must begin where the one before has ended. Silence is passed
-    /// over.
+    /// The text from here until it ends so; each piece must come soon and begin where the one before has ended.
+    /// Silence is passed over.
     pub fn until(&mut self, end: &str) -> (u64, String) {
         let (mut first, mut all) = (None, String::new());
         loop {
-            match self.news() {
+            match self.soon() {
                 LogNews::Text { offset, text } => {
                     let first = *first.get_or_insert(offset);
                     assert_eq!(offset, first + all.len() as u64, "after {:?}", last(&all));

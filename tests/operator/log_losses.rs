@@ -1,14 +1,13 @@
 //! A log that is followed from hosts written by hand: lost lines, silence, and messages that mean somebody else.
 
-use crate::common::{Broker, Ears, Followed, Peer, Wire, base_answer, eventually};
+use crate::common::{Broker, Ears, Followed, Peer, Wire, base_answer};
 use homelab_deploy::bus::LinkError;
 use homelab_deploy::deployer::{LogNews, LogStart};
 use serde_json::{Value, json};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Long before it would ask by itself.
-const SOON: Duration = Duration::from_secs(10);
 const LINES: &str = "deploy.responses.j-1.log.db1";
 
 /// What `db1` keeps of the log of job `j-1`, and whether that runs.
@@ -111,19 +110,42 @@ fn the_end_is_noticed_without_a_verdict() {
 }
 
 #[test]
+fn a_line_that_came_after_the_question_is_a_reason_for_another() {
+    for first in ["", "one\n"] {
+        let (let_go, held) = channel();
+        let scene = Scene::with(first, move |kept, ask| {
+            let answer = kept.answer(ask);
+            held.recv().unwrap();
+            vec![answer]
+        });
+        let mut log = scene.follow();
+        log.quiet(Duration::from_millis(50));
+        scene.asks.next();
+        scene.kept.write("lost\nheard\n");
+        scene.line(first.len() + 5, "heard\n");
+        log.quiet(Duration::from_millis(50));
+        for _ in 0..2 {
+            let_go.send(()).unwrap();
+        }
+        assert_eq!(log.until("heard\n").1, format!("{first}lost\nheard\n"));
+    }
+}
+
+#[test]
 fn a_gap_that_the_host_cannot_fill_is_asked_for_a_few_times_and_ends_with_the_job() {
     let scene = Scene::new("one\n");
     let mut log = scene.follow();
     log.piece();
-    for at in 100..200 {
+    for at in 100..150 {
         scene.line(at * 10, "far away\n");
+        log.quiet(Duration::from_millis(20));
     }
+    assert!(scene.asks.arrived().len() < 10);
     scene.line(4, "two\n");
     assert_eq!(log.piece(), (4, "two\n".to_owned()));
     scene.kept.end();
     scene.verdict();
     log.ends();
-    assert!(scene.asks.arrived().len() < 10);
 }
 
 #[test]
@@ -161,13 +183,14 @@ fn a_host_that_knows_no_logs_is_silent_at_once() {
     assert_eq!(log.news(), LogNews::Silent);
     scene.asks.next();
     // Each question is answered so, but that it is silent is told once.
-    scene.line(50, "a live line\n");
-    eventually("another question", || {
-        assert_eq!(log.within(Duration::from_millis(100)), None);
-        scene.asks.arrived().pop()
-    });
-    scene.line(0, "a first line\n");
-    assert_eq!(log.piece(), (0, "a first line\n".to_owned()));
+    scene.line(0, "a live line\n");
+    assert_eq!(log.piece(), (0, "a live line\n".to_owned()));
+    let begun = Instant::now();
+    while scene.asks.arrived().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "a live line is a reason to ask soon");
+        log.quiet(Duration::from_millis(100));
+    }
+    log.quiet(Duration::from_millis(100));
 }
 
 #[test]
@@ -200,10 +223,11 @@ fn a_host_that_is_back_is_asked_again() {
     let mut announcement = base_answer("db1", "test", "db");
     announcement["online"] = json!(false);
     scene.wire.say("deploy.responses.presence", &announcement);
-    assert_eq!(log.within(Duration::from_secs(1)), None, "it has gone");
+    // It has gone.
+    log.quiet(Duration::from_secs(1));
     announcement["online"] = json!(null);
     scene.wire.say("deploy.responses.presence", &announcement);
-    assert_eq!(log.within(SOON), Some(Some(Ok(LogNews::Text { offset: 0, text: "one\n".to_owned() }))));
+    assert_eq!(log.until("\n"), (0, "one\n".to_owned()));
 }
 
 #[test]
@@ -212,10 +236,15 @@ fn a_link_that_is_back_is_a_reason_to_ask() {
     let mut log = scene.follow();
     log.piece();
     scene.peer = None;
+    // A gap, so that a question is open as the link is lost.
+    scene.line(100, "far away\n");
+    log.quiet(Duration::from_millis(50));
     scene.broker.stop();
+    // It is not the host that is silent.
+    log.quiet(Duration::from_secs(3));
     scene.broker.restart();
     // Nobody is there to answer, which is how it shows that it asks.
-    assert_eq!(log.within(SOON), Some(Some(Ok(LogNews::Silent))));
+    assert_eq!(log.soon(), LogNews::Silent);
 }
 
 #[test]

@@ -56,12 +56,12 @@ impl LogFollow {
         };
         let known = joiner.end();
         joiner.add(offset, text);
-        let gap = joiner.gap().is_some();
-        let more = joiner.end() > known && (gap || !answer.eof);
+        let more = joiner.end() > known && !answer.eof;
+        let helped = joiner.gap().is_none();
         if answer.eof && !answer.running && joiner.end() >= end {
             self.finish(LogNews::End);
         } else {
-            self.question.answered(more, !gap);
+            self.question.answered(more, helped);
         }
     }
 
