@@ -6,14 +6,16 @@ use super::{App, Effect, Event, Options, update, view};
 use crate::bus::LinkError;
 use crate::deployer::Operator;
 use crossterm::event::{Event as Input, EventStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
 use rustix::io::Errno;
 use rustix::process::{Signal, getpgrp, kill_process_group};
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -71,7 +73,7 @@ pub async fn run(
             key = input.next() => match key {
                 Some(Ok(first)) => {
                     effects.extend(take_input(&mut app, first));
-                    while let Some(Some(Ok(more))) = input.next().now_or_never() {
+                    while let Some(more) = ready(&mut input).await {
                         effects.extend(take_input(&mut app, more));
                     }
                 }
@@ -124,6 +126,14 @@ pub async fn run(
     drop(screen);
     outside.end().await;
     ended
+}
+
+/// What else has come in by now. Looked for as this task and no other: whoever looks is told of the next key.
+async fn ready(input: &mut EventStream) -> Option<Input> {
+    match poll_fn(|context| Poll::Ready(input.poll_next_unpin(context))).await {
+        Poll::Ready(Some(Ok(more))) => Some(more),
+        _ => None,
+    }
 }
 
 /// A terminal that was closed has been left; whatever else fails is an error.
