@@ -73,7 +73,7 @@ pub async fn run(
             key = input.next() => match key {
                 Some(Ok(first)) => {
                     effects.extend(take_input(&mut app, first));
-                    while let Some(Ok(more)) = typed(&mut input).await {
+                    while let Some(more) = ready(&mut input).await {
                         effects.extend(take_input(&mut app, more));
                     }
                 }
@@ -128,19 +128,17 @@ pub async fn run(
     ended
 }
 
+/// What else has come in by now. Looked for as this task and no other: whoever looks is told of the next key.
+async fn ready(input: &mut EventStream) -> Option<Input> {
+    match poll_fn(|context| Poll::Ready(input.poll_next_unpin(context))).await {
+        Poll::Ready(Some(Ok(more))) => Some(more),
+        _ => None,
+    }
+}
+
 /// A terminal that was closed has been left; whatever else fails is an error.
 fn lost(error: io::Error) -> Result<(), ConsoleError> {
     if error.raw_os_error() == Some(Errno::IO.raw_os_error()) { Ok(()) } else { Err(error.into()) }
-}
-
-/// What has been typed already. The stream remembers only the first waker that it is asked with until it has called it:
-/// were that not the loop's own, the next key would be seen when something else wakes the loop.
-async fn typed(input: &mut EventStream) -> Option<io::Result<Input>> {
-    poll_fn(|context| match input.poll_next_unpin(context) {
-        Poll::Ready(typed) => Poll::Ready(typed),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
 }
 
 fn take_input(app: &mut App, input: Input) -> Vec<Effect> {

@@ -7,6 +7,17 @@ pub(super) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
+/// The text for a terminal that knows ASCII alone.
+pub(super) fn ascii(text: &str) -> String {
+    let shown = |c: char| match c {
+        c if c.is_ascii() => Some(c),
+        '…' => Some('~'),
+        '×' => Some('x'),
+        c => c.width().filter(|width| *width > 0).map(|_| '?'),
+    };
+    text.chars().filter_map(shown).collect()
+}
+
 /// The text in at most `columns`; where it is too long its end is replaced by `cut`.
 pub(super) fn fit(text: &str, columns: usize, cut: char) -> String {
     if width(text) <= columns {

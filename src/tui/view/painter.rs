@@ -4,6 +4,7 @@ use crate::tui::{Theme, Tone, text};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::widgets::{Block, Clear, Widget};
+use std::borrow::Cow;
 
 /// A piece of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +38,18 @@ impl Painter<'_> {
         }
     }
 
-    /// Writes one line; what does not fit is cut, and that is shown.
+    /// Writes one line; what does not fit is cut, and that is shown. What hosts and people write may be in any language,
+    /// also where only ASCII can be shown.
     pub(super) fn line(&mut self, area: Rect, line: &[Piece]) {
         let cut = self.theme.symbols().cut;
         let mut x = area.x;
         for piece in line {
+            let whole =
+                if self.theme.unicode { Cow::from(&piece.text) } else { text::ascii(&piece.text).into() };
             let room = usize::from(area.right().saturating_sub(x));
-            let shown = text::fit(&piece.text, room, cut);
+            let shown = text::fit(&whole, room, cut);
             (x, _) = self.put(x, area, &shown, piece.tone);
-            if shown.len() < piece.text.len() {
+            if shown != whole {
                 break;
             }
         }
