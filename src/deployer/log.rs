@@ -122,9 +122,9 @@ impl LogFollow {
     }
 
     async fn step(&mut self) -> Result<(), LinkError> {
-        let up = self.link.borrow().up;
-        if up && self.question.is_due() {
-            return self.ask().await;
+        let link = self.link.borrow().clone();
+        if link.up && self.question.is_due() {
+            return self.ask(link.connects).await;
         }
         let alarm = self.question.alarm();
         let alarm = async {
@@ -153,7 +153,8 @@ impl LogFollow {
         Ok(())
     }
 
-    async fn ask(&mut self) -> Result<(), LinkError> {
+    /// Asks for what comes next, over the connection of this number.
+    async fn ask(&mut self, connects: u64) -> Result<(), LinkError> {
         let mut ask = Ask::new(self.answers_to.clone());
         (ask.want, ask.id, ask.hosts) = (Some(Want::Log), Some(self.job.clone()), vec![self.host.clone()]);
         ask.offset = Some(self.joiner.as_ref().map_or(PAST_THE_END, Joiner::end));
@@ -163,6 +164,7 @@ impl LogFollow {
             Err(error) => Err(error),
             Ok(()) => {
                 self.question.asked();
+                self.connects = connects;
                 Ok(())
             }
         }

@@ -61,6 +61,15 @@ impl Scene {
         Followed::open(&self.broker, "tester", "db1", "j-1", LogStart::Beginning)
     }
 
+    /// Lets time pass until somebody asks, which must be soon; no news may come meanwhile.
+    fn is_asked(&self, log: &mut Followed) {
+        let begun = Instant::now();
+        while self.asks.arrived().is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "nobody asks soon");
+            log.quiet(Duration::from_millis(20));
+        }
+    }
+
     /// Says a live line.
     fn line(&self, offset: usize, text: &str) {
         self.wire.say(LINES, &json!({"id": "j-1", "hostname": "db1", "offset": offset, "text": text}));
@@ -119,8 +128,7 @@ fn a_line_that_came_after_the_question_is_a_reason_for_another() {
             vec![answer]
         });
         let mut log = scene.follow();
-        log.quiet(Duration::from_millis(50));
-        scene.asks.next();
+        scene.is_asked(&mut log);
         scene.kept.write("lost\nheard\n");
         scene.line(first.len() + 5, "heard\n");
         log.quiet(Duration::from_millis(50));
@@ -185,11 +193,7 @@ fn a_host_that_knows_no_logs_is_silent_at_once() {
     // Each question is answered so, but that it is silent is told once.
     scene.line(0, "a live line\n");
     assert_eq!(log.piece(), (0, "a live line\n".to_owned()));
-    let begun = Instant::now();
-    while scene.asks.arrived().is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "a live line is a reason to ask soon");
-        log.quiet(Duration::from_millis(100));
-    }
+    scene.is_asked(&mut log);
     log.quiet(Duration::from_millis(100));
 }
 
