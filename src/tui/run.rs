@@ -14,7 +14,7 @@ use ratatui::layout::Size;
 use rustix::io::Errno;
 use rustix::process::{Signal, getpgrp, kill_process_group};
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::signal::unix::{self as signal, SignalKind};
@@ -57,56 +57,77 @@ pub async fn run(
     let mut screen = Screen::take()?;
     let mut app = App::new(options, &operator.roster, screen.size()?, Timestamp::now());
     let (mut outside, mut events) = Outside::begin(operator).await?;
+    let ended = work(&mut screen, &mut app, &mut outside, &mut events, &mut panics, shutdown).await;
+    drop(screen);
+    outside.end().await;
+    match ended {
+        Err(ConsoleError::Terminal(error)) if is_closed(&error) => Ok(()),
+        ended => ended,
+    }
+}
+
+/// A terminal that was closed has been left. First it fails to be read and written, and then it is no terminal any more.
+fn is_closed(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::IO.raw_os_error()) || !io::stdout().is_terminal()
+}
+
+/// Takes what comes, until somebody leaves or something fails.
+async fn work(
+    screen: &mut Screen,
+    app: &mut App,
+    outside: &mut Outside,
+    events: &mut mpsc::Receiver<Event>,
+    panics: &mut mpsc::Receiver<Event>,
+    shutdown: CancellationToken,
+) -> Result<(), ConsoleError> {
     let mut input = EventStream::new();
     let mut woken = signal::signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut hung_up = signal::signal(SignalKind::hangup())?;
     let mut clock = interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut next_frame = Instant::now();
-    let ended = loop {
+    loop {
         let mut effects = Vec::new();
         // In this order: a flood of messages holds up neither keys nor frames nor the clock.
         tokio::select! {
             biased;
-            () = shutdown.cancelled() => break Ok(()),
-            _ = hung_up.recv() => break Ok(()),
+            () = shutdown.cancelled() => return Ok(()),
+            _ = hung_up.recv() => return Ok(()),
             key = input.next() => match key {
                 Some(Ok(first)) => {
-                    effects.extend(take_input(&mut app, first));
+                    effects.extend(take_input(app, first));
                     while let Some(more) = ready(&mut input).await {
-                        effects.extend(take_input(&mut app, more));
+                        effects.extend(take_input(app, more));
                     }
                 }
-                Some(Err(error)) => break lost(error),
-                None => break Ok(()),
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(()),
             },
-            Some(fault) = panics.recv() => effects.extend(update(&mut app, fault)),
+            Some(fault) = panics.recv() => effects.extend(update(app, fault)),
             _ = woken.recv() => {
                 screen.retake()?;
-                effects.extend(update(&mut app, Event::Resize(screen.size()?)));
+                effects.extend(update(app, Event::Resize(screen.size()?)));
             }
             () = sleep_until(next_frame), if app.is_dirty() => {
-                effects.extend(update(&mut app, Event::Frame));
-                if let Err(error) = screen.draw(&app) {
-                    break lost(error);
-                }
+                effects.extend(update(app, Event::Frame));
+                screen.draw(app)?;
                 next_frame = Instant::now() + FRAME;
             }
             _ = clock.tick() => {
                 outside.tidy();
-                effects.extend(update(&mut app, Event::Clock(Timestamp::now())));
+                effects.extend(update(app, Event::Clock(Timestamp::now())));
             }
             event = events.recv() => {
-                let Some(event) = event else { break Err(ConsoleError::Closed) };
-                effects.extend(update(&mut app, event));
+                let Some(event) = event else { return Err(ConsoleError::Closed) };
+                effects.extend(update(app, event));
                 for _ in 1..BATCH {
                     let Ok(event) = events.try_recv() else { break };
-                    effects.extend(update(&mut app, event));
+                    effects.extend(update(app, event));
                 }
             }
         }
         if effects.contains(&Effect::Quit) {
-            break Ok(());
+            return Ok(());
         }
         for effect in effects {
             match effect {
@@ -117,15 +138,12 @@ pub async fn run(
                     suspend(&mut woken).await?;
                     screen.retake()?;
                     input = EventStream::new();
-                    update(&mut app, Event::Resize(screen.size()?));
+                    update(app, Event::Resize(screen.size()?));
                 }
                 effect => outside.carry_out(effect),
             }
         }
-    };
-    drop(screen);
-    outside.end().await;
-    ended
+    }
 }
 
 /// What else has come in by now. Looked for as this task and no other: whoever looks is told of the next key.
@@ -134,11 +152,6 @@ async fn ready(input: &mut EventStream) -> Option<Input> {
         Poll::Ready(Some(Ok(more))) => Some(more),
         _ => None,
     }
-}
-
-/// A terminal that was closed has been left; whatever else fails is an error.
-fn lost(error: io::Error) -> Result<(), ConsoleError> {
-    if error.raw_os_error() == Some(Errno::IO.raw_os_error()) { Ok(()) } else { Err(error.into()) }
 }
 
 fn take_input(app: &mut App, input: Input) -> Vec<Effect> {

@@ -17,6 +17,7 @@ mod redact;
 mod repo;
 mod running;
 mod terminal;
+mod tty;
 mod wire;
 
 pub use broker::Broker;
@@ -27,7 +28,8 @@ pub use peer::{Peer, base_answer, base_report};
 pub use redact::redacted;
 pub use repo::Repo;
 pub use running::{Ended, Running, run};
-pub use terminal::{Screen, Terminal};
+pub use terminal::{Screen, Terminal, lines};
+pub use tty::Tty;
 pub use wire::{Ears, Heard, Wire};
 
 use std::path::Path;

@@ -61,21 +61,34 @@ impl Drop for Demo {
 }
 
 #[test]
-fn it_deploys_to_the_test_tier_and_one_host_fails_and_nothing_is_left() {
+fn it_deploys_to_the_test_tier_and_one_host_fails_and_shows_the_console_and_nothing_is_left() {
     let mut demo = Demo::start("6");
     let traces = demo.traces();
-    demo.hear("HOST     TIER  ROLE    STATE");
+    demo.hear("HOST    TIER  ROLE   STATE");
     demo.hear("deploying main to every host of the tier test");
-    demo.hear("HOST     RESULT");
+    demo.hear("HOST    RESULT");
     let table: Vec<String> = (&mut demo.said).lines().map(Result::unwrap).take(4).collect();
     let results = table.iter().map(|row| row.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
     assert_eq!(
         results.collect::<Vec<_>>(),
-        ["backup1 completed", "db1 completed", "dns1 completed", "web1 failed"],
+        ["cache1 completed", "cache2 failed", "ci1 completed", "ci2 completed"],
         "{table:?}"
     );
-    demo.hear("web1: verification_failed: ");
+    demo.hear("cache2: verification_failed: ");
     demo.hear("  rolled back to what ran before");
+    // And the console, as it would show all this.
+    demo.hear("on a terminal the demo opens the console instead, which now shows:");
+    demo.hear(" homelab-deploy");
+    let frame: Vec<String> = (&mut demo.said).lines().map(Result::unwrap).collect();
+    assert_eq!(frame.iter().filter(|line| !line.is_empty()).count(), 29, "{frame:#?}");
+    assert!(
+        frame[0].contains(" 6 hosts ") && frame[0].contains(" 6 online ") && frame[0].contains(" 1 failed")
+    );
+    let row = |host: &str| frame.iter().find(|line| line.contains(&format!(" {host} "))).expect("a row");
+    assert!(row("cache2").contains("verify ") && row("cache2").contains("rolled back"), "{frame:#?}");
+    for host in ["cache1", "ci1", "ci2", "dns1", "web1"] {
+        assert!(row(host).contains(" idle "), "{frame:#?}");
+    }
     assert_eq!(demo.ended(), Some(0));
     assert!(traces.left().is_empty(), "left behind: {:?}", traces.left());
 }

@@ -7,4 +7,5 @@ mod common;
 mod broker;
 mod command;
 mod refusals;
+mod terminal;
 mod traces;

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Every command, as its words.
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 10] = [
     &[],
     &["listener"],
     &["deploy"],
+    &["tui"],
     &["hosts"],
     &["cancel"],
     &["keys"],
@@ -71,6 +72,7 @@ const LISTENER: &[&str] = &[
     "--state-dir=/dev/null",
 ];
 const DEPLOY: &[&str] = &["deploy", "web1"];
+const TUI: &[&str] = &["tui", "--snapshot"];
 const HOSTS: &[&str] = &["hosts"];
 const CANCEL: &[&str] = &["cancel", "web1"];
 const KEYS_NEW: &[&str] = &["keys", "new", "listener"];
@@ -108,6 +110,18 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (DEPLOY, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (DEPLOY, "--tls-cert", "/missing", "--tls-key"),
     (DEPLOY, "--tls-key", "/missing", "--tls-cert"),
+    (TUI, "--branch", "a..b", "`..` and `//` are not allowed"),
+    (TUI, "--size", "abc", "write columns and lines as in 160x50"),
+    (TUI, "--size", "10x5", "from 40x10 to 1000x1000"),
+    (TUI, "--size", "39x10", "from 40x10 to 1000x1000"),
+    (TUI, "--size", "80x1001", "from 40x10 to 1000x1000"),
+    (TUI, "--size", "80x24x1", "write columns and lines"),
+    (TUI, "--size", "-80x24", "write columns and lines"),
+    (TUI, "--nats-url", "http://nats", "is not the URL of a NATS server"),
+    (TUI, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (TUI, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (TUI, "--tls-cert", "/missing", "--tls-key"),
+    (TUI, "--tls-key", "/missing", "--tls-cert"),
     (HOSTS, "--tier", "a.b", "is not a name"),
     (HOSTS, "--role", "a.b", "is not a name"),
     (HOSTS, "--forget", "a.b", "is not a name"),

@@ -1,0 +1,21 @@
+//! The console as a person has it: the real binary in a pseudo-terminal, a real broker, real listeners. Every wait is for
+//! something on the screen or on the wire.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cancel;
+mod elsewhere;
+mod hostile;
+mod input;
+mod leaving;
+mod looks;
+mod losses;
+mod permission;
+mod raw;
+mod sizes;
+mod snapshot;
+mod stage;
+mod suspending;
+mod walk;
