@@ -10,6 +10,7 @@ mod elsewhere;
 mod hostile;
 mod input;
 mod leaving;
+mod log;
 mod looks;
 mod losses;
 mod permission;
