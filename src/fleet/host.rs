@@ -159,9 +159,9 @@ impl Host {
     }
 }
 
-/// A span that a host names, at most a year: it must stand being multiplied.
+/// A span that a host names, at most so long that it stands being multiplied.
 pub(super) fn seconds(named: u64) -> SignedDuration {
-    SignedDuration::from_secs(i64::try_from(named).unwrap_or(i64::MAX).min(365 * 86400))
+    SignedDuration::from_secs(i64::try_from(named).unwrap_or(i64::MAX).min(i64::MAX / 16))
 }
 
 /// Whether a report tells of a later state of the host than the one known.

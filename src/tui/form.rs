@@ -51,7 +51,7 @@ pub struct Form {
     pub revision: Input,
     /// Revisions that were deployed or run, the likeliest first.
     pub recent: Vec<String>,
-    /// What to do, as an index of [`ACTIONS`].
+    /// What to do, as an index of those that the form offers.
     pub action: usize,
     /// What was typed to confirm.
     pub confirm: Input,

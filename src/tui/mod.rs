@@ -1,7 +1,7 @@
 //! The console: the one screen from which a fleet is run.
 //!
-//! [`App`] is plain data. [`update`] folds one [`Event`] into it and gives the [`Effect`]s that must happen outside;
-//! [`view`] draws it. Everything that waits, reads or writes is in [`run`].
+//! [`App`] is plain data. [`update()`] folds one [`Event`] into it and gives the [`Effect`]s that must happen outside;
+//! [`view()`] draws it. Everything that waits, reads or writes is in [`run()`].
 
 mod app;
 mod event;
