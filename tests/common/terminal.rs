@@ -179,7 +179,11 @@ impl Terminal {
 
     /// Waits for the end of the command.
     pub fn ended(mut self) -> Screen {
-        while self.read() {}
+        let begun = Instant::now();
+        while self.read() {
+            // It may go on drawing for ever.
+            assert!(begun.elapsed() < 2 * DEADLINE, "it does not end:\n{}", self.screen.screen().contents());
+        }
         let status = self.process.0.wait().unwrap();
         let left = self.left();
         Screen {

@@ -1,6 +1,6 @@
 //! The terminal changes its size, or somebody else writes to it.
 
-use crate::common::{Broker, HostBuilder};
+use crate::common::{Broker, HostBuilder, Wire, base_answer};
 use crate::stage::{Console, console, held, waits_in};
 
 #[test]
@@ -53,6 +53,30 @@ fn fills(console: &mut Console, columns: usize) {
         let whole = |line: &&String| line.chars().count() == columns && line.ends_with(['┐', '│', '┘']);
         boxed.len() > 5 && boxed.iter().all(whole)
     });
+}
+
+#[test]
+fn the_selected_host_stays_in_view() {
+    let broker = Broker::start();
+    let wire = Wire::connect(&broker, "everything");
+    let mut console = Console::open(&broker, "tester");
+    console.listens();
+    for n in 1..=30 {
+        wire.say("deploy.responses.presence", &base_answer(&format!("host{n}"), "test", "web"));
+    }
+    console.line(&[" 30 hosts "]);
+    console.types("gjjjjjjjj");
+    console.row("host9", &["▸"]);
+    console.row("host11", &[]);
+    console.resize(80, 10);
+    console.lists(&["host6", "host7", "host8", "host9"]);
+    console.row("host9", &["▸"]);
+    // A page is what is in view.
+    console.types("\u{1b}[6~");
+    console.row("host13", &["▸"]);
+    console.resize(80, 60);
+    console.row("host30", &[]);
+    console.row("host13", &["▸"]);
 }
 
 #[test]
