@@ -90,6 +90,19 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// For lists: `null` means the same as absent, and no room is kept for more.
+pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let mut grown: Vec<T> = null_as_default(deserializer)?;
+    // What has grown is given back as a whole, for the next message. Shrinking would leave holes of no use.
+    let mut list = Vec::with_capacity(grown.len());
+    list.append(&mut grown);
+    Ok(list)
+}
+
 /// For optional words: an empty text means the same as absent, as base peers send it.
 pub(super) fn empty_as_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
