@@ -1,7 +1,7 @@
 //! Files that survive a power cut: written beside, synced, and moved into place.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -19,13 +19,21 @@ pub struct WriteError {
 /// Replaces the file as a whole: after a crash it holds either the old or the new content. Only the owner can read
 /// it.
 pub fn write(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    write_with(path, |file| file.write_all(content))
+}
+
+/// The same with content that is made while it is written.
+pub fn write_with(
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), WriteError> {
     // Two commands may write one file at the same time, each beside it by itself.
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let put = || -> io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file = BufWriter::new(file);
+        content(&mut file)?;
+        file.into_inner()?.sync_all()?;
         fs::rename(&beside, path)?;
         if let Some(folder) = path.parent() {
             File::open(folder)?.sync_all()?;

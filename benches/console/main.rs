@@ -1,6 +1,6 @@
 //! What the console promises: frames, keys under load, idling and memory, each beside its floor of the same run.
 //!
-//! Without arguments everything is measured, which takes six minutes; `cargo bench --bench console -- frame flood`
+//! Without arguments everything is measured, which takes five minutes; `cargo bench --bench console -- frame flood`
 //! measures those two. `CONSOLE_BENCH_SECONDS` shortens what is measured over a minute, for trying out.
 #![expect(
     clippy::unwrap_used,

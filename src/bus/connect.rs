@@ -15,6 +15,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// How many messages of one subscription may wait to be read before some are dropped: a minute of a fleet at
 /// full speed.
 const SUBSCRIPTION_CAPACITY: usize = 256 * 1024;
+/// How much is read at once, in bytes. What is read at a time sets how many messages wait to be parsed when thousands
+/// of hosts answer at once; the others wait in the system's buffers.
+const READ_BUFFER: u16 = 8 * 1024;
 
 pub(super) async fn connect(settings: &Settings, lasting: bool) -> Result<Bus, ConnectError> {
     let (link_out, link) = watch::channel(Link::default());
@@ -54,7 +57,7 @@ fn options(
         .ping_interval(PING_INTERVAL)
         .connection_timeout(Duration::from_secs(5))
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
-        .read_buffer_capacity(16 * 1024)
+        .read_buffer_capacity(READ_BUFFER)
         .max_reconnects(None)
         .event_callback(move |event| {
             on_event.send_modify(|link| {

@@ -3,6 +3,7 @@
 use async_nats::{StatusCode, Subscriber};
 use futures_util::stream::unfold;
 use futures_util::{FutureExt, Stream, StreamExt};
+use tokio::task::coop::unconstrained;
 
 /// One message as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,8 @@ impl<T> Subscription<T> {
 
     /// The next message if it has already arrived.
     pub fn ready(&mut self) -> Option<Received<T>> {
-        let message = self.inner.next().now_or_never()??;
+        // The runtime would say that nothing is there once a task has had its share.
+        let message = unconstrained(self.inner.next()).now_or_never()??;
         Some(self.received(message))
     }
 

@@ -6,6 +6,7 @@ use crate::fleet::Fleet;
 use crate::protocol::{Answer, Ask, DISCOVER, Id, Name, ReplyTo, WireError, of_answer};
 use jiff::Timestamp;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Whoever asks and deploys.
 pub struct Operator {
@@ -49,7 +50,7 @@ impl Operator {
         let mut ask = Ask::new(ReplyTo::answers(id.clone()));
         ask.tier = tier.cloned();
         ask.role = role.cloned();
-        let of_these = |entry: &&super::RosterEntry| entry.is_of(tier, role);
+        let of_these = |entry: &super::RosterEntry| entry.is_of(tier, role);
         let expected = self.roster.hosts.iter().filter(|(_, entry)| of_these(entry) && !entry.offline);
         let mut missing: HashSet<_> = expected.map(|(name, _)| name.clone()).collect();
         let warm = !missing.is_empty();
@@ -85,7 +86,7 @@ impl Operator {
         }
         for (name, entry) in &mut self.roster.hosts {
             if entry.is_of(tier, role) {
-                entry.offline = !discovery.answered.contains(name);
+                Arc::make_mut(entry).offline = !discovery.answered.contains(name);
                 discovery.fleet.recall(entry.recall(name));
             }
         }

@@ -31,8 +31,8 @@ pub struct RosterEntry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roster {
     file: Option<PathBuf>,
-    /// The hosts by name.
-    pub hosts: BTreeMap<Name, RosterEntry>,
+    /// The hosts by name; shared with whoever writes the roster down meanwhile.
+    pub hosts: BTreeMap<Name, Arc<RosterEntry>>,
 }
 
 /// Why the roster could not be read or kept.
@@ -88,7 +88,7 @@ impl Roster {
             seen: now,
             offline: false,
         };
-        self.hosts.insert(answer.hostname.clone(), entry);
+        self.hosts.insert(answer.hostname.clone(), Arc::new(entry));
     }
 
     /// Forgets a host; gives whether it was known.
@@ -103,8 +103,7 @@ impl Roster {
             std::fs::create_dir_all(folder)
                 .map_err(|source| RosterError::Folder { path: folder.to_owned(), source })?;
         }
-        let json = serde_json::to_vec_pretty(&self.hosts).unwrap_or_default();
-        Ok(durable::write(file, &json)?)
+        Ok(durable::write_with(file, |out| Ok(serde_json::to_writer_pretty(out, &self.hosts)?))?)
     }
 }
 

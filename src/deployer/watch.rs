@@ -46,8 +46,9 @@ pub struct Watch {
 }
 
 impl Operator {
-    /// Watches the fleet. Works on a connection that is not up yet, and through every loss of it.
-    pub async fn watch(&self) -> Result<Watch, LinkError> {
+    /// Watches the fleet. Works on a connection that is not up yet, and through every loss of it. The watch keeps the
+    /// roster from now on.
+    pub async fn watch(&mut self) -> Result<Watch, LinkError> {
         // First, so that no refusal of what follows is missed.
         let refusals = self.bus.refusals();
         let answers_to = ReplyTo::answers(fresh_id());
@@ -60,7 +61,7 @@ impl Operator {
             answers_to,
             link,
             refusals,
-            roster: self.roster.clone(),
+            roster: std::mem::take(&mut self.roster),
             connects: 0,
             dropped: 0,
             ask_at: Instant::now() + ASK_AGAIN,

@@ -51,7 +51,8 @@ impl Deployment {
     pub(super) fn apply(&mut self, report: Arc<DeployReport>, now: Timestamp) -> bool {
         let jobs = match self.hosts.get_mut(&report.hostname) {
             Some(jobs) => jobs,
-            None => self.hosts.entry(report.hostname.clone()).or_default(),
+            // Two hosts of one name are rare.
+            None => self.hosts.entry(report.hostname.clone()).or_insert_with(|| Vec::with_capacity(1)),
         };
         match jobs.iter_mut().find(|job| job.report.instance == report.instance) {
             Some(job) => {

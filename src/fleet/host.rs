@@ -111,6 +111,7 @@ impl Host {
             None => {
                 // Names are few; a stream of made-up ones must not grow this.
                 self.instances.truncate(7);
+                self.instances.reserve_exact(1);
                 self.instances.push((instance.to_owned(), now));
             }
         }

@@ -106,17 +106,22 @@ pub enum Answer {
     Log(LogAnswer),
 }
 
+/// What tells the kinds apart; of any type, for that of the kind itself is what an error must name.
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(default)]
+    want: Value,
+}
+
 impl Answer {
     /// Reads an answer. One without `want`, or with an unknown one, is a base host answer.
     pub fn parse(payload: &[u8]) -> Result<Self, WireError> {
-        let fields = wire::object(payload)?;
-        let want = fields.get("want").and_then(Value::as_str).map(Want::from);
-        let value = Value::Object(fields);
-        Ok(match want {
-            Some(Want::Job) => Self::Job(wire::from_value(value)?),
-            Some(Want::History) => Self::History(wire::from_value(value)?),
-            Some(Want::Log) => Self::Log(wire::from_value(value)?),
-            _ => Self::Host(wire::from_value(value)?),
+        let kind: Kind = wire::from_bytes(payload)?;
+        Ok(match kind.want.as_str().map(Want::from) {
+            Some(Want::Job) => Self::Job(wire::from_bytes(payload)?),
+            Some(Want::History) => Self::History(wire::from_bytes(payload)?),
+            Some(Want::Log) => Self::Log(wire::from_bytes(payload)?),
+            _ => Self::Host(wire::from_bytes(payload)?),
         })
     }
 

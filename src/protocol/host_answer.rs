@@ -24,7 +24,7 @@ pub struct HostAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "wire::empty_as_none")]
     pub role: Option<Name>,
     /// Where it takes requests.
-    #[serde(default, deserialize_with = "wire::null_as_default")]
+    #[serde(default, deserialize_with = "wire::list")]
     pub deploy_subjects: Vec<String>,
     /// Tells two hosts that claim one name apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ pub struct HostAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot_needed: Option<bool>,
     /// Units that have failed.
-    #[serde(default, deserialize_with = "wire::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "wire::list", skip_serializing_if = "Vec::is_empty")]
     pub failed_units: Vec<String>,
     /// When the host booted, by its own clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ pub struct HostAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_free_bytes: Option<u64>,
     /// What its operator should know, in sentences.
-    #[serde(default, deserialize_with = "wire::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "wire::list", skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Why the host is held; absent where it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ pub struct HostAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Arc<DeployReport>>,
     /// Actions beyond the base four that this listener can do.
-    #[serde(default, deserialize_with = "wire::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "wire::list", skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<Action>,
     /// Seconds between two announcements; 0 or absent where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

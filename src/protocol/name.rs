@@ -1,5 +1,6 @@
 //! Names and ids: the tokens that subjects are made of.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
@@ -47,17 +48,17 @@ fn check_id(text: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-/// Declares a checked text type.
+/// Declares a checked text type. A fleet holds each name many times: most need no memory of their own.
 macro_rules! token {
     ($(#[$meta:meta])* $name:ident, $check:path) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[serde(try_from = "CompactString", into = "CompactString")]
+        pub struct $name(CompactString);
 
         impl $name {
             /// Checks the text and takes it.
-            pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+            pub fn new(text: impl Into<CompactString>) -> Result<Self, NameError> {
                 let text = text.into();
                 $check(&text)?;
                 Ok(Self(text))
@@ -83,7 +84,20 @@ macro_rules! token {
             }
         }
 
+        impl TryFrom<CompactString> for $name {
+            type Error = NameError;
+            fn try_from(text: CompactString) -> Result<Self, NameError> {
+                Self::new(text)
+            }
+        }
+
         impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0.into()
+            }
+        }
+
+        impl From<$name> for CompactString {
             fn from(name: $name) -> Self {
                 name.0
             }
@@ -103,7 +117,7 @@ macro_rules! token {
 
         impl PartialEq<str> for $name {
             fn eq(&self, other: &str) -> bool {
-                self.0 == other
+                self.as_str() == other
             }
         }
 

@@ -78,11 +78,11 @@ pub struct DeployReport {
     /// Whether a reboot is needed for the whole of the new system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot_needed: Option<bool>,
-    /// What the deployment changes.
+    /// What the deployment changes; apart from the report, for most tell of none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub changes: Option<Changes>,
+    pub changes: Option<Box<Changes>>,
     /// Units that failed and had not failed before.
-    #[serde(default, deserialize_with = "wire::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "wire::list", skip_serializing_if = "Vec::is_empty")]
     pub failed_units: Vec<String>,
     /// The job that runs, with `already_running`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -18,7 +18,7 @@ pub struct Phase {
 /// The phases of a job in their order. Moves only forward, so that a report never contradicts an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Phases(pub Vec<Phase>);
+pub struct Phases(#[serde(deserialize_with = "wire::list")] pub Vec<Phase>);
 
 impl Phases {
     /// The whole pipeline, nothing begun.
@@ -121,16 +121,16 @@ pub struct PackageChange {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Changes {
     /// Units that stop.
-    #[serde(default, deserialize_with = "wire::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "wire::list", skip_serializing_if = "Vec::is_empty")]
     pub units_stopped: Vec<String>,
     /// Units that start.
-    #[serde(default, deserialize_with = "wire::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "wire::list", skip_serializing_if = "Vec::is_empty")]
     pub units_started: Vec<String>,
     /// Units that restart.
-    #[serde(default, deserialize_with = "wire::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "wire::list", skip_serializing_if = "Vec::is_empty")]
     pub units_restarted: Vec<String>,
     /// Packages whose version changes.
-    #[serde(default, deserialize_with = "wire::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "wire::list", skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<PackageChange>,
     /// By how many bytes the closure grows, negative where it shrinks.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -35,6 +35,10 @@ pub(super) fn to_bytes<T: Serialize>(message: &T) -> Vec<u8> {
 /// Reads a message, naming the field that is wrong.
 pub(super) fn from_bytes<T: DeserializeOwned>(payload: &[u8]) -> Result<T, WireError> {
     check_object(payload)?;
+    if let Ok(message) = serde_json::from_slice(payload) {
+        return Ok(message);
+    }
+    // Following the path takes as long again, so only what cannot be read is read that way.
     let mut json = serde_json::Deserializer::from_slice(payload);
     let message = serde_path_to_error::deserialize(&mut json).map_err(explain)?;
     json.end().map_err(|error| WireError::NotJson(error.to_string()))?;
@@ -84,6 +88,19 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// For lists: `null` means the same as absent, and no room is kept for more.
+pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let mut grown: Vec<T> = null_as_default(deserializer)?;
+    // What has grown is given back as a whole, for the next message. Shrinking would leave holes of no use.
+    let mut list = Vec::with_capacity(grown.len());
+    list.append(&mut grown);
+    Ok(list)
 }
 
 /// For optional words: an empty text means the same as absent, as base peers send it.

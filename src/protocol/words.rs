@@ -1,6 +1,7 @@
 //! The open vocabularies of the wire: each word is known or kept as the text a newer or older peer sent.
 
 use super::fit_start;
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -12,11 +13,11 @@ macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(from = "String", into = "String")]
+        #[serde(from = "CompactString", into = "String")]
         pub enum $name {
             $($(#[$vmeta])* $variant,)+
-            /// A word this version does not know, as it was sent.
-            Other(String),
+            /// A word this version does not know, as it was sent. Rare, so it must not make every known word larger.
+            Other(Box<String>),
         }
 
         impl $name {
@@ -41,7 +42,7 @@ macro_rules! words {
             fn from(word: &str) -> Self {
                 match word {
                     $($text => Self::$variant,)+
-                    other => Self::Other(fit_start(other, MAX_WORD).to_owned()),
+                    other => Self::Other(Box::new(fit_start(other, MAX_WORD).to_owned())),
                 }
             }
         }
@@ -52,10 +53,16 @@ macro_rules! words {
             }
         }
 
+        impl From<CompactString> for $name {
+            fn from(word: CompactString) -> Self {
+                Self::from(word.as_str())
+            }
+        }
+
         impl From<$name> for String {
             fn from(word: $name) -> Self {
                 match word {
-                    $name::Other(word) => word,
+                    $name::Other(word) => *word,
                     known => known.as_str().to_owned(),
                 }
             }

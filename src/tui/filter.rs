@@ -103,7 +103,7 @@ impl Test {
             Self::Host(text) => contains(host.name.as_str(), text),
             Self::Tier(tier) => is(host.tier.as_ref(), tier),
             Self::Role(role) => is(host.role.as_ref(), role),
-            Self::State(state) => states(host, now).iter().any(|word| word.starts_with(state.as_str())),
+            Self::State(state) => states(host, now).any(|word| word.starts_with(state.as_str())),
             Self::Revision(text) => {
                 let answer = host.answer.as_deref();
                 let known = answer.map(|answer| [answer.revision.as_deref(), answer.commit.as_deref()]);
@@ -117,25 +117,24 @@ impl Test {
 }
 
 /// Every word that `state:` takes for this host.
-fn states(host: &Host, now: Timestamp) -> Vec<String> {
-    let mut states = vec![host.standing(now).word().to_owned()];
+fn states(host: &Host, now: Timestamp) -> impl Iterator<Item = &str> {
     let phase = host.running_job().and_then(|job| job.phases.running());
-    states.extend(phase.map(|phase| phase.name.to_string()));
     let answer = host.answer.as_deref();
-    if answer.is_some_and(|answer| answer.reboot_needed == Some(true)) {
-        states.push("reboot".to_owned());
-    }
-    if answer.is_some_and(|answer| answer.held.is_some()) {
-        states.push("held".to_owned());
-    }
-    if host.refusal.is_some() {
-        states.push("rejected".to_owned());
-    }
-    states
+    let states = [
+        Some(host.standing(now).word()),
+        phase.map(|phase| phase.name.as_str()),
+        answer.is_some_and(|answer| answer.reboot_needed == Some(true)).then_some("reboot"),
+        answer.is_some_and(|answer| answer.held.is_some()).then_some("held"),
+        host.refusal.is_some().then_some("rejected"),
+    ];
+    states.into_iter().flatten()
 }
 
 /// Whether `field` contains `text`, which is in lower case.
 fn contains(field: &str, text: &str) -> bool {
+    if field.is_ascii() && !text.is_empty() {
+        return field.as_bytes().windows(text.len()).any(|part| part.eq_ignore_ascii_case(text.as_bytes()));
+    }
     field.to_lowercase().contains(text)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Effect, Event, Fault, LinkState, LogKey, OrderNews};
 use crate::bus::Link;
-use crate::deployer::{LogFollow, LogStart, News, Operator, Plan, Update, Watch};
+use crate::deployer::{LogFollow, LogStart, News, Operator, Plan, Roster, Update, Watch};
 use crate::fleet::Fleet;
 use crate::protocol::Inbound;
 use jiff::{SignedDuration, Timestamp};
@@ -41,7 +41,7 @@ pub(super) struct Outside {
 impl Outside {
     /// Begins to watch; what happens comes out of the receiver.
     pub(super) async fn begin(
-        operator: Operator,
+        mut operator: Operator,
     ) -> Result<(Self, mpsc::Receiver<Event>), crate::bus::LinkError> {
         let (into, events) = mpsc::channel(ROOM);
         let watch = operator.watch().await?;
@@ -86,6 +86,7 @@ impl Outside {
 /// Hands on what the watch brings, and writes the roster down now and then.
 async fn pump(mut watch: Watch, into: mpsc::Sender<Event>, stop: CancellationToken) {
     let mut save_at = Instant::now() + SAVE;
+    let mut saving: Option<JoinHandle<()>> = None;
     loop {
         let news = tokio::select! {
             () = stop.cancelled() => break,
@@ -100,16 +101,20 @@ async fn pump(mut watch: Watch, into: mpsc::Sender<Event>, stop: CancellationTok
         if into.send(event).await.is_err() {
             break;
         }
-        if Instant::now() >= save_at {
+        // Beside the reading: what came while a slow disk holds this up would have to be kept.
+        if Instant::now() >= save_at && saving.as_ref().is_none_or(JoinHandle::is_finished) {
             save_at = Instant::now() + SAVE;
-            save(&watch, &into).await;
+            saving = Some(tokio::spawn(save(watch.roster().clone(), into.clone())));
         }
     }
-    save(&watch, &into).await;
+    if let Some(saving) = saving {
+        // Its panic was told.
+        let _ = saving.await;
+    }
+    save(watch.roster().clone(), into).await;
 }
 
-async fn save(watch: &Watch, into: &mpsc::Sender<Event>) {
-    let roster = watch.roster().clone();
+async fn save(roster: Roster, into: mpsc::Sender<Event>) {
     if let Ok(Err(error)) = spawn_blocking(move || roster.save()).await {
         let title = "The roster could not be kept".to_owned();
         // While leaving nobody listens any more.

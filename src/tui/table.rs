@@ -2,11 +2,11 @@
 //!
 //! The order is cached. Whoever changes what it depends on marks it stale; it is made anew before the next frame.
 
-use super::{Filter, text};
+use super::Filter;
 use crate::fleet::{Fleet, Host, words};
 use crate::protocol::Name;
 use jiff::Timestamp;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 
 /// The column that rows are sorted by.
@@ -42,6 +42,8 @@ pub struct Table {
     pub top: usize,
     /// The columns that the longest of all host names, tiers and roles takes.
     pub widths: [usize; 3],
+    /// Every host, by name.
+    names: Vec<Name>,
     order: Vec<Name>,
     selected: Option<Name>,
     /// The row of the selected host.
@@ -90,9 +92,14 @@ impl Table {
     }
 
     fn arrange(&mut self, fleet: &Fleet, now: Timestamp) {
-        let mut shown: Vec<&Host> =
-            fleet.hosts.values().filter(|host| self.filter.matches(host, now)).collect();
-        shown.sort_unstable_by(|a, b| self.sort.compare(a, b, now).then_with(|| natural(a, b)));
+        // No host ever leaves the fleet: as many are the same ones.
+        if self.names.len() != fleet.hosts.len() {
+            self.names = fleet.hosts.keys().cloned().collect();
+            self.names.sort_unstable_by(natural);
+        }
+        let hosts = self.names.iter().filter_map(|name| fleet.hosts.get(name));
+        let mut shown: Vec<_> = hosts.filter(|host| self.filter.matches(host, now)).collect();
+        self.sort.arrange(&mut shown, now);
         if self.reverse {
             shown.reverse();
         }
@@ -100,7 +107,8 @@ impl Table {
         for host in fleet.hosts.values() {
             let names = [Some(&host.name), host.tier.as_ref(), host.role.as_ref()];
             for (width, name) in widths.iter_mut().zip(names) {
-                *width = (*width).max(name.map_or(0, |name| text::width(name.as_str())));
+                // Names are ASCII.
+                *width = (*width).max(name.map_or(0, |name| name.as_str().len()));
             }
         }
         self.widths = widths;
@@ -167,22 +175,23 @@ impl Sort {
         }
     }
 
-    fn compare(self, a: &Host, b: &Host, now: Timestamp) -> Ordering {
+    /// Sorts hosts that come by name; those that are equal in this column stay so.
+    fn arrange(self, hosts: &mut [&Host], now: Timestamp) {
         match self {
-            Self::Host => Ordering::Equal,
-            Self::Tier => a.tier.cmp(&b.tier),
-            Self::Role => a.role.cmp(&b.role),
-            Self::State => a.standing(now).rank().cmp(&b.standing(now).rank()),
-            Self::Revision => words::runs(a).cmp(&words::runs(b)),
+            Self::Host => {}
+            Self::Tier => hosts.sort_by_key(|host| host.tier.as_ref()),
+            Self::Role => hosts.sort_by_key(|host| host.role.as_ref()),
+            Self::State => hosts.sort_by_cached_key(|host| host.standing(now).rank()),
+            Self::Revision => hosts.sort_by_cached_key(|host| words::runs(host)),
             // The last heard of first.
-            Self::Seen => b.seen.cmp(&a.seen),
+            Self::Seen => hosts.sort_by_key(|host| Reverse(host.seen)),
         }
     }
 }
 
 /// By name as people count: `web2` before `web10`.
-fn natural(a: &Host, b: &Host) -> Ordering {
-    let (mut left, mut right) = (a.name.as_str().as_bytes(), b.name.as_str().as_bytes());
+fn natural(a: &Name, b: &Name) -> Ordering {
+    let (mut left, mut right) = (a.as_str().as_bytes(), b.as_str().as_bytes());
     while let (Some(x), Some(y)) = (left.first(), right.first()) {
         let order = if x.is_ascii_digit() && y.is_ascii_digit() {
             let (m, n) = (number(&mut left), number(&mut right));
@@ -195,7 +204,7 @@ fn natural(a: &Host, b: &Host) -> Ordering {
             return order;
         }
     }
-    left.len().cmp(&right.len()).then_with(|| a.name.cmp(&b.name))
+    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
 }
 
 /// Takes the digits at the start, without leading zeros.

@@ -50,13 +50,13 @@ fn worst_report() -> DeployReport {
         }),
         rolled_back: Some(false),
         reboot_needed: Some(false),
-        changes: Some(Changes {
+        changes: Some(Box::new(Changes {
             units_stopped: worst_list(),
             units_started: worst_list(),
             units_restarted: worst_list(),
             packages: vec![package; 3000],
             bytes: Some(i64::MIN),
-        }),
+        })),
         failed_units: worst_list(),
         running_job: Some(id(&"d".repeat(63))),
         diagnostics: Some(worst()),

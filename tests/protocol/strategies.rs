@@ -76,16 +76,12 @@ fn progress() -> impl Strategy<Value = Progress> {
     })
 }
 
-fn changes() -> impl Strategy<Value = Changes> {
+fn changes() -> impl Strategy<Value = Box<Changes>> {
     let package = (short(), of(short()), of(short()));
     let package = package.prop_map(|(name, from, to)| PackageChange { name, from, to });
     (units(), units(), units(), list(package), of(any::<i64>())).prop_map(
-        |(units_stopped, units_started, units_restarted, packages, bytes)| Changes {
-            units_stopped,
-            units_started,
-            units_restarted,
-            packages,
-            bytes,
+        |(units_stopped, units_started, units_restarted, packages, bytes)| {
+            Box::new(Changes { units_stopped, units_started, units_restarted, packages, bytes })
         },
     )
 }

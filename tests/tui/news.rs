@@ -259,7 +259,7 @@ fn why_a_host_failed_is_read_in_the_pane() {
     }
     let mut stranger = failed("web1", "d1");
     stranger.phases.0.truncate(1);
-    stranger.phases.0[0].name = PhaseName::Other("warm-up".to_owned());
+    stranger.phases.0[0].name = PhaseName::Other("warm-up".to_owned().into());
     stage.hear(noon(), [said(stranger)]);
     stage.text();
 }
