@@ -2,6 +2,7 @@
 
 mod flake_url;
 mod locked;
+mod process;
 mod progress;
 mod refs;
 mod remote;
