@@ -4,6 +4,7 @@ mod parse;
 
 use super::secrets::{percent_decoded, with_blotted, without_userinfo};
 use std::fmt;
+use std::path::Path;
 
 pub use parse::FlakeUrlError;
 
@@ -54,6 +55,14 @@ impl FlakeUrl {
                 Some(format!("https://{}/{owner}/{repo}.git", host.unwrap_or("github.com")))
             }
             Source::Path(_) => None,
+        }
+    }
+
+    /// The folder of a `path:`.
+    pub(super) fn local_path(&self) -> Option<&Path> {
+        match &self.source {
+            Source::Path(path) => Some(Path::new(path)),
+            _ => None,
         }
     }
 

@@ -1,9 +1,10 @@
 //! Programs that ask nobody, each in a process group of its own that ends as a whole.
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::io;
 use std::process::{ExitStatus, Stdio};
+use std::{fs, io};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
@@ -83,6 +84,26 @@ impl Group {
         }
     }
 
+    /// The process groups of all that descend from the leader. nix gives each build a group of its own, which is left
+    /// behind where nix itself is killed.
+    pub(super) fn families(&self) -> Vec<Pid> {
+        let Some(leader) = self.0 else { return Vec::new() };
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+        let all: Vec<[i32; 3]> = stats.filter_map(|stat| kinship(&stat)).collect();
+        let mut known = vec![leader.as_raw_nonzero().get()];
+        let mut groups = BTreeSet::new();
+        let mut at = 0;
+        while let Some(parent) = known.get(at).copied() {
+            for [id, _, group] in all.iter().filter(|[_, of, _]| *of == parent) {
+                known.push(*id);
+                groups.insert(*group);
+            }
+            at += 1;
+        }
+        groups.into_iter().filter_map(Pid::from_raw).collect()
+    }
+
     /// The leader is reaped and its number may be another's now.
     pub(super) fn ended(mut self) {
         self.0 = None;
@@ -92,5 +113,26 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
+    }
+}
+
+/// Id, parent and process group in `/proc/ID/stat`.
+fn kinship(stat: &str) -> Option<[i32; 3]> {
+    // The name stands in parentheses and may hold anything.
+    let (id, rest) = stat.split_once(' ')?;
+    let mut fields = rest.rsplit_once(") ")?.1.split(' ').skip(1);
+    let mut next = || fields.next()?.parse().ok();
+    Some([id.parse().ok()?, next()?, next()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kinship;
+
+    #[test]
+    fn a_name_with_parentheses_hides_nothing() {
+        assert_eq!(kinship("12 (a) R 3 (b)) S 4 5 6 0 -1"), Some([12, 4, 5]));
+        assert_eq!(kinship("12 (sh) S 4"), None);
+        assert_eq!(kinship(""), None);
     }
 }
