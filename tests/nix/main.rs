@@ -22,3 +22,4 @@ mod stopped;
 mod store;
 mod system;
 mod unfetched;
+mod units;
