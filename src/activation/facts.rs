@@ -1,5 +1,6 @@
 //! What runs on this host, read from the host itself.
 
+use crate::nix::{Profile, reboot_needed};
 use jiff::Timestamp;
 use std::fs;
 use std::path::Path;
@@ -32,8 +33,8 @@ impl Facts {
         let (system, booted_system) = (link("run/current-system"), link("run/booted-system"));
         Self {
             os_version: os_version(root),
-            generation: link("nix/var/nix/profiles/system").as_deref().and_then(generation),
-            reboot_needed: reboot_needed(root),
+            generation: Profile::new(root.join("nix/var/nix/profiles/system")).generation().ok().flatten(),
+            reboot_needed: reboot_needed(&root.join("run/booted-system"), &root.join("run/current-system")),
             boot_at: boot_at(root),
             nix_free_bytes: free_bytes(&root.join("nix/store")),
             boot_free_bytes: system.as_ref().and_then(|_| free_bytes(&root.join("boot"))),
@@ -47,20 +48,6 @@ fn os_version(root: &Path) -> Option<String> {
     let text = fs::read_to_string(root.join("etc/os-release")).ok()?;
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
     Some(name.trim_matches(['"', '\'']).to_owned())
-}
-
-/// The number in `system-42-link`.
-fn generation(link: &str) -> Option<u64> {
-    link.rsplit('/').next()?.strip_prefix("system-")?.strip_suffix("-link")?.parse().ok()
-}
-
-/// Kernel, initrd and modules are taken up at boot only. A system without a kernel (a container) needs no reboot.
-fn reboot_needed(root: &Path) -> Option<bool> {
-    let part = |system: &str, part: &str| fs::read_link(root.join("run").join(system).join(part)).ok();
-    fs::read_link(root.join("run/current-system")).ok()?;
-    fs::read_link(root.join("run/booted-system")).ok()?;
-    let differs = |name| part("current-system", name) != part("booted-system", name);
-    Some(["kernel", "initrd", "kernel-modules"].into_iter().any(differs))
 }
 
 fn boot_at(root: &Path) -> Option<Timestamp> {

@@ -2,8 +2,9 @@
 
 mod parse;
 
-use super::secrets::{percent_decoded, without_userinfo};
+use super::secrets::{percent_decoded, with_blotted, without_userinfo};
 use std::fmt;
+use std::path::Path;
 
 pub use parse::FlakeUrlError;
 
@@ -57,6 +58,14 @@ impl FlakeUrl {
         }
     }
 
+    /// The folder of a `path:`.
+    pub(super) fn local_path(&self) -> Option<&Path> {
+        match &self.source {
+            Source::Path(path) => Some(Path::new(path)),
+            _ => None,
+        }
+    }
+
     /// The URL as it may be shown: no password, no token.
     pub fn without_credentials(&self) -> String {
         let known = |parameter: &&str| KNOWN_PARAMETERS.contains(&name_of(parameter));
@@ -66,16 +75,19 @@ impl FlakeUrl {
 
     /// Takes the credentials of this URL, and the `user:password@` of any other, out of what git or nix said.
     pub fn scrub(&self, text: &str) -> String {
-        self.secrets()
-            .iter()
-            .fold(without_userinfo(text), |text, (secret, shown)| text.replace(secret.as_str(), shown))
+        let shown = |text: String, (secret, shown): &(String, String)| text.replace(secret, shown);
+        let text = self.secrets().iter().fold(without_userinfo(text), shown);
+        // nix encodes what it shows in its own way.
+        self.secret_parameters().fold(text, |text, name| with_blotted(&text, name, |_| "***".to_owned()))
     }
 
     /// Blots the credentials of this URL out of a log. The text stays as long as it was, so that offsets hold.
     pub fn mask(&self, text: &str) -> String {
         let blot =
             |text: String, (secret, _): &(String, String)| text.replace(secret, &"*".repeat(secret.len()));
-        self.secrets().iter().fold(text.to_owned(), blot)
+        let text = self.secrets().iter().fold(text.to_owned(), blot);
+        self.secret_parameters()
+            .fold(text, |text, name| with_blotted(&text, name, |value| "*".repeat(value.len())))
     }
 
     /// The URL pinned to a commit, and to the full name of the ref that holds it where one is known.
@@ -105,6 +117,15 @@ impl FlakeUrl {
         }
     }
 
+    /// The names of the parameters that may be secret, and have a value.
+    fn secret_parameters(&self) -> impl Iterator<Item = &str> {
+        let named = self.query.iter().map(|parameter| (name_of(parameter), parameter));
+        let secret = |(name, parameter): &(&str, &String)| {
+            !KNOWN_PARAMETERS.contains(name) && name.len() < parameter.len()
+        };
+        named.filter(secret).map(|(name, _)| name)
+    }
+
     /// Each secret as it could appear by itself, and what stands in its place.
     fn secrets(&self) -> Vec<(String, String)> {
         let mut secrets = Vec::new();
@@ -119,11 +140,10 @@ impl FlakeUrl {
                 }
             }
         }
-        for parameter in &self.query {
-            let name = name_of(parameter);
-            if !KNOWN_PARAMETERS.contains(&name) && name.len() < parameter.len() {
-                secrets.push((parameter.clone(), format!("{name}=***")));
-            }
+        for name in self.secret_parameters() {
+            let whole = |parameter: &&String| name_of(parameter) == name;
+            let parameters = self.query.iter().filter(whole).cloned();
+            secrets.extend(parameters.map(|parameter| (parameter, format!("{name}=***"))));
         }
         secrets.retain(|(secret, _)| !secret.is_empty());
         // The longest first: one may be a part of another.

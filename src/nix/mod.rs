@@ -1,14 +1,29 @@
-//! nix and git as programs: which flake, which commit of it, and how far a build is.
+//! nix and git as programs: which flake, which commit of it, its build, and what becomes of the result in the store.
 
+mod build;
+mod call;
+mod closure;
 mod flake_url;
 mod locked;
+mod process;
+mod profile;
 mod progress;
+mod reboot;
 mod refs;
 mod remote;
 mod resolve_error;
+mod roots;
 mod secrets;
+mod units;
 
+pub use build::{BuildError, BuildOrder};
+pub use call::{Nix, NixCause, NixError};
+pub use closure::Closure;
 pub use flake_url::{FlakeUrl, FlakeUrlError};
 pub use locked::{Locked, resolve};
+pub use profile::{Generation, Profile, SetTo};
 pub use progress::{NixLine, ProgressReader};
+pub use reboot::reboot_needed;
 pub use resolve_error::ResolveError;
+pub use roots::drop_root;
+pub use units::{Units, units_of_activation};

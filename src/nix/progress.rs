@@ -8,6 +8,8 @@ use crate::protocol::{Progress, printable};
 use activities::Activities;
 use serde_json::Value;
 
+pub(super) use words::store_name;
+
 /// Result types of nix (`logging.hh`); the others tell nothing that is shown.
 mod result {
     pub(super) const BUILD_LOG_LINE: u64 = 101;

@@ -25,6 +25,29 @@ fn ends_authority(c: char) -> bool {
     c.is_whitespace() || matches!(c, '/' | '?' | '#' | '\'' | '"' | '`' | '<' | '>')
 }
 
+/// The text with the values of a URL's parameter as `blot` writes them, however they are encoded there.
+pub(super) fn with_blotted(text: &str, parameter: &str, blot: impl Fn(&str) -> String) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['?', '&']) {
+        let (before, after) = rest.split_at(at + 1);
+        out.push_str(before);
+        rest = after;
+        if let Some(value) = rest.strip_prefix(parameter).and_then(|rest| rest.strip_prefix('=')) {
+            let end = value.find(ends_value).unwrap_or(value.len());
+            out.push_str(&rest[..=parameter.len()]);
+            out.push_str(&blot(&value[..end]));
+            rest = &value[end..];
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn ends_value(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '&' | '#' | '\'' | '"' | '`' | '<' | '>')
+}
+
 /// `%40` as `@` and so on; what is not encoded stays as it is.
 pub(super) fn percent_decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());

@@ -57,6 +57,7 @@ fn what_others_say_is_scrubbed() {
         ),
         ("password p@ss-w0rd or p%40ss-w0rd refused", "password *** or *** refused"),
         ("url ?dir=x&token=t0k", "url ?dir=x&token=***"),
+        ("url 'x?token=%74%30k&dir=x' y", "url 'x?token=***&dir=x' y"),
         ("two: http://a:b@c/d http://e@f, ssh://git@g/h", "two: http://c/d http://f, ssh://git@g/h"),
         ("mail me@example.org, a://b", "mail me@example.org, a://b"),
         ("ssh://git:pw@host x://", "ssh://host x://"),

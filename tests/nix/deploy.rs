@@ -1,8 +1,9 @@
 //! A real deployment of a real flake from a real remote: operator, broker, listener, git and nix, all in their places.
 
-use crate::build::{own_store, repository_with_flake};
+use crate::build::repository_with_flake;
 use crate::common::{Broker, HostBuilder, operator};
 use crate::server::Server;
+use crate::store::own_store;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -1,4 +1,5 @@
-//! Flakes are pinned to one commit against real remotes and really built; nix's own streams are read.
+//! Flakes are pinned to one commit against real remotes and really built; profiles, closures and roots are those of a
+//! real store; nix's own streams are read.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails by panicking too")]
 
@@ -6,11 +7,19 @@
 mod common;
 
 mod build;
+mod closure;
 mod credentials;
 mod deploy;
 mod flake_url;
+mod profile;
 mod progress;
 mod remote_away;
 mod repository;
 mod resolve;
+mod roots;
 mod server;
+mod stopped;
+mod store;
+mod system;
+mod unfetched;
+mod units;

@@ -39,7 +39,7 @@ pub(super) fn words(kind: u64, event: &Value) -> Option<(u8, Words)> {
 }
 
 /// `linux-6.12.9` of `/nix/store/HASH-linux-6.12.9.drv`.
-pub(super) fn store_name(path: &str) -> String {
+pub(in crate::nix) fn store_name(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or_default();
     let file = file.strip_suffix(".drv").unwrap_or(file);
     // The hash is 32 characters.
