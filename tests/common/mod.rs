@@ -18,7 +18,7 @@ mod running;
 mod terminal;
 mod wire;
 
-pub use broker::Broker;
+pub use broker::{Broker, HOSTS};
 pub use gate::{Gate, WAIT, held_in};
 pub use host::{Host, HostBuilder};
 pub use peer::{Peer, base_answer, base_report};
