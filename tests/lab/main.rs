@@ -12,4 +12,14 @@ mod repository;
 mod server;
 
 mod boot;
+mod broker_away;
+mod closures;
+mod cut_off;
+mod disk_full;
 mod harness;
+mod killed;
+mod leftovers;
+mod operators;
+mod power;
+mod replaced;
+mod units;

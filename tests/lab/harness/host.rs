@@ -26,6 +26,7 @@ pub(crate) struct HostBuilder<'a> {
 /// A host with the closure that was on `main` when it was made.
 pub(crate) struct Host {
     name: String,
+    index: u8,
     machine: Option<Machine>,
     /// Unmounted after the machine has gone.
     disk: Option<Disk>,
@@ -72,11 +73,13 @@ impl HostBuilder<'_> {
             machine,
             hostname: self.name.to_owned(),
             bridge: self.net.bridge(),
+            port: self.net.port(self.index),
             disk,
             folder,
             cgroup: self.net.cgroup().clone(),
         };
-        Host { name: self.name.to_owned(), machine: None, disk: mounted, plan, net: self.net }
+        let (name, index) = (self.name.to_owned(), self.index);
+        Host { name, index, machine: None, disk: mounted, plan, net: self.net }
     }
 }
 
@@ -107,12 +110,12 @@ impl Host {
 
     /// Pulls its plug: nobody answers it any more.
     pub(crate) fn cut(&self) {
-        self.net.cut(&self.plan.machine);
+        self.net.cut(self.index);
     }
 
     /// Plugs it in again.
     pub(crate) fn restore(&self) {
-        self.net.restore(&self.plan.machine);
+        self.net.restore(self.index);
     }
 
     /// Makes closures with [`super::Fault::HoldsAt`] wait here, as long as the hold lives.
@@ -133,6 +136,11 @@ impl Host {
     /// A path on its disk, as this machine sees it, on or off: below `nix`, `boot` or `state`.
     pub(crate) fn on_disk(&self, path: &str) -> PathBuf {
         self.plan.disk.join(path)
+    }
+
+    /// What it can be known by on this machine: the lab's folder, the bridge, and its first process.
+    pub(crate) fn traces(&self) -> String {
+        format!("{} {} {}", self.net.folder().display(), self.plan.bridge, self.leader())
     }
 
     /// Its first process, as this machine counts them.

@@ -1,5 +1,6 @@
 //! What happens inside a host, seen and done from there.
 
+use super::flake::Flake;
 use super::host::Host;
 use crate::common::{Ended, eventually};
 use std::collections::BTreeMap;
@@ -45,6 +46,17 @@ impl Host {
         let ended = self.run(script);
         assert_eq!(ended.code, 0, "{}: {script}\n{ended}", self.name());
         ended.out.trim().to_owned()
+    }
+
+    /// Builds what `main` has for it and gives the store path, or what nix says.
+    pub(crate) fn build(&self, flake: &Flake) -> Result<String, String> {
+        let (url, commit) = (flake.url(), flake.git(&["rev-parse", "main"]));
+        let host = self.name();
+        let system = format!("nixosConfigurations.{host}.config.system.build.toplevel");
+        let ended = self.run(&format!(
+            "nix build --no-link --print-out-paths '{url}?ref=refs/heads/main&rev={commit}#{system}'"
+        ));
+        if ended.code == 0 { Ok(ended.out.trim().to_owned()) } else { Err(ended.err) }
     }
 
     /// The state of a unit.

@@ -78,6 +78,12 @@ impl Lab {
         self.net.cgroup().child("broker").adopt(self.broker.pid());
     }
 
+    /// Shell that succeeds where the broker can be reached, within two seconds.
+    pub(crate) fn knock(&self) -> String {
+        let address = self.broker.url().replace("nats://", "").replace(':', "/");
+        format!("timeout 2 bash -c ': </dev/tcp/{address}'")
+    }
+
     /// Our binary as an operator calls it.
     pub(crate) fn operator(&self, name: &str) -> Command {
         operator(&self.broker, name)

@@ -1,6 +1,7 @@
 //! A running container: systemd as its first process, in a control group of its own.
 
 use super::cgroup::Cgroup;
+use super::tool;
 use super::tree::tree;
 use super::unit::PROGRAM;
 use crate::common::{DEADLINE, binary, eventually};
@@ -9,7 +10,7 @@ use std::fs::File;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Everything that a container is started with, each time the same.
 pub(super) struct Plan {
@@ -18,6 +19,8 @@ pub(super) struct Plan {
     /// Its name to itself.
     pub(super) hostname: String,
     pub(super) bridge: String,
+    /// This machine's end of its cable.
+    pub(super) port: String,
     /// Holds `nix`, `boot` and `state`, which outlive the container.
     pub(super) disk: PathBuf,
     /// Holds `lab`, what the test tells the host, and what the container prints.
@@ -31,6 +34,7 @@ pub(super) struct Machine {
     nspawn: Child,
     leader: u32,
     cgroup: Cgroup,
+    port: String,
 }
 
 /// In the container's group from the start, or all containers share the one that this process is in. In a mount
@@ -58,7 +62,7 @@ impl Machine {
             .stderr(console)
             .spawn()
             .unwrap();
-        let mut machine = Self { nspawn, leader: 0, cgroup };
+        let mut machine = Self { nspawn, leader: 0, cgroup, port: plan.port.clone() };
         machine.wait_until_ready(&socket, plan);
         machine
     }
@@ -76,20 +80,23 @@ impl Machine {
     fn wait_until_ready(&mut self, socket: &UnixDatagram, plan: &Plan) {
         let begun = Instant::now();
         let mut buffer = [0; 4096];
+        // Between messages it is looked whether there is still somebody to send one.
+        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         loop {
-            let left = DEADLINE.saturating_sub(begun.elapsed());
-            socket.set_read_timeout(Some(left.max(std::time::Duration::from_millis(1)))).unwrap();
-            let Ok(length) = socket.recv(&mut buffer) else {
-                let console = std::fs::read_to_string(plan.folder.join("console")).unwrap_or_default();
-                panic!("{} did not boot within {DEADLINE:?}:\n{console}", plan.hostname);
-            };
-            let text = String::from_utf8_lossy(&buffer[..length]);
-            for line in text.lines() {
-                if let Some(pid) = line.strip_prefix("X_NSPAWN_LEADER_PID=") {
+            if let Ok(length) = socket.recv(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..length]);
+                if let Some(pid) = text.lines().find_map(|line| line.strip_prefix("X_NSPAWN_LEADER_PID=")) {
                     self.leader = pid.parse().unwrap();
-                } else if line == "READY=1" {
+                }
+                if text.lines().any(|line| line == "READY=1") {
                     return;
                 }
+            }
+            let ended = self.nspawn.try_wait().unwrap();
+            if ended.is_some() || begun.elapsed() > DEADLINE {
+                let console = std::fs::read_to_string(plan.folder.join("console")).unwrap_or_default();
+                let took = begun.elapsed();
+                panic!("{} did not boot in {took:?}; systemd-nspawn {ended:?}:\n{console}", plan.hostname);
             }
         }
     }
@@ -97,6 +104,9 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        // First the cable: who loses power says goodbye to nobody, but the kernel here would. The end of it that the host
+        // has lives on with its last connections, and its name would be taken.
+        let _ = tool("ip", &["link", "delete", &self.port]);
         // What stays is found and told by the lab.
         let _ = self.cgroup.end_this();
         let _ = self.nspawn.kill();

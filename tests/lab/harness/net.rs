@@ -1,8 +1,10 @@
 //! The network of one lab: a bridge with a subnet that nobody else on this machine uses, and all that hangs on it.
 
 use super::cgroup::Cgroup;
+use super::tree::tree;
 use super::{disk, tool};
 use crate::common::runs;
+use rustix::fs::FlockOperation;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,8 @@ impl Net {
     /// A bridge of its own, after what killed runs left behind has been cleared away.
     pub(crate) fn new() -> Arc<Self> {
         assert!(rustix::process::geteuid().is_root(), "the lab needs root: run `make lab` as root");
+        let lock = fs::File::open(tree()).unwrap();
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive).unwrap();
         sweep();
         let number = (0..=u8::MAX).find(|&number| claim(number)).expect("a free subnet in 10.231.0.0/16");
         clear(number).unwrap();
@@ -63,19 +67,24 @@ impl Net {
     }
 
     /// Pulls the plug of a host, behind the switch: the host itself sees no change, but nobody answers it.
-    pub(super) fn cut(&self, machine: &str) {
-        tool("ip", &["link", "set", &format!("vb-{machine}"), "nomaster"]).unwrap();
+    pub(super) fn cut(&self, index: u8) {
+        tool("ip", &["link", "set", &self.port(index), "nomaster"]).unwrap();
     }
 
     /// Plugs it in again.
-    pub(super) fn restore(&self, machine: &str) {
-        tool("ip", &["link", "set", &format!("vb-{machine}"), "master", &self.bridge()]).unwrap();
+    pub(super) fn restore(&self, index: u8) {
+        tool("ip", &["link", "set", &self.port(index), "master", &self.bridge()]).unwrap();
+    }
+
+    /// Where its cable ends, as systemd-nspawn names it.
+    pub(super) fn port(&self, index: u8) -> String {
+        format!("vb-{}", self.machine(index))
     }
 }
 
 impl Drop for Net {
     fn drop(&mut self) {
-        let cleared = clear(self.number).and_then(|()| remove_bridge(self.number));
+        let cleared = clear(self.number).and_then(|()| remove(&self.bridge()));
         if let Err(left) = cleared {
             assert!(std::thread::panicking(), "the lab left something behind: {left}");
         }
@@ -104,16 +113,28 @@ fn claim(number: u8) -> bool {
 
 /// Ends what belongs to processes that are no more.
 fn sweep() {
-    for entry in fs::read_dir("/sys/class/net").unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name().into_string().unwrap_or_default();
-        let Some(number) = name.strip_prefix(BRIDGE).and_then(|number| number.parse().ok()) else { continue };
-        let alias = fs::read_to_string(entry.path().join("ifalias")).unwrap_or_default();
+    for (name, number) in interfaces(BRIDGE) {
+        let alias = fs::read_to_string(format!("/sys/class/net/{name}/ifalias")).unwrap_or_default();
         let owner = alias.trim().strip_prefix(NAME).and_then(|pid| pid.trim().parse().ok());
-        if owner.is_some_and(|owner| !runs(owner)) {
-            clear(number).and_then(|()| remove_bridge(number)).unwrap();
+        if let (Ok(number), Some(owner)) = (number.parse(), owner)
+            && !runs(owner)
+        {
+            clear(number).and_then(|()| remove(&name)).unwrap();
         }
     }
+}
+
+/// The network interfaces whose names begin so, with the rest of their names.
+fn interfaces(prefix: &str) -> Vec<(String, String)> {
+    let entries = fs::read_dir("/sys/class/net").unwrap();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| Some((name.clone(), name.strip_prefix(prefix)?.to_owned()))).collect()
+}
+
+/// Removes an interface, which may just be going by itself.
+fn remove(interface: &str) -> Result<(), String> {
+    let removed = tool("ip", &["link", "delete", interface]);
+    if Path::new("/sys/class/net").join(interface).exists() { removed.map(drop) } else { Ok(()) }
 }
 
 fn folder(number: u8) -> PathBuf {
@@ -123,6 +144,9 @@ fn folder(number: u8) -> PathBuf {
 /// Ends everything that goes by a number, except the bridge.
 fn clear(number: u8) -> Result<(), String> {
     Cgroup::end(&format!("{NAME}-{number}"))?;
+    for (port, _) in interfaces(&format!("vb-lab{number}h")) {
+        remove(&port)?;
+    }
     let folder = folder(number);
     disk::unmount_below(&folder)?;
     match fs::remove_dir_all(&folder) {
@@ -131,8 +155,4 @@ fn clear(number: u8) -> Result<(), String> {
         }
         _ => Ok(()),
     }
-}
-
-fn remove_bridge(number: u8) -> Result<(), String> {
-    tool("ip", &["link", "delete", &format!("{BRIDGE}{number}")]).map(drop)
 }
