@@ -50,12 +50,12 @@ pub struct Broker {
 impl Broker {
     /// Starts a server on a free port of the loopback.
     pub fn start() -> Self {
-        Self::start_at("127.0.0.1")
+        Self::start_at("127.0.0.1", &std::env::temp_dir())
     }
 
-    /// Starts a server on a free port of an address of this machine.
-    pub fn start_at(address: &str) -> Self {
-        let folder = TempDir::new().unwrap();
+    /// Starts a server on a free port of an address of this machine, with its files below `parent`.
+    pub fn start_at(address: &str, parent: &Path) -> Self {
+        let folder = TempDir::new_in(parent).unwrap();
         let mut keys = HashMap::new();
         let mut fleet = String::new();
         let mut key = |name: &str| {

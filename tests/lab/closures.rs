@@ -26,11 +26,10 @@ impl Trial {
         self.host.run(&format!("{system}/bin/switch-to-configuration {action}"))
     }
 
-    /// The same with a fault, for its exit code.
-    fn exit(&self, fault: Fault, action: &str) -> i32 {
+    /// The same with a fault; it must end with this code.
+    fn ends(&self, fault: Fault, action: &str, code: i32) {
         let ended = self.call(Closure::new("next").fault(fault), action);
-        println!("{fault:?} {action}: {ended}");
-        ended.code
+        assert_eq!(ended.code, code, "{fault:?} {action}: {ended}");
     }
 
     /// Goes back to the first system, as a rollback does.
@@ -89,10 +88,10 @@ fn what_is_refused_changes_nothing() {
         (Fault::NeedsReboot, "test", 100),
         (Fault::DiesAt(Point::Check), "check", 137),
     ] {
-        assert_eq!(trial.exit(fault, action), code, "{fault:?} {action}");
+        trial.ends(fault, action, code);
         assert_eq!(trial.host.current_system(), trial.base, "{fault:?} {action}");
     }
-    assert_eq!(trial.exit(Fault::CheckUnknown, "test"), 0);
+    trial.ends(Fault::CheckUnknown, "test", 0);
     trial.back();
 
     trial.lab.flake.commit(&Closure::new("next").fault(Fault::BuildFails));
@@ -112,14 +111,14 @@ fn what_fails_half_way_is_mended_by_the_old_system() {
         (Fault::DiesAt(Point::Reload), 137),
         (Fault::DiesAt(Point::Units), 137),
     ] {
-        assert_eq!(trial.exit(fault, "test"), code, "{fault:?}");
+        trial.ends(fault, "test", code);
         if fault == Fault::UnitFails {
             assert_eq!(trial.host.failed_units(), ["broken.service"]);
             assert!(trial.host.journal("broken.service").contains("cannot work"));
         }
         trial.back();
     }
-    assert_eq!(trial.exit(Fault::UnitFlaps, "test"), 0);
+    trial.ends(Fault::UnitFlaps, "test", 0);
     trial.host.unit_becomes("flapping.service", |unit| unit.restarts >= 2);
     trial.back();
 }
@@ -127,11 +126,11 @@ fn what_fails_half_way_is_mended_by_the_old_system() {
 #[test]
 fn faults_that_only_a_proof_of_life_finds() {
     let trial = Trial::new();
-    assert_eq!(trial.exit(Fault::CutsNetwork, "test"), 0);
+    trial.ends(Fault::CutsNetwork, "test", 0);
     assert_ne!(trial.host.run(&trial.lab.knock()).code, 0);
     trial.back();
 
-    assert_eq!(trial.exit(Fault::KeyRefused, "test"), 0);
+    trial.ends(Fault::KeyRefused, "test", 0);
     trial.host.sh(&format!("systemctl restart {LISTENER}"));
     let refused = || trial.host.journal(LISTENER).contains("authorization violation").then_some(());
     eventually("the broker refusing the key", refused);
@@ -139,7 +138,7 @@ fn faults_that_only_a_proof_of_life_finds() {
     trial.host.sh(&format!("systemctl restart {LISTENER}"));
     trial.back();
 
-    assert_eq!(trial.exit(Fault::ListenerGone, "test"), 0);
+    trial.ends(Fault::ListenerGone, "test", 0);
     trial.lab.online("web1");
     trial.back();
 }

@@ -1,7 +1,7 @@
 //! Nothing of a lab is left behind: not where a test panics, and after the next one not where it was killed.
 
 use crate::common::{Running, runs};
-use crate::harness::Lab;
+use crate::harness::{Host, Lab};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -42,25 +42,26 @@ fn run(test: &str) -> Running {
     Running::start(command.args(["--ignored", "--exact", "--nocapture", &name]).stdin(Stdio::piped()))
 }
 
-/// A lab with a host that has a disk of its own, and what it is known by.
-fn told() -> (crate::harness::Host, Lab) {
+/// A lab with a host that has a disk of its own.
+fn lab() -> (Host, Lab) {
     let lab = Lab::new();
     let host = lab.host("web1").disk(64).boot();
-    println!("traces {}", host.traces());
     (host, lab)
 }
 
 #[test]
 #[ignore = "run by a test below"]
 fn one_that_panics() {
-    let _lab = told();
+    let (host, _lab) = lab();
+    println!("traces {}", host.traces());
     panic!("on purpose");
 }
 
 #[test]
 #[ignore = "run by a test below"]
 fn one_that_waits() {
-    let _lab = told();
+    let (host, _lab) = lab();
+    println!("traces {}", host.traces());
     // Until it is killed; run by hand, it ends.
     let _ = std::io::stdin().read(&mut [0]);
 }

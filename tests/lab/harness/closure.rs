@@ -17,6 +17,8 @@ pub(crate) struct Site {
     pub(crate) role: String,
     pub(crate) nats_url: String,
     pub(crate) flake_url: String,
+    /// What every listener of the lab is told beyond that.
+    pub(crate) arguments: Vec<String>,
 }
 
 /// The system of a host, as a flake describes it: without nixpkgs, built offline within a second.
@@ -104,7 +106,7 @@ impl Closure {
         self
     }
 
-    /// A further argument of the listener, which changes its unit.
+    /// Further arguments of the listener, as in a unit's text, which they change.
     pub(crate) fn listener_argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
         self

@@ -14,17 +14,19 @@ pub(crate) struct Flake {
     repository: Repository,
     server: Server,
     nats_url: String,
+    arguments: Vec<String>,
 }
 
 impl Flake {
-    /// A remote on the bridge, with nothing in it yet.
-    pub(super) fn open(net: &Net, broker: &Broker) -> Self {
-        let repository = Repository::empty();
+    /// A remote on the bridge, with nothing in it yet. Every listener gets these arguments.
+    pub(super) fn open(net: &Net, broker: &Broker, arguments: &[&str]) -> Self {
+        let repository = Repository::empty_in(net.folder());
         let server = Server::open_at(net.address(), repository.remotes());
         let text = fs::read_to_string(guest("flake.nix")).unwrap();
         repository
             .write("flake.nix", &text.replace("@system@", &format!("{}-linux", std::env::consts::ARCH)));
-        Self { repository, server, nats_url: broker.url() }
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Self { repository, server, nats_url: broker.url(), arguments }
     }
 
     /// Where hosts find it.
@@ -73,6 +75,7 @@ impl Flake {
             role: role.to_owned(),
             nats_url: self.nats_url.clone(),
             flake_url: self.url(),
+            arguments: self.arguments.clone(),
         }
     }
 }

@@ -32,11 +32,16 @@ impl Lab {
 
     /// A lab whose hosts start out with this closure.
     pub(crate) fn with(closure: &Closure) -> Self {
+        Self::listening(&["--rebuild-command /lab/rebuild"], closure)
+    }
+
+    /// The same with these arguments of every listener, beyond those that say who and where it is.
+    pub(crate) fn listening(arguments: &[&str], closure: &Closure) -> Self {
         let net = Net::new();
-        let broker = Broker::start_at(&net.address().to_string());
+        let broker = Broker::start_at(&net.address().to_string(), net.folder());
         net.cgroup().child("broker").adopt(broker.pid());
         let wire = Wire::connect(&broker, "tester");
-        let flake = Flake::open(&net, &broker);
+        let flake = Flake::open(&net, &broker, arguments);
         flake.commit(closure);
         Self { wire, flake, broker, net, hosts: AtomicU8::new(0) }
     }
@@ -78,10 +83,10 @@ impl Lab {
         self.net.cgroup().child("broker").adopt(self.broker.pid());
     }
 
-    /// Shell that succeeds where the broker can be reached, within two seconds.
+    /// Shell that succeeds where the broker can be reached, within five seconds.
     pub(crate) fn knock(&self) -> String {
         let address = self.broker.url().replace("nats://", "").replace(':', "/");
-        format!("timeout 2 bash -c ': </dev/tcp/{address}'")
+        format!("timeout 5 bash -c ': </dev/tcp/{address}'")
     }
 
     /// Our binary as an operator calls it.

@@ -14,15 +14,14 @@ const TEXT: &str =
 pub(super) const PROGRAM: &str = "/usr/local/bin/homelab-deploy";
 
 /// The listener of a host. What differs from another text restarts it.
-pub(super) fn listener(site: &Site, program: &str, arguments: &[String], trigger: Option<&str>) -> String {
-    let Site { name, tier, role, nats_url, flake_url } = site;
+pub(super) fn listener(site: &Site, program: &str, further: &[String], trigger: Option<&str>) -> String {
+    let Site { name, tier, role, nats_url, flake_url, arguments } = site;
     let mut all = format!(
-        "--hostname {name} --tier {tier} --role {role} --nats-url {nats_url} --flake-url {flake_url} \
-         --rebuild-command /lab/rebuild"
+        "--hostname {name} --tier {tier} --role {role} --nats-url {nats_url} --flake-url {flake_url}"
     );
-    for argument in arguments {
+    for argument in arguments.iter().chain(further) {
         all.push(' ');
-        // systemd expands `%` and `$`.
+        // systemd expands both.
         all.push_str(&argument.replace('%', "%%").replace('$', "$$"));
     }
     let text = TEXT
