@@ -52,7 +52,7 @@ pub(crate) enum Fault {
     ReloadFails,
     /// `broken.service` fails at its start (exit 4).
     UnitFails,
-    /// `flapping.service` starts, and fails again and again a moment later.
+    /// `flapping.service` starts, and fails again and again once the activation has ended (exit 0).
     UnitFlaps,
     /// Only a reboot can activate it (exit 100).
     NeedsReboot,
@@ -72,8 +72,16 @@ pub(crate) enum Fault {
     DiesAt(Point),
 }
 
-const FLAPPING: &str = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\nRestartSec=200ms\n\
-    ExecStart=/bin/sh -c 'sleep 0.5; exit 1'\n";
+/// It begins to fail only when the activation has ended, or a slow machine would see exit 4.
+const FLAPPING: &str = r"[Unit]
+StartLimitIntervalSec=0
+
+[Service]
+Restart=always
+RestartSec=200ms
+ExecStart=/bin/sh -c 'begun=/run/flapping-$$(basename $$(readlink /run/current-system)); \
+    [ -e $$begun ] || flock /run/nixos/switch-to-configuration.lock touch $$begun; sleep 0.3; exit 1'
+";
 
 impl Fault {
     pub(super) fn put_into(self, closure: Closure) -> Closure {
@@ -89,9 +97,10 @@ impl Fault {
             Self::ActivationFails => closure
                 .at(Point::Activate, "echo 'Activation script snippet secrets failed (1)' >&2; status=1"),
             Self::ReloadFails => closure.at(Point::Reload, "exit 3"),
-            Self::UnitFails => {
-                closure.unit("broken.service", "[Service]\nExecStart=/bin/sh -c 'echo cannot work; exit 1'\n")
-            }
+            Self::UnitFails => closure.unit(
+                "broken.service",
+                "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo cannot work; exit 1'\n",
+            ),
             Self::UnitFlaps => closure.unit("flapping.service", FLAPPING),
             Self::NeedsReboot => closure.interface("3"),
             Self::CutsNetwork => closure.cuts_network(),
