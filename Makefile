@@ -1,13 +1,14 @@
-# The two commands are `make demo` and `make test`; both install what they lack and say so.
+# The commands to begin with are `make demo` and `make test`; each installs what it lacks and says so.
 
 # Debian keeps nats-server where a user's path does not reach.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test check bench
+.PHONY: help demo test lab check bench
 
 help:
 	@echo 'make demo    a private broker, simulated hosts, a deployment; gone afterwards'
 	@echo 'make test    every test, against a real broker and real nix'
+	@echo 'make lab     deployments on real systemd hosts in containers; needs root'
 	@echo 'make check   formatting, lints and documentation, warnings denied'
 	@echo 'make bench   the promised figures, each beside its floor'
 
@@ -19,9 +20,17 @@ test:
 	@scripts/need nats-server nix git
 	cargo test
 
+# Hosts wait more than they work.
+lab:
+	@scripts/lab-can
+	@scripts/need debootstrap systemd-nspawn ip nats-server git
+	scripts/lab-tree
+	cargo test --test lab -- --test-threads=4
+
 check:
 	cargo fmt --check
 	cargo clippy --all-targets -- --deny warnings
+	cargo clippy --test lab -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --no-deps --document-private-items
 
 bench:

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use tempfile::TempDir;
 
 /// The hosts every broker knows: name, tier, role.
-const HOSTS: [(&str, &str, &str); 6] = [
+pub const HOSTS: [(&str, &str, &str); 6] = [
     ("ns1", "prod", "dns"),
     ("ns2", "prod", "dns"),
     ("web1", "test", "web"),
@@ -42,14 +42,20 @@ static SEEDS: LazyLock<HashMap<&str, Seed>> = LazyLock::new(|| {
 pub struct Broker {
     folder: TempDir,
     server: Child,
+    address: String,
     port: u16,
     keys: HashMap<String, PathBuf>,
 }
 
 impl Broker {
-    /// Starts a server on a free port.
+    /// Starts a server on a free port of the loopback.
     pub fn start() -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::start_at("127.0.0.1", &std::env::temp_dir())
+    }
+
+    /// Starts a server on a free port of an address of this machine, with its files below `parent`.
+    pub fn start_at(address: &str, parent: &Path) -> Self {
+        let folder = TempDir::new_in(parent).unwrap();
         let mut keys = HashMap::new();
         let mut fleet = String::new();
         let mut key = |name: &str| {
@@ -77,14 +83,19 @@ impl Broker {
         let at = at + config[at..].find('[').unwrap() + 1;
         let config = format!("{}\n{everything}{}", &config[..at], &config[at..]);
         fs::write(folder.path().join("nats.conf"), config).unwrap();
-        let server = launch(folder.path(), -1);
+        let server = launch(folder.path(), address, -1);
         let port = port_of(folder.path(), &server);
-        Self { folder, server, port, keys }
+        Self { folder, server, address: address.to_owned(), port, keys }
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://{}:{}", self.address, self.port)
+    }
+
+    /// The number of the server's process.
+    pub fn pid(&self) -> u32 {
+        self.server.id()
     }
 
     /// The key file of a host or operator.
@@ -111,8 +122,8 @@ impl Broker {
 
     /// Starts it again on the same port.
     pub fn restart(&mut self) {
-        self.server = launch(self.folder.path(), i32::from(self.port));
-        let address = format!("127.0.0.1:{}", self.port);
+        self.server = launch(self.folder.path(), &self.address, i32::from(self.port));
+        let address = format!("{}:{}", self.address, self.port);
         eventually("the broker coming back", || std::net::TcpStream::connect(&address).ok());
     }
 }
@@ -124,10 +135,10 @@ impl Drop for Broker {
     }
 }
 
-fn launch(folder: &Path, port: i32) -> Child {
+fn launch(folder: &Path, address: &str, port: i32) -> Child {
     let log = fs::File::create(folder.join("nats.log")).unwrap();
     Command::new("nats-server")
-        .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-c"])
+        .args(["-a", address, "-p", &port.to_string(), "-c"])
         .arg(folder.join("nats.conf"))
         .arg("--ports_file_dir")
         .arg(folder)

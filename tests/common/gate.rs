@@ -27,7 +27,7 @@ impl Gate {
     }
 
     /// Makes a gate there, shut.
-    pub(super) fn at(path: PathBuf) -> Self {
+    pub fn at(path: PathBuf) -> Self {
         mkfifoat(CWD, &path, Mode::RWXU).unwrap();
         // Open for both, so that neither side blocks in opening it.
         let fifo = open(&path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).unwrap();
@@ -40,7 +40,7 @@ impl Gate {
     }
 
     /// Waits until a program has written an empty line to it.
-    pub(super) fn told(&self) {
+    pub fn told(&self) {
         super::eventually("the program telling", || (&self.fifo).read_exact(&mut [0]).ok());
     }
 }

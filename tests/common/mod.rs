@@ -20,7 +20,7 @@ mod terminal;
 mod tty;
 mod wire;
 
-pub use broker::Broker;
+pub use broker::{Broker, HOSTS};
 pub use followed::Followed;
 pub use gate::{Gate, WAIT, held_in};
 pub use host::{Host, HostBuilder};

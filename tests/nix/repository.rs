@@ -13,7 +13,13 @@ pub(crate) struct Repository {
 impl Repository {
     /// Nothing committed yet; the default branch is `main`.
     pub(crate) fn empty() -> Self {
-        let repository = Self { clone: tempfile::tempdir().unwrap(), remotes: tempfile::tempdir().unwrap() };
+        Self::empty_in(&std::env::temp_dir())
+    }
+
+    /// The same with both folders below `parent`.
+    pub(crate) fn empty_in(parent: &Path) -> Self {
+        let folder = || TempDir::new_in(parent).unwrap();
+        let repository = Self { clone: folder(), remotes: folder() };
         let bare = repository.remotes.path().join("infra.git");
         git(repository.remotes.path(), &["init", "--quiet", "--bare", "--initial-branch=main", "infra.git"]);
         git(repository.clone.path(), &["init", "--quiet", "--initial-branch=main"]);

@@ -1,7 +1,7 @@
-//! A real git remote: an HTTP server on a free port of the loopback that hands each request to `git http-backend`.
+//! A real git remote: an HTTP server on a free port that hands each request to `git http-backend`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -20,16 +20,21 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn open(folder: &Path) -> Self {
-        Self::start(folder, false)
+        Self::open_at(Ipv4Addr::LOCALHOST, folder)
+    }
+
+    /// On another address of this machine.
+    pub(crate) fn open_at(address: Ipv4Addr, folder: &Path) -> Self {
+        Self::start(address, folder, false)
     }
 
     /// Asks for user `deploy` and password `s3cret-w0rd`.
     pub(crate) fn locked(folder: &Path) -> Self {
-        Self::start(folder, true)
+        Self::start(Ipv4Addr::LOCALHOST, folder, true)
     }
 
-    fn start(folder: &Path, locked: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    fn start(address: Ipv4Addr, folder: &Path, locked: bool) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let (folder, stopped) = (folder.to_owned(), Arc::clone(&stop));

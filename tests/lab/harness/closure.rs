@@ -1,0 +1,181 @@
+//! A system to be built: its units, its parts, and what goes wrong with it.
+
+use super::fault::{Fault, Point};
+use super::tree::guest;
+use super::unit::{self, LISTENER, NETWORK};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+/// What the unit of the listener needs to know of a host and its surroundings.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    pub(crate) name: String,
+    pub(crate) tier: String,
+    pub(crate) role: String,
+    pub(crate) nats_url: String,
+    pub(crate) flake_url: String,
+    /// What every listener of the lab is told beyond that.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// The system of a host, as a flake describes it: without nixpkgs, built offline within a second.
+#[derive(Debug, Clone)]
+pub(crate) struct Closure {
+    label: String,
+    units: BTreeMap<String, String>,
+    snippets: BTreeMap<&'static str, String>,
+    packages: Vec<(String, String)>,
+    missing: Vec<String>,
+    kernel: Option<String>,
+    interface: String,
+    key: String,
+    network: bool,
+    listener: Option<String>,
+    arguments: Vec<String>,
+    trigger: Option<String>,
+}
+
+impl Closure {
+    /// A system with the listener and the network, which nothing is wrong with. The label makes its store path its own.
+    pub(crate) fn new(label: &str) -> Self {
+        Self {
+            label: label.to_owned(),
+            units: BTreeMap::new(),
+            snippets: BTreeMap::new(),
+            packages: Vec::new(),
+            missing: Vec::new(),
+            kernel: None,
+            interface: "2".to_owned(),
+            key: "host".to_owned(),
+            network: true,
+            listener: Some(unit::PROGRAM.to_owned()),
+            arguments: Vec::new(),
+            trigger: None,
+        }
+    }
+
+    /// A unit that `multi-user.target` wants.
+    pub(crate) fn unit(mut self, name: &str, text: &str) -> Self {
+        self.units.insert(name.to_owned(), text.to_owned());
+        self
+    }
+
+    /// A service that runs a command, which lasts.
+    pub(crate) fn service(self, name: &str, command: &str) -> Self {
+        let text = format!("[Unit]\nDescription={name}\n\n[Service]\nType=exec\nExecStart={command}\n");
+        self.unit(&format!("{name}.service"), &text)
+    }
+
+    /// Something that goes wrong.
+    pub(crate) fn fault(self, fault: Fault) -> Self {
+        fault.put_into(self)
+    }
+
+    /// Shell to run at a point, after what was put there before. `exit` and `status=1` do what they say.
+    pub(crate) fn at(mut self, point: Point, snippet: &str) -> Self {
+        let text = self.snippets.entry(point.name()).or_default();
+        text.push_str(snippet);
+        text.push('\n');
+        self
+    }
+
+    /// A package in it, for the differences between closures.
+    pub(crate) fn package(mut self, name: &str, version: &str) -> Self {
+        self.packages.push((name.to_owned(), version.to_owned()));
+        self
+    }
+
+    /// Kernel, initrd and modules of this version; without, it is the system of a container.
+    pub(crate) fn kernel(mut self, version: &str) -> Self {
+        self.kernel = Some(version.to_owned());
+        self
+    }
+
+    /// A closure without one of its files.
+    pub(crate) fn without(mut self, file: &str) -> Self {
+        self.missing.push(file.to_owned());
+        self
+    }
+
+    /// Its listener's unit differs from that of every other label.
+    pub(crate) fn restarts_listener(mut self) -> Self {
+        self.trigger = Some(self.label.clone());
+        self
+    }
+
+    /// Further arguments of the listener, as in a unit's text, which they change.
+    pub(crate) fn listener_argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    pub(super) fn interface(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.interface);
+        self
+    }
+
+    pub(super) fn key(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.key);
+        self
+    }
+
+    pub(super) fn cuts_network(mut self) -> Self {
+        self.network = false;
+        self
+    }
+
+    pub(super) fn listener_program(mut self, program: &str) -> Self {
+        self.listener = Some(program.to_owned());
+        self
+    }
+
+    pub(super) fn without_listener(mut self) -> Self {
+        self.listener = None;
+        self
+    }
+
+    /// Writes it into a folder of the flake, in place of what was there.
+    pub(super) fn write(&self, folder: &Path, site: &Site) {
+        let _ = fs::remove_dir_all(folder);
+        let tree = folder.join("tree");
+        for part in ["bin", "lab", "etc/systemd/system/multi-user.target.wants"] {
+            fs::create_dir_all(tree.join(part)).unwrap();
+        }
+        for (from, to) in
+            [("activate", "activate"), ("switch-to-configuration", "bin/switch-to-configuration")]
+        {
+            fs::copy(guest(from), tree.join(to)).unwrap();
+        }
+        let file = |name: &str, text: &str| fs::write(tree.join(name), text).unwrap();
+        file("nixos-version", &self.label);
+        file("init-interface-version", &self.interface);
+        file("lab/key", &self.key);
+        for (point, snippet) in self.snippets.iter().filter(|(point, _)| **point != Point::Build.name()) {
+            file(&format!("lab/{point}"), snippet);
+        }
+        let listener = self.listener.as_ref().map(|program| {
+            let text = unit::listener(site, program, &self.arguments, self.trigger.as_deref());
+            (LISTENER.to_owned(), text)
+        });
+        let network = (NETWORK.to_owned(), unit::network(self.network));
+        for (name, text) in self.units.clone().into_iter().chain(listener).chain([network]) {
+            let units = tree.join("etc/systemd/system");
+            fs::write(units.join(&name), text).unwrap();
+            symlink(format!("../{name}"), units.join("multi-user.target.wants").join(&name)).unwrap();
+        }
+        for name in &self.missing {
+            fs::remove_file(tree.join(name)).unwrap();
+        }
+        let packages = self.packages.iter().map(|(name, version)| json!({"name": name, "version": version}));
+        let closure = json!({
+            "label": self.label,
+            "kernel": self.kernel,
+            "packages": packages.collect::<Vec<_>>(),
+            "build": self.snippets.get(Point::Build.name()).map_or("", String::as_str),
+        });
+        fs::write(folder.join("closure.json"), closure.to_string()).unwrap();
+    }
+}

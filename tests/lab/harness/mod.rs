@@ -1,0 +1,42 @@
+//! The harness of the lab. Every lab has a bridge, a subnet, a broker, a git remote and a control group of its own;
+//! whatever it started or mounted is gone when it is dropped, also where a test panics.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the cases of the pipeline use what the tests of the harness do not"
+)]
+
+mod cgroup;
+mod closure;
+mod disk;
+mod fault;
+mod flake;
+mod host;
+mod inside;
+mod lab;
+mod machine;
+mod net;
+mod tree;
+mod unit;
+
+pub(crate) use closure::{Closure, Site};
+pub(crate) use fault::{Fault, Hold, Point};
+pub(crate) use flake::Flake;
+pub(crate) use host::{Host, HostBuilder};
+pub(crate) use inside::Unit;
+pub(crate) use lab::Lab;
+pub(crate) use net::Net;
+pub(crate) use unit::LISTENER;
+
+use std::process::Command;
+
+/// Runs a program of this machine and gives what it printed, or what it complained of.
+fn tool(program: &str, args: &[&str]) -> Result<String, String> {
+    let output = Command::new(program).args(args).output().map_err(|error| format!("{program}: {error}"))?;
+    let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(format!("{program} {}: {}", args.join(" "), text(&output.stderr)))
+    }
+}

@@ -1,0 +1,48 @@
+//! The units that every closure has: the listener, with the text that the NixOS module installs too, and the network.
+
+use super::closure::Site;
+
+/// The name of the listener's unit.
+pub(crate) const LISTENER: &str = "homelab-deploy-listener.service";
+/// The name of the network's.
+pub(super) const NETWORK: &str = "lab-network.service";
+
+const TEXT: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/nixos/homelab-deploy-listener.service"));
+
+/// Where our binary lies on a host.
+pub(super) const PROGRAM: &str = "/usr/local/bin/homelab-deploy";
+
+/// The listener of a host. What differs from another text restarts it.
+pub(super) fn listener(site: &Site, program: &str, further: &[String], trigger: Option<&str>) -> String {
+    let Site { name, tier, role, nats_url, flake_url, arguments } = site;
+    let mut all = format!(
+        "--hostname {name} --tier {tier} --role {role} --nats-url {nats_url} --flake-url {flake_url}"
+    );
+    for argument in arguments.iter().chain(further) {
+        all.push(' ');
+        // systemd expands both.
+        all.push_str(&argument.replace('%', "%%").replace('$', "$$"));
+    }
+    let text = TEXT
+        .replace("@program@", program)
+        .replace("@arguments@", &all)
+        .replace("@key@", "/run/homelab-deploy.nkey");
+    match trigger {
+        Some(trigger) => text.replace("[Service]", &format!("X-Restart-Triggers={trigger}\n\n[Service]")),
+        None => text,
+    }
+}
+
+/// The network of a host, up or down.
+pub(super) fn network(up: bool) -> String {
+    let command = if up {
+        "ip link set host0 up && exec ip address replace $$(cat /lab/address) dev host0"
+    } else {
+        "exec ip link set host0 down"
+    };
+    format!(
+        "[Unit]\nDescription=The network\nBefore=network-online.target\n\n\
+         [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c '{command}'\n"
+    )
+}

@@ -1,0 +1,25 @@
+//! Real systemd hosts on this machine, real nix, a real broker and a real git remote: the proof of what a deployment
+//! does to a host. Needs root; `make lab` runs it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[allow(dead_code, reason = "written for the tests of nix")]
+#[path = "../nix/repository.rs"]
+mod repository;
+#[allow(dead_code, reason = "written for the tests of nix")]
+#[path = "../nix/server.rs"]
+mod server;
+
+mod boot;
+mod broker_away;
+mod closures;
+mod cut_off;
+mod disk_full;
+mod harness;
+mod killed;
+mod leftovers;
+mod operators;
+mod power;
+mod replaced;
+mod units;
