@@ -1,10 +1,13 @@
 //! The engine: whatever carries out an order on this host.
 
 use super::{Facts, LogPiece};
-use crate::protocol::{Action, DeployRequest, ErrorCode, PhaseName, Progress};
+use crate::jobs::{JobFolder, Orders, Record, System};
+use crate::protocol::{Action, Changes, DeployRequest, ErrorCode, PhaseName, Progress};
+use futures_util::future::BoxFuture;
+use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -14,16 +17,38 @@ use tokio_util::sync::CancellationToken;
 pub struct Order {
     /// The request.
     pub request: DeployRequest,
-    /// The folder of the job.
-    pub folder: PathBuf,
-    /// The file that takes the job's whole output.
-    pub log: PathBuf,
+    /// The folder of the job; its log takes the whole output.
+    pub folder: JobFolder,
     /// How long prepare, build and check may take together.
     pub timeout: Duration,
+    /// Asks whether the link to the server works now.
+    pub reachable: Reachable,
+}
+
+/// Asks whether the link to the server works now, and waits for its answer up to ten seconds.
+#[derive(Clone)]
+pub struct Reachable(Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>);
+
+impl Reachable {
+    /// By this question.
+    pub fn new(ask: impl Fn() -> BoxFuture<'static, bool> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    /// Asks.
+    pub async fn ask(&self) -> bool {
+        (self.0)().await
+    }
+}
+
+impl fmt::Debug for Reachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reachable")
+    }
 }
 
 /// What an engine tells while it works.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Step {
     /// A phase begins.
     Enter(PhaseName),
@@ -39,9 +64,21 @@ pub enum Step {
     Note(String),
     /// It was asked to stop and does so: nothing will be activated.
     Stopping,
+    /// What ran before.
+    Old(Box<System>),
+    /// What the deployment changes.
+    Changes(Box<Changes>),
+    /// From here on the activation program owns the record: it is to be written once more, with these orders, and then
+    /// answered.
+    HandOver(Box<Orders>, HandedOver),
+    /// The record as its new owner wrote it.
+    Record(Box<Record>),
     /// A piece of output, already in the log.
     Log(LogPiece),
 }
+
+/// Answered once the record is durable, or with the reason why it is not.
+pub type HandedOver = tokio::sync::oneshot::Sender<Result<(), String>>;
 
 /// Where an engine tells its steps. Bounded: an engine waits for its job, never the reverse.
 pub type Steps = mpsc::Sender<Step>;
@@ -87,4 +124,21 @@ pub trait Engine: Send + Sync + 'static {
     /// does, and the future ends once nothing of the job runs any more. Dropping the future leaves a running
     /// activation alone.
     fn work(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work;
+
+    /// Follows an order that was handed over to the activation program, by this process or by one before it.
+    fn follow(&self, order: Order, steps: Steps) -> Work {
+        let _ = (order, steps);
+        let message = "this listener was not told how to take up what another one began";
+        Box::pin(std::future::ready(Err(Failure::new(ErrorCode::Interrupted, message))))
+    }
+
+    /// Whether an order that had changed nothing yet may simply be done again.
+    fn can_repeat(&self) -> bool {
+        false
+    }
+
+    /// Which boot this is, where what a job began must be told apart by that.
+    fn boot_id(&self) -> Option<String> {
+        None
+    }
 }

@@ -2,16 +2,26 @@
 
 mod engine;
 mod facts;
+mod follow;
+mod host;
 mod job_log;
 mod launch;
 mod log_part;
+mod owner;
 mod phase_line;
+mod pipeline;
+pub mod program;
 mod rebuild;
+mod service_manager;
 
-pub use engine::{Engine, Failure, Order, Outcome, Step, Steps, Work};
+pub use engine::{Engine, Failure, HandedOver, Order, Outcome, Reachable, Step, Steps, Work};
 pub use facts::Facts;
+pub use host::{HostPaths, SYSTEM_PROFILE};
 pub use job_log::{JobLog, JobLogTail, LogPiece, last_lines};
 pub use launch::{LaunchError, run as launch};
 pub use log_part::LogPart;
+pub use owner::Owner;
 pub use phase_line::PhaseLine;
+pub use pipeline::{Pipeline, Policy};
 pub use rebuild::RebuildEngine;
+pub use service_manager::ServiceManager;

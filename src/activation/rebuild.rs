@@ -90,14 +90,14 @@ impl RebuildEngine {
         let installable = format!("{}#{}", locked.url, self.hostname);
         let arguments = [order.request.action.as_str(), "--flake", &installable];
         let log = || -> io::Result<_> {
-            let mut log = JobLog::open(&order.log)?;
+            let mut log = JobLog::open(&order.folder.log())?;
             let mut said = Vec::new();
             if let Some(note) = &locked.note {
                 said.push(log.line(note)?);
             }
             let command = format!("$ {} {}", self.program.display(), arguments.join(" "));
             said.push(log.line(&self.flake.scrub(&command))?);
-            Ok((log.into_file(), JobLogTail::at_end(&order.log)?, said))
+            Ok((log.into_file(), JobLogTail::at_end(&order.folder.log())?, said))
         };
         let (file, tail, said) = log().map_err(|error| log_failed(&error))?;
         let process = Process::start(&self.launcher, &self.program, &arguments, file).map_err(|error| {

@@ -1,14 +1,30 @@
 //! Hidden helper processes of the listener.
 
-use super::exit::Failed;
+use super::block_on;
+use super::exit::{Exit, Failed};
 use super::out::Out;
-use crate::activation::{PhaseLine, launch};
-use crate::protocol::PhaseName;
+use crate::activation::{PhaseLine, launch, program};
+use crate::protocol::{Id, PhaseName};
 use clap::Subcommand;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ActivationCommand {
+    /// Own a job from its activation to its verdict.
+    Run {
+        /// Where jobs are kept.
+        #[arg(long, value_name = "DIR")]
+        state_dir: PathBuf,
+        /// The root directory of the host.
+        #[arg(long, value_name = "DIR", default_value = "/")]
+        root: PathBuf,
+        /// Take up a job whose owner has died.
+        #[arg(long)]
+        recover: bool,
+        /// The job.
+        id: Id,
+    },
     /// Become a program in a session of its own.
     Launch {
         /// The program and its arguments.
@@ -18,13 +34,22 @@ pub(super) enum ActivationCommand {
 }
 
 impl ActivationCommand {
-    /// Comes back only if it fails.
-    pub(super) fn run(self) -> Failed {
-        let Self::Launch { mut command } = self;
-        let program = command.remove(0);
-        let error = launch(program, command);
-        // The output is the job's log: so it is known that nothing has begun.
-        Out::new().line(&PhaseLine::write(&PhaseName::Prepare, &error.to_string()));
-        Failed::host(error)
+    pub(super) fn run(self) -> Result<Exit, Failed> {
+        match self {
+            Self::Run { state_dir, root, recover, id } => block_on(async move {
+                program::run(&state_dir, &root, &id, recover).await.map_err(Failed::host)?;
+                Ok(Exit::Done)
+            }),
+            Self::Launch { command } => Err(become_program(command)),
+        }
     }
+}
+
+/// Comes back only if it fails.
+fn become_program(mut command: Vec<OsString>) -> Failed {
+    let program = command.remove(0);
+    let error = launch(program, command);
+    // The output is the job's log: so it is known that nothing has begun.
+    Out::new().line(&PhaseLine::write(&PhaseName::Prepare, &error.to_string()));
+    Failed::host(error)
 }

@@ -2,7 +2,8 @@
 
 use super::exit::{Exit, Failed};
 use super::logging::{self, LogFormat};
-use crate::activation::RebuildEngine;
+use super::policy::{PolicyArgs, own_unit};
+use crate::activation::{Engine, Owner, Pipeline, RebuildEngine};
 use crate::bus::{Seed, Settings};
 use crate::listener::{self, Config};
 use crate::nix::FlakeUrl;
@@ -38,9 +39,11 @@ pub(super) struct ListenerArgs {
     /// The flake to deploy: git+https://…, git+ssh://…, github:owner/repo, or path:…
     #[arg(long, value_name = "URL")]
     flake_url: FlakeUrl,
-    /// The program that builds and activates, called as PROGRAM ACTION --flake LOCKED_URL#HOST
+    /// Hand build and activation to a program, called as PROGRAM ACTION --flake LOCKED_URL#HOST
     #[arg(long, value_name = "PROGRAM")]
-    rebuild_command: PathBuf,
+    rebuild_command: Option<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// Seconds that prepare, build and check may take together
     #[arg(long, default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
@@ -76,18 +79,28 @@ impl ListenerArgs {
         let config = self.config()?;
         let launcher =
             std::env::current_exe().context("could not find our own executable").map_err(Failed::usage)?;
-        let engine = RebuildEngine {
-            program: self.rebuild_command,
-            flake: self.flake_url,
-            hostname: self.hostname,
-            launcher,
+        let engine: Arc<dyn Engine> = match self.rebuild_command {
+            Some(program) => {
+                Arc::new(RebuildEngine { program, flake: self.flake_url, hostname: self.hostname, launcher })
+            }
+            None => Arc::new(Pipeline {
+                flake: self.flake_url,
+                hostname: self.hostname,
+                listener_unit: own_unit(),
+                owner: Owner {
+                    program: launcher,
+                    state_dir: config.state_dir.clone(),
+                    host: self.policy.host(),
+                },
+                policy: self.policy.policy(),
+            }),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.context("could not start").map_err(Failed::host)?;
         runtime.block_on(async {
             let shutdown = CancellationToken::new();
             stop_on_signal(shutdown.clone()).context("could not listen for signals").map_err(Failed::host)?;
-            listener::run(config, Arc::new(engine), shutdown).await.map_err(Failed::host)?;
+            listener::run(config, engine, shutdown).await.map_err(Failed::host)?;
             Ok(Exit::Done)
         })
     }

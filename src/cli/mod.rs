@@ -13,6 +13,7 @@ mod keys;
 mod listener;
 mod logging;
 mod out;
+mod policy;
 mod render;
 mod tui;
 
@@ -75,7 +76,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Cancel(args) => block_on(args.run()),
         Command::Keys(command) => command.run(),
         Command::Demo(args) => args.run(),
-        Command::Activation(command) => Err(command.run()),
+        Command::Activation(command) => command.run(),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -69,7 +69,7 @@ impl Engine for SimulatedEngine {
     fn work(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {
         let engine = self.clone();
         Box::pin(async move {
-            let log = JobLog::open(&order.log).map_err(|error| broken(&error))?;
+            let log = JobLog::open(&order.folder.log()).map_err(|error| broken(&error))?;
             Pretence { engine, log, steps, stop, phase: PhaseName::Prepare }.run(&order.request.action).await
         })
     }

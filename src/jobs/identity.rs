@@ -16,6 +16,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Reads the identity and counts nothing; `None` where there is none.
+    pub fn read(state_dir: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(state_dir.join("identity.json")).ok()?).ok()
+    }
+
     /// Reads the identity, or makes one, and counts this start durably.
     pub(super) fn begin(path: &Path) -> Result<Self, durable::WriteError> {
         let before: Option<Self> =

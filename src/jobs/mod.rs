@@ -3,11 +3,19 @@
 //! What a host is doing is known by its job's record and by nothing else.
 
 mod admission;
+mod folder;
 mod identity;
+mod lock;
+mod orders;
 mod record;
+mod resume;
 mod store;
 
 pub use admission::{Admission, admit};
+pub use folder::{JobFolder, Proof};
 pub use identity::{Identity, Sequence};
+pub use lock::ActivationLock;
+pub use orders::Orders;
 pub use record::{Record, System};
+pub use resume::Resume;
 pub use store::{Remembered, Store, StoreError};

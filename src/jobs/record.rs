@@ -1,5 +1,6 @@
 //! The record of one job, as it lies on disk.
 
+use super::Orders;
 use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseState, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,9 +25,15 @@ pub struct Record {
     /// What ran before.
     #[serde(default)]
     pub old: Option<System>,
+    /// What the activation program is to do; set once it owns the job.
+    #[serde(default)]
+    pub orders: Option<Orders>,
     /// Whether this job has moved the system profile.
     #[serde(default)]
     pub profile_moved: bool,
+    /// The generation of the profile that this job made.
+    #[serde(default)]
+    pub generation_made: Option<u64>,
     /// The unit that activates.
     #[serde(default)]
     pub unit: Option<String>,
@@ -74,7 +81,9 @@ impl Record {
             starts,
             report,
             old: None,
+            orders: None,
             profile_moved: false,
+            generation_made: None,
             unit: None,
             nonce: None,
             counted: false,
@@ -107,6 +116,14 @@ impl Record {
     /// Whether the job has its verdict.
     pub fn is_final(&self) -> bool {
         self.report.status.is_final()
+    }
+
+    /// Ends a job that was to reboot the host, which has happened.
+    pub fn rebooted(&mut self) {
+        self.report.phases.end(&PhaseState::Done);
+        self.report.status = Status::Completed;
+        self.report.progress = None;
+        "reboot done".clone_into(&mut self.report.message);
     }
 
     /// Ends a job whose process is gone: nobody can tell any more how it went.

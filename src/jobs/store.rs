@@ -1,8 +1,8 @@
 //! The store: one folder a job, under a lock that one listener holds.
 
-use super::{Identity, Record};
+use super::{Identity, JobFolder, Record};
 use crate::durable::{self, WriteError};
-use crate::protocol::{DeployReport, Id, ReplyTo};
+use crate::protocol::{Action, DeployReport, Id, ReplyTo};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -35,6 +35,14 @@ pub enum StoreError {
     /// A file in it cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A record cannot be read.
+    #[error("the record {} is damaged: {source}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// A record has no JSON form.
     #[error("could not encode the record of job {id}: {source}")]
     Encode {
@@ -91,29 +99,25 @@ impl Store {
         &self.identity
     }
 
-    /// The folder of one job. An id is a token, so it is a safe name.
-    pub fn job_folder(&self, id: &Id) -> PathBuf {
-        self.folder.join("jobs").join(id.as_str())
+    /// The state directory.
+    pub fn state_dir(&self) -> &Path {
+        &self.folder
     }
 
-    /// The log of one job.
-    pub fn log_file(&self, id: &Id) -> PathBuf {
-        self.job_folder(id).join("log")
+    /// Where everything about one job lies.
+    pub fn job(&self, id: &Id) -> JobFolder {
+        JobFolder::new(&self.folder, id)
     }
 
     /// Writes a record durably.
     pub fn save(&self, record: &Record) -> Result<(), StoreError> {
-        let id = &record.request.id;
-        let folder = self.job_folder(id);
-        fs::create_dir_all(&folder).map_err(|source| StoreError::Folder { path: folder.clone(), source })?;
-        let json = record.encode().map_err(|source| StoreError::Encode { id: id.clone(), source })?;
-        Ok(durable::write(&folder.join("state.json"), &json)?)
+        self.job(&record.request.id).save(record)
     }
 
     /// Notes durably that the verdict of a job has reached the server.
     pub fn mark_sent(&self, id: &Id, now: Timestamp) -> Result<(), StoreError> {
         let json = format!("{{\"sent_at\":\"{now}\"}}\n");
-        Ok(durable::write(&self.job_folder(id).join(SENT), json.as_bytes())?)
+        Ok(durable::write(&self.job(id).path().join(SENT), json.as_bytes())?)
     }
 
     /// What to remember of a record.
@@ -122,7 +126,29 @@ impl Store {
             accepted_at: record.accepted_at,
             reply_to: record.request.reply_to.clone(),
             report: Arc::new(record.report.clone()),
-            sent: self.job_folder(&record.request.id).join(SENT).exists(),
+            sent: self.job(&record.request.id).path().join(SENT).exists(),
+        }
+    }
+
+    /// Gives up the garbage collector roots of all jobs but two: the last that changed what runs, which keeps what ran before
+    /// it, and the last that only built.
+    pub fn drop_roots(&self, jobs: &HashMap<Id, Remembered>) {
+        let newest = |builds: bool| {
+            let only_builds =
+                |job: &&Remembered| matches!(job.report.action, Some(Action::Build | Action::DryActivate));
+            let of_kind = jobs.values().filter(|job| only_builds(job) == builds);
+            of_kind.max_by_key(|job| job.accepted_at).and_then(|job| job.report.id.clone())
+        };
+        let kept = [newest(false), newest(true)];
+        for id in jobs.keys().filter(|id| !kept.contains(&Some((*id).clone()))) {
+            for root in self.job(id).roots() {
+                match fs::remove_file(&root) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        tracing::warn!(%id, %error, "could not give up a root of an old job");
+                    }
+                    _ => {}
+                }
+            }
         }
     }
 
@@ -132,7 +158,7 @@ impl Store {
         by_age.sort_unstable_by(|a, b| b.cmp(a));
         for (accepted_at, id) in by_age.into_iter().skip(KEPT) {
             if now.duration_since(accepted_at) > REMEMBERED && jobs[&id].report.status.is_final() {
-                if let Err(error) = fs::remove_dir_all(self.job_folder(&id)) {
+                if let Err(error) = fs::remove_dir_all(self.job(&id).path()) {
                     tracing::warn!(%id, %error, "could not remove the folder of an old job");
                 }
                 jobs.remove(&id);

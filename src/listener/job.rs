@@ -1,8 +1,9 @@
 //! One running job: folds the engine's steps into the record, tells operators, and is the one who decides about
 //! timeout and cancel.
 
+use super::prover::Prover;
 use super::reporter::{Reporter, now};
-use crate::activation::{Engine, Failure, Order, Outcome, Step, last_lines};
+use crate::activation::{Engine, Failure, Order, Outcome, Step, Steps, Work, last_lines};
 use crate::jobs::{Record, Store, StoreError};
 use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseName, PhaseState, Phases, Status};
 use std::sync::Arc;
@@ -42,6 +43,10 @@ pub(super) struct Job {
     stopping: Option<ErrorCode>,
     /// Whether it does stop.
     stopped: bool,
+    /// Whether the activation program owns the record: this job only follows then.
+    handed_over: bool,
+    /// Proves the link where the activation program asks for it.
+    prover: Prover,
     /// Who asked to cancel and waits to hear whether that came in time.
     asked: Vec<oneshot::Sender<CancelAnswer>>,
     note: Option<String>,
@@ -54,10 +59,14 @@ impl Job {
         reporter: Reporter,
         timeout: Duration,
         heartbeat: Duration,
+        prover: Prover,
     ) -> (Self, Handle) {
         let (cancel_in, cancel) = mpsc::channel(8);
         let (report, report_out) = watch::channel(Arc::new(record.report.clone()));
-        let begun = Instant::now();
+        // A job that is taken up began before this process did.
+        let age = Duration::try_from(now().duration_since(record.accepted_at)).unwrap_or_default();
+        let begun = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
+        let record_is_handed_over = record.orders.is_some();
         let job = Self {
             record,
             store,
@@ -67,9 +76,11 @@ impl Job {
             timeout,
             heartbeat,
             begun,
-            phase_begun: begun,
+            phase_begun: Instant::now(),
             stopping: None,
             stopped: false,
+            handed_over: record_is_handed_over,
+            prover,
             asked: Vec::new(),
             note: None,
         };
@@ -86,11 +97,26 @@ impl Job {
                 "started".clone_into(&mut self.record.report.message);
                 self.stamp();
                 self.tell().await;
-                self.work(engine.clone()).await
+                let work = |order, steps, stop| engine.work(order, steps, stop);
+                self.work(work).await
             }
             Err(error) => Err(Failure::new(ErrorCode::Unhealthy, error.to_string())),
         };
-        self.conclude(outcome, &*engine).await;
+        self.end(outcome, &*engine).await
+    }
+
+    /// Takes up a job that was handed over and gives the record: its owner works on, or is started to recover.
+    pub(super) async fn take_up(mut self, engine: Arc<dyn Engine>) -> Record {
+        let work = |order, steps, _| engine.follow(order, steps);
+        let outcome = self.work(work).await;
+        self.end(outcome, &*engine).await
+    }
+
+    async fn end(mut self, outcome: Outcome, engine: &dyn Engine) -> Record {
+        // What the activation program concluded stands as it is.
+        if !(self.handed_over && self.record.is_final()) {
+            self.conclude(outcome, engine).await;
+        }
         self.stamp();
         if let Err(error) = self.save().await {
             tracing::error!(id = %self.record.request.id, %error, "the verdict could not be kept");
@@ -98,17 +124,17 @@ impl Job {
         self.record
     }
 
-    async fn work(&mut self, engine: Arc<dyn Engine>) -> Outcome {
+    async fn work(&mut self, work: impl FnOnce(Order, Steps, CancellationToken) -> Work) -> Outcome {
         let id = self.record.request.id.clone();
         let order = Order {
             request: self.record.request.clone(),
-            folder: self.store.job_folder(&id),
-            log: self.store.log_file(&id),
+            folder: self.store.job(&id),
+            reachable: self.reporter.reachable(),
             timeout: self.timeout,
         };
         let (told, mut steps) = mpsc::channel(64);
         let stop = CancellationToken::new();
-        let mut work = engine.work(order, told, stop.clone());
+        let mut work = work(order, told, stop.clone());
         let deadline = sleep_until(self.begun + self.timeout);
         tokio::pin!(deadline);
         let mut next_report = Instant::now() + self.heartbeat;
@@ -184,6 +210,32 @@ impl Job {
             Step::System(system) => report.system = Some(system),
             Step::Generation(generation) => report.generation = Some(generation),
             Step::Note(note) => self.note = Some(note),
+            Step::Changes(changes) => report.changes = Some(changes),
+            Step::Old(old) => {
+                self.record.old = Some(*old);
+                return false;
+            }
+            Step::HandOver(orders, answer) => {
+                self.record.orders = Some(*orders);
+                // From here on nobody may stop it but itself.
+                self.handed_over = true;
+                self.answer_cancel();
+                self.stamp();
+                let saved = self.save().await.map_err(|error| error.to_string());
+                // The engine waits for this and for nothing else.
+                let _ = answer.send(saved);
+            }
+            Step::Record(record) => {
+                let changed = record.report != self.record.report;
+                let phase = |record: &Record| record.report.phases.running().map(|phase| phase.name.clone());
+                if phase(&record) != phase(&self.record) {
+                    self.phase_begun = Instant::now();
+                }
+                self.record = *record;
+                self.handed_over = true;
+                self.prover.look(&self.record, self.store.job(&self.record.request.id));
+                return changed;
+            }
             Step::Stopping => {
                 self.stopped = true;
                 self.answer_cancel();
@@ -198,6 +250,9 @@ impl Job {
     }
 
     fn can_be_stopped(&self) -> bool {
+        if self.handed_over {
+            return false;
+        }
         let may =
             |phase: &PhaseName| matches!(phase, PhaseName::Prepare | PhaseName::Build | PhaseName::Check);
         self.record.report.phases.running().is_none_or(|phase| may(&phase.name))
@@ -251,7 +306,7 @@ impl Job {
                 report.error = Some(failure.code);
                 report.message = failure.message;
                 report.rolled_back = failure.rolled_back;
-                let log = self.store.log_file(&self.record.request.id);
+                let log = self.store.job(&self.record.request.id).log();
                 let tail = tokio::task::spawn_blocking(move || last_lines(&log, QUOTED_LINES));
                 let tail = tail.await.ok().flatten();
                 self.record.report.diagnostics = tail.map(|text| engine.mask(&text));
@@ -262,8 +317,11 @@ impl Job {
     /// Brings the times up to now and gives the report its place in the order.
     fn stamp(&mut self) {
         let report = &mut self.record.report;
-        set_elapsed(&mut report.phases, self.phase_begun);
-        report.elapsed_ms = Some(millis(self.begun.elapsed()));
+        // Whoever concluded it has counted its time.
+        if !report.status.is_final() || !self.handed_over {
+            set_elapsed(&mut report.phases, self.phase_begun);
+            report.elapsed_ms = Some(millis(self.begun.elapsed()));
+        }
         self.reporter.stamp(report);
     }
 

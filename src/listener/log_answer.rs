@@ -18,7 +18,7 @@ impl Service {
         }
         let id = ask.id.or_else(|| self.view().job(None).and_then(|report| report.id.clone()));
         let running = self.running.as_ref().is_some_and(|(running, _)| Some(running) == id.as_ref());
-        let path = id.as_ref().map(|id| self.store.log_file(id));
+        let path = id.as_ref().map(|id| self.store.job(id).log());
         let offset = ask.offset.unwrap_or(0);
         let hostname = self.config.hostname.clone();
         let (engine, reporter) = (self.engine.clone(), self.reporter.clone());

@@ -6,6 +6,8 @@ mod delivery;
 mod inbox;
 mod job;
 mod log_answer;
+mod manager;
+mod prover;
 mod reporter;
 mod requests;
 mod service;

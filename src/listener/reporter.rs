@@ -1,11 +1,13 @@
 //! Stamps and publishes what this listener says.
 
 use super::Config;
+use crate::activation::Reachable;
 use crate::bus::{Bus, LinkError};
 use crate::jobs::{Identity, Sequence};
 use crate::protocol::{
     Answer, BadRequest, DeployReport, DeployRequest, ErrorCode, Id, LogLine, Name, ReplyTo, Status, of_log,
 };
+use futures_util::FutureExt;
 use jiff::{Timestamp, Unit};
 use std::time::Duration;
 
@@ -107,6 +109,15 @@ impl Reporter {
     /// Waits until what was said has left this process.
     pub(super) async fn left(&self) {
         self.bus.flush().await;
+    }
+
+    /// Asks the server whether it still hears us.
+    pub(super) fn reachable(&self) -> Reachable {
+        let bus = self.bus.clone();
+        Reachable::new(move || {
+            let bus = bus.clone();
+            async move { bus.ping(Duration::from_secs(10)).await.is_ok() }.boxed()
+        })
     }
 
     /// Waits until the server has read all that was sent.

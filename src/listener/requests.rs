@@ -1,9 +1,10 @@
 //! Acts on requests: each gets exactly one answer, and at most one job runs.
 
-use super::job::{self, Job};
+use super::job::{self, Handle, Job};
+use super::prover::Prover;
 use super::reporter::{Reporter, now};
 use super::service::Service;
-use crate::jobs::{Admission, admit};
+use crate::jobs::{Admission, Record, admit};
 use crate::protocol::{BadRequest, DeployReport, DeployRequest, ErrorCode, ReplyTo, Status};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -63,10 +64,28 @@ impl Service {
         );
         // Told before the record is durable, so that nobody waits for a disk; `started` comes after.
         self.say(&record.request.reply_to, &record.report).await;
-        let (job, handle) =
-            Job::new(record, self.store.clone(), self.reporter.clone(), timeout, self.config.heartbeat);
+        let (job, handle) = self.job(record);
         self.running = Some((id, handle));
         self.work.spawn(job.run(self.engine.clone()));
+    }
+
+    /// Goes on with a job that another listener began: follows it where it was handed over, or does it again.
+    pub(super) fn take_up(&mut self, record: Record, handed_over: bool) {
+        let id = record.request.id.clone();
+        let (job, handle) = self.job(record);
+        self.running = Some((id, handle));
+        if handed_over {
+            self.work.spawn(job.take_up(self.engine.clone()));
+        } else {
+            self.work.spawn(job.run(self.engine.clone()));
+        }
+    }
+
+    fn job(&self, record: Record) -> (Job, Handle) {
+        let asked = record.request.timeout_s.map_or(self.config.timeout, Duration::from_secs);
+        let timeout = asked.min(self.config.timeout);
+        let prover = Prover::new(self.config.clone(), self.store.identity().starts);
+        Job::new(record, self.store.clone(), self.reporter.clone(), timeout, self.config.heartbeat, prover)
     }
 
     /// Hands a cancel to the job, which alone can decide; the answer comes in a task of its own.

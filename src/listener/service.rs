@@ -5,10 +5,11 @@ use super::answer::View;
 use super::delivery::deliver;
 use super::inbox::{Inbox, Incoming};
 use super::job::Handle;
+use super::manager;
 use super::reporter::{Reporter, now};
 use crate::activation::Engine;
 use crate::bus::{Bus, ConnectError, LinkError};
-use crate::jobs::{Record, Remembered, Store, StoreError};
+use crate::jobs::{Record, Remembered, Resume, Store, StoreError};
 use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, Want, WireError};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub enum ListenerError {
 
 /// The state of a listener.
 pub(super) struct Service {
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
     pub(super) engine: Arc<dyn Engine>,
     pub(super) store: Arc<Store>,
     pub(super) reporter: Reporter,
@@ -76,23 +77,41 @@ pub async fn run(
         deliveries: JoinSet::new(),
         warnings,
         bus,
-        config,
+        config: Arc::new(config),
     };
     service.recover(records)?;
     service.serve(shutdown).await
 }
 
 impl Service {
-    /// Ends what was running when the last listener went away, and remembers the rest.
+    /// Takes up or ends what was running when the last listener went away, and remembers the rest.
     fn recover(&mut self, records: Vec<Record>) -> Result<(), StoreError> {
         for mut record in records {
             if !record.is_final() {
-                let runs = self.engine.facts().system;
-                let runs =
-                    runs.map_or("look at what runs now".to_owned(), |system| format!("{system} runs now"));
-                record.interrupt(&runs);
+                let decision = record.resume(now(), self.engine.boot_id().as_deref());
+                let id = record.request.id.clone();
+                // One that is still at work was accepted while nothing else was.
+                if self.running.is_none() && decision == Resume::Follow {
+                    tracing::info!(%id, "taking up a job that was handed over");
+                    self.take_up(record, true);
+                    continue;
+                }
+                if self.running.is_none() && decision == Resume::Again && self.engine.can_repeat() {
+                    tracing::info!(%id, "doing a job again that had changed nothing yet");
+                    self.take_up(record, false);
+                    continue;
+                }
+                if decision == Resume::Rebooted {
+                    record.rebooted();
+                } else {
+                    let runs = self.engine.facts().system;
+                    let runs = runs
+                        .map_or("look at what runs now".to_owned(), |system| format!("{system} runs now"));
+                    record.interrupt(&runs);
+                }
                 self.reporter.stamp(&mut record.report);
-                tracing::warn!(id = %record.request.id, reason = record.report.message, "a job was interrupted");
+                let reason = &record.report.message;
+                tracing::warn!(%id, status = %record.report.status, reason, "ended a job that another listener began");
                 self.store.save(&record)?;
             }
             self.jobs.insert(record.request.id.clone(), self.store.remember(&record));
@@ -108,6 +127,8 @@ impl Service {
         let mut connects = 0;
         let mut reason = None;
         let mut announce_at = Instant::now();
+        manager::ready();
+        manager::status("connecting");
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -130,12 +151,14 @@ impl Service {
                     if now.up && now.connects != connects {
                         connects = now.connects;
                         tracing::info!(server = self.config.settings.shown(), "connected");
+                        manager::status(&format!("connected to {}", self.config.settings.shown()));
                         let all: Vec<_> = self.jobs.keys().cloned().collect();
                         self.deliver(&all);
                         announce_at = Instant::now();
                     } else if !now.up && now.reason != reason {
                         let shown = now.reason.as_deref().unwrap_or("connecting");
                         tracing::warn!(attempt = now.attempts, reason = shown, "not connected");
+                        manager::status(&format!("not connected: {shown}"));
                     }
                     reason = now.reason;
                 }
@@ -147,6 +170,7 @@ impl Service {
             }
         }
         drop(inbox);
+        manager::stopping();
         self.farewell().await;
         Ok(())
     }
@@ -207,6 +231,7 @@ impl Service {
         let id = record.request.id.clone();
         self.jobs.insert(id.clone(), self.store.remember(&record));
         self.store.prune(&mut self.jobs, now());
+        self.store.drop_roots(&self.jobs);
         self.deliver(&[id]);
     }
 

@@ -1,7 +1,7 @@
 //! The broker away during build: completed. Away in verify and back in time: completed; away for longer: rolled back, and
 //! told later.
 
-use crate::harness::Lab;
+use crate::harness::{Closure, Fault, Lab, Point};
 use serde_json::json;
 
 #[test]
@@ -17,4 +17,62 @@ fn a_broker_that_was_away_refuses_connections_and_finds_its_hosts_again() {
     assert_eq!(lab.online("web1")["instance"], before["instance"]);
     let report = lab.request("web1", "again", &json!({"action": "test"})).verdict();
     assert_eq!(report["status"], "completed", "{report}");
+}
+
+#[test]
+fn a_broker_that_is_away_during_build_does_no_harm() {
+    let mut lab = Lab::deploying(&[]);
+    let host = lab.boot("web1");
+    let hold = host.hold(Point::Build);
+    lab.flake.commit(&Closure::new("next").fault(Fault::HoldsAt(Point::Build)));
+    let _reports = lab.request("web1", "j-1", &json!({}));
+    hold.reached();
+    lab.stop_broker();
+    hold.pass();
+    host.logs("j-1", "switch-to-configuration");
+    lab.start_broker();
+    let report = lab.verdict("web1");
+    assert_eq!(report["status"], "completed", "{report}");
+    assert_eq!((host.label().as_str(), host.system_profile()), ("next", host.current_system()));
+}
+
+#[test]
+fn a_broker_that_is_away_in_verify_and_back_in_time_is_waited_for() {
+    let mut lab = Lab::deploying(&["--confirm-timeout 2"]);
+    let host = lab.boot("web1");
+    let hold = host.hold(Point::Units);
+    lab.flake.commit(&Closure::new("next").fault(Fault::HoldsAt(Point::Units)));
+    let _reports = lab.request("web1", "j-1", &json!({}));
+    hold.reached();
+    lab.stop_broker();
+    hold.pass();
+    // Refused proves the network: it waits far longer than for a network that is away.
+    host.proof_says("j-1", "refused\":true");
+    lab.start_broker();
+    let report = lab.verdict("web1");
+    assert_eq!(report["status"], "completed", "{report}");
+    assert_eq!((host.label().as_str(), host.system_profile()), ("next", host.current_system()));
+}
+
+#[test]
+fn a_broker_that_does_not_answer_for_longer_is_no_proof() {
+    let lab = Lab::deploying(&["--confirm-timeout 5"]);
+    let host = lab.boot("web1");
+    let hold = host.hold(Point::Units);
+    lab.flake.commit(&Closure::new("next").fault(Fault::HoldsAt(Point::Units)));
+    let _reports = lab.request("web1", "j-1", &json!({}));
+    hold.reached();
+    // Nobody refuses either: from here it looks like a host that cut itself off.
+    host.cut();
+    hold.pass();
+    host.logs("j-1", "going back");
+    host.concluded("j-1");
+    host.restore();
+    let report = lab.verdict("web1");
+    assert_eq!(
+        (&report["error"], &report["rolled_back"]),
+        (&json!("verification_failed"), &json!(true)),
+        "{report}"
+    );
+    assert_eq!((host.label().as_str(), host.system_profile()), ("base", host.current_system()));
 }

@@ -1,7 +1,7 @@
 //! A host loses power in activate (the container is killed): `interrupted`, what runs now, and the next deployment works.
 //! `test`, then a reboot: the old system; `test`, then `switch` of the same: persisted.
 
-use crate::harness::{Closure, Lab};
+use crate::harness::{Closure, Fault, Lab, Point};
 use serde_json::json;
 
 #[test]
@@ -37,4 +37,49 @@ fn a_reboot_comes_back_with_another_boot_id() {
     host.reboots();
     lab.online("web1");
     assert_ne!(host.sh("cat /proc/sys/kernel/random/boot_id"), boot_id);
+}
+
+#[test]
+fn a_host_that_loses_power_in_activate_says_what_runs_now_and_can_be_deployed_to() {
+    let lab = Lab::deploying(&[]);
+    let mut host = lab.boot("web1");
+    let before = host.current_system();
+    let hold = host.hold(Point::Units);
+    lab.flake.commit(&Closure::new("next").fault(Fault::HoldsAt(Point::Units)));
+    let reports = lab.request("web1", "j-1", &json!({}));
+    hold.reached();
+    host.power_off();
+    drop(hold);
+    host.boot_again();
+    let report = reports.verdict();
+    assert_eq!((&report["status"], &report["error"]), (&json!("failed"), &json!("interrupted")), "{report}");
+    assert!(report["message"].as_str().unwrap().contains(&before), "{report}");
+    assert_eq!((host.current_system(), host.system_profile()), (before.clone(), before));
+    lab.flake.commit(&Closure::new("after"));
+    let next = lab.request("web1", "j-2", &json!({})).verdict();
+    assert_eq!(next["status"], "completed", "{next}");
+    assert_eq!(host.label(), "after");
+}
+
+#[test]
+fn a_test_is_gone_after_a_reboot_and_kept_by_a_switch_to_the_same() {
+    let lab = Lab::deploying(&[]);
+    let mut host = lab.boot("web1");
+    let before = host.current_system();
+    lab.flake.commit(&Closure::new("tried").service("web", "sleep 1002"));
+    let report = lab.request("web1", "j-1", &json!({"action": "test"})).verdict();
+    assert_eq!(report["status"], "completed", "{report}");
+    assert_eq!((host.label().as_str(), host.system_profile()), ("tried", before.clone()));
+    let _reports = lab.request("web1", "j-2", &json!({"action": "reboot"}));
+    host.reboots();
+    lab.online("web1");
+    assert_eq!((host.label().as_str(), host.system_profile()), ("base", before));
+    assert_eq!(lab.verdict("web1")["status"], "completed");
+
+    for (id, action) in [("j-3", "test"), ("j-4", "switch")] {
+        let report = lab.request("web1", id, &json!({"action": action})).verdict();
+        assert_eq!(report["status"], "completed", "{report}");
+    }
+    assert_eq!((host.label().as_str(), host.system_profile()), ("tried", host.current_system()));
+    assert_eq!(host.boot_default(), host.current_system());
 }

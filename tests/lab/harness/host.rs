@@ -10,6 +10,7 @@ use super::tree::{guest, tree};
 use super::unit::LISTENER;
 use crate::common::Broker;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -136,6 +137,13 @@ impl Host {
     /// A path on its disk, as this machine sees it, on or off: below `nix`, `boot` or `state`.
     pub(crate) fn on_disk(&self, path: &str) -> PathBuf {
         self.plan.disk.join(path)
+    }
+
+    /// Puts a program into the host's `/lab`.
+    pub(crate) fn lab_file(&self, name: &str, text: &str) {
+        let path = self.plan.folder.join("lab").join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// What it can be known by on this machine: the lab's folder, the bridge, and its first process.

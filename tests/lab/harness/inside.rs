@@ -94,6 +94,36 @@ impl Host {
         self.sh(&format!("journalctl --no-pager -o cat -u {unit}"))
     }
 
+    /// The record of a job, on or off.
+    pub(crate) fn record(&self, id: &str) -> serde_json::Value {
+        let file = self.on_disk("state/jobs").join(id).join("state.json");
+        serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+    }
+
+    /// Waits until the log of a job says this.
+    pub(crate) fn logs(&self, id: &str, text: &str) {
+        let file = self.on_disk("state/jobs").join(id).join("log");
+        eventually(&format!("{text:?} in the log of {id}"), || {
+            std::fs::read_to_string(&file).unwrap_or_default().contains(text).then_some(())
+        });
+    }
+
+    /// Waits until what the listener wrote down about its link says this.
+    pub(crate) fn proof_says(&self, id: &str, text: &str) {
+        let file = self.on_disk("state/jobs").join(id).join("proof.json");
+        eventually(&format!("{text:?} in the proof of {id}"), || {
+            std::fs::read_to_string(&file).unwrap_or_default().contains(text).then_some(())
+        });
+    }
+
+    /// Waits until a job has its verdict on disk.
+    pub(crate) fn concluded(&self, id: &str) {
+        eventually(&format!("the verdict of {id} on disk"), || {
+            let status = self.record(id)["report"]["status"].clone();
+            ["completed", "failed"].iter().any(|word| status == *word).then_some(())
+        });
+    }
+
     /// The store path of the running system.
     pub(crate) fn current_system(&self) -> String {
         self.sh("readlink /run/current-system")

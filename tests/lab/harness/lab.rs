@@ -35,6 +35,13 @@ impl Lab {
         Self::listening(&["--rebuild-command /lab/rebuild"], closure)
     }
 
+    /// A lab whose listeners deploy by the pipeline, with these further arguments.
+    pub(crate) fn deploying(arguments: &[&str]) -> Self {
+        // The hosts share this machine's disk.
+        let arguments: Vec<_> = ["--min-free 16MiB"].iter().chain(arguments).copied().collect();
+        Self::listening(&arguments, &Closure::new("base").service("web", "sleep 1001"))
+    }
+
     /// The same with these arguments of every listener, beyond those that say who and where it is.
     pub(crate) fn listening(arguments: &[&str], closure: &Closure) -> Self {
         let net = Net::new();
@@ -117,6 +124,14 @@ impl Lab {
         }
         self.wire.say("deploy.discover", &question);
         Some(answers.within(ANSWER)?.body)
+    }
+
+    /// The report of a host's newest job, once it is final; asked for, as whoever missed it does.
+    pub(crate) fn verdict(&self, host: &str) -> Value {
+        eventually(&format!("a verdict of {host}"), || {
+            let report = self.ask(host, &json!({"want": "job"}))?["report"].clone();
+            ["completed", "failed"].iter().any(|word| report["status"] == *word).then_some(report)
+        })
     }
 
     /// What a host says of itself, once it answers.

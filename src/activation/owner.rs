@@ -1,0 +1,122 @@
+//! Starts the activation program so that nothing takes it along: in a unit of its own, or detached in a session of its own.
+
+use super::HostPaths;
+use crate::jobs::JobFolder;
+use crate::protocol::Id;
+use rustix::fs::{FallocateFlags, fallocate};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::process::Command;
+
+/// Room that is set aside for the log: activation scripts panic on a full disk.
+const SET_ASIDE: u64 = 1 << 20;
+/// Variables that the program and its children need.
+const PASSED: [&str; 8] = [
+    "PATH",
+    "LOCALE_ARCHIVE",
+    "NIXOS_INSTALL_BOOTLOADER",
+    "NIX_REMOTE",
+    "NIX_STORE_DIR",
+    "NIX_STATE_DIR",
+    "NIX_LOG_DIR",
+    "HOME",
+];
+
+/// How to start the activation program on this host.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// Our own executable.
+    pub program: PathBuf,
+    /// Where jobs are kept.
+    pub state_dir: PathBuf,
+    /// The host.
+    pub host: HostPaths,
+}
+
+impl Owner {
+    /// The unit of a job's activation.
+    pub fn unit(id: &Id) -> String {
+        format!("homelab-deploy-activation-{id}")
+    }
+
+    /// Starts it for a job that was handed over; with `recover`, for one whose owner has died.
+    pub async fn start(&self, id: &Id, recover: bool) -> io::Result<()> {
+        let folder = JobFolder::new(&self.state_dir, id);
+        let log = OpenOptions::new().create(true).append(true).open(folder.log())?;
+        let length = log.metadata()?.len();
+        // Not every file system can; then the log has what room there is.
+        let _ = fallocate(&log, FallocateFlags::KEEP_SIZE, length, SET_ASIDE);
+        if self.host.has_systemd() {
+            self.in_unit(id, recover, &folder).await
+        } else {
+            self.detached(id, recover, log)
+        }
+    }
+
+    fn arguments(&self, id: &Id, recover: bool) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec!["activation".into(), "run".into()];
+        if recover {
+            arguments.push("--recover".into());
+        }
+        arguments.extend(["--state-dir".into(), self.state_dir.clone().into_os_string()]);
+        if self.host.root != Path::new("/") {
+            arguments.extend(["--root".into(), self.host.root.clone().into_os_string()]);
+        }
+        arguments.push(id.as_str().into());
+        arguments
+    }
+
+    async fn in_unit(&self, id: &Id, recover: bool, folder: &JobFolder) -> io::Result<()> {
+        let mut command = Command::new("systemd-run");
+        // Two attempts to recover must not ask for the same name.
+        let unit =
+            if recover { format!("{}-{:08x}", Self::unit(id), fastrand::u32(..)) } else { Self::unit(id) };
+        command.arg(format!("--unit={unit}"));
+        command.args([
+            "--collect",
+            "--service-type=exec",
+            "--no-ask-password",
+            "--quiet",
+            "--working-directory=/",
+        ]);
+        for name in PASSED {
+            if let Some(value) = std::env::var_os(name) {
+                let mut pair = OsString::from(format!("--setenv={name}="));
+                pair.push(value);
+                command.arg(pair);
+            }
+        }
+        let log = folder.log();
+        for output in ["StandardOutput", "StandardError"] {
+            command.arg(format!("--property={output}=append:{}", log.display()));
+        }
+        let recovery: Vec<_> =
+            self.arguments(id, true).iter().map(|word| quoted(&word.to_string_lossy())).collect();
+        let stop_post = format!("{} {}", quoted(&self.program.to_string_lossy()), recovery.join(" "));
+        command.arg(format!("--property=ExecStopPost={stop_post}"));
+        command.arg("--").arg(&self.program).args(self.arguments(id, recover));
+        let output = command.stdin(Stdio::null()).output().await?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("systemd-run: {}", String::from_utf8_lossy(&output.stderr).trim())))
+    }
+
+    fn detached(&self, id: &Id, recover: bool, log: File) -> io::Result<()> {
+        let mut command = Command::new(&self.program);
+        command.args(["activation", "launch"]).arg(&self.program).args(self.arguments(id, recover));
+        command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut child = command.spawn()?;
+        // So that it leaves no zombie where it ends before us.
+        tokio::spawn(async move { child.wait().await });
+        Ok(())
+    }
+}
+
+/// One word of a systemd command line.
+fn quoted(word: &str) -> String {
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$"))
+}

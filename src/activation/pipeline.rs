@@ -1,0 +1,238 @@
+//! The engine of a NixOS host: resolves, builds and checks here, then hands over to the activation program and follows it.
+
+mod check;
+mod prepare;
+
+use super::follow::follow;
+use super::{
+    Engine, Facts, Failure, HostPaths, JobLog, JobLogTail, Order, Outcome, Owner, ServiceManager, Step,
+    Steps, Work,
+};
+use crate::jobs::Orders;
+use crate::nix::{BuildError, BuildOrder, FlakeUrl, Locked, Nix, NixLine};
+use crate::protocol::{Action, ErrorCode, Name, OnFailure, PhaseName};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// How a listener was told to treat its host.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Refuse a host that systemd calls degraded.
+    pub require_healthy: bool,
+    /// Commands that must succeed after an activation.
+    pub health_checks: Vec<String>,
+    /// How long they may take together.
+    pub health_timeout: Duration,
+    /// The program inside a closure that may refuse it.
+    pub pre_activate_script: String,
+    /// How long a host may take to prove that it can be reached; zero: no proof.
+    pub confirm_timeout: Duration,
+    /// Globs of units whose failure does not count.
+    pub ignore_units: Vec<String>,
+    /// Leave a new system running whose units or checks fail.
+    pub no_rollback: bool,
+    /// Bytes that must be free on the nix store and in the state directory.
+    pub min_free: u64,
+}
+
+/// Deploys to a NixOS host, step by step.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// The flake to deploy.
+    pub flake: FlakeUrl,
+    /// The host in the flake.
+    pub hostname: Name,
+    /// Starts the activation program.
+    pub owner: Owner,
+    /// The listener's own unit, where a service manager runs it.
+    pub listener_unit: Option<String>,
+    /// How the host is treated.
+    pub policy: Policy,
+}
+
+impl Engine for Pipeline {
+    fn actions(&self) -> Vec<Action> {
+        let mut actions = Action::BASE.to_vec();
+        actions.extend([Action::Build, Action::Cancel, Action::Rollback, Action::Reboot]);
+        actions
+    }
+
+    fn mask(&self, text: &str) -> String {
+        self.flake.mask(text)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::read(&self.owner.host.root)
+    }
+
+    fn work(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {
+        let pipeline = self.clone();
+        Box::pin(async move { Run { pipeline, order, steps, stop }.run().await })
+    }
+
+    fn follow(&self, order: Order, steps: Steps) -> Work {
+        let owner = self.owner.clone();
+        Box::pin(async move {
+            let tail = JobLogTail::at_end(&order.folder.log()).map_err(|error| log_failed(&error))?;
+            follow(&owner, &order.request.id, tail, &steps).await
+        })
+    }
+
+    fn can_repeat(&self) -> bool {
+        true
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        self.owner.host.boot_id()
+    }
+}
+
+/// One order under way, up to the hand-over.
+struct Run {
+    pipeline: Pipeline,
+    order: Order,
+    steps: Steps,
+    stop: CancellationToken,
+}
+
+impl Run {
+    async fn run(self) -> Outcome {
+        let action = self.order.request.action.clone();
+        self.tell(Step::Enter(PhaseName::Prepare)).await;
+        let system = match action {
+            Action::Reboot => {
+                self.prepare().await?;
+                None
+            }
+            Action::Rollback => {
+                let old = self.prepare().await?;
+                Some(self.earlier_system(&old).await?)
+            }
+            _ => {
+                let (_, locked) = tokio::try_join!(self.prepare(), self.resolve())?;
+                Some(self.build(locked).await?)
+            }
+        };
+        if action == Action::Build {
+            return Ok("build done".to_owned());
+        }
+        if let Some(system) = &system {
+            self.tell(Step::System(system.clone())).await;
+            self.check(system).await?;
+            if action == Action::DryActivate {
+                return self.dry_activate(system).await;
+            }
+        }
+        self.hand_over().await
+    }
+
+    async fn build(&self, locked: Locked) -> Result<String, Failure> {
+        self.tell(Step::Enter(PhaseName::Build)).await;
+        let (told, mut lines) = mpsc::channel(64);
+        let order = BuildOrder {
+            flake: self.pipeline.flake.clone(),
+            locked,
+            host: self.pipeline.hostname.clone(),
+            out_link: self.order.folder.path().join("result"),
+        };
+        let mut log = self.log()?;
+        let hear = async {
+            while let Some(line) = lines.recv().await {
+                match line {
+                    NixLine::Progress(progress) => self.tell(Step::Progress(progress)).await,
+                    NixLine::Log(text) => {
+                        for line in text.lines() {
+                            let piece = log.line(line).map_err(|error| log_failed(&error))?;
+                            self.tell(Step::Log(piece)).await;
+                        }
+                    }
+                }
+            }
+            Ok::<(), Failure>(())
+        };
+        let nix = Nix::new();
+        let (built, heard) = tokio::join!(nix.build(order, told, &self.stop), hear);
+        heard?;
+        match built {
+            Ok(system) => Ok(system.to_string_lossy().into_owned()),
+            Err(BuildError::Stopped { .. }) => Err(self.stopped(&PhaseName::Build).await),
+            Err(error) => Err(Failure::new(error.code(), error.to_string())),
+        }
+    }
+
+    /// Gives the record away, starts its new owner, and follows.
+    async fn hand_over(self) -> Outcome {
+        if self.stop.is_cancelled() {
+            return Err(self.stopped(&PhaseName::Check).await);
+        }
+        let policy = &self.pipeline.policy;
+        let keep = policy.no_rollback || self.order.request.on_failure == Some(OnFailure::Keep);
+        let owner = &self.pipeline.owner;
+        let orders = Orders {
+            profile: owner.host.profile.to_string_lossy().into_owned(),
+            confirm_timeout_s: policy.confirm_timeout.as_secs(),
+            health_checks: policy.health_checks.clone(),
+            health_timeout_s: policy.health_timeout.as_secs(),
+            ignore_units: policy.ignore_units.clone(),
+            keep,
+            listener_unit: self.pipeline.listener_unit.clone(),
+            starts: 0,
+        };
+        self.keep_old().await?;
+        self.say("handing over to the activation program").await?;
+        let tail = JobLogTail::at_end(&self.order.folder.log()).map_err(|error| log_failed(&error))?;
+        let (answer, answered) = oneshot::channel();
+        self.tell(Step::HandOver(Box::new(orders), answer)).await;
+        let durable = answered.await.unwrap_or_else(|_| Err("the listener stopped".to_owned()));
+        durable.map_err(|why| Failure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed")))?;
+        let id = &self.order.request.id;
+        owner.start(id, false).await.map_err(|error| {
+            Failure::new(
+                ErrorCode::Internal,
+                format!("could not start the activation: {error}; nothing was changed"),
+            )
+        })?;
+        follow(owner, id, tail, &self.steps).await
+    }
+
+    async fn tell(&self, step: Step) {
+        // Nobody listens only once the whole listener stops.
+        let _ = self.steps.send(step).await;
+    }
+
+    fn log(&self) -> Result<JobLog, Failure> {
+        JobLog::open(&self.order.folder.log()).map_err(|error| log_failed(&error))
+    }
+
+    /// Writes a line into the log and tells it.
+    async fn say(&self, line: &str) -> Result<(), Failure> {
+        let piece = self.log()?.line(&self.pipeline.flake.scrub(line)).map_err(|error| log_failed(&error))?;
+        self.tell(Step::Log(piece)).await;
+        Ok(())
+    }
+
+    async fn stopped(&self, phase: &PhaseName) -> Failure {
+        self.tell(Step::Stopping).await;
+        Failure::new(ErrorCode::Cancelled, format!("stopped in {phase}; nothing was changed"))
+    }
+
+    fn services(&self) -> ServiceManager {
+        ServiceManager::new(self.host().has_systemd())
+    }
+
+    fn host(&self) -> &HostPaths {
+        &self.pipeline.owner.host
+    }
+}
+
+fn log_failed(error: &io::Error) -> Failure {
+    Failure::new(ErrorCode::Internal, format!("could not keep the log of the job: {error}"))
+}
+
+/// Whether a file is there, whatever it is.
+fn exists(system: &str, file: &str) -> bool {
+    Path::new(system).join(file).symlink_metadata().is_ok()
+}

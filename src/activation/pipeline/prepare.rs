@@ -1,0 +1,123 @@
+//! Before anything is built: whether this host may be deployed to now, and what runs on it.
+
+use super::{Failure, Run, Step};
+use crate::jobs::{ActivationLock, System};
+use crate::nix::{self, Locked, Nix, Profile};
+use crate::protocol::{ErrorCode, PhaseName};
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// The pause between two looks at a link that is not proven.
+const LINK_AGAIN: Duration = Duration::from_secs(1);
+
+impl Run {
+    /// Refuses what cannot go well, and writes down what runs.
+    pub(super) async fn prepare(&self) -> Result<System, Failure> {
+        let unhealthy =
+            |why: String| Failure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed"));
+        let state_dir = &self.pipeline.owner.state_dir;
+        let held = ActivationLock::is_held(state_dir)
+            .map_err(|error| unhealthy(format!("could not look at the activation lock: {error}")))?;
+        if held {
+            return Err(unhealthy("another activation still runs on this host".to_owned()));
+        }
+        for (what, path) in [
+            ("the nix store", self.host().root.join("nix/store")),
+            ("the state directory", state_dir.clone()),
+        ] {
+            self.room(what, &path).map_err(unhealthy)?;
+        }
+        let services = self.services();
+        if self.pipeline.policy.require_healthy && services.is_degraded().await {
+            return Err(unhealthy(
+                "systemd calls this host degraded (`systemctl --failed` tells why)".to_owned(),
+            ));
+        }
+        let failed: Vec<String> = services.failed().await.into_iter().collect();
+        let old = self.host().snapshot(failed);
+        self.tell(Step::Old(Box::new(old.clone()))).await;
+        self.link().await?;
+        Ok(old)
+    }
+
+    /// Waits until the link to the server is proven: what goes on without it could not be told, and could not be proven later.
+    async fn link(&self) -> Result<(), Failure> {
+        loop {
+            let proven = tokio::select! {
+                proven = self.order.reachable.ask() => proven,
+                () = self.stop.cancelled() => return Err(self.stopped(&PhaseName::Prepare).await),
+            };
+            if proven {
+                return Ok(());
+            }
+            sleep(LINK_AGAIN).await;
+        }
+    }
+
+    /// Whether enough is free where `path` lies, or its nearest folder that is there.
+    fn room(&self, what: &str, path: &Path) -> Result<(), String> {
+        let least = self.pipeline.policy.min_free;
+        let Some(stat) = path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok()) else {
+            return Ok(());
+        };
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if free >= least {
+            return Ok(());
+        }
+        let mib = |bytes: u64| bytes >> 20;
+        Err(format!("only {} MiB are free on {what}, and --min-free asks for {} MiB", mib(free), mib(least)))
+    }
+
+    /// Keeps what runs from garbage collection, for as long as this job may go back to it.
+    pub(super) async fn keep_old(&self) -> Result<(), Failure> {
+        let Some(old) = self.host().current_system() else { return Ok(()) };
+        let kept = Nix::new().keep(self.order.folder.path(), "old", Path::new(&old)).await;
+        kept.map(drop)
+            .map_err(|error| Failure::new(ErrorCode::Internal, format!("{error}; nothing was changed")))
+    }
+
+    /// The one commit that the revision is.
+    pub(super) async fn resolve(&self) -> Result<Locked, Failure> {
+        let request = &self.order.request;
+        let Some(revision) = &request.revision else {
+            return Err(Failure::new(ErrorCode::InvalidRevision, "the request names no revision"));
+        };
+        let resolved = tokio::select! {
+            resolved = nix::resolve(&self.pipeline.flake, revision, request.commit.as_deref()) => resolved,
+            () = self.stop.cancelled() => return Err(self.stopped(&PhaseName::Prepare).await),
+        };
+        let locked = resolved.map_err(|error| Failure::new(error.code(), error.to_string()))?;
+        if let Some(note) = &locked.note {
+            self.say(note).await?;
+        }
+        self.say(&format!("deploying {}", locked.url)).await?;
+        if let Some(commit) = locked.commit.clone() {
+            self.tell(Step::Commit(commit)).await;
+        }
+        Ok(locked)
+    }
+
+    /// The system of an earlier generation: the one that was asked for, or the one before the present.
+    pub(super) async fn earlier_system(&self, old: &System) -> Result<String, Failure> {
+        let refused = |why: String| Failure::new(ErrorCode::NotFound, format!("{why}; nothing was changed"));
+        let profile = Profile::new(&self.host().profile);
+        let all = profile.generations().map_err(|error| refused(error.to_string()))?;
+        let current = all.iter().find(|generation| generation.current).map(|generation| generation.number);
+        let found = match self.order.request.generation {
+            Some(wanted) => all.iter().find(|generation| generation.number == wanted),
+            // What ran before the last change: a system that was tried and not kept goes first.
+            None if old.system != old.profile_target => all.iter().find(|generation| generation.current),
+            None => all.iter().rev().find(|generation| Some(generation.number) < current),
+        };
+        let kept: Vec<_> = all.iter().map(|generation| generation.number.to_string()).collect();
+        let Some(found) = found else {
+            let wanted =
+                self.order.request.generation.map_or("before the present one".to_owned(), |n| n.to_string());
+            return Err(refused(format!("there is no generation {wanted}; kept are {}", kept.join(", "))));
+        };
+        self.say(&format!("going back to generation {}", found.number)).await?;
+        self.tell(Step::Generation(found.number)).await;
+        Ok(found.system.to_string_lossy().into_owned())
+    }
+}

@@ -1,0 +1,85 @@
+//! How a listener treats its host when it activates a new system.
+
+use crate::activation::{HostPaths, Policy, SYSTEM_PROFILE};
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Activation (without --rebuild-command)")]
+pub(super) struct PolicyArgs {
+    /// Refuse a host that systemd calls degraded
+    #[arg(long)]
+    require_healthy: bool,
+    /// A command to run after an activation until it succeeds; repeatable
+    #[arg(long, value_name = "COMMAND")]
+    health_check: Vec<String>,
+    /// Seconds that the health checks may take together
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    health_timeout: u64,
+    /// A program inside the new closure that may refuse it
+    #[arg(long, default_value = "pre-activate-safety-checks", value_name = "PATH")]
+    pre_activate_script: String,
+    /// Seconds to prove that the host can still be reached; 0: no proof
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86400))]
+    confirm_timeout: u64,
+    /// A glob of units whose failure does not count; repeatable
+    #[arg(long, value_name = "GLOB")]
+    ignore_unit: Vec<String>,
+    /// Leave a new system running whose units or checks fail; a lost link still rolls back
+    #[arg(long)]
+    no_rollback: bool,
+    /// What must be free on the nix store and in the state directory
+    #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = parse_size)]
+    min_free: u64,
+    /// The root directory of the host
+    #[arg(long, hide = true, default_value = "/", value_name = "DIR")]
+    root: PathBuf,
+    /// The system profile
+    #[arg(long, hide = true, default_value = SYSTEM_PROFILE, value_name = "PATH")]
+    profile: PathBuf,
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let shift = match text[digits..].trim() {
+        "" | "B" => 0,
+        "KiB" | "K" => 10,
+        "MiB" | "M" => 20,
+        "GiB" | "G" => 30,
+        "TiB" | "T" => 40,
+        _ => 64,
+    };
+    let number: Option<u64> = text[..digits].parse().ok();
+    number
+        .and_then(|number| number.checked_mul(1_u64.checked_shl(shift)?))
+        .ok_or_else(|| "write a size as in 500MiB or 1GiB".to_owned())
+}
+
+impl PolicyArgs {
+    pub(super) fn policy(&self) -> Policy {
+        Policy {
+            require_healthy: self.require_healthy,
+            health_checks: self.health_check.clone(),
+            health_timeout: Duration::from_secs(self.health_timeout),
+            pre_activate_script: self.pre_activate_script.clone(),
+            confirm_timeout: Duration::from_secs(self.confirm_timeout),
+            ignore_units: self.ignore_unit.clone(),
+            no_rollback: self.no_rollback,
+            min_free: self.min_free,
+        }
+    }
+
+    pub(super) fn host(&self) -> HostPaths {
+        HostPaths { root: self.root.clone(), profile: self.profile.clone() }
+    }
+}
+
+/// The unit that this process runs in, where systemd runs it as a service.
+pub(super) fn own_unit() -> Option<String> {
+    // Set for services only.
+    std::env::var_os("INVOCATION_ID")?;
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let unit = groups.lines().find_map(|line| line.rsplit('/').find(|part| part.ends_with(".service")))?;
+    Some(unit.to_owned())
+}

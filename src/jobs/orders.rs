@@ -1,0 +1,28 @@
+//! What the activation program must know of the listener's configuration, written down at the hand-over.
+
+use serde::{Deserialize, Serialize};
+
+/// How a host proves itself after an activation, and what is done where it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    /// The system profile.
+    pub profile: String,
+    /// Seconds to prove that the host can be reached; 0: no proof.
+    pub confirm_timeout_s: u64,
+    /// Commands that must succeed after the activation.
+    #[serde(default)]
+    pub health_checks: Vec<String>,
+    /// Seconds for them.
+    pub health_timeout_s: u64,
+    /// Globs of units whose failure does not count.
+    #[serde(default)]
+    pub ignore_units: Vec<String>,
+    /// Leave the new system running on failed units and health checks.
+    #[serde(default)]
+    pub keep: bool,
+    /// The listener's own unit, where a service manager runs it.
+    #[serde(default)]
+    pub listener_unit: Option<String>,
+    /// How often the service had started when the job was handed over: only a later start may prove anything.
+    pub starts: u64,
+}

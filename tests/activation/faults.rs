@@ -1,0 +1,195 @@
+//! Phase by fault: the verdict, the running system, the profile, the record.
+
+use crate::stage::Stage;
+use serde_json::json;
+
+/// What becomes of a switch to `v1` with this fault.
+struct Case {
+    /// The action of `switch-to-configuration` that goes wrong, and how.
+    fault: (&'static str, &'static str),
+    error: &'static str,
+    rolled_back: Option<bool>,
+    runs: &'static str,
+    profile: &'static str,
+    /// A part of the message.
+    says: &'static str,
+    calls: &'static str,
+}
+
+const BROKEN: &str = "v1 check, v1 test, v0 test";
+
+#[test]
+fn each_fault_of_switch_to_configuration_has_its_verdict() {
+    let activation = |fault, says| Case {
+        fault: ("test", fault),
+        error: "activation_failed",
+        rolled_back: Some(true),
+        runs: "v0",
+        profile: "v0 as 1",
+        says,
+        calls: BROKEN,
+    };
+    let unchanged = |fault, says| Case {
+        fault: ("test", fault),
+        error: "activation_failed",
+        rolled_back: None,
+        runs: "v0",
+        profile: "v0 as 1",
+        says,
+        calls: "v1 check, v1 test",
+    };
+    let cases = [
+        Case {
+            fault: ("check", "echo 'the disk layout has changed' >&2; exit 1"),
+            error: "check_refused",
+            rolled_back: None,
+            runs: "v0",
+            profile: "v0 as 1",
+            says: "the new system's own check refused: the disk layout has changed; nothing was changed",
+            calls: "v1 check",
+        },
+        unchanged("exit 1", "refused to be activated (ended with exit code 1)"),
+        unchanged("exit 100", "deploy with boot, then reboot"),
+        unchanged("echo 'Could not acquire lock'; exit 1", "another activation runs on this host"),
+        activation(
+            "activate; exit 2",
+            "the activation script failed (ended with exit code 2); back on what ran before",
+        ),
+        activation("activate; exit 3", "systemd could not be reloaded"),
+        // A reload that takes too long ends so, after the change.
+        activation(
+            "activate; exit 1",
+            "refused to be activated (ended with exit code 1); back on what ran before",
+        ),
+        activation("exit 5", "switch-to-configuration ended with exit code 5"),
+        activation("activate; kill -9 $$", "switch-to-configuration was killed by signal 9"),
+        Case {
+            fault: ("boot", "exit 1"),
+            error: "persist_failed",
+            rolled_back: Some(true),
+            runs: "v0",
+            profile: "v0 as 1",
+            says: "switch-to-configuration boot ended with exit code 1; back on what ran before",
+            calls: "v1 check, v1 test, v1 boot, v0 test, v0 boot",
+        },
+    ];
+    for case in cases {
+        let stage = Stage::new();
+        let (action, script) = case.fault;
+        stage.fault("v1", action, script);
+        let report = stage.deploy("j-1", "switch", "v1").verdict();
+        let told = format!("{script}: {report}");
+        assert_eq!((&report["status"], &report["error"]), (&json!("failed"), &json!(case.error)), "{told}");
+        assert_eq!(report["rolled_back"].as_bool(), case.rolled_back, "{told}");
+        assert!(report["message"].as_str().unwrap().contains(case.says), "{told}");
+        assert_eq!((stage.runs().as_str(), stage.profile().as_str()), (case.runs, case.profile), "{told}");
+        assert_eq!(stage.calls(), case.calls, "{told}");
+        let record = &stage.record("j-1")["report"];
+        assert_eq!((&record["status"], &record["error"]), (&report["status"], &report["error"]), "{told}");
+        // The next deployment works.
+        std::fs::remove_file(stage.at(&format!("v1.{action}"))).unwrap();
+        let next = stage.deploy("j-2", "switch", "v2").verdict();
+        assert_eq!(next["status"], "completed", "{script}: {next}");
+        assert_eq!(stage.runs(), "v2");
+    }
+}
+
+#[test]
+fn a_check_that_is_not_known_yet_is_passed_over() {
+    let stage = Stage::new();
+    stage.fault("v1", "check", "echo 'Usage: switch-to-configuration [switch|boot|test]' >&2; exit 1");
+    assert_eq!(stage.deploy("j-1", "switch", "v1").verdict()["status"], "completed");
+}
+
+#[test]
+fn units_that_failed_leave_the_new_system_where_none_is_new() {
+    let stage = Stage::new();
+    stage.fault("v1", "test", "activate; exit 4");
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(report["status"], "completed", "{report}");
+    assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v1", "v1 as 2"));
+}
+
+#[test]
+fn going_back_that_fails_says_so_and_asks_for_eyes() {
+    let stage = Stage::new();
+    stage.fault("v1", "test", "activate; exit 2");
+    stage.fault("v0", "test", "exit 2");
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(
+        (&report["error"], &report["rolled_back"]),
+        (&json!("rollback_failed"), &json!(false)),
+        "{report}"
+    );
+    let message = report["message"].as_str().unwrap();
+    assert!(
+        message.contains("the activation script failed") && message.contains("look at the host now"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_health_check_that_never_succeeds_goes_back_and_one_that_does_later_is_waited_for() {
+    let checked =
+        |check: &str| Stage::with(|host| host.args(&["--health-timeout", "2", "--health-check", check]));
+    let stage = checked("echo not yet; false");
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(report["error"], "verification_failed", "{report}");
+    assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v0", "v0 as 1"));
+    assert!(report["diagnostics"].as_str().unwrap().contains("not yet"));
+    let report =
+        stage.ask_for("j-2", json!({"action": "test", "revision": "master", "on_failure": "keep"})).verdict();
+    assert_eq!(report["status"], "completed", "{report}");
+    assert_eq!(stage.runs(), "v1");
+
+    let stage = checked("echo x >> $STAGE/tries; test $(wc -l < $STAGE/tries) -ge 2");
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(report["status"], "completed", "{report}");
+}
+
+#[test]
+fn a_closure_that_is_no_system_is_refused() {
+    let stage = Stage::new();
+    let flake = std::fs::read_to_string(stage.at("flake/flake.nix")).unwrap();
+    std::fs::write(
+        stage.at("flake/flake.nix"),
+        flake.replace("printf %s \"$version\" > $out/nixos-version", ""),
+    )
+    .unwrap();
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(report["error"], "check_refused", "{report}");
+    let message = report["message"].as_str().unwrap();
+    assert!(
+        message.contains("is no NixOS system: it has no nixos-version; nothing was changed"),
+        "{message}"
+    );
+}
+
+#[test]
+fn the_closure_s_own_safety_script_may_refuse() {
+    let stage = Stage::new();
+    let flake = std::fs::read_to_string(stage.at("flake/flake.nix")).unwrap();
+    let script = "printf '#!/bin/sh\\necho unsafe; exit 3' > $out/pre-activate-safety-checks; chmod +x $out/pre-activate-safety-checks\n        printf %s";
+    std::fs::write(stage.at("flake/flake.nix"), flake.replace("printf %s", script)).unwrap();
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(report["error"], "check_refused", "{report}");
+    assert!(
+        report["message"].as_str().unwrap().contains("the closure's own pre-activate-safety-checks refused"),
+        "{report}"
+    );
+}
+
+#[test]
+fn too_little_room_is_refused_before_anything() {
+    let stage = Stage::with(|host| host.flag("--min-free", "100000TiB"));
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(report["error"], "unhealthy", "{report}");
+    assert!(
+        report["message"]
+            .as_str()
+            .unwrap()
+            .contains("MiB are free on the nix store, and --min-free asks for"),
+        "{report}"
+    );
+    assert_eq!(stage.calls(), "");
+}

@@ -1,0 +1,13 @@
+//! The activation pipeline without systemd: real nix, a real broker, a listener and its activation program, and a
+//! `switch-to-configuration` that does what the test says.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod deaths;
+mod fault_run;
+mod faults;
+mod proof;
+mod roads;
+mod stage;
