@@ -1,8 +1,8 @@
-//! Files that survive a power cut: written beside, synced, and moved into place.
+//! Files that survive a power cut: written beside, synced, and moved into place, or synced line by line.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Why a file could not be written.
@@ -35,13 +35,36 @@ pub fn write_with(
         content(&mut file)?;
         file.into_inner()?.sync_all()?;
         fs::rename(&beside, path)?;
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        sync_folder_of(path)
     };
     put().map_err(|source| {
         let _ = fs::remove_file(&beside);
         WriteError { path: path.to_owned(), source }
     })
+}
+
+/// Adds whole lines to the file, which only its owner can read. What a crash has left unfinished at its end becomes a
+/// line of its own.
+pub fn append(path: &Path, lines: &[u8]) -> Result<(), WriteError> {
+    let put = || -> io::Result<()> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let length = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if length > 0 {
+            file.read_exact_at(&mut last, length - 1)?;
+        }
+        let unfinished = (last != *b"\n").then_some(b'\n');
+        let bytes: Vec<u8> = unfinished.into_iter().chain(lines.iter().copied()).collect();
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+        if length == 0 { sync_folder_of(path) } else { Ok(()) }
+    };
+    put().map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }

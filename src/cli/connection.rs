@@ -89,7 +89,7 @@ fn roster_file(servers: &str) -> PathBuf {
 }
 
 /// Who deploys, as hosts will show it.
-fn issuer() -> String {
+pub(super) fn issuer() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
     let machine = rustix::system::uname();
     format!("{}@{}", user.as_deref().unwrap_or("unknown"), machine.nodename().to_string_lossy())

@@ -99,6 +99,7 @@ async fn deploy(demo: &Demo, out: &mut Out) -> Result<Exit, Failed> {
         revision: Some(revision),
         keep: false,
         issuer: operator.issuer.clone(),
+        generation: None,
     };
     let plan =
         Plan::new(intent, &Selection::Tier { tier, role: None }, &discovery.fleet, discovery.at, false)?;

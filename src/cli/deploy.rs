@@ -3,20 +3,19 @@
 mod confirm;
 mod follow;
 mod progress;
+mod wish;
 
 pub(super) use confirm::CONFIRM_TIERS;
 pub(super) use follow::{follow_or_interrupt, follow_to_the_end};
+pub(super) use wish::{Wish, YEAR};
 
-use super::connection::ConnectionArgs;
+use super::connection::{ConnectionArgs, issuer};
 use super::exit::{Exit, Failed};
 use super::out::Format;
-use crate::deployer::{Intent, Plan, Selection, SelectionError, Target};
+use super::targets;
+use crate::deployer::{Intent, Selection, SelectionError};
 use crate::protocol::{Action, Name, Revision};
 use clap::Args;
-use std::time::Duration;
-
-/// In seconds; a deadline much further away has no place in the clock.
-const YEAR: u64 = 365 * 86400;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -68,46 +67,27 @@ fn parse_action(text: &str) -> Result<Action, String> {
 
 impl DeployArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
-        let selection = self.selection()?;
-        let mut operator = self.connection.operator().await?;
-        let discovery = operator.discover(None, None).await?;
-        let intent = Intent {
-            action: self.action.clone(),
-            revision: Some(self.branch.clone()),
-            keep: self.keep,
-            issuer: operator.issuer.clone(),
+        let wish = Wish {
+            selection: self.selection()?,
+            intent: Intent {
+                action: self.action,
+                revision: Some(self.branch),
+                keep: self.keep,
+                issuer: issuer(),
+                generation: None,
+            },
+            skip_offline: self.skip_offline,
+            yes: self.yes,
+            timeout: self.timeout,
+            output: self.output,
         };
-        let plan = Plan::new(intent, &selection, &discovery.fleet, discovery.at, self.skip_offline)?;
-        if plan.parcels.is_empty() {
-            return Err(Failed {
-                exit: Exit::Silent,
-                error: anyhow::anyhow!("no host to deploy to: {}", self.nobody()),
-            });
-        }
-        if !confirm::confirmed(&plan, &discovery, self.yes)? {
-            return Err(Failed::usage(anyhow::anyhow!("not confirmed; nothing was sent")));
-        }
-        let follow = operator.send(plan, discovery.fleet, None, Duration::from_secs(self.timeout)).await?;
-        follow_or_interrupt(follow, self.output).await
+        wish.carry_out(&self.connection).await
     }
 
     fn selection(&self) -> Result<Selection, SelectionError> {
-        if let Some(tier) = &self.tier {
-            return Ok(Selection::Tier { tier: tier.clone(), role: self.role.clone() });
+        match &self.tier {
+            Some(tier) => Ok(Selection::Tier { tier: tier.clone(), role: self.role.clone() }),
+            None => Ok(Selection::Targets(targets::parse(&self.targets)?)),
         }
-        let targets = self.targets.iter().map(|text| Target::parse(text, alias));
-        Ok(Selection::Targets(targets.collect::<Result<_, _>>()?))
     }
-
-    fn nobody(&self) -> String {
-        let tier = self.tier.as_ref().map(|tier| format!(" in tier {tier}")).unwrap_or_default();
-        let role = self.role.as_ref().map(|role| format!(" with role {role}")).unwrap_or_default();
-        format!("none{role}{tier} answered or is known; `homelab-deploy hosts` lists what there is")
-    }
-}
-
-/// Looks an alias up: name uppercased, `-` to `_`.
-fn alias(name: &str) -> Option<String> {
-    let name = name.to_ascii_uppercase().replace('-', "_");
-    std::env::var(format!("HOMELAB_DEPLOY_ALIAS_{name}")).ok().filter(|meaning| !meaning.is_empty())
 }

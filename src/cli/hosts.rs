@@ -3,7 +3,7 @@
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failed};
 use super::out::{Format, Out};
-use super::render;
+use super::{render, replies};
 use crate::deployer::Discovery;
 use crate::fleet::{Host, Presence};
 use crate::protocol::{Name, printable};
@@ -71,18 +71,11 @@ impl HostsArgs {
                 }
             }
             Format::Human if hosts.is_empty() => {
-                out.line(
-                    "no host answered; is a listener running, and may this key publish deploy.discover?",
-                );
+                out.line(replies::NOBODY);
             }
             Format::Human => {
                 out.line(&render::fleet(&hosts, discovery.at));
-                for error in &discovery.unreadable {
-                    out.line(&format!(
-                        "note: an answer could not be read: {}",
-                        printable(&error.to_string())
-                    ));
-                }
+                replies::note_unreadable(&discovery.unreadable, self.output, out);
                 for host in hosts {
                     for warning in host.answer.iter().flat_map(|answer| &answer.warnings) {
                         out.line(&format!("note: {}: {}", host.name, printable(warning)));

@@ -42,8 +42,6 @@ pub(super) struct ListenerArgs {
     /// Hand build and activation to a program, called as PROGRAM ACTION --flake LOCKED_URL#HOST
     #[arg(long, value_name = "PROGRAM")]
     rebuild_command: Option<PathBuf>,
-    #[command(flatten)]
-    policy: PolicyArgs,
     /// Seconds that prepare, build and check may take together
     #[arg(long, default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
@@ -71,6 +69,8 @@ pub(super) struct ListenerArgs {
     /// Also log to daily files there, 14 kept
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 impl ListenerArgs {

@@ -7,14 +7,21 @@ mod cancel;
 mod connection;
 mod demo;
 mod deploy;
+mod diff;
 mod exit;
+mod history;
 mod hosts;
 mod keys;
 mod listener;
 mod logging;
+mod logs;
 mod out;
 mod policy;
 mod render;
+mod replies;
+mod rollback;
+mod status;
+mod targets;
 mod tui;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +49,16 @@ enum Command {
     Tui(tui::TuiArgs),
     /// Show who is there and what runs.
     Hosts(hosts::HostsArgs),
+    /// Show the running or last job of hosts, phase by phase.
+    Status(status::StatusArgs),
+    /// Print the log of a job from its first line.
+    Logs(logs::LogsArgs),
+    /// List the jobs of the past.
+    History(history::HistoryArgs),
+    /// Show what a deployment would change, and change nothing.
+    Diff(diff::DiffArgs),
+    /// Take hosts back to an earlier generation.
+    Rollback(rollback::RollbackArgs),
     /// Stop the running job of hosts, as long as it has not begun to activate.
     Cancel(cancel::CancelArgs),
     /// Make keys, and the permissions for them.
@@ -73,6 +90,11 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Deploy(args) => block_on(args.run()),
         Command::Tui(args) => block_on(args.run()),
         Command::Hosts(args) => block_on(args.run()),
+        Command::Status(args) => block_on(args.run()),
+        Command::Logs(args) => block_on(args.run()),
+        Command::History(args) => block_on(args.run()),
+        Command::Diff(args) => block_on(args.run()),
+        Command::Rollback(args) => block_on(args.run()),
         Command::Cancel(args) => block_on(args.run()),
         Command::Keys(command) => command.run(),
         Command::Demo(args) => args.run(),

@@ -1,5 +1,6 @@
 //! Standard output that survives a closed pipe: what runs goes on and the exit code still tells.
 
+use super::exit::Exit;
 use crate::protocol::is_invisible;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -15,9 +16,19 @@ pub(super) enum Format {
     Json,
 }
 
+/// One thing of many that happen, as JSON.
+#[derive(Serialize)]
+struct Happened<'a, T> {
+    event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit: Option<u8>,
+    value: T,
+}
+
 /// Standard output.
 pub(super) struct Out {
-    closed: bool,
+    /// Whether nobody reads it any more.
+    pub(super) closed: bool,
     /// Whether lines can be drawn anew on a terminal, which is done through standard error.
     pub(super) live: bool,
     /// Whether colours are wanted.
@@ -52,5 +63,15 @@ impl Out {
             }
         }
         self.line(&line);
+    }
+
+    /// Prints what happened as JSON.
+    pub(super) fn event(&mut self, event: &str, value: impl Serialize) {
+        self.json(&Happened { event, exit: None, value });
+    }
+
+    /// Prints how a command ended as JSON, which comes last.
+    pub(super) fn result(&mut self, exit: Exit, value: impl Serialize) {
+        self.json(&Happened { event: "result", exit: Some(exit.code()), value });
     }
 }

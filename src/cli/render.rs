@@ -1,12 +1,20 @@
 //! Text for people: reports, plans, tables, ages. Everything that came over the wire is made harmless first.
 
+mod changes;
+mod history;
+mod status;
 mod table;
+
+pub(super) use changes::changes;
+pub(super) use history::history;
+pub(super) use status::{silences, status};
 
 use crate::deployer::{Discovery, HostResult, Outcome, Plan, Verdict};
 use crate::fleet::{Host, Standing, words};
-use crate::protocol::{DeployReport, printable};
+use crate::protocol::{Action, DeployReport, Name, printable};
 use comfy_table::{Cell, Color};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::fmt::Write;
 use table::table;
 
@@ -15,8 +23,13 @@ const QUOTED_LINES: usize = 12;
 
 /// The exact hosts of a plan, and what will be done there.
 pub(super) fn plan(plan: &Plan, discovery: &Discovery) -> String {
-    let revision =
-        plan.intent.revision.as_ref().map(|revision| format!(" of {revision}")).unwrap_or_default();
+    let intent = &plan.intent;
+    let of_what = match (&intent.revision, intent.generation) {
+        (Some(revision), _) => format!(" of {revision}"),
+        (None, Some(generation)) => format!(" to generation {generation}"),
+        (None, None) if intent.action == Action::Rollback => " to what ran before".to_owned(),
+        (None, None) => String::new(),
+    };
     let mut rows = Vec::new();
     for (name, tier) in plan.hosts() {
         let host = discovery.fleet.hosts.get(name);
@@ -29,7 +42,7 @@ pub(super) fn plan(plan: &Plan, discovery: &Discovery) -> String {
     let subjects = if spelled.is_empty() { String::new() } else { format!(" by {}", spelled.join(", ")) };
     let count = rows.len();
     let hosts = if count == 1 { "host" } else { "hosts" };
-    let head = format!("{}{revision} on {count} {hosts}{subjects}:", plan.intent.action);
+    let head = format!("{}{of_what} on {count} {hosts}{subjects}:", intent.action);
     format!("{head}\n{}", table(&["HOST", "TIER", "ROLE", "RUNS", ""], rows, false))
 }
 
@@ -40,10 +53,7 @@ pub(super) fn outcome(outcome: &Outcome, now: Timestamp, colours: bool) -> Strin
     }
     let rows = outcome.hosts.iter().map(|result| {
         let report = result.report.as_deref();
-        let name = match &result.instance {
-            Some(instance) => format!("{} ({})", result.host, printable(instance)),
-            None => result.host.to_string(),
-        };
+        let name = name(&result.host, result.instance.as_deref());
         let generation = report.and_then(|report| report.generation).map(|g| g.to_string());
         let time = report.and_then(|report| report.elapsed_ms).map(words::duration);
         let mut row = cells([
@@ -64,6 +74,14 @@ pub(super) fn outcome(outcome: &Outcome, now: Timestamp, colours: bool) -> Strin
         }
     }
     text
+}
+
+/// A host; of two that claim the name, which.
+fn name(host: &Name, instance: Option<&str>) -> String {
+    match instance {
+        Some(instance) => format!("{host} ({})", printable(instance)),
+        None => host.to_string(),
+    }
 }
 
 fn detail(result: &HostResult, now: Timestamp) -> String {
@@ -143,6 +161,11 @@ fn paint(verdict: Verdict) -> Cell {
         Verdict::Failed | Verdict::Rejected => Color::Red,
         Verdict::Unknown | Verdict::Silent => Color::Yellow,
     })
+}
+
+/// A moment by a host's own clock, as a clock on our wall shows it.
+fn when(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 fn last_seen(seen: Timestamp, now: Timestamp) -> String {

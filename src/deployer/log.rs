@@ -46,8 +46,18 @@ pub enum LogNews {
     /// The host did not answer within 2 s: it is away, or its listener is too old to keep logs. Told once until it does
     /// answer. It is asked again when the link returns, when it announces itself or a live line arrives, and every 15 s.
     Silent,
-    /// The job has ended and its whole log has been told; there is no more to come.
+    /// The job has ended and its whole log has been told, or its present part where no more was wanted; there is no
+    /// more to come.
     End,
+}
+
+/// How long a log is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// To the end of its job.
+    End,
+    /// To what is there at present.
+    Now,
 }
 
 /// A log that is followed.
@@ -67,6 +77,7 @@ pub struct LogFollow {
     /// Whether the text to come begins one byte early, to see whether a line begins after that.
     within_line: bool,
     silent: bool,
+    until: Until,
     pending: Option<LogNews>,
     over: bool,
 }
@@ -99,9 +110,16 @@ impl LogFollow {
             joiner: (start == LogStart::Beginning).then(|| Joiner::new(0)),
             within_line: false,
             silent: false,
+            until: Until::End,
             pending: None,
             over: false,
         })
+    }
+
+    /// Ends with what is there at present, also where the job goes on.
+    #[must_use]
+    pub fn until_now(self) -> Self {
+        Self { until: Until::Now, ..self }
     }
 
     /// The next news; `None` after [`LogNews::End`], [`LogNews::Missing`] or an error: a refused subject, or a

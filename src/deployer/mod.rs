@@ -1,4 +1,4 @@
-//! What an operator can do: discover hosts, deploy to them, cancel. One API that every face shares.
+//! What an operator can do: discover hosts, deploy to them, cancel, ask how jobs stand and stood. One API that every face shares.
 
 mod error;
 mod follow;
@@ -6,6 +6,7 @@ mod log;
 mod operator;
 mod outcome;
 mod plan;
+mod questions;
 mod roster;
 mod selection;
 mod watch;
@@ -15,7 +16,8 @@ pub use follow::{Follow, Update};
 pub use log::{Joiner, LogFollow, LogNews, LogStart};
 pub use operator::{Discovery, Operator};
 pub use outcome::{HostResult, Outcome, Verdict};
-pub use plan::{Intent, Parcel, Plan};
+pub use plan::{Intent, Parcel, Plan, check_one};
+pub use questions::{Replies, Told};
 pub use roster::{Roster, RosterEntry, RosterError};
-pub use selection::{Selection, SelectionError, Target};
+pub use selection::{Selection, SelectionError, Target, hosts_of};
 pub use watch::{News, Watch};

@@ -1,7 +1,7 @@
 //! From what an operator means to what is sent: the exact hosts and the subject of each.
 
 use super::operator::fresh_id;
-use super::selection::near_names;
+use super::selection::listeners_on;
 use super::{DeployError, Selection, SelectionError, Target};
 use crate::fleet::{Fleet, Host, Presence};
 use crate::protocol::{
@@ -25,6 +25,8 @@ pub struct Intent {
     pub keep: bool,
     /// Who asks.
     pub issuer: String,
+    /// Which generation to go back to, for a rollback; without, what ran before the last change.
+    pub generation: Option<u64>,
 }
 
 /// One request to one host, or to a subject that was spelled out.
@@ -141,6 +143,7 @@ impl Plan {
             timeout_s: timeout.map(|timeout| timeout.as_secs()),
             on_failure: intent.keep.then_some(OnFailure::Keep),
             job: parcel.job.clone(),
+            generation: intent.generation,
             ..DeployRequest::new(intent.action.clone(), intent.revision.clone(), id.clone())
         }
     }
@@ -150,8 +153,7 @@ impl Parcel {
     /// A request to one host, on a subject that reaches it alone.
     fn for_host(name: &Name, fleet: &Fleet) -> Result<Self, DeployError> {
         let Some(answer) = fleet.hosts.get(name).and_then(|host| host.answer.as_deref()) else {
-            let near = near_names(name, fleet.hosts.keys());
-            return Err(SelectionError::UnknownHost { name: name.clone(), near }.into());
+            return Err(SelectionError::unknown(name, fleet).into());
         };
         let subject = own_subject(answer, fleet).ok_or_else(|| DeployError::NoSubject {
             host: name.clone(),
@@ -163,9 +165,7 @@ impl Parcel {
 
     /// A request to whoever listens on a subject.
     fn for_subject(subject: &str, fleet: &Fleet) -> Self {
-        let listening = |answer: &HostAnswer| answer.deploy_subjects.iter().any(|own| overlaps(own, subject));
-        let answers = fleet.hosts.values().filter_map(|host| host.answer.as_deref());
-        let hosts = answers.filter(|answer| listening(answer));
+        let hosts = listeners_on(subject, fleet);
         let hosts = hosts.map(|answer| (answer.hostname.clone(), answer.tier.clone())).collect();
         Self { subject: subject.to_owned(), hosts, spelled: true, alias: false, job: None }
     }
@@ -186,7 +186,7 @@ pub(super) fn own_subject(answer: &HostAnswer, fleet: &Fleet) -> Option<String> 
 }
 
 /// Refuses where two listeners speak under one name: which of them would be meant?
-fn check_one(host: &Host, now: Timestamp) -> Result<(), DeployError> {
+pub fn check_one(host: &Host, now: Timestamp) -> Result<(), DeployError> {
     let instances = host.claimants(now);
     if instances.len() < 2 {
         return Ok(());
@@ -212,7 +212,7 @@ impl Plan {
         fleet: &Fleet,
         now: Timestamp,
     ) -> Result<Self, DeployError> {
-        let intent = Intent { action: Action::Cancel, revision: None, keep: false, issuer };
+        let intent = Intent { action: Action::Cancel, revision: None, keep: false, issuer, generation: None };
         let selection = Selection::Targets(hosts.iter().cloned().map(Target::Host).collect());
         let mut plan = Self::new(intent, &selection, fleet, now, false)?;
         if let Some(host) = plan.silent.keys().next() {

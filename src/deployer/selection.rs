@@ -1,6 +1,8 @@
 //! Which hosts an operator means: subjects, aliases, names, or all of a role or tier.
 
-use crate::protocol::{Name, SubjectError, check_literal};
+use crate::fleet::Fleet;
+use crate::protocol::{HostAnswer, Name, SubjectError, check_literal, overlaps};
+use std::collections::BTreeSet;
 
 /// One thing an operator named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,8 +78,41 @@ impl Target {
     }
 }
 
+/// The hosts that targets mean, known ones all; every known host where there are no targets.
+pub fn hosts_of(targets: &[Target], fleet: &Fleet) -> Result<BTreeSet<Name>, SelectionError> {
+    let mut hosts = BTreeSet::new();
+    for target in targets {
+        match target {
+            Target::Subject(subject) => {
+                hosts.extend(listeners_on(subject, fleet).map(|answer| answer.hostname.clone()));
+            }
+            Target::Host(name) | Target::Alias(name) if fleet.hosts.contains_key(name) => {
+                hosts.insert(name.clone());
+            }
+            Target::Host(name) | Target::Alias(name) => return Err(SelectionError::unknown(name, fleet)),
+        }
+    }
+    if targets.is_empty() {
+        hosts.extend(fleet.hosts.keys().cloned());
+    }
+    Ok(hosts)
+}
+
+/// What is known of the hosts that listen on a subject.
+pub(super) fn listeners_on<'a>(subject: &str, fleet: &'a Fleet) -> impl Iterator<Item = &'a HostAnswer> {
+    let listens = |answer: &&HostAnswer| answer.deploy_subjects.iter().any(|own| overlaps(own, subject));
+    fleet.hosts.values().filter_map(|host| host.answer.as_deref()).filter(listens)
+}
+
+impl SelectionError {
+    /// Nobody knows this host; those of the fleet may be meant.
+    pub(super) fn unknown(name: &Name, fleet: &Fleet) -> Self {
+        Self::UnknownHost { name: name.clone(), near: near_names(name, fleet.hosts.keys()) }
+    }
+}
+
 /// The names that look most like `name`, at most three.
-pub(super) fn near_names<'a>(name: &Name, known: impl Iterator<Item = &'a Name>) -> Vec<Name> {
+fn near_names<'a>(name: &Name, known: impl Iterator<Item = &'a Name>) -> Vec<Name> {
     let distance = |known: &Name| strsim::damerau_levenshtein(name.as_str(), known.as_str());
     let mut near: Vec<_> = known.map(|known| (distance(known), known)).collect();
     near.retain(|(distance, known)| *distance <= 1 + known.as_str().len() / 3);

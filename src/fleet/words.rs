@@ -1,7 +1,7 @@
 //! Jobs, revisions and times in the words that people read. Everything that came over the wire is made harmless.
 
 use super::Host;
-use crate::protocol::{DeployReport, Status, printable};
+use crate::protocol::{DeployReport, HistoryEntry, Status, printable};
 use jiff::Timestamp;
 use std::fmt::Write;
 
@@ -50,6 +50,11 @@ pub fn runs(host: &Host) -> String {
 /// What a job deploys: revision and short commit.
 pub fn deploys(report: &DeployReport) -> String {
     label(report.revision.as_deref(), report.commit.as_deref())
+}
+
+/// What a past job deployed: revision and short commit.
+pub fn deployed(entry: &HistoryEntry) -> String {
+    label(entry.revision.as_deref(), entry.commit.as_deref())
 }
 
 fn label(revision: Option<&str>, commit: Option<&str>) -> String {

@@ -4,6 +4,7 @@
 
 mod admission;
 mod folder;
+mod history;
 mod identity;
 mod lock;
 mod orders;
@@ -13,6 +14,7 @@ mod store;
 
 pub use admission::{Admission, admit};
 pub use folder::{JobFolder, Proof};
+pub use history::{History, Page};
 pub use identity::{Identity, Sequence};
 pub use lock::ActivationLock;
 pub use orders::Orders;

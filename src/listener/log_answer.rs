@@ -12,8 +12,7 @@ const MAX_TASKS: usize = 64;
 impl Service {
     /// Answers with a part of the log that is asked for, or else of the running or the newest job.
     pub(super) fn answer_log(&mut self, ask: Ask) {
-        if self.deliveries.len() >= MAX_TASKS {
-            tracing::debug!(reply_to = %ask.reply_to, "too many questions at once; let one for a log go");
+        if !self.can_look_up(&ask) {
             return;
         }
         let id = ask.id.or_else(|| self.view().job(None).and_then(|report| report.id.clone()));
@@ -31,6 +30,16 @@ impl Service {
             reporter.answer(&ask.reply_to, &Answer::Log(answer)).await;
             Vec::new()
         });
+    }
+
+    /// Whether there is room for one more task that reads files for an answer.
+    pub(super) fn can_look_up(&self, ask: &Ask) -> bool {
+        let room = self.deliveries.len() < MAX_TASKS;
+        if !room {
+            let want = ask.wanted();
+            tracing::debug!(reply_to = %ask.reply_to, %want, "too many questions at once; let one go");
+        }
+        room
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod config;
 mod delivery;
+mod history;
 mod inbox;
 mod job;
 mod log_answer;

@@ -1,5 +1,6 @@
 //! Acts on requests: each gets exactly one answer, and at most one job runs.
 
+use super::history;
 use super::job::{self, Handle, Job};
 use super::prover::Prover;
 use super::reporter::{Reporter, now};
@@ -66,7 +67,7 @@ impl Service {
         self.say(&record.request.reply_to, &record.report).await;
         let (job, handle) = self.job(record);
         self.running = Some((id, handle));
-        self.work.spawn(job.run(self.engine.clone()));
+        self.work_on(job.run(self.engine.clone()));
     }
 
     /// Goes on with a job that another listener began: follows it where it was handed over, or does it again.
@@ -75,10 +76,20 @@ impl Service {
         let (job, handle) = self.job(record);
         self.running = Some((id, handle));
         if handed_over {
-            self.work.spawn(job.take_up(self.engine.clone()));
+            self.work_on(job.take_up(self.engine.clone()));
         } else {
-            self.work.spawn(job.run(self.engine.clone()));
+            self.work_on(job.run(self.engine.clone()));
         }
+    }
+
+    /// Works on a job up to its line in the history: whoever hears its verdict finds it there.
+    fn work_on(&mut self, job: impl Future<Output = Record> + Send + 'static) {
+        let history = self.history.clone();
+        self.work.spawn(async move {
+            let record = job.await;
+            history::keep(history, &record).await;
+            record
+        });
     }
 
     fn job(&self, record: Record) -> (Job, Handle) {

@@ -3,13 +3,14 @@
 use super::Config;
 use super::answer::View;
 use super::delivery::deliver;
+use super::history;
 use super::inbox::{Inbox, Incoming};
 use super::job::Handle;
 use super::manager;
 use super::reporter::{Reporter, now};
 use crate::activation::Engine;
 use crate::bus::{Bus, ConnectError, LinkError};
-use crate::jobs::{Record, Remembered, Resume, Store, StoreError};
+use crate::jobs::{History, Record, Remembered, Resume, Store, StoreError};
 use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, Want, WireError};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub(super) struct Service {
     pub(super) config: Arc<Config>,
     pub(super) engine: Arc<dyn Engine>,
     pub(super) store: Arc<Store>,
+    pub(super) history: Arc<History>,
     pub(super) reporter: Reporter,
     pub(super) running: Option<(Id, Handle)>,
     /// Jobs at work: at most one.
@@ -51,7 +53,7 @@ pub(super) struct Service {
     pub(super) unanswerable: u64,
     bus: Bus,
     jobs: HashMap<Id, Remembered>,
-    /// Verdicts on their way, answers to a cancel, and parts of logs.
+    /// Verdicts on their way, answers to a cancel, and what is looked up in files.
     pub(super) deliveries: JoinSet<Vec<Id>>,
     warnings: BTreeSet<String>,
 }
@@ -68,6 +70,7 @@ pub async fn run(
     let warnings = config.warnings.iter().cloned().collect();
     let mut service = Service {
         engine,
+        history: Arc::new(History::new(store.state_dir())),
         store: Arc::new(store),
         reporter,
         running: None,
@@ -86,6 +89,7 @@ pub async fn run(
 impl Service {
     /// Takes up or ends what was running when the last listener went away, and remembers the rest.
     fn recover(&mut self, records: Vec<Record>) -> Result<(), StoreError> {
+        let mut ended = Vec::new();
         for mut record in records {
             if !record.is_final() {
                 let decision = record.resume(now(), self.engine.boot_id().as_deref());
@@ -115,7 +119,9 @@ impl Service {
                 self.store.save(&record)?;
             }
             self.jobs.insert(record.request.id.clone(), self.store.remember(&record));
+            ended.push(record);
         }
+        history::catch_up(&self.history, &ended);
         Ok(())
     }
 
@@ -212,6 +218,7 @@ impl Service {
         }
         match ask.wanted() {
             Want::Log => self.answer_log(ask),
+            Want::History => self.answer_history(ask),
             _ => self.reporter.answer(&ask.reply_to, &self.view().answer(&ask)).await,
         }
     }

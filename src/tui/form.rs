@@ -117,6 +117,7 @@ impl Form {
             revision: Some(revision),
             keep: false,
             issuer: issuer.to_owned(),
+            generation: None,
         };
         let hosts = self.chosen().hosts.iter().cloned().map(Target::Host).collect();
         Plan::new(intent, &Selection::Targets(hosts), fleet, now, false).map_err(|error| error.to_string())

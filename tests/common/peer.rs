@@ -19,6 +19,19 @@ impl Peer {
     pub fn start(
         broker: &Broker,
         answer: Value,
+        script: impl FnMut(&Value) -> Vec<Value> + Send + 'static,
+    ) -> Self {
+        Self::with(broker, Some(answer), script)
+    }
+
+    /// A peer that does not say that it is there: it answers what else is asked, and takes no requests.
+    pub fn mute(broker: &Broker, script: impl FnMut(&Value) -> Vec<Value> + Send + 'static) -> Self {
+        Self::with(broker, None, script)
+    }
+
+    fn with(
+        broker: &Broker,
+        answer: Option<Value>,
         mut script: impl FnMut(&Value) -> Vec<Value> + Send + 'static,
     ) -> Self {
         let runtime =
@@ -26,7 +39,8 @@ impl Peer {
         let seed = std::fs::read_to_string(broker.key("everything")).unwrap().trim().to_owned();
         let (into, requests) = channel();
         let url = broker.url();
-        let subjects: Vec<String> = serde_json::from_value(answer["deploy_subjects"].clone()).unwrap();
+        let subjects = answer.as_ref().map(|answer| answer["deploy_subjects"].clone());
+        let subjects: Vec<String> = serde_json::from_value(subjects.unwrap_or(json!([]))).unwrap();
         runtime.block_on(async {
             let client = ConnectOptions::with_nkey(seed).connect(url).await.unwrap();
             let mut messages = Vec::new();
@@ -39,7 +53,7 @@ impl Peer {
                 while let Some(Message { subject, payload, .. }) = messages.next().await {
                     let body: Value = serde_json::from_slice(&payload).unwrap();
                     let replies = match (subject.as_str(), body["want"].as_str()) {
-                        ("deploy.discover", None | Some("host")) => vec![answer.clone()],
+                        ("deploy.discover", None | Some("host")) => answer.iter().cloned().collect(),
                         _ => script(&body),
                     };
                     for reply in replies {

@@ -12,6 +12,8 @@ mod delivery;
 mod discover;
 mod git;
 mod heartbeat;
+mod history;
+mod history_file;
 mod ids;
 mod interrupted;
 mod jobs;

@@ -192,7 +192,7 @@ fn exit_130_interrupted_and_the_job_goes_on() {
         deploy.interrupt();
         let interrupted = deploy.ended(130);
         interrupted
-            .complains(&["interrupted; what runs on the hosts goes on", "`homelab-deploy hosts` shows it"]);
+            .complains(&["interrupted; what runs on the hosts goes on", "`homelab-deploy status` shows it"]);
         let hosts = run(operator(&broker, "tester").arg("hosts"), 0);
         assert!(hosts.out.contains("build"), "{hosts}");
         gate.pass();

@@ -7,12 +7,17 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Every command, as its words.
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["listener"],
     &["deploy"],
     &["tui"],
     &["hosts"],
+    &["status"],
+    &["logs"],
+    &["history"],
+    &["diff"],
+    &["rollback"],
     &["cancel"],
     &["keys"],
     &["keys", "new"],
@@ -74,6 +79,11 @@ const LISTENER: &[&str] = &[
 const DEPLOY: &[&str] = &["deploy", "web1"];
 const TUI: &[&str] = &["tui", "--snapshot"];
 const HOSTS: &[&str] = &["hosts"];
+const STATUS: &[&str] = &["status"];
+const LOGS: &[&str] = &["logs", "web1"];
+const HISTORY: &[&str] = &["history"];
+const DIFF: &[&str] = &["diff", "web1"];
+const ROLLBACK: &[&str] = &["rollback", "web1"];
 const CANCEL: &[&str] = &["cancel", "web1"];
 const KEYS_NEW: &[&str] = &["keys", "new", "listener"];
 
@@ -91,6 +101,10 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (LISTENER, "--heartbeat-interval", "0", "0 is not in 1.."),
     (LISTENER, "--presence-interval", "-1", "invalid digit"),
     (LISTENER, "--log-format", "xml", "json, text"),
+    (LISTENER, "--health-timeout", "0", "0 is not in 1.."),
+    (LISTENER, "--confirm-timeout", "-1", "invalid digit"),
+    (LISTENER, "--min-free", "much", "write a size as in 500MiB or 1GiB"),
+    (LISTENER, "--min-free", "99999999999999TiB", "write a size as in 500MiB or 1GiB"),
     (LISTENER, "--log-dir", "/dev/null/logs", "must be a writable folder"),
     (DEPLOY, "--role", "a.b", "is not a name"),
     (DEPLOY, "--tier", "role", "reserved word"),
@@ -131,6 +145,42 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (HOSTS, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (HOSTS, "--tls-cert", "/missing", "--tls-key"),
     (HOSTS, "--tls-key", "/missing", "--tls-cert"),
+    (LOGS, "--id", "a.b", "use 1 to 63 letters, digits"),
+    (HISTORY, "--limit", "0", "0 is not in 1..=100000"),
+    (DIFF, "--branch", "deadbeef", "looks like a short commit"),
+    (DIFF, "--timeout", "0", "0 is not in 1.."),
+    (ROLLBACK, "--generation", "-1", "invalid digit"),
+    (ROLLBACK, "--timeout", "0", "0 is not in 1.."),
+    (STATUS, "--output", "yaml", "human, json"),
+    (STATUS, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (STATUS, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (STATUS, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (STATUS, "--tls-cert", "/missing", "--tls-key"),
+    (STATUS, "--tls-key", "/missing", "--tls-cert"),
+    (LOGS, "--output", "yaml", "human, json"),
+    (LOGS, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (LOGS, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (LOGS, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (LOGS, "--tls-cert", "/missing", "--tls-key"),
+    (LOGS, "--tls-key", "/missing", "--tls-cert"),
+    (HISTORY, "--output", "yaml", "human, json"),
+    (HISTORY, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (HISTORY, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (HISTORY, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (HISTORY, "--tls-cert", "/missing", "--tls-key"),
+    (HISTORY, "--tls-key", "/missing", "--tls-cert"),
+    (DIFF, "--output", "yaml", "human, json"),
+    (DIFF, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (DIFF, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (DIFF, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (DIFF, "--tls-cert", "/missing", "--tls-key"),
+    (DIFF, "--tls-key", "/missing", "--tls-cert"),
+    (ROLLBACK, "--output", "yaml", "human, json"),
+    (ROLLBACK, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (ROLLBACK, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (ROLLBACK, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (ROLLBACK, "--tls-cert", "/missing", "--tls-key"),
+    (ROLLBACK, "--tls-key", "/missing", "--tls-cert"),
     (CANCEL, "--output", "", "human, json"),
     (CANCEL, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
     (CANCEL, "--nkey-file", "/missing", "could not read the key file /missing"),
@@ -144,7 +194,13 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
 ];
 
 /// Flags whose values can only turn out wrong once they are used.
-const LATER: [(&str, &str); 2] = [("listener", "--rebuild-command"), ("listener", "--state-dir")];
+const LATER: [(&str, &str); 5] = [
+    ("listener", "--rebuild-command"),
+    ("listener", "--state-dir"),
+    ("listener", "--health-check"),
+    ("listener", "--pre-activate-script"),
+    ("listener", "--ignore-unit"),
+];
 
 #[test]
 fn each_wrong_value_is_refused_as_exit_2_and_its_flag_named() {

@@ -93,6 +93,47 @@ fn escape_sequences_of_an_answer_that_cannot_be_read_are_not_printed() {
 }
 
 #[test]
+fn escape_sequences_of_past_jobs_changes_and_logs_are_not_printed() {
+    let broker = Broker::start();
+    let mut answer = evil_answer();
+    answer["capabilities"] = json!(["rollback", EVIL]);
+    let _peer = Peer::start(&broker, answer, |asked| {
+        let mut report = evil_reports(asked).pop().unwrap();
+        report["phases"] = json!([{"name": EVIL, "state": "done"}, {"name": EVIL, "state": EVIL}]);
+        let entry = json!({"id": "h-1", "at": "2026-01-01T00:00:00Z", "action": EVIL, "status": EVIL,
+            "error": EVIL, "issuer": EVIL, "revision": EVIL, "commit": EVIL});
+        match asked["want"].as_str() {
+            Some("history") => vec![json!({"want": "history", "hostname": "old1", "entries": [entry]})],
+            Some("job") => {
+                report["id"] = json!("h-1");
+                vec![json!({"want": "job", "hostname": "old1", "report": report})]
+            }
+            Some(_) => vec![json!({"want": "log", "id": "h-1", "hostname": "old1", "offset": 0,
+                "text": format!("{EVIL}\n{EVIL}"), "eof": true})],
+            None => {
+                report["status"] = json!("completed");
+                report["changes"] = json!({"units_stopped": [EVIL], "units_started": [EVIL],
+                    "units_restarted": [EVIL], "packages": [{"name": EVIL, "from": EVIL, "to": EVIL}]});
+                vec![report]
+            }
+        }
+    });
+    for command in ["status", "history", "diff", "rollback", "logs"] {
+        for format in ["human", "json"] {
+            let args = [command, "old1", "--output", format];
+            let ended = run(operator(&broker, "tester").args(args), 0);
+            // A log has its own lines.
+            let out = if command == "logs" { ended.out.replace("\nroot#", " root#") } else { ended.out };
+            harmless(&Ended { out, ..ended });
+        }
+        let screen = Terminal::start(operator(&broker, "tester").args([command, "old1"])).ended();
+        assert_eq!(screen.code, 0, "{}", screen.text);
+        assert!(screen.clean && screen.text.contains("evil"), "{}", screen.text);
+        assert!(!screen.raw.contains("\u{1b}]") && !screen.raw.contains(['\u{7}', '\u{9b}', '\u{202e}']));
+    }
+}
+
+#[test]
 fn escape_sequences_in_an_error_are_not_printed() {
     let broker = Broker::start();
     let peer = |instance: &str, subject: &str, name: &str| {

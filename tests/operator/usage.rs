@@ -67,7 +67,10 @@ fn contradicting_and_missing_arguments_are_refused_and_named() {
     refused(&["deploy", "web1", "--role", "web", "--tier", "test"], &["TARGET", "--role"]);
     refused(&["deploy", "web1", "--tier", "test"], &["TARGET", "--tier"]);
     refused(&["hosts", "--forget", "web1", "--tier", "test"], &["--forget", "--tier"]);
-    refused(&["cancel"], &["HOST"]);
+    for command in ["cancel", "logs", "diff", "rollback"] {
+        refused(&[command], &["HOST"]);
+    }
+    refused(&["logs", "web1", "web2"], &["web2"]);
     refused(&["hosts", "--tls-cert", "cert.pem"], &["--tls-key"]);
     refused(&["hosts", "--tls-key", "key.pem"], &["--tls-cert"]);
     refused(&[], &["Usage: homelab-deploy <COMMAND>"]);

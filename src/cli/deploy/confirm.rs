@@ -3,6 +3,7 @@
 use super::super::exit::Failed;
 use super::super::render;
 use crate::deployer::{Discovery, Plan};
+use crate::protocol::Action;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 /// The tiers that are confirmed.
@@ -20,8 +21,9 @@ pub(super) fn confirmed(plan: &Plan, discovery: &Discovery, yes: bool) -> Result
         if plan.parcels.iter().all(|parcel| parcel.spelled || parcel.alias) {
             return Ok(true);
         }
+        let does = if plan.intent.action == Action::Rollback { "rolls back hosts of" } else { "deploys to" };
         return Err(Failed::usage(anyhow::anyhow!(
-            "this deploys to {}, which must be confirmed: add --yes, or name the subject itself",
+            "this {does} {}, which must be confirmed: add --yes, or name the subject itself",
             CONFIRM_TIERS.join(", ")
         )));
     }

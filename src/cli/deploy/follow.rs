@@ -5,17 +5,8 @@ use super::super::out::{Format, Out};
 use super::super::render;
 use super::progress::Progress;
 use crate::deployer::{Follow, Update};
+use crate::protocol::Action;
 use jiff::Timestamp;
-use serde::Serialize;
-
-/// A line of JSON output.
-#[derive(Serialize)]
-struct Line<'a, T> {
-    event: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exit: Option<u8>,
-    value: T,
-}
 
 /// Follows until every host has its verdict, or until Ctrl-C.
 pub(in crate::cli) async fn follow_or_interrupt(follow: Follow, format: Format) -> Result<Exit, Failed> {
@@ -24,7 +15,7 @@ pub(in crate::cli) async fn follow_or_interrupt(follow: Follow, format: Format) 
         exit = follow_to_the_end(follow, format) => exit,
         _ = tokio::signal::ctrl_c() => {
             let error = anyhow::anyhow!(
-                "interrupted; what runs on the hosts goes on, `homelab-deploy hosts` shows it (deployment {id})"
+                "interrupted; what runs on the hosts goes on, `homelab-deploy status` shows it (deployment {id})"
             );
             Err(Failed { exit: Exit::Interrupted, error })
         }
@@ -38,10 +29,8 @@ pub(in crate::cli) async fn follow_to_the_end(mut follow: Follow, format: Format
     while let Some(update) = follow.next().await {
         match (update?, &mut progress) {
             (update, Some(progress)) => progress.show(&update, &mut out),
-            (Update::Report(report), None) => {
-                out.json(&Line { event: "report", exit: None, value: &*report });
-            }
-            (Update::Note(note), None) => out.json(&Line { event: "note", exit: None, value: note }),
+            (Update::Report(report), None) => out.event("report", &*report),
+            (Update::Note(note), None) => out.event("note", note),
         }
     }
     // Clears the live lines.
@@ -51,8 +40,13 @@ pub(in crate::cli) async fn follow_to_the_end(mut follow: Follow, format: Format
     match format {
         Format::Human => {
             out.line(&format!("\n{}", render::outcome(&outcome, Timestamp::now(), out.colours)));
+            if follow.plan().intent.action == Action::DryActivate {
+                for changes in render::changes(&outcome, &follow.fleet) {
+                    out.line(&format!("\n{changes}"));
+                }
+            }
         }
-        Format::Json => out.json(&Line { event: "result", exit: Some(exit.code()), value: outcome }),
+        Format::Json => out.result(exit, outcome),
     }
     Ok(exit)
 }

@@ -1,6 +1,6 @@
 //! What messages mean to whoever follows a log.
 
-use super::{Joiner, LogFollow, LogNews, LogStart};
+use super::{Joiner, LogFollow, LogNews, LogStart, Until};
 use crate::protocol::{Answer, Inbound, LogAnswer, LogLine};
 
 impl LogFollow {
@@ -58,7 +58,8 @@ impl LogFollow {
         joiner.add(offset, text);
         let more = joiner.end() > known && !answer.eof;
         let helped = joiner.gap().is_none();
-        if answer.eof && !answer.running && joiner.end() >= end {
+        let enough = !answer.running || self.until == Until::Now;
+        if answer.eof && enough && joiner.end() >= end {
             self.finish(LogNews::End);
         } else {
             self.question.answered(more, helped);

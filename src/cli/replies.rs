@@ -1,0 +1,64 @@
+//! What commands that ask hosts have in common: whom they ask, and what becomes of those that tell nothing.
+
+use super::connection::ConnectionArgs;
+use super::exit::{Exit, Failed};
+use super::out::{Format, Out};
+use super::targets;
+use crate::deployer::{Discovery, Operator, Replies, Told, hosts_of};
+use crate::protocol::{Name, WireError, printable};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// Where nobody is there at all.
+pub(super) const NOBODY: &str =
+    "no host answered; is a listener running, and may this key publish deploy.discover?";
+
+/// What a host made of a question, as JSON.
+#[derive(Serialize)]
+pub(super) struct Shown<'a, T> {
+    host: &'a Name,
+    /// `answer`, `too_old` or `silent`.
+    told: &'static str,
+    /// When it was last heard of, by our clock.
+    seen: Option<Timestamp>,
+    answer: Option<T>,
+}
+
+impl<'a, T> Shown<'a, T> {
+    /// The host as it told, with this part of its answer.
+    pub(super) fn new<U>(host: &'a Name, told: &Told<U>, answer: Option<T>, discovery: &Discovery) -> Self {
+        let told = match told {
+            Told::Answer(_) => "answer",
+            Told::TooOld => "too_old",
+            Told::Silent => "silent",
+        };
+        let seen = discovery.fleet.hosts.get(host).and_then(|host| host.seen);
+        Self { host, told, seen, answer }
+    }
+}
+
+/// Connects, asks who is there, and finds the hosts that are meant; all where none is named.
+pub(super) async fn find(
+    names: &[String],
+    connection: &ConnectionArgs,
+) -> Result<(Operator, Discovery, BTreeSet<Name>), Failed> {
+    let targets = targets::parse(names)?;
+    let mut operator = connection.operator().await?;
+    let discovery = operator.discover(None, None).await?;
+    let hosts = hosts_of(&targets, &discovery.fleet)?;
+    Ok((operator, discovery, hosts))
+}
+
+/// Tells of answers that could not be read.
+pub(super) fn note_unreadable(errors: &[WireError], format: Format, out: &mut Out) {
+    for error in errors.iter().filter(|_| format == Format::Human) {
+        out.line(&format!("note: an answer could not be read: {}", printable(&error.to_string())));
+    }
+}
+
+/// Whether every host has told.
+pub(super) fn exit<T>(replies: &Replies<T>) -> Exit {
+    let all = replies.hosts.iter().all(|(_, told)| told.is_answer());
+    if all && !replies.hosts.is_empty() { Exit::Done } else { Exit::Silent }
+}
