@@ -127,6 +127,9 @@ fn a_reader_that_went_away_changes_no_exit_code() {
         (&["deploy", "deploy.test.nobody"], 3),
         (&["hosts"], 0),
         (&["hosts", "--output", "json"], 0),
+        (&["status"], 0),
+        (&["history", "--output", "json"], 0),
+        (&["logs", "web1"], 0),
         (&["--help"], 0),
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
