@@ -3,7 +3,7 @@
 # Debian keeps nats-server where a user's path does not reach.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test lab check bench
+.PHONY: help demo test lab faults check bench
 
 help:
 	@echo 'make demo    a private broker, simulated hosts, a deployment; gone afterwards'
@@ -26,6 +26,11 @@ lab:
 	@scripts/need debootstrap systemd-nspawn ip nats-server git
 	scripts/lab-tree
 	cargo test --test lab -- --test-threads=4
+
+# Two hundred deployments, each with a death at a random moment; takes minutes. FAULTS_SEED repeats a run.
+faults:
+	@scripts/need nats-server nix git
+	cargo test --test activation fault_run -- --ignored --nocapture
 
 check:
 	cargo fmt --check

@@ -1,11 +1,9 @@
 //! The host that is changed: where its system and profile are, and which boot this is.
 
 use crate::jobs::System;
+use crate::nix::SYSTEM_PROFILE;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The system profile of a NixOS host.
-pub const SYSTEM_PROFILE: &str = "/nix/var/nix/profiles/system";
 
 /// A host by its root directory and its system profile.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ mod service_manager;
 
 pub use engine::{Engine, Failure, HandedOver, Order, Outcome, Reachable, Step, Steps, Work};
 pub use facts::Facts;
-pub use host::{HostPaths, SYSTEM_PROFILE};
+pub use host::HostPaths;
 pub use job_log::{JobLog, JobLogTail, LogPiece, last_lines};
 pub use launch::{LaunchError, run as launch};
 pub use log_part::LogPart;

@@ -1,6 +1,7 @@
 //! How a listener treats its host when it activates a new system.
 
-use crate::activation::{HostPaths, Policy, SYSTEM_PROFILE};
+use crate::activation::{HostPaths, Policy};
+use crate::nix::SYSTEM_PROFILE;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -21,7 +21,7 @@ pub use call::{Nix, NixCause, NixError};
 pub use closure::Closure;
 pub use flake_url::{FlakeUrl, FlakeUrlError};
 pub use locked::{Locked, resolve};
-pub use profile::{Generation, Profile, SetTo};
+pub use profile::{Generation, Profile, SYSTEM_PROFILE, SetTo};
 pub use progress::{NixLine, ProgressReader};
 pub use reboot::reboot_needed;
 pub use resolve_error::ResolveError;

@@ -7,8 +7,8 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// Where NixOS has its profile.
-const SYSTEM: &str = "/nix/var/nix/profiles/system";
+/// The system profile of a NixOS host.
+pub const SYSTEM_PROFILE: &str = "/nix/var/nix/profiles/system";
 /// The most that is read of what nix prints, in bytes.
 const MAX_OUTPUT: u64 = 64 << 10;
 
@@ -43,7 +43,7 @@ pub struct SetTo {
 impl Default for Profile {
     /// The profile of NixOS.
     fn default() -> Self {
-        Self::new(SYSTEM)
+        Self::new(SYSTEM_PROFILE)
     }
 }
 
