@@ -37,7 +37,8 @@ impl LogFollow {
             joiner.add(line.offset, line.text);
             gap = joiner.gap().is_some();
         }
-        if gap || self.silent {
+        // The answer to an open question will tell whether the gap remains.
+        if (gap && !self.question.is_open()) || self.silent {
             self.question.want();
         }
     }

@@ -76,7 +76,7 @@ impl Question {
     pub(super) fn answered(&mut self, more: bool, helped: bool) {
         self.in_vain = if more || helped { 0 } else { self.in_vain.saturating_add(1) };
         let until = Instant::now() + POLL;
-        self.state = if more || self.again { self.soon(until) } else { State::Rests { until } };
+        self.state = if more || self.again || !helped { self.soon(until) } else { State::Rests { until } };
     }
 
     /// No answer came, or none that helps.
