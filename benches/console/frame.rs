@@ -95,6 +95,8 @@ fn app(count: usize, now: Timestamp) -> App {
         confirm_tiers: Vec::new(),
         zone: jiff::tz::TimeZone::UTC,
         theme: Theme { colour: true, unicode: true },
+        context: None,
+        read_only: false,
     };
     let size = Size { width: COLUMNS, height: ROWS };
     let mut app = App::new(options, &Roster::default(), size, now);

@@ -22,6 +22,9 @@ pub(super) struct TuiArgs {
     /// The revision that the deploy form offers first
     #[arg(long, env = "HOMELAB_DEPLOY_BRANCH")]
     branch: Option<Revision>,
+    /// Leave out everything that does something on a host
+    #[arg(long)]
+    read_only: bool,
     /// Print one frame as text and leave
     #[arg(long)]
     snapshot: bool,
@@ -50,14 +53,14 @@ impl TuiArgs {
         let server = self.connection.servers()?;
         if self.snapshot {
             let operator = self.connection.operator().await?;
-            let options = options(server, issuer(&operator), branch)?;
+            let options = options(server, issuer(&operator), branch, self.read_only)?;
             let picture = tui::snapshot(operator, options, self.size).await?;
             Out::new().line(picture.trim_end_matches('\n'));
             return Ok(Exit::Done);
         }
         check_terminal()?;
         let operator = self.connection.lasting_operator().await?;
-        let options = options(server, issuer(&operator), branch)?;
+        let options = options(server, issuer(&operator), branch, self.read_only)?;
         let shutdown = CancellationToken::new();
         stop_on_signal(shutdown.clone()).context("could not listen for signals").map_err(Failed::host)?;
         tui::run(operator, options, shutdown).await?;
@@ -80,7 +83,12 @@ fn check_terminal() -> Result<(), Failed> {
 }
 
 /// What the console is told at its start.
-pub(super) fn options(server: String, issuer: String, branch: Option<String>) -> Result<Options, Failed> {
+pub(super) fn options(
+    server: String,
+    issuer: String,
+    branch: Option<String>,
+    read_only: bool,
+) -> Result<Options, Failed> {
     let confirm_tiers = CONFIRM_TIERS.iter().map(|tier| Name::new(*tier));
     Ok(Options {
         server,
@@ -89,6 +97,8 @@ pub(super) fn options(server: String, issuer: String, branch: Option<String>) ->
         confirm_tiers: confirm_tiers.collect::<Result<_, _>>().map_err(Failed::usage)?,
         zone: TimeZone::system(),
         theme: Theme::of_environment(|name| std::env::var(name).ok()),
+        context: None,
+        read_only,
     })
 }
 

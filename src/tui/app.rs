@@ -1,8 +1,11 @@
 //! Everything the console knows and shows, as plain data.
 
-use super::{Context, Effect, Fault, Filter, Form, LinkState, LogKey, LogPane, Table, Theme, Tone, view};
+use super::{
+    Context, Counts, Effect, Fault, Filter, Form, LinkState, LogKey, LogPane, Screen, Table, Theme, Tone,
+    view,
+};
 use crate::deployer::{Plan, Roster};
-use crate::fleet::{Fleet, Host, Presence};
+use crate::fleet::{Fleet, Host};
 use crate::protocol::{Id, Name};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -31,9 +34,13 @@ pub struct Options {
     pub zone: TimeZone,
     /// The look.
     pub theme: Theme,
+    /// The name of the context, where there is one.
+    pub context: Option<String>,
+    /// Whether nothing may be sent that does something on a host.
+    pub read_only: bool,
 }
 
-/// What lies over the fleet screen.
+/// What lies over a screen.
 #[derive(Debug)]
 pub enum Overlay {
     /// The help, from this line on.
@@ -65,19 +72,6 @@ pub struct Notice {
     until: Timestamp,
 }
 
-/// How many hosts there are of each kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the number of hosts that are so")]
-pub struct Counts {
-    pub online: usize,
-    pub stale: usize,
-    pub offline: usize,
-    pub restarting: usize,
-    pub deploying: usize,
-    pub failed: usize,
-    pub reboot: usize,
-}
-
 /// The console.
 #[derive(Debug)]
 pub struct App {
@@ -101,7 +95,9 @@ pub struct App {
     pub typing: Option<(Input, Filter)>,
     /// Why what is typed is no filter.
     pub bad_filter: Option<String>,
-    /// What lies over the fleet screen.
+    /// The screens over the fleet screen; keys go to the last one.
+    pub screens: Vec<Screen>,
+    /// What lies over the screen.
     pub overlay: Option<Overlay>,
     /// Error boxes, the first in front.
     pub faults: VecDeque<Fault>,
@@ -137,6 +133,7 @@ impl App {
             table: Table::default(),
             typing: None,
             bad_filter: None,
+            screens: Vec::new(),
             overlay: None,
             faults: VecDeque::new(),
             notice: None,
@@ -162,21 +159,25 @@ impl App {
             (Some(Overlay::Form(_)), _) => Context::Form,
             (Some(Overlay::Question(_)), _) => Context::Question,
             (None, Some(_)) => Context::Filter,
-            (None, None) => Context::Fleet,
+            (None, None) => self.screens.last().map_or(Context::Fleet, Screen::context),
         }
     }
 
-    /// The selected host.
-    pub fn selected(&self) -> Option<&Host> {
-        self.fleet.hosts.get(self.table.selected()?)
+    /// The host in view: that of the screen, on the fleet screen the selected one.
+    pub fn host(&self) -> Option<&Host> {
+        let name = match self.screens.last() {
+            Some(screen) => screen.host(),
+            None => self.table.selected(),
+        };
+        self.fleet.hosts.get(name?)
     }
 
-    /// The hosts that a command is about: the marked ones, else the selected one.
+    /// The hosts that a command is about: that of the screen; on the fleet screen the marked ones, else the selected one.
     pub(super) fn meant(&self) -> Vec<Name> {
-        if self.table.marks.is_empty() {
-            return self.table.selected().cloned().into_iter().collect();
+        if self.screens.is_empty() && !self.table.marks.is_empty() {
+            return self.table.marks.iter().cloned().collect();
         }
-        self.table.marks.iter().cloned().collect()
+        self.host().map(|host| host.name.clone()).into_iter().collect()
     }
 
     /// Whether a deployment was sent from here.
@@ -223,7 +224,7 @@ impl App {
 
     /// The log that belongs on the screen, where that has changed.
     pub(super) fn follow_log(&mut self) -> Option<Effect> {
-        let wanted = self.selected().and_then(|host| {
+        let wanted = self.host().and_then(|host| {
             // A host without an instance is one of the base format, which keeps no logs.
             let job = host.job.as_ref().filter(|job| job.instance.is_some())?;
             Some(LogKey { host: host.name.clone(), job: job.id.clone()? })
@@ -233,27 +234,5 @@ impl App {
         }
         self.log = wanted.clone().map(LogPane::new);
         Some(Effect::Log(wanted))
-    }
-}
-
-impl Counts {
-    fn of(fleet: &Fleet, now: Timestamp) -> Self {
-        let mut counts = Self::default();
-        for host in fleet.hosts.values() {
-            let presence = host.presence(now);
-            *match presence {
-                Presence::Online => &mut counts.online,
-                Presence::Stale => &mut counts.stale,
-                Presence::Offline => &mut counts.offline,
-                Presence::Restarting => &mut counts.restarting,
-            } += 1;
-            if presence != Presence::Offline {
-                counts.deploying += usize::from(host.running_job().is_some());
-                counts.failed += usize::from(host.has_failed());
-                let answer = host.answer.as_ref();
-                counts.reboot += usize::from(answer.is_some_and(|answer| answer.reboot_needed == Some(true)));
-            }
-        }
-        counts
     }
 }

@@ -206,8 +206,10 @@ fn choices(app: &App) -> Vec<Choice> {
         let hosts = hosts.filter(|host| role.is_none() || host.role.as_ref() == role);
         hosts.map(|host| host.name.clone()).collect::<Vec<_>>()
     };
-    add(format!("{} marked", table.marks.len()), table.marks.iter().cloned().collect());
-    if let Some(host) = table.selected().and_then(|name| app.fleet.hosts.get(name)) {
+    if app.screens.is_empty() {
+        add(format!("{} marked", table.marks.len()), table.marks.iter().cloned().collect());
+    }
+    if let Some(host) = app.host() {
         add(host.name.to_string(), vec![host.name.clone()]);
         if let (Some(tier), Some(role)) = (&host.tier, &host.role) {
             add(format!("role {role} in tier {tier}"), of(Some(tier), Some(role)));
@@ -216,7 +218,7 @@ fn choices(app: &App) -> Vec<Choice> {
             add(format!("tier {tier}"), of(Some(tier), None));
         }
     }
-    if !table.filter.is_empty() {
+    if app.screens.is_empty() && !table.filter.is_empty() {
         let mut shown = table.rows().to_vec();
         shown.sort_unstable();
         add("every host shown".to_owned(), shown);

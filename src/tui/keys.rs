@@ -7,6 +7,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 pub enum Context {
     /// The fleet screen.
     Fleet,
+    /// The screen of one host.
+    Host,
     /// The filter is being typed.
     Filter,
     /// The deploy form.
@@ -33,6 +35,7 @@ pub enum Command {
     Right,
     Accept,
     Back,
+    Open,
     Mark,
     MarkAll,
     Filter,
@@ -90,9 +93,21 @@ const fn binding(
     Binding { contexts, chords, command, does, hint }
 }
 
-const ALL: &[Context] =
-    &[Context::Fleet, Context::Filter, Context::Form, Context::Question, Context::Help, Context::Fault];
+const ALL: &[Context] = &[
+    Context::Fleet,
+    Context::Host,
+    Context::Filter,
+    Context::Form,
+    Context::Question,
+    Context::Help,
+    Context::Fault,
+];
 const FLEET: &[Context] = &[Context::Fleet];
+const HOST: &[Context] = &[Context::Host];
+/// Where a command is about hosts.
+const HOSTS: &[Context] = &[Context::Fleet, Context::Host];
+/// Every screen.
+const SCREENS: &[Context] = &[Context::Fleet, Context::Host];
 const SCROLLS: &[Context] = &[Context::Fleet, Context::Help];
 const FORM: &[Context] = &[Context::Form];
 const CHOOSES: &[Context] = &[Context::Form, Context::Question];
@@ -100,10 +115,11 @@ const CHOOSES: &[Context] = &[Context::Form, Context::Question];
 /// Every key. The order is that of help and footer.
 #[rustfmt::skip]
 pub const KEYS: &[Binding] = &[
-    binding(FLEET, &[key('d')], Command::Deploy, "deploy to the marked hosts, or to this one", Some("deploy")),
+    binding(HOSTS, &[key('d')], Command::Deploy, "deploy to the marked hosts, or to this one", Some("deploy")),
     binding(FLEET, &[key(' ')], Command::Mark, "mark this host and go to the next", Some("mark")),
     binding(FLEET, &[key('a')], Command::MarkAll, "mark every host shown, or none", None),
-    binding(FLEET, &[key('c')], Command::Cancel, "cancel the job of the marked hosts, or of this one", Some("cancel")),
+    binding(HOSTS, &[key('c')], Command::Cancel, "cancel the job of the marked hosts, or of this one", Some("cancel")),
+    binding(FLEET, &[code(KeyCode::Enter)], Command::Open, "all of this host", Some("host")),
     binding(FLEET, &[key('/')], Command::Filter, "filter: text, tier: role: state: rev: host: seen>1m, ! turns around", Some("filter")),
     binding(FLEET, &[key('s')], Command::Sort, "sort by the next column", Some("sort")),
     binding(FLEET, &[key('S')], Command::Reverse, "sort the other way around", None),
@@ -128,19 +144,33 @@ pub const KEYS: &[Binding] = &[
     binding(&[Context::Help], &[key('?'), key('q'), code(KeyCode::Esc)], Command::Back, "close the help", Some("close")),
     binding(&[Context::Filter, Context::Form, Context::Question], &[code(KeyCode::Esc)], Command::Back, "step back", Some("back")),
     binding(FLEET, &[code(KeyCode::Esc)], Command::Back, "step back: clear the filter, then the marks", None),
-    binding(FLEET, &[key('?')], Command::Help, "this help", Some("help")),
+    binding(HOST, &[code(KeyCode::Esc), key('q')], Command::Back, "step back", Some("back")),
+    binding(SCREENS, &[key('?')], Command::Help, "this help", Some("help")),
     binding(FLEET, &[key('q')], Command::Quit, "leave", Some("quit")),
     binding(ALL, &[ctrl('l')], Command::Redraw, "draw the screen anew", None),
     binding(ALL, &[ctrl('z')], Command::Suspend, "suspend", None),
     binding(ALL, &[ctrl('c')], Command::Leave, "leave from anywhere", None),
 ];
 
+impl Command {
+    /// Whether it leads to a request that does something on a host.
+    pub fn changes(self) -> bool {
+        matches!(self, Self::Deploy | Self::Cancel)
+    }
+}
+
+/// The keys that there are in a context.
+pub(super) fn bindings(context: Context, read_only: bool) -> impl Iterator<Item = &'static Binding> {
+    let there = move |binding: &&Binding| !(read_only && binding.command.changes());
+    KEYS.iter().filter(move |binding| binding.contexts.contains(&context)).filter(there)
+}
+
 /// What a key does in a context; nothing where it is not in the table.
-pub(super) fn command(context: Context, event: KeyEvent) -> Option<Command> {
+pub(super) fn command(context: Context, event: KeyEvent, read_only: bool) -> Option<Command> {
     if event.kind == KeyEventKind::Release {
         return None;
     }
-    let here = KEYS.iter().filter(|binding| binding.contexts.contains(&context));
+    let here = bindings(context, read_only);
     let mut matching = here.filter(|binding| binding.chords.iter().any(|chord| chord.is(event)));
     matching.next().map(|binding| binding.command)
 }

@@ -4,6 +4,7 @@
 //! [`view()`] draws it. Everything that waits, reads or writes is in [`run()`].
 
 mod app;
+mod counts;
 mod event;
 mod filter;
 mod form;
@@ -11,20 +12,23 @@ mod keys;
 mod log_pane;
 mod outside;
 mod run;
-mod screen;
+mod screens;
 mod table;
 mod text;
 mod theme;
+mod tty;
 mod update;
 mod view;
 
-pub use app::{App, Counts, Notice, Options, Overlay, Question};
+pub use app::{App, Notice, Options, Overlay, Question};
+pub use counts::Counts;
 pub use event::{Effect, Event, Fault, LinkState, LogKey, OrderNews};
 pub use filter::Filter;
 pub use form::{Choice, Field, Form};
 pub use keys::{Binding, Chord, Command, Context, KEYS};
 pub use log_pane::{LogPane, LogState};
 pub use run::{ConsoleError, picture, run, snapshot};
+pub use screens::{HostScreen, Screen};
 pub use table::{Sort, Table};
 pub use theme::{Symbols, Theme, Tone};
 pub use update::update;

@@ -1,7 +1,7 @@
 //! The loop: events in, effects out, a frame where something has changed.
 
 use super::outside::Outside;
-use super::screen::{PanicGuard, Screen, leave};
+use super::tty::{PanicGuard, Tty, leave};
 use super::{App, Effect, Event, Options, update, view};
 use crate::bus::LinkError;
 use crate::deployer::Operator;
@@ -54,11 +54,11 @@ pub async fn run(
 ) -> Result<(), ConsoleError> {
     let (panicked, mut panics) = mpsc::channel(8);
     let _guard = PanicGuard::set(panicked);
-    let mut screen = Screen::take()?;
-    let mut app = App::new(options, &operator.roster, screen.size()?, Timestamp::now());
+    let mut tty = Tty::take()?;
+    let mut app = App::new(options, &operator.roster, tty.size()?, Timestamp::now());
     let (mut outside, mut events) = Outside::begin(operator).await?;
-    let ended = work(&mut screen, &mut app, &mut outside, &mut events, &mut panics, shutdown).await;
-    drop(screen);
+    let ended = work(&mut tty, &mut app, &mut outside, &mut events, &mut panics, shutdown).await;
+    drop(tty);
     outside.end().await;
     match ended {
         Err(ConsoleError::Terminal(error)) if is_closed(&error) => Ok(()),
@@ -73,7 +73,7 @@ fn is_closed(error: &io::Error) -> bool {
 
 /// Takes what comes, until somebody leaves or something fails.
 async fn work(
-    screen: &mut Screen,
+    tty: &mut Tty,
     app: &mut App,
     outside: &mut Outside,
     events: &mut mpsc::Receiver<Event>,
@@ -105,12 +105,12 @@ async fn work(
             },
             Some(fault) = panics.recv() => effects.extend(update(app, fault)),
             _ = woken.recv() => {
-                screen.retake()?;
-                effects.extend(update(app, Event::Resize(screen.size()?)));
+                tty.retake()?;
+                effects.extend(update(app, Event::Resize(tty.size()?)));
             }
             () = sleep_until(next_frame), if app.is_dirty() => {
                 effects.extend(update(app, Event::Frame));
-                screen.draw(app)?;
+                tty.draw(app)?;
                 next_frame = Instant::now() + FRAME;
             }
             _ = clock.tick() => {
@@ -131,14 +131,14 @@ async fn work(
         }
         for effect in effects {
             match effect {
-                Effect::Redraw => screen.forget()?,
+                Effect::Redraw => tty.forget()?,
                 Effect::Suspend => {
                     // Whoever has the terminal meanwhile reads its keys.
                     drop(input);
                     suspend(&mut woken).await?;
-                    screen.retake()?;
+                    tty.retake()?;
                     input = EventStream::new();
-                    update(app, Event::Resize(screen.size()?));
+                    update(app, Event::Resize(tty.size()?));
                 }
                 effect => outside.carry_out(effect),
             }

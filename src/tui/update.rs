@@ -2,6 +2,7 @@
 
 mod dialog;
 mod fleet_screen;
+mod host_screen;
 mod news;
 
 use super::{App, Command, Context, Effect, Event, Overlay, keys};
@@ -43,7 +44,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
 
 fn on_key(app: &mut App, key: KeyEvent) -> Option<Effect> {
     let context = app.context();
-    let Some(command) = keys::command(context, key) else {
+    let Some(command) = keys::command(context, key, app.options.read_only) else {
         type_key(app, key);
         return None;
     };
@@ -57,6 +58,7 @@ fn on_key(app: &mut App, key: KeyEvent) -> Option<Effect> {
     app.settle();
     match context {
         Context::Fleet => fleet_screen::act(app, command),
+        Context::Host => host_screen::act(app, command),
         Context::Filter => fleet_screen::act_on_filter(app, command),
         Context::Form => dialog::act_on_form(app, command),
         Context::Question => dialog::act_on_question(app, command),

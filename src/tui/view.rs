@@ -12,7 +12,7 @@ mod painter;
 pub(super) use form::PAGE as FORM_PAGE;
 pub(super) use help::{lines as help_lines, page as help_page};
 
-use super::{App, Overlay};
+use super::{App, Overlay, Screen};
 use painter::Painter;
 use ratatui::Frame;
 use ratatui::layout::{Rect, Size};
@@ -30,6 +30,11 @@ struct Areas {
 }
 
 impl Areas {
+    /// Where a screen is drawn that needs both.
+    fn body(&self) -> Rect {
+        self.hosts.union(self.detail)
+    }
+
     /// Three lines for ourselves; of the rest about a third for the selected host, where that leaves enough for hosts.
     fn of(size: Size) -> Self {
         let line = |y| Rect::new(0, y, size.width, 1);
@@ -63,14 +68,19 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
     let areas = Areas::of(area.as_size());
     header::draw(app, &mut painter, areas.header);
     header::counts(app, &mut painter, areas.counts);
-    hosts::draw(app, &mut painter, areas.hosts);
-    detail::draw(app, &mut painter, areas.detail);
+    match app.screens.last() {
+        None => {
+            hosts::draw(app, &mut painter, areas.hosts);
+            detail::draw(app, &mut painter, areas.detail);
+        }
+        Some(Screen::Host(_)) => detail::draw(app, &mut painter, areas.body()),
+    }
     header::footer(app, &mut painter, areas.footer);
     let cursor = match &app.overlay {
-        Some(Overlay::Help(top)) => help::draw(*top, &mut painter, area),
+        Some(Overlay::Help(top)) => help::draw(app, *top, &mut painter, area),
         Some(Overlay::Form(form)) => form::draw(app, form, &mut painter, area),
         Some(Overlay::Question(question)) => boxes::question(question, &mut painter, area),
-        None => hosts::cursor(app, areas.hosts),
+        None => app.typing.as_ref().and_then(|_| hosts::cursor(app, areas.hosts)),
     };
     match app.faults.front() {
         Some(fault) => boxes::fault(fault, app.faults.len(), &mut painter, area),

@@ -6,4 +6,5 @@ mod keys;
 mod news;
 mod properties;
 mod screens;
+mod screens_over;
 mod stage;

@@ -124,6 +124,8 @@ impl Stage {
             confirm_tiers: vec![name("prod")],
             zone: TimeZone::UTC,
             theme,
+            context: None,
+            read_only: false,
         };
         let app = App::new(options, &Roster::default(), Size { width, height }, noon());
         let mut stage = Self { app, effects: Vec::new() };

@@ -121,9 +121,9 @@ pub(super) fn act_on_question(app: &mut App, command: Command) -> Option<Effect>
 }
 
 pub(super) fn act_on_help(app: &mut App, command: Command) -> Option<Effect> {
-    let Some(Overlay::Help(top)) = &mut app.overlay else { return None };
     let page = view::help_page(app.size);
-    let last = view::help_lines().saturating_sub(page);
+    let last = view::help_lines(app).saturating_sub(page);
+    let Some(Overlay::Help(top)) = &mut app.overlay else { return None };
     *top = match command {
         Command::Down => *top + 1,
         Command::Up => top.saturating_sub(1),

@@ -2,7 +2,7 @@
 
 use crate::deployer::Plan;
 use crate::tui::app::Question;
-use crate::tui::{App, Command, Effect, Filter, Form, Overlay, Tone, view};
+use crate::tui::{App, Command, Effect, Filter, Form, HostScreen, Overlay, Screen, Tone, view};
 use tui_input::Input;
 
 pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
@@ -15,6 +15,11 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::PageUp => app.table.select(row.saturating_sub(page)),
         Command::First => app.table.select(0),
         Command::Last => app.table.select(last),
+        Command::Open => {
+            if let Some(host) = app.table.selected().cloned() {
+                app.screens.push(Screen::Host(HostScreen { host }));
+            }
+        }
         Command::Mark => {
             app.table.mark();
             app.table.select(row + 1);
@@ -32,10 +37,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
             app.table.reverse = !app.table.reverse;
             app.table.touch();
         }
-        Command::Deploy => match Form::open(app) {
-            Some(form) => app.overlay = Some(Overlay::Form(Box::new(form))),
-            None => app.say(Tone::Warn, "there is no host to deploy to yet"),
-        },
+        Command::Deploy => deploy(app),
         Command::Cancel => ask_to_cancel(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => step_back(app),
@@ -43,6 +45,13 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         _ => {}
     }
     None
+}
+
+pub(super) fn deploy(app: &mut App) {
+    match Form::open(app) {
+        Some(form) => app.overlay = Some(Overlay::Form(Box::new(form))),
+        None => app.say(Tone::Warn, "there is no host to deploy to yet"),
+    }
 }
 
 fn step_back(app: &mut App) {
@@ -55,7 +64,7 @@ fn step_back(app: &mut App) {
     }
 }
 
-fn ask_to_cancel(app: &mut App) {
+pub(super) fn ask_to_cancel(app: &mut App) {
     let runs = |name: &_| app.fleet.hosts.get(name).is_some_and(|host| host.running_job().is_some());
     let mut hosts = app.meant();
     if hosts.len() > 1 {

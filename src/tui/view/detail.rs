@@ -12,7 +12,7 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     if area.height < 3 {
         return;
     }
-    let Some(host) = app.selected() else {
+    let Some(host) = app.host() else {
         painter.framed(area, &[], &[]);
         return;
     };

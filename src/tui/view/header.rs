@@ -2,18 +2,20 @@
 
 use super::painter::{Painter, Piece, width};
 use crate::protocol::printable;
-use crate::tui::{App, Command, Context, KEYS, Symbols, Tone, text};
+use crate::tui::keys::bindings;
+use crate::tui::{App, Command, Context, Screen, Symbols, Tone, text};
 use jiff::fmt::strtime;
 use ratatui::layout::Rect;
 
 pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let symbols = painter.theme.symbols();
-    let place = format!(" {} fleet", symbols.then);
-    painter.line(area, &[Tone::Plain.text(" "), Tone::Title.text("homelab-deploy"), Tone::Plain.text(place)]);
+    let path = path(app, symbols, usize::from(area.width) / 2);
+    painter.line(area, &path);
+    let taken = width(&path) + 1;
     let time = app.now.to_zoned(app.options.zone.clone());
     let time = strtime::format("%H:%M:%S", &time).unwrap_or_default();
     // Where it is narrow, the way to the server matters most.
-    let room = usize::from(area.width).saturating_sub(24);
+    let room = usize::from(area.width).saturating_sub(taken);
     let mut link = link(app, symbols, room);
     let mut tail = vec![
         Tone::Dim.text(format!("   {}", printable(&app.options.issuer))),
@@ -23,7 +25,29 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
         tail.remove(0);
     }
     link.extend(tail);
-    painter.right(Rect { x: area.x + 23, width: area.width.saturating_sub(23), ..area }, &link);
+    let taken = u16::try_from(taken).unwrap_or(u16::MAX).min(area.width);
+    painter.right(Rect { x: area.x + taken, width: area.width - taken, ..area }, &link);
+}
+
+/// Where we are: the context and the screens, one on the other. Of a long path the end is shown.
+fn path(app: &App, symbols: &Symbols, room: usize) -> Vec<Piece> {
+    let mut steps: Vec<_> = app.options.context.iter().map(|context| printable(context)).collect();
+    steps.push("fleet".to_owned());
+    steps.extend(app.screens.iter().map(Screen::title));
+    let name = "homelab-deploy";
+    let gap = format!(" {} ", symbols.then);
+    let mut path = steps.join(&gap);
+    while text::width(name) + 1 + text::width(&gap) + text::width(&path) > room && steps.len() > 1 {
+        steps.remove(0);
+        path = format!("{}{gap}{}", symbols.cut, steps.join(&gap));
+    }
+    let read_only = if app.options.read_only { " (read-only)" } else { "" };
+    vec![
+        Tone::Plain.text(" "),
+        Tone::Title.text(name),
+        Tone::Plain.text(format!("{gap}{path}")),
+        Tone::Warn.text(read_only),
+    ]
 }
 
 fn link(app: &App, symbols: &Symbols, room: usize) -> Vec<Piece> {
@@ -79,7 +103,7 @@ pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
 /// The keys that there are here. Where it is narrow the last ones leave; help and the way back stay in any case.
 pub(super) fn footer(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let context = app.context();
-    let hints = KEYS.iter().filter(|binding| binding.contexts.contains(&context));
+    let hints = bindings(context, app.options.read_only);
     let mut hints: Vec<_> = hints
         .filter_map(|binding| {
             let key = Tone::Key.text(binding.chords.first()?.name());

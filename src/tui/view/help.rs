@@ -1,27 +1,32 @@
-//! The help, made from the key table.
+//! The help, made from the key table: first what there is on this screen.
 
 use super::painter::{Painter, Piece};
-use crate::tui::{Context, KEYS, Tone};
+use crate::tui::keys::bindings;
+use crate::tui::{App, Context, Screen, Tone};
 use ratatui::layout::{Position, Rect, Size};
 
 /// What each part of the help is called.
-const PARTS: [(Context, &str); 4] = [
+const PARTS: [(Context, &str); 5] = [
     (Context::Fleet, "The fleet"),
+    (Context::Host, "A host"),
     (Context::Filter, "Typing a filter"),
     (Context::Form, "The deploy form"),
     (Context::Question, "A question"),
 ];
 
-fn text() -> Vec<Vec<Piece>> {
+fn text(app: &App) -> Vec<Vec<Piece>> {
+    let here = app.screens.last().map_or(Context::Fleet, Screen::context);
+    let (mut parts, others): (Vec<_>, Vec<_>) = PARTS.into_iter().partition(|(context, _)| *context == here);
+    parts.extend(others);
     let mut lines = Vec::new();
-    for (context, title) in PARTS {
+    for (context, title) in parts {
         if !lines.is_empty() {
             lines.push(Vec::new());
         }
         lines.push(vec![Tone::Title.text(title)]);
-        for binding in KEYS.iter().filter(|binding| binding.contexts.contains(&context)) {
+        for binding in bindings(context, app.options.read_only) {
             // What works everywhere is told once.
-            if context != Context::Fleet && binding.contexts.contains(&Context::Fault) {
+            if context != here && binding.contexts.contains(&Context::Fault) {
                 continue;
             }
             let keys = Tone::Key.text(format!("  {:<14}", binding.names()));
@@ -32,8 +37,8 @@ fn text() -> Vec<Vec<Piece>> {
 }
 
 /// How many lines there are.
-pub(in crate::tui) fn lines() -> usize {
-    text().len()
+pub(in crate::tui) fn lines(app: &App) -> usize {
+    text(app).len()
 }
 
 /// How many of them are in view.
@@ -41,8 +46,8 @@ pub(in crate::tui) fn page(size: Size) -> usize {
     usize::from(size.height.saturating_sub(4)).max(1)
 }
 
-pub(super) fn draw(top: usize, painter: &mut Painter<'_>, area: Rect) -> Option<Position> {
-    let text = text();
+pub(super) fn draw(app: &App, top: usize, painter: &mut Painter<'_>, area: Rect) -> Option<Position> {
+    let text = text(app);
     let widest = text.iter().map(|line| super::painter::width(line)).max().unwrap_or(0);
     let page = page(area.as_size());
     let more = if text.len() > page { " j k scroll " } else { "" };

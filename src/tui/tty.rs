@@ -17,16 +17,16 @@ use std::thread;
 use tokio::sync::mpsc;
 
 /// The terminal while it is ours. Dropping this gives it back.
-pub(super) struct Screen {
+pub(super) struct Tty {
     /// Never dropped: it would complain where it cannot show the cursor any more, and panic where nobody hears that.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
-impl Screen {
+impl Tty {
     pub(super) fn take() -> io::Result<Self> {
-        let screen = Self { terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stdout()))?) };
+        let tty = Self { terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stdout()))?) };
         enter()?;
-        Ok(screen)
+        Ok(tty)
     }
 
     pub(super) fn size(&self) -> io::Result<Size> {
@@ -53,7 +53,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for Tty {
     fn drop(&mut self) {
         leave();
     }
