@@ -99,6 +99,8 @@ pub(super) fn options(
         theme: Theme::of_environment(|name| std::env::var(name).ok()),
         context: None,
         read_only,
+        mouse: true,
+        memory: None,
     })
 }
 

@@ -154,6 +154,12 @@ impl Host {
         self.job.as_ref().is_some_and(|job| job.status == Status::Failed)
     }
 
+    /// Whether it wants attention: silent, failed, claimed by two, or with units that have failed.
+    pub fn has_fault(&self, now: Timestamp) -> bool {
+        let units = self.answer.as_ref().is_some_and(|answer| !answer.failed_units.is_empty());
+        self.presence(now) != Presence::Online || self.has_failed() || units || self.claimants(now).len() > 1
+    }
+
     /// The job that runs.
     pub fn running_job(&self) -> Option<&Arc<DeployReport>> {
         self.job.as_ref().filter(|job| !job.status.is_final())

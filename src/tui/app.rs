@@ -1,8 +1,8 @@
 //! Everything the console knows and shows, as plain data.
 
 use super::{
-    Context, Counts, Effect, Fault, Filter, Form, LinkState, LogKey, LogPane, Screen, Table, Theme, Tone,
-    view,
+    Context, Counts, Effect, Fault, Filter, Form, LinkState, LogKey, LogPane, Memory, Screen, Table, Theme,
+    Tone, view,
 };
 use crate::deployer::{Plan, Roster};
 use crate::fleet::{Fleet, Host};
@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::Size;
 use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::time::Duration;
 use tui_input::Input;
 
@@ -36,6 +37,10 @@ pub struct Options {
     pub theme: Theme,
     /// The name of the context, where there is one.
     pub context: Option<String>,
+    /// Whether the mouse may be used.
+    pub mouse: bool,
+    /// Where it is kept how the table is looked at.
+    pub memory: Option<PathBuf>,
     /// Whether nothing may be sent that does something on a host.
     pub read_only: bool,
 }
@@ -109,6 +114,8 @@ pub struct App {
     pub log: Option<LogPane>,
     /// How many hosts are how; made anew before a frame.
     pub counts: Counts,
+    /// How the table was looked at when that was last written down.
+    pub(super) looks: Memory,
     pub(super) counted: bool,
     pub(super) dirty: bool,
     /// Subjects whose refusal was told.
@@ -140,6 +147,7 @@ impl App {
             orders: VecDeque::new(),
             log: None,
             counts: Counts::default(),
+            looks: Memory::default(),
             counted: false,
             dirty: true,
             refused: BTreeSet::new(),
@@ -149,6 +157,17 @@ impl App {
     /// Whether a frame would show something new.
     pub fn is_dirty(&self) -> bool {
         self.dirty
+    }
+
+    /// Looks at the table as it was looked at before.
+    pub fn recall_looks(&mut self, looks: Memory) {
+        self.looks = looks.clone();
+        looks.restore(&mut self.table);
+    }
+
+    /// Whether the mouse is used on this screen; where it is not, the terminal selects text with it.
+    pub fn wants_mouse(&self) -> bool {
+        self.options.mouse
     }
 
     /// Where keys go.
@@ -167,17 +186,21 @@ impl App {
     pub fn host(&self) -> Option<&Host> {
         let name = match self.screens.last() {
             Some(screen) => screen.host(),
-            None => self.table.selected(),
+            None => self.table.host(),
         };
         self.fleet.hosts.get(name?)
     }
 
-    /// The hosts that a command is about: that of the screen; on the fleet screen the marked ones, else the selected one.
+    /// The hosts that a command is about: that of the screen; on the fleet screen the marked ones, else those
+    /// of the selected row.
     pub(super) fn meant(&self) -> Vec<Name> {
-        if self.screens.is_empty() && !self.table.marks.is_empty() {
-            return self.table.marks.iter().cloned().collect();
+        if !self.screens.is_empty() {
+            return self.host().map(|host| host.name.clone()).into_iter().collect();
         }
-        self.host().map(|host| host.name.clone()).into_iter().collect()
+        if self.table.marks.is_empty() {
+            return self.table.hosts().to_vec();
+        }
+        self.table.marks.iter().cloned().collect()
     }
 
     /// Whether a deployment was sent from here.
@@ -218,8 +241,18 @@ impl App {
         self.table.settle(&self.fleet, self.now, view::rows_in_view(self.size));
         if !self.counted {
             self.counted = true;
-            self.counts = Counts::of(&self.fleet, self.now);
+            self.counts = Counts::of(self.fleet.hosts.values(), self.now);
         }
+    }
+
+    /// What is to be written down of the looks, where they have changed.
+    pub(super) fn remember_looks(&mut self) -> Option<Effect> {
+        let looks = Memory::of(&self.table);
+        if looks == self.looks {
+            return None;
+        }
+        self.looks = looks.clone();
+        Some(Effect::Remember(looks))
     }
 
     /// The log that belongs on the screen, where that has changed.

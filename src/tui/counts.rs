@@ -1,6 +1,6 @@
 //! How many hosts are how, for the line below the header.
 
-use crate::fleet::{Fleet, Presence};
+use crate::fleet::{Host, Presence};
 use jiff::Timestamp;
 
 /// How many hosts there are of each kind.
@@ -17,9 +17,9 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(super) fn of(fleet: &Fleet, now: Timestamp) -> Self {
+    pub(super) fn of<'a>(hosts: impl IntoIterator<Item = &'a Host>, now: Timestamp) -> Self {
         let mut counts = Self::default();
-        for host in fleet.hosts.values() {
+        for host in hosts {
             let presence = host.presence(now);
             *match presence {
                 Presence::Online => &mut counts.online,

@@ -1,9 +1,10 @@
 //! All that comes in, and all that goes out.
 
+use super::Memory;
 use crate::bus::Refusal;
 use crate::deployer::{LogNews, Outcome, Plan};
 use crate::protocol::{Id, Inbound, Name, WireError};
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use ratatui::layout::Size;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use std::time::Duration;
 pub enum Event {
     /// A key was pressed.
     Key(KeyEvent),
+    /// The mouse was clicked or its wheel turned.
+    Mouse(MouseEvent),
     /// Text was pasted.
     Paste(String),
     /// The terminal has this size.
@@ -44,6 +47,10 @@ pub enum Effect {
     Send(Box<Plan>),
     /// Follow this log and no other.
     Log(Option<LogKey>),
+    /// Write down how the table is looked at.
+    Remember(Memory),
+    /// Copy this text to where the operator can paste it.
+    Copy(String),
     /// Draw everything anew.
     Redraw,
     /// Give the terminal back until we are woken.

@@ -1,6 +1,6 @@
 //! The deploy form: which hosts, which revision, what to do, and the exact list of hosts before anything is sent.
 
-use super::App;
+use super::{App, Row};
 use crate::deployer::{Intent, Plan, Selection, Target};
 use crate::fleet::Fleet;
 use crate::protocol::{Action, Name, Revision};
@@ -209,6 +209,11 @@ fn choices(app: &App) -> Vec<Choice> {
     if app.screens.is_empty() {
         add(format!("{} marked", table.marks.len()), table.marks.iter().cloned().collect());
     }
+    if app.screens.is_empty()
+        && let Some(Row::Group(group, _)) = table.selected()
+    {
+        add(group.to_string(), table.hosts().to_vec());
+    }
     if let Some(host) = app.host() {
         add(host.name.to_string(), vec![host.name.clone()]);
         if let (Some(tier), Some(role)) = (&host.tier, &host.role) {
@@ -218,8 +223,8 @@ fn choices(app: &App) -> Vec<Choice> {
             add(format!("tier {tier}"), of(Some(tier), None));
         }
     }
-    if app.screens.is_empty() && !table.filter.is_empty() {
-        let mut shown = table.rows().to_vec();
+    if app.screens.is_empty() && table.is_filtered() {
+        let mut shown = table.listed().to_vec();
         shown.sort_unstable();
         add("every host shown".to_owned(), shown);
     }

@@ -1,11 +1,12 @@
 //! Everything that the console sets going outside: tasks that own their I/O and answer with events.
 
-use super::{Effect, Event, Fault, LinkState, LogKey, OrderNews};
+use super::{Effect, Event, Fault, LinkState, LogKey, Memory, OrderNews};
 use crate::bus::Link;
 use crate::deployer::{LogFollow, LogStart, News, Operator, Plan, Roster, Update, Watch};
 use crate::fleet::Fleet;
 use crate::protocol::Inbound;
 use jiff::{SignedDuration, Timestamp};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -34,6 +35,8 @@ pub(super) struct Outside {
     into: mpsc::Sender<Event>,
     tasks: JoinSet<()>,
     log: Option<AbortHandle>,
+    /// Where the looks are kept.
+    memory: Option<PathBuf>,
     pump: JoinHandle<()>,
     stop: CancellationToken,
 }
@@ -42,6 +45,7 @@ impl Outside {
     /// Begins to watch; what happens comes out of the receiver.
     pub(super) async fn begin(
         mut operator: Operator,
+        memory: Option<PathBuf>,
     ) -> Result<(Self, mpsc::Receiver<Event>), crate::bus::LinkError> {
         let (into, events) = mpsc::channel(ROOM);
         let watch = operator.watch().await?;
@@ -50,7 +54,7 @@ impl Outside {
         let operator = Arc::new(operator);
         let mut tasks = JoinSet::new();
         tasks.spawn(measure(operator.clone(), into.clone()));
-        Ok((Self { operator, into, tasks, log: None, pump, stop }, events))
+        Ok((Self { operator, into, tasks, log: None, memory, pump, stop }, events))
     }
 
     /// Carries out an effect that needs nothing of the terminal.
@@ -66,7 +70,12 @@ impl Outside {
                 let log = key.map(|key| self.tasks.spawn(log(self.operator.clone(), key, self.into.clone())));
                 self.log = log;
             }
-            Effect::Redraw | Effect::Suspend | Effect::Quit => {}
+            Effect::Remember(looks) => {
+                if let Some(file) = self.memory.clone() {
+                    self.tasks.spawn(keep(looks, file, self.into.clone()));
+                }
+            }
+            Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Quit => {}
         }
     }
 
@@ -119,6 +128,14 @@ async fn save(roster: Roster, into: mpsc::Sender<Event>) {
         let title = "The roster could not be kept".to_owned();
         // While leaving nobody listens any more.
         let _ = into.try_send(Event::Fault(Fault { title, text: error.to_string() }));
+    }
+}
+
+/// Writes down how the table is looked at.
+async fn keep(looks: Memory, file: PathBuf, into: mpsc::Sender<Event>) {
+    if let Ok(Err(error)) = spawn_blocking(move || looks.save(&file)).await {
+        let title = "Sort, filter and columns".to_owned();
+        let _ = into.send(Event::Fault(Fault { title, text: error.to_string() })).await;
     }
 }
 

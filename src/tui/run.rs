@@ -2,7 +2,7 @@
 
 use super::outside::Outside;
 use super::tty::{PanicGuard, Tty, leave};
-use super::{App, Effect, Event, Options, update, view};
+use super::{App, Effect, Event, Memory, Options, update, view};
 use crate::bus::LinkError;
 use crate::deployer::Operator;
 use crossterm::event::{Event as Input, EventStream};
@@ -56,9 +56,20 @@ pub async fn run(
     let _guard = PanicGuard::set(panicked);
     let mut tty = Tty::take()?;
     let mut app = App::new(options, &operator.roster, tty.size()?, Timestamp::now());
-    let (mut outside, mut events) = Outside::begin(operator).await?;
+    let memory = app.options.memory.clone();
+    if let Some(file) = &memory {
+        match Memory::load(file) {
+            Ok(looks) => app.recall_looks(looks),
+            Err(error) => app.fault("Sort, filter and columns", error.to_string()),
+        }
+    }
+    let (mut outside, mut events) = Outside::begin(operator, memory.clone()).await?;
     let ended = work(&mut tty, &mut app, &mut outside, &mut events, &mut panics, shutdown).await;
     drop(tty);
+    if let (Some(file), Some(Effect::Remember(looks))) = (memory, app.remember_looks()) {
+        // Whoever leaves has no box to read any more.
+        let _ = looks.save(&file);
+    }
     outside.end().await;
     match ended {
         Err(ConsoleError::Terminal(error)) if is_closed(&error) => Ok(()),
@@ -110,6 +121,7 @@ async fn work(
             }
             () = sleep_until(next_frame), if app.is_dirty() => {
                 effects.extend(update(app, Event::Frame));
+                tty.mouse(app.wants_mouse());
                 tty.draw(app)?;
                 next_frame = Instant::now() + FRAME;
             }
@@ -131,6 +143,7 @@ async fn work(
         }
         for effect in effects {
             match effect {
+                Effect::Copy(text) => Tty::copy(&text)?,
                 Effect::Redraw => tty.forget()?,
                 Effect::Suspend => {
                     // Whoever has the terminal meanwhile reads its keys.
@@ -159,7 +172,8 @@ fn take_input(app: &mut App, input: Input) -> Vec<Effect> {
         Input::Key(key) => update(app, Event::Key(key)),
         Input::Paste(text) => update(app, Event::Paste(text)),
         Input::Resize(width, height) => update(app, Event::Resize(Size { width, height })),
-        Input::Mouse(_) | Input::FocusGained | Input::FocusLost => Vec::new(),
+        Input::Mouse(mouse) => update(app, Event::Mouse(mouse)),
+        Input::FocusGained | Input::FocusLost => Vec::new(),
     }
 }
 
@@ -175,7 +189,7 @@ async fn suspend(woken: &mut signal::Signal) -> io::Result<()> {
 /// One frame as text: what the console shows once everybody has answered.
 pub async fn snapshot(operator: Operator, options: Options, size: Size) -> Result<String, ConsoleError> {
     let mut app = App::new(options, &operator.roster, size, Timestamp::now());
-    let (mut outside, mut events) = Outside::begin(operator).await?;
+    let (mut outside, mut events) = Outside::begin(operator, None).await?;
     let last = Instant::now() + SNAPSHOT;
     let mut until = last;
     loop {

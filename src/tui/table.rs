@@ -1,34 +1,23 @@
-//! The table of hosts: which are shown and in which order, which is selected, which are marked.
+//! The table of hosts: which are shown and in which order, which row is selected, which hosts are marked.
 //!
 //! The order is cached. Whoever changes what it depends on marks it stale; it is made anew before the next frame.
 
+mod row;
+mod sort;
+
+pub use row::{Group, Row};
+pub use sort::Sort;
+
 use super::Filter;
-use crate::fleet::{Fleet, Host, words};
+use crate::fleet::{Fleet, Host};
 use crate::protocol::Name;
 use jiff::Timestamp;
-use std::cmp::{Ordering, Reverse};
+use sort::natural;
 use std::collections::BTreeSet;
-
-/// The column that rows are sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sort {
-    /// The name, numbers in it by their value.
-    #[default]
-    Host,
-    /// The tier.
-    Tier,
-    /// The role.
-    Role,
-    /// The state, what wants attention first.
-    State,
-    /// What runs.
-    Revision,
-    /// The last sign of life.
-    Seen,
-}
 
 /// The rows of the fleet screen.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Table {
     /// The column that rows are sorted by.
     pub sort: Sort,
@@ -36,6 +25,14 @@ pub struct Table {
     pub reverse: bool,
     /// Which hosts are shown.
     pub filter: Filter,
+    /// Whether only hosts are shown that want attention.
+    pub faults: bool,
+    /// Whether hosts stand under the headings of their tier and role.
+    pub grouped: bool,
+    /// The groups whose hosts are not shown.
+    pub folded: BTreeSet<Group>,
+    /// Whether the columns are those of the system instead of the deployment.
+    pub wide: bool,
     /// The marked hosts, shown or not.
     pub marks: BTreeSet<Name>,
     /// The first row in view.
@@ -44,27 +41,48 @@ pub struct Table {
     pub widths: [usize; 3],
     /// Every host, by name.
     names: Vec<Name>,
-    order: Vec<Name>,
-    selected: Option<Name>,
-    /// The row of the selected host.
+    /// The hosts that match, in order, those of folded groups too.
+    listed: Vec<Name>,
+    rows: Vec<Row>,
+    selected: Option<Row>,
+    /// The row that is selected.
     at: usize,
     fresh: bool,
-    /// Whether somebody chose the selected host; until then it is the first, whoever comes.
+    /// Whether somebody chose the selected row; until then it is the first, whoever comes.
     chosen: bool,
 }
 
 impl Table {
-    /// The hosts shown, in order.
-    pub fn rows(&self) -> &[Name] {
-        &self.order
+    /// The rows, in order.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
     }
 
-    /// The selected host.
-    pub fn selected(&self) -> Option<&Name> {
+    /// The hosts that match the filter, in order, those of folded groups too.
+    pub fn listed(&self) -> &[Name] {
+        &self.listed
+    }
+
+    /// The selected row.
+    pub fn selected(&self) -> Option<&Row> {
         self.selected.as_ref()
     }
 
-    /// The row of the selected host.
+    /// The selected host.
+    pub fn host(&self) -> Option<&Name> {
+        self.selected.as_ref()?.host()
+    }
+
+    /// The hosts of the selected row: one, or those of its group.
+    pub fn hosts(&self) -> &[Name] {
+        match &self.selected {
+            Some(Row::Host(name)) => std::slice::from_ref(name),
+            Some(Row::Group(_, range)) => self.listed.get(range.clone()).unwrap_or_default(),
+            None => &[],
+        }
+    }
+
+    /// The number of the selected row.
     pub fn row(&self) -> usize {
         self.at
     }
@@ -76,18 +94,23 @@ impl Table {
 
     /// Whether the order depends on more than names: any news may change it.
     pub fn is_volatile(&self) -> bool {
-        !self.filter.is_empty() || self.sort != Sort::Host
+        !self.filter.is_empty() || self.faults || self.grouped || self.sort != Sort::Host
     }
 
-    /// Brings the order up to date and the selected host into a view of `height` rows. The selection follows its host; where
-    /// that is shown no more, it stays at its row.
+    /// Whether hosts are left out.
+    pub fn is_filtered(&self) -> bool {
+        !self.filter.is_empty() || self.faults
+    }
+
+    /// Brings the order up to date and the selected row into a view of `height` rows. The selection follows its host or
+    /// group; where that is shown no more, it stays at its place.
     pub fn settle(&mut self, fleet: &Fleet, now: Timestamp, height: usize) {
         if !self.fresh {
             self.fresh = true;
             self.arrange(fleet, now);
         }
         let height = height.max(1);
-        self.top = self.top.min(self.order.len().saturating_sub(height));
+        self.top = self.top.min(self.rows.len().saturating_sub(height));
         self.top = self.top.clamp((self.at + 1).saturating_sub(height), self.at);
     }
 
@@ -98,10 +121,14 @@ impl Table {
             self.names.sort_unstable_by(natural);
         }
         let hosts = self.names.iter().filter_map(|name| fleet.hosts.get(name));
-        let mut shown: Vec<_> = hosts.filter(|host| self.filter.matches(host, now)).collect();
-        self.sort.arrange(&mut shown, now);
+        let wanted = |host: &&Host| self.filter.matches(host, now) && (!self.faults || host.has_fault(now));
+        let mut listed: Vec<_> = hosts.filter(wanted).collect();
+        self.sort.arrange(&mut listed, now);
         if self.reverse {
-            shown.reverse();
+            listed.reverse();
+        }
+        if self.grouped {
+            listed.sort_by_key(|host| (host.tier.as_ref(), host.role.as_ref()));
         }
         let mut widths = [0; 3];
         for host in fleet.hosts.values() {
@@ -112,106 +139,99 @@ impl Table {
             }
         }
         self.widths = widths;
-        self.order.clear();
-        self.order.extend(shown.into_iter().map(|host| host.name.clone()));
+        let rows = self.rows_of(&listed);
+        self.listed = listed.iter().map(|host| host.name.clone()).collect();
+        self.rows = rows;
         let selected = self.selected.as_ref().filter(|_| self.chosen);
-        let row = selected.and_then(|selected| self.order.iter().position(|name| name == selected));
+        let row = selected.and_then(|selected| self.row_of(selected, fleet));
         self.place(row.unwrap_or(self.at));
     }
 
-    /// Selects the host of a row, or of the last one.
+    /// The rows of these hosts, with their headings.
+    fn rows_of(&self, listed: &[&Host]) -> Vec<Row> {
+        let row = |host: &&Host| Row::Host(host.name.clone());
+        if !self.grouped {
+            return listed.iter().map(row).collect();
+        }
+        let mut rows = Vec::with_capacity(listed.len());
+        let mut start = 0;
+        for hosts in listed.chunk_by(|a, b| (&a.tier, &a.role) == (&b.tier, &b.role)) {
+            let end = start + hosts.len();
+            let group = Group::of(hosts[0]);
+            let folded = self.folded.contains(&group);
+            rows.push(Row::Group(group, start..end));
+            if !folded {
+                rows.extend(hosts.iter().map(row));
+            }
+            start = end;
+        }
+        rows
+    }
+
+    /// Where a row is now; where its host was folded away, that is its group.
+    fn row_of(&self, wanted: &Row, fleet: &Fleet) -> Option<usize> {
+        let place = |row: &Row| self.rows.iter().position(|other| other.is_same(row));
+        let group = || Some(Group::of(fleet.hosts.get(wanted.host()?)?));
+        place(wanted).or_else(|| place(&Row::Group(group()?, 0..0)))
+    }
+
+    /// Selects a row, or the last one.
     pub fn select(&mut self, row: usize) {
         self.chosen = true;
         self.place(row);
     }
 
     fn place(&mut self, row: usize) {
-        self.at = row.min(self.order.len().saturating_sub(1));
-        self.selected = self.order.get(self.at).cloned();
+        self.at = row.min(self.rows.len().saturating_sub(1));
+        self.selected = self.rows.get(self.at).cloned();
     }
 
-    /// Marks the selected host, or takes the mark away.
-    pub fn mark(&mut self) {
+    /// Folds the group of the selected row, or shows its hosts.
+    pub fn fold(&mut self, fleet: &Fleet, fold: bool) {
+        let group = match &self.selected {
+            Some(Row::Group(group, _)) => group.clone(),
+            Some(Row::Host(name)) if self.grouped => match fleet.hosts.get(name) {
+                Some(host) => Group::of(host),
+                None => return,
+            },
+            _ => return,
+        };
         self.chosen = true;
-        if let Some(selected) = &self.selected
-            && !self.marks.remove(selected)
-        {
-            self.marks.insert(selected.clone());
+        if fold {
+            self.folded.insert(group);
+        } else {
+            self.folded.remove(&group);
+        }
+        self.touch();
+    }
+
+    /// Whether the selected row is the heading of a group, and that is folded.
+    pub fn is_folded(&self) -> Option<bool> {
+        match &self.selected {
+            Some(Row::Group(group, _)) => Some(self.folded.contains(group)),
+            _ => None,
         }
     }
 
-    /// Marks every host shown; where all are marked, takes those marks away.
+    /// Marks the hosts of the selected row; where all are marked, takes the marks away.
+    pub fn mark(&mut self) {
+        self.chosen = true;
+        let hosts = self.hosts().to_vec();
+        self.toggle(hosts);
+    }
+
+    /// Marks every host listed; where all are marked, takes those marks away.
     pub fn mark_all(&mut self) {
-        if self.order.iter().all(|name| self.marks.contains(name)) {
-            for name in &self.order {
+        self.toggle(self.listed.clone());
+    }
+
+    fn toggle(&mut self, hosts: Vec<Name>) {
+        if hosts.iter().all(|name| self.marks.contains(name)) {
+            for name in &hosts {
                 self.marks.remove(name);
             }
         } else {
-            self.marks.extend(self.order.iter().cloned());
+            self.marks.extend(hosts);
         }
     }
-}
-
-impl Sort {
-    /// Every column, in the order in which they follow each other.
-    pub const ALL: [Self; 6] = [Self::Host, Self::Tier, Self::Role, Self::State, Self::Revision, Self::Seen];
-
-    /// The next column.
-    #[must_use]
-    pub fn next(self) -> Self {
-        let at = Self::ALL.iter().position(|sort| *sort == self).unwrap_or(0);
-        Self::ALL[(at + 1) % Self::ALL.len()]
-    }
-
-    /// Its name.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Tier => "tier",
-            Self::Role => "role",
-            Self::State => "state",
-            Self::Revision => "revision",
-            Self::Seen => "seen",
-        }
-    }
-
-    /// Sorts hosts that come by name; those that are equal in this column stay so.
-    fn arrange(self, hosts: &mut [&Host], now: Timestamp) {
-        match self {
-            Self::Host => {}
-            Self::Tier => hosts.sort_by_key(|host| host.tier.as_ref()),
-            Self::Role => hosts.sort_by_key(|host| host.role.as_ref()),
-            Self::State => hosts.sort_by_cached_key(|host| host.standing(now).rank()),
-            Self::Revision => hosts.sort_by_cached_key(|host| words::runs(host)),
-            // The last heard of first.
-            Self::Seen => hosts.sort_by_key(|host| Reverse(host.seen)),
-        }
-    }
-}
-
-/// By name as people count: `web2` before `web10`.
-fn natural(a: &Name, b: &Name) -> Ordering {
-    let (mut left, mut right) = (a.as_str().as_bytes(), b.as_str().as_bytes());
-    while let (Some(x), Some(y)) = (left.first(), right.first()) {
-        let order = if x.is_ascii_digit() && y.is_ascii_digit() {
-            let (m, n) = (number(&mut left), number(&mut right));
-            m.len().cmp(&n.len()).then_with(|| m.cmp(n))
-        } else {
-            (left, right) = (&left[1..], &right[1..]);
-            x.cmp(y)
-        };
-        if order.is_ne() {
-            return order;
-        }
-    }
-    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
-}
-
-/// Takes the digits at the start, without leading zeros.
-fn number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
-    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
-    *text = rest;
-    let zeros = digits.iter().take_while(|b| **b == b'0').count();
-    &digits[zeros..]
 }

@@ -57,6 +57,8 @@ pub struct Symbols {
     pub descending: &'static str,
     pub full: &'static str,
     pub empty: &'static str,
+    pub folded: &'static str,
+    pub unfolded: &'static str,
     pub cut: char,
 }
 
@@ -79,6 +81,8 @@ const UNICODE: Symbols = Symbols {
     descending: "▼",
     full: "█",
     empty: "░",
+    folded: "▶",
+    unfolded: "▼",
     cut: '…',
 };
 
@@ -101,6 +105,8 @@ const ASCII: Symbols = Symbols {
     descending: "v",
     full: "#",
     empty: ".",
+    folded: "+",
+    unfolded: "-",
     cut: '~',
 };
 

@@ -1,8 +1,11 @@
 //! The terminal: taken for as long as the console shows, and given back in every case.
 
 use super::{App, Event, Fault, view};
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
-use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste};
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
 use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::Terminal;
@@ -20,11 +23,16 @@ use tokio::sync::mpsc;
 pub(super) struct Tty {
     /// Never dropped: it would complain where it cannot show the cursor any more, and panic where nobody hears that.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
+    /// Whether the terminal tells of the mouse.
+    mouse: bool,
 }
 
 impl Tty {
     pub(super) fn take() -> io::Result<Self> {
-        let tty = Self { terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stdout()))?) };
+        let tty = Self {
+            terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stdout()))?),
+            mouse: false,
+        };
         enter()?;
         Ok(tty)
     }
@@ -44,10 +52,30 @@ impl Tty {
         self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
+    /// Lets the terminal tell of the mouse, or keep it for itself.
+    pub(super) fn mouse(&mut self, wanted: bool) {
+        if wanted == self.mouse {
+            return;
+        }
+        self.mouse = wanted;
+        // A terminal without a mouse is as good.
+        let _ = if wanted {
+            execute!(stdout(), EnableMouseCapture)
+        } else {
+            execute!(stdout(), DisableMouseCapture)
+        };
+    }
+
+    /// Hands a text to the terminal's clipboard; one that knows no OSC 52 does nothing.
+    pub(super) fn copy(text: &str) -> io::Result<()> {
+        execute!(stdout(), CopyToClipboard::to_clipboard_from(text))
+    }
+
     /// Takes the terminal back after somebody else had it.
     pub(super) fn retake(&mut self) -> io::Result<()> {
         // Whoever stopped us without asking has changed modes that would be taken for still being ours.
         let _ = disable_raw_mode();
+        self.mouse = false;
         enter()?;
         self.forget()
     }

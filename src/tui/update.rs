@@ -3,6 +3,7 @@
 mod dialog;
 mod fleet_screen;
 mod host_screen;
+mod mouse;
 mod news;
 
 use super::{App, Command, Context, Effect, Event, Overlay, keys};
@@ -29,8 +30,12 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Key(key) => effects.extend(on_key(app, key)),
         Event::Paste(text) => paste(app, &text),
+        Event::Mouse(mouse) => effects.extend(mouse::on_mouse(app, mouse)),
         Event::Resize(size) => app.size = size,
-        Event::Clock(now) => app.tick(now),
+        Event::Clock(now) => {
+            app.tick(now);
+            effects.extend(app.remember_looks());
+        }
         Event::Link(link) => news::link(app, link),
         Event::RoundTrip(time) => app.round_trip = Some(time),
         Event::Refused(refusal) => news::refused(app, &refusal),
@@ -54,6 +59,10 @@ fn on_key(app: &mut App, key: KeyEvent) -> Option<Effect> {
         Command::Redraw => return Some(Effect::Redraw),
         _ => {}
     }
+    act(app, context, command)
+}
+
+fn act(app: &mut App, context: Context, command: Command) -> Option<Effect> {
     // A key acts on what is shown, not on what was shown a moment ago.
     app.settle();
     match context {

@@ -15,7 +15,7 @@ pub(super) use help::{lines as help_lines, page as help_page};
 use super::{App, Overlay, Screen};
 use painter::Painter;
 use ratatui::Frame;
-use ratatui::layout::{Rect, Size};
+use ratatui::layout::{Position, Rect, Size};
 
 /// The smallest terminal that anything useful fits into.
 pub const SMALLEST: Size = Size { width: 40, height: 10 };
@@ -54,6 +54,18 @@ impl Areas {
 /// How many hosts are in view: the box has a border and a line of headings.
 pub(super) fn rows_in_view(size: Size) -> usize {
     usize::from(Areas::of(size).hosts.height.saturating_sub(3))
+}
+
+/// The row of the fleet screen at this place.
+pub(super) fn row_at(app: &App, place: Position) -> Option<usize> {
+    let area = Areas::of(app.size).hosts;
+    // Below the border and the headings.
+    let first = area.y + 2;
+    if !area.contains(place) || place.y < first || place.y + 1 >= area.bottom() {
+        return None;
+    }
+    let row = app.table.top + usize::from(place.y - first);
+    (row < app.table.rows().len()).then_some(row)
 }
 
 /// Draws the console. What is cached for a frame must be up to date: see [`super::Event::Frame`].

@@ -17,7 +17,7 @@ fn left_after(leave: impl Fn(&mut Console)) {
     let broker = Broker::start();
     let mut console = at_work(&broker);
     assert!(console.tty.is_raw());
-    let taken = ["modes", "alternate screen", "bracketed paste", "hidden cursor"];
+    let taken = ["modes", "alternate screen", "bracketed paste", "mouse", "hidden cursor"];
     console.until("the cursor hidden", vt100::Screen::hide_cursor);
     assert_eq!(console.left(), taken);
     leave(&mut console);

@@ -10,7 +10,7 @@ fn shown(filter: &str) -> String {
     stage.tell(Event::Paste(filter.to_owned()));
     stage.press(KeyCode::Enter);
     stage.tell(Event::Frame);
-    stage.app.table.rows().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    stage.app.table.listed().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 #[test]

@@ -54,10 +54,10 @@ fn keys_on_the_fleet_screen() {
         keys(&mut stage, typed);
         stage.tell(Event::Frame);
         let table = &stage.app.table;
-        assert_eq!(table.selected(), Some(&name(selected)), "{typed:?}");
+        assert_eq!(table.host(), Some(&name(selected)), "{typed:?}");
         let marks: Vec<_> = table.marks.iter().map(ToString::to_string).collect();
         assert_eq!(marks.join(" "), marked, "{typed:?}");
-        assert_eq!(table.rows()[0], name(first), "{typed:?}: {:?}", table.rows());
+        assert_eq!(table.rows()[0].host(), Some(&name(first)), "{typed:?}: {:?}", table.rows());
     }
 }
 
@@ -251,7 +251,7 @@ fn until_a_host_is_chosen_the_first_is_selected() {
     let arrives = |stage: &mut Stage, host: &str| {
         stage.hear(noon(), [present(answer(host, "test", "web"))]);
         stage.tell(Event::Frame);
-        stage.app.table.selected().cloned()
+        stage.app.table.host().cloned()
     };
     assert_eq!(arrives(&mut stage, "web2"), Some(name("web2")));
     assert_eq!(arrives(&mut stage, "web1"), Some(name("web1")));

@@ -3,6 +3,7 @@
 
 mod filters;
 mod keys;
+mod looks;
 mod news;
 mod properties;
 mod screens;

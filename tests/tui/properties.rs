@@ -29,7 +29,7 @@ fn host(n: u8) -> String {
 
 fn step() -> impl Strategy<Value = Step> {
     let key = prop_oneof![
-        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod q".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod qftw".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         4 => prop::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right, KeyCode::Up,

@@ -126,6 +126,8 @@ impl Stage {
             theme,
             context: None,
             read_only: false,
+            mouse: true,
+            memory: None,
         };
         let app = App::new(options, &Roster::default(), Size { width, height }, noon());
         let mut stage = Self { app, effects: Vec::new() };
@@ -214,7 +216,7 @@ impl Stage {
         self.tell(Event::Frame);
         self.press(KeyCode::Home);
         for _ in 0..self.app.table.rows().len() {
-            if self.app.table.selected() == Some(&name(host)) {
+            if self.app.table.host() == Some(&name(host)) {
                 return self.tell(Event::Frame);
             }
             self.types("j");

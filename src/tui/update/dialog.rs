@@ -87,8 +87,9 @@ fn send(form: &mut Form, app: &mut App) -> Option<Effect> {
 /// Selects a host of the plan, where another is selected: it is what one wants to see now.
 fn show_one_of(plan: &Plan, app: &mut App) {
     let hosts = plan.hosts();
-    if app.table.selected().is_none_or(|selected| !hosts.contains_key(selected))
-        && let Some(row) = app.table.rows().iter().position(|name| hosts.contains_key(name))
+    if app.table.host().is_none_or(|selected| !hosts.contains_key(selected))
+        && let Some(row) =
+            app.table.rows().iter().position(|row| row.host().is_some_and(|name| hosts.contains_key(name)))
     {
         app.table.select(row);
     }

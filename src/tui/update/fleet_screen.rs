@@ -15,11 +15,18 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::PageUp => app.table.select(row.saturating_sub(page)),
         Command::First => app.table.select(0),
         Command::Last => app.table.select(last),
-        Command::Open => {
-            if let Some(host) = app.table.selected().cloned() {
-                app.screens.push(Screen::Host(HostScreen { host }));
-            }
+        Command::Open => open(app),
+        Command::Fold | Command::Unfold => app.table.fold(&app.fleet, command == Command::Fold),
+        Command::Group => {
+            app.table.grouped = !app.table.grouped;
+            app.table.touch();
         }
+        Command::Faults => {
+            app.table.faults = !app.table.faults;
+            app.table.touch();
+        }
+        Command::Wide => app.table.wide = !app.table.wide,
+        Command::Copy => return copy_names(app),
         Command::Mark => {
             app.table.mark();
             app.table.select(row + 1);
@@ -47,6 +54,22 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
     None
 }
 
+fn open(app: &mut App) {
+    match (app.table.is_folded(), app.table.host().cloned()) {
+        (Some(folded), _) => app.table.fold(&app.fleet, !folded),
+        (None, Some(host)) => app.screens.push(Screen::Host(HostScreen { host })),
+        (None, None) => {}
+    }
+}
+
+pub(super) fn copy_names(app: &mut App) -> Option<Effect> {
+    let names: Vec<_> = app.meant().iter().map(ToString::to_string).collect();
+    let first = names.first()?;
+    let what = if names.len() == 1 { first.clone() } else { format!("the names of {} hosts", names.len()) };
+    app.say(Tone::Good, format!("copied {what}"));
+    Some(Effect::Copy(names.join("\n")))
+}
+
 pub(super) fn deploy(app: &mut App) {
     match Form::open(app) {
         Some(form) => app.overlay = Some(Overlay::Form(Box::new(form))),
@@ -56,8 +79,8 @@ pub(super) fn deploy(app: &mut App) {
 
 fn step_back(app: &mut App) {
     if app.notice.take().is_some() {
-    } else if !app.table.filter.is_empty() {
-        app.table.filter = Filter::default();
+    } else if app.table.is_filtered() {
+        (app.table.filter, app.table.faults) = (Filter::default(), false);
         app.table.touch();
     } else {
         app.table.marks.clear();

@@ -3,7 +3,7 @@
 use super::painter::{Painter, Piece, width};
 use crate::fleet::{Host, words};
 use crate::protocol::{DeployReport, Phase, PhaseState, Progress, Status, printable};
-use crate::tui::{App, LogState, Symbols, Tone, text};
+use crate::tui::{App, LogState, Row, Symbols, Tone, text};
 use ratatui::layout::Rect;
 
 type Lines = Vec<Vec<Piece>>;
@@ -13,8 +13,13 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
         return;
     }
     let Some(host) = app.host() else {
-        painter.framed(area, &[], &[]);
-        return;
+        let group = match app.table.selected() {
+            Some(Row::Group(group, _)) => Some(Tone::Title.text(format!(" {group} "))),
+            _ => None,
+        };
+        let inside = painter.framed(area, &group.into_iter().collect::<Vec<_>>(), &[]);
+        let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
+        return painter.lines(inside, &of_group(app, usize::from(inside.height)));
     };
     let symbols = painter.theme.symbols();
     let inside = painter.framed(area, &title(app, host, symbols), &[]);
@@ -37,6 +42,23 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
         lines.extend(facts(host));
     }
     painter.lines(inside, &lines);
+}
+
+/// What each host of the selected group that wants attention is about.
+fn of_group(app: &App, room: usize) -> Lines {
+    let hosts = app.table.hosts().iter().filter_map(|name| app.fleet.hosts.get(name));
+    let attention = |host: &&Host| host.has_fault(app.now) || host.running_job().is_some();
+    let line = |host: &Host| {
+        let standing = host.standing(app.now);
+        let job = host.job.as_deref().filter(|_| standing.word() != "idle");
+        let told = job.map_or(standing.word().to_owned(), words::progress_of);
+        vec![Tone::Title.text(host.name.as_str()), Tone::Plain.text(format!("  {told}"))]
+    };
+    let mut lines: Lines = hosts.filter(attention).take(room).map(line).collect();
+    if lines.is_empty() && app.table.selected().is_some() {
+        lines.push(vec![Tone::Dim.text("every host of this group is well")]);
+    }
+    lines
 }
 
 /// `ns1 ▸ switch main 3f2a91c by alice, 0:52`

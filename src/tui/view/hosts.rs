@@ -2,7 +2,9 @@
 
 use super::columns::{Column, GAP, fitting};
 use super::painter::{Painter, Piece, width};
-use crate::tui::{App, Tone, text};
+use crate::fleet::Host;
+use crate::protocol::Name;
+use crate::tui::{App, Counts, Group, Row, Tone, text};
 use ratatui::layout::{Position, Rect};
 
 /// The columns before the first: selected and marked.
@@ -24,27 +26,20 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let columns = fitting(app, usize::from(inside.width - MARGIN - 1));
     headings(app, painter, inside, &columns);
     let rows = inside.rows().skip(1).zip(table.rows().iter().enumerate().skip(table.top));
-    for (place, (at, name)) in rows {
-        let Some(host) = app.fleet.hosts.get(name) else { continue };
-        let symbols = painter.theme.symbols();
+    for (place, (at, row)) in rows {
         let selected = at == table.row();
         if selected {
-            painter.line(place, &[Tone::Title.text(symbols.cursor)]);
+            painter.line(place, &[Tone::Title.text(painter.theme.symbols().cursor)]);
         }
-        if table.marks.contains(name) {
-            painter.line(shifted(place, 1, 1), &[Tone::Good.text(symbols.mark)]);
-        }
-        let mut x = MARGIN;
-        for (column, width) in &columns {
-            let mut piece = column.cell(app, host, *width);
-            piece.text = text::fit(&piece.text, *width, symbols.cut);
-            let cell = shifted(place, x, *width);
-            if column.is_number() {
-                painter.right(cell, &[piece]);
-            } else {
-                painter.line(cell, &[piece]);
+        match row {
+            Row::Group(group, range) => {
+                heading(app, painter, place, group, table.listed().get(range.clone()).unwrap_or_default());
             }
-            x = x.saturating_add(u16::try_from(*width + GAP).unwrap_or(u16::MAX));
+            Row::Host(name) => {
+                if let Some(host) = app.fleet.hosts.get(name) {
+                    cells(app, painter, place, host, &columns);
+                }
+            }
         }
         if selected {
             painter.tint(place, Tone::Selected);
@@ -53,6 +48,8 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     if table.rows().is_empty() && inside.height > 1 {
         let why = if app.fleet.hosts.is_empty() {
             "no host yet: does a listener run, may this key publish deploy.discover?"
+        } else if table.filter.is_empty() {
+            "no host wants attention; esc shows them all"
         } else {
             "no host matches the filter; esc clears it"
         };
@@ -61,6 +58,48 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
             &[Tone::Dim.text(why)],
         );
     }
+}
+
+fn cells(app: &App, painter: &mut Painter<'_>, place: Rect, host: &Host, columns: &[(Column, usize)]) {
+    let symbols = painter.theme.symbols();
+    if app.table.marks.contains(&host.name) {
+        painter.line(shifted(place, 1, 1), &[Tone::Good.text(symbols.mark)]);
+    }
+    let mut x = MARGIN;
+    for (column, width) in columns {
+        let mut piece = column.cell(app, host, *width);
+        piece.text = text::fit(&piece.text, *width, symbols.cut);
+        let cell = shifted(place, x, *width);
+        if column.is_number() {
+            painter.right(cell, &[piece]);
+        } else {
+            painter.line(cell, &[piece]);
+        }
+        x = x.saturating_add(u16::try_from(*width + GAP).unwrap_or(u16::MAX));
+    }
+}
+
+/// The heading of a group: how many hosts it has, and how many of them are how.
+fn heading(app: &App, painter: &mut Painter<'_>, place: Rect, group: &Group, hosts: &[Name]) {
+    let symbols = painter.theme.symbols();
+    let counts = Counts::of(hosts.iter().filter_map(|name| app.fleet.hosts.get(name)), app.now);
+    let fold = if app.table.folded.contains(group) { symbols.folded } else { symbols.unfolded };
+    let many = if hosts.len() == 1 { "1 host".to_owned() } else { format!("{} hosts", hosts.len()) };
+    let mut line = vec![Tone::Title.text(format!("{fold} {group}")), Tone::Dim.text(format!("  {many}"))];
+    let kinds = [
+        (symbols.working, counts.deploying, "deploying", Tone::Busy),
+        (symbols.failed, counts.failed, "failed", Tone::Bad),
+        (symbols.stale, counts.stale, "stale", Tone::Warn),
+        (symbols.offline, counts.offline, "offline", Tone::Warn),
+        (symbols.reboot, counts.reboot, "reboot", Tone::Warn),
+    ];
+    for (symbol, count, word, tone) in kinds.into_iter().filter(|(_, count, ..)| *count > 0) {
+        line.extend([tone.text(format!("  {symbol}")), Tone::Plain.text(format!(" {count} {word}"))]);
+    }
+    if !hosts.is_empty() && hosts.iter().all(|name| app.table.marks.contains(name)) {
+        painter.line(shifted(place, 1, 1), &[Tone::Good.text(symbols.mark)]);
+    }
+    painter.line(shifted(place, MARGIN, usize::MAX), &line);
 }
 
 fn shifted(place: Rect, x: u16, width: usize) -> Rect {
@@ -92,8 +131,12 @@ fn headings(app: &App, painter: &mut Painter<'_>, inside: Rect, columns: &[(Colu
 fn title(app: &App) -> Vec<Piece> {
     let table = &app.table;
     let mut line = vec![Tone::Title.text(" hosts ")];
+    if table.is_filtered() || app.typing.is_some() {
+        let faults = if table.faults { "with faults " } else { "" };
+        let (listed, all) = (table.listed().len(), app.fleet.hosts.len());
+        line.push(Tone::Plain.text(format!("{listed} of {all} {faults}")));
+    }
     if !table.filter.is_empty() || app.typing.is_some() {
-        line.push(Tone::Plain.text(format!("{} of {} ", table.rows().len(), app.fleet.hosts.len())));
         let typed = app.typing.as_ref().map_or(table.filter.text.as_str(), |(input, _)| input.value());
         line.push(Tone::Key.text("/"));
         line.push(Tone::Plain.text(format!("{typed} ")));

@@ -1,0 +1,141 @@
+//! What each column shows of a host.
+
+use super::Column;
+use crate::fleet::{Host, Standing, words};
+use crate::protocol::{Action, DeployReport, HostAnswer, Status, printable};
+use crate::tui::view::painter::Piece;
+use crate::tui::{App, Symbols, Tone};
+
+impl Column {
+    /// What it shows of a host, in a cell of this width.
+    pub(in crate::tui::view) fn cell(self, app: &App, host: &Host, width: usize) -> Piece {
+        let symbols = app.options.theme.symbols();
+        let answer = host.answer.as_deref();
+        let age = |then| words::age(then, app.now);
+        match self {
+            Self::Host => Tone::Plain.text(host.name.as_str()),
+            Self::Tier => Tone::Plain.text(host.tier.as_ref().map(ToString::to_string).unwrap_or_default()),
+            Self::Role => Tone::Plain.text(host.role.as_ref().map(ToString::to_string).unwrap_or_default()),
+            Self::State => state(app, host, symbols),
+            Self::Progress => progress(app, host, width, symbols),
+            Self::Revision => Tone::Plain.text(revision(host)),
+            Self::Generation => {
+                let generation = answer.and_then(|answer| answer.generation);
+                Tone::Plain.text(generation.map(|generation| generation.to_string()).unwrap_or_default())
+            }
+            Self::Deployed => {
+                Tone::Plain.text(deployed(host).and_then(|job| job.at).map(age).unwrap_or_default())
+            }
+            Self::Seen => Tone::Plain.text(host.seen.map(age).unwrap_or_default()),
+            Self::System => Tone::Plain.text(told(answer.and_then(|answer| answer.os_version.as_deref()))),
+            Self::Booted => answer.map_or(Tone::Plain.text(""), booted),
+            Self::Up => {
+                Tone::Plain.text(answer.and_then(|answer| answer.boot_at).map(age).unwrap_or_default())
+            }
+            Self::StoreFree => free(answer.and_then(|answer| answer.nix_free_bytes)),
+            Self::BootFree => free(answer.and_then(|answer| answer.boot_free_bytes)),
+            Self::Version => Tone::Plain.text(told(answer.and_then(|answer| answer.version.as_deref()))),
+        }
+    }
+}
+
+/// The last job, where it changed what runs.
+fn deployed(host: &Host) -> Option<&DeployReport> {
+    let changes = |action: &Action| !matches!(action, Action::Build | Action::DryActivate);
+    let job = host.job.as_deref()?;
+    (job.status == Status::Completed && job.action.as_ref().is_none_or(changes)).then_some(job)
+}
+
+/// What runs; a base host tells it only by its last job.
+fn revision(host: &Host) -> String {
+    let runs = words::runs(host);
+    if runs.is_empty() { deployed(host).map(words::deploys).unwrap_or_default() } else { runs }
+}
+
+/// The state: a symbol and a word.
+fn state(app: &App, host: &Host, symbols: &Symbols) -> Piece {
+    let standing = host.standing(app.now);
+    let answer = host.answer.as_deref();
+    let (symbol, word, tone) = match standing {
+        Standing::Working(job) => {
+            let phase = job.phases.running().map_or(job.status.as_str(), |phase| phase.name.as_str());
+            let built = words::built(job).map(|(done, expected)| format!(" {done}/{expected}"));
+            (symbols.working, format!("{}{}", printable(phase), built.unwrap_or_default()), Tone::Busy)
+        }
+        Standing::Offline => (symbols.offline, "offline".to_owned(), Tone::Warn),
+        Standing::Stale => (symbols.stale, "stale".to_owned(), Tone::Warn),
+        Standing::Restarting => (symbols.restarting, "restarting".to_owned(), Tone::Warn),
+        _ if our_refusal(app, host).is_some() => (symbols.failed, "rejected".to_owned(), Tone::Bad),
+        Standing::Failed(job) => {
+            let phase = job.phases.failed().map_or("failed", |phase| phase.name.as_str());
+            (symbols.failed, printable(phase), Tone::Bad)
+        }
+        Standing::Idle if host.claimants(app.now).len() > 1 => {
+            (symbols.warning, "two of one name".to_owned(), Tone::Bad)
+        }
+        Standing::Idle if answer.is_some_and(|answer| answer.held.is_some()) => {
+            (symbols.online, "held".to_owned(), Tone::Warn)
+        }
+        Standing::Idle if answer.is_some_and(|answer| answer.reboot_needed == Some(true)) => {
+            (symbols.reboot, "reboot".to_owned(), Tone::Warn)
+        }
+        Standing::Idle => (symbols.online, "idle".to_owned(), Tone::Good),
+    };
+    tone.text(format!("{symbol} {word}"))
+}
+
+/// A refusal of what was sent from here.
+fn our_refusal<'a>(app: &App, host: &'a Host) -> Option<&'a DeployReport> {
+    host.refusal.as_deref().filter(|report| report.id.as_ref().is_some_and(|id| app.is_ours(id)))
+}
+
+fn progress(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
+    let error = |job: &DeployReport| {
+        Tone::Plain.text(job.error.as_ref().map(|error| printable(error.as_str())).unwrap_or_default())
+    };
+    match (host.standing(app.now), our_refusal(app, host)) {
+        (Standing::Working(job), _) => match words::built(job) {
+            Some((done, expected)) => Tone::Busy.text(bar(done, expected, width, symbols)),
+            // Often only the name of the phase again.
+            None if job.phases.running().is_some_and(|phase| phase.name.as_str() == job.message) => {
+                Tone::Plain.text("")
+            }
+            None => Tone::Plain.text(printable(&job.message)),
+        },
+        (Standing::Failed(_) | Standing::Idle, Some(refusal)) => error(refusal),
+        (Standing::Failed(job), None) if job.rolled_back == Some(true) => Tone::Plain.text("rolled back"),
+        (Standing::Failed(job), None) => error(job),
+        _ => Tone::Plain.text(""),
+    }
+}
+
+/// `██████░░░░░░ 30 %`
+fn bar(done: u64, expected: u64, width: usize, symbols: &Symbols) -> String {
+    // Both come over the wire and may be of any size.
+    let share = |of: usize| {
+        let part = u128::from(done) * of as u128 / u128::from(expected.max(1));
+        usize::try_from(part).unwrap_or(of)
+    };
+    let percent = format!(" {:>3} %", share(100));
+    let cells = width.saturating_sub(percent.len());
+    let full = share(cells).min(cells);
+    format!("{}{}{percent}", symbols.full.repeat(full), symbols.empty.repeat(cells - full))
+}
+
+fn told(text: Option<&str>) -> String {
+    text.map(printable).unwrap_or_default()
+}
+
+fn free(bytes: Option<u64>) -> Piece {
+    Tone::Plain.text(bytes.map(words::size).unwrap_or_default())
+}
+
+/// Whether what was booted is what runs.
+fn booted(answer: &HostAnswer) -> Piece {
+    match (&answer.booted_system, &answer.system) {
+        _ if answer.reboot_needed == Some(true) => Tone::Warn.text("reboot"),
+        (Some(booted), Some(runs)) if booted == runs => Tone::Plain.text("same"),
+        (Some(_), Some(_)) => Tone::Plain.text("older"),
+        _ => Tone::Plain.text(""),
+    }
+}
