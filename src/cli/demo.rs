@@ -109,7 +109,7 @@ async fn deploy(demo: &Demo, out: &mut Out) -> Result<Exit, Failed> {
     let outcome = follow_to_the_end(follow, Format::Human).await?;
     out.line("\non a terminal the demo opens the console instead, which now shows:\n");
     let options = tui::options(demo.url().to_owned(), operator.issuer.clone(), None, false)?;
-    let picture = crate::tui::snapshot(operator, options, FRAME).await?;
+    let picture = crate::tui::snapshot(operator, options, FRAME, &[]).await?;
     out.line(&picture);
     // One host fails on purpose; anything else would be a fault.
     match outcome {

@@ -6,7 +6,7 @@ use super::exit::{Exit, Failed};
 use super::listener::stop_on_signal;
 use super::out::Out;
 use crate::protocol::{Name, Revision};
-use crate::tui::{self, ConsoleError, Options, SMALLEST, Theme};
+use crate::tui::{self, Chord, ConsoleError, Options, SMALLEST, Theme};
 use anyhow::Context;
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -31,8 +31,19 @@ pub(super) struct TuiArgs {
     /// The size of that frame: columns x lines
     #[arg(long, value_name = "WxH", default_value = "80x24", requires = "snapshot", value_parser = parse_size)]
     size: Size,
+    /// Keys to press before that frame, as in 'jj<enter>'; they send nothing
+    #[arg(long, value_name = "KEYS", requires = "snapshot", value_parser = parse_keys)]
+    keys: Option<Keys>,
     #[command(flatten)]
     connection: ConnectionArgs,
+}
+
+/// Keys as they are written on a command line.
+#[derive(Debug, Clone)]
+struct Keys(Vec<Chord>);
+
+fn parse_keys(text: &str) -> Result<Keys, String> {
+    Chord::parse(text).map(Keys)
 }
 
 fn parse_size(text: &str) -> Result<Size, String> {
@@ -52,9 +63,10 @@ impl TuiArgs {
         let branch = self.branch.as_ref().map(ToString::to_string);
         let server = self.connection.servers()?;
         if self.snapshot {
+            let keys = self.keys.map(|keys| keys.0).unwrap_or_default();
             let operator = self.connection.operator().await?;
             let options = options(server, issuer(&operator), branch, self.read_only)?;
-            let picture = tui::snapshot(operator, options, self.size).await?;
+            let picture = tui::snapshot(operator, options, self.size, &keys).await?;
             Out::new().line(picture.trim_end_matches('\n'));
             return Ok(Exit::Done);
         }

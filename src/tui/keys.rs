@@ -193,6 +193,52 @@ impl Chord {
         self.0 == event.code && self.1 == event.modifiers.difference(KeyModifiers::SHIFT)
     }
 
+    /// The key as a terminal tells of it.
+    pub(super) fn event(self) -> KeyEvent {
+        KeyEvent::new(self.0, self.1)
+    }
+
+    /// Reads keys as they are written for a snapshot: characters, and names such as `<enter>` or `<ctrl-r>`.
+    pub fn parse(text: &str) -> Result<Vec<Self>, String> {
+        let mut chords = Vec::new();
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            rest = &rest[c.len_utf8()..];
+            chords.push(match rest.split_once('>') {
+                Some((name, after)) if c == '<' => {
+                    rest = after;
+                    Self::named(name).ok_or_else(|| format!("no key <{name}>"))?
+                }
+                _ => key(c),
+            });
+        }
+        Ok(chords)
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        if let Some(with) = name.strip_prefix("ctrl-") {
+            let mut chars = with.chars();
+            return chars.next().filter(|_| chars.next().is_none()).map(ctrl);
+        }
+        let codes = [
+            KeyCode::Enter,
+            KeyCode::Esc,
+            KeyCode::Tab,
+            KeyCode::BackTab,
+            KeyCode::Backspace,
+            KeyCode::Left,
+            KeyCode::Right,
+            KeyCode::Up,
+            KeyCode::Down,
+            KeyCode::Home,
+            KeyCode::End,
+            KeyCode::PageUp,
+            KeyCode::PageDown,
+            KeyCode::Char(' '),
+        ];
+        codes.into_iter().map(code).find(|chord| chord.name() == name)
+    }
+
     /// The name of the key.
     pub fn name(self) -> String {
         let name = match self.0 {

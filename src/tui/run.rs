@@ -2,14 +2,12 @@
 
 use super::outside::Outside;
 use super::tty::{PanicGuard, Tty, leave};
-use super::{App, Effect, Event, Memory, Options, update, view};
+use super::{App, Effect, Event, Memory, Options, update};
 use crate::bus::LinkError;
 use crate::deployer::Operator;
 use crossterm::event::{Event as Input, EventStream};
 use futures_util::StreamExt;
 use jiff::Timestamp;
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
 use rustix::io::Errno;
 use rustix::process::{Signal, getpgrp, kill_process_group};
@@ -26,9 +24,6 @@ use tokio_util::sync::CancellationToken;
 const FRAME: Duration = Duration::from_millis(16);
 /// How many events are taken before a frame may be drawn.
 const BATCH: usize = 64;
-/// How long a snapshot waits after the last host or log has come, and in all.
-const QUIET: Duration = Duration::from_millis(400);
-const SNAPSHOT: Duration = Duration::from_secs(3);
 
 /// Why the console ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -184,60 +179,4 @@ async fn suspend(woken: &mut signal::Signal) -> io::Result<()> {
     // Where nobody could wake us again the system does not stop us, and there is no waking to wait for.
     let _ = timeout(Duration::from_millis(200), woken.recv()).await;
     Ok(())
-}
-
-/// One frame as text: what the console shows once everybody has answered.
-pub async fn snapshot(operator: Operator, options: Options, size: Size) -> Result<String, ConsoleError> {
-    let mut app = App::new(options, &operator.roster, size, Timestamp::now());
-    let (mut outside, mut events) = Outside::begin(operator, None).await?;
-    let last = Instant::now() + SNAPSHOT;
-    let mut until = last;
-    loop {
-        let event = tokio::select! {
-            event = events.recv() => event.ok_or(ConsoleError::Closed)?,
-            () = sleep_until(until) => break,
-        };
-        // Reports of what is under way never end.
-        let (is_log, online) = (matches!(event, Event::Log(..)), app.counts.online);
-        let mut effects = update(&mut app, event);
-        effects.extend(update(&mut app, Event::Clock(Timestamp::now())));
-        effects.extend(update(&mut app, Event::Frame));
-        if is_log || app.counts.online != online {
-            until = last.min(Instant::now() + QUIET);
-        }
-        for effect in effects {
-            outside.carry_out(effect);
-        }
-    }
-    outside.end().await;
-    Ok(picture(&app))
-}
-
-/// The console as lines of text.
-pub fn picture(app: &App) -> String {
-    let mut terminal = match Terminal::new(TestBackend::new(app.size.width, app.size.height)) {
-        Ok(terminal) => terminal,
-        Err(never) => match never {},
-    };
-    if let Err(never) = terminal.draw(|frame| view(app, frame)) {
-        match never {}
-    }
-    let buffer = terminal.backend().buffer();
-    let mut text = String::new();
-    for row in buffer.area.rows() {
-        let mut line = String::new();
-        let mut covered = 0;
-        for place in row.columns() {
-            let symbol = buffer[(place.x, place.y)].symbol();
-            // A wide character covers the cell after it.
-            if covered == 0 {
-                line.push_str(symbol);
-                covered = super::text::width(symbol);
-            }
-            covered = covered.saturating_sub(1);
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }

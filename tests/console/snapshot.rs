@@ -62,3 +62,25 @@ fn a_snapshot_without_a_server_is_an_error_that_names_it() {
     let stranger = run(console(&broker, "stranger").arg("--snapshot"), 5);
     stranger.complains(&["refused the key"]);
 }
+
+#[test]
+fn keys_are_pressed_before_a_snapshot_and_send_nothing() {
+    let broker = Broker::start();
+    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
+    let ears = crate::common::Wire::connect(&broker, "everything");
+    let sent = ears.listen("deploy.test.>");
+    for (keys, shown) in [
+        ("<enter>", "homelab-deploy ▸ fleet ▸ web1"),
+        ("/role:web<enter>", "1 of 1 /role:web"),
+        ("d<tab>x", "[ Deploy to 1 host ]"),
+        ("d<shift-tab><enter>", "homelab-deploy ▸ fleet"),
+    ] {
+        let frame = run(console(&broker, "tester").args(["--snapshot", "--keys", keys]), 0);
+        assert!(frame.out.contains(shown), "no {shown:?} in {frame}");
+    }
+    ears.round_trip();
+    assert_eq!(sent.arrived(), []);
+    run(console(&broker, "tester").args(["--snapshot", "--keys", "j<entr>"]), 2)
+        .complains(&["no key <entr>"]);
+    run(console(&broker, "tester").args(["--keys", "j"]), 2).complains(&["--snapshot"]);
+}

@@ -131,6 +131,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (TUI, "--size", "80x1001", "from 40x10 to 1000x1000"),
     (TUI, "--size", "80x24x1", "write columns and lines"),
     (TUI, "--size", "-80x24", "write columns and lines"),
+    (TUI, "--keys", "j<entr>", "no key <entr>"),
     (TUI, "--nats-url", "http://nats", "is not the URL of a NATS server"),
     (TUI, "--nkey-file", "/missing", "could not read the key file /missing"),
     (TUI, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
