@@ -7,6 +7,7 @@ use super::out::{Format, Out};
 use super::render;
 use super::tui::{self, is_terminal};
 use crate::bus::Bus;
+use crate::config::default_confirm_tiers;
 use crate::demo::{self, Demo};
 use crate::deployer::{Discovery, Intent, Operator, Plan, Roster, Selection};
 use crate::protocol::{Action, Name, Revision};
@@ -80,7 +81,12 @@ fn operator(bus: Bus) -> Operator {
 async fn console(demo: &Demo, stop: CancellationToken) -> Result<Exit, Failed> {
     let bus = Bus::lasting(&demo.operator().map_err(Failed::host)?).await?;
     let operator = operator(bus);
-    let options = tui::options(demo.url().to_owned(), operator.issuer.clone(), Some("main".to_owned()))?;
+    let options = tui::options(
+        demo.url().to_owned(),
+        operator.issuer.clone(),
+        Some("main".to_owned()),
+        default_confirm_tiers(),
+    );
     crate::tui::run(operator, options, stop).await?;
     Ok(Exit::Done)
 }
@@ -107,7 +113,7 @@ async fn deploy(demo: &Demo, out: &mut Out) -> Result<Exit, Failed> {
     let follow = operator.send(plan, discovery.fleet, None, Duration::from_mins(2)).await?;
     let outcome = follow_to_the_end(follow, Format::Human).await?;
     out.line("\non a terminal the demo opens the console instead, which now shows:\n");
-    let options = tui::options(demo.url().to_owned(), operator.issuer.clone(), None)?;
+    let options = tui::options(demo.url().to_owned(), operator.issuer.clone(), None, default_confirm_tiers());
     let picture = crate::tui::snapshot(operator, options, FRAME).await?;
     out.line(&picture);
     // One host fails on purpose; anything else would be a fault.

@@ -1,6 +1,7 @@
 //! `hosts`: who is there and what runs.
 
 use super::connection::ConnectionArgs;
+use super::effective::Effective;
 use super::exit::{Exit, Failed};
 use super::out::{Format, Out};
 use super::{render, replies};
@@ -40,18 +41,12 @@ struct Shown<'a> {
 impl HostsArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
         let mut out = Out::new();
+        let effective = self.connection.effective()?;
         if let Some(host) = &self.forget {
-            let mut roster = self.connection.roster()?;
-            if !roster.forget(host) {
-                return Err(Failed::usage(anyhow::anyhow!(
-                    "{host} is not in the roster; nothing was forgotten"
-                )));
-            }
-            roster.save()?;
-            out.line(&format!("{host} is forgotten until it answers again"));
+            out.line(&forget(host, &effective)?);
             return Ok(Exit::Done);
         }
-        let mut operator = self.connection.operator().await?;
+        let mut operator = effective.operator().await?;
         let discovery = operator.discover(self.tier.as_ref(), self.role.as_ref()).await?;
         self.print(&discovery, &mut out);
         Ok(if discovery.answered.is_empty() { Exit::Silent } else { Exit::Done })
@@ -84,4 +79,28 @@ impl HostsArgs {
             }
         }
     }
+}
+
+/// Forgets a host; gives what to say of it.
+fn forget(host: &Name, effective: &Effective) -> Result<String, Failed> {
+    let mut roster = effective.roster()?;
+    let listed = effective.chosen.hosts.get(host).and_then(|listed| listed.source.place());
+    let seen = roster.hosts.get(host).is_some_and(|entry| entry.seen.is_some());
+    match listed {
+        Some(place) if !seen => {
+            return Err(Failed::usage(anyhow::anyhow!(
+                "{host} was never seen, it is expected because {place} lists it; remove it there"
+            )));
+        }
+        None if !seen => {
+            return Err(Failed::usage(anyhow::anyhow!("{host} is not in the roster; nothing was forgotten")));
+        }
+        _ => {}
+    }
+    roster.forget(host);
+    roster.save()?;
+    Ok(match listed {
+        Some(place) => format!("{host} is forgotten, but still expected: {place} lists it"),
+        None => format!("{host} is forgotten until it answers again"),
+    })
 }

@@ -2,11 +2,13 @@
 
 mod changes;
 mod history;
+mod settings;
 mod status;
 mod table;
 
 pub(super) use changes::changes;
 pub(super) use history::history;
+pub(super) use settings::settings;
 pub(super) use status::{silences, status};
 
 use crate::deployer::{Discovery, HostResult, Outcome, Plan, Verdict};
@@ -94,7 +96,7 @@ fn detail(result: &HostResult, now: Timestamp) -> String {
             Some(error) => format!("{}: {}", printable(error.as_str()), printable(&report.message)),
             None => printable(&report.message),
         },
-        (None, _) => result.seen.map_or("never answered".to_owned(), |seen| last_seen(seen, now)),
+        (None, _) => last_seen(result.seen, now),
     }
 }
 
@@ -140,6 +142,7 @@ fn host_state(host: &Host, now: Timestamp) -> String {
         Standing::Failed(job) => {
             format!("failed: {}", printable(job.error.as_ref().map_or("unknown", |error| error.as_str())))
         }
+        Standing::Offline if host.seen.is_none() => last_seen(None, now),
         other => other.word().to_owned(),
     };
     if host.claimants(now).len() > 1 {
@@ -168,9 +171,8 @@ fn when(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-fn last_seen(seen: Timestamp, now: Timestamp) -> String {
-    if seen == Timestamp::UNIX_EPOCH {
-        return "never answered".to_owned();
-    }
-    format!("offline, last seen {} ago", words::age(seen, now))
+fn last_seen(seen: Option<Timestamp>, now: Timestamp) -> String {
+    let seen =
+        seen.map_or("never seen".to_owned(), |seen| format!("last seen {} ago", words::age(seen, now)));
+    format!("offline, {seen}")
 }

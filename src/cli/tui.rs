@@ -1,10 +1,10 @@
 //! `tui`: the console.
 
 use super::connection::ConnectionArgs;
-use super::deploy::CONFIRM_TIERS;
 use super::exit::{Exit, Failed};
 use super::listener::stop_on_signal;
 use super::out::Out;
+use crate::config::Source;
 use crate::protocol::{Name, Revision};
 use crate::tui::{self, ConsoleError, Options, SMALLEST, Theme};
 use anyhow::Context;
@@ -46,18 +46,23 @@ fn parse_size(text: &str) -> Result<Size, String> {
 impl TuiArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
         let issuer = |operator: &crate::deployer::Operator| operator.issuer.clone();
-        let branch = self.branch.as_ref().map(ToString::to_string);
-        let server = self.connection.servers()?;
+        let effective = self.connection.effective()?;
+        let server = effective.servers()?;
+        // Where nobody names a branch, the form offers what the hosts run.
+        let set = Some(&effective.chosen.branch).filter(|branch| branch.source != Source::Default);
+        let branch = self.branch.or_else(|| set.map(|branch| branch.value.clone()));
+        let branch = branch.map(|branch| branch.to_string());
+        let confirm_tiers = effective.confirm_tiers().to_vec();
         if self.snapshot {
-            let operator = self.connection.operator().await?;
-            let options = options(server, issuer(&operator), branch)?;
+            let operator = effective.operator().await?;
+            let options = options(server, issuer(&operator), branch, confirm_tiers);
             let picture = tui::snapshot(operator, options, self.size).await?;
             Out::new().line(picture.trim_end_matches('\n'));
             return Ok(Exit::Done);
         }
         check_terminal()?;
-        let operator = self.connection.lasting_operator().await?;
-        let options = options(server, issuer(&operator), branch)?;
+        let operator = effective.lasting_operator().await?;
+        let options = options(server, issuer(&operator), branch, confirm_tiers);
         let shutdown = CancellationToken::new();
         stop_on_signal(shutdown.clone()).context("could not listen for signals").map_err(Failed::host)?;
         tui::run(operator, options, shutdown).await?;
@@ -80,16 +85,14 @@ fn check_terminal() -> Result<(), Failed> {
 }
 
 /// What the console is told at its start.
-pub(super) fn options(server: String, issuer: String, branch: Option<String>) -> Result<Options, Failed> {
-    let confirm_tiers = CONFIRM_TIERS.iter().map(|tier| Name::new(*tier));
-    Ok(Options {
-        server,
-        issuer,
-        branch,
-        confirm_tiers: confirm_tiers.collect::<Result<_, _>>().map_err(Failed::usage)?,
-        zone: TimeZone::system(),
-        theme: Theme::of_environment(|name| std::env::var(name).ok()),
-    })
+pub(super) fn options(
+    server: String,
+    issuer: String,
+    branch: Option<String>,
+    confirm_tiers: Vec<Name>,
+) -> Options {
+    let theme = Theme::of_environment(|name| std::env::var(name).ok());
+    Options { server, issuer, branch, confirm_tiers, zone: TimeZone::system(), theme }
 }
 
 impl From<ConsoleError> for Failed {

@@ -19,5 +19,5 @@ pub use outcome::{HostResult, Outcome, Verdict};
 pub use plan::{Intent, Parcel, Plan, check_one};
 pub use questions::{Replies, Told};
 pub use roster::{Roster, RosterEntry, RosterError};
-pub use selection::{Selection, SelectionError, Target, hosts_of};
+pub use selection::{Alias, Selection, SelectionError, Target, hosts_of};
 pub use watch::{News, Watch};
