@@ -1,26 +1,39 @@
 //! `hosts`: who is there and what runs.
 
+mod forget;
+mod outdated;
+
 use super::connection::ConnectionArgs;
-use super::effective::Effective;
 use super::exit::{Exit, Failed};
+use super::given::Given;
 use super::out::{Format, Out};
 use super::{render, replies};
 use crate::deployer::Discovery;
 use crate::fleet::{Host, Presence};
-use crate::protocol::{Name, printable};
+use crate::protocol::{Name, Revision, printable};
 use clap::Args;
+use jiff::Timestamp;
+use outdated::Outdated;
 use serde::Serialize;
 
 #[derive(Debug, Args)]
 pub(super) struct HostsArgs {
+    #[command(flatten)]
+    given: Given,
     /// Only this tier
     #[arg(long)]
     tier: Option<Name>,
     /// Only this role
     #[arg(long)]
     role: Option<Name>,
+    /// Only those that do not run the head of the branch in their flake
+    #[arg(long)]
+    outdated: bool,
+    /// The branch for --outdated; without, the context's branch, else master
+    #[arg(long, env = "HOMELAB_DEPLOY_BRANCH")]
+    branch: Option<Revision>,
     /// Forget a host that was seen before, then end
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["tier", "role"])]
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["tier", "role", "outdated"])]
     forget: Option<Name>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -34,20 +47,36 @@ pub(super) struct HostsArgs {
 struct Shown<'a> {
     presence: Presence,
     two_of_one_name: bool,
-    #[serde(rename = "host")]
     host: &'a Host,
+    /// Only where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outdated: Option<Outdated<'a>>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(host: &'a Host, now: Timestamp) -> Self {
+        let two_of_one_name = host.claimants(now).len() > 1;
+        Self { presence: host.presence(now), two_of_one_name, host, outdated: None }
+    }
 }
 
 impl HostsArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
         let mut out = Out::new();
+        if !self.outdated && self.given.is_typed("branch") {
+            return Err(Failed::usage(anyhow::anyhow!("--branch is for --outdated; add that")));
+        }
         let effective = self.connection.effective()?;
         if let Some(host) = &self.forget {
-            out.line(&forget(host, &effective)?);
+            out.line(&forget::forget(host, &effective)?);
             return Ok(Exit::Done);
         }
         let mut operator = effective.operator().await?;
         let discovery = operator.discover(self.tier.as_ref(), self.role.as_ref()).await?;
+        if self.outdated {
+            let branch = effective.branch(self.branch);
+            return outdated::tell(&discovery, &branch, self.output, &mut out).await;
+        }
         self.print(&discovery, &mut out);
         Ok(if discovery.answered.is_empty() { Exit::Silent } else { Exit::Done })
     }
@@ -57,12 +86,7 @@ impl HostsArgs {
         match self.output {
             Format::Json => {
                 for host in hosts {
-                    let presence = host.presence(discovery.at);
-                    out.json(&Shown {
-                        presence,
-                        two_of_one_name: host.claimants(discovery.at).len() > 1,
-                        host,
-                    });
+                    out.json(&Shown::new(host, discovery.at));
                 }
             }
             Format::Human if hosts.is_empty() => {
@@ -79,28 +103,4 @@ impl HostsArgs {
             }
         }
     }
-}
-
-/// Forgets a host; gives what to say of it.
-fn forget(host: &Name, effective: &Effective) -> Result<String, Failed> {
-    let mut roster = effective.roster()?;
-    let listed = effective.chosen.hosts.get(host).and_then(|listed| listed.source.place());
-    let seen = roster.hosts.get(host).is_some_and(|entry| entry.seen.is_some());
-    match listed {
-        Some(place) if !seen => {
-            return Err(Failed::usage(anyhow::anyhow!(
-                "{host} was never seen, it is expected because {place} lists it; remove it there"
-            )));
-        }
-        None if !seen => {
-            return Err(Failed::usage(anyhow::anyhow!("{host} is not in the roster; nothing was forgotten")));
-        }
-        _ => {}
-    }
-    roster.forget(host);
-    roster.save()?;
-    Ok(match listed {
-        Some(place) => format!("{host} is forgotten, but still expected: {place} lists it"),
-        None => format!("{host} is forgotten until it answers again"),
-    })
 }

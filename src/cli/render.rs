@@ -2,12 +2,14 @@
 
 mod changes;
 mod history;
+mod outdated;
 mod settings;
 mod status;
 mod table;
 
 pub(super) use changes::changes;
 pub(super) use history::history;
+pub(super) use outdated::outdated;
 pub(super) use settings::settings;
 pub(super) use status::{silences, status};
 
@@ -117,22 +119,26 @@ fn failure(report: &DeployReport) -> String {
     text
 }
 
+/// What the table of a fleet shows of each host.
+const HEAD: [&str; 7] = ["HOST", "TIER", "ROLE", "STATE", "REVISION", "GEN", "SEEN"];
+
 /// The table of a fleet.
 pub(super) fn fleet(hosts: &[&Host], now: Timestamp) -> String {
-    let rows = hosts.iter().map(|host| {
-        let answer = host.answer.as_deref();
-        let generation = answer.and_then(|answer| answer.generation).map(|g| g.to_string());
-        cells([
-            host.name.to_string(),
-            host.tier.as_ref().map(ToString::to_string).unwrap_or_default(),
-            host.role.as_ref().map(ToString::to_string).unwrap_or_default(),
-            host_state(host, now),
-            words::runs(host),
-            generation.unwrap_or_default(),
-            host.seen.map(|seen| words::age(seen, now)).unwrap_or_default(),
-        ])
-    });
-    table(&["HOST", "TIER", "ROLE", "STATE", "REVISION", "GEN", "SEEN"], rows.collect(), false)
+    table(&HEAD, hosts.iter().map(|host| row(host, now)).collect(), false)
+}
+
+fn row(host: &Host, now: Timestamp) -> Vec<Cell> {
+    let answer = host.answer.as_deref();
+    let generation = answer.and_then(|answer| answer.generation).map(|g| g.to_string());
+    cells([
+        host.name.to_string(),
+        host.tier.as_ref().map(ToString::to_string).unwrap_or_default(),
+        host.role.as_ref().map(ToString::to_string).unwrap_or_default(),
+        host_state(host, now),
+        words::runs(host),
+        generation.unwrap_or_default(),
+        host.seen.map(|seen| words::age(seen, now)).unwrap_or_default(),
+    ])
 }
 
 /// How a host stands, in a few words.

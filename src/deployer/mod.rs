@@ -2,6 +2,7 @@
 
 mod error;
 mod follow;
+mod heads;
 mod log;
 mod operator;
 mod outcome;
@@ -13,6 +14,7 @@ mod watch;
 
 pub use error::DeployError;
 pub use follow::{Follow, Update};
+pub use heads::{HEADS_WITHIN, heads};
 pub use log::{Joiner, LogFollow, LogNews, LogStart};
 pub use operator::{Discovery, Operator};
 pub use outcome::{HostResult, Outcome, Verdict};

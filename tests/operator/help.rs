@@ -144,6 +144,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (TUI, "--tls-key", "/missing", "--tls-cert"),
     (HOSTS, "--tier", "a.b", "is not a name"),
     (HOSTS, "--role", "a.b", "is not a name"),
+    (HOSTS, "--branch", "a..b", "`..` and `//` are not allowed"),
     (HOSTS, "--forget", "a.b", "is not a name"),
     (HOSTS, "--output", "yaml", "human, json"),
     (HOSTS, "--context", "a.b", "is not a name"),

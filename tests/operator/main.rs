@@ -27,6 +27,7 @@ mod log_join;
 mod log_losses;
 mod logs;
 mod losses;
+mod outdated;
 mod output;
 mod presence;
 mod questions;
