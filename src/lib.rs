@@ -7,6 +7,7 @@
 pub mod activation;
 pub mod bus;
 pub mod cli;
+pub mod config;
 pub mod demo;
 pub mod deployer;
 pub mod durable;

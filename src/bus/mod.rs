@@ -16,7 +16,7 @@ pub use error::{ConnectError, LinkError};
 pub use gather::{Gathered, Patience};
 pub use link::{Link, Refusal};
 pub use seed::{Seed, SeedError};
-pub use settings::{Settings, SettingsError, Tls};
+pub use settings::{Settings, SettingsError, Tls, shown_servers};
 pub use subscription::{Received, Subscription};
 
 use bytes::Bytes;

@@ -47,8 +47,7 @@ impl Settings {
         name: &str,
         ping_subject: &str,
     ) -> Result<Self, SettingsError> {
-        let servers: Vec<ServerAddr> =
-            urls.split(',').map(|url| parse(url.trim())).collect::<Result<_, _>>()?;
+        let servers = parse_all(urls)?;
         if seed.is_none()
             && let Some(far) = servers.iter().find(|server| !is_loopback(server))
         {
@@ -65,8 +64,21 @@ impl Settings {
 
     /// The servers as a person reads them, without passwords.
     pub fn shown(&self) -> String {
-        self.servers.iter().map(show).collect::<Vec<_>>().join(", ")
+        show_all(&self.servers)
     }
+}
+
+/// One URL or a comma list of them as a person reads it, without passwords.
+pub fn shown_servers(urls: &str) -> Result<String, ConnectError> {
+    Ok(show_all(&parse_all(urls)?))
+}
+
+fn parse_all(urls: &str) -> Result<Vec<ServerAddr>, ConnectError> {
+    urls.split(',').map(|url| parse(url.trim())).collect()
+}
+
+fn show_all(servers: &[ServerAddr]) -> String {
+    servers.iter().map(show).collect::<Vec<_>>().join(", ")
 }
 
 fn parse(url: &str) -> Result<ServerAddr, ConnectError> {

@@ -26,7 +26,7 @@ pub(super) struct CancelArgs {
 
 impl CancelArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
-        let mut operator = self.connection.operator().await?;
+        let mut operator = self.connection.effective()?.operator().await?;
         let discovery = operator.discover(None, None).await?;
         let plan = Plan::cancel(operator.issuer.clone(), &self.hosts, &discovery.fleet, discovery.at)?;
         let follow = operator.send(plan, discovery.fleet, None, PATIENCE).await?;

@@ -1,23 +1,25 @@
-//! How operator commands connect.
+//! The arguments of every operator command: the context, the server and the key.
 
+use super::effective::Effective;
 use super::exit::Failed;
-use crate::bus::{Bus, Seed, Settings, Tls};
-use crate::deployer::{Operator, Roster};
-use anyhow::Context;
+use super::given::Given;
+use crate::config::{Config, Setting};
+use crate::protocol::{Name, holds_seed};
 use clap::Args;
-use std::fs::File;
 use std::path::PathBuf;
-
-/// A subject every operator may subscribe to; nobody publishes there.
-const PING_SUBJECT: &str = "deploy.responses.ask.ping";
 
 /// The server and the key.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct ConnectionArgs {
+    #[command(flatten)]
+    given: Given,
+    /// The context of the configuration file that says what is not said here
+    #[arg(long, env = "HOMELAB_DEPLOY_CONTEXT", value_name = "NAME")]
+    context: Option<Name>,
     /// The NATS server, or a comma list of a cluster's: nats://host:4222 or tls://host:4222
     #[arg(long, env = "HOMELAB_DEPLOY_NATS_URL", value_name = "URL")]
-    nats_url: String,
+    nats_url: Option<String>,
     /// The file with our nkey seed; only a server on this machine may be used without
     #[arg(long, env = "HOMELAB_DEPLOY_NKEY_FILE", value_name = "FILE")]
     nkey_file: Option<PathBuf>,
@@ -33,64 +35,28 @@ pub(super) struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
-    fn settings(&self) -> Result<Settings, Failed> {
-        let seed = self.nkey_file.as_deref().map(Seed::read_private).transpose()?;
-        let mut settings = Settings::new(&self.nats_url, seed, "homelab-deploy", PING_SUBJECT)?;
-        self.check_certificates()?;
-        let identity = self.tls_cert.clone().zip(self.tls_key.clone());
-        settings.tls = Tls { ca: self.tls_ca.clone(), identity };
-        Ok(settings)
-    }
-
-    /// A connection without TLS never looks at these files: one that is not there is told before.
-    fn check_certificates(&self) -> Result<(), Failed> {
-        for (flag, file) in
-            [("--tls-ca", &self.tls_ca), ("--tls-cert", &self.tls_cert), ("--tls-key", &self.tls_key)]
-        {
-            let Some(file) = file else { continue };
-            let opened = File::open(file);
-            opened
-                .with_context(|| format!("could not read {flag} {}", file.display()))
-                .map_err(Failed::usage)?;
+    /// What is in force: what was given here, else what the file says for the context.
+    pub(super) fn effective(&self) -> Result<Effective, Failed> {
+        let config = Config::load(|name| std::env::var_os(name))?;
+        let chosen = config.choose(self.given.setting("context", self.context.as_ref()))?;
+        let given = |id: &str, value: &Option<PathBuf>, of_file: &Option<Setting<PathBuf>>| {
+            self.given.setting(id, value.as_ref()).or_else(|| of_file.clone())
+        };
+        let nkey_file = given("nkey_file", &self.nkey_file, &chosen.nkey_file);
+        if let Some(seed) = nkey_file.as_ref().filter(|file| holds_seed(&file.value.to_string_lossy())) {
+            return Err(Failed::usage(anyhow::anyhow!(
+                "{} holds a seed itself: write the seed into a file, and name that file",
+                seed.source
+            )));
         }
-        Ok(())
+        Ok(Effective {
+            nats_url: self.given.setting("nats_url", self.nats_url.as_ref()).or(chosen.nats_url.clone()),
+            nkey_file,
+            tls_ca: given("tls_ca", &self.tls_ca, &chosen.tls_ca),
+            tls_cert: given("tls_cert", &self.tls_cert, &chosen.tls_cert),
+            tls_key: given("tls_key", &self.tls_key, &chosen.tls_key),
+            config,
+            chosen,
+        })
     }
-
-    /// The roster that belongs to these servers.
-    pub(super) fn roster(&self) -> Result<Roster, Failed> {
-        Ok(Roster::open(&roster_file(&self.settings()?.shown()))?)
-    }
-
-    /// Connects, or fails at once.
-    pub(super) async fn operator(&self) -> Result<Operator, Failed> {
-        let (settings, roster) = (self.settings()?, self.roster()?);
-        Ok(Operator { bus: Bus::once(&settings).await?, roster, issuer: issuer() })
-    }
-
-    /// Connects as soon as there is a server, and again whenever it comes back.
-    pub(super) async fn lasting_operator(&self) -> Result<Operator, Failed> {
-        let (settings, roster) = (self.settings()?, self.roster()?);
-        Ok(Operator { bus: Bus::lasting(&settings).await?, roster, issuer: issuer() })
-    }
-
-    /// The servers, as a person reads them.
-    pub(super) fn servers(&self) -> Result<String, Failed> {
-        Ok(self.settings()?.shown())
-    }
-}
-
-/// Without a named context, the servers are the context.
-fn roster_file(servers: &str) -> PathBuf {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(".local/state");
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' };
-    let name: String = servers.chars().map(safe).collect();
-    state.unwrap_or_else(home).join("homelab-deploy/roster").join(format!("{name}.json"))
-}
-
-/// Who deploys, as hosts will show it.
-pub(super) fn issuer() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    let machine = rustix::system::uname();
-    format!("{}@{}", user.as_deref().unwrap_or("unknown"), machine.nodename().to_string_lossy())
 }

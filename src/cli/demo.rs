@@ -10,6 +10,7 @@ use crate::bus::Bus;
 use crate::demo::{self, Demo};
 use crate::deployer::{Discovery, Intent, Operator, Plan, Roster, Selection};
 use crate::protocol::{Action, Name, Revision};
+use crate::tui::Options;
 use anyhow::Context;
 use clap::Args;
 use ratatui::layout::Size;
@@ -76,12 +77,15 @@ fn operator(bus: Bus) -> Operator {
     Operator { bus, roster: Roster::default(), issuer: "operator@demo".to_owned() }
 }
 
+fn options(demo: &Demo, operator: &Operator) -> Options {
+    tui::usual(demo.url().to_owned(), operator.issuer.clone())
+}
+
 /// The console, until the operator leaves it.
 async fn console(demo: &Demo, stop: CancellationToken) -> Result<Exit, Failed> {
     let bus = Bus::lasting(&demo.operator().map_err(Failed::host)?).await?;
     let operator = operator(bus);
-    let options =
-        tui::options(demo.url().to_owned(), operator.issuer.clone(), Some("main".to_owned()), false)?;
+    let options = Options { branch: Some("main".to_owned()), ..options(demo, &operator) };
     crate::tui::run(operator, options, stop).await?;
     Ok(Exit::Done)
 }
@@ -108,7 +112,7 @@ async fn deploy(demo: &Demo, out: &mut Out) -> Result<Exit, Failed> {
     let follow = operator.send(plan, discovery.fleet, None, Duration::from_mins(2)).await?;
     let outcome = follow_to_the_end(follow, Format::Human).await?;
     out.line("\non a terminal the demo opens the console instead, which now shows:\n");
-    let options = tui::options(demo.url().to_owned(), operator.issuer.clone(), None, false)?;
+    let options = options(demo, &operator);
     let picture = crate::tui::snapshot(operator, options, FRAME, &[]).await?;
     out.line(&picture);
     // One host fails on purpose; anything else would be a fault.

@@ -5,14 +5,13 @@ mod follow;
 mod progress;
 mod wish;
 
-pub(super) use confirm::CONFIRM_TIERS;
 pub(super) use follow::{follow_or_interrupt, follow_to_the_end};
 pub(super) use wish::{Wish, YEAR};
 
-use super::connection::{ConnectionArgs, issuer};
+use super::connection::ConnectionArgs;
+use super::effective::{Effective, issuer};
 use super::exit::{Exit, Failed};
 use super::out::Format;
-use super::targets;
 use crate::deployer::{Intent, Selection, SelectionError};
 use crate::protocol::{Action, Name, Revision};
 use clap::Args;
@@ -20,7 +19,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct DeployArgs {
-    /// Subjects, aliases ($HOMELAB_DEPLOY_ALIAS_<NAME>) or hosts
+    /// Subjects, aliases (of the configuration file, or $HOMELAB_DEPLOY_ALIAS_<NAME>) or hosts
     #[arg(value_name = "TARGET", required_unless_present_any = ["role", "all"], conflicts_with_all = ["role", "all"])]
     targets: Vec<String>,
     /// Every host of the tier with this role
@@ -32,9 +31,9 @@ pub(super) struct DeployArgs {
     /// The tier that --role or --all mean
     #[arg(long, conflicts_with = "targets")]
     tier: Option<Name>,
-    /// Branch, tag or full commit
-    #[arg(long, env = "HOMELAB_DEPLOY_BRANCH", default_value = "master")]
-    branch: Revision,
+    /// Branch, tag or full commit; without, the context's branch, else master
+    #[arg(long, env = "HOMELAB_DEPLOY_BRANCH")]
+    branch: Option<Revision>,
     /// What to do: switch, boot, test, dry-activate or build
     #[arg(long, env = "HOMELAB_DEPLOY_ACTION", default_value = "switch", value_parser = parse_action)]
     action: Action,
@@ -67,11 +66,12 @@ fn parse_action(text: &str) -> Result<Action, String> {
 
 impl DeployArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
+        let effective = self.connection.effective()?;
         let wish = Wish {
-            selection: self.selection()?,
+            selection: self.selection(&effective)?,
             intent: Intent {
                 action: self.action,
-                revision: Some(self.branch),
+                revision: Some(effective.branch(self.branch)),
                 keep: self.keep,
                 issuer: issuer(),
                 generation: None,
@@ -81,13 +81,13 @@ impl DeployArgs {
             timeout: self.timeout,
             output: self.output,
         };
-        wish.carry_out(&self.connection).await
+        wish.carry_out(&effective).await
     }
 
-    fn selection(&self) -> Result<Selection, SelectionError> {
+    fn selection(&self, effective: &Effective) -> Result<Selection, SelectionError> {
         match &self.tier {
             Some(tier) => Ok(Selection::Tier { tier: tier.clone(), role: self.role.clone() }),
-            None => Ok(Selection::Targets(targets::parse(&self.targets)?)),
+            None => Ok(Selection::Targets(effective.targets(&self.targets)?)),
         }
     }
 }

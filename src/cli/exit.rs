@@ -1,6 +1,7 @@
 //! Exit codes, and how errors come by theirs.
 
 use crate::bus::{ConnectError, LinkError, SeedError, SettingsError};
+use crate::config::ConfigError;
 use crate::deployer::{DeployError, RosterError, SelectionError};
 use std::process::ExitCode;
 
@@ -100,6 +101,7 @@ macro_rules! exits {
 }
 
 exits! {
+    ConfigError => usage,
     ConnectError => link,
     LinkError => link,
     SeedError => usage,

@@ -1,25 +1,39 @@
 //! `hosts`: who is there and what runs.
 
+mod forget;
+mod outdated;
+
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failed};
+use super::given::Given;
 use super::out::{Format, Out};
 use super::{render, replies};
 use crate::deployer::Discovery;
 use crate::fleet::{Host, Presence};
-use crate::protocol::{Name, printable};
+use crate::protocol::{Name, Revision, printable};
 use clap::Args;
+use jiff::Timestamp;
+use outdated::Outdated;
 use serde::Serialize;
 
 #[derive(Debug, Args)]
 pub(super) struct HostsArgs {
+    #[command(flatten)]
+    given: Given,
     /// Only this tier
     #[arg(long)]
     tier: Option<Name>,
     /// Only this role
     #[arg(long)]
     role: Option<Name>,
+    /// Only those that do not run the head of the branch in their flake
+    #[arg(long)]
+    outdated: bool,
+    /// The branch for --outdated; without, the context's branch, else master
+    #[arg(long, env = "HOMELAB_DEPLOY_BRANCH")]
+    branch: Option<Revision>,
     /// Forget a host that was seen before, then end
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["tier", "role"])]
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["tier", "role", "outdated"])]
     forget: Option<Name>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -33,26 +47,36 @@ pub(super) struct HostsArgs {
 struct Shown<'a> {
     presence: Presence,
     two_of_one_name: bool,
-    #[serde(rename = "host")]
     host: &'a Host,
+    /// Only where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outdated: Option<Outdated<'a>>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(host: &'a Host, now: Timestamp) -> Self {
+        let two_of_one_name = host.claimants(now).len() > 1;
+        Self { presence: host.presence(now), two_of_one_name, host, outdated: None }
+    }
 }
 
 impl HostsArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
         let mut out = Out::new();
+        if !self.outdated && self.given.is_typed("branch") {
+            return Err(Failed::usage(anyhow::anyhow!("--branch is for --outdated; add that")));
+        }
+        let effective = self.connection.effective()?;
         if let Some(host) = &self.forget {
-            let mut roster = self.connection.roster()?;
-            if !roster.forget(host) {
-                return Err(Failed::usage(anyhow::anyhow!(
-                    "{host} is not in the roster; nothing was forgotten"
-                )));
-            }
-            roster.save()?;
-            out.line(&format!("{host} is forgotten until it answers again"));
+            out.line(&forget::forget(host, &effective)?);
             return Ok(Exit::Done);
         }
-        let mut operator = self.connection.operator().await?;
+        let mut operator = effective.operator().await?;
         let discovery = operator.discover(self.tier.as_ref(), self.role.as_ref()).await?;
+        if self.outdated {
+            let branch = effective.branch(self.branch);
+            return outdated::tell(&discovery, &branch, self.output, &mut out).await;
+        }
         self.print(&discovery, &mut out);
         Ok(if discovery.answered.is_empty() { Exit::Silent } else { Exit::Done })
     }
@@ -62,12 +86,7 @@ impl HostsArgs {
         match self.output {
             Format::Json => {
                 for host in hosts {
-                    let presence = host.presence(discovery.at);
-                    out.json(&Shown {
-                        presence,
-                        two_of_one_name: host.claimants(discovery.at).len() > 1,
-                        host,
-                    });
+                    out.json(&Shown::new(host, discovery.at));
                 }
             }
             Format::Human if hosts.is_empty() => {

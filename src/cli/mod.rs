@@ -4,11 +4,14 @@
 
 mod activation;
 mod cancel;
+mod config;
 mod connection;
 mod demo;
 mod deploy;
 mod diff;
+mod effective;
 mod exit;
+mod given;
 mod history;
 mod hosts;
 mod keys;
@@ -61,6 +64,9 @@ enum Command {
     Rollback(rollback::RollbackArgs),
     /// Stop the running job of hosts, as long as it has not begun to activate.
     Cancel(cancel::CancelArgs),
+    /// Look at the configuration: what is in force, and what is wrong in the file.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Make keys, and the permissions for them.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -96,6 +102,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Diff(args) => block_on(args.run()),
         Command::Rollback(args) => block_on(args.run()),
         Command::Cancel(args) => block_on(args.run()),
+        Command::Config(command) => command.run(),
         Command::Keys(command) => command.run(),
         Command::Demo(args) => args.run(),
         Command::Activation(command) => command.run(),

@@ -2,11 +2,15 @@
 
 mod changes;
 mod history;
+mod outdated;
+mod settings;
 mod status;
 mod table;
 
 pub(super) use changes::changes;
 pub(super) use history::history;
+pub(super) use outdated::outdated;
+pub(super) use settings::settings;
 pub(super) use status::{silences, status};
 
 use crate::deployer::{Discovery, HostResult, Outcome, Plan, Verdict};
@@ -94,7 +98,7 @@ fn detail(result: &HostResult, now: Timestamp) -> String {
             Some(error) => format!("{}: {}", printable(error.as_str()), printable(&report.message)),
             None => printable(&report.message),
         },
-        (None, _) => result.seen.map_or("never answered".to_owned(), |seen| last_seen(seen, now)),
+        (None, _) => last_seen(result.seen, now),
     }
 }
 
@@ -115,22 +119,26 @@ fn failure(report: &DeployReport) -> String {
     text
 }
 
+/// What the table of a fleet shows of each host.
+const HEAD: [&str; 7] = ["HOST", "TIER", "ROLE", "STATE", "REVISION", "GEN", "SEEN"];
+
 /// The table of a fleet.
 pub(super) fn fleet(hosts: &[&Host], now: Timestamp) -> String {
-    let rows = hosts.iter().map(|host| {
-        let answer = host.answer.as_deref();
-        let generation = answer.and_then(|answer| answer.generation).map(|g| g.to_string());
-        cells([
-            host.name.to_string(),
-            host.tier.as_ref().map(ToString::to_string).unwrap_or_default(),
-            host.role.as_ref().map(ToString::to_string).unwrap_or_default(),
-            host_state(host, now),
-            words::runs(host),
-            generation.unwrap_or_default(),
-            host.seen.map(|seen| words::age(seen, now)).unwrap_or_default(),
-        ])
-    });
-    table(&["HOST", "TIER", "ROLE", "STATE", "REVISION", "GEN", "SEEN"], rows.collect(), false)
+    table(&HEAD, hosts.iter().map(|host| row(host, now)).collect(), false)
+}
+
+fn row(host: &Host, now: Timestamp) -> Vec<Cell> {
+    let answer = host.answer.as_deref();
+    let generation = answer.and_then(|answer| answer.generation).map(|g| g.to_string());
+    cells([
+        host.name.to_string(),
+        host.tier.as_ref().map(ToString::to_string).unwrap_or_default(),
+        host.role.as_ref().map(ToString::to_string).unwrap_or_default(),
+        host_state(host, now),
+        words::runs(host),
+        generation.unwrap_or_default(),
+        host.seen.map(|seen| words::age(seen, now)).unwrap_or_default(),
+    ])
 }
 
 /// How a host stands, in a few words.
@@ -140,6 +148,7 @@ fn host_state(host: &Host, now: Timestamp) -> String {
         Standing::Failed(job) => {
             format!("failed: {}", printable(job.error.as_ref().map_or("unknown", |error| error.as_str())))
         }
+        Standing::Offline if host.seen.is_none() => last_seen(None, now),
         other => other.word().to_owned(),
     };
     if host.claimants(now).len() > 1 {
@@ -168,9 +177,8 @@ fn when(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-fn last_seen(seen: Timestamp, now: Timestamp) -> String {
-    if seen == Timestamp::UNIX_EPOCH {
-        return "never answered".to_owned();
-    }
-    format!("offline, last seen {} ago", words::age(seen, now))
+fn last_seen(seen: Option<Timestamp>, now: Timestamp) -> String {
+    let seen =
+        seen.map_or("never seen".to_owned(), |seen| format!("last seen {} ago", words::age(seen, now)));
+    format!("offline, {seen}")
 }

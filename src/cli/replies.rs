@@ -3,7 +3,6 @@
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failed};
 use super::out::{Format, Out};
-use super::targets;
 use crate::deployer::{Discovery, Operator, Replies, Told, hosts_of};
 use crate::protocol::{Name, WireError, printable};
 use jiff::Timestamp;
@@ -43,8 +42,9 @@ pub(super) async fn find(
     names: &[String],
     connection: &ConnectionArgs,
 ) -> Result<(Operator, Discovery, BTreeSet<Name>), Failed> {
-    let targets = targets::parse(names)?;
-    let mut operator = connection.operator().await?;
+    let effective = connection.effective()?;
+    let targets = effective.targets(names)?;
+    let mut operator = effective.operator().await?;
     let discovery = operator.discover(None, None).await?;
     let hosts = hosts_of(&targets, &discovery.fleet)?;
     Ok((operator, discovery, hosts))

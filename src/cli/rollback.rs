@@ -1,17 +1,17 @@
 //! `rollback`: take hosts back to an earlier generation and follow each to its verdict.
 
-use super::connection::{ConnectionArgs, issuer};
+use super::connection::ConnectionArgs;
 use super::deploy::{Wish, YEAR};
+use super::effective::issuer;
 use super::exit::{Exit, Failed};
 use super::out::Format;
-use super::targets;
 use crate::deployer::{Intent, Selection};
 use crate::protocol::Action;
 use clap::Args;
 
 #[derive(Debug, Args)]
 pub(super) struct RollbackArgs {
-    /// Hosts, aliases ($HOMELAB_DEPLOY_ALIAS_<NAME>) or subjects
+    /// Hosts, aliases (of the configuration file, or $HOMELAB_DEPLOY_ALIAS_<NAME>) or subjects
     #[arg(value_name = "HOST", required = true)]
     hosts: Vec<String>,
     /// The generation of the system profile; without, what ran before the last change
@@ -32,8 +32,9 @@ pub(super) struct RollbackArgs {
 
 impl RollbackArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
+        let effective = self.connection.effective()?;
         let wish = Wish {
-            selection: Selection::Targets(targets::parse(&self.hosts)?),
+            selection: Selection::Targets(effective.targets(&self.hosts)?),
             intent: Intent {
                 action: Action::Rollback,
                 revision: None,
@@ -46,6 +47,6 @@ impl RollbackArgs {
             timeout: self.timeout,
             output: self.output,
         };
-        wish.carry_out(&self.connection).await
+        wish.carry_out(&effective).await
     }
 }

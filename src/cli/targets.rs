@@ -1,14 +1,21 @@
-//! What operators name on the command line: subjects, aliases, hosts.
+//! Aliases: what they are called in the environment and in the file.
 
-use crate::deployer::{SelectionError, Target};
+use crate::config::{Chosen, alias_key};
+use crate::deployer::Alias;
 
-/// Reads targets, looking aliases up in the environment.
-pub(super) fn parse(texts: &[String]) -> Result<Vec<Target>, SelectionError> {
-    texts.iter().map(|text| Target::parse(text, alias)).collect()
+/// Before the name of an alias in the environment.
+pub(super) const VARIABLE: &str = "HOMELAB_DEPLOY_ALIAS_";
+
+/// Looks an alias up in the environment: name uppercased, `-` to `_`.
+pub(super) fn of_environment(name: &str) -> Option<Alias> {
+    let variable = format!("{VARIABLE}{}", alias_key(name));
+    let meaning = std::env::var(&variable).ok().filter(|meaning| !meaning.is_empty())?;
+    Some(Alias { meaning, source: variable })
 }
 
-/// Looks an alias up: name uppercased, `-` to `_`.
-fn alias(name: &str) -> Option<String> {
-    let name = name.to_ascii_uppercase().replace('-', "_");
-    std::env::var(format!("HOMELAB_DEPLOY_ALIAS_{name}")).ok().filter(|meaning| !meaning.is_empty())
+/// Looks an alias up in the configuration file.
+pub(super) fn of_file(chosen: &Chosen, name: &str) -> Option<Alias> {
+    let alias = chosen.aliases.get(&alias_key(name))?;
+    let place = alias.source.place().map(ToString::to_string).unwrap_or_default();
+    Some(Alias { meaning: alias.value.meaning.clone(), source: place })
 }

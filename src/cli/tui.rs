@@ -1,11 +1,12 @@
 //! `tui`: the console.
 
 use super::connection::ConnectionArgs;
-use super::deploy::CONFIRM_TIERS;
+use super::effective::Effective;
 use super::exit::{Exit, Failed};
 use super::listener::stop_on_signal;
 use super::out::Out;
-use crate::protocol::{Name, Revision};
+use crate::config::{Source, default_confirm_tiers};
+use crate::protocol::Revision;
 use crate::tui::{self, Chord, ConsoleError, Options, SMALLEST, Theme};
 use anyhow::Context;
 use clap::Args;
@@ -60,19 +61,22 @@ fn parse_size(text: &str) -> Result<Size, String> {
 impl TuiArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
         let issuer = |operator: &crate::deployer::Operator| operator.issuer.clone();
-        let branch = self.branch.as_ref().map(ToString::to_string);
-        let server = self.connection.servers()?;
+        let effective = self.connection.effective()?;
+        // Where nobody names a branch, the form offers what the hosts run.
+        let set = Some(&effective.chosen.branch).filter(|branch| branch.source != Source::Default);
+        let branch = self.branch.or_else(|| set.map(|branch| branch.value.clone()));
+        let branch = branch.map(|branch| branch.to_string());
         if self.snapshot {
             let keys = self.keys.map(|keys| keys.0).unwrap_or_default();
-            let operator = self.connection.operator().await?;
-            let options = options(server, issuer(&operator), branch, self.read_only)?;
+            let operator = effective.operator().await?;
+            let options = options(&effective, issuer(&operator), branch, self.read_only)?;
             let picture = tui::snapshot(operator, options, self.size, &keys).await?;
             Out::new().line(picture.trim_end_matches('\n'));
             return Ok(Exit::Done);
         }
         check_terminal()?;
-        let operator = self.connection.lasting_operator().await?;
-        let options = options(server, issuer(&operator), branch, self.read_only)?;
+        let operator = effective.lasting_operator().await?;
+        let options = options(&effective, issuer(&operator), branch, self.read_only)?;
         let shutdown = CancellationToken::new();
         stop_on_signal(shutdown.clone()).context("could not listen for signals").map_err(Failed::host)?;
         tui::run(operator, options, shutdown).await?;
@@ -95,25 +99,37 @@ fn check_terminal() -> Result<(), Failed> {
 }
 
 /// What the console is told at its start.
-pub(super) fn options(
-    server: String,
+fn options(
+    effective: &Effective,
     issuer: String,
     branch: Option<String>,
     read_only: bool,
 ) -> Result<Options, Failed> {
-    let confirm_tiers = CONFIRM_TIERS.iter().map(|tier| Name::new(*tier));
     Ok(Options {
+        branch,
+        read_only,
+        confirm_tiers: effective.confirm_tiers().to_vec(),
+        context: effective.chosen.context.as_ref().map(|context| context.value.to_string()),
+        mouse: effective.chosen.mouse.value,
+        memory: Some(effective.console_file()?),
+        ..usual(effective.servers()?, issuer)
+    })
+}
+
+/// The look that the terminal asks for, and nothing else out of the usual.
+pub(super) fn usual(server: String, issuer: String) -> Options {
+    Options {
         server,
         issuer,
-        branch,
-        confirm_tiers: confirm_tiers.collect::<Result<_, _>>().map_err(Failed::usage)?,
+        branch: None,
+        confirm_tiers: default_confirm_tiers(),
         zone: TimeZone::system(),
         theme: Theme::of_environment(|name| std::env::var(name).ok()),
         context: None,
-        read_only,
+        read_only: false,
         mouse: true,
         memory: None,
-    })
+    }
 }
 
 impl From<ConsoleError> for Failed {

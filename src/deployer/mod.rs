@@ -2,6 +2,7 @@
 
 mod error;
 mod follow;
+mod heads;
 mod log;
 mod operator;
 mod outcome;
@@ -13,11 +14,12 @@ mod watch;
 
 pub use error::DeployError;
 pub use follow::{Follow, Update};
+pub use heads::{HEADS_WITHIN, heads};
 pub use log::{Joiner, LogFollow, LogNews, LogStart};
 pub use operator::{Discovery, Operator};
 pub use outcome::{HostResult, Outcome, Verdict};
 pub use plan::{Intent, Parcel, Plan, check_one};
 pub use questions::{Replies, Told};
 pub use roster::{Roster, RosterEntry, RosterError};
-pub use selection::{Selection, SelectionError, Target, hosts_of};
+pub use selection::{Alias, Selection, SelectionError, Target, hosts_of};
 pub use watch::{News, Watch};

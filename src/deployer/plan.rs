@@ -53,8 +53,8 @@ pub struct Plan {
     pub intent: Intent,
     /// The requests.
     pub parcels: Vec<Parcel>,
-    /// When the silent ones among the hosts were last seen.
-    pub silent: BTreeMap<Name, Timestamp>,
+    /// When the silent ones among the hosts were last seen, if ever.
+    pub silent: BTreeMap<Name, Option<Timestamp>>,
 }
 
 impl Plan {
@@ -97,7 +97,7 @@ impl Plan {
                 if host.presence(now) == Presence::Online {
                     check_capable(host, &intent.action)?;
                 } else {
-                    silent.insert(name.clone(), host.seen.unwrap_or(Timestamp::UNIX_EPOCH));
+                    silent.insert(name.clone(), host.seen);
                 }
             }
             if skip_offline {

@@ -2,7 +2,7 @@
 
 use crate::durable::{self, WriteError};
 use crate::fleet::Host;
-use crate::protocol::{HostAnswer, Name};
+use crate::protocol::{DEPLOY_TEMPLATES, HostAnswer, Name, expand};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,8 +20,9 @@ pub struct RosterEntry {
     pub role: Option<Name>,
     /// Where it takes requests.
     pub deploy_subjects: Vec<String>,
-    /// The last sign of life, by the operator's clock.
-    pub seen: Timestamp,
+    /// The last sign of life, by the operator's clock; none of a host that is only expected.
+    #[serde(default)]
+    pub seen: Option<Timestamp>,
     /// Whether it was silent when last asked; then nobody waits for it.
     #[serde(default)]
     pub offline: bool,
@@ -85,10 +86,25 @@ impl Roster {
             tier: answer.tier.clone(),
             role: answer.role.clone(),
             deploy_subjects: answer.deploy_subjects.clone(),
-            seen: now,
+            seen: Some(now),
             offline: false,
         };
         self.hosts.insert(answer.hostname.clone(), Arc::new(entry));
+    }
+
+    /// Expects a host. Where it was seen before, what it said of itself stands; else nobody waits for it, and it is not
+    /// written down: whoever expects it says so again.
+    pub fn expect(&mut self, host: &Name, tier: &Name, role: Option<&Name>) {
+        self.hosts.entry(host.clone()).or_insert_with(|| {
+            let subject = |template| expand(template, host, tier, role, true).ok().flatten();
+            Arc::new(RosterEntry {
+                tier: tier.clone(),
+                role: role.cloned(),
+                deploy_subjects: DEPLOY_TEMPLATES.into_iter().filter_map(subject).collect(),
+                seen: None,
+                offline: true,
+            })
+        });
     }
 
     /// Forgets a host; gives whether it was known.
@@ -103,7 +119,8 @@ impl Roster {
             std::fs::create_dir_all(folder)
                 .map_err(|source| RosterError::Folder { path: folder.to_owned(), source })?;
         }
-        Ok(durable::write_with(file, |out| Ok(serde_json::to_writer_pretty(out, &self.hosts)?))?)
+        let seen: BTreeMap<_, _> = self.hosts.iter().filter(|(_, entry)| entry.seen.is_some()).collect();
+        Ok(durable::write_with(file, |out| Ok(serde_json::to_writer_pretty(out, &seen)?))?)
     }
 }
 
@@ -120,7 +137,7 @@ impl RosterEntry {
         let mut host = Host::unknown(name);
         host.tier = Some(tier);
         host.role = role;
-        host.seen = Some(self.seen);
+        host.seen = self.seen;
         host.answer = Some(Arc::new(answer));
         host.left = true;
         host

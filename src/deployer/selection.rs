@@ -15,6 +15,15 @@ pub enum Target {
     Alias(Name),
 }
 
+/// What an alias stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// A subject, a host, or another alias.
+    pub meaning: String,
+    /// Where that is said, for errors.
+    pub source: String,
+}
+
 /// What an operator named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
@@ -39,8 +48,13 @@ pub enum SelectionError {
     #[error("{0:?} is no target: name a subject (deploy.<tier>.<host>), an alias or a host")]
     NotATarget(String),
     /// An alias that leads back to itself.
-    #[error("the alias {0:?} leads back to itself; look at the HOMELAB_DEPLOY_ALIAS_… variables")]
-    AliasLoop(String),
+    #[error("the alias {name:?} leads back to itself: {}; change one of them", way.join(", "))]
+    AliasLoop {
+        /// The alias.
+        name: String,
+        /// What stands for what, and where that is said.
+        way: Vec<String>,
+    },
     /// Nobody knows this host.
     #[error("no host {name} answers or is known{}; `homelab-deploy hosts` lists them", did_you_mean(.near))]
     UnknownHost {
@@ -58,19 +72,20 @@ fn did_you_mean(names: &[Name]) -> String {
 
 impl Target {
     /// Reads a target: a subject holds a dot; then come aliases, then hosts. `alias` looks an alias up.
-    pub fn parse(text: &str, alias: impl Fn(&str) -> Option<String>) -> Result<Self, SelectionError> {
+    pub fn parse(text: &str, alias: impl Fn(&str) -> Option<Alias>) -> Result<Self, SelectionError> {
         let mut text = text.to_owned();
-        let mut passed = Vec::new();
+        let (mut passed, mut way) = (Vec::new(), Vec::new());
         loop {
             if text.contains('.') {
                 check_literal(&text)?;
                 return Ok(Self::Subject(text));
             }
-            let Some(meaning) = alias(&text) else { break };
+            let Some(Alias { meaning, source }) = alias(&text) else { break };
+            way.push(format!("{text} is {meaning} ({source})"));
             passed.push(text);
             text = meaning;
             if passed.contains(&text) {
-                return Err(SelectionError::AliasLoop(text));
+                return Err(SelectionError::AliasLoop { name: text, way });
             }
         }
         let host = if passed.is_empty() { Self::Host } else { Self::Alias };

@@ -1,11 +1,13 @@
 //! The fleet as an operator sees it: a pure fold of messages. No clock and no I/O; time comes in with the message.
 
 mod deployment;
+mod heads;
 mod host;
 mod standing;
 pub mod words;
 
 pub use deployment::{Deployment, HostJob};
+pub use heads::{Heads, Lag, Why};
 pub use host::{Host, Presence};
 pub use standing::Standing;
 

@@ -3,7 +3,7 @@
 use super::Kind;
 use super::entry::Entry;
 use super::permissions::{Credential, MCP_TIER};
-use crate::protocol::{Name, NameError};
+use crate::protocol::{Name, NameError, holds_seed};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
 
@@ -105,12 +105,6 @@ pub fn parse_fleet_file(text: &str) -> Result<Vec<User>, FleetFileError> {
     check_keys_differ(&users)?;
     give_admins_all_tiers(&mut users);
     Ok(users)
-}
-
-/// Whether a word on the line looks like a seed of any kind, whole or with a few characters lost.
-fn holds_seed(line: &str) -> bool {
-    let base32 = |c: char| c.is_ascii_uppercase() || ('2'..='7').contains(&c);
-    line.split(|c: char| !base32(c)).any(|word| word.len() > 48 && word.starts_with('S'))
 }
 
 /// Reads each entry of one section.

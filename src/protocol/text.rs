@@ -93,3 +93,9 @@ pub fn is_invisible(c: char) -> bool {
         '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
     )
 }
+
+/// Whether a word on the line looks like an nkey seed of any kind, whole or with a few characters lost.
+pub fn holds_seed(line: &str) -> bool {
+    let base32 = |c: char| c.is_ascii_uppercase() || ('2'..='7').contains(&c);
+    line.split(|c: char| !base32(c)).any(|word| word.len() > 48 && word.starts_with('S'))
+}

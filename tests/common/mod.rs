@@ -44,13 +44,16 @@ pub fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_homelab-deploy"))
 }
 
-/// The binary as an operator calls it, with the key of `operator` and a roster of its own.
+/// The binary as an operator calls it, with the key of `operator`, a roster of its own and no configuration file.
 pub fn operator(broker: &Broker, operator: &str) -> Command {
     let mut command = Command::new(binary());
     command
         .env("HOMELAB_DEPLOY_NATS_URL", broker.url())
         .env("HOMELAB_DEPLOY_NKEY_FILE", broker.key(operator))
         .env("XDG_STATE_HOME", broker.folder().join("xdg").join(operator))
+        .env("XDG_CONFIG_HOME", broker.folder().join("config").join(operator))
+        .env_remove("HOMELAB_DEPLOY_CONTEXT")
+        .env_remove("HOMELAB_DEPLOY_BRANCH")
         .env("USER", operator)
         .env_remove("NO_COLOR")
         .stdin(std::process::Stdio::null());

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Every command, as its words.
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["listener"],
     &["deploy"],
@@ -19,6 +19,9 @@ const COMMANDS: [&[&str]; 15] = [
     &["diff"],
     &["rollback"],
     &["cancel"],
+    &["config"],
+    &["config", "show"],
+    &["config", "check"],
     &["keys"],
     &["keys", "new"],
     &["keys", "nats-config"],
@@ -85,6 +88,7 @@ const HISTORY: &[&str] = &["history"];
 const DIFF: &[&str] = &["diff", "web1"];
 const ROLLBACK: &[&str] = &["rollback", "web1"];
 const CANCEL: &[&str] = &["cancel", "web1"];
+const CONFIG: &[&str] = &["config", "show"];
 const KEYS_NEW: &[&str] = &["keys", "new", "listener"];
 
 /// Each flag that takes a value, a wrong one, and what the text must say of it.
@@ -118,6 +122,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (DEPLOY, "--timeout", "1h", "invalid digit"),
     (DEPLOY, "--timeout", "18446744073709551615", "is not in 1.."),
     (DEPLOY, "--output", "yaml", "human, json"),
+    (DEPLOY, "--context", "a.b", "is not a name"),
     (DEPLOY, "--nats-url", "nats://:x", "is not the URL of a NATS server"),
     (DEPLOY, "--nats-url", "", "is not the URL of a NATS server"),
     (DEPLOY, "--nkey-file", "/missing", "could not read the key file /missing"),
@@ -132,6 +137,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (TUI, "--size", "80x24x1", "write columns and lines"),
     (TUI, "--size", "-80x24", "write columns and lines"),
     (TUI, "--keys", "j<entr>", "no key <entr>"),
+    (TUI, "--context", "a.b", "is not a name"),
     (TUI, "--nats-url", "http://nats", "is not the URL of a NATS server"),
     (TUI, "--nkey-file", "/missing", "could not read the key file /missing"),
     (TUI, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -139,8 +145,10 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (TUI, "--tls-key", "/missing", "--tls-cert"),
     (HOSTS, "--tier", "a.b", "is not a name"),
     (HOSTS, "--role", "a.b", "is not a name"),
+    (HOSTS, "--branch", "a..b", "`..` and `//` are not allowed"),
     (HOSTS, "--forget", "a.b", "is not a name"),
     (HOSTS, "--output", "yaml", "human, json"),
+    (HOSTS, "--context", "a.b", "is not a name"),
     (HOSTS, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (HOSTS, "--nkey-file", "/missing", "could not read the key file /missing"),
     (HOSTS, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -153,41 +161,53 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (ROLLBACK, "--generation", "-1", "invalid digit"),
     (ROLLBACK, "--timeout", "0", "0 is not in 1.."),
     (STATUS, "--output", "yaml", "human, json"),
+    (STATUS, "--context", "a.b", "is not a name"),
     (STATUS, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (STATUS, "--nkey-file", "/missing", "could not read the key file /missing"),
     (STATUS, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (STATUS, "--tls-cert", "/missing", "--tls-key"),
     (STATUS, "--tls-key", "/missing", "--tls-cert"),
     (LOGS, "--output", "yaml", "human, json"),
+    (LOGS, "--context", "a.b", "is not a name"),
     (LOGS, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (LOGS, "--nkey-file", "/missing", "could not read the key file /missing"),
     (LOGS, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (LOGS, "--tls-cert", "/missing", "--tls-key"),
     (LOGS, "--tls-key", "/missing", "--tls-cert"),
     (HISTORY, "--output", "yaml", "human, json"),
+    (HISTORY, "--context", "a.b", "is not a name"),
     (HISTORY, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (HISTORY, "--nkey-file", "/missing", "could not read the key file /missing"),
     (HISTORY, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (HISTORY, "--tls-cert", "/missing", "--tls-key"),
     (HISTORY, "--tls-key", "/missing", "--tls-cert"),
     (DIFF, "--output", "yaml", "human, json"),
+    (DIFF, "--context", "a.b", "is not a name"),
     (DIFF, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (DIFF, "--nkey-file", "/missing", "could not read the key file /missing"),
     (DIFF, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (DIFF, "--tls-cert", "/missing", "--tls-key"),
     (DIFF, "--tls-key", "/missing", "--tls-cert"),
     (ROLLBACK, "--output", "yaml", "human, json"),
+    (ROLLBACK, "--context", "a.b", "is not a name"),
     (ROLLBACK, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (ROLLBACK, "--nkey-file", "/missing", "could not read the key file /missing"),
     (ROLLBACK, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (ROLLBACK, "--tls-cert", "/missing", "--tls-key"),
     (ROLLBACK, "--tls-key", "/missing", "--tls-cert"),
     (CANCEL, "--output", "", "human, json"),
+    (CANCEL, "--context", "a.b", "is not a name"),
     (CANCEL, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
     (CANCEL, "--nkey-file", "/missing", "could not read the key file /missing"),
     (CANCEL, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (CANCEL, "--tls-cert", "/missing", "--tls-key"),
     (CANCEL, "--tls-key", "/missing", "--tls-cert"),
+    (CONFIG, "--branch", "a..b", "`..` and `//` are not allowed"),
+    (CONFIG, "--output", "yaml", "human, json"),
+    (CONFIG, "--context", "a.b", "is not a name"),
+    (CONFIG, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
+    (CONFIG, "--tls-cert", "/missing", "--tls-key"),
+    (CONFIG, "--tls-key", "/missing", "--tls-cert"),
     (KEYS_NEW, "--host", "a.b", "is not a name"),
     (KEYS_NEW, "--tier", "a.b", "is not a name"),
     (&["demo"], "--hosts", "0", "0 is not in 1..=2000"),
@@ -195,7 +215,9 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
 ];
 
 /// Flags whose values can only turn out wrong once they are used.
-const LATER: [(&str, &str); 5] = [
+const LATER: [(&str, &str); 7] = [
+    ("config", "--nkey-file"),
+    ("config", "--tls-ca"),
     ("listener", "--rebuild-command"),
     ("listener", "--state-dir"),
     ("listener", "--health-check"),
@@ -237,6 +259,11 @@ fn each_flag_that_takes_a_value_is_tried() {
         let missing: Vec<_> = takes.iter().filter(|flag| !tried(flag)).collect();
         assert!(missing.is_empty(), "{command:?}: {missing:?}");
         let flags = WRONG.iter().any(|(words, ..)| !command.is_empty() && words.starts_with(command));
-        assert!(!flags || !takes.is_empty() || command == ["keys"], "{command:?} has no flags here");
+        assert!(
+            !flags
+                || !takes.is_empty()
+                || [&["keys"][..], &["config"], &["config", "check"]].contains(&command),
+            "{command:?} has no flags here"
+        );
     }
 }

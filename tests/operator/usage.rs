@@ -11,7 +11,8 @@ use std::process::Command;
 pub(crate) fn nowhere() -> Command {
     let mut command = Command::new(binary());
     command.env("HOMELAB_DEPLOY_NATS_URL", "nats://127.0.0.1:1").stdin(std::process::Stdio::null());
-    command.env("XDG_STATE_HOME", "/nonexistent").env_remove("HOMELAB_DEPLOY_NKEY_FILE");
+    command.env("XDG_STATE_HOME", "/nonexistent").env("XDG_CONFIG_HOME", "/nonexistent");
+    command.env_remove("HOMELAB_DEPLOY_NKEY_FILE").env_remove("HOMELAB_DEPLOY_CONTEXT");
     command
 }
 
@@ -80,7 +81,11 @@ fn contradicting_and_missing_arguments_are_refused_and_named() {
 #[test]
 fn a_server_must_be_named() {
     let mut command = nowhere();
-    run(command.env_remove("HOMELAB_DEPLOY_NATS_URL").arg("hosts"), 2).complains(&["--nats-url <URL>"]);
+    let refused = run(command.env_remove("HOMELAB_DEPLOY_NATS_URL").arg("hosts"), 2);
+    refused.complains(&[
+        "no NATS server is named: give --nats-url, set HOMELAB_DEPLOY_NATS_URL, ",
+        "or write nats_url into a [contexts.NAME] of /nonexistent/homelab-deploy/config.toml",
+    ]);
 }
 
 /// A key file with this content and mode.

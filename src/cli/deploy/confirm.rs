@@ -3,18 +3,20 @@
 use super::super::exit::Failed;
 use super::super::render;
 use crate::deployer::{Discovery, Plan};
-use crate::protocol::Action;
+use crate::protocol::{Action, Name};
 use std::io::{self, BufRead, IsTerminal, Write};
 
-/// The tiers that are confirmed.
-pub(in crate::cli) const CONFIRM_TIERS: [&str; 1] = ["prod"];
-
-/// Shows the exact hosts and asks, where the plan touches a tier that is confirmed. Without a terminal a subject that
+/// Shows the exact hosts and asks, where the plan touches a tier of those that are confirmed. Without a terminal a subject that
 /// was spelled out and an alias go ahead; whatever else was looked up needs `--yes`.
-pub(super) fn confirmed(plan: &Plan, discovery: &Discovery, yes: bool) -> Result<bool, Failed> {
-    let tiers = plan.tiers();
-    let matters = CONFIRM_TIERS.iter().any(|tier| tiers.iter().any(|touched| touched == *tier));
-    if yes || !matters {
+pub(super) fn confirmed(
+    plan: &Plan,
+    discovery: &Discovery,
+    tiers: &[Name],
+    yes: bool,
+) -> Result<bool, Failed> {
+    let touched = plan.tiers();
+    let matter: Vec<_> = tiers.iter().filter(|tier| touched.contains(*tier)).map(Name::as_str).collect();
+    if yes || matter.is_empty() {
         return Ok(true);
     }
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
@@ -24,7 +26,7 @@ pub(super) fn confirmed(plan: &Plan, discovery: &Discovery, yes: bool) -> Result
         let does = if plan.intent.action == Action::Rollback { "rolls back hosts of" } else { "deploys to" };
         return Err(Failed::usage(anyhow::anyhow!(
             "this {does} {}, which must be confirmed: add --yes, or name the subject itself",
-            CONFIRM_TIERS.join(", ")
+            matter.join(", ")
         )));
     }
     ask(plan, discovery).map_err(|error| Failed::usage(anyhow::Error::new(error).context("could not ask")))

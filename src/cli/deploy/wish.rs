@@ -1,6 +1,6 @@
 //! A request to hosts, from what was typed to the exit code.
 
-use super::super::connection::ConnectionArgs;
+use super::super::effective::Effective;
 use super::super::exit::{Exit, Failed};
 use super::super::out::Format;
 use super::{confirm, follow_or_interrupt};
@@ -25,8 +25,8 @@ pub(in crate::cli) struct Wish {
 
 impl Wish {
     /// Finds the hosts, asks where that matters, sends, and follows each host to its verdict.
-    pub(in crate::cli) async fn carry_out(self, connection: &ConnectionArgs) -> Result<Exit, Failed> {
-        let mut operator = connection.operator().await?;
+    pub(in crate::cli) async fn carry_out(self, effective: &Effective) -> Result<Exit, Failed> {
+        let mut operator = effective.operator().await?;
         let discovery = operator.discover(None, None).await?;
         let plan =
             Plan::new(self.intent, &self.selection, &discovery.fleet, discovery.at, self.skip_offline)?;
@@ -34,7 +34,7 @@ impl Wish {
             let error = anyhow::anyhow!("no host to deploy to: {}", nobody(&self.selection));
             return Err(Failed { exit: Exit::Silent, error });
         }
-        if !confirm::confirmed(&plan, &discovery, self.yes)? {
+        if !confirm::confirmed(&plan, &discovery, effective.confirm_tiers(), self.yes)? {
             return Err(Failed::usage(anyhow::anyhow!("not confirmed; nothing was sent")));
         }
         let follow = operator.send(plan, discovery.fleet, None, Duration::from_secs(self.timeout)).await?;

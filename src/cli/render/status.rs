@@ -5,7 +5,6 @@ use crate::deployer::{Discovery, Told};
 use crate::fleet::words;
 use crate::protocol::{Action, DeployReport, Name, PhaseState, Status, printable};
 use comfy_table::{Cell, Color};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -62,7 +61,7 @@ fn silence<T>(host: &Name, told: &Told<T>, discovery: &Discovery) -> String {
         return "it did not answer the question; ask again".to_owned();
     }
     let seen = discovery.fleet.hosts.get(host).and_then(|host| host.seen);
-    last_seen(seen.unwrap_or(Timestamp::UNIX_EPOCH), discovery.at)
+    last_seen(seen, discovery.at)
 }
 
 fn state(host: &Name, told: &Told<Option<Arc<DeployReport>>>, discovery: &Discovery) -> Cell {

@@ -1,0 +1,12 @@
+//! A host that the file lists, so that it is missed where it was never heard of.
+
+use crate::protocol::Name;
+
+/// A host that is expected to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedHost {
+    /// Its tier.
+    pub tier: Name,
+    /// Its role.
+    pub role: Option<Name>,
+}

@@ -1,0 +1,88 @@
+//! `config check`: what the file names is tried, and what is fine is said plainly.
+
+use crate::common::run;
+use crate::configured::Home;
+use homelab_deploy::keys::Seed;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn what_is_fine_is_said_plainly() {
+    let home = Home::with(
+        r#"
+context = "home"
+[contexts.home]
+nats_url = "nats://u:s3cret@nats.example.org"
+nkey_file = "~/deployer.nkey"
+tls_ca = "~/ca.pem"
+hosts.ns1 = { tier = "prod" }
+hosts.ns2 = { tier = "prod" }
+aliases.dns = "both"
+[contexts.lab]
+nats_url = "nats://localhost"
+[contexts.bare]
+[contexts.far]
+nats_url = "tls://far.example.org"
+[aliases]
+both = "deploy.prod.role.dns"
+one = "ns1"
+"#,
+    );
+    let seed = Seed::generate().unwrap();
+    seed.write_new(&home.path().join("deployer.nkey")).unwrap();
+    fs::write(home.path().join("ca.pem"), "").unwrap();
+    let checked = run(home.command().args(["config", "check"]), 0);
+    assert!(!checked.out.contains(seed.expose()) && !checked.out.contains("s3cret"), "{checked}");
+    let text = checked.out.replace(home.path().to_str().unwrap(), "HOME").replace(seed.public_key(), "U…");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn each_problem_is_told_with_its_place() {
+    let home = Home::with(
+        r#"
+context = "hmoe"
+[contexts.home]
+nats_url = "http://nats.example.org"
+nkey_file = "~/open.nkey"
+tls_ca = "/missing/ca.pem"
+aliases.one = "two"
+aliases.two = "one"
+aliases.bad = "deploy.*.all"
+[contexts.lab]
+nats_url = "nats://nats.example.org"
+nkey_file = "/missing/key"
+"#,
+    );
+    let open = home.path().join("open.nkey");
+    Seed::generate().unwrap().write_new(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).unwrap();
+    let checked = run(home.command().args(["config", "check"]), 2);
+    for (place, said) in [
+        ("2:11", "names the context hmoe, but"),
+        ("5:13", "can be read by everybody; run `chmod 600 "),
+        ("4:12", "\"http://nats.example.org\" is not the URL of a NATS server"),
+        ("6:10", "could not read tls_ca /missing/ca.pem: No such file"),
+        ("7:15", "the alias \"one\" leads back to itself"),
+        ("8:15", "the alias \"two\" leads back to itself"),
+        ("9:15", "the target \"deploy.*.all\" has wildcards"),
+        ("12:13", "could not read the key file /missing/key: No such file"),
+    ] {
+        let line =
+            checked.out.lines().find(|line| line.starts_with(&format!("problem: {}: ", home.at(place))));
+        assert!(line.is_some_and(|line| line.contains(said)), "{place} {said}\n{checked}");
+    }
+    assert_eq!(checked.out.lines().filter(|line| line.starts_with("problem: ")).count(), 8, "{checked}");
+    checked.complains(&["error: 8 problems were found"]);
+}
+
+#[test]
+fn no_file_is_no_problem() {
+    let home = Home::without();
+    let checked = run(home.command().args(["config", "check"]), 0);
+    assert_eq!(checked.out, format!("there is no file {}: nothing to check\n", home.file().display()));
+    home.write("[aliases]\nall = \"deploy.prod.all\"\n");
+    let checked = run(home.command().args(["config", "check"]), 0);
+    assert!(checked.out.contains("note: it has no contexts\n"), "{checked}");
+    assert!(checked.out.contains("fine: alias all means the subject deploy.prod.all\n"), "{checked}");
+}
