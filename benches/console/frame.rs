@@ -95,6 +95,7 @@ fn app(count: usize, now: Timestamp) -> App {
         confirm_tiers: Vec::new(),
         zone: jiff::tz::TimeZone::UTC,
         theme: Theme { colour: true, unicode: true },
+        follows: None,
         context: None,
         read_only: false,
         mouse: true,

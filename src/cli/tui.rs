@@ -65,7 +65,6 @@ impl TuiArgs {
         // Where nobody names a branch, the form offers what the hosts run.
         let set = Some(&effective.chosen.branch).filter(|branch| branch.source != Source::Default);
         let branch = self.branch.or_else(|| set.map(|branch| branch.value.clone()));
-        let branch = branch.map(|branch| branch.to_string());
         if self.snapshot {
             let keys = self.keys.map(|keys| keys.0).unwrap_or_default();
             let operator = effective.operator().await?;
@@ -102,11 +101,12 @@ fn check_terminal() -> Result<(), Failed> {
 fn options(
     effective: &Effective,
     issuer: String,
-    branch: Option<String>,
+    branch: Option<Revision>,
     read_only: bool,
 ) -> Result<Options, Failed> {
     Ok(Options {
-        branch,
+        follows: Some(effective.branch(branch.clone())),
+        branch: branch.map(|branch| branch.to_string()),
         read_only,
         confirm_tiers: effective.confirm_tiers().to_vec(),
         context: effective.chosen.context.as_ref().map(|context| context.value.to_string()),
@@ -125,6 +125,7 @@ pub(super) fn usual(server: String, issuer: String) -> Options {
         confirm_tiers: default_confirm_tiers(),
         zone: TimeZone::system(),
         theme: Theme::of_environment(|name| std::env::var(name).ok()),
+        follows: None,
         context: None,
         read_only: false,
         mouse: true,

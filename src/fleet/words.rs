@@ -57,8 +57,13 @@ pub fn deployed(entry: &HistoryEntry) -> String {
     label(entry.revision.as_deref(), entry.commit.as_deref())
 }
 
+/// The start of a commit, as people write it.
+pub fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}
+
 fn label(revision: Option<&str>, commit: Option<&str>) -> String {
-    let commit = commit.map(|commit| commit.get(..7).unwrap_or(commit));
+    let commit = commit.map(short);
     match (revision, commit) {
         (Some(revision), Some(commit)) if revision.starts_with(commit) => printable(commit),
         (revision, commit) => {

@@ -5,8 +5,8 @@ use super::{
     Tone, view,
 };
 use crate::deployer::{Plan, Roster};
-use crate::fleet::{Fleet, Host};
-use crate::protocol::{Id, Name};
+use crate::fleet::{Fleet, Heads, Host, Lag};
+use crate::protocol::{Id, Name, Revision};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::Size;
@@ -17,6 +17,9 @@ use tui_input::Input;
 
 /// How long a notice stands.
 const NOTICE: SignedDuration = SignedDuration::from_secs(12);
+/// How long the head of a branch is believed, and how soon it may be looked up again where it is doubted.
+const HEADS_AGAIN: SignedDuration = SignedDuration::from_mins(5);
+const HEADS_SOON: SignedDuration = SignedDuration::from_secs(5);
 /// How many deployments of ours are remembered.
 const ORDERS: usize = 100;
 
@@ -35,6 +38,8 @@ pub struct Options {
     pub zone: TimeZone,
     /// The look.
     pub theme: Theme,
+    /// The branch whose head hosts should run; without one nobody is behind.
+    pub follows: Option<Revision>,
     /// The name of the context, where there is one.
     pub context: Option<String>,
     /// Whether the mouse may be used.
@@ -88,6 +93,10 @@ pub struct App {
     pub now: Timestamp,
     /// Everything known of hosts and deployments.
     pub fleet: Fleet,
+    /// The heads of the branch that hosts should run, once they were looked up.
+    pub heads: Option<Heads>,
+    /// When that was last asked for, and of how many hosts.
+    pub(super) heads_asked: Option<(Timestamp, usize)>,
     /// The link to the server.
     pub link: LinkState,
     /// How long the server last took to answer.
@@ -134,6 +143,8 @@ impl App {
             size,
             now,
             fleet,
+            heads: None,
+            heads_asked: None,
             link: LinkState::default(),
             round_trip: None,
             unreadable: 0,
@@ -238,10 +249,44 @@ impl App {
 
     /// Brings what is cached for a frame up to date.
     pub(super) fn settle(&mut self) {
-        self.table.settle(&self.fleet, self.now, view::rows_in_view(self.size));
+        self.table.settle(&self.fleet, self.heads.as_ref(), self.now, view::rows_in_view(self.size));
         if !self.counted {
             self.counted = true;
-            self.counts = Counts::of(self.fleet.hosts.values(), self.now);
+            self.counts = Counts::of(self.fleet.hosts.values(), self.heads.as_ref(), self.now);
+        }
+    }
+
+    /// Whether a host does not run the head of the branch that it should run.
+    pub fn is_behind(&self, host: &Host) -> bool {
+        self.heads.as_ref().is_some_and(|heads| matches!(heads.lag(host), Lag::Behind { .. }))
+    }
+
+    /// The heads to look up, where it is time for that: a branch moves without a word.
+    pub(super) fn look_up_heads(&mut self) -> Option<Effect> {
+        let branch = self.options.follows.clone()?;
+        let hosts = self.fleet.hosts.len();
+        if let Some((asked, of)) = self.heads_asked {
+            let wait = if of == hosts { HEADS_AGAIN } else { HEADS_SOON };
+            if self.now.duration_since(asked) < wait {
+                return None;
+            }
+        }
+        let flakes = self.fleet.flakes();
+        if flakes.is_empty() {
+            return None;
+        }
+        self.heads_asked = Some((self.now, hosts));
+        Some(Effect::Heads(flakes, branch))
+    }
+
+    /// A host runs a commit that was no head when that was last looked up: the branch has moved.
+    pub(super) fn doubt_heads(&mut self, commit: &str) {
+        let known = |heads: &Heads| heads.of.values().flatten().any(|head| head == commit);
+        if let (Some(heads), Some((_, of))) = (&self.heads, &mut self.heads_asked)
+            && !known(heads)
+        {
+            // As if there had been other hosts.
+            *of = usize::MAX;
         }
     }
 

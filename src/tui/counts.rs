@@ -1,6 +1,6 @@
 //! How many hosts are how, for the line below the header.
 
-use crate::fleet::{Host, Presence};
+use crate::fleet::{Heads, Host, Lag, Presence};
 use jiff::Timestamp;
 
 /// How many hosts there are of each kind.
@@ -14,10 +14,15 @@ pub struct Counts {
     pub deploying: usize,
     pub failed: usize,
     pub reboot: usize,
+    pub behind: usize,
 }
 
 impl Counts {
-    pub(super) fn of<'a>(hosts: impl IntoIterator<Item = &'a Host>, now: Timestamp) -> Self {
+    pub(super) fn of<'a>(
+        hosts: impl IntoIterator<Item = &'a Host>,
+        heads: Option<&Heads>,
+        now: Timestamp,
+    ) -> Self {
         let mut counts = Self::default();
         for host in hosts {
             let presence = host.presence(now);
@@ -27,6 +32,8 @@ impl Counts {
                 Presence::Offline => &mut counts.offline,
                 Presence::Restarting => &mut counts.restarting,
             } += 1;
+            let lag = heads.map(|heads| heads.lag(host));
+            counts.behind += usize::from(matches!(lag, Some(Lag::Behind { .. })));
             if presence != Presence::Offline {
                 counts.deploying += usize::from(host.running_job().is_some());
                 counts.failed += usize::from(host.has_failed());

@@ -3,10 +3,12 @@
 use super::Memory;
 use crate::bus::Refusal;
 use crate::deployer::{LogNews, Outcome, Plan};
-use crate::protocol::{Id, Inbound, Name, WireError};
+use crate::fleet::Heads;
+use crate::protocol::{Id, Inbound, Name, Revision, WireError};
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use ratatui::layout::Size;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Something that happened.
@@ -34,6 +36,8 @@ pub enum Event {
     Refused(Refusal),
     /// News of a deployment of ours.
     Order(Id, OrderNews),
+    /// The heads that were looked up.
+    Heads(Heads),
     /// News of a log.
     Log(LogKey, LogNews),
     /// Something went wrong that nobody here can mend.
@@ -47,6 +51,8 @@ pub enum Effect {
     Send(Box<Plan>),
     /// Follow this log and no other.
     Log(Option<LogKey>),
+    /// Look up the head of this branch in these flakes.
+    Heads(BTreeSet<String>, Revision),
     /// Write down how the table is looked at.
     Remember(Memory),
     /// Copy this text to where the operator can paste it.

@@ -1,6 +1,6 @@
 //! The filter: text that a row contains, and terms about one thing.
 
-use crate::fleet::{Host, words};
+use crate::fleet::{Heads, Host, Lag, words};
 use jiff::{SignedDuration, Timestamp};
 
 /// What rows must match. Empty matches every row.
@@ -50,8 +50,8 @@ impl Filter {
     }
 
     /// Whether a host is shown.
-    pub fn matches(&self, host: &Host, now: Timestamp) -> bool {
-        self.terms.iter().all(|term| term.test.holds(host, now) != term.negated)
+    pub fn matches(&self, host: &Host, heads: Option<&Heads>, now: Timestamp) -> bool {
+        self.terms.iter().all(|term| term.test.holds(host, heads, now) != term.negated)
     }
 }
 
@@ -84,7 +84,7 @@ impl Term {
 }
 
 impl Test {
-    fn holds(&self, host: &Host, now: Timestamp) -> bool {
+    fn holds(&self, host: &Host, heads: Option<&Heads>, now: Timestamp) -> bool {
         let is = |name: Option<&crate::protocol::Name>, value: &str| {
             name.is_some_and(|name| name.as_str().eq_ignore_ascii_case(value))
         };
@@ -103,7 +103,7 @@ impl Test {
             Self::Host(text) => contains(host.name.as_str(), text),
             Self::Tier(tier) => is(host.tier.as_ref(), tier),
             Self::Role(role) => is(host.role.as_ref(), role),
-            Self::State(state) => states(host, now).any(|word| word.starts_with(state.as_str())),
+            Self::State(state) => states(host, heads, now).any(|word| word.starts_with(state.as_str())),
             Self::Revision(text) => {
                 let answer = host.answer.as_deref();
                 let known = answer.map(|answer| [answer.revision.as_deref(), answer.commit.as_deref()]);
@@ -117,7 +117,7 @@ impl Test {
 }
 
 /// Every word that `state:` takes for this host.
-fn states(host: &Host, now: Timestamp) -> impl Iterator<Item = &str> {
+fn states<'a>(host: &'a Host, heads: Option<&Heads>, now: Timestamp) -> impl Iterator<Item = &'a str> {
     let phase = host.running_job().and_then(|job| job.phases.running());
     let answer = host.answer.as_deref();
     let states = [
@@ -126,6 +126,7 @@ fn states(host: &Host, now: Timestamp) -> impl Iterator<Item = &str> {
         answer.is_some_and(|answer| answer.reboot_needed == Some(true)).then_some("reboot"),
         answer.is_some_and(|answer| answer.held.is_some()).then_some("held"),
         host.refusal.is_some().then_some("rejected"),
+        heads.is_some_and(|heads| matches!(heads.lag(host), Lag::Behind { .. })).then_some("behind"),
     ];
     states.into_iter().flatten()
 }

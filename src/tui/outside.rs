@@ -2,7 +2,9 @@
 
 use super::{Effect, Event, Fault, LinkState, LogKey, Memory, OrderNews};
 use crate::bus::Link;
-use crate::deployer::{LogFollow, LogStart, News, Operator, Plan, Roster, Update, Watch};
+use crate::deployer::{
+    HEADS_WITHIN, LogFollow, LogStart, News, Operator, Plan, Roster, Update, Watch, heads,
+};
 use crate::fleet::Fleet;
 use crate::protocol::Inbound;
 use jiff::{SignedDuration, Timestamp};
@@ -69,6 +71,13 @@ impl Outside {
                 }
                 let log = key.map(|key| self.tasks.spawn(log(self.operator.clone(), key, self.into.clone())));
                 self.log = log;
+            }
+            Effect::Heads(flakes, branch) => {
+                let into = self.into.clone();
+                self.tasks.spawn(async move {
+                    let found = heads(flakes, &branch, HEADS_WITHIN).await;
+                    let _ = into.send(Event::Heads(found)).await;
+                });
             }
             Effect::Remember(looks) => {
                 if let Some(file) = self.memory.clone() {

@@ -50,7 +50,7 @@ async fn settle(
             event = events.recv() => event.ok_or(ConsoleError::Closed)?,
             () = sleep_until(until) => return Ok(()),
         };
-        let (is_asked, online) = (matches!(event, Event::Log(..)), app.counts.online);
+        let (is_asked, online) = (matches!(event, Event::Log(..) | Event::Heads(_)), app.counts.online);
         take(app, event, outside);
         take(app, Event::Clock(Timestamp::now()), outside);
         take(app, Event::Frame, outside);
@@ -62,7 +62,7 @@ async fn settle(
 
 fn take(app: &mut App, event: Event, outside: &mut Outside) {
     for effect in update(app, event) {
-        if matches!(effect, Effect::Log(_)) {
+        if matches!(effect, Effect::Log(_) | Effect::Heads(..)) {
             outside.carry_out(effect);
         }
     }

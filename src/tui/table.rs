@@ -9,7 +9,7 @@ pub use row::{Group, Row};
 pub use sort::Sort;
 
 use super::Filter;
-use crate::fleet::{Fleet, Host};
+use crate::fleet::{Fleet, Heads, Host};
 use crate::protocol::Name;
 use jiff::Timestamp;
 use sort::natural;
@@ -104,24 +104,25 @@ impl Table {
 
     /// Brings the order up to date and the selected row into a view of `height` rows. The selection follows its host or
     /// group; where that is shown no more, it stays at its place.
-    pub fn settle(&mut self, fleet: &Fleet, now: Timestamp, height: usize) {
+    pub fn settle(&mut self, fleet: &Fleet, heads: Option<&Heads>, now: Timestamp, height: usize) {
         if !self.fresh {
             self.fresh = true;
-            self.arrange(fleet, now);
+            self.arrange(fleet, heads, now);
         }
         let height = height.max(1);
         self.top = self.top.min(self.rows.len().saturating_sub(height));
         self.top = self.top.clamp((self.at + 1).saturating_sub(height), self.at);
     }
 
-    fn arrange(&mut self, fleet: &Fleet, now: Timestamp) {
+    fn arrange(&mut self, fleet: &Fleet, heads: Option<&Heads>, now: Timestamp) {
         // No host ever leaves the fleet: as many are the same ones.
         if self.names.len() != fleet.hosts.len() {
             self.names = fleet.hosts.keys().cloned().collect();
             self.names.sort_unstable_by(natural);
         }
         let hosts = self.names.iter().filter_map(|name| fleet.hosts.get(name));
-        let wanted = |host: &&Host| self.filter.matches(host, now) && (!self.faults || host.has_fault(now));
+        let wanted =
+            |host: &&Host| self.filter.matches(host, heads, now) && (!self.faults || host.has_fault(now));
         let mut listed: Vec<_> = hosts.filter(wanted).collect();
         self.sort.arrange(&mut listed, now);
         if self.reverse {

@@ -35,11 +35,17 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Clock(now) => {
             app.tick(now);
             effects.extend(app.remember_looks());
+            effects.extend(app.look_up_heads());
         }
         Event::Link(link) => news::link(app, link),
         Event::RoundTrip(time) => app.round_trip = Some(time),
         Event::Refused(refusal) => news::refused(app, &refusal),
         Event::Order(id, order) => news::order(app, &id, order),
+        Event::Heads(heads) => {
+            app.heads = Some(heads);
+            app.counted = false;
+            app.table.touch();
+        }
         Event::Log(key, log) => news::log(app, &key, log),
         Event::Fault(fault) => app.faults.push_back(fault),
     }

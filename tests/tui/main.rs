@@ -1,6 +1,7 @@
 //! The console as a pure machine: events in, pictures and effects out.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod behind;
 mod filters;
 mod keys;
 mod looks;

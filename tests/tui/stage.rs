@@ -124,6 +124,7 @@ impl Stage {
             confirm_tiers: vec![name("prod")],
             zone: TimeZone::UTC,
             theme,
+            follows: None,
             context: None,
             read_only: false,
             mouse: true,

@@ -3,7 +3,7 @@
 use crate::bus::Refusal;
 use crate::deployer::{LogNews, Outcome, Plan, Verdict};
 use crate::fleet::words;
-use crate::protocol::{Action, Id, Inbound, WireError, printable};
+use crate::protocol::{Action, Id, Inbound, Status, WireError, printable};
 use crate::tui::event::OrderNews;
 use crate::tui::{App, LinkState, LogKey, Tone};
 use jiff::Timestamp;
@@ -27,6 +27,12 @@ pub(super) fn messages(app: &mut App, messages: Vec<Result<Inbound, WireError>>,
 /// Folds a message, and notes what it makes stale. What only tells that a host still lives waits for the clock.
 fn one(app: &mut App, message: Inbound, at: Timestamp) {
     let name = message.hostname().clone();
+    if let Inbound::Report(report) = &message
+        && report.status == Status::Completed
+        && let Some(commit) = &report.commit
+    {
+        app.doubt_heads(commit);
+    }
     let rank = |app: &App| app.fleet.hosts.get(&name).map(|host| host.standing(at).rank());
     let before = rank(app);
     let changed = app.fleet.apply(message, at);

@@ -124,8 +124,8 @@ impl Column {
             Self::Host => host.clamp(6, (room / 4).max(12)),
             Self::Tier => tier.clamp(6, (room / 8).max(6)),
             Self::Role => role.clamp(6, (room / 8).max(6)),
-            Self::State => 14,
-            Self::Revision => 12,
+            // Of a revision: a branch, a short commit, and whether that is behind.
+            Self::State | Self::Revision => 14,
             Self::Generation => 4,
             Self::Deployed | Self::Version => 8,
             Self::Seen | Self::Booted | Self::Up => 6,

@@ -1,7 +1,7 @@
 //! The pane of the selected host: its job with phases, what is to be known, and the end of the log.
 
 use super::painter::{Painter, Piece, width};
-use crate::fleet::{Host, words};
+use crate::fleet::{Host, Lag, words};
 use crate::protocol::{DeployReport, Phase, PhaseState, Progress, Status, printable};
 use crate::tui::{App, LogState, Row, Symbols, Tone, text};
 use ratatui::layout::Rect;
@@ -175,6 +175,10 @@ fn notes(app: &App, host: &Host, columns: usize) -> Lines {
     }
     if let Some(answer) = &host.answer {
         notes.extend(answer.held.as_ref().map(|why| format!("held: {}", printable(why))));
+        if let Some(Lag::Behind { head }) = app.heads.as_ref().map(|heads| heads.lag(host)) {
+            let branch = app.heads.as_ref().map(|heads| heads.branch.to_string()).unwrap_or_default();
+            notes.push(format!("behind: {branch} is at {}", words::short(head)));
+        }
         notes.extend((answer.reboot_needed == Some(true)).then(|| "a reboot is needed".to_owned()));
         if !answer.failed_units.is_empty() {
             let units: Vec<_> = answer.failed_units.iter().map(|unit| printable(unit)).collect();

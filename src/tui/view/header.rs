@@ -83,6 +83,7 @@ pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
         (symbols.offline, counts.offline, "offline", Tone::Warn),
         (symbols.restarting, counts.restarting, "restarting", Tone::Warn),
         (symbols.reboot, counts.reboot, "reboot", Tone::Warn),
+        (symbols.behind, counts.behind, "behind", Tone::Warn),
         (symbols.warning, usize::try_from(app.unreadable).unwrap_or(usize::MAX), "unreadable", Tone::Warn),
         (symbols.warning, usize::try_from(app.link.dropped).unwrap_or(usize::MAX), "dropped", Tone::Warn),
     ];

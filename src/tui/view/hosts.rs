@@ -82,7 +82,8 @@ fn cells(app: &App, painter: &mut Painter<'_>, place: Rect, host: &Host, columns
 /// The heading of a group: how many hosts it has, and how many of them are how.
 fn heading(app: &App, painter: &mut Painter<'_>, place: Rect, group: &Group, hosts: &[Name]) {
     let symbols = painter.theme.symbols();
-    let counts = Counts::of(hosts.iter().filter_map(|name| app.fleet.hosts.get(name)), app.now);
+    let hosts_of = hosts.iter().filter_map(|name| app.fleet.hosts.get(name));
+    let counts = Counts::of(hosts_of, app.heads.as_ref(), app.now);
     let fold = if app.table.folded.contains(group) { symbols.folded } else { symbols.unfolded };
     let many = if hosts.len() == 1 { "1 host".to_owned() } else { format!("{} hosts", hosts.len()) };
     let mut line = vec![Tone::Title.text(format!("{fold} {group}")), Tone::Dim.text(format!("  {many}"))];
@@ -92,6 +93,7 @@ fn heading(app: &App, painter: &mut Painter<'_>, place: Rect, group: &Group, hos
         (symbols.stale, counts.stale, "stale", Tone::Warn),
         (symbols.offline, counts.offline, "offline", Tone::Warn),
         (symbols.reboot, counts.reboot, "reboot", Tone::Warn),
+        (symbols.behind, counts.behind, "behind", Tone::Warn),
     ];
     for (symbol, count, word, tone) in kinds.into_iter().filter(|(_, count, ..)| *count > 0) {
         line.extend([tone.text(format!("  {symbol}")), Tone::Plain.text(format!(" {count} {word}"))]);

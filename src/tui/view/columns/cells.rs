@@ -18,6 +18,9 @@ impl Column {
             Self::Role => Tone::Plain.text(host.role.as_ref().map(ToString::to_string).unwrap_or_default()),
             Self::State => state(app, host, symbols),
             Self::Progress => progress(app, host, width, symbols),
+            Self::Revision if app.is_behind(host) => {
+                Tone::Warn.text(format!("{} {}", revision(host), symbols.behind))
+            }
             Self::Revision => Tone::Plain.text(revision(host)),
             Self::Generation => {
                 let generation = answer.and_then(|answer| answer.generation);
