@@ -104,7 +104,7 @@ pub const KEYS: &[Binding] = &[
     binding(FLEET, &[key(' ')], Command::Mark, "mark this host and go to the next", Some("mark")),
     binding(FLEET, &[key('a')], Command::MarkAll, "mark every host shown, or none", None),
     binding(FLEET, &[key('c')], Command::Cancel, "cancel the job of the marked hosts, or of this one", Some("cancel")),
-    binding(FLEET, &[key('/')], Command::Filter, "filter: text, tier: role: state: rev: host: seen>1m, ! turns around", Some("filter")),
+    binding(FLEET, &[key('/')], Command::Filter, "filter the hosts, by text and by the terms below", Some("filter")),
     binding(FLEET, &[key('s')], Command::Sort, "sort by the next column", Some("sort")),
     binding(FLEET, &[key('S')], Command::Reverse, "sort the other way around", None),
     binding(SCROLLS, &[key('j'), code(KeyCode::Down)], Command::Down, "down", None),

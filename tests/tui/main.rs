@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod filters;
+mod fitting;
 mod keys;
 mod news;
 mod properties;

@@ -6,14 +6,23 @@ use crate::tui::{App, Command, Context, KEYS, Symbols, Tone, text};
 use jiff::fmt::strtime;
 use ratatui::layout::Rect;
 
+/// From this width on the first line says which screen this is.
+const WITH_PLACE: u16 = 60;
+/// What a filter can be made of.
+const FILTERS: &str = "text, tier: role: state: rev: host: seen>1m, !not";
+
 pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let symbols = painter.theme.symbols();
-    let place = format!(" {} fleet", symbols.then);
-    painter.line(area, &[Tone::Plain.text(" "), Tone::Title.text("homelab-deploy"), Tone::Plain.text(place)]);
+    let mut title = vec![Tone::Plain.text(" "), Tone::Title.text("homelab-deploy")];
+    if area.width >= WITH_PLACE {
+        title.push(Tone::Plain.text(format!(" {} fleet", symbols.then)));
+    }
+    let begin = u16::try_from(width(&title) + 1).unwrap_or(u16::MAX).min(area.width);
+    painter.line(area, &title);
     let time = app.now.to_zoned(app.options.zone.clone());
     let time = strtime::format("%H:%M:%S", &time).unwrap_or_default();
     // Where it is narrow, the way to the server matters most.
-    let room = usize::from(area.width).saturating_sub(24);
+    let room = usize::from(area.width - begin);
     let mut link = link(app, symbols, room);
     let mut tail = vec![
         Tone::Dim.text(format!("   {}", printable(&app.options.issuer))),
@@ -23,7 +32,7 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
         tail.remove(0);
     }
     link.extend(tail);
-    painter.right(Rect { x: area.x + 23, width: area.width.saturating_sub(23), ..area }, &link);
+    painter.right(Rect { x: area.x + begin, width: area.width - begin, ..area }, &link);
 }
 
 fn link(app: &App, symbols: &Symbols, room: usize) -> Vec<Piece> {
@@ -35,6 +44,9 @@ fn link(app: &App, symbols: &Symbols, room: usize) -> Vec<Piece> {
             Tone::Dim.text(format!(" {}.{} ms", tenths / 10, tenths % 10))
         });
         let server = app.options.server.trim_start_matches("nats://");
+        // That the link is up is never cut, however many servers have long names.
+        let rest = 1 + text::width(up) + time.as_ref().map_or(0, |time| text::width(&time.text));
+        let server = text::fit(server, room.saturating_sub(rest), symbols.cut);
         let shown = [Tone::Plain.text(format!("{server} ")), Tone::Good.text(up)];
         return shown.into_iter().chain(time).collect();
     }
@@ -102,8 +114,9 @@ pub(super) fn footer(app: &App, painter: &mut Painter<'_>, area: Rect) {
         line.extend(hint);
     }
     if context == Context::Filter {
-        let help = "   text, tier: role: state: rev: host: seen>1m, ! turns around";
-        line.push(Tone::Dim.text(help));
+        let room = usize::from(area.width).saturating_sub(width(&line) + 3);
+        let told = text::wrap(FILTERS, room).into_iter().next().unwrap_or_default();
+        line.push(Tone::Dim.text(format!("   {told}")));
     }
     painter.line(area, &line);
 }

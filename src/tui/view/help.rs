@@ -1,7 +1,8 @@
 //! The help, made from the key table.
 
 use super::painter::{Painter, Piece};
-use crate::tui::{Context, KEYS, Tone};
+use crate::tui::filter::TERMS;
+use crate::tui::{Context, KEYS, Tone, text};
 use ratatui::layout::{Position, Rect, Size};
 
 /// What each part of the help is called.
@@ -12,8 +13,18 @@ const PARTS: [(Context, &str); 4] = [
     (Context::Question, "A question"),
 ];
 
-fn text() -> Vec<Vec<Piece>> {
+/// The columns before what a key does.
+const KEY: usize = 16;
+
+/// Every line, in at most this many columns.
+fn told(columns: usize) -> Vec<Vec<Piece>> {
     let mut lines = Vec::new();
+    let explain = |what: &str, does: &str| -> Vec<Vec<Piece>> {
+        let does = text::wrap(does, columns.saturating_sub(KEY));
+        let names = std::iter::once(what).chain(std::iter::repeat(""));
+        let line = |(what, does)| vec![Tone::Key.text(format!("  {what:<14}")), Tone::Plain.text(does)];
+        names.zip(does).map(line).collect()
+    };
     for (context, title) in PARTS {
         if !lines.is_empty() {
             lines.push(Vec::new());
@@ -24,16 +35,18 @@ fn text() -> Vec<Vec<Piece>> {
             if context != Context::Fleet && binding.contexts.contains(&Context::Fault) {
                 continue;
             }
-            let keys = Tone::Key.text(format!("  {:<14}", binding.names()));
-            lines.push(vec![keys, Tone::Plain.text(binding.does)]);
+            lines.extend(explain(&binding.names(), binding.does));
+        }
+        if context == Context::Filter {
+            lines.extend(TERMS.iter().flat_map(|(term, shows)| explain(term, shows)));
         }
     }
     lines
 }
 
-/// How many lines there are.
-pub(in crate::tui) fn lines() -> usize {
-    text().len()
+/// How many lines there are in a terminal of this size.
+pub(in crate::tui) fn lines(size: Size) -> usize {
+    told(columns(size.width)).len()
 }
 
 /// How many of them are in view.
@@ -41,13 +54,23 @@ pub(in crate::tui) fn page(size: Size) -> usize {
     usize::from(size.height.saturating_sub(4)).max(1)
 }
 
+/// The columns inside the box.
+fn columns(width: u16) -> usize {
+    usize::from(width.saturating_sub(4))
+}
+
 pub(super) fn draw(top: usize, painter: &mut Painter<'_>, area: Rect) -> Option<Position> {
-    let text = text();
+    let text = told(columns(area.width));
     let widest = text.iter().map(|line| super::painter::width(line)).max().unwrap_or(0);
-    let page = page(area.as_size());
-    let more = if text.len() > page { " j k scroll " } else { "" };
+    let page = usize::from(area.height.saturating_sub(3)).max(1);
+    let top = top.min(text.len().saturating_sub(page));
+    let more = if text.len() > page {
+        format!(" {}-{} of {}, j k scroll ", top + 1, top + page, text.len())
+    } else {
+        String::new()
+    };
     let title = [Tone::Title.text(" keys "), Tone::Dim.text(more)];
     let inside = painter.dialog(area, widest, text.len().min(page), &title);
-    painter.lines(inside, &text[top.min(text.len())..]);
+    painter.lines(inside, &text[top..]);
     None
 }
