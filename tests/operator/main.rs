@@ -11,6 +11,7 @@ mod clocks;
 mod diff;
 mod exits;
 mod fleet;
+mod flooded;
 mod help;
 mod history;
 mod hostile;
