@@ -1,6 +1,6 @@
 //! What becomes of what does not fit: it scrolls, and what matters most is never cut.
 
-use crate::stage::{PLAIN, Stage, answer, noon, present};
+use crate::stage::{PLAIN, Stage, answer, building, noon, present, said};
 use crossterm::event::KeyCode;
 use homelab_deploy::tui::{Event, view};
 use ratatui::Terminal;
@@ -70,6 +70,30 @@ fn it_is_told_which_rows_are_in_view_where_not_all_are() {
     assert!(line(&mut stage, 15).ends_with("───┘"), "{}", stage.text());
     let mut stage = many(11, 80, 24);
     assert!(line(&mut stage, 15).ends_with("───┘"), "{}", stage.text());
+}
+
+#[test]
+fn half_a_count_is_never_shown() {
+    for (expected, state) in [(40, "▶ build 12/40  "), (400, "▶ build 12/400 "), (4000, "▶ build        ")]
+    {
+        let mut stage = many(1, 80, 24);
+        let mut report = building("web1", "d1");
+        report.progress.as_mut().unwrap().expected = expected;
+        stage.hear(noon(), [said(report)]);
+        let row = line(&mut stage, 4);
+        assert!(row.contains(&format!("  web     {state} ")), "{row}");
+    }
+}
+
+#[test]
+fn every_phase_is_in_view_in_a_narrow_terminal() {
+    let mut stage = Stage::fleet(60, 24, PLAIN);
+    stage.go_to("web1");
+    let text = stage.text();
+    for phase in ["✓ prepare", "✓ build", "✓ check", "✓ activate", "✗ verify", "– persist", "✓ rollback"]
+    {
+        assert!(text.contains(phase), "{phase:?} in\n{text}");
+    }
 }
 
 #[test]
