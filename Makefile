@@ -6,7 +6,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 .PHONY: help demo test lab faults check bench
 
 help:
-	@echo 'make demo    a private broker, simulated hosts, a deployment; gone afterwards'
+	@echo 'make demo    the console on a private broker and simulated hosts; gone afterwards'
 	@echo 'make test    every test, against a real broker and real nix'
 	@echo 'make lab     deployments on real systemd hosts in containers; needs root'
 	@echo 'make check   formatting, lints and documentation, warnings denied'

@@ -88,19 +88,8 @@ fn frames(count: usize, prepare: fn(&mut App)) -> (Duration, Duration) {
 
 /// A console that knows everything of its hosts: a third has a job that runs.
 fn app(count: usize, now: Timestamp) -> App {
-    let options = Options {
-        server: "nats://127.0.0.1:4222".to_owned(),
-        issuer: "alice@workstation".to_owned(),
-        branch: None,
-        confirm_tiers: Vec::new(),
-        zone: jiff::tz::TimeZone::UTC,
-        theme: Theme { colour: true, unicode: true },
-        follows: None,
-        context: None,
-        read_only: false,
-        mouse: true,
-        memory: None,
-    };
+    let options =
+        Options::new("nats://127.0.0.1:4222", "alice@workstation", Theme { colour: true, unicode: true });
     let size = Size { width: COLUMNS, height: ROWS };
     let mut app = App::new(options, &Roster::default(), size, now);
     let answers = (0..count).map(|n| {

@@ -119,17 +119,9 @@ fn options(
 /// The look that the terminal asks for, and nothing else out of the usual.
 pub(super) fn usual(server: String, issuer: String) -> Options {
     Options {
-        server,
-        issuer,
-        branch: None,
         confirm_tiers: default_confirm_tiers(),
         zone: TimeZone::system(),
-        theme: Theme::of_environment(|name| std::env::var(name).ok()),
-        follows: None,
-        context: None,
-        read_only: false,
-        mouse: true,
-        memory: None,
+        ..Options::new(server, issuer, Theme::of_environment(|name| std::env::var(name).ok()))
     }
 }
 

@@ -50,6 +50,25 @@ pub struct Options {
     pub read_only: bool,
 }
 
+impl Options {
+    /// What a console is told where nothing else is known: it may do everything, and remembers nothing.
+    pub fn new(server: impl Into<String>, issuer: impl Into<String>, theme: Theme) -> Self {
+        Self {
+            server: server.into(),
+            issuer: issuer.into(),
+            branch: None,
+            confirm_tiers: Vec::new(),
+            zone: TimeZone::UTC,
+            theme,
+            follows: None,
+            context: None,
+            mouse: true,
+            memory: None,
+            read_only: false,
+        }
+    }
+}
+
 /// What lies over a screen.
 #[derive(Debug)]
 pub enum Overlay {

@@ -11,6 +11,16 @@ pub struct Filter {
     terms: Vec<Term>,
 }
 
+/// What a filter can be made of, for the help.
+pub(super) const TERMS: [(&str, &str); 6] = [
+    ("web", "name, tier, role, state or revision contains it"),
+    ("tier: role:", "exactly that tier or role"),
+    ("state:", "a state or phase, or its beginning; reboot, held, rejected"),
+    ("host: rev:", "a part of the name, of the revision or commit"),
+    ("seen>5m", "not heard of for longer; seen<5m for less; s m h d"),
+    ("!web", "whatever does not match; so with every term"),
+];
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Term {
     negated: bool,

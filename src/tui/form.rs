@@ -1,5 +1,6 @@
 //! The deploy form: which hosts, which revision, what to do, and the exact list of hosts before anything is sent.
 
+use super::table::natural;
 use super::{App, Row};
 use crate::deployer::{Intent, Plan, Selection, Target};
 use crate::fleet::Fleet;
@@ -195,13 +196,14 @@ impl Form {
 fn choices(app: &App) -> Vec<Choice> {
     let table = &app.table;
     let mut choices: Vec<Choice> = Vec::new();
-    let mut add = |label: String, hosts: Vec<Name>| {
+    let mut add = |label: String, mut hosts: Vec<Name>| {
+        hosts.sort_unstable_by(natural);
         if !hosts.is_empty() && choices.iter().all(|choice| choice.hosts != hosts) {
             choices.push(Choice { label, hosts });
         }
     };
     let of = |tier: Option<&Name>, role: Option<&Name>| {
-        let hosts = app.fleet.hosts_by_name().into_iter();
+        let hosts = app.fleet.hosts.values();
         let hosts = hosts.filter(|host| tier.is_none() || host.tier.as_ref() == tier);
         let hosts = hosts.filter(|host| role.is_none() || host.role.as_ref() == role);
         hosts.map(|host| host.name.clone()).collect::<Vec<_>>()
@@ -224,9 +226,7 @@ fn choices(app: &App) -> Vec<Choice> {
         }
     }
     if app.screens.is_empty() && table.is_filtered() {
-        let mut shown = table.listed().to_vec();
-        shown.sort_unstable();
-        add("every host shown".to_owned(), shown);
+        add("every host shown".to_owned(), table.listed().to_vec());
     }
     add("every host".to_owned(), of(None, None));
     choices

@@ -126,7 +126,7 @@ pub const KEYS: &[Binding] = &[
     binding(FLEET, &[key('a')], Command::MarkAll, "mark every host shown, or none", None),
     binding(HOSTS, &[key('c')], Command::Cancel, "cancel the job of the marked hosts, or of this one", Some("cancel")),
     binding(FLEET, &[code(KeyCode::Enter)], Command::Open, "all of this host; on a group: fold or unfold it", Some("open")),
-    binding(FLEET, &[key('/')], Command::Filter, "filter: text, tier: role: state: rev: host: seen>1m, ! turns around", Some("filter")),
+    binding(FLEET, &[key('/')], Command::Filter, "filter the hosts, by text and by the terms below", Some("filter")),
     binding(FLEET, &[key('s')], Command::Sort, "sort by the next column", Some("sort")),
     binding(FLEET, &[key('S')], Command::Reverse, "sort the other way around", None),
     binding(FLEET, &[key('f')], Command::Faults, "only hosts that want attention, or all", Some("faults")),

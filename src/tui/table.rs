@@ -12,7 +12,7 @@ use super::Filter;
 use crate::fleet::{Fleet, Heads, Host};
 use crate::protocol::Name;
 use jiff::Timestamp;
-use sort::natural;
+pub(super) use sort::natural;
 use std::collections::BTreeSet;
 
 /// The rows of the fleet screen.

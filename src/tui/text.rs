@@ -1,5 +1,6 @@
 //! Text that must fit.
 
+use tui_input::Input;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The columns that a text takes.
@@ -37,6 +38,24 @@ pub(super) fn fit(text: &str, columns: usize, cut: char) -> String {
         out.push(cut);
     }
     out
+}
+
+/// What of a text field fits into `columns`, with the place where one types; and the column of that place.
+pub(super) fn window(input: &Input, columns: usize) -> (String, usize) {
+    let skipped = input.visual_scroll(columns.saturating_sub(1));
+    let mut before = 0;
+    let begun = |c: &char| {
+        let gone = before < skipped;
+        before += c.width().unwrap_or(0);
+        gone
+    };
+    let shown: String = input.value().chars().skip_while(begun).collect();
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= columns
+    };
+    (shown.chars().take_while(fits).collect(), input.visual_cursor().saturating_sub(skipped))
 }
 
 /// The text in lines of at most `columns`, broken at blanks where there are some.

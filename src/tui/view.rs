@@ -9,7 +9,7 @@ mod help;
 mod hosts;
 mod painter;
 
-pub(super) use form::PAGE as FORM_PAGE;
+pub(super) use form::page as form_page;
 pub(super) use help::{lines as help_lines, page as help_page};
 
 use super::{App, Overlay, Screen};
@@ -68,6 +68,11 @@ pub(super) fn row_at(app: &App, place: Position) -> Option<usize> {
     (row < app.table.rows().len()).then_some(row)
 }
 
+/// Where boxes lie: whatever they hide, the keys that there are stay in view.
+fn above_footer(area: Rect) -> Rect {
+    Rect { height: area.height.saturating_sub(1), ..area }
+}
+
 /// Draws the console. What is cached for a frame must be up to date: see [`super::Event::Frame`].
 pub fn view(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
@@ -88,14 +93,15 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
         Some(Screen::Host(_)) => detail::draw(app, &mut painter, areas.body()),
     }
     header::footer(app, &mut painter, areas.footer);
+    let above = above_footer(area);
     let cursor = match &app.overlay {
-        Some(Overlay::Help(top)) => help::draw(app, *top, &mut painter, area),
-        Some(Overlay::Form(form)) => form::draw(app, form, &mut painter, area),
-        Some(Overlay::Question(question)) => boxes::question(question, &mut painter, area),
+        Some(Overlay::Help(top)) => help::draw(app, *top, &mut painter, above),
+        Some(Overlay::Form(form)) => form::draw(app, form, &mut painter, above),
+        Some(Overlay::Question(question)) => boxes::question(question, &mut painter, above),
         None => app.typing.as_ref().and_then(|_| hosts::cursor(app, areas.hosts)),
     };
     match app.faults.front() {
-        Some(fault) => boxes::fault(fault, app.faults.len(), &mut painter, area),
+        Some(fault) => boxes::fault(fault, app.faults.len(), &mut painter, above),
         None => cursor.into_iter().for_each(|cursor| frame.set_cursor_position(cursor)),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Broker, DEADLINE};
 use async_nats::{Client, ConnectOptions, Event};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::Value;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -70,6 +71,17 @@ impl Wire {
             match reply {
                 Some(reply) => self.client.publish_with_reply(subject, reply.to_owned(), body).await.unwrap(),
                 None => self.client.publish(subject, body).await.unwrap(),
+            }
+            self.client.flush().await.unwrap();
+        });
+    }
+
+    /// Publishes the same JSON many times, as fast as the server takes it.
+    pub fn flood(&self, subject: &str, body: &Value, times: usize) {
+        let body: Bytes = body.to_string().into_bytes().into();
+        self.runtime.block_on(async {
+            for _ in 0..times {
+                self.client.publish(subject.to_owned(), body.clone()).await.unwrap();
             }
             self.client.flush().await.unwrap();
         });

@@ -17,7 +17,7 @@ fn a_megabyte_that_is_pasted_into_the_filter_holds_nothing_up() {
     console.line(&["text, tier: role:"]);
     let pasted = "no such host\r\nq\u{3}\u{1b}[31m\u{7}\t".repeat(1024 * 1024 / 24);
     console.types(&format!("{PASTE}{pasted}{END}"));
-    console.shows("/no such hostq[31mno such host");
+    console.shows("no such hostq[31mno such host");
     console.shows("no host matches the filter");
     // Everything of it can be taken away at once.
     console.types("\u{15}web");

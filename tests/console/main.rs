@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod background;
 mod cancel;
 mod elsewhere;
 mod hostile;

@@ -17,6 +17,7 @@ mod diff;
 mod exits;
 mod expected;
 mod fleet;
+mod flooded;
 mod help;
 mod history;
 mod hostile;

@@ -179,6 +179,14 @@ fn the_form_says_why_nothing_is_sent() {
 }
 
 #[test]
+fn whoever_takes_cancel_is_told_that_nothing_was_sent() {
+    let mut stage = stage();
+    assert_eq!(sent(&mut stage, "/web1\nd\n\n\n\n"), None);
+    assert_eq!(stage.app.context(), Context::Fleet);
+    assert!(stage.text().contains("└─ nothing was sent ─"), "{}", stage.text());
+}
+
+#[test]
 fn the_form_completes_revisions() {
     let mut stage = stage();
     stage.app.options.branch = Some("release/2026-11".to_owned());

@@ -3,6 +3,7 @@
 
 mod behind;
 mod filters;
+mod fitting;
 mod keys;
 mod looks;
 mod news;

@@ -2,9 +2,10 @@
 
 use crate::stage::{COLOUR, Stage, answer, building, failed, noon, present, report, said};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use homelab_deploy::deployer::LogNews;
-use homelab_deploy::protocol::{Inbound, Progress, Status};
-use homelab_deploy::tui::{Event, LinkState};
+use homelab_deploy::bus::Refusal;
+use homelab_deploy::deployer::{HostResult, LogNews, Outcome, Verdict};
+use homelab_deploy::protocol::{Inbound, Name, Progress, Status};
+use homelab_deploy::tui::{Event, Fault, LinkState, OrderNews};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use ratatui::layout::Size;
@@ -20,6 +21,9 @@ enum Step {
     Raw(Vec<u8>),
     Link(bool, Option<i64>),
     Log(String),
+    Refused(String),
+    Fault(String),
+    Order(u8, String),
     Frame,
 }
 
@@ -48,6 +52,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<Vec<u8>>().prop_map(Step::Raw),
         1 => (any::<bool>(), any::<Option<i64>>()).prop_map(|(up, wait)| Step::Link(up, wait)),
         2 => any::<String>().prop_map(Step::Log),
+        1 => any::<String>().prop_map(Step::Refused),
+        1 => any::<String>().prop_map(Step::Fault),
+        2 => (0..4_u8, any::<String>()).prop_map(|(kind, text)| Step::Order(kind, text)),
         3 => Just(Step::Frame),
     ]
 }
@@ -95,6 +102,24 @@ fn take(stage: &mut Stage, step: Step) {
             if let Some(key) = stage.app.log.as_ref().map(|log| log.key.clone()) {
                 stage.tell(Event::Log(key, LogNews::Text { offset: 0, text }));
             }
+        }
+        Step::Refused(subject) => stage.tell(Event::Refused(Refusal { publish: true, subject })),
+        Step::Fault(text) => stage.tell(Event::Fault(Fault { title: text.clone(), text })),
+        Step::Order(kind, text) => {
+            // Of the last deployment that was sent from here, or of one that nobody knows.
+            let id =
+                stage.app.orders.back().map_or_else(|| "unknown".parse().unwrap(), |plan| plan.id.clone());
+            let of_host = |host: &Name| {
+                let verdict = [Verdict::Completed, Verdict::Silent][usize::from(kind % 2)];
+                HostResult { host: host.clone(), instance: None, verdict, seen: None, report: None }
+            };
+            let hosts = stage.app.table.listed().iter().map(of_host).collect();
+            let news = match kind {
+                0 => OrderNews::Note(text),
+                1 => OrderNews::Failed(text),
+                _ => OrderNews::Ended(Outcome { id: id.clone(), hosts }),
+            };
+            stage.tell(Event::Order(id, news));
         }
         Step::Frame => stage.tell(Event::Frame),
     }

@@ -7,7 +7,6 @@ use homelab_deploy::protocol::{
     Status, of_host,
 };
 use homelab_deploy::tui::{App, Effect, Event, LinkState, Options, Theme, update, view};
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -118,17 +117,9 @@ impl Stage {
     /// An empty console that is connected.
     pub(crate) fn new(width: u16, height: u16, theme: Theme) -> Self {
         let options = Options {
-            server: "nats://nats1:4222".to_owned(),
-            issuer: "alice@laptop".to_owned(),
             branch: Some("main".to_owned()),
             confirm_tiers: vec![name("prod")],
-            zone: TimeZone::UTC,
-            theme,
-            follows: None,
-            context: None,
-            read_only: false,
-            mouse: true,
-            memory: None,
+            ..Options::new("nats://nats1:4222", "alice@laptop", theme)
         };
         let app = App::new(options, &Roster::default(), Size { width, height }, noon());
         let mut stage = Self { app, effects: Vec::new() };

@@ -16,13 +16,18 @@ pub(super) fn act_on_form(app: &mut App, command: Command) -> Option<Effect> {
             let forward = command == Command::Right;
             move_or_change(&mut form, forward, app);
         }
-        Command::PageDown => {
-            let last = form.chosen().hosts.len().saturating_sub(1);
-            form.top = (form.top + view::FORM_PAGE).min(last);
+        Command::PageDown | Command::PageUp => {
+            let page = view::form_page(&form, app.size);
+            let last = form.chosen().hosts.len().saturating_sub(page);
+            let top = form.top.min(last);
+            form.top =
+                if command == Command::PageDown { (top + page).min(last) } else { top.saturating_sub(page) };
         }
-        Command::PageUp => form.top = form.top.saturating_sub(view::FORM_PAGE),
         Command::Accept => match form.field {
-            Field::Cancel => return None,
+            Field::Cancel => {
+                app.say(Tone::Plain, "nothing was sent");
+                return None;
+            }
             Field::Deploy => {
                 if let Some(effect) = send(&mut form, app) {
                     return Some(effect);

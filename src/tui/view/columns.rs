@@ -124,13 +124,13 @@ impl Column {
             Self::Host => host.clamp(6, (room / 4).max(12)),
             Self::Tier => tier.clamp(6, (room / 8).max(6)),
             Self::Role => role.clamp(6, (room / 8).max(6)),
-            // Of a revision: a branch, a short commit, and whether that is behind.
-            Self::State | Self::Revision => 14,
+            Self::State => 14,
             Self::Generation => 4,
             Self::Deployed | Self::Version => 8,
             Self::Seen | Self::Booted | Self::Up => 6,
             Self::System => 20,
             Self::Progress | Self::StoreFree => 10,
+            Self::Revision => 12,
             Self::BootFree => 9,
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let mut lines = Lines::new();
     if let Some(job) = host.job.as_deref() {
         if !job.phases.is_empty() {
-            lines.push(phases(app, host, job, columns, symbols));
+            lines.extend(phases(app, host, job, columns, symbols));
         }
         lines.extend(job_lines(job, columns));
     }
@@ -93,11 +93,11 @@ fn since_heard(app: &App, host: &Host, job: &DeployReport) -> u64 {
     }
 }
 
-/// All phases on one line; where that is too long, without the times of those that are over.
-fn phases(app: &App, host: &Host, job: &DeployReport, columns: usize, symbols: &Symbols) -> Vec<Piece> {
+/// All phases on one line; where that is too long, without the times of those that are over, on as many lines as it takes.
+fn phases(app: &App, host: &Host, job: &DeployReport, columns: usize, symbols: &Symbols) -> Lines {
     let since = since_heard(app, host, job);
-    let line = |all: bool| {
-        let mut line = Vec::new();
+    let told = |all: bool| {
+        let mut lines = vec![Vec::new()];
         for phase in &job.phases.0 {
             let (symbol, tone) = look(phase, symbols);
             let running = phase.state == PhaseState::Running;
@@ -107,12 +107,17 @@ fn phases(app: &App, host: &Host, job: &DeployReport, columns: usize, symbols: &
             } else if all && phase.elapsed_ms > 0 {
                 text = format!("{text} {}", words::duration(phase.elapsed_ms));
             }
-            line.extend([tone.text(text), Tone::Plain.text("  ")]);
+            let last = lines.len() - 1;
+            if !lines[last].is_empty() && width(&lines[last]) + text::width(&text) > columns {
+                lines.push(vec![tone.text(text), Tone::Plain.text("  ")]);
+            } else {
+                lines[last].extend([tone.text(text), Tone::Plain.text("  ")]);
+            }
         }
-        line
+        lines
     };
-    let whole = line(true);
-    if width(&whole) <= columns + 2 { whole } else { line(false) }
+    let whole = told(true);
+    if whole.len() == 1 { whole } else { told(false) }
 }
 
 fn look(phase: &Phase, symbols: &Symbols) -> (&'static str, Tone) {

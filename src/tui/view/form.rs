@@ -1,39 +1,61 @@
 //! The deploy form: three fields, the exact hosts, what must be typed, and two buttons.
 
+use super::above_footer;
 use super::boxes::buttons;
 use super::painter::{Painter, Piece, width};
 use crate::fleet::{Presence, words};
 use crate::protocol::{Action, Name};
 use crate::tui::form::{ACTIONS, Field, Form};
 use crate::tui::{App, Tone, text};
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::{Position, Rect, Size};
 
-/// How many hosts a page key scrolls by.
-pub(in crate::tui) const PAGE: usize = 8;
 /// The widest that the form becomes inside.
 const WIDEST: u16 = 92;
 /// The columns of the labels.
 const LABEL: usize = 10;
+/// Below this height no line is left blank.
+const AIRY: u16 = 16;
+
+/// What lies around the hosts.
+struct Around {
+    columns: usize,
+    top: Vec<Vec<Piece>>,
+    bottom: Vec<Vec<Piece>>,
+    /// How many hosts there is room for between them.
+    room: usize,
+}
+
+impl Around {
+    fn of(form: &Form, area: Size) -> Self {
+        let columns = usize::from(WIDEST.min(area.width.saturating_sub(4)));
+        let (mut top, mut bottom) = (fields(form, columns), ending(form, columns));
+        if area.height >= AIRY {
+            top.push(Vec::new());
+            bottom.insert(0, Vec::new());
+        }
+        let room = usize::from(area.height).saturating_sub(2 + top.len() + bottom.len());
+        Self { columns, top, bottom, room }
+    }
+}
+
+/// How many hosts a page key scrolls by: as many as are in view.
+pub(in crate::tui) fn page(form: &Form, size: Size) -> usize {
+    let area = above_footer(Rect::from((Position::ORIGIN, size)));
+    Around::of(form, area.as_size()).room.max(1)
+}
 
 pub(super) fn draw(app: &App, form: &Form, painter: &mut Painter<'_>, area: Rect) -> Option<Position> {
-    let columns = usize::from(WIDEST.min(area.width.saturating_sub(4)));
-    let top = fields(form, columns);
-    let bottom = ending(form, columns);
+    let Around { columns, top, bottom, room } = Around::of(form, area.as_size());
     let hosts = &form.chosen().hosts;
-    let room = usize::from(area.height).saturating_sub(2 + top.len() + bottom.len());
-    let title = [Tone::Title.text(" deploy ")];
-    let lines = top.len() + bottom.len() + hosts.len().min(room);
-    let inside = painter.dialog(area, columns, lines, &title);
-    painter.lines(inside, &top);
-    // In view, from the top on: as many as there is room for, and a line that tells of the others.
-    let mut list: Vec<Vec<Piece>> =
-        hosts.iter().skip(form.top).map(|host| row(app, form, host)).take(room).collect();
-    let rest = hosts.len().saturating_sub(form.top + list.len());
-    if rest > 0 && room > 1 {
-        list.truncate(room - 1);
-        let symbols = painter.theme.symbols();
-        list.push(vec![Tone::Dim.text(format!("  {} {} more, pgdn shows them", symbols.cut, rest + 1))]);
+    let first = form.top.min(hosts.len().saturating_sub(room.max(1)));
+    let list: Vec<_> = hosts.iter().skip(first).take(room).map(|host| row(app, form, host)).collect();
+    let mut title = vec![Tone::Title.text(" deploy ")];
+    if list.len() < hosts.len() {
+        let (from, to, of) = (first + 1, first + list.len(), hosts.len());
+        title.push(Tone::Warn.text(format!(" hosts {from}-{to} of {of}, pgdn pgup ")));
     }
+    let inside = painter.dialog(area, columns, top.len() + bottom.len() + list.len(), &title);
+    painter.lines(inside, &top);
     let place = |y: usize, height: usize| {
         let y = inside.y.saturating_add(u16::try_from(y).unwrap_or(u16::MAX)).min(inside.bottom());
         let height = u16::try_from(height).unwrap_or(u16::MAX).min(inside.bottom() - y);
@@ -42,7 +64,7 @@ pub(super) fn draw(app: &App, form: &Form, painter: &mut Painter<'_>, area: Rect
     painter.lines(place(top.len(), list.len()), &list);
     let end = usize::from(inside.height).saturating_sub(bottom.len());
     painter.lines(place(end, bottom.len()), &bottom);
-    cursor(form, inside, end)
+    cursor(form, inside, end + bottom.iter().take_while(|line| line.is_empty()).count())
 }
 
 fn label(name: &str, form: &Form, field: Field) -> Piece {
@@ -63,22 +85,28 @@ fn fields(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
         }
         line
     };
-    let targets = choices(form.choices.iter().map(|choice| choice.label.as_str()).collect(), form.choice);
-    let mut targets = [vec![label("hosts", form, Field::Targets)], targets].concat();
-    if width(&targets) > columns {
-        let (at, of) = (form.choice + 1, form.choices.len());
-        let chosen = Tone::Title.text(format!(" [{}]", form.chosen().label));
-        targets =
-            vec![label("hosts", form, Field::Targets), chosen, Tone::Dim.text(format!(" {at} of {of}"))];
-    }
+    let choice = |name: &str, field: Field, labels: Vec<&str>, chosen: usize| {
+        let (of, only) = (labels.len(), labels[chosen]);
+        let line = [vec![label(name, form, field)], choices(labels, chosen)].concat();
+        if width(&line) <= columns {
+            return line;
+        }
+        // Where not all fit, the one that is taken.
+        let only = Tone::Title.text(format!(" [{only}]"));
+        vec![label(name, form, field), only, Tone::Dim.text(format!(" {} of {of}", chosen + 1))]
+    };
+    let targets = form.choices.iter().map(|choice| choice.label.as_str()).collect();
+    let targets = choice("hosts", Field::Targets, targets, form.choice);
     let mut revision = vec![label("revision", form, Field::Revision)];
-    revision.push(Tone::Plain.text(format!("  {}", form.revision.value())));
+    revision.push(
+        Tone::Plain.text(format!("  {}", text::window(&form.revision, columns.saturating_sub(LABEL + 2)).0)),
+    );
     if let Some(whole) = form.completion().filter(|_| form.field == Field::Revision) {
         revision.push(Tone::Dim.text(whole[form.revision.value().len()..].to_owned()));
     }
-    let actions = choices(ACTIONS.iter().map(Action::as_str).collect(), form.action);
-    let actions = [vec![label("action", form, Field::Action)], actions].concat();
-    vec![targets, revision, actions, Vec::new()]
+    let actions = ACTIONS.iter().map(Action::as_str).collect();
+    let actions = choice("action", Field::Action, actions, form.action);
+    vec![targets, revision, actions]
 }
 
 /// One host: what runs there, and whether it will hear of this.
@@ -126,11 +154,12 @@ fn row(app: &App, form: &Form, name: &Name) -> Vec<Piece> {
 
 /// What must be typed, what is wrong, and the buttons.
 fn ending(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
-    let mut lines = vec![Vec::new()];
+    let mut lines = Vec::new();
     if !form.must_type.is_empty() {
         lines.push(vec![
             label("confirm", form, Field::Confirm),
-            Tone::Plain.text(format!("  {}", form.confirm.value())),
+            Tone::Plain
+                .text(format!("  {}", text::window(&form.confirm, columns.saturating_sub(LABEL + 2)).0)),
             Tone::Dim.text(if form.confirm.value().is_empty() {
                 format!("type {}", form.must_type)
             } else {
@@ -150,12 +179,13 @@ fn ending(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
 fn cursor(form: &Form, inside: Rect, end: usize) -> Option<Position> {
     let (input, line) = match form.field {
         Field::Revision => (&form.revision, 1),
-        Field::Confirm => (&form.confirm, end + 1),
+        Field::Confirm => (&form.confirm, end),
         _ => return None,
     };
     let add = |start: u16, by: usize, most: u16| {
         start.saturating_add(u16::try_from(by).unwrap_or(u16::MAX)).min(most)
     };
-    let x = add(inside.x, LABEL + 2 + input.visual_cursor(), inside.right().saturating_sub(1));
+    let columns = usize::from(inside.width).saturating_sub(LABEL + 2);
+    let x = add(inside.x, LABEL + 2 + text::window(input, columns).1, inside.right().saturating_sub(1));
     Some(Position::new(x, add(inside.y, line, inside.bottom().saturating_sub(1))))
 }

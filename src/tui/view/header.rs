@@ -7,15 +7,20 @@ use crate::tui::{App, Command, Context, Screen, Symbols, Tone, text};
 use jiff::fmt::strtime;
 use ratatui::layout::Rect;
 
+/// From this width on the first line says which screen this is.
+const WITH_PLACE: u16 = 60;
+/// What a filter can be made of.
+const FILTERS: &str = "text, tier: role: state: rev: host: seen>1m, !not";
+
 pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let symbols = painter.theme.symbols();
-    let path = path(app, symbols, usize::from(area.width) / 2);
+    let path = path(app, symbols, area.width);
     painter.line(area, &path);
-    let taken = width(&path) + 1;
+    let begin = u16::try_from(width(&path) + 1).unwrap_or(u16::MAX).min(area.width);
     let time = app.now.to_zoned(app.options.zone.clone());
     let time = strtime::format("%H:%M:%S", &time).unwrap_or_default();
     // Where it is narrow, the way to the server matters most.
-    let room = usize::from(area.width).saturating_sub(taken);
+    let room = usize::from(area.width - begin);
     let mut link = link(app, symbols, room);
     let mut tail = vec![
         Tone::Dim.text(format!("   {}", printable(&app.options.issuer))),
@@ -25,29 +30,28 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
         tail.remove(0);
     }
     link.extend(tail);
-    let taken = u16::try_from(taken).unwrap_or(u16::MAX).min(area.width);
-    painter.right(Rect { x: area.x + taken, width: area.width - taken, ..area }, &link);
+    painter.right(Rect { x: area.x + begin, width: area.width - begin, ..area }, &link);
 }
 
-/// Where we are: the context and the screens, one on the other. Of a long path the end is shown.
-fn path(app: &App, symbols: &Symbols, room: usize) -> Vec<Piece> {
-    let mut steps: Vec<_> = app.options.context.iter().map(|context| printable(context)).collect();
-    steps.push("fleet".to_owned());
-    steps.extend(app.screens.iter().map(Screen::title));
+/// Where we are: the context and the screens, one on the other. Of a long path the end is shown, and where it is narrow none.
+fn path(app: &App, symbols: &Symbols, columns: u16) -> Vec<Piece> {
     let name = "homelab-deploy";
-    let gap = format!(" {} ", symbols.then);
-    let mut path = steps.join(&gap);
-    while text::width(name) + 1 + text::width(&gap) + text::width(&path) > room && steps.len() > 1 {
-        steps.remove(0);
-        path = format!("{}{gap}{}", symbols.cut, steps.join(&gap));
+    let mut line = vec![Tone::Plain.text(" "), Tone::Title.text(name)];
+    if columns >= WITH_PLACE {
+        let mut steps: Vec<_> = app.options.context.iter().map(|context| printable(context)).collect();
+        steps.push("fleet".to_owned());
+        steps.extend(app.screens.iter().map(Screen::title));
+        let gap = format!(" {} ", symbols.then);
+        let room = usize::from(columns) / 2;
+        let mut path = steps.join(&gap);
+        while text::width(name) + 1 + text::width(&gap) + text::width(&path) > room && steps.len() > 1 {
+            steps.remove(0);
+            path = format!("{}{gap}{}", symbols.cut, steps.join(&gap));
+        }
+        line.push(Tone::Plain.text(format!("{gap}{path}")));
     }
-    let read_only = if app.options.read_only { " (read-only)" } else { "" };
-    vec![
-        Tone::Plain.text(" "),
-        Tone::Title.text(name),
-        Tone::Plain.text(format!("{gap}{path}")),
-        Tone::Warn.text(read_only),
-    ]
+    line.push(Tone::Warn.text(if app.options.read_only { " (read-only)" } else { "" }));
+    line
 }
 
 fn link(app: &App, symbols: &Symbols, room: usize) -> Vec<Piece> {
@@ -59,6 +63,9 @@ fn link(app: &App, symbols: &Symbols, room: usize) -> Vec<Piece> {
             Tone::Dim.text(format!(" {}.{} ms", tenths / 10, tenths % 10))
         });
         let server = app.options.server.trim_start_matches("nats://");
+        // That the link is up is never cut, however many servers have long names.
+        let rest = 1 + text::width(up) + time.as_ref().map_or(0, |time| text::width(&time.text));
+        let server = text::fit(server, room.saturating_sub(rest), symbols.cut);
         let shown = [Tone::Plain.text(format!("{server} ")), Tone::Good.text(up)];
         return shown.into_iter().chain(time).collect();
     }
@@ -127,8 +134,9 @@ pub(super) fn footer(app: &App, painter: &mut Painter<'_>, area: Rect) {
         line.extend(hint);
     }
     if context == Context::Filter {
-        let help = "   text, tier: role: state: rev: host: seen>1m, ! turns around";
-        line.push(Tone::Dim.text(help));
+        let room = usize::from(area.width).saturating_sub(width(&line) + 3);
+        let told = text::wrap(FILTERS, room).into_iter().next().unwrap_or_default();
+        line.push(Tone::Dim.text(format!("   {told}")));
     }
     painter.line(area, &line);
 }

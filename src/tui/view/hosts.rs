@@ -12,13 +12,13 @@ const MARGIN: u16 = 3;
 
 pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let table = &app.table;
-    let notice = app.notice.as_ref().map(|notice| notice.tone.text(format!(" {} ", notice.text)));
-    let notice: Vec<_> = notice.into_iter().collect();
-    let inside = painter.framed(area, &title(app), &notice);
-    let sort = sort(app);
-    let right = Rect { x: area.x + 2, width: area.width.saturating_sub(4), height: 1, ..area };
-    if width(&title(app)) + width(&sort) < usize::from(right.width) {
-        painter.right(right, &sort);
+    let (title, notice) = (title(app, area).0, notice(app));
+    let inside = painter.framed(area, &title, &notice);
+    let edge = |y| Rect { x: area.x + 2, y, width: area.width.saturating_sub(4), height: 1 };
+    for (y, left, right) in [(area.y, title, sort(app)), (area.bottom() - 1, notice, position(app, inside))] {
+        if width(&left) + width(&right) < usize::from(edge(y).width) {
+            painter.right(edge(y), &right);
+        }
     }
     if inside.height == 0 || inside.width <= MARGIN {
         return;
@@ -48,6 +48,8 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     if table.rows().is_empty() && inside.height > 1 {
         let why = if app.fleet.hosts.is_empty() {
             "no host yet: does a listener run, may this key publish deploy.discover?"
+        } else if app.typing.is_some() {
+            "no host matches the filter"
         } else if table.filter.is_empty() {
             "no host wants attention; esc shows them all"
         } else {
@@ -129,8 +131,8 @@ fn headings(app: &App, painter: &mut Painter<'_>, inside: Rect, columns: &[(Colu
     }
 }
 
-/// The name of the table, how many of all hosts it shows, and the filter.
-fn title(app: &App) -> Vec<Piece> {
+/// The name of the table, how many of all hosts it shows, and the filter; while that is typed, the column of the cursor.
+fn title(app: &App, area: Rect) -> (Vec<Piece>, usize) {
     let table = &app.table;
     let mut line = vec![Tone::Title.text(" hosts ")];
     if table.is_filtered() || app.typing.is_some() {
@@ -138,13 +140,33 @@ fn title(app: &App) -> Vec<Piece> {
         let (listed, all) = (table.listed().len(), app.fleet.hosts.len());
         line.push(Tone::Plain.text(format!("{listed} of {all} {faults}")));
     }
-    if !table.filter.is_empty() || app.typing.is_some() {
-        let typed = app.typing.as_ref().map_or(table.filter.text.as_str(), |(input, _)| input.value());
-        line.push(Tone::Key.text("/"));
-        line.push(Tone::Plain.text(format!("{typed} ")));
+    if table.filter.is_empty() && app.typing.is_none() {
+        return (line, 0);
     }
-    line.extend(app.bad_filter.as_ref().map(|reason| Tone::Bad.text(format!(" {reason} "))));
-    line
+    line.push(Tone::Key.text("/"));
+    let before = width(&line);
+    let room = usize::from(area.width.saturating_sub(4)).saturating_sub(before + 1);
+    let (shown, at) = match &app.typing {
+        Some((input, _)) => text::window(input, room),
+        None => (text::fit(&table.filter.text, room, app.options.theme.symbols().cut), 0),
+    };
+    line.push(Tone::Plain.text(format!("{shown} ")));
+    (line, before + at)
+}
+
+/// What was last to be told; first of all why what is typed is no filter.
+fn notice(app: &App) -> Vec<Piece> {
+    let wrong = app.bad_filter.as_ref().map(|reason| (Tone::Bad, reason));
+    let told = wrong.or_else(|| app.notice.as_ref().map(|notice| (notice.tone, &notice.text)));
+    told.into_iter().map(|(tone, text)| tone.text(format!(" {text} "))).collect()
+}
+
+/// Which rows are in view, where that is not all of them.
+fn position(app: &App, inside: Rect) -> Vec<Piece> {
+    let (rows, top) = (app.table.rows().len(), app.table.top);
+    let last = rows.min(top + usize::from(inside.height.saturating_sub(1)));
+    let partly = top > 0 || last < rows;
+    partly.then(|| Tone::Plain.text(format!(" {}-{last} of {rows} ", top + 1))).into_iter().collect()
 }
 
 fn sort(app: &App) -> Vec<Piece> {
@@ -155,9 +177,8 @@ fn sort(app: &App) -> Vec<Piece> {
 
 /// Where the filter is being typed.
 pub(super) fn cursor(app: &App, area: Rect) -> Option<Position> {
-    let (input, _) = app.typing.as_ref()?;
-    let before: usize = title(app).iter().take(2).map(|piece| text::width(&piece.text)).sum();
-    let column = before + 1 + input.visual_cursor();
-    let x = area.x.saturating_add(2).saturating_add(u16::try_from(column).unwrap_or(u16::MAX));
+    app.typing.as_ref()?;
+    let column = u16::try_from(title(app, area).1).unwrap_or(u16::MAX);
+    let x = area.x.saturating_add(2).saturating_add(column);
     Some(Position::new(x.min(area.right().saturating_sub(2)), area.y))
 }

@@ -4,7 +4,7 @@ use super::Column;
 use crate::fleet::{Host, Standing, words};
 use crate::protocol::{Action, DeployReport, HostAnswer, Status, printable};
 use crate::tui::view::painter::Piece;
-use crate::tui::{App, Symbols, Tone};
+use crate::tui::{App, Symbols, Tone, text};
 
 impl Column {
     /// What it shows of a host, in a cell of this width.
@@ -16,12 +16,12 @@ impl Column {
             Self::Host => Tone::Plain.text(host.name.as_str()),
             Self::Tier => Tone::Plain.text(host.tier.as_ref().map(ToString::to_string).unwrap_or_default()),
             Self::Role => Tone::Plain.text(host.role.as_ref().map(ToString::to_string).unwrap_or_default()),
-            Self::State => state(app, host, symbols),
+            Self::State => state(app, host, width, symbols),
             Self::Progress => progress(app, host, width, symbols),
-            Self::Revision if app.is_behind(host) => {
-                Tone::Warn.text(format!("{} {}", revision(host), symbols.behind))
+            Self::Revision => {
+                let tone = if app.is_behind(host) { Tone::Warn } else { Tone::Plain };
+                tone.text(revision(host))
             }
-            Self::Revision => Tone::Plain.text(revision(host)),
             Self::Generation => {
                 let generation = answer.and_then(|answer| answer.generation);
                 Tone::Plain.text(generation.map(|generation| generation.to_string()).unwrap_or_default())
@@ -55,15 +55,19 @@ fn revision(host: &Host) -> String {
     if runs.is_empty() { deployed(host).map(words::deploys).unwrap_or_default() } else { runs }
 }
 
-/// The state: a symbol and a word.
-fn state(app: &App, host: &Host, symbols: &Symbols) -> Piece {
+/// The state: a symbol and a word; while building also how many builds are done, where that fits.
+fn state(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
     let standing = host.standing(app.now);
     let answer = host.answer.as_deref();
     let (symbol, word, tone) = match standing {
         Standing::Working(job) => {
             let phase = job.phases.running().map_or(job.status.as_str(), |phase| phase.name.as_str());
+            let phase = printable(phase);
             let built = words::built(job).map(|(done, expected)| format!(" {done}/{expected}"));
-            (symbols.working, format!("{}{}", printable(phase), built.unwrap_or_default()), Tone::Busy)
+            let room = width.saturating_sub(text::width(symbols.working) + 1 + text::width(&phase));
+            // Half a number would be read as another one.
+            let built = built.filter(|built| built.len() <= room).unwrap_or_default();
+            (symbols.working, format!("{phase}{built}"), Tone::Busy)
         }
         Standing::Offline => (symbols.offline, "offline".to_owned(), Tone::Warn),
         Standing::Stale => (symbols.stale, "stale".to_owned(), Tone::Warn),
@@ -108,6 +112,9 @@ fn progress(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
         (Standing::Failed(_) | Standing::Idle, Some(refusal)) => error(refusal),
         (Standing::Failed(job), None) if job.rolled_back == Some(true) => Tone::Plain.text("rolled back"),
         (Standing::Failed(job), None) => error(job),
+        (Standing::Idle, None) if app.is_behind(host) => {
+            Tone::Warn.text(format!("{} behind", symbols.behind))
+        }
         _ => Tone::Plain.text(""),
     }
 }
