@@ -97,6 +97,7 @@ fn app(count: usize, now: Timestamp) -> App {
         theme: Theme { colour: true, unicode: true },
         context: None,
         read_only: false,
+        shell: None,
     };
     let size = Size { width: COLUMNS, height: ROWS };
     let mut app = App::new(options, &Roster::default(), size, now);

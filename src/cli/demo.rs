@@ -10,6 +10,7 @@ use crate::bus::Bus;
 use crate::demo::{self, Demo};
 use crate::deployer::{Discovery, Intent, Operator, Plan, Roster, Selection};
 use crate::protocol::{Action, Name, Revision};
+use crate::tui::Options;
 use anyhow::Context;
 use clap::Args;
 use ratatui::layout::Size;
@@ -47,13 +48,16 @@ impl DemoArgs {
             std::env::current_exe().context("could not find our own executable").map_err(Failed::host)?;
         // Before anything is started, so that no signal finds us unprepared.
         let stop = CancellationToken::new();
-        stop_on_signal(stop.clone()).context("could not listen for signals").map_err(Failed::host)?;
+        let signals =
+            stop_on_signal(stop.clone()).context("could not listen for signals").map_err(Failed::host)?;
         let mut out = Out::new();
         out.line(&format!("starting a private nats-server and {} simulated hosts", self.hosts));
         let demo =
             Demo::start(folder.path(), usize::from(self.hosts), &program).await.map_err(Failed::host)?;
         out.line(&format!("the broker listens on {}", demo.url()));
         let exit = if is_terminal() {
+            signals.abort();
+            tui::stop_on_terminate(stop.clone())?;
             console(&demo, stop).await
         } else {
             tokio::select! {
@@ -82,7 +86,9 @@ async fn console(demo: &Demo, stop: CancellationToken) -> Result<Exit, Failed> {
     let operator = operator(bus);
     let options =
         tui::options(demo.url().to_owned(), operator.issuer.clone(), Some("main".to_owned()), false)?;
-    crate::tui::run(operator, options, stop).await?;
+    // Somebody may have a real host of that name.
+    let shell = Some("echo '{host} is only simulated; enter goes back'; read -r _; #".to_owned());
+    crate::tui::run(operator, Options { shell, ..options }, stop).await?;
     Ok(Exit::Done)
 }
 

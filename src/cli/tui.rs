@@ -3,7 +3,6 @@
 use super::connection::ConnectionArgs;
 use super::deploy::CONFIRM_TIERS;
 use super::exit::{Exit, Failed};
-use super::listener::stop_on_signal;
 use super::out::Out;
 use crate::protocol::{Name, Revision};
 use crate::tui::{self, ConsoleError, Options, SMALLEST, Theme};
@@ -12,6 +11,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use std::io::{IsTerminal, stdin, stdout};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// The largest frame that is printed.
@@ -25,6 +25,9 @@ pub(super) struct TuiArgs {
     /// Leave out everything that does something on a host
     #[arg(long)]
     read_only: bool,
+    /// The command that opens a shell on {host}
+    #[arg(long, env = "HOMELAB_DEPLOY_SHELL", value_name = "COMMAND", default_value = "ssh {host}", value_parser = parse_shell)]
+    shell: String,
     /// Print one frame as text and leave
     #[arg(long)]
     snapshot: bool,
@@ -33,6 +36,11 @@ pub(super) struct TuiArgs {
     size: Size,
     #[command(flatten)]
     connection: ConnectionArgs,
+}
+
+fn parse_shell(text: &str) -> Result<String, String> {
+    let says = text.contains("{host}").then(|| text.to_owned());
+    says.ok_or_else(|| "it must say where {host} belongs, as in \"ssh {host}\"".to_owned())
 }
 
 fn parse_size(text: &str) -> Result<Size, String> {
@@ -61,8 +69,9 @@ impl TuiArgs {
         check_terminal()?;
         let operator = self.connection.lasting_operator().await?;
         let options = options(server, issuer(&operator), branch, self.read_only)?;
+        let options = Options { shell: Some(self.shell), ..options };
         let shutdown = CancellationToken::new();
-        stop_on_signal(shutdown.clone()).context("could not listen for signals").map_err(Failed::host)?;
+        stop_on_terminate(shutdown.clone())?;
         tui::run(operator, options, shutdown).await?;
         Ok(Exit::Done)
     }
@@ -99,7 +108,19 @@ pub(super) fn options(
         theme: Theme::of_environment(|name| std::env::var(name).ok()),
         context: None,
         read_only,
+        shell: None,
     })
+}
+
+/// Cancels `shutdown` on SIGTERM. An interrupt may be meant for a program that has the terminal; the console knows.
+pub(super) fn stop_on_terminate(shutdown: CancellationToken) -> Result<(), Failed> {
+    let terminate = signal(SignalKind::terminate()).context("could not listen for signals");
+    let mut terminate = terminate.map_err(Failed::host)?;
+    tokio::spawn(async move {
+        terminate.recv().await;
+        shutdown.cancel();
+    });
+    Ok(())
 }
 
 impl From<ConsoleError> for Failed {

@@ -38,6 +38,8 @@ pub struct Options {
     pub context: Option<String>,
     /// Whether nothing may be sent that does something on a host.
     pub read_only: bool,
+    /// The command that opens a shell on `{host}`; without, ssh.
+    pub shell: Option<String>,
 }
 
 /// What lies over a screen.
@@ -45,7 +47,7 @@ pub struct Options {
 pub enum Overlay {
     /// The help, from this line on.
     Help(usize),
-    /// The deploy form.
+    /// A form.
     Form(Box<Form>),
     /// Whether to cancel.
     Question(Question),

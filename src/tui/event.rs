@@ -1,8 +1,8 @@
 //! All that comes in, and all that goes out.
 
 use crate::bus::Refusal;
-use crate::deployer::{LogNews, Outcome, Plan};
-use crate::protocol::{Id, Inbound, Name, WireError};
+use crate::deployer::{LogNews, Outcome, Plan, Told};
+use crate::protocol::{HistoryEntry, Id, Inbound, Name, WireError};
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 use ratatui::layout::Size;
@@ -33,6 +33,10 @@ pub enum Event {
     Order(Id, OrderNews),
     /// News of a log.
     Log(LogKey, LogNews),
+    /// What a host told of its past, or why it could not be asked.
+    History(Name, Result<Told<Vec<HistoryEntry>>, String>),
+    /// A program that had the terminal has ended: whether well, or why not.
+    Shell(Result<(), String>),
     /// Something went wrong that nobody here can mend.
     Fault(Fault),
 }
@@ -44,6 +48,10 @@ pub enum Effect {
     Send(Box<Plan>),
     /// Follow this log and no other.
     Log(Option<LogKey>),
+    /// Ask this host, and no other any more, for its past and for its job with all that belongs to it.
+    History(Name),
+    /// Lend the terminal to this command of a shell.
+    Shell(String),
     /// Draw everything anew.
     Redraw,
     /// Give the terminal back until we are woken.

@@ -7,6 +7,7 @@ mod common;
 
 mod cancel;
 mod elsewhere;
+mod host;
 mod hostile;
 mod input;
 mod leaving;
@@ -15,6 +16,7 @@ mod looks;
 mod losses;
 mod permission;
 mod raw;
+mod shell;
 mod sizes;
 mod snapshot;
 mod stage;

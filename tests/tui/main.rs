@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod filters;
+mod forms;
+mod host_screen;
+mod host_shell;
 mod keys;
 mod news;
 mod properties;

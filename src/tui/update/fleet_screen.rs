@@ -2,7 +2,7 @@
 
 use crate::deployer::Plan;
 use crate::tui::app::Question;
-use crate::tui::{App, Command, Effect, Filter, Form, HostScreen, Overlay, Screen, Tone, view};
+use crate::tui::{App, Command, Effect, Filter, Form, HostScreen, Overlay, Purpose, Screen, Tone, view};
 use tui_input::Input;
 
 pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
@@ -17,7 +17,8 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::Last => app.table.select(last),
         Command::Open => {
             if let Some(host) = app.table.selected().cloned() {
-                app.screens.push(Screen::Host(HostScreen { host }));
+                app.screens.push(Screen::Host(HostScreen::new(host.clone())));
+                return Some(Effect::History(host));
             }
         }
         Command::Mark => {
@@ -37,7 +38,10 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
             app.table.reverse = !app.table.reverse;
             app.table.touch();
         }
-        Command::Deploy => deploy(app),
+        Command::Deploy => open_form(app, Purpose::Deploy),
+        Command::Rollback => open_form(app, Purpose::Rollback(None)),
+        Command::Reboot => open_form(app, Purpose::Reboot),
+        Command::Diff => open_form(app, Purpose::Diff),
         Command::Cancel => ask_to_cancel(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => step_back(app),
@@ -47,10 +51,10 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
     None
 }
 
-pub(super) fn deploy(app: &mut App) {
-    match Form::open(app) {
+pub(super) fn open_form(app: &mut App, purpose: Purpose) {
+    match Form::open(app, purpose) {
         Some(form) => app.overlay = Some(Overlay::Form(Box::new(form))),
-        None => app.say(Tone::Warn, "there is no host to deploy to yet"),
+        None => app.say(Tone::Warn, "there is no host yet"),
     }
 }
 

@@ -147,7 +147,7 @@ fn revision(host: &Host) -> String {
 }
 
 /// The state: a symbol and a word.
-fn state(app: &App, host: &Host, symbols: &Symbols) -> Piece {
+pub(super) fn state(app: &App, host: &Host, symbols: &Symbols) -> Piece {
     let standing = host.standing(app.now);
     let answer = host.answer.as_deref();
     let (symbol, word, tone) = match standing {

@@ -1,11 +1,11 @@
-//! The deploy form: three fields, the exact hosts, what must be typed, and two buttons.
+//! A form: its fields, the exact hosts, what must be typed, and two buttons.
 
 use super::boxes::buttons;
 use super::painter::{Painter, Piece, width};
 use crate::fleet::{Presence, words};
 use crate::protocol::{Action, Name};
-use crate::tui::form::{ACTIONS, Field, Form};
-use crate::tui::{App, Tone, text};
+use crate::tui::form::{Field, Form};
+use crate::tui::{App, Purpose, Tone, text};
 use ratatui::layout::{Position, Rect};
 
 /// How many hosts a page key scrolls by.
@@ -21,7 +21,7 @@ pub(super) fn draw(app: &App, form: &Form, painter: &mut Painter<'_>, area: Rect
     let bottom = ending(form, columns);
     let hosts = &form.chosen().hosts;
     let room = usize::from(area.height).saturating_sub(2 + top.len() + bottom.len());
-    let title = [Tone::Title.text(" deploy ")];
+    let title = [Tone::Title.text(format!(" {} ", form.purpose.title()))];
     let lines = top.len() + bottom.len() + hosts.len().min(room);
     let inside = painter.dialog(area, columns, lines, &title);
     painter.lines(inside, &top);
@@ -71,14 +71,34 @@ fn fields(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
         targets =
             vec![label("hosts", form, Field::Targets), chosen, Tone::Dim.text(format!(" {at} of {of}"))];
     }
+    let mut lines = vec![targets];
+    if form.purpose.asks_revision() {
+        lines.push(revision(form));
+    }
+    let actions = form.purpose.actions();
+    if actions.len() > 1 {
+        let actions = choices(actions.iter().map(Action::as_str).collect(), form.action);
+        lines.push([vec![label("action", form, Field::Action)], actions].concat());
+    }
+    if let Purpose::Rollback(_) = form.purpose {
+        let goal = form.purpose.goal("");
+        lines.push(vec![
+            Tone::Plain.text(format!("{:<LABEL$}", "back to")),
+            Tone::Title.text(format!("  {goal}")),
+        ]);
+    }
+    lines.push(Vec::new());
+    lines
+}
+
+/// The revision as typed, and what completes it.
+fn revision(form: &Form) -> Vec<Piece> {
     let mut revision = vec![label("revision", form, Field::Revision)];
     revision.push(Tone::Plain.text(format!("  {}", form.revision.value())));
     if let Some(whole) = form.completion().filter(|_| form.field == Field::Revision) {
         revision.push(Tone::Dim.text(whole[form.revision.value().len()..].to_owned()));
     }
-    let actions = choices(ACTIONS.iter().map(Action::as_str).collect(), form.action);
-    let actions = [vec![label("action", form, Field::Action)], actions].concat();
-    vec![targets, revision, actions, Vec::new()]
+    revision
 }
 
 /// One host: what runs there, and whether it will hear of this.
@@ -109,7 +129,7 @@ fn row(app: &App, form: &Form, name: &Name) -> Vec<Piece> {
         shown(host.role.as_ref(), role_width),
     ];
     let runs = words::runs(host);
-    let then = form.revision.value().trim();
+    let then = form.purpose.goal(form.revision.value().trim());
     let change = if runs.is_empty() {
         format!("{} {then}", symbols.then)
     } else {
@@ -141,9 +161,8 @@ fn ending(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
     let wrong = form.refused.as_ref().or(form.plan.as_ref().err());
     let wrong = wrong.map(|why| text::wrap(why, columns)).unwrap_or_default();
     lines.extend(wrong.into_iter().take(3).map(|line| vec![Tone::Bad.text(line)]));
-    let count = form.chosen().hosts.len();
-    let deploy = if count == 1 { "Deploy to 1 host".to_owned() } else { format!("Deploy to {count} hosts") };
-    lines.push(buttons(&[("Cancel", form.field == Field::Cancel), (&deploy, form.field == Field::Deploy)]));
+    let send = form.purpose.button(form.chosen().hosts.len());
+    lines.push(buttons(&[("Cancel", form.field == Field::Cancel), (&send, form.field == Field::Send)]));
     lines
 }
 

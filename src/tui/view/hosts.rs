@@ -1,5 +1,6 @@
 //! The table of hosts. Only the rows in view are built.
 
+use super::boxes;
 use super::columns::{Column, GAP, fitting};
 use super::painter::{Painter, Piece, width};
 use crate::tui::{App, Tone, text};
@@ -10,9 +11,7 @@ const MARGIN: u16 = 3;
 
 pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let table = &app.table;
-    let notice = app.notice.as_ref().map(|notice| notice.tone.text(format!(" {} ", notice.text)));
-    let notice: Vec<_> = notice.into_iter().collect();
-    let inside = painter.framed(area, &title(app), &notice);
+    let inside = painter.framed(area, &title(app), &boxes::notice(app));
     let sort = sort(app);
     let right = Rect { x: area.x + 2, width: area.width.saturating_sub(4), height: 1, ..area };
     if width(&title(app)) + width(&sort) < usize::from(right.width) {
