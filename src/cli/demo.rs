@@ -48,13 +48,16 @@ impl DemoArgs {
             std::env::current_exe().context("could not find our own executable").map_err(Failed::host)?;
         // Before anything is started, so that no signal finds us unprepared.
         let stop = CancellationToken::new();
-        stop_on_signal(stop.clone()).context("could not listen for signals").map_err(Failed::host)?;
+        let signals =
+            stop_on_signal(stop.clone()).context("could not listen for signals").map_err(Failed::host)?;
         let mut out = Out::new();
         out.line(&format!("starting a private nats-server and {} simulated hosts", self.hosts));
         let demo =
             Demo::start(folder.path(), usize::from(self.hosts), &program).await.map_err(Failed::host)?;
         out.line(&format!("the broker listens on {}", demo.url()));
         let exit = if is_terminal() {
+            signals.abort();
+            tui::stop_on_terminate(stop.clone())?;
             console(&demo, stop).await
         } else {
             tokio::select! {
@@ -85,7 +88,9 @@ fn options(demo: &Demo, operator: &Operator) -> Options {
 async fn console(demo: &Demo, stop: CancellationToken) -> Result<Exit, Failed> {
     let bus = Bus::lasting(&demo.operator().map_err(Failed::host)?).await?;
     let operator = operator(bus);
-    let options = Options { branch: Some("main".to_owned()), ..options(demo, &operator) };
+    // Somebody may have a real host of that name.
+    let shell = Some("echo '{host} is only simulated; enter goes back'; read -r _; #".to_owned());
+    let options = Options { branch: Some("main".to_owned()), shell, ..options(demo, &operator) };
     crate::tui::run(operator, options, stop).await?;
     Ok(Exit::Done)
 }

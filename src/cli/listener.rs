@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 /// In seconds; what lies much further away has no place in the clock.
@@ -135,15 +136,15 @@ impl ListenerArgs {
     }
 }
 
-/// Cancels `shutdown` on SIGTERM and SIGINT.
-pub(super) fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<()> {
+/// Cancels `shutdown` on SIGTERM and SIGINT, until that is aborted.
+pub(super) fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<AbortHandle> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::spawn(async move {
+    let stop = tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         shutdown.cancel();
     });
-    Ok(())
+    Ok(stop.abort_handle())
 }

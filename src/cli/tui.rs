@@ -3,7 +3,6 @@
 use super::connection::ConnectionArgs;
 use super::effective::Effective;
 use super::exit::{Exit, Failed};
-use super::listener::stop_on_signal;
 use super::out::Out;
 use crate::config::{Source, default_confirm_tiers};
 use crate::protocol::Revision;
@@ -13,6 +12,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use std::io::{IsTerminal, stdin, stdout};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// The largest frame that is printed.
@@ -26,6 +26,9 @@ pub(super) struct TuiArgs {
     /// Leave out everything that does something on a host
     #[arg(long)]
     read_only: bool,
+    /// The command that opens a shell on {host}
+    #[arg(long, env = "HOMELAB_DEPLOY_SHELL", value_name = "COMMAND", value_parser = parse_shell)]
+    shell: Option<String>,
     /// Print one frame as text and leave
     #[arg(long)]
     snapshot: bool,
@@ -45,6 +48,11 @@ struct Keys(Vec<Chord>);
 
 fn parse_keys(text: &str) -> Result<Keys, String> {
     Chord::parse(text).map(Keys)
+}
+
+fn parse_shell(text: &str) -> Result<String, String> {
+    let says = text.contains("{host}").then(|| text.to_owned());
+    says.ok_or_else(|| "it must say where {host} belongs, as in \"ssh {host}\"".to_owned())
 }
 
 fn parse_size(text: &str) -> Result<Size, String> {
@@ -75,9 +83,12 @@ impl TuiArgs {
         }
         check_terminal()?;
         let operator = effective.lasting_operator().await?;
-        let options = options(&effective, issuer(&operator), branch, self.read_only)?;
+        let mut options = options(&effective, issuer(&operator), branch, self.read_only)?;
+        if self.shell.is_some() {
+            options.shell = self.shell;
+        }
         let shutdown = CancellationToken::new();
-        stop_on_signal(shutdown.clone()).context("could not listen for signals").map_err(Failed::host)?;
+        stop_on_terminate(shutdown.clone())?;
         tui::run(operator, options, shutdown).await?;
         Ok(Exit::Done)
     }
@@ -111,6 +122,7 @@ fn options(
         confirm_tiers: effective.confirm_tiers().to_vec(),
         context: effective.chosen.context.as_ref().map(|context| context.value.to_string()),
         mouse: effective.chosen.mouse.value,
+        shell: Some(effective.chosen.shell.value.clone()),
         memory: Some(effective.console_file()?),
         ..usual(effective.servers()?, issuer)
     })
@@ -123,6 +135,17 @@ pub(super) fn usual(server: String, issuer: String) -> Options {
         zone: TimeZone::system(),
         ..Options::new(server, issuer, Theme::of_environment(|name| std::env::var(name).ok()))
     }
+}
+
+/// Cancels `shutdown` on SIGTERM. An interrupt may be meant for a program that has the terminal; the console knows.
+pub(super) fn stop_on_terminate(shutdown: CancellationToken) -> Result<(), Failed> {
+    let terminate = signal(SignalKind::terminate()).context("could not listen for signals");
+    let mut terminate = terminate.map_err(Failed::host)?;
+    tokio::spawn(async move {
+        terminate.recv().await;
+        shutdown.cancel();
+    });
+    Ok(())
 }
 
 impl From<ConsoleError> for Failed {

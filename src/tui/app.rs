@@ -48,6 +48,8 @@ pub struct Options {
     pub memory: Option<PathBuf>,
     /// Whether nothing may be sent that does something on a host.
     pub read_only: bool,
+    /// The command that opens a shell on `{host}`; without, ssh.
+    pub shell: Option<String>,
 }
 
 impl Options {
@@ -65,6 +67,7 @@ impl Options {
             mouse: true,
             memory: None,
             read_only: false,
+            shell: None,
         }
     }
 }
@@ -74,7 +77,7 @@ impl Options {
 pub enum Overlay {
     /// The help, from this line on.
     Help(usize),
-    /// The deploy form.
+    /// A form.
     Form(Box<Form>),
     /// Whether to cancel.
     Question(Question),

@@ -2,9 +2,9 @@
 
 use super::Memory;
 use crate::bus::Refusal;
-use crate::deployer::{LogNews, Outcome, Plan};
+use crate::deployer::{LogNews, Outcome, Plan, Told};
 use crate::fleet::Heads;
-use crate::protocol::{Id, Inbound, Name, Revision, WireError};
+use crate::protocol::{HistoryEntry, Id, Inbound, Name, Revision, WireError};
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use ratatui::layout::Size;
@@ -40,6 +40,10 @@ pub enum Event {
     Heads(Heads),
     /// News of a log.
     Log(LogKey, LogNews),
+    /// What a host told of its past, or why it could not be asked.
+    History(Name, Result<Told<Vec<HistoryEntry>>, String>),
+    /// A program that had the terminal has ended: whether well, or why not.
+    Shell(Result<(), String>),
     /// Something went wrong that nobody here can mend.
     Fault(Fault),
 }
@@ -57,6 +61,10 @@ pub enum Effect {
     Remember(Memory),
     /// Copy this text to where the operator can paste it.
     Copy(String),
+    /// Ask this host, and no other any more, for its past and for its job with all that belongs to it.
+    History(Name),
+    /// Lend the terminal to this command of a shell.
+    Shell(String),
     /// Draw everything anew.
     Redraw,
     /// Give the terminal back until we are woken.

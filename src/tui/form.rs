@@ -1,19 +1,17 @@
-//! The deploy form: which hosts, which revision, what to do, and the exact list of hosts before anything is sent.
+//! The form before anything is sent: which hosts exactly, and, where that is asked, which revision and what to do.
 
 use super::table::natural;
-use super::{App, Row};
+use super::{App, Purpose, Row};
 use crate::deployer::{Intent, Plan, Selection, Target};
 use crate::fleet::Fleet;
-use crate::protocol::{Action, Name, Revision};
+use crate::protocol::{Name, Revision};
 use jiff::Timestamp;
 use tui_input::Input;
 
-/// What can be done.
-pub(super) const ACTIONS: [Action; 5] =
-    [Action::Switch, Action::Boot, Action::Test, Action::DryActivate, Action::Build];
-
 /// How many recent revisions are offered.
 const RECENT: usize = 8;
+/// What an operator must know of a refusal.
+const NOT_SENT: &str = "nothing was sent";
 
 /// Where keys go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +27,7 @@ pub enum Field {
     /// The button that sends nothing.
     Cancel,
     /// The button that sends.
-    Deploy,
+    Send,
 }
 
 /// A choice of hosts.
@@ -44,6 +42,8 @@ pub struct Choice {
 /// The form.
 #[derive(Debug)]
 pub struct Form {
+    /// What it is for.
+    pub purpose: Purpose,
     /// The choices of hosts; at least one.
     pub choices: Vec<Choice>,
     /// The one that is taken.
@@ -52,7 +52,7 @@ pub struct Form {
     pub revision: Input,
     /// Revisions that were deployed or run, the likeliest first.
     pub recent: Vec<String>,
-    /// What to do, as an index of those that the form offers.
+    /// What to do, as an index of the actions of the purpose.
     pub action: usize,
     /// What was typed to confirm.
     pub confirm: Input,
@@ -70,21 +70,31 @@ pub struct Form {
 
 impl Form {
     /// A form for what is marked, else for the selected host; `None` where there is no host.
-    pub fn open(app: &App) -> Option<Self> {
-        let choices = choices(app);
+    pub fn open(app: &App, purpose: Purpose) -> Option<Self> {
+        let mut choices = choices(app);
         if choices.is_empty() {
             return None;
+        }
+        if purpose.generation().is_some() {
+            // It is one of that host's own.
+            choices.truncate(1);
         }
         let recent = recent(app, &choices[0]);
         let revision = Input::new(recent.first().cloned().unwrap_or_default());
         let mut form = Self {
+            purpose,
             choices,
             choice: 0,
             revision,
             recent,
             action: 0,
             confirm: Input::default(),
-            field: Field::Targets,
+            field: match purpose {
+                Purpose::Deploy => Field::Targets,
+                Purpose::Rollback(_) | Purpose::Reboot => Field::Cancel,
+                // Nothing is changed.
+                Purpose::Diff => Field::Send,
+            },
             top: 0,
             plan: Err(String::new()),
             must_type: String::new(),
@@ -103,7 +113,8 @@ impl Form {
     pub fn work_out(&mut self, app: &App) {
         self.plan = self.plan_for(&app.fleet, app.now, &app.options.issuer);
         let touched = self.plan.as_ref().map(Plan::tiers).unwrap_or_default();
-        let matters = app.options.confirm_tiers.iter().filter(|tier| touched.contains(*tier));
+        let asks = self.purpose.confirms();
+        let matters = app.options.confirm_tiers.iter().filter(|tier| asks && touched.contains(*tier));
         self.must_type = matters.map(Name::as_str).collect::<Vec<_>>().join(" ");
         if self.field == Field::Confirm && self.must_type.is_empty() {
             self.field = Field::Cancel;
@@ -112,13 +123,13 @@ impl Form {
     }
 
     fn plan_for(&self, fleet: &Fleet, now: Timestamp, issuer: &str) -> Result<Plan, String> {
-        let revision = Revision::new(self.revision.value().trim()).map_err(|error| error.to_string())?;
+        let revision = || Revision::new(self.revision.value().trim()).map_err(|error| error.to_string());
         let intent = Intent {
-            action: ACTIONS[self.action].clone(),
-            revision: Some(revision),
+            action: self.purpose.actions()[self.action].clone(),
+            revision: self.purpose.asks_revision().then(revision).transpose()?,
             keep: false,
             issuer: issuer.to_owned(),
-            generation: None,
+            generation: self.purpose.generation(),
         };
         let hosts = self.chosen().hosts.iter().cloned().map(Target::Host).collect();
         Plan::new(intent, &Selection::Targets(hosts), fleet, now, false).map_err(|error| error.to_string())
@@ -126,15 +137,15 @@ impl Form {
 
     /// The fields that there are now, in order.
     fn fields(&self) -> Vec<Field> {
-        let mut fields = vec![
-            Field::Targets,
-            Field::Revision,
-            Field::Action,
-            Field::Confirm,
-            Field::Cancel,
-            Field::Deploy,
-        ];
-        fields.retain(|field| *field != Field::Confirm || !self.must_type.is_empty());
+        let mut fields =
+            vec![Field::Targets, Field::Revision, Field::Action, Field::Confirm, Field::Cancel, Field::Send];
+        fields.retain(|field| match field {
+            Field::Targets => self.purpose.generation().is_none(),
+            Field::Revision => self.purpose.asks_revision(),
+            Field::Action => self.purpose.actions().len() > 1,
+            Field::Confirm => !self.must_type.is_empty(),
+            Field::Cancel | Field::Send => true,
+        });
         fields
     }
 
@@ -154,9 +165,9 @@ impl Form {
                 (self.choice, self.top) = (turn(self.choice, self.choices.len()), 0);
                 self.confirm.reset();
             }
-            Field::Action => self.action = turn(self.action, ACTIONS.len()),
-            Field::Cancel => self.field = Field::Deploy,
-            Field::Deploy => self.field = Field::Cancel,
+            Field::Action => self.action = turn(self.action, self.purpose.actions().len()),
+            Field::Cancel => self.field = Field::Send,
+            Field::Send => self.field = Field::Cancel,
             Field::Revision | Field::Confirm => return,
         }
         self.work_out(app);
@@ -182,10 +193,12 @@ impl Form {
     pub fn confirmed(&mut self) -> Option<Plan> {
         let typed: Vec<_> = self.confirm.value().split_whitespace().collect();
         self.refused = match &self.plan {
-            Err(reason) => Some(format!("{reason}; nothing was sent")),
+            Err(reason) if reason.ends_with(NOT_SENT) => Some(reason.clone()),
+            Err(reason) => Some(format!("{reason}; {NOT_SENT}")),
             Ok(_) if typed.join(" ") != self.must_type => {
                 self.field = Field::Confirm;
-                Some(format!("type {} to deploy there; nothing was sent", self.must_type))
+                let (tiers, verb) = (&self.must_type, self.purpose.verb());
+                Some(format!("type {tiers} to {verb} there; {NOT_SENT}"))
             }
             Ok(plan) => return Some(plan.clone()),
         };

@@ -11,7 +11,7 @@ pub enum Context {
     Host,
     /// The filter is being typed.
     Filter,
-    /// The deploy form.
+    /// A form.
     Form,
     /// A question with yes and no.
     Question,
@@ -48,6 +48,10 @@ pub enum Command {
     Wide,
     Copy,
     Deploy,
+    Rollback,
+    Reboot,
+    Diff,
+    Shell,
     Cancel,
     Yes,
     No,
@@ -114,7 +118,7 @@ const HOST: &[Context] = &[Context::Host];
 const HOSTS: &[Context] = &[Context::Fleet, Context::Host];
 /// Every screen.
 const SCREENS: &[Context] = &[Context::Fleet, Context::Host];
-const SCROLLS: &[Context] = &[Context::Fleet, Context::Help];
+const SCROLLS: &[Context] = &[Context::Fleet, Context::Host, Context::Help];
 const FORM: &[Context] = &[Context::Form];
 const CHOOSES: &[Context] = &[Context::Form, Context::Question];
 
@@ -129,6 +133,10 @@ pub const KEYS: &[Binding] = &[
     binding(FLEET, &[key('/')], Command::Filter, "filter the hosts, by text and by the terms below", Some("filter")),
     binding(FLEET, &[key('s')], Command::Sort, "sort by the next column", Some("sort")),
     binding(FLEET, &[key('S')], Command::Reverse, "sort the other way around", None),
+    binding(HOSTS, &[key('b')], Command::Rollback, "back to the selected generation, or to what ran before", Some("roll back")),
+    binding(HOSTS, &[ctrl('r')], Command::Reboot, "reboot the marked hosts, or this one", Some("reboot")),
+    binding(HOST, &[key('x')], Command::Shell, "a shell there; on a failed unit its journal", Some("shell")),
+    binding(HOSTS, &[key('D')], Command::Diff, "diff: what a deployment would change", Some("diff")),
     binding(FLEET, &[key('f')], Command::Faults, "only hosts that want attention, or all", Some("faults")),
     binding(FLEET, &[key('t')], Command::Group, "group by tier and role, or not", Some("group")),
     binding(FLEET, &[code(KeyCode::Left)], Command::Fold, "fold the group", None),
@@ -165,9 +173,10 @@ pub const KEYS: &[Binding] = &[
 ];
 
 impl Command {
-    /// Whether it leads to a request that does something on a host.
+    /// Whether it leads to something being done on a host.
     pub fn changes(self) -> bool {
-        matches!(self, Self::Deploy | Self::Cancel)
+        use Command::{Cancel, Deploy, Diff, Reboot, Rollback, Shell};
+        matches!(self, Deploy | Rollback | Reboot | Diff | Shell | Cancel)
     }
 }
 

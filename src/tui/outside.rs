@@ -3,11 +3,12 @@
 use super::{Effect, Event, Fault, LinkState, LogKey, Memory, OrderNews};
 use crate::bus::Link;
 use crate::deployer::{
-    HEADS_WITHIN, LogFollow, LogStart, News, Operator, Plan, Roster, Update, Watch, heads,
+    Discovery, HEADS_WITHIN, LogFollow, LogStart, News, Operator, Plan, Roster, Told, Update, Watch, heads,
 };
 use crate::fleet::Fleet;
-use crate::protocol::Inbound;
+use crate::protocol::{Inbound, Name};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_hours(24);
 const DWELL: Duration = Duration::from_millis(120);
 /// How much of the end of a log is read, in bytes.
 const LOG_END: u64 = 32 * 1024;
+/// How many past jobs of a host are shown.
+const PAST: usize = 10;
 /// The pause between two measurements of the way to the server.
 const MEASURE: Duration = Duration::from_secs(10);
 /// The pause between two times that the roster is written down.
@@ -37,6 +40,7 @@ pub(super) struct Outside {
     into: mpsc::Sender<Event>,
     tasks: JoinSet<()>,
     log: Option<AbortHandle>,
+    history: Option<AbortHandle>,
     /// Where the looks are kept.
     memory: Option<PathBuf>,
     pump: JoinHandle<()>,
@@ -56,7 +60,7 @@ impl Outside {
         let operator = Arc::new(operator);
         let mut tasks = JoinSet::new();
         tasks.spawn(measure(operator.clone(), into.clone()));
-        Ok((Self { operator, into, tasks, log: None, memory, pump, stop }, events))
+        Ok((Self { operator, into, tasks, log: None, history: None, memory, pump, stop }, events))
     }
 
     /// Carries out an effect that needs nothing of the terminal.
@@ -72,6 +76,12 @@ impl Outside {
                 let log = key.map(|key| self.tasks.spawn(log(self.operator.clone(), key, self.into.clone())));
                 self.log = log;
             }
+            Effect::History(host) => {
+                let asking = self.tasks.spawn(history(self.operator.clone(), host, self.into.clone()));
+                if let Some(before) = self.history.replace(asking) {
+                    before.abort();
+                }
+            }
             Effect::Heads(flakes, branch) => {
                 let into = self.into.clone();
                 self.tasks.spawn(async move {
@@ -84,7 +94,7 @@ impl Outside {
                     self.tasks.spawn(keep(looks, file, self.into.clone()));
                 }
             }
-            Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Quit => {}
+            Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Shell(_) | Effect::Quit => {}
         }
     }
 
@@ -226,4 +236,35 @@ async fn log(operator: Arc<Operator>, key: LogKey, into: mpsc::Sender<Event>) {
             return;
         }
     }
+}
+
+/// Asks a host for its past, and for its job with the diagnostics that announcements leave out.
+async fn history(operator: Arc<Operator>, host: Name, into: mpsc::Sender<Event>) {
+    // It gets the time of a host that is there: whoever looks at it waits for it.
+    let asked = Discovery {
+        fleet: Fleet::default(),
+        answered: [host.clone()].into(),
+        at: Timestamp::now(),
+        unreadable: Vec::new(),
+    };
+    let hosts = BTreeSet::from([host.clone()]);
+    let past = async {
+        let replies = operator.history(&hosts, &asked, PAST).await.map_err(|error| error.to_string());
+        let told = replies.map(|replies| first(replies.hosts).unwrap_or(Told::Silent));
+        into.send(Event::History(host, told)).await
+    };
+    let job = async {
+        let replies = operator.jobs(&hosts, &asked, None).await.ok()?;
+        let Told::Answer(report) = first(replies.hosts)? else { return None };
+        let report = Inbound::Report(Box::new((*report?).clone()));
+        into.send(Event::Messages(vec![Ok(report)], Timestamp::now())).await.ok()
+    };
+    let _ = tokio::join!(past, job);
+}
+
+/// What a host made of a question; of two that claim its name, one that answered.
+fn first<T>(replies: Vec<(Name, Told<T>)>) -> Option<Told<T>> {
+    let mut told: Vec<_> = replies.into_iter().map(|(_, told)| told).collect();
+    let at = told.iter().position(Told::is_answer).unwrap_or(0);
+    (at < told.len()).then(|| told.swap_remove(at))
 }

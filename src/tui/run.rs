@@ -1,12 +1,13 @@
 //! The loop: events in, effects out, a frame where something has changed.
 
+use super::lend::lend;
 use super::outside::Outside;
 use super::tty::{PanicGuard, Tty, leave};
 use super::{App, Effect, Event, Memory, Options, update};
 use crate::bus::LinkError;
 use crate::deployer::Operator;
 use crossterm::event::{Event as Input, EventStream};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use ratatui::layout::Size;
 use rustix::io::Errno;
@@ -39,7 +40,8 @@ pub enum ConsoleError {
     Closed,
 }
 
-/// Shows the console until the operator leaves or `shutdown` says so. The connection may come up later.
+/// Shows the console until the operator leaves or `shutdown` says so. The connection may come up later. An interrupt ends
+/// it too, but for one that is meant for a program to which the terminal is lent.
 ///
 /// Runs on the thread that called it, outside of any task: so a panic of the console is told from one of its tasks.
 pub async fn run(
@@ -89,6 +91,8 @@ async fn work(
     let mut input = EventStream::new();
     let mut woken = signal::signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut hung_up = signal::signal(SignalKind::hangup())?;
+    let mut interrupted = signal::signal(SignalKind::interrupt())?;
+    let mut told_to_quit = signal::signal(SignalKind::quit())?;
     let mut clock = interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut next_frame = Instant::now();
@@ -99,6 +103,8 @@ async fn work(
             biased;
             () = shutdown.cancelled() => return Ok(()),
             _ = hung_up.recv() => return Ok(()),
+            _ = interrupted.recv() => return Ok(()),
+            _ = told_to_quit.recv() => return Ok(()),
             key = input.next() => match key {
                 Some(Ok(first)) => {
                     effects.extend(take_input(app, first));
@@ -147,6 +153,24 @@ async fn work(
                     tty.retake()?;
                     input = EventStream::new();
                     update(app, Event::Resize(tty.size()?));
+                }
+                Effect::Shell(command) => {
+                    drop(input);
+                    leave();
+                    let ended = tokio::select! {
+                        ended = lend(&command, app, outside, events) => ended,
+                        () = shutdown.cancelled() => return Ok(()),
+                        _ = hung_up.recv() => return Ok(()),
+                    };
+                    // What was typed there was for that program, and waking it woke us too.
+                    for meant in [&mut interrupted, &mut told_to_quit, &mut woken] {
+                        while meant.recv().now_or_never().flatten().is_some() {}
+                    }
+                    tty.retake()?;
+                    input = EventStream::new();
+                    update(app, Event::Resize(tty.size()?));
+                    update(app, Event::Clock(Timestamp::now()));
+                    update(app, Event::Shell(ended));
                 }
                 effect => outside.carry_out(effect),
             }

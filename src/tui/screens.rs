@@ -2,7 +2,7 @@
 
 mod host;
 
-pub use host::HostScreen;
+pub use host::{HistoryState, HostScreen, Item};
 
 use super::Context;
 use crate::protocol::Name;
@@ -26,6 +26,20 @@ impl Screen {
     pub fn host(&self) -> Option<&Name> {
         match self {
             Self::Host(screen) => Some(&screen.host),
+        }
+    }
+
+    /// The screen of a host, where it is that.
+    pub fn as_host(&self) -> Option<&HostScreen> {
+        match self {
+            Self::Host(screen) => Some(screen),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn as_host_mut(&mut self) -> Option<&mut HostScreen> {
+        match self {
+            Self::Host(screen) => Some(screen),
         }
     }
 

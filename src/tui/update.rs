@@ -6,7 +6,7 @@ mod host_screen;
 mod mouse;
 mod news;
 
-use super::{App, Command, Context, Effect, Event, Overlay, keys};
+use super::{App, Command, Context, Effect, Event, Overlay, Tone, keys};
 use crossterm::event::KeyEvent;
 use tui_input::backend::crossterm::EventHandler;
 use tui_input::{Input, InputRequest};
@@ -20,12 +20,15 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     match event {
         Event::Frame => {
             app.settle();
+            host_screen::settle(app);
             effects.extend(app.follow_log());
             app.dirty = false;
             return effects;
         }
         Event::Messages(messages, at) => {
+            let before = host_screen::sign(app, at);
             news::messages(app, messages, at);
+            effects.extend(host_screen::ask_after(app, before, at));
             return effects;
         }
         Event::Key(key) => effects.extend(on_key(app, key)),
@@ -37,7 +40,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             effects.extend(app.remember_looks());
             effects.extend(app.look_up_heads());
         }
-        Event::Link(link) => news::link(app, link),
+        Event::Link(link) => effects.extend(news::link(app, link).then(|| host_screen::ask(app)).flatten()),
         Event::RoundTrip(time) => app.round_trip = Some(time),
         Event::Refused(refusal) => news::refused(app, &refusal),
         Event::Order(id, order) => news::order(app, &id, order),
@@ -47,6 +50,8 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             app.table.touch();
         }
         Event::Log(key, log) => news::log(app, &key, log),
+        Event::History(host, told) => host_screen::take(app, &host, told),
+        Event::Shell(ended) => ended.err().into_iter().for_each(|why| app.say(Tone::Warn, why)),
         Event::Fault(fault) => app.faults.push_back(fault),
     }
     app.dirty = true;

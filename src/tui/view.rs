@@ -1,16 +1,20 @@
 //! What is shown: a pure picture of the console.
 
 mod boxes;
+mod changes;
 mod columns;
 mod detail;
+mod flow;
 mod form;
 mod header;
 mod help;
+mod host;
 mod hosts;
 mod painter;
 
 pub(super) use form::page as form_page;
 pub(super) use help::{lines as help_lines, page as help_page};
+pub(super) use host::{items as host_items, page as host_page};
 
 use super::{App, Overlay, Screen};
 use painter::Painter;
@@ -90,7 +94,7 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
             hosts::draw(app, &mut painter, areas.hosts);
             detail::draw(app, &mut painter, areas.detail);
         }
-        Some(Screen::Host(_)) => detail::draw(app, &mut painter, areas.body()),
+        Some(Screen::Host(screen)) => host::draw(app, screen, &mut painter, areas.body()),
     }
     header::footer(app, &mut painter, areas.footer);
     let above = above_footer(area);

@@ -45,7 +45,7 @@ fn ctrl_c_leaves_from_within_the_form_and_sends_nothing() {
 
 #[test]
 fn a_signal_gives_the_terminal_back() {
-    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
         left_after(|console| console.signal(signal));
     }
 }

@@ -44,7 +44,7 @@ fn it_starts_without_a_server_and_begins_once_there_is_one() {
     console.line(&["homelab-deploy", "○ "]);
     console.shows("no host yet");
     console.types("d");
-    console.shows("there is no host to deploy to yet");
+    console.shows("there is no host yet");
     broker.restart();
     let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
     console.row("web1", &["● idle"]);

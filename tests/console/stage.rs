@@ -15,7 +15,7 @@ pub(crate) const LEAVE: &str = "\u{3}";
 pub(crate) fn console(broker: &Broker, user: &str) -> Command {
     let mut command = operator(broker, user);
     command.arg("tui").env("LANG", "C.UTF-8").env_remove("LC_ALL").env_remove("LC_CTYPE");
-    command.env_remove("HOMELAB_DEPLOY_BRANCH");
+    command.env_remove("HOMELAB_DEPLOY_BRANCH").env_remove("HOMELAB_DEPLOY_SHELL");
     command
 }
 

@@ -130,6 +130,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (DEPLOY, "--tls-cert", "/missing", "--tls-key"),
     (DEPLOY, "--tls-key", "/missing", "--tls-cert"),
     (TUI, "--branch", "a..b", "`..` and `//` are not allowed"),
+    (TUI, "--shell", "ssh", "it must say where {host} belongs"),
     (TUI, "--size", "abc", "write columns and lines as in 160x50"),
     (TUI, "--size", "10x5", "from 40x10 to 1000x1000"),
     (TUI, "--size", "39x10", "from 40x10 to 1000x1000"),

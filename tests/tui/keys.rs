@@ -12,9 +12,13 @@ fn stage() -> Stage {
     stage
 }
 
-/// Types each character; `\n` is enter, `\t` tab, `^` escape, `>` right, `<` left.
-fn keys(stage: &mut Stage, keys: &str) {
+/// Types each character; `\n` is enter, `\t` tab, `^` escape, `>` right, `<` left, `\u{12}` ctrl-r.
+pub(crate) fn keys(stage: &mut Stage, keys: &str) {
     for c in keys.chars() {
+        if c == '\u{12}' {
+            stage.tell(Event::Key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)));
+            continue;
+        }
         stage.press(match c {
             '\n' => KeyCode::Enter,
             '\t' => KeyCode::Tab,

@@ -4,6 +4,9 @@
 mod behind;
 mod filters;
 mod fitting;
+mod forms;
+mod host_screen;
+mod host_shell;
 mod keys;
 mod looks;
 mod news;

@@ -1,12 +1,12 @@
 //! Any sequence of events leaves a console that can be drawn, at any size.
 
-use crate::stage::{COLOUR, Stage, answer, building, failed, noon, present, report, said};
+use crate::stage::{COLOUR, Stage, answer, building, failed, history, name, noon, present, report, said};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use homelab_deploy::bus::Refusal;
-use homelab_deploy::deployer::{HostResult, LogNews, Outcome, Verdict};
+use homelab_deploy::deployer::{HostResult, LogNews, Outcome, Told, Verdict};
 use homelab_deploy::protocol::{Inbound, Name, Progress, Status};
-use homelab_deploy::tui::{Event, Fault, LinkState, OrderNews};
-use jiff::SignedDuration;
+use homelab_deploy::tui::{Event, Fault, LinkState, OrderNews, Screen};
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use ratatui::layout::Size;
 
@@ -24,6 +24,9 @@ enum Step {
     Refused(String),
     Fault(String),
     Order(u8, String),
+    Open,
+    History(u8, u64),
+    Shell(Option<String>),
     Frame,
 }
 
@@ -33,7 +36,7 @@ fn host(n: u8) -> String {
 
 fn step() -> impl Strategy<Value = Step> {
     let key = prop_oneof![
-        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod qftw".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod qftwbDxx".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         4 => prop::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right, KeyCode::Up,
@@ -55,6 +58,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<String>().prop_map(Step::Refused),
         1 => any::<String>().prop_map(Step::Fault),
         2 => (0..4_u8, any::<String>()).prop_map(|(kind, text)| Step::Order(kind, text)),
+        2 => Just(Step::Open),
+        3 => (0..8_u8, any::<u64>()).prop_map(|(kind, n)| Step::History(kind, n)),
+        1 => any::<Option<String>>().prop_map(Step::Shell),
         3 => Just(Step::Frame),
     ]
 }
@@ -69,6 +75,8 @@ fn take(stage: &mut Stage, step: Step) {
             let mut answer = answer(&host(n), if n % 2 == 0 { "test" } else { "prod" }, "web");
             answer.online = online;
             answer.interval_s = Some(u64::MAX >> (n % 60));
+            answer.failed_units = (0..n % 4).map(|unit| format!("unit{unit}\u{1b}[2J\n.service")).collect();
+            answer.boot_at = Some(if n % 2 == 0 { Timestamp::MIN } else { Timestamp::MAX });
             stage.hear(stage.app.now, [present(answer)]);
         }
         Step::Reported(n, id, kind, number) => {
@@ -121,8 +129,36 @@ fn take(stage: &mut Stage, step: Step) {
             };
             stage.tell(Event::Order(id, news));
         }
+        Step::Open => {
+            stage.press(KeyCode::Esc);
+            stage.press(KeyCode::Enter);
+        }
+        Step::History(kind, number) => told(stage, kind, number),
+        Step::Shell(why) => stage.tell(Event::Shell(why.map_or(Ok(()), Err))),
         Step::Frame => stage.tell(Event::Frame),
     }
+}
+
+/// A host of the open screen, or one of none, tells of its past.
+fn told(stage: &mut Stage, kind: u8, number: u64) {
+    let open = stage.app.screens.iter().find_map(Screen::as_host).map(|screen| screen.host.clone());
+    let told = match kind {
+        0 => Ok(Told::Silent),
+        1 => Ok(Told::TooOld),
+        2 => Err("\u{1b}[2Jdown".to_owned()),
+        kind => {
+            let mut entries = history();
+            entries.truncate(usize::from(kind) * 2);
+            if let Some(entry) = entries.first_mut() {
+                (entry.elapsed_ms, entry.generation) = (number, Some(number));
+                entry.at = if number.is_multiple_of(2) { Timestamp::MIN } else { Timestamp::MAX };
+                (entry.issuer, entry.revision) =
+                    (Some("部屋\u{202e}".repeat(90)), Some("\u{1b}[31m".to_owned()));
+            }
+            Ok(Told::Answer(entries))
+        }
+    };
+    stage.tell(Event::History(open.unwrap_or_else(|| name("host1")), told));
 }
 
 proptest! {
@@ -138,6 +174,12 @@ proptest! {
         let text = stage.text();
         prop_assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{:?}", text);
         prop_assert_eq!(text.lines().count(), if size.width == 0 { text.lines().count() } else { usize::from(size.height) });
+        // What is selected on the screen of a host is in view, and nothing changes by being looked at again.
+        if let Some(screen) = stage.app.screens.last().and_then(Screen::as_host) {
+            let before = (screen.top, screen.selected.clone());
+            stage.tell(Event::Frame);
+            prop_assert_eq!((stage.host().top, stage.host().selected.clone()), before);
+        }
         // Whatever it shows, it can be left, and its selection is a row.
         let table = &stage.app.table;
         prop_assert!(table.selected().is_none() == table.rows().is_empty());

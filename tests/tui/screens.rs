@@ -1,8 +1,8 @@
 //! What is on the screen, looks included.
 
-use crate::stage::{COLOUR, PLAIN, Stage, ago, noon};
+use crate::stage::{COLOUR, PLAIN, Stage, ago, answer, failed, name, noon, present, said};
 use crossterm::event::KeyCode;
-use homelab_deploy::deployer::LogNews;
+use homelab_deploy::deployer::{LogNews, Told};
 use homelab_deploy::protocol::Id;
 use homelab_deploy::tui::{Event, Fault, LinkState, LogKey, Theme};
 use jiff::SignedDuration;
@@ -52,6 +52,61 @@ fn the_deploy_form() {
     snapshots("form", |stage| {
         stage.go_to("web1");
         stage.types("aj d");
+    });
+}
+
+/// A host of which everything is known, whose last deployment failed and went back.
+fn broken(stage: &mut Stage) {
+    let mut known = answer("web1", "test", "web");
+    known.system =
+        Some("/nix/store/8h3k1q5y0v2r9d7c4x6b1m0n3l5p7s9f-nixos-system-web1-26.05.20261119".to_owned());
+    known.booted_system =
+        Some("/nix/store/0a1b2c3d4f5g6h7i8j9k0l1m2n3p4q5r-nixos-system-web1-26.05.20261001".to_owned());
+    known.reboot_needed = Some(true);
+    known.version = Some("0.1.0".to_owned());
+    known.boot_at = Some(ago(11 * 86_400));
+    (known.nix_free_bytes, known.boot_free_bytes) = (Some(120 << 30), Some(312 << 20));
+    known.flake_url = Some("git+https://git.example.org/fleet".to_owned());
+    known.failed_units = vec!["smartd.service".to_owned()];
+    known.warnings = vec!["the clock is not synchronised".to_owned()];
+    let mut job = failed("web1", "d1");
+    job.diagnostics =
+        Some("curl: (7) connection refused\nnginx.service: Failed with result 'exit-code'.\n".to_owned());
+    stage.hear(ago(4), [present(known), said(job)]);
+}
+
+#[test]
+fn the_screen_of_a_host_that_failed() {
+    snapshots("host", |stage| {
+        broken(stage);
+        stage.open("web1");
+        stage.types("jj");
+    });
+}
+
+#[test]
+fn the_screen_of_a_host_at_work_and_without_a_word_of_its_past() {
+    snapshots("host-working", |stage| {
+        stage.go_to("ns1");
+        stage.press(KeyCode::Enter);
+        stage.tell(Event::History(name("ns1"), Ok(Told::Silent)));
+        stage.tell(Event::Frame);
+        log(stage, "ns1", "d2", "resolving main\nbuilding linux-6.12.9.drv\nunpacking sources\n");
+    });
+}
+
+#[test]
+fn the_form_of_a_rollback() {
+    snapshots("rollback", |stage| {
+        stage.open("ns2");
+        stage.types("jjb");
+    });
+}
+
+#[test]
+fn the_form_of_a_dry_run() {
+    snapshots("diff", |stage| {
+        stage.types("  D");
     });
 }
 

@@ -1,12 +1,12 @@
 //! A fleet at a fixed moment, and hands to work the console with.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use homelab_deploy::deployer::Roster;
+use homelab_deploy::deployer::{Roster, Told};
 use homelab_deploy::protocol::{
-    Action, DeployReport, ErrorCode, HostAnswer, Id, Inbound, Name, PhaseName, PhaseState, Phases, Progress,
-    Status, of_host,
+    Action, DeployReport, ErrorCode, HistoryEntry, HostAnswer, Id, Inbound, Name, PhaseName, PhaseState,
+    Phases, Progress, Status, of_host,
 };
-use homelab_deploy::tui::{App, Effect, Event, LinkState, Options, Theme, update, view};
+use homelab_deploy::tui::{App, Effect, Event, HostScreen, LinkState, Options, Screen, Theme, update, view};
 use jiff::{SignedDuration, Timestamp};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -38,7 +38,7 @@ pub(crate) fn answer(host: &str, tier: &str, role: &str) -> HostAnswer {
         generation: Some(140),
         os_version: Some("NixOS 26.05".to_owned()),
         interval_s: Some(60),
-        capabilities: vec![Action::Cancel, Action::Build],
+        capabilities: vec![Action::Cancel, Action::Build, Action::Rollback, Action::Reboot],
         ..HostAnswer::new(host.clone(), tier.clone(), Some(role), vec![of_host(&tier, &host)])
     }
 }
@@ -97,6 +97,44 @@ pub(crate) fn failed(host: &str, id: &str) -> DeployReport {
     report.rolled_back = Some(true);
     report.failed_units = vec!["nginx.service".to_owned()];
     report
+}
+
+/// A past job that completed as main, this many hours ago.
+pub(crate) fn past(id: &str, action: Action, hours: i64, generation: Option<u64>) -> HistoryEntry {
+    HistoryEntry {
+        id: Id::new(id).unwrap(),
+        at: ago(hours * 3600),
+        action,
+        status: Status::Completed,
+        error: None,
+        issuer: Some("alice@laptop".to_owned()),
+        revision: Some("main".to_owned()),
+        commit: Some("3f2a91c0d5b84e6f8a7c1d2e3f4a5b6c7d8e9f01".to_owned()),
+        generation,
+        elapsed_ms: 48_200,
+    }
+}
+
+/// What `web1` tells of its past.
+pub(crate) fn history() -> Vec<HistoryEntry> {
+    let mut failed = past("d1", Action::Switch, 3, None);
+    (failed.status, failed.error) = (Status::Failed, Some(ErrorCode::VerificationFailed));
+    failed.elapsed_ms = 187_000;
+    let mut by_bob = past("h3", Action::Switch, 50, Some(139));
+    by_bob.issuer = Some("bob@a-workstation-with-a-long-name.example.org".to_owned());
+    let mut past: Vec<_> = vec![
+        failed,
+        past("h1", Action::Switch, 27, Some(140)),
+        past("h2", Action::DryActivate, 28, None),
+        by_bob,
+    ]
+    .into_iter()
+    .chain(
+        (4..12).map(|n| past(&format!("h{n}"), Action::Boot, n * 40, Some(142 - u64::try_from(n).unwrap()))),
+    )
+    .collect();
+    past.truncate(10);
+    past
 }
 
 pub(crate) fn present(answer: HostAnswer) -> Inbound {
@@ -201,6 +239,19 @@ impl Stage {
     pub(crate) fn text(&mut self) -> String {
         self.tell(Event::Frame);
         homelab_deploy::tui::picture(&self.app)
+    }
+
+    /// Opens the screen of a host, which tells of its past.
+    pub(crate) fn open(&mut self, host: &str) {
+        self.go_to(host);
+        self.press(KeyCode::Enter);
+        self.tell(Event::History(name(host), Ok(Told::Answer(history()))));
+        self.tell(Event::Frame);
+    }
+
+    /// The screen of the host in front.
+    pub(crate) fn host(&self) -> &HostScreen {
+        self.app.screens.last().and_then(Screen::as_host).unwrap()
     }
 
     /// Selects a host.

@@ -1,8 +1,8 @@
-//! Keys in what lies over the fleet screen.
+//! Keys in what lies over a screen.
 
 use crate::deployer::Plan;
 use crate::tui::form::{Field, Form};
-use crate::tui::{App, Command, Effect, Overlay, Tone, view};
+use crate::tui::{App, Command, Effect, Overlay, Purpose, Tone, view};
 use tui_input::Input;
 
 pub(super) fn act_on_form(app: &mut App, command: Command) -> Option<Effect> {
@@ -28,7 +28,7 @@ pub(super) fn act_on_form(app: &mut App, command: Command) -> Option<Effect> {
                 app.say(Tone::Plain, "nothing was sent");
                 return None;
             }
-            Field::Deploy => {
+            Field::Send => {
                 if let Some(effect) = send(&mut form, app) {
                     return Some(effect);
                 }
@@ -81,9 +81,12 @@ fn send(form: &mut Form, app: &mut App) -> Option<Effect> {
     let plan = form.confirmed()?;
     let hosts = plan.hosts().len();
     let hosts = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
-    let revision = form.revision.value().trim().to_owned();
-    app.say(Tone::Busy, format!("sending {} of {revision} to {hosts}", plan.intent.action));
-    app.table.marks.clear();
+    let of_what = plan.intent.revision.as_ref().map(|revision| format!(" of {revision}")).unwrap_or_default();
+    app.say(Tone::Busy, format!("sending {}{of_what} to {hosts}", plan.intent.action));
+    if form.purpose != Purpose::Diff {
+        // Whoever has looked at what would change deploys to the same hosts next.
+        app.table.marks.clear();
+    }
     show_one_of(&plan, app);
     app.remember(plan.clone());
     Some(Effect::Send(Box::new(plan)))

@@ -2,7 +2,7 @@
 
 use crate::deployer::Plan;
 use crate::tui::app::Question;
-use crate::tui::{App, Command, Effect, Filter, Form, HostScreen, Overlay, Screen, Tone, view};
+use crate::tui::{App, Command, Effect, Filter, Form, HostScreen, Overlay, Purpose, Screen, Tone, view};
 use tui_input::Input;
 
 pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
@@ -15,7 +15,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::PageUp => app.table.select(row.saturating_sub(page)),
         Command::First => app.table.select(0),
         Command::Last => app.table.select(last),
-        Command::Open => open(app),
+        Command::Open => return open(app),
         Command::Fold | Command::Unfold => app.table.fold(&app.fleet, command == Command::Fold),
         Command::Group => {
             app.table.grouped = !app.table.grouped;
@@ -44,7 +44,10 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
             app.table.reverse = !app.table.reverse;
             app.table.touch();
         }
-        Command::Deploy => deploy(app),
+        Command::Deploy => open_form(app, Purpose::Deploy),
+        Command::Rollback => open_form(app, Purpose::Rollback(None)),
+        Command::Reboot => open_form(app, Purpose::Reboot),
+        Command::Diff => open_form(app, Purpose::Diff),
         Command::Cancel => ask_to_cancel(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => step_back(app),
@@ -54,12 +57,16 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
     None
 }
 
-fn open(app: &mut App) {
+fn open(app: &mut App) -> Option<Effect> {
     match (app.table.is_folded(), app.table.host().cloned()) {
         (Some(folded), _) => app.table.fold(&app.fleet, !folded),
-        (None, Some(host)) => app.screens.push(Screen::Host(HostScreen { host })),
+        (None, Some(host)) => {
+            app.screens.push(Screen::Host(HostScreen::new(host.clone())));
+            return Some(Effect::History(host));
+        }
         (None, None) => {}
     }
+    None
 }
 
 pub(super) fn copy_names(app: &mut App) -> Option<Effect> {
@@ -70,10 +77,10 @@ pub(super) fn copy_names(app: &mut App) -> Option<Effect> {
     Some(Effect::Copy(names.join("\n")))
 }
 
-pub(super) fn deploy(app: &mut App) {
-    match Form::open(app) {
+pub(super) fn open_form(app: &mut App, purpose: Purpose) {
+    match Form::open(app, purpose) {
         Some(form) => app.overlay = Some(Overlay::Form(Box::new(form))),
-        None => app.say(Tone::Warn, "there is no host to deploy to yet"),
+        None => app.say(Tone::Warn, "there is no host yet"),
     }
 }
 

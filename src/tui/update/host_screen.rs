@@ -1,18 +1,53 @@
 //! Keys on the screen of one host.
 
-use super::fleet_screen::{ask_to_cancel, copy_names, deploy};
-use crate::tui::{App, Command, Effect, Overlay};
+mod history;
+mod moves;
+
+pub(super) use history::{ask, ask_after, sign, take};
+pub(super) use moves::settle;
+
+use super::fleet_screen::{ask_to_cancel, copy_names, open_form};
+use crate::tui::{App, Command, Effect, HostScreen, Overlay, Purpose, Screen, Tone, shell};
 
 pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
+    settle(app);
     match command {
-        Command::Deploy => deploy(app),
+        Command::Deploy => open_form(app, Purpose::Deploy),
+        Command::Rollback => roll_back(app),
+        Command::Reboot => open_form(app, Purpose::Reboot),
+        Command::Diff => open_form(app, Purpose::Diff),
+        Command::Shell => return open_shell(app),
         Command::Cancel => ask_to_cancel(app),
         Command::Copy => return copy_names(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => {
             app.screens.pop();
         }
-        _ => {}
+        moves => moves::go(app, moves),
     }
     None
+}
+
+/// The screen in front, where it is that of a host.
+fn in_front(app: &App) -> Option<&HostScreen> {
+    app.screens.last().and_then(Screen::as_host)
+}
+
+fn roll_back(app: &mut App) {
+    match in_front(app).and_then(HostScreen::entry) {
+        None => open_form(app, Purpose::Rollback(None)),
+        Some(entry) if entry.generation.is_some() => open_form(app, Purpose::Rollback(entry.generation)),
+        Some(_) => app.say(Tone::Warn, "that job made no generation to go back to; select another"),
+    }
+}
+
+fn open_shell(app: &mut App) -> Option<Effect> {
+    let screen = in_front(app)?;
+    match shell::command(app.options.shell.as_deref(), &screen.host, screen.unit()) {
+        Ok(command) => Some(Effect::Shell(command)),
+        Err(why) => {
+            app.say(Tone::Warn, why);
+            None
+        }
+    }
 }

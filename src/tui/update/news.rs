@@ -1,7 +1,7 @@
 //! What the network brings.
 
 use crate::bus::Refusal;
-use crate::deployer::{LogNews, Outcome, Plan, Verdict};
+use crate::deployer::{Intent, LogNews, Outcome, Plan, Verdict};
 use crate::fleet::words;
 use crate::protocol::{Action, Id, Inbound, Status, WireError, printable};
 use crate::tui::event::OrderNews;
@@ -46,7 +46,9 @@ fn one(app: &mut App, message: Inbound, at: Timestamp) {
     }
 }
 
-pub(super) fn link(app: &mut App, link: LinkState) {
+/// Takes the state of the link; gives whether it has come up.
+pub(super) fn link(app: &mut App, link: LinkState) -> bool {
+    let came_up = link.up && !app.link.up;
     match (app.link.up, link.up) {
         (false, true) if link.connects > 1 => app.say(Tone::Good, "connected again; asking every host"),
         (true, false) => {
@@ -66,6 +68,7 @@ pub(super) fn link(app: &mut App, link: LinkState) {
         app.round_trip = None;
     }
     app.link = link;
+    came_up
 }
 
 /// A refusal of what an order sent is told by that order.
@@ -101,11 +104,13 @@ pub(super) fn order(app: &mut App, id: &Id, news: OrderNews) {
 }
 
 fn title(plan: &Plan) -> String {
-    let revision = plan.intent.revision.as_ref().map(|revision| format!(" {revision}")).unwrap_or_default();
+    let Intent { action, revision, generation, .. } = &plan.intent;
+    let revision = revision.as_ref().map(|revision| format!(" {revision}")).unwrap_or_default();
+    let generation = generation.map(|generation| format!(" to generation {generation}")).unwrap_or_default();
     let hosts = plan.hosts();
     match hosts.keys().next() {
-        Some(host) if hosts.len() == 1 => format!("{}{revision} on {host}", plan.intent.action),
-        _ => format!("{}{revision} on {} hosts", plan.intent.action, hosts.len()),
+        Some(host) if hosts.len() == 1 => format!("{action}{revision}{generation} on {host}"),
+        _ => format!("{action}{revision}{generation} on {} hosts", hosts.len()),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::painter::{Painter, Piece};
 use crate::protocol::printable;
 use crate::tui::app::Question;
-use crate::tui::{Fault, Tone, text};
+use crate::tui::{App, Fault, Tone, text};
 use ratatui::layout::{Position, Rect};
 
 /// The widest that text in a box becomes.
@@ -17,6 +17,11 @@ pub(super) fn buttons(labels: &[(&str, bool)]) -> Vec<Piece> {
         line.extend([tone.text(format!("[ {label} ]")), Tone::Plain.text("  ")]);
     }
     line
+}
+
+/// What was last to be told, for the lower edge of a box.
+pub(super) fn notice(app: &App) -> Vec<Piece> {
+    app.notice.iter().map(|notice| notice.tone.text(format!(" {} ", notice.text))).collect()
 }
 
 fn wrapped(text: &str, area: Rect, tone: Tone) -> Vec<Vec<Piece>> {

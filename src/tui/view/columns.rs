@@ -2,6 +2,8 @@
 
 mod cells;
 
+pub(super) use cells::state;
+
 use crate::tui::{App, Sort};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

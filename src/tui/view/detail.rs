@@ -1,8 +1,9 @@
 //! The pane of the selected host: its job with phases, what is to be known, and the end of the log.
 
+use super::changes;
 use super::painter::{Painter, Piece, width};
 use crate::fleet::{Host, Lag, words};
-use crate::protocol::{DeployReport, Phase, PhaseState, Progress, Status, printable};
+use crate::protocol::{Action, DeployReport, Phase, PhaseState, Progress, Status, printable};
 use crate::tui::{App, LogState, Row, Symbols, Tone, text};
 use ratatui::layout::Rect;
 
@@ -28,11 +29,18 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let mut lines = Lines::new();
     if let Some(job) = host.job.as_deref() {
         if !job.phases.is_empty() {
-            lines.extend(phases(app, host, job, columns, symbols));
+            lines.extend(phase_lines(app, host, job, columns, symbols));
         }
-        lines.extend(job_lines(job, columns));
+        lines.extend(verdict(job, columns));
+        let units: Vec<_> = job.failed_units.iter().map(|unit| printable(unit)).collect();
+        if job.status == Status::Failed && !units.is_empty() {
+            lines.extend(wrapped(Tone::Bad, &format!("failed units: {}", units.join(", ")), columns));
+        }
+        if job.action == Some(Action::DryActivate) {
+            lines.extend(changes::lines(host, job, columns, symbols));
+        }
     }
-    lines.extend(notes(app, host, columns));
+    lines.extend(notes(app, host, true).iter().flat_map(|note| wrapped(Tone::Warn, note, columns)));
     // The log has what is left, and at least a line.
     let room = usize::from(inside.height);
     lines.truncate(room.saturating_sub(1).max(1));
@@ -65,17 +73,22 @@ fn of_group(app: &App, room: usize) -> Lines {
 fn title(app: &App, host: &Host, symbols: &Symbols) -> Vec<Piece> {
     let mut line = vec![Tone::Title.text(format!(" {} ", host.name))];
     let Some(job) = &host.job else { return line };
+    line.push(Tone::Plain.text(format!("{} {} ", symbols.then, job_title(app, host, job))));
+    line
+}
+
+/// `switch main 3f2a91c by alice, 0:52`
+pub(super) fn job_title(app: &App, host: &Host, job: &DeployReport) -> String {
     let action = job.action.as_ref().map_or("job", |action| action.as_str());
-    let mut text = format!("{} {} {}", symbols.then, printable(action), words::deploys(job));
+    let mut text = format!("{} {}", printable(action), words::deploys(job));
     if let Some(issuer) = &job.issuer {
         text = format!("{} by {}", text.trim_end(), printable(issuer));
     }
     if let Some(elapsed) = elapsed(app, host, job) {
         let told = if job.status.is_final() { words::duration(elapsed) } else { words::so_far(elapsed) };
-        text = format!("{text}, {told}");
+        text = format!("{}, {told}", text.trim_end());
     }
-    line.push(Tone::Plain.text(format!("{text} ")));
-    line
+    text
 }
 
 /// How long the job has run: what it said itself, and what has passed since.
@@ -94,30 +107,44 @@ fn since_heard(app: &App, host: &Host, job: &DeployReport) -> u64 {
 }
 
 /// All phases on one line; where that is too long, without the times of those that are over, on as many lines as it takes.
-fn phases(app: &App, host: &Host, job: &DeployReport, columns: usize, symbols: &Symbols) -> Lines {
-    let since = since_heard(app, host, job);
-    let told = |all: bool| {
+fn phase_lines(app: &App, host: &Host, job: &DeployReport, columns: usize, symbols: &Symbols) -> Lines {
+    let told = |times: bool| {
         let mut lines = vec![Vec::new()];
-        for phase in &job.phases.0 {
-            let (symbol, tone) = look(phase, symbols);
-            let running = phase.state == PhaseState::Running;
-            let mut text = format!("{symbol} {}", printable(phase.name.as_str()));
-            if running {
-                text = format!("{text} {}", words::so_far(phase.elapsed_ms.saturating_add(since)));
-            } else if all && phase.elapsed_ms > 0 {
-                text = format!("{text} {}", words::duration(phase.elapsed_ms));
+        for phase in phases(app, host, job, times, symbols) {
+            let last = lines.len() - 1;
+            if !lines[last].is_empty() && width(&lines[last]) + text::width(&phase.text) > columns {
+                lines.push(Vec::new());
             }
             let last = lines.len() - 1;
-            if !lines[last].is_empty() && width(&lines[last]) + text::width(&text) > columns {
-                lines.push(vec![tone.text(text), Tone::Plain.text("  ")]);
-            } else {
-                lines[last].extend([tone.text(text), Tone::Plain.text("  ")]);
-            }
+            lines[last].extend([phase, Tone::Plain.text("  ")]);
         }
         lines
     };
     let whole = told(true);
     if whole.len() == 1 { whole } else { told(false) }
+}
+
+/// Each phase; with `times` also how long those took that are over.
+pub(super) fn phases(
+    app: &App,
+    host: &Host,
+    job: &DeployReport,
+    times: bool,
+    symbols: &Symbols,
+) -> Vec<Piece> {
+    let since = since_heard(app, host, job);
+    let phases = job.phases.0.iter().map(|phase| {
+        let (symbol, tone) = look(phase, symbols);
+        let running = phase.state == PhaseState::Running;
+        let mut text = format!("{symbol} {}", printable(phase.name.as_str()));
+        if running {
+            text = format!("{text} {}", words::so_far(phase.elapsed_ms.saturating_add(since)));
+        } else if times && phase.elapsed_ms > 0 {
+            text = format!("{text} {}", words::duration(phase.elapsed_ms));
+        }
+        tone.text(text)
+    });
+    phases.collect()
 }
 
 fn look(phase: &Phase, symbols: &Symbols) -> (&'static str, Tone) {
@@ -130,25 +157,20 @@ fn look(phase: &Phase, symbols: &Symbols) -> (&'static str, Tone) {
     }
 }
 
+fn wrapped(tone: Tone, text: &str, columns: usize) -> Lines {
+    text::wrap(text, columns).into_iter().map(|line| vec![tone.text(line)]).collect()
+}
+
 /// What the job does, or how it ended and why.
-fn job_lines(job: &DeployReport, columns: usize) -> Lines {
-    let wrapped = |tone: Tone, text: String| {
-        text::wrap(&text, columns).into_iter().map(move |line| vec![tone.text(line)])
-    };
-    let mut lines = Lines::new();
+pub(super) fn verdict(job: &DeployReport, columns: usize) -> Lines {
     match &job.status {
-        Status::Completed => lines.extend(wrapped(Tone::Good, printable(&job.message))),
+        Status::Completed => wrapped(Tone::Good, &printable(&job.message), columns),
         status if status.is_final() => {
             let error = job.error.as_ref().map_or("failed".to_owned(), |error| printable(error.as_str()));
-            lines.extend(wrapped(Tone::Bad, format!("{error}: {}", printable(&job.message))));
-            let units: Vec<_> = job.failed_units.iter().map(|unit| printable(unit)).collect();
-            if !units.is_empty() {
-                lines.extend(wrapped(Tone::Bad, format!("failed units: {}", units.join(", "))));
-            }
+            wrapped(Tone::Bad, &format!("{error}: {}", printable(&job.message)), columns)
         }
-        _ => lines.extend(job.progress.as_ref().map(|progress| vec![Tone::Plain.text(activity(progress))])),
+        _ => job.progress.iter().map(|progress| vec![Tone::Plain.text(activity(progress))]).collect(),
     }
-    lines
 }
 
 /// `building linux-6.12.9 (3 running, 412 MiB of 1.1 GiB fetched)`
@@ -165,8 +187,8 @@ fn activity(progress: &Progress) -> String {
     if more.is_empty() { activity } else { format!("{activity} ({})", more.join(", ")) }
 }
 
-/// What an operator should know of the host itself.
-fn notes(app: &App, host: &Host, columns: usize) -> Lines {
+/// What an operator should know of the host itself, with `units` also which have failed.
+pub(super) fn notes(app: &App, host: &Host, units: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let two = host.claimants(app.now).len();
     if two > 1 {
@@ -185,16 +207,16 @@ fn notes(app: &App, host: &Host, columns: usize) -> Lines {
             notes.push(format!("behind: {branch} is at {}", words::short(head)));
         }
         notes.extend((answer.reboot_needed == Some(true)).then(|| "a reboot is needed".to_owned()));
-        if !answer.failed_units.is_empty() {
+        if units && !answer.failed_units.is_empty() {
             let units: Vec<_> = answer.failed_units.iter().map(|unit| printable(unit)).collect();
             notes.push(format!("failed units: {}", units.join(", ")));
         }
         notes.extend(answer.warnings.iter().map(|warning| printable(warning)));
     }
-    notes.iter().flat_map(|note| text::wrap(note, columns)).map(|line| vec![Tone::Warn.text(line)]).collect()
+    notes
 }
 
-fn log_lines(app: &App, count: usize) -> Lines {
+pub(super) fn log_lines(app: &App, count: usize) -> Lines {
     let Some(log) = &app.log else { return Lines::new() };
     let said = |text: &str| vec![Tone::Dim.text(text)];
     let lines = log.last(count);

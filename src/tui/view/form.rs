@@ -1,12 +1,12 @@
-//! The deploy form: three fields, the exact hosts, what must be typed, and two buttons.
+//! A form: its fields, the exact hosts, what must be typed, and two buttons.
 
 use super::above_footer;
 use super::boxes::buttons;
 use super::painter::{Painter, Piece, width};
 use crate::fleet::{Presence, words};
 use crate::protocol::{Action, Name};
-use crate::tui::form::{ACTIONS, Field, Form};
-use crate::tui::{App, Tone, text};
+use crate::tui::form::{Field, Form};
+use crate::tui::{App, Purpose, Tone, text};
 use ratatui::layout::{Position, Rect, Size};
 
 /// The widest that the form becomes inside.
@@ -49,7 +49,7 @@ pub(super) fn draw(app: &App, form: &Form, painter: &mut Painter<'_>, area: Rect
     let hosts = &form.chosen().hosts;
     let first = form.top.min(hosts.len().saturating_sub(room.max(1)));
     let list: Vec<_> = hosts.iter().skip(first).take(room).map(|host| row(app, form, host)).collect();
-    let mut title = vec![Tone::Title.text(" deploy ")];
+    let mut title = vec![Tone::Title.text(format!(" {} ", form.purpose.title()))];
     if list.len() < hosts.len() {
         let (from, to, of) = (first + 1, first + list.len(), hosts.len());
         title.push(Tone::Warn.text(format!(" hosts {from}-{to} of {of}, pgdn pgup ")));
@@ -97,6 +97,27 @@ fn fields(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
     };
     let targets = form.choices.iter().map(|choice| choice.label.as_str()).collect();
     let targets = choice("hosts", Field::Targets, targets, form.choice);
+    let mut lines = vec![targets];
+    if form.purpose.asks_revision() {
+        lines.push(revision(form, columns));
+    }
+    let actions = form.purpose.actions();
+    if actions.len() > 1 {
+        let actions = actions.iter().map(Action::as_str).collect();
+        lines.push(choice("action", Field::Action, actions, form.action));
+    }
+    if let Purpose::Rollback(_) = form.purpose {
+        let goal = form.purpose.goal("");
+        lines.push(vec![
+            Tone::Plain.text(format!("{:<LABEL$}", "back to")),
+            Tone::Title.text(format!("  {goal}")),
+        ]);
+    }
+    lines
+}
+
+/// The revision as typed, and what completes it.
+fn revision(form: &Form, columns: usize) -> Vec<Piece> {
     let mut revision = vec![label("revision", form, Field::Revision)];
     revision.push(
         Tone::Plain.text(format!("  {}", text::window(&form.revision, columns.saturating_sub(LABEL + 2)).0)),
@@ -104,9 +125,7 @@ fn fields(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
     if let Some(whole) = form.completion().filter(|_| form.field == Field::Revision) {
         revision.push(Tone::Dim.text(whole[form.revision.value().len()..].to_owned()));
     }
-    let actions = ACTIONS.iter().map(Action::as_str).collect();
-    let actions = choice("action", Field::Action, actions, form.action);
-    vec![targets, revision, actions]
+    revision
 }
 
 /// One host: what runs there, and whether it will hear of this.
@@ -137,7 +156,7 @@ fn row(app: &App, form: &Form, name: &Name) -> Vec<Piece> {
         shown(host.role.as_ref(), role_width),
     ];
     let runs = words::runs(host);
-    let then = form.revision.value().trim();
+    let then = form.purpose.goal(form.revision.value().trim());
     let change = if runs.is_empty() {
         format!("{} {then}", symbols.then)
     } else {
@@ -170,9 +189,8 @@ fn ending(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
     let wrong = form.refused.as_ref().or(form.plan.as_ref().err());
     let wrong = wrong.map(|why| text::wrap(why, columns)).unwrap_or_default();
     lines.extend(wrong.into_iter().take(3).map(|line| vec![Tone::Bad.text(line)]));
-    let count = form.chosen().hosts.len();
-    let deploy = if count == 1 { "Deploy to 1 host".to_owned() } else { format!("Deploy to {count} hosts") };
-    lines.push(buttons(&[("Cancel", form.field == Field::Cancel), (&deploy, form.field == Field::Deploy)]));
+    let send = form.purpose.button(form.chosen().hosts.len());
+    lines.push(buttons(&[("Cancel", form.field == Field::Cancel), (&send, form.field == Field::Send)]));
     lines
 }
 

@@ -11,7 +11,7 @@ const PARTS: [(Context, &str); 5] = [
     (Context::Fleet, "The fleet"),
     (Context::Host, "A host"),
     (Context::Filter, "Typing a filter"),
-    (Context::Form, "The deploy form"),
+    (Context::Form, "A form"),
     (Context::Question, "A question"),
 ];
 

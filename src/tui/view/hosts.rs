@@ -1,5 +1,6 @@
 //! The table of hosts. Only the rows in view are built.
 
+use super::boxes;
 use super::columns::{Column, GAP, fitting};
 use super::painter::{Painter, Piece, width};
 use crate::fleet::Host;
@@ -156,9 +157,10 @@ fn title(app: &App, area: Rect) -> (Vec<Piece>, usize) {
 
 /// What was last to be told; first of all why what is typed is no filter.
 fn notice(app: &App) -> Vec<Piece> {
-    let wrong = app.bad_filter.as_ref().map(|reason| (Tone::Bad, reason));
-    let told = wrong.or_else(|| app.notice.as_ref().map(|notice| (notice.tone, &notice.text)));
-    told.into_iter().map(|(tone, text)| tone.text(format!(" {text} "))).collect()
+    match &app.bad_filter {
+        Some(reason) => vec![Tone::Bad.text(format!(" {reason} "))],
+        None => boxes::notice(app),
+    }
 }
 
 /// Which rows are in view, where that is not all of them.

@@ -56,7 +56,7 @@ fn revision(host: &Host) -> String {
 }
 
 /// The state: a symbol and a word; while building also how many builds are done, where that fits.
-fn state(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
+pub(in crate::tui::view) fn state(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
     let standing = host.standing(app.now);
     let answer = host.answer.as_deref();
     let (symbol, word, tone) = match standing {
