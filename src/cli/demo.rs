@@ -7,7 +7,7 @@ use super::out::{Format, Out};
 use super::render;
 use super::tui::{self, is_terminal};
 use crate::bus::Bus;
-use crate::demo::{self, Demo};
+use crate::demo::{self, Demo, Pace};
 use crate::deployer::{Discovery, Intent, Operator, Plan, Roster, Selection};
 use crate::protocol::{Action, Name, Revision};
 use anyhow::Context;
@@ -50,10 +50,12 @@ impl DemoArgs {
         stop_on_signal(stop.clone()).context("could not listen for signals").map_err(Failed::host)?;
         let mut out = Out::new();
         out.line(&format!("starting a private nats-server and {} simulated hosts", self.hosts));
-        let demo =
-            Demo::start(folder.path(), usize::from(self.hosts), &program).await.map_err(Failed::host)?;
+        let pace = if is_terminal() { Pace::Day } else { Pace::Show };
+        let demo = Demo::start(folder.path(), usize::from(self.hosts), &program, pace)
+            .await
+            .map_err(Failed::host)?;
         out.line(&format!("the broker listens on {}", demo.url()));
-        let exit = if is_terminal() {
+        let exit = if pace == Pace::Day {
             console(&demo, stop).await
         } else {
             tokio::select! {
