@@ -24,6 +24,8 @@ pub struct Facts {
     pub nix_free_bytes: Option<u64>,
     /// Free bytes on `/boot`.
     pub boot_free_bytes: Option<u64>,
+    /// Units that have failed, where somebody has asked the service manager.
+    pub failed_units: Vec<String>,
 }
 
 impl Facts {
@@ -40,6 +42,7 @@ impl Facts {
             boot_free_bytes: system.as_ref().and_then(|_| free_bytes(&root.join("boot"))),
             system,
             booted_system,
+            failed_units: Vec::new(),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::out::{Format, Out};
 use super::render;
 use super::tui::{self, is_terminal};
 use crate::bus::Bus;
-use crate::demo::{self, Demo};
+use crate::demo::{self, Demo, Pace};
 use crate::deployer::{Discovery, Intent, Operator, Plan, Roster, Selection};
 use crate::protocol::{Action, Name, Revision};
 use crate::tui::Options;
@@ -52,10 +52,12 @@ impl DemoArgs {
             stop_on_signal(stop.clone()).context("could not listen for signals").map_err(Failed::host)?;
         let mut out = Out::new();
         out.line(&format!("starting a private nats-server and {} simulated hosts", self.hosts));
-        let demo =
-            Demo::start(folder.path(), usize::from(self.hosts), &program).await.map_err(Failed::host)?;
+        let pace = if is_terminal() { Pace::Day } else { Pace::Show };
+        let demo = Demo::start(folder.path(), usize::from(self.hosts), &program, pace)
+            .await
+            .map_err(Failed::host)?;
         out.line(&format!("the broker listens on {}", demo.url()));
-        let exit = if is_terminal() {
+        let exit = if pace == Pace::Day {
             signals.abort();
             tui::stop_on_terminate(stop.clone())?;
             console(&demo, stop).await
@@ -90,7 +92,12 @@ async fn console(demo: &Demo, stop: CancellationToken) -> Result<Exit, Failed> {
     let operator = operator(bus);
     // Somebody may have a real host of that name.
     let shell = Some("echo '{host} is only simulated; enter goes back'; read -r _; #".to_owned());
-    let options = Options { branch: Some("main".to_owned()), shell, ..options(demo, &operator) };
+    let options = Options {
+        branch: Some("main".to_owned()),
+        follows: Revision::new("main").ok(),
+        shell,
+        ..options(demo, &operator)
+    };
     crate::tui::run(operator, options, stop).await?;
     Ok(Exit::Done)
 }

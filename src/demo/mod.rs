@@ -1,23 +1,36 @@
-//! The demo: a private broker with real keys and permissions, and simulated hosts that are real listeners.
+//! The demo: a private broker with real keys and permissions, simulated hosts that are real listeners, and their day.
 
 mod broker;
+mod commit;
+mod day;
 mod engine;
 mod host;
 mod keeper;
+mod keys;
+mod machine;
+mod part;
+mod past;
+mod power;
+mod report;
+mod repository;
+mod script;
 mod server;
+mod store;
 
 pub use broker::{Broker, BrokerError};
-pub use engine::SimulatedEngine;
 pub use keeper::{KeeperError, run as keep};
 
-use crate::bus::{Seed, SeedError, Settings, SettingsError};
+use crate::bus::{ConnectError, Seed, SeedError, Settings, SettingsError};
 use crate::jobs::StoreError;
-use crate::keys::{self, Credential, User, render_authorization};
-use crate::listener::{self, ListenerError};
+use crate::listener::ListenerError;
 use crate::protocol::NameError;
+use engine::SimulatedEngine;
 use host::DemoHost;
+use part::Part;
+use past::Past;
+use power::Power;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +42,7 @@ pub enum DemoError {
     Broker(#[from] BrokerError),
     /// A key.
     #[error(transparent)]
-    Keys(#[from] keys::SeedError),
+    Keys(#[from] crate::keys::SeedError),
     /// A key file.
     #[error(transparent)]
     Seed(#[from] SeedError),
@@ -39,6 +52,9 @@ pub enum DemoError {
     /// A state directory.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The connection of the other operator.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// A simulated host.
     #[error("a simulated host ended: {0}")]
     Listener(#[from] ListenerError),
@@ -47,11 +63,21 @@ pub enum DemoError {
     Name(#[from] NameError),
 }
 
+/// How a demo goes on once it has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As a person can follow it, and others are at work too.
+    Day,
+    /// As quickly as it can be shown, and nothing happens by itself.
+    Show,
+}
+
 /// A running demo. Whatever happens to this process, nothing of it is left behind.
 pub struct Demo {
     broker: Broker,
     folder: PathBuf,
     hosts: JoinSet<Result<(), ListenerError>>,
+    day: JoinSet<()>,
     shutdown: CancellationToken,
     /// How many simulated hosts there are.
     pub count: usize,
@@ -59,24 +85,45 @@ pub struct Demo {
 
 impl Demo {
     /// Starts a broker and `count` hosts in `folder`. `program` is our own executable.
-    pub async fn start(folder: &Path, count: usize, program: &Path) -> Result<Self, DemoError> {
+    pub async fn start(folder: &Path, count: usize, program: &Path, pace: Pace) -> Result<Self, DemoError> {
         let hosts = (0..count).map(DemoHost::numbered).collect::<Result<Vec<_>, _>>()?;
-        let authorization = authorization(folder, &hosts)?;
+        let authorization = keys::make(folder, &hosts)?;
         let broker = Broker::start(folder, &authorization, program).await?;
         let mut demo = Self {
             broker,
             folder: folder.to_owned(),
             hosts: JoinSet::new(),
+            day: JoinSet::new(),
             shutdown: CancellationToken::new(),
             count,
         };
-        for host in hosts {
+        let flake: Arc<str> = repository::make(folder).await.into();
+        let past = Past::of(count, &flake);
+        for host in &hosts {
             let state = folder.join("state").join(host.name.as_str());
-            let engine = SimulatedEngine::new(&host.name, host.fails);
-            host.seed_history(&state, &engine)?;
-            let seed = Seed::read(&key_file(folder, host.name.as_str()))?;
-            let config = host.config(demo.url(), seed, state)?;
-            demo.hosts.spawn(listener::run(config, Arc::new(engine), demo.shutdown.clone()));
+            let machine = past.live(host, &state)?;
+            let (power, supply) = Power::new();
+            let engine = SimulatedEngine {
+                host: Arc::new(host.clone()),
+                machine: Arc::new(Mutex::new(machine)),
+                power,
+                flake: flake.clone(),
+                pace: pace.factor(),
+            };
+            if pace == Pace::Day && host.part == Part::Unplugged {
+                demo.day.spawn(day::cut_power(engine.clone()));
+            }
+            let seed = Seed::read(&keys::file(folder, host.name.as_str()))?;
+            let config = host.config(demo.url(), seed, &flake, state)?;
+            demo.hosts.spawn(power::run(config, engine, supply, demo.shutdown.clone()));
+        }
+        if pace == Pace::Day {
+            let settings = demo.settings(keys::ALICE)?;
+            demo.day.spawn(async move {
+                if let Err(error) = day::deploy(settings, hosts).await {
+                    tracing::warn!(%error, "the demo's other operator is not at work");
+                }
+            });
         }
         Ok(demo)
     }
@@ -88,41 +135,30 @@ impl Demo {
 
     /// Connection settings for the operator of the demo.
     pub fn operator(&self) -> Result<Settings, DemoError> {
-        let seed = Seed::read(&key_file(&self.folder, OPERATOR))?;
-        Ok(Settings::new(self.url(), Some(seed), "homelab-deploy demo", "deploy.responses.ask.ping")?)
+        self.settings(keys::OPERATOR)
     }
 
     /// Ends every host and the broker.
     pub async fn stop(mut self) -> Result<(), DemoError> {
+        self.day.shutdown().await;
         self.shutdown.cancel();
         while self.hosts.join_next().await.is_some() {}
         self.broker.stop().await?;
         Ok(())
     }
-}
 
-/// The name of the demo's operator.
-const OPERATOR: &str = "operator";
-
-fn key_file(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.nkey"))
-}
-
-/// Makes a key for each host and the operator, and the permissions for them.
-fn authorization(folder: &Path, hosts: &[DemoHost]) -> Result<String, DemoError> {
-    let mut users = Vec::new();
-    for host in hosts {
-        let (name, tier, role) = (host.name.clone(), host.tier.clone(), Some(host.role.clone()));
-        let credential = Credential::Listener { host: name, tier, role };
-        users.push(user(folder, host.name.as_str(), credential)?);
+    fn settings(&self, name: &str) -> Result<Settings, DemoError> {
+        let seed = Seed::read(&keys::file(&self.folder, name))?;
+        Ok(Settings::new(self.url(), Some(seed), "homelab-deploy demo", "deploy.responses.ask.ping")?)
     }
-    let credential = Credential::Admin { tiers: hosts.iter().map(|host| host.tier.clone()).collect() };
-    users.push(user(folder, OPERATOR, credential)?);
-    Ok(render_authorization(&users))
 }
 
-fn user(folder: &Path, name: &str, credential: Credential) -> Result<User, DemoError> {
-    let seed = keys::Seed::generate()?;
-    seed.write_new(&key_file(folder, name))?;
-    Ok(User { entry: name.to_owned(), public_key: seed.public_key().to_owned(), credential })
+impl Pace {
+    /// How much of the time that things take on an ordinary host they take.
+    fn factor(self) -> f64 {
+        match self {
+            Self::Day => 1.0,
+            Self::Show => 0.2,
+        }
+    }
 }

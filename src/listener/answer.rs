@@ -53,6 +53,7 @@ impl View<'_> {
             system: facts.system,
             booted_system: facts.booted_system,
             reboot_needed: facts.reboot_needed,
+            failed_units: facts.failed_units,
             boot_at: facts.boot_at,
             nix_free_bytes: facts.nix_free_bytes,
             boot_free_bytes: facts.boot_free_bytes,
@@ -77,13 +78,14 @@ impl View<'_> {
         }
     }
 
-    /// The job that made the running system what it is, if one of ours did.
+    /// The job that made the running system what it is, if one of ours did: the newest that tells its revision, for
+    /// going back and booting bring systems of older jobs.
     fn deployed(&self, facts: &Facts) -> Option<Arc<DeployReport>> {
-        let activated = |report: &DeployReport| {
+        self.newest(|report| {
             report.status == Status::Completed
-                && matches!(report.action, Some(Action::Switch | Action::Test | Action::Rollback))
-        };
-        self.newest(activated).filter(|report| report.system == facts.system)
+                && matches!(report.action, Some(Action::Switch | Action::Test | Action::Boot))
+                && report.system == facts.system
+        })
     }
 
     fn newest(&self, matches: impl Fn(&DeployReport) -> bool) -> Option<Arc<DeployReport>> {

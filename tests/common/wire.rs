@@ -5,6 +5,7 @@ use async_nats::{Client, ConnectOptions, Event};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::Value;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -28,9 +29,14 @@ pub struct Wire {
 impl Wire {
     /// Connects with the key of `user`.
     pub fn connect(broker: &Broker, user: &str) -> Self {
+        Self::with_key(&broker.url(), broker.key(user))
+    }
+
+    /// Connects to the server at `url` with the key in a file.
+    pub fn with_key(url: &str, key: &Path) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let seed = std::fs::read_to_string(broker.key(user)).unwrap().trim().to_owned();
+        let seed = std::fs::read_to_string(key).unwrap().trim().to_owned();
         let (into, refused): (Sender<String>, _) = channel();
         let options = ConnectOptions::with_nkey(seed).event_callback(move |event| {
             if let Event::ServerError(error) = event {
@@ -38,7 +44,7 @@ impl Wire {
             }
             std::future::ready(())
         });
-        let client = runtime.block_on(options.connect(broker.url())).unwrap();
+        let client = runtime.block_on(options.connect(url)).unwrap();
         Self { runtime, client, refused }
     }
 

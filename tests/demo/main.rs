@@ -6,6 +6,10 @@ mod common;
 
 mod broker;
 mod command;
+mod day;
+mod fleet;
+mod past;
 mod refusals;
+mod stage;
 mod terminal;
 mod traces;

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A demo of four hosts in a terminal, with a temporary folder of its own.
+/// A demo of five hosts in a terminal, with a temporary folder of its own.
 fn demo() -> (Terminal, TempDir, Traces) {
     let temporary = TempDir::new().unwrap();
     let mut command = Command::new(binary());
@@ -18,9 +18,10 @@ fn demo() -> (Terminal, TempDir, Traces) {
     let traces = Traces::of(&url, &folder);
     // Hosts that are slower to start announce themselves.
     terminal.line(&[" 5 hosts ", "● 5 online"]);
-    for host in ["cache1", "ci1", "dns1", "web1", "cache2"] {
-        terminal.line(&["│", host, "● idle", "main 3f2a91c"]);
+    for host in ["cache1", "ci1", "dns1", "web1"] {
+        terminal.line(&["│", host, "● idle", "main 8782436"]);
     }
+    terminal.line(&["│", "cache2", "● idle", "main 9221df1"]);
     (terminal, temporary, traces)
 }
 

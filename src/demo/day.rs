@@ -1,0 +1,98 @@
+//! A day that goes on without the operator: somebody else deploys to hosts of the tier `test`, and a host loses its power.
+
+use super::engine::SimulatedEngine;
+use super::part::Part;
+use super::{DemoError, DemoHost};
+use crate::bus::{Bus, Settings};
+use crate::deployer::{DeployError, Intent, Operator, Plan, Roster, Selection, Target};
+use crate::fleet::{Presence, Standing};
+use crate::protocol::{Action, Name, Revision};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Who else is at work.
+const ISSUER: &str = "alice@laptop";
+/// How long until she begins, and between two of her deployments: an operator must get to do something.
+const FIRST_TURN: Duration = Duration::from_secs(12);
+const BETWEEN_TURNS: Duration = Duration::from_secs(70);
+/// How long she watches a deployment.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// How long until the power fails, and between two failures.
+const FIRST_CUT: Duration = Duration::from_secs(30);
+const BETWEEN_CUTS: Duration = Duration::from_mins(8);
+/// How long it is away: long enough to be seen as offline.
+const CUT: Duration = Duration::from_secs(130);
+/// How long to wait where a job is at work.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// What she does next: how, what, and where.
+type Turn = (Action, Option<&'static str>, &'static [Part]);
+
+/// Her day. The hosts that a small demo has are left to its operator.
+const TURNS: [Turn; 5] = [
+    (Action::Switch, Some("main"), &[Part::Builder]),
+    (Action::Test, Some("testing"), &[Part::Canary]),
+    (Action::Switch, Some("testing"), &[Part::Builder, Part::Canary]),
+    (Action::Rollback, None, &[Part::Canary]),
+    (Action::Switch, Some("main"), &[Part::Builder, Part::Canary]),
+];
+
+/// Takes the power of a machine away now and then, but never from under a job.
+pub(super) async fn cut_power(engine: SimulatedEngine) {
+    sleep(FIRST_CUT).await;
+    loop {
+        while engine.machine().busy {
+            sleep(BUSY).await;
+        }
+        engine.power.cut(CUT).await;
+        sleep(CUT + BETWEEN_CUTS).await;
+    }
+}
+
+/// Deploys again and again, with the rights of whoever has these settings.
+pub(super) async fn deploy(settings: Settings, hosts: Vec<DemoHost>) -> Result<(), DemoError> {
+    let bus = Bus::lasting(&settings).await?;
+    let mut operator = Operator { bus, roster: Roster::default(), issuer: ISSUER.to_owned() };
+    sleep(FIRST_TURN).await;
+    for turn in TURNS.iter().cycle() {
+        if let Err(error) = take(turn, &mut operator, &hosts).await {
+            tracing::warn!(%error, "a turn of the demo's other operator failed");
+        }
+        sleep(BETWEEN_TURNS).await;
+    }
+    Ok(())
+}
+
+async fn take(
+    (action, revision, parts): &Turn,
+    operator: &mut Operator,
+    hosts: &[DemoHost],
+) -> Result<(), DeployError> {
+    let discovery = operator.discover(None, None).await?;
+    let (fleet, now) = (discovery.fleet, discovery.at);
+    // She sees what others do and does not get in their way.
+    let is_free = |name: &Name| {
+        let host = fleet.hosts.get(name);
+        let is_idle = |host: &crate::fleet::Host| !matches!(host.standing(now), Standing::Working(_));
+        host.is_some_and(|host| host.presence(now) == Presence::Online && is_idle(host))
+    };
+    let hers = hosts.iter().filter(|host| parts.contains(&host.part) && is_free(&host.name));
+    let targets: Vec<_> = hers.take(parts.len()).map(|host| Target::Host(host.name.clone())).collect();
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let intent = Intent {
+        action: action.clone(),
+        revision: revision.and_then(|revision| Revision::new(revision).ok()),
+        keep: false,
+        issuer: operator.issuer.clone(),
+        generation: None,
+    };
+    let plan = Plan::new(intent, &Selection::Targets(targets), &fleet, now, true)?;
+    let mut follow = operator.send(plan, fleet, None, PATIENCE).await?;
+    while let Some(update) = follow.next().await {
+        update?;
+    }
+    Ok(())
+}

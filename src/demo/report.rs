@@ -1,0 +1,60 @@
+//! What a script does to the report of its job.
+
+use super::script::{self, Beat};
+use crate::activation::{Facts, Outcome};
+use crate::protocol::{DeployReport, PhaseState, Status};
+use std::fmt::Write;
+
+/// Notes what a beat tells.
+pub(super) fn fold(report: &mut DeployReport, beat: &Beat) {
+    match beat {
+        Beat::Enter(phase) => {
+            if report.phases.enter(phase) {
+                phase.as_str().clone_into(&mut report.message);
+            }
+        }
+        Beat::Progress(progress) => report.progress = Some(progress.clone()),
+        Beat::Commit(commit) => report.commit = Some(commit.clone()),
+        Beat::System(system) => report.system = Some(system.clone()),
+        Beat::Generation(generation) => report.generation = Some(*generation),
+        Beat::Changes(changes) => report.changes = Some(changes.clone()),
+        Beat::FailedUnits(units) => report.failed_units.clone_from(units),
+        Beat::Pause(_) | Beat::Say(_) | Beat::HandOver | Beat::Change(_) | Beat::Reboot => {}
+    }
+}
+
+/// Writes the verdict.
+pub(super) fn conclude(report: &mut DeployReport, outcome: &Outcome) {
+    report.progress = None;
+    match outcome {
+        Ok(message) => {
+            report.phases.end(&PhaseState::Done);
+            report.status = Status::Completed;
+            report.message.clone_from(message);
+        }
+        Err(failure) => {
+            // What failed was marked when the rollback began.
+            let went_back = failure.rolled_back == Some(true);
+            report.phases.end(if went_back { &PhaseState::Done } else { &PhaseState::Failed });
+            report.status = Status::Failed;
+            report.error = Some(failure.code.clone());
+            report.rolled_back = failure.rolled_back;
+            report.message.clone_from(&failure.message);
+        }
+    }
+}
+
+/// What a failure leaves behind: the end of the log, the journal of what failed, what runs now, and how much room there is.
+pub(super) fn diagnostics(report: &DeployReport, log_ends: &str, facts: &Facts) -> String {
+    let mut text = log_ends.to_owned();
+    // Writing to a text cannot fail.
+    for unit in &report.failed_units {
+        let journal = script::journal(report.hostname.as_str(), unit).join("\n");
+        let _ = write!(text, "\n-- journal of {unit}\n{journal}");
+    }
+    let _ = write!(text, "\n-- now runs {}", facts.system.as_deref().unwrap_or_default());
+    for (what, bytes) in [("the nix store", facts.nix_free_bytes), ("/boot", facts.boot_free_bytes)] {
+        let _ = write!(text, "\n-- {} MiB are free on {what}", bytes.unwrap_or_default() >> 20);
+    }
+    text
+}
