@@ -40,6 +40,20 @@ fn a_host_that_no_listener_answers_for_goes_back_by_itself_and_tells_later() {
 }
 
 #[test]
+fn a_server_that_refuses_one_of_the_subjects_is_no_proof() {
+    let subjects = ["--deploy-subject", "deploy.test.web1", "--deploy-subject", "deploy.prod.ns1"];
+    let stage = Stage::with(|host| host.args(&["--confirm-timeout", "1"]).args(&subjects));
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(
+        (&report["error"], &report["rolled_back"]),
+        (&json!("verification_failed"), &json!(true)),
+        "{report}"
+    );
+    assert!(report["message"].as_str().unwrap().contains("deploy.prod.ns1"), "{report}");
+    assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v0", "v0 as 1"));
+}
+
+#[test]
 fn a_broker_that_is_away_for_a_while_is_waited_for() {
     let mut stage = Stage::with(|host| host.args(&["--confirm-timeout", "1"]));
     let gate = stage.gate("gate");
