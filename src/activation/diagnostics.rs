@@ -18,8 +18,10 @@ pub fn diagnostics(folder: &JobFolder, journals: &[(String, String)], facts: &Fa
             let _ = write!(text, "\n{}", printable(line));
         }
     }
-    let runs = facts.system.as_deref().unwrap_or("nothing that could be told");
-    let _ = write!(text, "\n-- now runs {runs}");
+    // A host that is not NixOS has none.
+    if let Some(runs) = &facts.system {
+        let _ = write!(text, "\n-- now runs {runs}");
+    }
     for (what, bytes) in [("the nix store", facts.nix_free_bytes), ("/boot", facts.boot_free_bytes)] {
         if let Some(bytes) = bytes {
             let _ = write!(text, "\n-- {} MiB are free on {what}", bytes >> 20);
