@@ -39,6 +39,6 @@ check:
 	RUSTDOCFLAGS='--deny warnings' cargo doc --no-deps --document-private-items
 
 bench:
-	@scripts/need nats-server
+	@scripts/need nats-server nix git
 	cargo bench
 	scripts/measure

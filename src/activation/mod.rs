@@ -1,5 +1,6 @@
 //! Changing a host: the engine that does a job's work, and what it tells while it works.
 
+mod diagnostics;
 mod engine;
 mod facts;
 mod follow;
@@ -14,6 +15,7 @@ pub mod program;
 mod rebuild;
 mod service_manager;
 
+pub use diagnostics::{diagnostics, keep_diagnostics};
 pub use engine::{Engine, Failure, HandedOver, Order, Outcome, Reachable, Step, Steps, Work};
 pub use facts::Facts;
 pub use host::HostPaths;
@@ -24,4 +26,4 @@ pub use owner::Owner;
 pub use phase_line::PhaseLine;
 pub use pipeline::{Pipeline, Policy};
 pub use rebuild::RebuildEngine;
-pub use service_manager::ServiceManager;
+pub use service_manager::{ServiceManager, own_unit};

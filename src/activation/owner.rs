@@ -9,10 +9,16 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 /// Room that is set aside for the log: activation scripts panic on a full disk.
 const SET_ASIDE: u64 = 1 << 20;
+/// The longest that a recovery may take: proof, checks, persisting and going back, each to its own limit.
+const RECOVERY: Duration = Duration::from_hours(1);
+/// How long the service manager may take to start it.
+const ANSWER: Duration = Duration::from_mins(1);
 /// Variables that the program and its children need.
 const PASSED: [&str; 8] = [
     "PATH",
@@ -97,8 +103,14 @@ impl Owner {
             self.arguments(id, true).iter().map(|word| quoted(&word.to_string_lossy())).collect();
         let stop_post = format!("{} {}", quoted(&self.program.to_string_lossy()), recovery.join(" "));
         command.arg(format!("--property=ExecStopPost={stop_post}"));
+        // It bounds the recovery too, which systemd would else end after 90 s, half way back.
+        command.arg(format!("--property=TimeoutStopSec={}", RECOVERY.as_secs()));
         command.arg("--").arg(&self.program).args(self.arguments(id, recover));
-        let output = command.stdin(Stdio::null()).output().await?;
+        let output = timeout(ANSWER, command.stdin(Stdio::null()).kill_on_drop(true).output()).await;
+        let Ok(output) = output else {
+            return Err(io::Error::other(format!("systemd-run did not end within {} s", ANSWER.as_secs())));
+        };
+        let output = output?;
         if output.status.success() {
             return Ok(());
         }

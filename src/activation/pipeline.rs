@@ -1,14 +1,15 @@
 //! The engine of a NixOS host: resolves, builds and checks here, then hands over to the activation program and follows it.
 
+mod boot_room;
 mod check;
 mod prepare;
 
-use super::follow::follow;
+use super::follow::{follow, not_started};
 use super::{
     Engine, Facts, Failure, HostPaths, JobLog, JobLogTail, Order, Outcome, Owner, ServiceManager, Step,
     Steps, Work,
 };
-use crate::jobs::Orders;
+use crate::jobs::{Orders, System};
 use crate::nix::{BuildError, BuildOrder, FlakeUrl, Locked, Nix, NixLine};
 use crate::protocol::{Action, ErrorCode, Name, OnFailure, PhaseName};
 use std::io;
@@ -76,7 +77,7 @@ impl Engine for Pipeline {
     fn follow(&self, order: Order, steps: Steps) -> Work {
         let owner = self.owner.clone();
         Box::pin(async move {
-            let tail = JobLogTail::at_end(&order.folder.log()).map_err(|error| log_failed(&error))?;
+            let tail = JobLogTail::at_end(&order.folder.log()).ok();
             follow(&owner, &order.request.id, tail, &steps).await
         })
     }
@@ -102,18 +103,16 @@ impl Run {
     async fn run(self) -> Outcome {
         let action = self.order.request.action.clone();
         self.tell(Step::Enter(PhaseName::Prepare)).await;
-        let system = match action {
-            Action::Reboot => {
-                self.prepare().await?;
-                None
-            }
+        let (old, system) = match action {
+            Action::Reboot => (self.prepare().await?, None),
             Action::Rollback => {
                 let old = self.prepare().await?;
-                Some(self.earlier_system(&old).await?)
+                let system = self.earlier_system(&old).await?;
+                (old, Some(system))
             }
             _ => {
-                let (_, locked) = tokio::try_join!(self.prepare(), self.resolve())?;
-                Some(self.build(locked).await?)
+                let (old, locked) = tokio::try_join!(self.prepare(), self.resolve())?;
+                (old, Some(self.build(locked).await?))
             }
         };
         if action == Action::Build {
@@ -126,7 +125,7 @@ impl Run {
                 return self.dry_activate(system).await;
             }
         }
-        self.hand_over().await
+        self.hand_over(old).await
     }
 
     async fn build(&self, locked: Locked) -> Result<String, Failure> {
@@ -164,9 +163,17 @@ impl Run {
     }
 
     /// Gives the record away, starts its new owner, and follows.
-    async fn hand_over(self) -> Outcome {
+    async fn hand_over(self, old: System) -> Outcome {
+        // Away during the build does no harm; away now, nobody could tell a host that is cut off from one that was before.
+        self.link(&PhaseName::Check).await?;
         if self.stop.is_cancelled() {
             return Err(self.stopped(&PhaseName::Check).await);
+        }
+        // Somebody at the host may have switched while it was built, and that is where to go back to.
+        let now = self.host().snapshot(old.failed_units.clone());
+        if now != old {
+            self.say("what runs has changed since this job began").await?;
+            self.tell(Step::Old(Box::new(now))).await;
         }
         let policy = &self.pipeline.policy;
         let keep = policy.no_rollback || self.order.request.on_failure == Some(OnFailure::Keep);
@@ -181,7 +188,10 @@ impl Run {
             listener_unit: self.pipeline.listener_unit.clone(),
             starts: 0,
         };
-        self.keep_old().await?;
+        tokio::select! {
+            kept = self.keep_old() => kept?,
+            () = self.stop.cancelled() => return Err(self.stopped(&PhaseName::Check).await),
+        }
         self.say("handing over to the activation program").await?;
         let tail = JobLogTail::at_end(&self.order.folder.log()).map_err(|error| log_failed(&error))?;
         let (answer, answered) = oneshot::channel();
@@ -189,13 +199,12 @@ impl Run {
         let durable = answered.await.unwrap_or_else(|_| Err("the listener stopped".to_owned()));
         durable.map_err(|why| Failure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed")))?;
         let id = &self.order.request.id;
-        owner.start(id, false).await.map_err(|error| {
-            Failure::new(
-                ErrorCode::Internal,
-                format!("could not start the activation: {error}; nothing was changed"),
-            )
-        })?;
-        follow(owner, id, tail, &self.steps).await
+        if let Err(error) = owner.start(id, false).await
+            && let Some(outcome) = not_started(owner, id, &error)
+        {
+            return outcome;
+        }
+        follow(owner, id, Some(tail), &self.steps).await
     }
 
     async fn tell(&self, step: Step) {

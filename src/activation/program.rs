@@ -11,8 +11,9 @@ mod rollback;
 mod verdict;
 mod verify;
 
-use super::{Failure, HostPaths, JobLog, Outcome, ServiceManager};
+use super::{Failure, HostPaths, JobLog, Outcome, ServiceManager, own_unit};
 use crate::jobs::{ActivationLock, JobFolder, Orders, Record, StoreError};
+use crate::nix::{reboot_needed, units_of_activation};
 use crate::protocol::{Action, ErrorCode, Id, PhaseName, PhaseState, Status};
 use child::Ended;
 use std::io;
@@ -56,6 +57,8 @@ struct Program {
     units: ServiceManager,
     begun: Instant,
     phase_begun: Instant,
+    /// Whether the activation itself started the listener anew, with all that is new for it.
+    listener_renewed: bool,
     _lock: ActivationLock,
 }
 
@@ -79,9 +82,20 @@ pub async fn run(state_dir: &Path, root: &Path, id: &Id, recover: bool) -> Resul
     }
     let now = Instant::now();
     let state_dir = state_dir.to_owned();
-    let mut program =
-        Program { state_dir, folder, record, orders, host, units, begun: now, phase_begun: now, _lock: lock };
-    let outcome = if recover { program.recover().await } else { program.forward().await };
+    let mut program = Program {
+        state_dir,
+        folder,
+        record,
+        orders,
+        host,
+        units,
+        begun: now,
+        phase_begun: now,
+        listener_renewed: false,
+        _lock: lock,
+    };
+    program.record.unit = units.is_there().then(own_unit).flatten();
+    let outcome = program.go_on().await;
     program.conclude(outcome).await
 }
 
@@ -99,28 +113,31 @@ impl Program {
         }
     }
 
-    /// What is left to do after somebody died. A death in the middle of an activation is never trusted.
-    async fn recover(&mut self) -> Outcome {
+    /// What is left to do, also after somebody died. A death in the middle of an activation is never trusted, and whoever
+    /// comes late to a job finds how far another one took it.
+    async fn go_on(&mut self) -> Outcome {
+        if self.record.is_untouched() {
+            return self.forward().await;
+        }
         let phase = self.record.report.phases.running().map(|phase| phase.name.clone());
-        self.say(&format!(
-            "taking up a job that was left in {}",
-            phase.as_ref().map_or("check", PhaseName::as_str)
-        ));
+        let name = phase.as_ref().map_or("no phase", PhaseName::as_str);
+        self.say(&format!("taking up a job that was left in {name}"));
         match phase {
             // Never asked for twice.
             Some(PhaseName::Activate) if self.record.request.action == Action::Reboot => {
                 self.await_reboot().await
             }
-            None | Some(PhaseName::Check) => self.forward().await,
             Some(PhaseName::Verify) => self.verify_and_go_on().await,
             Some(PhaseName::Persist) if self.record.request.action == Action::Boot => self.persist().await,
-            Some(PhaseName::Persist) if self.is_there() => self.persist().await,
+            Some(PhaseName::Persist) if self.runs_new() => self.persist().await,
             Some(PhaseName::Rollback) => {
-                let message = self.record.report.message.clone();
-                Err(self.go_back(Failure::new(ErrorCode::ActivationFailed, message)).await)
+                let report = &self.record.report;
+                let code = report.error.clone().unwrap_or(ErrorCode::ActivationFailed);
+                let why = Failure::new(code, report.message.clone());
+                Err(self.go_back(why).await)
             }
-            Some(phase) => {
-                let died = format!("the activation died in {phase}");
+            _ => {
+                let died = format!("the activation died in {name}");
                 Err(self.go_back(Failure::new(ErrorCode::ActivationFailed, died)).await)
             }
         }
@@ -129,8 +146,12 @@ impl Program {
     /// Whether the wanted system is the running one and nothing is wrong with it, so that there is nothing to activate.
     fn is_there(&self) -> bool {
         let old = self.record.old.as_ref();
-        let well = old.is_none_or(|old| old.failed_units.is_empty());
-        well && self.record.report.system.is_some() && self.host.current_system() == self.record.report.system
+        self.runs_new() && old.is_none_or(|old| old.failed_units.is_empty())
+    }
+
+    /// Whether the wanted system is the running one.
+    fn runs_new(&self) -> bool {
+        self.record.report.system.is_some() && self.host.current_system() == self.record.report.system
     }
 
     /// Whether another system runs than before.
@@ -143,7 +164,14 @@ impl Program {
         self.enter(&PhaseName::Activate)?;
         let ended = self.switch_to(&self.system()?, "test", ACTIVATE).await?;
         match verdict::judge(&ended) {
-            Activated::Done | Activated::SomeUnitsFailed => Ok(()),
+            Activated::Done | Activated::SomeUnitsFailed => {
+                let unit = self.orders.listener_unit.as_deref();
+                self.listener_renewed = unit.is_some_and(|unit| {
+                    units_of_activation(&ended.said).restarted.iter().any(|restarted| restarted == unit)
+                });
+                Ok(())
+            }
+            Activated::Busy => Err(Failure::new(ErrorCode::ActivationFailed, verdict::BUSY)),
             // Some endings say that nothing was changed and are told after the change as well.
             Activated::NothingChanged(why) if self.has_moved() => {
                 Err(self.go_back(Failure::new(ErrorCode::ActivationFailed, why)).await)
@@ -154,8 +182,11 @@ impl Program {
     }
 
     async fn verify_and_go_on(&mut self) -> Outcome {
-        self.enter(&PhaseName::Verify)?;
-        if let Err(failure) = self.verify().await {
+        let verified = match self.enter(&PhaseName::Verify) {
+            Ok(()) => self.verify().await,
+            failed => failed,
+        };
+        if let Err(failure) = verified {
             return Err(self.go_back(failure).await);
         }
         self.after_verify().await
@@ -228,6 +259,9 @@ impl Program {
                 report.phases.end(&PhaseState::Done);
                 report.status = Status::Completed;
                 report.message = message;
+                let booted = self.host.root.join("run/booted-system");
+                let system = report.system.as_ref();
+                report.reboot_needed = system.and_then(|system| reboot_needed(&booted, Path::new(system)));
             }
             Err(failure) => {
                 // Going back may have succeeded; what failed is marked already.

@@ -1,7 +1,7 @@
 //! The units of the host, as its service manager tells. Where none runs there are none.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -21,12 +21,28 @@ impl ServiceManager {
         Self { systemd }
     }
 
-    /// The units that have failed.
-    pub async fn failed(self) -> BTreeSet<String> {
-        let list =
-            ["list-units", "--all", "--plain", "--no-legend", "--no-pager", "--full", "--state=failed"];
-        let text = self.ask(&list).await;
-        text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    /// Whether one runs the host.
+    pub fn is_there(self) -> bool {
+        self.systemd
+    }
+
+    /// The units that have failed; nothing where that cannot be had in time.
+    pub async fn failed(self) -> Option<BTreeSet<String>> {
+        if !self.systemd {
+            return Some(BTreeSet::new());
+        }
+        let mut command = Command::new("systemctl");
+        command.args([
+            "list-units",
+            "--all",
+            "--plain",
+            "--no-legend",
+            "--no-pager",
+            "--full",
+            "--state=failed",
+        ]);
+        let text = answer(&mut command).await?;
+        Some(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     }
 
     /// How often each service was started again after a failure.
@@ -82,17 +98,6 @@ impl ServiceManager {
         self.restart(unit).await;
     }
 
-    /// Starts a unit that does not run, and forgets that it failed.
-    pub async fn ensure_started(self, unit: &str) {
-        self.ask(&["reset-failed", unit]).await;
-        self.ask(&["start", "--no-block", unit]).await;
-    }
-
-    /// Whether there is such a unit.
-    pub async fn has(self, unit: &str) -> bool {
-        self.ask(&["show", "--property=LoadState", "--value", unit]).await.trim() == "loaded"
-    }
-
     /// Asks the host to reboot.
     pub async fn reboot(self) {
         self.ask(&["--no-block", "reboot"]).await;
@@ -106,11 +111,30 @@ impl ServiceManager {
     }
 }
 
-/// What a command prints; nothing where it cannot be had in time. Whoever asks goes on without.
+/// The unit that this process runs in, where systemd runs it as a service.
+pub fn own_unit() -> Option<String> {
+    // Set for services only.
+    std::env::var_os("INVOCATION_ID")?;
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let unit = groups.lines().find_map(|line| line.rsplit('/').find(|part| part.ends_with(".service")))?;
+    Some(unit.to_owned())
+}
+
+/// What a command prints, whatever it ends with; nothing where it cannot be had in time. Whoever asks goes on without.
 async fn output(command: &mut Command) -> String {
+    ended(command).await.map(|output| text(&output)).unwrap_or_default()
+}
+
+/// What a command prints that succeeds.
+async fn answer(command: &mut Command) -> Option<String> {
+    ended(command).await.filter(|output| output.status.success()).map(|output| text(&output))
+}
+
+async fn ended(command: &mut Command) -> Option<Output> {
     command.env("LC_ALL", "C").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    match timeout(PATIENCE, command.output()).await {
-        Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
-        _ => String::new(),
-    }
+    timeout(PATIENCE, command.output()).await.ok()?.ok()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -2,8 +2,8 @@
 
 use super::exit::{Exit, Failed};
 use super::logging::{self, LogFormat};
-use super::policy::{PolicyArgs, own_unit};
-use crate::activation::{Engine, Owner, Pipeline, RebuildEngine};
+use super::policy::PolicyArgs;
+use crate::activation::{Engine, Owner, Pipeline, RebuildEngine, own_unit};
 use crate::bus::{Seed, Settings};
 use crate::listener::{self, Config};
 use crate::nix::FlakeUrl;

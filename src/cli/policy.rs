@@ -75,12 +75,3 @@ impl PolicyArgs {
         HostPaths { root: self.root.clone(), profile: self.profile.clone() }
     }
 }
-
-/// The unit that this process runs in, where systemd runs it as a service.
-pub(super) fn own_unit() -> Option<String> {
-    // Set for services only.
-    std::env::var_os("INVOCATION_ID")?;
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let unit = groups.lines().find_map(|line| line.rsplit('/').find(|part| part.ends_with(".service")))?;
-    Some(unit.to_owned())
-}

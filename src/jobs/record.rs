@@ -1,7 +1,7 @@
 //! The record of one job, as it lies on disk.
 
 use super::Orders;
-use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseState, Status};
+use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseName, PhaseState, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -116,6 +116,13 @@ impl Record {
     /// Whether the job has its verdict.
     pub fn is_final(&self) -> bool {
         self.report.status.is_final()
+    }
+
+    /// Whether nothing of the host can have been changed yet: each step is written down before it is taken.
+    pub fn is_untouched(&self) -> bool {
+        let before =
+            |phase: &PhaseName| matches!(phase, PhaseName::Prepare | PhaseName::Build | PhaseName::Check);
+        self.report.phases.running().is_none_or(|phase| before(&phase.name))
     }
 
     /// Ends a job that was to reboot the host, which has happened.

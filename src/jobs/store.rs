@@ -114,6 +114,15 @@ impl Store {
         self.job(&record.request.id).save(record)
     }
 
+    /// Puts the record of a job aside, so that no later start takes it up. One that is not there is as good.
+    pub fn set_aside(&self, id: &Id) -> io::Result<()> {
+        let file = self.job(id).record_file();
+        match fs::rename(&file, file.with_extension("aside")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Notes durably that the verdict of a job has reached the server.
     pub fn mark_sent(&self, id: &Id, now: Timestamp) -> Result<(), StoreError> {
         let json = format!("{{\"sent_at\":\"{now}\"}}\n");

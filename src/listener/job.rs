@@ -3,7 +3,7 @@
 
 use super::prover::Prover;
 use super::reporter::{Reporter, now};
-use crate::activation::{Engine, Failure, Order, Outcome, Step, Steps, Work, last_lines};
+use crate::activation::{Engine, Failure, Order, Outcome, Step, Steps, Work, diagnostics, keep_diagnostics};
 use crate::jobs::{Record, Store, StoreError};
 use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseName, PhaseState, Phases, Status};
 use std::sync::Arc;
@@ -14,8 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 /// The shortest time between two reports of progress.
 const MIN_GAP: Duration = Duration::from_millis(250);
-/// How many lines of the log a failure's report quotes.
-const QUOTED_LINES: usize = 60;
 
 /// Whether a cancel was taken, or why not.
 pub(super) type CancelAnswer = Result<String, (ErrorCode, String)>;
@@ -114,12 +112,18 @@ impl Job {
 
     async fn end(mut self, outcome: Outcome, engine: &dyn Engine) -> Record {
         // What the activation program concluded stands as it is.
-        if !(self.handed_over && self.record.is_final()) {
+        let ours = !(self.handed_over && self.record.is_final());
+        if ours {
             self.conclude(outcome, engine).await;
         }
         self.stamp();
         if let Err(error) = self.save().await {
-            tracing::error!(id = %self.record.request.id, %error, "the verdict could not be kept");
+            let id = &self.record.request.id;
+            tracing::error!(%id, %error, "the verdict could not be kept");
+            // A record that is still open would be taken up by the next start, and the job have two verdicts.
+            if ours && let Err(error) = self.store.set_aside(id) {
+                tracing::error!(%id, %error, "its open record could not be put aside");
+            }
         }
         self.record
     }
@@ -306,10 +310,13 @@ impl Job {
                 report.error = Some(failure.code);
                 report.message = failure.message;
                 report.rolled_back = failure.rolled_back;
-                let log = self.store.job(&self.record.request.id).log();
-                let tail = tokio::task::spawn_blocking(move || last_lines(&log, QUOTED_LINES));
-                let tail = tail.await.ok().flatten();
-                self.record.report.diagnostics = tail.map(|text| engine.mask(&text));
+                let folder = self.store.job(&self.record.request.id);
+                let facts = engine.facts();
+                let read = folder.clone();
+                let text = tokio::task::spawn_blocking(move || diagnostics(&read, &[], &facts)).await;
+                let text = engine.mask(&text.unwrap_or_default());
+                keep_diagnostics(&folder, &text);
+                self.record.report.diagnostics = Some(text);
             }
         }
     }

@@ -83,7 +83,10 @@ async fn attempt(config: &Config) -> Result<(), (bool, String)> {
     for subject in config.deploy_subjects.iter().chain([&config.discover_subject]) {
         held.push(bus.subscribe(subject, |_, _| ()).await.map_err(other)?);
     }
-    bus.ping(ANSWER).await.map_err(other)?;
+    // A refusal comes before the first answer, and by the second one it has been handed on.
+    for _ in 0..2 {
+        bus.ping(ANSWER).await.map_err(other)?;
+    }
     match refusals.try_recv() {
         Ok(refusal) => Err((false, refusal.to_string())),
         Err(_) => Ok(()),

@@ -82,17 +82,21 @@ pub async fn run(
         bus,
         config: Arc::new(config),
     };
-    service.recover(records)?;
+    service.recover(records);
     service.serve(shutdown).await
 }
 
 impl Service {
     /// Takes up or ends what was running when the last listener went away, and remembers the rest.
-    fn recover(&mut self, records: Vec<Record>) -> Result<(), StoreError> {
+    fn recover(&mut self, records: Vec<Record>) {
         let mut ended = Vec::new();
+        let boot_id = self.engine.boot_id();
+        let resume = |record: &Record| record.resume(now(), boot_id.as_deref());
+        // Whatever else is open: one that somebody may be at work on comes first.
+        let owned = records.iter().any(|record| !record.is_final() && resume(record) == Resume::Follow);
         for mut record in records {
             if !record.is_final() {
-                let decision = record.resume(now(), self.engine.boot_id().as_deref());
+                let decision = resume(&record);
                 let id = record.request.id.clone();
                 // One that is still at work was accepted while nothing else was.
                 if self.running.is_none() && decision == Resume::Follow {
@@ -100,7 +104,7 @@ impl Service {
                     self.take_up(record, true);
                     continue;
                 }
-                if self.running.is_none() && decision == Resume::Again && self.engine.can_repeat() {
+                if self.running.is_none() && !owned && decision == Resume::Again && self.engine.can_repeat() {
                     tracing::info!(%id, "doing a job again that had changed nothing yet");
                     self.take_up(record, false);
                     continue;
@@ -116,13 +120,15 @@ impl Service {
                 self.reporter.stamp(&mut record.report);
                 let reason = &record.report.message;
                 tracing::warn!(%id, status = %record.report.status, reason, "ended a job that another listener began");
-                self.store.save(&record)?;
+                // Where it cannot be kept, the next start comes to the same verdict.
+                if let Err(error) = self.store.save(&record) {
+                    tracing::error!(%id, %error, "the verdict could not be kept");
+                }
             }
             self.jobs.insert(record.request.id.clone(), self.store.remember(&record));
             ended.push(record);
         }
         history::catch_up(&self.history, &ended);
-        Ok(())
     }
 
     async fn serve(mut self, shutdown: CancellationToken) -> Result<(), ListenerError> {

@@ -111,6 +111,15 @@ fn units_that_failed_leave_the_new_system_where_none_is_new() {
 }
 
 #[test]
+fn what_failed_units_say_decides_nothing() {
+    let stage = Stage::new();
+    stage.fault("v1", "test", "activate; echo 'iptables[7]: Could not acquire lock'; exit 4");
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(report["status"], "completed", "{report}");
+    assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v1", "v1 as 2"));
+}
+
+#[test]
 fn going_back_that_fails_says_so_and_asks_for_eyes() {
     let stage = Stage::new();
     stage.fault("v1", "test", "activate; exit 2");

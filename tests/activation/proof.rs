@@ -40,6 +40,20 @@ fn a_host_that_no_listener_answers_for_goes_back_by_itself_and_tells_later() {
 }
 
 #[test]
+fn a_server_that_refuses_one_of_the_subjects_is_no_proof() {
+    let subjects = ["--deploy-subject", "deploy.test.web1", "--deploy-subject", "deploy.prod.ns1"];
+    let stage = Stage::with(|host| host.args(&["--confirm-timeout", "1"]).args(&subjects));
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(
+        (&report["error"], &report["rolled_back"]),
+        (&json!("verification_failed"), &json!(true)),
+        "{report}"
+    );
+    assert!(report["message"].as_str().unwrap().contains("deploy.prod.ns1"), "{report}");
+    assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v0", "v0 as 1"));
+}
+
+#[test]
 fn a_broker_that_is_away_for_a_while_is_waited_for() {
     let mut stage = Stage::with(|host| host.args(&["--confirm-timeout", "1"]));
     let gate = stage.gate("gate");
@@ -57,6 +71,43 @@ fn a_broker_that_is_away_for_a_while_is_waited_for() {
     concluded(&stage, "j-1");
     assert_eq!(stage.record("j-1")["report"]["status"], "completed");
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v1", "v1 as 2"));
+}
+
+#[test]
+fn a_server_that_is_away_is_waited_for_before_anything_is_changed() {
+    let mut stage = Stage::new();
+    let gate = stage.gate("gate");
+    stage.fault("v1", "check", HOLD);
+    let _reports = stage.deploy("j-1", "switch", "v1");
+    stage.called("v1 check");
+    stage.broker.stop();
+    gate.pass();
+    let log = stage.job_file("j-1", "log");
+    eventually("the listener waiting", || {
+        fs::read_to_string(&log).unwrap().contains("waiting for the server to answer").then_some(())
+    });
+    assert_eq!((stage.calls().as_str(), stage.runs().as_str()), ("v1 check", "v0"));
+    stage.broker.restart();
+    concluded(&stage, "j-1");
+    assert_eq!(stage.record("j-1")["report"]["status"], "completed");
+    assert_eq!(stage.runs(), "v1");
+}
+
+#[test]
+fn a_server_that_stays_away_costs_the_time_of_the_job_and_changes_nothing() {
+    let mut stage = Stage::with(|host| host.flag("--timeout", "3"));
+    let gate = stage.gate("gate");
+    stage.fault("v1", "check", HOLD);
+    let _reports = stage.deploy("j-1", "switch", "v1");
+    stage.called("v1 check");
+    stage.broker.stop();
+    gate.pass();
+    concluded(&stage, "j-1");
+    assert_eq!((stage.calls().as_str(), stage.runs().as_str()), ("v1 check", "v0"));
+    let report = &stage.record("j-1")["report"];
+    assert_eq!(report["error"], "timeout", "{report}");
+    let expected = "took longer than 3 s: the server did not answer; stopped in check; nothing was changed";
+    assert_eq!(report["message"], expected);
 }
 
 #[test]

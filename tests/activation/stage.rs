@@ -4,7 +4,7 @@ use crate::common::{Broker, Ears, Gate, Host, HostBuilder, Wire, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ const FLAKE: &str = r#"{
 }"#;
 
 /// Notes that it was called, does what the file `VERSION.ACTION` says, then what it is for.
-const SWITCH: &str = r#"#!/bin/sh
+pub(crate) const SWITCH: &str = r#"#!/bin/sh
 system=$(dirname "$(dirname "$(readlink -f "$0")")")
 version=$(cat "$system/nixos-version")
 echo "$version $1" >> "$STAGE/calls"
@@ -59,11 +59,10 @@ impl Stage {
     pub(crate) fn with(adapt: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
         let folder = TempDir::new().unwrap();
         let at = |path: &str| folder.path().join(path);
-        for path in ["flake", "root/run", "profiles", "home"] {
+        for path in ["flake", "root/run", "profiles", "home", "bin"] {
             fs::create_dir_all(at(path)).unwrap();
         }
-        let system = format!("{}-linux", std::env::consts::ARCH);
-        fs::write(at("flake/flake.nix"), FLAKE.replace("SYSTEM", &system)).unwrap();
+        fs::write(at("flake/flake.nix"), flake()).unwrap();
         fs::write(at("flake/switch-to-configuration"), SWITCH).unwrap();
         fs::write(at("flake/version"), "v0").unwrap();
         let built = nix(folder.path(), &["build", "--no-link", "--json", &installable(folder.path())]);
@@ -83,7 +82,8 @@ impl Stage {
             .flake(&format!("path:{}", at("flake").display()))
             .args(&["--root", at("root").to_str().unwrap(), "--profile", profile.to_str().unwrap()])
             .flag("--min-free", "0")
-            .env("STAGE", folder.path().to_str().unwrap());
+            .env("STAGE", folder.path().to_str().unwrap())
+            .env("PATH", &format!("{}:{}", at("bin").display(), std::env::var("PATH").unwrap()));
         for (name, value) in environment(folder.path()) {
             host = host.env(name, &value);
         }
@@ -110,6 +110,30 @@ impl Stage {
     /// The flake is at this version from now on.
     pub(crate) fn version(&self, version: &str) {
         fs::write(self.at("flake/version"), version).unwrap();
+    }
+
+    /// Changes the text of the flake.
+    pub(crate) fn change_flake(&self, from: &str, to: &str) {
+        let flake = fs::read_to_string(self.at("flake/flake.nix")).unwrap();
+        assert!(flake.contains(from), "{flake}");
+        fs::write(self.at("flake/flake.nix"), flake.replace(from, to)).unwrap();
+    }
+
+    /// A program that is found before every other of its name, as a shell script.
+    pub(crate) fn program_named(&self, name: &str, script: &str) {
+        let file = self.at("bin").join(name);
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// The store path of what runs.
+    pub(crate) fn system(&self) -> String {
+        fs::read_link(self.at("root/run/current-system")).unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// A file in the folder of a job.
+    pub(crate) fn job_file(&self, id: &str, name: &str) -> PathBuf {
+        self.host.file("state/jobs").join(id).join(name)
     }
 
     /// Deploys a version and gives what comes back.
@@ -146,8 +170,7 @@ impl Stage {
 
     /// The record of a job.
     pub(crate) fn record(&self, id: &str) -> Value {
-        let file = self.host.file("state/jobs").join(id).join("state.json");
-        serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
+        serde_json::from_slice(&fs::read(self.job_file(id, "state.json")).unwrap()).unwrap()
     }
 
     /// Waits until `switch-to-configuration` was called so.
@@ -164,17 +187,14 @@ impl Stage {
 
     /// Kills the activation program without a word.
     pub(crate) fn kill_program(&self) {
-        eventually("the activation program", || self.has_program().then_some(()));
-        self.try_kill_program();
+        eventually("the activation program", || self.try_kill_program().then_some(()));
     }
 
-    /// The same, where there is one.
-    pub(crate) fn try_kill_program(&self) {
-        if let Some(pid) = self.program() {
-            let pid = Pid::from_raw(pid).unwrap();
-            // It may have ended at this moment.
-            let _ = kill_process(pid, Signal::KILL);
-        }
+    /// The same, where there is one; gives whether there was.
+    pub(crate) fn try_kill_program(&self) -> bool {
+        let pid = self.program().and_then(Pid::from_raw);
+        // It may have ended at this moment.
+        pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())
     }
 
     /// Whether an activation program is at work.
@@ -193,6 +213,11 @@ impl Stage {
             fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         all.into_iter().find(mine)
     }
+}
+
+/// The text of the flake on this machine.
+pub(crate) fn flake() -> String {
+    FLAKE.replace("SYSTEM", &format!("{}-linux", std::env::consts::ARCH))
 }
 
 fn version_of(system: &Path) -> String {

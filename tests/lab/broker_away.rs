@@ -1,6 +1,7 @@
 //! The broker away during build: completed. Away in verify and back in time: completed; away for longer: rolled back, and
 //! told later.
 
+use crate::common::eventually;
 use crate::harness::{Closure, Fault, Lab, Point};
 use serde_json::json;
 
@@ -29,11 +30,13 @@ fn a_broker_that_is_away_during_build_does_no_harm() {
     hold.reached();
     lab.stop_broker();
     hold.pass();
-    host.logs("j-1", "switch-to-configuration");
+    // It does not begin to activate before it could tell and prove how that went.
+    host.logs("j-1", "waiting for the server to answer");
+    assert_eq!(host.label(), "base");
     lab.start_broker();
     let report = lab.verdict("web1");
     assert_eq!(report["status"], "completed", "{report}");
-    assert_eq!((host.label().as_str(), host.system_profile()), ("next", host.current_system()));
+    host.ended("j-1", &report, "next");
 }
 
 #[test]
@@ -51,7 +54,7 @@ fn a_broker_that_is_away_in_verify_and_back_in_time_is_waited_for() {
     lab.start_broker();
     let report = lab.verdict("web1");
     assert_eq!(report["status"], "completed", "{report}");
-    assert_eq!((host.label().as_str(), host.system_profile()), ("next", host.current_system()));
+    host.ended("j-1", &report, "next");
 }
 
 #[test]
@@ -74,5 +77,19 @@ fn a_broker_that_does_not_answer_for_longer_is_no_proof() {
         (&json!("verification_failed"), &json!(true)),
         "{report}"
     );
-    assert_eq!((host.label().as_str(), host.system_profile()), ("base", host.current_system()));
+    host.ended("j-1", &report, "base");
+}
+
+#[test]
+fn a_listener_is_ready_without_a_broker_and_says_how_it_stands() {
+    let mut lab = Lab::new();
+    let host = lab.boot("web1");
+    lab.stop_broker();
+    host.sh("systemctl restart homelab-deploy-listener.service");
+    assert_eq!(host.unit("homelab-deploy-listener.service").active, "active");
+    let status = || host.sh("systemctl show --property StatusText --value homelab-deploy-listener.service");
+    eventually("what it says", || status().starts_with("not connected: ").then_some(()));
+    lab.start_broker();
+    lab.online("web1");
+    eventually("what it says", || status().starts_with("connected to nats://").then_some(()));
 }

@@ -31,7 +31,7 @@ fn a_full_disk_is_refused_in_prepare_or_fails_clean_and_the_record_is_intact() {
     let report = lab.request("web1", "j-1", &json!({})).verdict();
     assert_eq!(report["error"], "unhealthy", "{report}");
     assert!(report["message"].as_str().unwrap().contains("MiB are free on"), "{report}");
-    assert_eq!(host.record("j-1")["report"]["error"], "unhealthy");
+    host.ended("j-1", &report, "base");
 
     // Full only once it has begun to build.
     host.make_room();
@@ -44,10 +44,10 @@ fn a_full_disk_is_refused_in_prepare_or_fails_clean_and_the_record_is_intact() {
     let report = reports.verdict();
     assert_eq!(report["status"], "failed", "{report}");
     assert_eq!((host.current_system(), host.system_profile()), (before.clone(), before));
+    assert_eq!(host.label(), "base");
     host.make_room();
     lab.flake.commit(&Closure::new("after"));
     let next = lab.request("web1", "j-3", &json!({})).verdict();
     assert_eq!(next["status"], "completed", "{next}");
-    assert_eq!(host.record("j-3")["report"]["status"], "completed");
-    assert_eq!(host.label(), "after");
+    host.ended("j-3", &next, "after");
 }

@@ -1,6 +1,7 @@
 //! The operator's machine gone for good: the host finishes alone, `history` and `status` tell. Two operators at once: one
 //! runs, one is `already_running` with the id of the first.
 
+use crate::common::run;
 use crate::harness::{Closure, Fault, Lab, Point};
 use serde_json::json;
 
@@ -22,7 +23,9 @@ fn of_two_operators_at_once_one_deploys_and_one_is_told_which_job_runs() {
     hold.pass();
     let report = first.verdict();
     assert_eq!(report["status"], "completed", "{report}");
-    assert_eq!(host.label(), "next");
+    host.ended("j-1", &report, "next");
+    // What was refused leaves no record.
+    assert!(!host.on_disk("state/jobs/j-2").exists());
 }
 
 #[test]
@@ -38,5 +41,16 @@ fn a_host_finishes_alone_when_its_operator_is_gone() {
     hold.pass();
     let report = lab.verdict("web1");
     assert_eq!(report["status"], "completed", "{report}");
-    assert_eq!((host.label().as_str(), host.system_profile()), ("next", host.current_system()));
+    let id = report["id"].as_str().unwrap();
+    host.ended(id, &report, "next");
+    let told = |command: &str| {
+        let ended = run(lab.operator("tester").args([command, "web1", "--output", "json"]), 0);
+        let told: Vec<_> = ended.json().into_iter().filter(|line| line.to_string().contains(id)).collect();
+        assert_eq!(told.len(), 1, "{ended}");
+        told[0].to_string()
+    };
+    for command in ["history", "status"] {
+        let told = told(command);
+        assert!(told.contains(r#""status":"completed""#) && told.contains(r#""action":"switch""#), "{told}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Questions and their answers.
 
 use crate::common::{Broker, HostBuilder, Repo, Wire};
-use crate::stage::{Stage, changed, phase, text};
+use crate::stage::{Stage, changed, phase, quoted_log, text};
 use serde_json::{Value, json};
 
 #[test]
@@ -78,7 +78,7 @@ fn the_last_lines_of_a_failure_come_with_the_job_and_not_with_the_host() {
     let stage = Stage::new("echo why it failed; exit 1");
     stage.deploy("d-5", json!({})).verdict();
     let job = stage.ask(json!({"want": "job"}));
-    assert!(text(&job["report"]["diagnostics"]).ends_with("\nwhy it failed"), "{job}");
+    assert!(quoted_log(&job["report"]).ends_with("\nwhy it failed"), "{job}");
     let host = stage.ask(json!({}));
     assert_eq!((&host["job"]["id"], &host["job"]["diagnostics"]), (&json!("d-5"), &Value::Null));
 }

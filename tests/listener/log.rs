@@ -1,7 +1,7 @@
 //! The log of a job: live on its subject, whole on disk.
 
 use crate::common::{Heard, operator};
-use crate::stage::{Stage, phase, text};
+use crate::stage::{Stage, phase, quoted_log, text};
 use serde_json::json;
 use std::fs;
 
@@ -90,7 +90,7 @@ fn bytes_that_are_no_text_keep_their_places() {
     assert_eq!(live[2..], ["a??b\n", "?\n", "😀 ok\n"]);
     assert!(kept.ends_with(b"a\xff\xfeb\n\xc3\n\xf0\x9f\x98\x80 ok\n"));
     let report = stage.ask(json!({"want": "job"}));
-    assert!(text(&report["report"]["diagnostics"]).ends_with("b\n\u{fffd}\n😀 ok"), "{report}");
+    assert!(quoted_log(&report["report"]).ends_with("b\n\u{fffd}\n😀 ok"), "{report}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a rebuild program tells of its phases, and what becomes of it in the report.
 
-use crate::stage::{Stage, phase, phases, saying, text};
+use crate::stage::{Stage, phase, phases, quoted_log, saying, text};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -58,7 +58,7 @@ fn a_failure_in_each_phase_has_its_own_error() {
         let program = stage.host.file("rebuild");
         let message = format!("{} ended with exit status: 3 in {last}: line 4", program.display());
         assert_eq!(report["message"], message);
-        assert!(text(&report["diagnostics"]).ends_with("\nline 1\nline 2\nline 3\nline 4"), "{report}");
+        assert!(quoted_log(&report).ends_with("\nline 1\nline 2\nline 3\nline 4"), "{report}");
     }
 }
 
@@ -99,7 +99,7 @@ fn malformed_lines_are_ordinary_output() {
     let report = stage.deploy("f-14", json!({})).verdict();
     assert_eq!(phases(&report), ["prepare: done", "activate: failed"]);
     assert!(text(&report["message"]).ends_with(lines[7]), "{report}");
-    assert!(text(&report["diagnostics"]).ends_with(&lines.join("\n")), "{report}");
+    assert!(quoted_log(&report).ends_with(&lines.join("\n")), "{report}");
 }
 
 #[test]

@@ -119,6 +119,12 @@ pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
+/// The end of the log that the report of a failure quotes, without what runs and is free on this machine.
+pub(crate) fn quoted_log(report: &Value) -> &str {
+    let told = text(&report["diagnostics"]);
+    told.split_once("\n-- now runs ").map_or(told, |(log, _)| log)
+}
+
 /// The lines of a script that say these phase lines.
 pub(crate) fn saying(lines: &[Value]) -> String {
     lines

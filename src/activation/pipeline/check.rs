@@ -3,6 +3,7 @@
 use super::{Failure, Outcome, Run, Step, exists};
 use crate::nix::{Nix, units_of_activation};
 use crate::protocol::{Action, Changes, ErrorCode, PhaseName};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -11,6 +12,9 @@ use tokio::time::timeout;
 
 /// How long a check of the new system may take.
 const LIMIT: Duration = Duration::from_mins(2);
+
+/// What the check of NixOS says where parts have changed that a running system cannot take up.
+const INHIBITED: &str = "'switchInhibitors' failed";
 
 impl Run {
     pub(super) async fn check(&self, system: &str) -> Result<(), Failure> {
@@ -31,16 +35,32 @@ impl Run {
             }
         }
         let output = self.run_of(system, "bin/switch-to-configuration", "check").await?;
-        // Older ones do not know `check` and print how they are used.
-        let unknown = output.status.code() == Some(1) && text(&output.stderr).contains("Usage:");
-        if !output.status.success() && !unknown {
-            let said = text(&output.stderr);
-            let last =
-                said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing").trim();
-            return Err(refused(format!("the new system's own check refused: {last}")));
+        self.judge_check(&output).map_err(refused)?;
+        self.boot_room(system)
+            .map_err(|why| Failure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed")))?;
+        tokio::select! {
+            () = self.tell_changes(system, Changes::default()) => Ok(()),
+            () = self.stop.cancelled() => Err(self.stopped(&PhaseName::Check).await),
         }
-        self.tell_changes(system, Changes::default()).await;
-        Ok(())
+    }
+
+    /// What `switch-to-configuration check` said.
+    fn judge_check(&self, output: &Output) -> Result<(), String> {
+        let said = text(&output.stderr);
+        // Older ones do not know `check` and print how they are used.
+        let unknown = output.status.code() == Some(1) && said.contains("Usage:");
+        if output.status.success() || unknown {
+            return Ok(());
+        }
+        let inhibited = [&said, &text(&output.stdout)].iter().any(|said| said.contains(INHIBITED));
+        if inhibited && self.order.request.action == Action::Boot {
+            return Ok(());
+        }
+        let last =
+            said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing").trim();
+        let advice =
+            if inhibited { "; it can only be taken up at boot: deploy with boot, then reboot" } else { "" };
+        Err(format!("the new system's own check refused: {last}{advice}"))
     }
 
     /// A new system without the listener would never be heard of again.
@@ -98,15 +118,26 @@ impl Run {
         self.say(&format!("$ {} {argument}", path.display())).await?;
         let mut command = Command::new(&path);
         command.arg(argument).current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
+        // Its children share its group, so that none is left where it is stopped.
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         let failed = |why: String| {
             Failure::new(ErrorCode::CheckRefused, format!("{}: {why}; nothing was changed", path.display()))
         };
+        let child = command.spawn().map_err(|error| failed(format!("could not be started: {error}")))?;
+        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let end_all = || group.map(|group| kill_process_group(group, Signal::KILL));
         let output = tokio::select! {
-            output = timeout(LIMIT, command.output()) => output,
-            () = self.stop.cancelled() => return Err(self.stopped(&PhaseName::Check).await),
+            output = timeout(LIMIT, child.wait_with_output()) => output,
+            () = self.stop.cancelled() => {
+                end_all();
+                return Err(self.stopped(&PhaseName::Check).await);
+            }
         };
-        let output = output.map_err(|_| failed(format!("no end after {} s", LIMIT.as_secs())))?;
-        let output = output.map_err(|error| failed(format!("could not be started: {error}")))?;
+        let Ok(output) = output else {
+            end_all();
+            return Err(failed(format!("no end after {} s", LIMIT.as_secs())));
+        };
+        let output = output.map_err(|error| failed(format!("could not be heard: {error}")))?;
         for line in text(&output.stdout).lines().chain(text(&output.stderr).lines()) {
             self.say(line).await?;
         }

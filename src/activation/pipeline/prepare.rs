@@ -34,24 +34,33 @@ impl Run {
                 "systemd calls this host degraded (`systemctl --failed` tells why)".to_owned(),
             ));
         }
-        let failed: Vec<String> = services.failed().await.into_iter().collect();
+        let failed: Vec<String> = services.failed().await.unwrap_or_default().into_iter().collect();
         let old = self.host().snapshot(failed);
         self.tell(Step::Old(Box::new(old.clone()))).await;
-        self.link().await?;
+        self.link(&PhaseName::Prepare).await?;
         Ok(old)
     }
 
     /// Waits until the link to the server is proven: what goes on without it could not be told, and could not be proven later.
-    async fn link(&self) -> Result<(), Failure> {
-        loop {
-            let proven = tokio::select! {
-                proven = self.order.reachable.ask() => proven,
-                () = self.stop.cancelled() => return Err(self.stopped(&PhaseName::Prepare).await),
-            };
-            if proven {
-                return Ok(());
+    pub(super) async fn link(&self, phase: &PhaseName) -> Result<(), Failure> {
+        let proven = async {
+            let mut said = false;
+            while !self.order.reachable.ask().await {
+                if !said {
+                    self.say("waiting for the server to answer").await?;
+                    said = true;
+                }
+                sleep(LINK_AGAIN).await;
             }
-            sleep(LINK_AGAIN).await;
+            Ok(())
+        };
+        tokio::select! {
+            proven = proven => proven,
+            () = self.stop.cancelled() => {
+                let stopped = self.stopped(phase).await;
+                let message = format!("the server did not answer; {}", stopped.message);
+                Err(Failure { message, ..stopped })
+            }
         }
     }
 

@@ -14,18 +14,18 @@ const REBOOT: Duration = Duration::from_mins(5);
 impl Program {
     /// Sets the profile and the boot loader, or goes back.
     pub(super) async fn persist(&mut self) -> Outcome {
-        self.enter(&PhaseName::Persist)?;
-        let system = self.system()?;
-        match self.make_default(&system).await {
+        match self.make_default().await {
             Ok(()) => Ok(self.done()),
             Err(why) => Err(self.go_back(Failure::new(ErrorCode::PersistFailed, why)).await),
         }
     }
 
-    async fn make_default(&mut self, system: &str) -> Result<(), String> {
+    async fn make_default(&mut self) -> Result<(), String> {
+        self.enter(&PhaseName::Persist).map_err(|failure| failure.message)?;
+        let system = &self.system().map_err(|failure| failure.message)?;
         let profile = Profile::new(&self.host.profile);
         let said = |error: NixError| error.to_string();
-        if self.host.profile_target().as_deref() != Some(system) {
+        if self.host.profile_target().as_ref() != Some(system) {
             // Before it is done, so that whoever comes after looks.
             self.record.profile_moved = true;
             self.save().map_err(|failure| failure.message)?;

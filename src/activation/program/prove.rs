@@ -20,10 +20,19 @@ impl Program {
             self.say("no proof is asked for, as the listener was told");
             return Ok(());
         }
+        let renew = self.listener_to_renew();
+        if renew.is_some() {
+            // One that died meanwhile was started again with what it had before: it may not answer either.
+            let starts = self.starts();
+            self.record.orders.get_or_insert_with(|| self.orders.clone()).starts = starts;
+        }
         let nonce = format!("{:016x}", fastrand::u64(..));
         self.record.nonce = Some(nonce.clone());
         self.save()?;
-        self.renew_listener().await;
+        if let Some(unit) = renew {
+            self.say(&format!("restarting {unit}, so that it proves itself"));
+            self.units.restart(&unit).await;
+        }
         let begun = Instant::now();
         let mut said = "no listener has tried".to_owned();
         loop {
@@ -36,7 +45,7 @@ impl Program {
                 (refused, said) = (proof.refused, proof.said);
             }
             let waited = begun.elapsed();
-            if waited >= BROKER_AWAY.max(limit) || (waited >= limit && !refused) {
+            if is_given_up(waited, limit, refused) {
                 let message = format!(
                     "the host did not prove within {} s that it can be reached: {said}",
                     waited.as_secs()
@@ -47,14 +56,44 @@ impl Program {
         }
     }
 
-    /// Restarts the listener once, unless the activation did: only what was started afterwards proves anything about the next
-    /// start. Where no service manager runs it, the present one answers.
-    async fn renew_listener(&self) {
-        let Some(unit) = &self.orders.listener_unit else { return };
-        let before = self.record.orders.as_ref().map_or(self.orders.starts, |orders| orders.starts);
-        if self.starts() == before {
-            self.say(&format!("restarting {unit}, so that it proves itself"));
-            self.units.restart(unit).await;
+    /// The listener's unit where it is to be restarted, once: only what was started after the activation, and with all
+    /// that the activation brought, proves anything about the next start.
+    fn listener_to_renew(&self) -> Option<String> {
+        let asked = self.record.nonce.is_some();
+        let begun = self.record.orders.as_ref().map_or(self.orders.starts, |orders| orders.starts);
+        let renewed = (self.listener_renewed || asked) && self.starts() > begun;
+        self.orders.listener_unit.clone().filter(|_| !renewed)
+    }
+}
+
+/// Whether no proof comes any more.
+fn is_given_up(waited: Duration, limit: Duration, refused: bool) -> bool {
+    waited >= if refused { BROKER_AWAY.max(limit) } else { limit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_given_up;
+    use std::time::Duration;
+
+    #[test]
+    fn a_broker_that_refuses_is_waited_for_longer() {
+        for (waited, limit, refused, expected) in [
+            (59, 60, false, false),
+            (60, 60, false, true),
+            (60, 60, true, false),
+            (299, 60, true, false),
+            (300, 60, true, true),
+            (300, 900, true, false),
+            (900, 900, true, true),
+            (300, 900, false, false),
+        ] {
+            let seconds = Duration::from_secs;
+            assert_eq!(
+                is_given_up(seconds(waited), seconds(limit), refused),
+                expected,
+                "{waited} {limit} {refused}"
+            );
         }
     }
 }

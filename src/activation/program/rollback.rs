@@ -1,6 +1,7 @@
 //! Going back to what ran before: the recorded closure with its own program, and the profile link if this job moved it.
 
 use super::child::Ended;
+use super::verdict::{Activated, judge};
 use super::{Program, ROLLBACK};
 use crate::activation::Failure;
 use crate::nix::{Nix, Profile};
@@ -21,7 +22,6 @@ impl Program {
         let _ = self.enter(&PhaseName::Rollback);
         failure.message.clone_into(&mut self.record.report.message);
         let _ = self.save();
-        let starts = self.starts();
         match self.restore().await {
             Ok(()) => {
                 failure.rolled_back = Some(true);
@@ -35,29 +35,29 @@ impl Program {
             }
         }
         if let Some(unit) = &self.orders.listener_unit {
-            // Whatever was activated may have stopped it, or left it running with a key or a name of the new system's: then
-            // nobody would ever hear of this.
-            if self.starts() == starts {
-                self.units.restart_at_once(unit).await;
-            } else {
-                self.units.ensure_started(unit).await;
-            }
+            // Whatever was activated may have stopped it, or left it running with a key or a name of the new system's, also
+            // where it was started anew on the way back: then nobody would ever hear of this.
+            self.units.restart_at_once(unit).await;
         }
         failure
     }
 
     async fn restore(&mut self) -> Result<(), String> {
         let old = self.record.old.clone().ok_or("what ran before was not written down")?;
-        if self.record.profile_moved {
-            self.restore_profile(old.profile_link.as_deref()).await?;
-        }
+        // What runs comes first: a profile that cannot be restored must not keep the host where it cannot be reached.
+        let profile = if self.record.profile_moved {
+            self.restore_profile(old.profile_link.as_deref()).await
+        } else {
+            Ok(())
+        };
         let system = old.system.ok_or("no system ran before")?;
         let ended = self.test_patiently(&system).await?;
         match ended.code {
-            // ServiceManager may fail in the old system as they did before.
+            // Units may fail in the old system as they did before.
             Some(0 | 4) => {}
             _ => return Err(format!("switch-to-configuration of {system} {}", ended.how)),
         }
+        profile?;
         if self.record.profile_moved {
             let boot = self.switch_to(&system, "boot", ROLLBACK).await.map_err(|failure| failure.message)?;
             if !boot.is_success() {
@@ -73,7 +73,7 @@ impl Program {
         let begun = Instant::now();
         loop {
             let ended = self.switch_to(system, "test", ROLLBACK).await.map_err(|failure| failure.message)?;
-            if !ended.said.contains("Could not acquire lock") || begun.elapsed() > ROLLBACK {
+            if judge(&ended) != Activated::Busy || begun.elapsed() > ROLLBACK {
                 return Ok(ended);
             }
             sleep(BUSY).await;

@@ -4,7 +4,6 @@
 use super::Program;
 use crate::activation::Failure;
 use crate::protocol::ErrorCode;
-use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
@@ -72,28 +71,30 @@ impl Program {
         }
         let begun = Instant::now();
         let mut settled = Instant::now();
-        let mut failed = BTreeSet::new();
+        // Nothing as long as systemd does not tell.
+        let mut failed = None;
         let restarts = self.units.restarts().await;
         loop {
             let mut now = self.units.failed().await;
             // Once is bad luck, twice is a failure.
             let flaps = |unit: &String, count: u64| count >= restarts.get(unit).copied().unwrap_or(0) + FLAPS;
-            now.extend(
-                self.units
-                    .restarts()
-                    .await
-                    .into_iter()
-                    .filter(|(unit, count)| flaps(unit, *count))
-                    .map(|(unit, _)| unit),
-            );
+            let flapping =
+                self.units.restarts().await.into_iter().filter(|(unit, count)| flaps(unit, *count));
+            if let Some(now) = &mut now {
+                now.extend(flapping.map(|(unit, _)| unit));
+            }
             if now != failed {
                 (failed, settled) = (now, Instant::now());
             }
-            if settled.elapsed() >= SETTLED || begun.elapsed() >= SETTLING {
+            if (settled.elapsed() >= SETTLED && failed.is_some()) || begun.elapsed() >= SETTLING {
                 break;
             }
             sleep(LOOK).await;
         }
+        let Some(failed) = failed else {
+            let message = "systemd does not tell which units have failed";
+            return Err(Failure::new(ErrorCode::VerificationFailed, message));
+        };
         let before = self.record.old.as_ref().map(|old| old.failed_units.as_slice()).unwrap_or_default();
         let ignored = |unit: &String| {
             self.orders.ignore_units.iter().any(|pattern| WildMatch::new(pattern).matches(unit))

@@ -20,6 +20,8 @@ pub(crate) enum Point {
     Reload,
     /// After units were restarted and started.
     Units,
+    /// Not a closure but a health check that was told to wait, see [`WAITING_CHECK`].
+    Verify,
 }
 
 impl Point {
@@ -31,9 +33,13 @@ impl Point {
             Self::Activate => "activate",
             Self::Reload => "reload",
             Self::Units => "units",
+            Self::Verify => "verify",
         }
     }
 }
+
+/// A health check that succeeds, and waits at [`Point::Verify`] on hosts that have the hold.
+pub(crate) const WAITING_CHECK: &str = "[ ! -p /lab/gates/verify.go ] || { echo >/lab/gates/verify.at; read -r go </lab/gates/verify.go; true; }";
 
 /// A way to go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use super::flake::Flake;
 use super::host::Host;
 use crate::common::{Ended, eventually};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -95,9 +96,25 @@ impl Host {
     }
 
     /// The record of a job, on or off.
-    pub(crate) fn record(&self, id: &str) -> serde_json::Value {
+    pub(crate) fn record(&self, id: &str) -> Value {
         let file = self.on_disk("state/jobs").join(id).join("state.json");
         serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+    }
+
+    /// The record of a job says what was told of it, and this closure runs and is the one that boots.
+    pub(crate) fn ended(&self, id: &str, told: &Value, label: &str) {
+        self.agrees(id, told);
+        assert_eq!(self.label(), label, "{told}");
+        let runs = self.current_system();
+        assert_eq!((self.system_profile(), self.boot_default()), (runs.clone(), runs), "{told}");
+    }
+
+    /// The record of a job says what was told of it.
+    pub(crate) fn agrees(&self, id: &str, told: &Value) {
+        let report = &self.record(id)["report"];
+        for field in ["status", "error", "rolled_back", "message", "system", "generation", "seq"] {
+            assert_eq!(report[field], told[field], "{field} of {id}: {told}");
+        }
     }
 
     /// Waits until the log of a job says this.
