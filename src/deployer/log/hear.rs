@@ -51,6 +51,9 @@ impl LogFollow {
         };
         let text = answer.text.unwrap_or_default();
         let end = offset.saturating_add(text.len() as u64);
+        if answer.eof {
+            self.kept.get_or_insert(end);
+        }
         let Some(joiner) = &mut self.joiner else {
             self.begin(end);
             return;
