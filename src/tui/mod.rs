@@ -22,13 +22,13 @@ mod view;
 
 pub use app::{App, Notice, Options, Overlay, Question};
 pub use counts::Counts;
-pub use event::{Effect, Event, Fault, LinkState, LogKey, OrderNews};
+pub use event::{Effect, Event, Fault, LinkState, LogFile, LogKey, OrderNews};
 pub use filter::Filter;
 pub use form::{Choice, Field, Form};
 pub use keys::{Binding, Chord, Command, Context, KEYS};
 pub use log_pane::{LogPane, LogState};
 pub use run::{ConsoleError, picture, run, snapshot};
-pub use screens::{HostScreen, Screen};
+pub use screens::{HostScreen, LogScreen, LogText, Place, Screen, Search, Typing};
 pub use table::{Sort, Table};
 pub use theme::{Symbols, Theme, Tone};
 pub use update::update;

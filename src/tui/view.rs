@@ -7,10 +7,12 @@ mod form;
 mod header;
 mod help;
 mod hosts;
+mod log;
 mod painter;
 
 pub(super) use form::PAGE as FORM_PAGE;
 pub(super) use help::{lines as help_lines, page as help_page};
+pub(super) use log::room as log_room;
 
 use super::{App, Overlay, Screen};
 use painter::Painter;
@@ -74,13 +76,14 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
             detail::draw(app, &mut painter, areas.detail);
         }
         Some(Screen::Host(_)) => detail::draw(app, &mut painter, areas.body()),
+        Some(Screen::Log(screen)) => log::draw(app, screen, &mut painter, areas.body()),
     }
     header::footer(app, &mut painter, areas.footer);
     let cursor = match &app.overlay {
         Some(Overlay::Help(top)) => help::draw(app, *top, &mut painter, area),
         Some(Overlay::Form(form)) => form::draw(app, form, &mut painter, area),
         Some(Overlay::Question(question)) => boxes::question(question, &mut painter, area),
-        None => app.typing.as_ref().and_then(|_| hosts::cursor(app, areas.hosts)),
+        None => hosts::cursor(app, areas.hosts).or_else(|| log::cursor(app, areas.body())),
     };
     match app.faults.front() {
         Some(fault) => boxes::fault(fault, app.faults.len(), &mut painter, area),

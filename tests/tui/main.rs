@@ -3,6 +3,8 @@
 
 mod filters;
 mod keys;
+mod log_screen;
+mod log_search;
 mod news;
 mod properties;
 mod screens;

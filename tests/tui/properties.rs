@@ -4,7 +4,7 @@ use crate::stage::{COLOUR, Stage, answer, building, failed, noon, present, repor
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use homelab_deploy::deployer::LogNews;
 use homelab_deploy::protocol::{Inbound, Progress, Status};
-use homelab_deploy::tui::{Event, LinkState};
+use homelab_deploy::tui::{Event, LinkState, Screen};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use ratatui::layout::Size;
@@ -20,6 +20,9 @@ enum Step {
     Raw(Vec<u8>),
     Link(bool, Option<i64>),
     Log(String),
+    WholeLog(String, u64),
+    Lines(usize),
+    Saved(String),
     Frame,
 }
 
@@ -29,7 +32,7 @@ fn host(n: u8) -> String {
 
 fn step() -> impl Strategy<Value = Step> {
     let key = prop_oneof![
-        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod q".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod qlllFWWnNtS".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         4 => prop::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right, KeyCode::Up,
@@ -48,6 +51,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<Vec<u8>>().prop_map(Step::Raw),
         1 => (any::<bool>(), any::<Option<i64>>()).prop_map(|(up, wait)| Step::Link(up, wait)),
         2 => any::<String>().prop_map(Step::Log),
+        4 => (any::<String>(), 0..3000_u64).prop_map(|(text, kept)| Step::WholeLog(text, kept)),
+        2 => (0..3000_usize).prop_map(Step::Lines),
+        1 => any::<String>().prop_map(Step::Saved),
         3 => Just(Step::Frame),
     ]
 }
@@ -96,7 +102,18 @@ fn take(stage: &mut Stage, step: Step) {
                 stage.tell(Event::Log(key, LogNews::Text { offset: 0, text }));
             }
         }
+        Step::WholeLog(text, kept) => whole_log(stage, text, Some(kept)),
+        Step::Lines(count) => whole_log(stage, "web 建設 1\n".repeat(count), None),
+        Step::Saved(text) => stage.tell(Event::Saved(Err(text))),
         Step::Frame => stage.tell(Event::Frame),
+    }
+}
+
+/// The next piece of the log that is open.
+fn whole_log(stage: &mut Stage, text: String, kept: Option<u64>) {
+    if let Some(Screen::Log(screen)) = stage.app.screens.last() {
+        let (key, offset) = (screen.key.clone(), screen.text.received());
+        stage.tell(Event::WholeLog { key, news: LogNews::Text { offset, text }, kept });
     }
 }
 

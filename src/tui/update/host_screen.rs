@@ -1,12 +1,14 @@
 //! Keys on the screen of one host.
 
 use super::fleet_screen::{ask_to_cancel, deploy};
+use super::log_screen;
 use crate::tui::{App, Command, Effect, Overlay};
 
 pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
     match command {
         Command::Deploy => deploy(app),
         Command::Cancel => ask_to_cancel(app),
+        Command::Log => log_screen::open(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => {
             app.screens.pop();
