@@ -239,6 +239,11 @@ fn pieces_that_come_again_count_once() {
     let news = LogNews::Text { offset: 8, text: "of another job".to_owned() };
     stage.tell(Event::WholeLog { key: key("ns1", "d1"), news, kept: None });
     assert_eq!(rows(&mut stage), ["one", "two"]);
+    // Also where one begins within a character of another.
+    for (offset, text) in [(8, "a"), (8, "部b\n"), (13, "end\n")] {
+        tell(&mut stage, LogNews::Text { offset, text: text.to_owned() }, None);
+    }
+    assert_eq!(rows(&mut stage), ["one", "two", "ab", "end"]);
 }
 
 #[test]

@@ -9,9 +9,9 @@ use tui_input::Input;
 pub(super) fn open(app: &mut App) {
     if let Some(key) = app.log_in_view() {
         app.screens.push(Screen::Log(LogScreen::new(key)));
-    } else {
-        let host = app.host().map_or("there".to_owned(), |host| host.name.to_string());
-        app.say(Tone::Warn, format!("{host} has no job whose log could be read"));
+    } else if let Some(host) = app.host() {
+        let text = format!("{} has no job whose log could be read", host.name);
+        app.say(Tone::Warn, text);
     }
 }
 

@@ -30,14 +30,15 @@ impl LogText {
     /// Takes a piece that begins at this byte of the log. Of a piece that overlaps what is there the rest is taken; one
     /// that would leave a gap is none of ours. What lies behind the first `kept` bytes came now.
     pub(in crate::tui) fn take(&mut self, offset: u64, text: &str, kept: Option<u64>, now: Timestamp) {
-        let known = self.received.checked_sub(offset).and_then(|known| usize::try_from(known).ok());
-        let Some(new) = known.and_then(|known| text.get(known..)) else { return };
+        let Some(known) = self.received.checked_sub(offset) else { return };
+        let known = usize::try_from(known).unwrap_or(usize::MAX).min(text.len());
+        let new = &text[text.ceil_char_boundary(known)..];
         let old = kept.map_or(u64::MAX, |kept| kept.saturating_sub(self.received));
         let old = usize::try_from(old).unwrap_or(usize::MAX).min(new.len());
         let (old, live) = new.split_at(new.ceil_char_boundary(old));
         self.append(old, None);
         self.append(live, Some(now));
-        self.received += new.len() as u64;
+        self.received += (text.len() - known) as u64;
     }
 
     fn append(&mut self, text: &str, at: Option<Timestamp>) {
