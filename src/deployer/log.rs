@@ -46,6 +46,8 @@ pub enum LogNews {
     /// The host did not answer within 2 s: it is away, or its listener is too old to keep logs. Told once until it does
     /// answer. It is asked again when the link returns, when it announces itself or a live line arrives, and every 15 s.
     Silent,
+    /// A host that was silent answers again, and has nothing new to tell.
+    Back,
     /// The job has ended and its whole log has been told, or its present part where no more was wanted; there is no
     /// more to come.
     End,

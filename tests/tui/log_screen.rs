@@ -258,6 +258,8 @@ fn how_a_log_stands_is_told() {
     tell(&mut stage, LogNews::Silent, None);
     assert_eq!(seen(&mut stage), ("here".into(), "here".into(), "the host is silent".into()));
     assert!(stage.text().contains("─ ns1 ▸ switch main b04c7de  ▶ 0:46 ─"), "{}", stage.text());
+    tell(&mut stage, LogNews::Back, None);
+    assert_eq!(seen(&mut stage).2, "following");
     stage.hear(noon(), [said(failed("ns1", "d2"))]);
     tell(&mut stage, LogNews::End, None);
     assert_eq!(seen(&mut stage).2, "ended");

@@ -44,7 +44,7 @@ impl LogFollow {
     }
 
     fn on_answer(&mut self, answer: LogAnswer) {
-        self.silent = false;
+        let was_silent = std::mem::take(&mut self.silent);
         let Some(offset) = answer.offset else {
             self.finish(LogNews::Missing);
             return;
@@ -56,6 +56,7 @@ impl LogFollow {
         }
         let Some(joiner) = &mut self.joiner else {
             self.begin(end);
+            self.pending = was_silent.then_some(LogNews::Back);
             return;
         };
         let known = joiner.end();
@@ -66,6 +67,9 @@ impl LogFollow {
         if answer.eof && enough && joiner.end() >= end {
             self.finish(LogNews::End);
         } else {
+            if was_silent && joiner.end() == known {
+                self.pending = Some(LogNews::Back);
+            }
             self.question.answered(more, helped);
         }
     }

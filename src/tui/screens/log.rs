@@ -81,6 +81,7 @@ impl LogScreen {
                 }
                 LogState::Live
             }
+            LogNews::Back => LogState::Live,
             LogNews::Missing => LogState::Missing,
             LogNews::Silent => LogState::Silent,
             LogNews::End => LogState::Ended,
