@@ -122,7 +122,7 @@ impl LogsArgs {
                     self.note(&format!("waiting: {}", silent(host)), &mut out);
                 }
                 Some(LogNews::Silent) => return Err(Failed { exit: Exit::Silent, error: silent(host) }),
-                Some(LogNews::End) => {}
+                Some(LogNews::Back | LogNews::End) => {}
                 None => break,
             }
             if out.closed {

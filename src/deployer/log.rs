@@ -46,6 +46,8 @@ pub enum LogNews {
     /// The host did not answer within 2 s: it is away, or its listener is too old to keep logs. Told once until it does
     /// answer. It is asked again when the link returns, when it announces itself or a live line arrives, and every 15 s.
     Silent,
+    /// A host that was silent answers again, and has nothing new to tell.
+    Back,
     /// The job has ended and its whole log has been told, or its present part where no more was wanted; there is no
     /// more to come.
     End,
@@ -72,6 +74,8 @@ pub struct LogFollow {
     link: watch::Receiver<Link>,
     connects: u64,
     question: Question,
+    /// How much was there when the host first told its end.
+    kept: Option<u64>,
     /// None until it is known where the text begins.
     joiner: Option<Joiner>,
     /// Whether the text to come begins one byte early, to see whether a line begins after that.
@@ -107,6 +111,7 @@ impl LogFollow {
             link,
             connects,
             question: Question::new(),
+            kept: None,
             joiner: (start == LogStart::Beginning).then(|| Joiner::new(0)),
             within_line: false,
             silent: false,
@@ -137,6 +142,12 @@ impl LogFollow {
                 return Some(Err(error));
             }
         }
+    }
+
+    /// How much of the log there was when the host was first heard to have told it all, in bytes: what lies behind that
+    /// came live. `None` until then.
+    pub fn kept(&self) -> Option<u64> {
+        self.kept
     }
 
     async fn step(&mut self) -> Result<(), LinkError> {

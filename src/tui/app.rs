@@ -143,6 +143,8 @@ pub struct App {
     pub orders: VecDeque<Plan>,
     /// The log in view.
     pub log: Option<LogPane>,
+    /// The log that is followed outside.
+    followed: Effect,
     /// How many hosts are how; made anew before a frame.
     pub counts: Counts,
     /// How the table was looked at when that was last written down.
@@ -179,6 +181,7 @@ impl App {
             notice: None,
             orders: VecDeque::new(),
             log: None,
+            followed: Effect::Log(None),
             counts: Counts::default(),
             looks: Memory::default(),
             counted: false,
@@ -200,7 +203,7 @@ impl App {
 
     /// Whether the mouse is used on this screen; where it is not, the terminal selects text with it.
     pub fn wants_mouse(&self) -> bool {
-        self.options.mouse
+        self.options.mouse && !matches!(self.screens.last(), Some(Screen::Log(_)))
     }
 
     /// Where keys go.
@@ -276,6 +279,17 @@ impl App {
             self.counted = true;
             self.counts = Counts::of(self.fleet.hosts.values(), self.heads.as_ref(), self.now);
         }
+        if let Some(Screen::Log(screen)) = self.screens.last_mut() {
+            screen.settle(screen.page(view::log_room(self.size)));
+        }
+    }
+
+    /// The log of the job of the host in view, the running one or else the last.
+    pub(super) fn log_in_view(&self) -> Option<LogKey> {
+        let host = self.host()?;
+        // A host without an instance is one of the base format, which keeps no logs.
+        let job = host.job.as_ref().filter(|job| job.instance.is_some())?;
+        Some(LogKey { host: host.name.clone(), job: job.id.clone()? })
     }
 
     /// Whether a host does not run the head of the branch that it should run.
@@ -324,15 +338,18 @@ impl App {
 
     /// The log that belongs on the screen, where that has changed.
     pub(super) fn follow_log(&mut self) -> Option<Effect> {
-        let wanted = self.host().and_then(|host| {
-            // A host without an instance is one of the base format, which keeps no logs.
-            let job = host.job.as_ref().filter(|job| job.instance.is_some())?;
-            Some(LogKey { host: host.name.clone(), job: job.id.clone()? })
-        });
-        if self.log.as_ref().map(|log| &log.key) == wanted.as_ref() {
+        let wanted = match self.screens.last() {
+            Some(Screen::Log(screen)) => Effect::WholeLog(screen.key.clone()),
+            _ => Effect::Log(self.log_in_view()),
+        };
+        if self.followed == wanted {
             return None;
         }
-        self.log = wanted.clone().map(LogPane::new);
-        Some(Effect::Log(wanted))
+        self.log = match &wanted {
+            Effect::Log(key) => key.clone().map(LogPane::new),
+            _ => None,
+        };
+        self.followed = wanted.clone();
+        Some(wanted)
     }
 }

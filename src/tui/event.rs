@@ -44,6 +44,17 @@ pub enum Event {
     History(Name, Result<Told<Vec<HistoryEntry>>, String>),
     /// A program that had the terminal has ended: whether well, or why not.
     Shell(Result<(), String>),
+    /// News of a log that is read from its first byte.
+    WholeLog {
+        /// Which.
+        key: LogKey,
+        /// The news.
+        news: LogNews,
+        /// How much of it there was before anything came live, in bytes, where that is known.
+        kept: Option<u64>,
+    },
+    /// A log was saved, or why not and what to do, in a sentence.
+    Saved(Result<String, String>),
     /// Something went wrong that nobody here can mend.
     Fault(Fault),
 }
@@ -53,7 +64,7 @@ pub enum Event {
 pub enum Effect {
     /// Send this and follow it.
     Send(Box<Plan>),
-    /// Follow this log and no other.
+    /// Follow the end of this log, and no other log.
     Log(Option<LogKey>),
     /// Look up the head of this branch in these flakes.
     Heads(BTreeSet<String>, Revision),
@@ -65,6 +76,10 @@ pub enum Effect {
     History(Name),
     /// Lend the terminal to this command of a shell.
     Shell(String),
+    /// Follow this log from its first byte, and no other.
+    WholeLog(LogKey),
+    /// Save a log.
+    SaveLog(Box<LogFile>),
     /// Draw everything anew.
     Redraw,
     /// Give the terminal back until we are woken.
@@ -80,6 +95,17 @@ pub struct LogKey {
     pub host: Name,
     /// The job.
     pub job: Id,
+}
+
+/// A log to be saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    /// What the file is to be called, unless there is such a file.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+    /// How many lines are missing at its beginning.
+    pub gone: u64,
 }
 
 /// The link as the console shows it.

@@ -9,6 +9,10 @@ pub enum Context {
     Fleet,
     /// The screen of one host.
     Host,
+    /// The screen of a log.
+    Log,
+    /// The search in a log is being typed.
+    Search,
     /// The filter is being typed.
     Filter,
     /// A form.
@@ -53,6 +57,14 @@ pub enum Command {
     Diff,
     Shell,
     Cancel,
+    Log,
+    Follow,
+    Wrap,
+    Times,
+    Search,
+    NextMatch,
+    PreviousMatch,
+    Save,
     Yes,
     No,
     Help,
@@ -106,6 +118,8 @@ const fn binding(
 const ALL: &[Context] = &[
     Context::Fleet,
     Context::Host,
+    Context::Log,
+    Context::Search,
     Context::Filter,
     Context::Form,
     Context::Question,
@@ -114,10 +128,12 @@ const ALL: &[Context] = &[
 ];
 const FLEET: &[Context] = &[Context::Fleet];
 const HOST: &[Context] = &[Context::Host];
+const LOG: &[Context] = &[Context::Log];
+const SEARCH: &[Context] = &[Context::Search];
 /// Where a command is about hosts.
 const HOSTS: &[Context] = &[Context::Fleet, Context::Host];
 /// Every screen.
-const SCREENS: &[Context] = &[Context::Fleet, Context::Host];
+const SCREENS: &[Context] = &[Context::Fleet, Context::Host, Context::Log];
 const SCROLLS: &[Context] = &[Context::Fleet, Context::Host, Context::Help];
 const FORM: &[Context] = &[Context::Form];
 const CHOOSES: &[Context] = &[Context::Form, Context::Question];
@@ -131,6 +147,7 @@ pub const KEYS: &[Binding] = &[
     binding(HOSTS, &[key('c')], Command::Cancel, "cancel the job of the marked hosts, or of this one", Some("cancel")),
     binding(FLEET, &[code(KeyCode::Enter)], Command::Open, "all of this host; on a group: fold or unfold it", Some("open")),
     binding(FLEET, &[key('/')], Command::Filter, "filter the hosts, by text and by the terms below", Some("filter")),
+    binding(HOSTS, &[key('l')], Command::Log, "the log of its job, the running one or else the last", Some("log")),
     binding(FLEET, &[key('s')], Command::Sort, "sort by the next column", Some("sort")),
     binding(FLEET, &[key('S')], Command::Reverse, "sort the other way around", None),
     binding(HOSTS, &[key('b')], Command::Rollback, "back to the selected generation, or to what ran before", Some("roll back")),
@@ -143,6 +160,21 @@ pub const KEYS: &[Binding] = &[
     binding(FLEET, &[code(KeyCode::Right)], Command::Unfold, "unfold the group", None),
     binding(FLEET, &[key('w')], Command::Wide, "columns of the system, or of the deployment", Some("wide")),
     binding(HOSTS, &[key('y')], Command::Copy, "copy the names of the marked hosts, or of this one", None),
+    binding(LOG, &[key('F')], Command::Follow, "follow the end, or no more", Some("follow")),
+    binding(LOG, &[key('W')], Command::Wrap, "wrap long lines, or no more", Some("wrap")),
+    binding(LOG, &[key('/')], Command::Search, "search; an upper-case letter makes case matter", Some("search")),
+    binding(LOG, &[key('n')], Command::NextMatch, "to the next line that matches", Some("next")),
+    binding(LOG, &[key('N')], Command::PreviousMatch, "to the line before that matches", None),
+    binding(LOG, &[key('t')], Command::Times, "show when lines came that came live, or no more", Some("times")),
+    binding(LOG, &[key('S')], Command::Save, "save it here as HOST-JOB.log, as the job wrote it", Some("save")),
+    binding(LOG, &[key('j'), code(KeyCode::Down)], Command::Down, "down a line", None),
+    binding(LOG, &[key('k'), code(KeyCode::Up)], Command::Up, "up a line, and follow no more", None),
+    binding(LOG, &[code(KeyCode::PageDown)], Command::PageDown, "a page down", None),
+    binding(LOG, &[code(KeyCode::PageUp)], Command::PageUp, "a page up, and follow no more", None),
+    binding(LOG, &[code(KeyCode::Home), key('g')], Command::First, "to the first line, and follow no more", None),
+    binding(LOG, &[code(KeyCode::End), key('G')], Command::Last, "to the end, and follow it", None),
+    binding(LOG, &[code(KeyCode::Left)], Command::Left, "to the left", None),
+    binding(LOG, &[code(KeyCode::Right)], Command::Right, "to the right, where long lines are not wrapped", None),
     binding(SCROLLS, &[key('j'), code(KeyCode::Down)], Command::Down, "down", None),
     binding(SCROLLS, &[key('k'), code(KeyCode::Up)], Command::Up, "up", None),
     binding(SCROLLS, &[code(KeyCode::PageDown)], Command::PageDown, "a page down", None),
@@ -160,11 +192,14 @@ pub const KEYS: &[Binding] = &[
     binding(&[Context::Question], &[code(KeyCode::Tab)], Command::Right, "the other choice", None),
     binding(CHOOSES, &[code(KeyCode::Enter)], Command::Accept, "take the choice and go on", Some("choose")),
     binding(&[Context::Filter], &[code(KeyCode::Enter)], Command::Accept, "keep the filter", Some("keep")),
+    binding(SEARCH, &[code(KeyCode::Enter)], Command::Accept, "keep the search", Some("keep")),
+    binding(SEARCH, &[code(KeyCode::Esc)], Command::Back, "back to what was in view before", Some("back")),
     binding(&[Context::Fault], &[code(KeyCode::Enter), code(KeyCode::Esc), key('q')], Command::Back, "close", Some("close")),
     binding(&[Context::Help], &[key('?'), key('q'), code(KeyCode::Esc)], Command::Back, "close the help", Some("close")),
     binding(&[Context::Filter, Context::Form, Context::Question], &[code(KeyCode::Esc)], Command::Back, "step back", Some("back")),
     binding(FLEET, &[code(KeyCode::Esc)], Command::Back, "step back: clear the filter, then the marks", None),
     binding(HOST, &[code(KeyCode::Esc), key('q')], Command::Back, "step back", Some("back")),
+    binding(LOG, &[code(KeyCode::Esc), key('q')], Command::Back, "step back: end the search, then close the log", Some("back")),
     binding(SCREENS, &[key('?')], Command::Help, "this help", Some("help")),
     binding(FLEET, &[key('q')], Command::Quit, "leave", Some("quit")),
     binding(ALL, &[ctrl('l')], Command::Redraw, "draw the screen anew", None),

@@ -48,6 +48,7 @@ impl LogPane {
                 self.append(&text);
                 LogState::Live
             }
+            LogNews::Back => LogState::Live,
             LogNews::Missing => LogState::Missing,
             LogNews::Silent => LogState::Silent,
             LogNews::End => LogState::Ended,

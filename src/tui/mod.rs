@@ -27,7 +27,7 @@ mod view;
 
 pub use app::{App, Notice, Options, Overlay, Question};
 pub use counts::Counts;
-pub use event::{Effect, Event, Fault, LinkState, LogKey, OrderNews};
+pub use event::{Effect, Event, Fault, LinkState, LogFile, LogKey, OrderNews};
 pub use filter::Filter;
 pub use form::{Choice, Field, Form};
 pub use keys::{Binding, Chord, Command, Context, KEYS};
@@ -35,7 +35,7 @@ pub use log_pane::{LogPane, LogState};
 pub use memory::{Memory, MemoryError};
 pub use purpose::Purpose;
 pub use run::{ConsoleError, run};
-pub use screens::{HistoryState, HostScreen, Item, Screen};
+pub use screens::{HistoryState, HostScreen, Item, LogScreen, LogText, Place, Screen, Search, Typing};
 pub use snapshot::{picture, snapshot};
 pub use table::{Group, Row, Sort, Table};
 pub use theme::{Symbols, Theme, Tone};

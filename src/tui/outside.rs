@@ -1,5 +1,7 @@
 //! Everything that the console sets going outside: tasks that own their I/O and answer with events.
 
+mod whole_log;
+
 use super::{Effect, Event, Fault, LinkState, LogKey, Memory, OrderNews};
 use crate::bus::Link;
 use crate::deployer::{
@@ -70,11 +72,13 @@ impl Outside {
                 self.tasks.spawn(send(self.operator.clone(), *plan, self.into.clone()));
             }
             Effect::Log(key) => {
-                if let Some(before) = self.log.take() {
-                    before.abort();
-                }
-                let log = key.map(|key| self.tasks.spawn(log(self.operator.clone(), key, self.into.clone())));
-                self.log = log;
+                self.follow(key.map(|key| log(self.operator.clone(), key, self.into.clone())));
+            }
+            Effect::WholeLog(key) => {
+                self.follow(Some(whole_log::follow(self.operator.clone(), key, self.into.clone())));
+            }
+            Effect::SaveLog(file) => {
+                self.tasks.spawn(whole_log::save(*file, self.into.clone()));
             }
             Effect::History(host) => {
                 let asking = self.tasks.spawn(history(self.operator.clone(), host, self.into.clone()));
@@ -96,6 +100,14 @@ impl Outside {
             }
             Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Shell(_) | Effect::Quit => {}
         }
+    }
+
+    /// Follows a log in place of the one before.
+    fn follow(&mut self, log: Option<impl Future<Output = ()> + Send + 'static>) {
+        if let Some(before) = self.log.take() {
+            before.abort();
+        }
+        self.log = log.map(|log| self.tasks.spawn(log));
     }
 
     /// Forgets tasks that have ended; their panics were told already.

@@ -1,8 +1,11 @@
 //! The screens that lie over the fleet screen, one on the other; stepping back takes the last one away.
 
 mod host;
+mod log;
 
 pub use host::{HistoryState, HostScreen, Item};
+pub(super) use log::TIME;
+pub use log::{LogScreen, LogText, Place, Search, Typing};
 
 use super::Context;
 use crate::protocol::Name;
@@ -12,6 +15,8 @@ use crate::protocol::Name;
 pub enum Screen {
     /// One host.
     Host(HostScreen),
+    /// One log.
+    Log(Box<LogScreen>),
 }
 
 impl Screen {
@@ -19,6 +24,8 @@ impl Screen {
     pub fn context(&self) -> Context {
         match self {
             Self::Host(_) => Context::Host,
+            Self::Log(screen) if screen.typing.is_some() => Context::Search,
+            Self::Log(_) => Context::Log,
         }
     }
 
@@ -26,6 +33,7 @@ impl Screen {
     pub fn host(&self) -> Option<&Name> {
         match self {
             Self::Host(screen) => Some(&screen.host),
+            Self::Log(screen) => Some(&screen.key.host),
         }
     }
 
@@ -33,6 +41,7 @@ impl Screen {
     pub fn as_host(&self) -> Option<&HostScreen> {
         match self {
             Self::Host(screen) => Some(screen),
+            Self::Log(_) => None,
         }
     }
 
@@ -40,6 +49,7 @@ impl Screen {
     pub fn as_host_mut(&mut self) -> Option<&mut HostScreen> {
         match self {
             Self::Host(screen) => Some(screen),
+            Self::Log(_) => None,
         }
     }
 
@@ -47,6 +57,7 @@ impl Screen {
     pub fn title(&self) -> String {
         match self {
             Self::Host(screen) => screen.host.to_string(),
+            Self::Log(_) => "log".to_owned(),
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum Tone {
     Warn,
     /// Broken.
     Bad,
+    /// What is searched for.
+    Match,
     /// The row or field that keys act on.
     Selected,
 }
@@ -150,6 +152,7 @@ impl Theme {
             Tone::Warn if self.colour => coloured(Color::Yellow),
             Tone::Warn => plain.add_modifier(Modifier::UNDERLINED),
             Tone::Bad => coloured(Color::Red).add_modifier(Modifier::BOLD),
+            Tone::Match => plain.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
             Tone::Selected => plain.add_modifier(Modifier::REVERSED),
         }
     }

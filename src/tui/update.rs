@@ -3,6 +3,7 @@
 mod dialog;
 mod fleet_screen;
 mod host_screen;
+mod log_screen;
 mod mouse;
 mod news;
 
@@ -52,6 +53,8 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Log(key, log) => news::log(app, &key, log),
         Event::History(host, told) => host_screen::take(app, &host, told),
         Event::Shell(ended) => ended.err().into_iter().for_each(|why| app.say(Tone::Warn, why)),
+        Event::WholeLog { key, news, kept } => log_screen::news(app, &key, news, kept),
+        Event::Saved(saved) => log_screen::saved(app, saved),
         Event::Fault(fault) => app.faults.push_back(fault),
     }
     app.dirty = true;
@@ -79,6 +82,8 @@ fn act(app: &mut App, context: Context, command: Command) -> Option<Effect> {
     match context {
         Context::Fleet => fleet_screen::act(app, command),
         Context::Host => host_screen::act(app, command),
+        Context::Log => log_screen::act(app, command),
+        Context::Search => log_screen::act_on_search(app, command),
         Context::Filter => fleet_screen::act_on_filter(app, command),
         Context::Form => dialog::act_on_form(app, command),
         Context::Question => dialog::act_on_question(app, command),
@@ -119,6 +124,7 @@ fn edit(app: &mut App, change: impl FnOnce(&mut Input)) {
             change(input);
             fleet_screen::take_filter(app);
         }
+        (Context::Search, _) => log_screen::edit_search(app, change),
         (Context::Form, _) => {
             let Some(Overlay::Form(mut form)) = app.overlay.take() else { return };
             if let Some(input) = form.input() {

@@ -10,11 +10,13 @@ mod header;
 mod help;
 mod host;
 mod hosts;
+mod log;
 mod painter;
 
 pub(super) use form::page as form_page;
 pub(super) use help::{lines as help_lines, page as help_page};
 pub(super) use host::{items as host_items, page as host_page};
+pub(super) use log::room as log_room;
 
 use super::{App, Overlay, Screen};
 use painter::Painter;
@@ -95,6 +97,7 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
             detail::draw(app, &mut painter, areas.detail);
         }
         Some(Screen::Host(screen)) => host::draw(app, screen, &mut painter, areas.body()),
+        Some(Screen::Log(screen)) => log::draw(app, screen, &mut painter, areas.body()),
     }
     header::footer(app, &mut painter, areas.footer);
     let above = above_footer(area);
@@ -102,7 +105,10 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
         Some(Overlay::Help(top)) => help::draw(app, *top, &mut painter, above),
         Some(Overlay::Form(form)) => form::draw(app, form, &mut painter, above),
         Some(Overlay::Question(question)) => boxes::question(question, &mut painter, above),
-        None => app.typing.as_ref().and_then(|_| hosts::cursor(app, areas.hosts)),
+        None => {
+            let filter = app.typing.as_ref().and_then(|_| hosts::cursor(app, areas.hosts));
+            filter.or_else(|| log::cursor(app, areas.body()))
+        }
     };
     match app.faults.front() {
         Some(fault) => boxes::fault(fault, app.faults.len(), &mut painter, above),

@@ -57,6 +57,9 @@ impl Terminal {
         let mut inside = CommandBuilder::new(command.get_program());
         inside.args(command.get_args());
         inside.env("TERM", "xterm-256color");
+        if let Some(folder) = command.get_current_dir() {
+            inside.cwd(folder);
+        }
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => inside.env(name, value),

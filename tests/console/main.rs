@@ -23,3 +23,4 @@ mod snapshot;
 mod stage;
 mod suspending;
 mod walk;
+mod whole_log;

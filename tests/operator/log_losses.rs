@@ -235,6 +235,22 @@ fn a_host_that_is_back_is_asked_again() {
 }
 
 #[test]
+fn that_a_host_is_back_is_told_also_where_it_has_nothing_new() {
+    let mut asked = 0;
+    let scene = Scene::with("one\n", move |kept, ask| {
+        asked += 1;
+        if asked == 2 { Vec::new() } else { vec![kept.answer(ask)] }
+    });
+    let mut log = scene.follow();
+    assert_eq!(log.piece(), (0, "one\n".to_owned()));
+    // A gap, so that it is asked.
+    scene.line(100, "far away\n");
+    assert_eq!(log.news(), LogNews::Silent);
+    scene.wire.say("deploy.responses.presence", &base_answer("db1", "test", "db"));
+    assert_eq!(log.news(), LogNews::Back);
+}
+
+#[test]
 fn a_link_that_is_back_is_a_reason_to_ask() {
     let mut scene = Scene::new("one\n");
     let mut log = scene.follow();

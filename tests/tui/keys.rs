@@ -73,6 +73,8 @@ fn keys_that_leave() {
         (Context::Form, "d"),
         (Context::Question, "jjc"),
         (Context::Help, "?"),
+        (Context::Log, "jjl"),
+        (Context::Search, "jjl/"),
     ] {
         let mut stage = stage();
         keys(&mut stage, typed);

@@ -8,6 +8,8 @@ mod forms;
 mod host_screen;
 mod host_shell;
 mod keys;
+mod log_screen;
+mod log_search;
 mod looks;
 mod news;
 mod properties;

@@ -27,6 +27,9 @@ enum Step {
     Open,
     History(u8, u64),
     Shell(Option<String>),
+    WholeLog(String, u64),
+    Lines(usize),
+    Saved(String),
     Frame,
 }
 
@@ -36,7 +39,7 @@ fn host(n: u8) -> String {
 
 fn step() -> impl Strategy<Value = Step> {
     let key = prop_oneof![
-        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod qftwbDxx".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod qftwbDxxlllFWWnNtS".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         4 => prop::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right, KeyCode::Up,
@@ -61,6 +64,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Open),
         3 => (0..8_u8, any::<u64>()).prop_map(|(kind, n)| Step::History(kind, n)),
         1 => any::<Option<String>>().prop_map(Step::Shell),
+        4 => (any::<String>(), 0..3000_u64).prop_map(|(text, kept)| Step::WholeLog(text, kept)),
+        2 => (0..3000_usize).prop_map(Step::Lines),
+        1 => any::<String>().prop_map(Step::Saved),
         3 => Just(Step::Frame),
     ]
 }
@@ -135,6 +141,9 @@ fn take(stage: &mut Stage, step: Step) {
         }
         Step::History(kind, number) => told(stage, kind, number),
         Step::Shell(why) => stage.tell(Event::Shell(why.map_or(Ok(()), Err))),
+        Step::WholeLog(text, kept) => whole_log(stage, text, Some(kept)),
+        Step::Lines(count) => whole_log(stage, "web 建設 1\n".repeat(count), None),
+        Step::Saved(text) => stage.tell(Event::Saved(Err(text))),
         Step::Frame => stage.tell(Event::Frame),
     }
 }
@@ -159,6 +168,14 @@ fn told(stage: &mut Stage, kind: u8, number: u64) {
         }
     };
     stage.tell(Event::History(open.unwrap_or_else(|| name("host1")), told));
+}
+
+/// The next piece of the log that is open.
+fn whole_log(stage: &mut Stage, text: String, kept: Option<u64>) {
+    if let Some(Screen::Log(screen)) = stage.app.screens.last() {
+        let (key, offset) = (screen.key.clone(), screen.text.received());
+        stage.tell(Event::WholeLog { key, news: LogNews::Text { offset, text }, kept });
+    }
 }
 
 proptest! {

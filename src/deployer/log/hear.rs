@@ -44,15 +44,19 @@ impl LogFollow {
     }
 
     fn on_answer(&mut self, answer: LogAnswer) {
-        self.silent = false;
+        let was_silent = std::mem::take(&mut self.silent);
         let Some(offset) = answer.offset else {
             self.finish(LogNews::Missing);
             return;
         };
         let text = answer.text.unwrap_or_default();
         let end = offset.saturating_add(text.len() as u64);
+        if answer.eof {
+            self.kept.get_or_insert(end);
+        }
         let Some(joiner) = &mut self.joiner else {
             self.begin(end);
+            self.pending = was_silent.then_some(LogNews::Back);
             return;
         };
         let known = joiner.end();
@@ -63,6 +67,9 @@ impl LogFollow {
         if answer.eof && enough && joiner.end() >= end {
             self.finish(LogNews::End);
         } else {
+            if was_silent && joiner.end() == known {
+                self.pending = Some(LogNews::Back);
+            }
             self.question.answered(more, helped);
         }
     }

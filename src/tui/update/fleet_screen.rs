@@ -1,5 +1,6 @@
 //! Keys on the fleet screen and in its filter.
 
+use super::log_screen;
 use crate::deployer::Plan;
 use crate::tui::app::Question;
 use crate::tui::{App, Command, Effect, Filter, Form, HostScreen, Overlay, Purpose, Screen, Tone, view};
@@ -49,6 +50,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::Reboot => open_form(app, Purpose::Reboot),
         Command::Diff => open_form(app, Purpose::Diff),
         Command::Cancel => ask_to_cancel(app),
+        Command::Log => log_screen::open(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => step_back(app),
         Command::Quit => return Some(Effect::Quit),

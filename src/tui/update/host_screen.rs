@@ -7,6 +7,7 @@ pub(super) use history::{ask, ask_after, sign, take};
 pub(super) use moves::settle;
 
 use super::fleet_screen::{ask_to_cancel, copy_names, open_form};
+use super::log_screen;
 use crate::tui::{App, Command, Effect, HostScreen, Overlay, Purpose, Screen, Tone, shell};
 
 pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
@@ -19,6 +20,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::Shell => return open_shell(app),
         Command::Cancel => ask_to_cancel(app),
         Command::Copy => return copy_names(app),
+        Command::Log => log_screen::open(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => {
             app.screens.pop();

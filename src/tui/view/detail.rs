@@ -92,7 +92,7 @@ pub(super) fn job_title(app: &App, host: &Host, job: &DeployReport) -> String {
 }
 
 /// How long the job has run: what it said itself, and what has passed since.
-fn elapsed(app: &App, host: &Host, job: &DeployReport) -> Option<u64> {
+pub(super) fn elapsed(app: &App, host: &Host, job: &DeployReport) -> Option<u64> {
     Some(job.elapsed_ms?.saturating_add(since_heard(app, host, job)))
 }
 

@@ -7,9 +7,11 @@ use crate::tui::{App, Context, Screen, Tone, text};
 use ratatui::layout::{Position, Rect, Size};
 
 /// What each part of the help is called.
-const PARTS: [(Context, &str); 5] = [
+const PARTS: [(Context, &str); 7] = [
     (Context::Fleet, "The fleet"),
     (Context::Host, "A host"),
+    (Context::Log, "A log"),
+    (Context::Search, "Searching a log"),
     (Context::Filter, "Typing a filter"),
     (Context::Form, "A form"),
     (Context::Question, "A question"),

@@ -1,0 +1,116 @@
+//! The log screen: a job's log from its first line, then live.
+
+use crate::common::{Broker, Host, WAIT, lines};
+use crate::stage::{Console, ESC, LEAVE, console, held};
+use std::fs;
+use tempfile::TempDir;
+
+/// The only job of a host: its id, and what its log holds.
+fn job(host: &Host) -> (String, Vec<u8>) {
+    let mut jobs = fs::read_dir(host.file("state/jobs")).unwrap();
+    let job = jobs.next().unwrap().unwrap();
+    assert!(jobs.next().is_none());
+    (job.file_name().into_string().unwrap(), fs::read(job.path().join("log")).unwrap())
+}
+
+/// The names of the files in a folder.
+fn files(folder: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(folder.path()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_log_is_followed_read_searched_and_saved() {
+    let broker = Broker::start();
+    let script = format!(
+        "for n in $(seq 60); do echo \"line $n\"; done\n{WAIT}\n\
+         for n in $(seq 61 70); do echo \"line $n\"; done; printf '\\033[31mred\\033[0m 建設\\n'\n{WAIT}\n\
+         echo 'the last line'"
+    );
+    let (host, gate) = held(&broker, "web1", &script);
+    let folder = TempDir::new().unwrap();
+    let mut command = console(&broker, "admin");
+    command.current_dir(folder.path());
+    let mut console = Console::of(&command, 80, 24);
+    console.row("web1", &["● idle"]);
+    console.deploy();
+    console.line(&["│ line 60"]);
+
+    console.types("l");
+    console.line(&["─ web1 ▸ switch master", "▶ 0:", " following "]);
+    console.line(&["│ line 60"]);
+    // The listener itself has written two lines before them.
+    console.line(&["lines 44-62 of 62"]);
+    // What comes while one reads elsewhere moves nothing.
+    console.types("g");
+    console.line(&[" paused "]);
+    console.line(&["│ line 1 "]);
+    gate.pass();
+    console.line(&["paused, 11 new lines below"]);
+    console.line(&["│ line 1 "]);
+    console.line(&["lines 1-19 of 73"]);
+    console.types("G");
+    console.line(&[" following "]);
+    console.line(&["│ red 建設"]);
+    // Only what came live has a time.
+    console.types("t");
+    console.line(&["│          line 60"]);
+    let live = console.line(&["line 61"]);
+    let time = live.trim_start_matches("│ ").split(' ').next().unwrap();
+    assert!(time.len() == 8 && time.split(':').all(|part| part.parse::<u8>().is_ok()), "{live}");
+    console.types("t");
+
+    console.types("/LINE 7");
+    console.line(&["└─ /LINE 7", "no match"]);
+    console.types("\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}line 7");
+    console.line(&["└─ /", "line 7", "match 2 of 2"]);
+    console.types("\rn");
+    console.line(&["the search goes on at the beginning", "match 1 of 2"]);
+    console.until("what was found, in reverse", |screen| {
+        let row = lines(screen).iter().position(|line| line.starts_with("│ line 7 "));
+        let cell = |column| screen.cell(u16::try_from(row?).ok()?, column);
+        row.is_some() && (2..8).all(|column| cell(column).is_some_and(vt100::Cell::inverse))
+    });
+    console.types(ESC);
+    console.hides("match 1 of 2");
+
+    console.types("S");
+    console.shows("saved ");
+    let (id, log) = job(&host);
+    let name = format!("web1-{id}.log");
+    assert_eq!(files(&folder), [name.as_str()]);
+    assert_eq!(fs::read(folder.path().join(&name)).unwrap(), log);
+
+    // To its end; and what was saved before stays as it is.
+    gate.pass();
+    console.line(&["─ web1 ▸ switch master", "✓ completed in "]);
+    console.types("G");
+    console.line(&["─ web1 ▸ switch master", " ended "]);
+    console.line(&["│ the last line"]);
+    console.types("S");
+    console.until("the second file", |_| files(&folder).len() == 2 && whole(&folder, &id, &job(&host).1));
+    assert_eq!(fs::read(folder.path().join(&name)).unwrap(), log);
+
+    // Where it cannot be, a box says why.
+    folder.close().unwrap();
+    console.types("S");
+    console.shows("The log was not saved");
+    console.shows("start the console in a folder");
+    console.types("\r");
+    console.hides("not saved");
+
+    console.types(ESC);
+    console.row("web1", &["● idle"]);
+    console.line(&["│ the last line"]);
+    console.types(LEAVE);
+    let screen = console.ended();
+    crate::raw::only_ours(&screen.raw);
+    assert_eq!((screen.code, screen.left), (0, Vec::new()), "{}", screen.text);
+}
+
+/// Whether the second file of a job holds all of its log.
+fn whole(folder: &TempDir, id: &str, log: &[u8]) -> bool {
+    fs::read(folder.path().join(format!("web1-{id}-1.log"))).is_ok_and(|saved| saved == log)
+}
