@@ -37,8 +37,13 @@ pub(super) struct ConnectionArgs {
 impl ConnectionArgs {
     /// What is in force: what was given here, else what the file says for the context.
     pub(super) fn effective(&self) -> Result<Effective, Failed> {
+        self.effective_in(self.context.as_ref())
+    }
+
+    /// The same in this context.
+    pub(super) fn effective_in(&self, context: Option<&Name>) -> Result<Effective, Failed> {
         let config = Config::load(|name| std::env::var_os(name))?;
-        let chosen = config.choose(self.given.setting("context", self.context.as_ref()))?;
+        let chosen = config.choose(self.given.setting("context", context))?;
         let given = |id: &str, value: &Option<PathBuf>, of_file: &Option<Setting<PathBuf>>| {
             self.given.setting(id, value.as_ref()).or_else(|| of_file.clone())
         };

@@ -5,8 +5,9 @@ use super::effective::Effective;
 use super::exit::{Exit, Failed};
 use super::out::Out;
 use crate::config::{Source, default_confirm_tiers};
-use crate::protocol::Revision;
-use crate::tui::{self, Chord, ConsoleError, Options, SMALLEST, Theme};
+use crate::deployer::Operator;
+use crate::protocol::{Name, Revision};
+use crate::tui::{self, Chord, ConsoleError, Fault, Left, Options, SMALLEST, Theme};
 use anyhow::Context;
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -68,29 +69,73 @@ fn parse_size(text: &str) -> Result<Size, String> {
 
 impl TuiArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
-        let issuer = |operator: &crate::deployer::Operator| operator.issuer.clone();
-        let effective = self.connection.effective()?;
-        // Where nobody names a branch, the form offers what the hosts run.
-        let set = Some(&effective.chosen.branch).filter(|branch| branch.source != Source::Default);
-        let branch = self.branch.or_else(|| set.map(|branch| branch.value.clone()));
+        let mut effective = self.connection.effective()?;
         if self.snapshot {
-            let keys = self.keys.map(|keys| keys.0).unwrap_or_default();
-            let operator = effective.operator().await?;
-            let options = options(&effective, issuer(&operator), branch, self.read_only)?;
-            let picture = tui::snapshot(operator, options, self.size, &keys).await?;
-            Out::new().line(picture.trim_end_matches('\n'));
-            return Ok(Exit::Done);
+            return self.print(&effective).await;
         }
         check_terminal()?;
-        let operator = effective.lasting_operator().await?;
-        let mut options = options(&effective, issuer(&operator), branch, self.read_only)?;
-        if self.shell.is_some() {
-            options.shell = self.shell;
-        }
         let shutdown = CancellationToken::new();
         stop_on_terminate(shutdown.clone())?;
-        tui::run(operator, options, shutdown).await?;
+        let (mut operator, mut options) = self.console(&effective).await?;
+        loop {
+            let context = match tui::run(operator, options, shutdown.clone()).await? {
+                Left::Quit => return Ok(Exit::Done),
+                Left::For(context) => context,
+            };
+            match self.other(&context).await {
+                Ok((other, console)) => (effective, (operator, options)) = (other, console),
+                Err(failed) => {
+                    (operator, options) = self.console(&effective).await?;
+                    let text = format!("{:#}; this is still the context before", failed.error);
+                    options.first = Some(Fault { title: format!("The context {context}"), text });
+                }
+            }
+        }
+    }
+
+    /// What a console needs in another context.
+    async fn other(&self, context: &str) -> Result<(Effective, (Operator, Options)), Failed> {
+        let name = Name::new(context).map_err(Failed::usage)?;
+        let effective = self.connection.effective_in(Some(&name))?;
+        let console = self.console(&effective).await?;
+        Ok((effective, console))
+    }
+
+    async fn print(&self, effective: &Effective) -> Result<Exit, Failed> {
+        let operator = effective.operator().await?;
+        let options = self.options(effective, &operator)?;
+        let keys = self.keys.as_ref().map(|keys| keys.0.as_slice()).unwrap_or_default();
+        let picture = tui::snapshot(operator, options, self.size, keys).await?;
+        Out::new().line(picture.trim_end_matches('\n'));
         Ok(Exit::Done)
+    }
+
+    async fn console(&self, effective: &Effective) -> Result<(Operator, Options), Failed> {
+        let operator = effective.lasting_operator().await?;
+        let options = self.options(effective, &operator)?;
+        Ok((operator, options))
+    }
+
+    fn options(&self, effective: &Effective, operator: &Operator) -> Result<Options, Failed> {
+        let chosen = &effective.chosen;
+        // Where nobody names a branch, the form offers what the hosts run.
+        let set = Some(&chosen.branch).filter(|branch| branch.source != Source::Default);
+        let branch = self.branch.clone().or_else(|| set.map(|branch| branch.value.clone()));
+        // A server that was named beside the file would be that of every context.
+        let of_file = effective.nats_url.as_ref().is_some_and(|url| url.source.place().is_some());
+        let contexts = effective.config.contexts().map(ToString::to_string);
+        Ok(Options {
+            follows: Some(effective.branch(branch.clone())),
+            branch: branch.map(|branch| branch.to_string()),
+            read_only: self.read_only,
+            confirm_tiers: effective.confirm_tiers().to_vec(),
+            context: chosen.context.as_ref().map(|context| context.value.to_string()),
+            contexts: if of_file { contexts.collect() } else { Vec::new() },
+            mouse: chosen.mouse.value,
+            shell: Some(self.shell.clone().unwrap_or_else(|| chosen.shell.value.clone())),
+            memory: Some(effective.console_file()?),
+            ..usual(effective.servers()?, operator.issuer.clone())
+        })
     }
 }
 
@@ -106,26 +151,6 @@ fn check_terminal() -> Result<(), Failed> {
     Err(Failed::usage(anyhow::anyhow!(
         "the console needs a terminal; `homelab-deploy tui --snapshot` prints one frame, `homelab-deploy hosts` a table"
     )))
-}
-
-/// What the console is told at its start.
-fn options(
-    effective: &Effective,
-    issuer: String,
-    branch: Option<Revision>,
-    read_only: bool,
-) -> Result<Options, Failed> {
-    Ok(Options {
-        follows: Some(effective.branch(branch.clone())),
-        branch: branch.map(|branch| branch.to_string()),
-        read_only,
-        confirm_tiers: effective.confirm_tiers().to_vec(),
-        context: effective.chosen.context.as_ref().map(|context| context.value.to_string()),
-        mouse: effective.chosen.mouse.value,
-        shell: Some(effective.chosen.shell.value.clone()),
-        memory: Some(effective.console_file()?),
-        ..usual(effective.servers()?, issuer)
-    })
 }
 
 /// The look that the terminal asks for, and nothing else out of the usual.

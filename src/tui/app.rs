@@ -1,76 +1,22 @@
 //! Everything the console knows and shows, as plain data.
 
 use super::{
-    Context, Counts, Effect, Fault, Filter, Form, LinkState, LogKey, LogPane, Memory, Screen, Table, Theme,
-    Tone, view,
+    CommandLine, Context, Counts, Effect, Fault, Filter, Form, HostScreen, LinkState, LogKey, LogPane,
+    Memory, Options, Screen, Table, Tone, view,
 };
 use crate::deployer::{Plan, Roster};
-use crate::fleet::{Fleet, Heads, Host, Lag};
-use crate::protocol::{Id, Name, Revision};
-use jiff::tz::TimeZone;
+use crate::fleet::{Fleet, Heads, Host};
+use crate::protocol::{Id, Name};
 use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::Size;
 use std::collections::{BTreeSet, VecDeque};
-use std::path::PathBuf;
 use std::time::Duration;
 use tui_input::Input;
 
 /// How long a notice stands.
 const NOTICE: SignedDuration = SignedDuration::from_secs(12);
-/// How long the head of a branch is believed, and how soon it may be looked up again where it is doubted.
-const HEADS_AGAIN: SignedDuration = SignedDuration::from_mins(5);
-const HEADS_SOON: SignedDuration = SignedDuration::from_secs(5);
 /// How many deployments of ours are remembered.
 const ORDERS: usize = 100;
-
-/// What the console is told at its start.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The servers, as a person reads them.
-    pub server: String,
-    /// Who deploys, for the hosts' history.
-    pub issuer: String,
-    /// The revision that is offered first.
-    pub branch: Option<String>,
-    /// Tiers whose name must be typed before a deployment there is sent.
-    pub confirm_tiers: Vec<Name>,
-    /// The time zone of the clock.
-    pub zone: TimeZone,
-    /// The look.
-    pub theme: Theme,
-    /// The branch whose head hosts should run; without one nobody is behind.
-    pub follows: Option<Revision>,
-    /// The name of the context, where there is one.
-    pub context: Option<String>,
-    /// Whether the mouse may be used.
-    pub mouse: bool,
-    /// Where it is kept how the table is looked at.
-    pub memory: Option<PathBuf>,
-    /// Whether nothing may be sent that does something on a host.
-    pub read_only: bool,
-    /// The command that opens a shell on `{host}`; without, ssh.
-    pub shell: Option<String>,
-}
-
-impl Options {
-    /// What a console is told where nothing else is known: it may do everything, and remembers nothing.
-    pub fn new(server: impl Into<String>, issuer: impl Into<String>, theme: Theme) -> Self {
-        Self {
-            server: server.into(),
-            issuer: issuer.into(),
-            branch: None,
-            confirm_tiers: Vec::new(),
-            zone: TimeZone::UTC,
-            theme,
-            follows: None,
-            context: None,
-            mouse: true,
-            memory: None,
-            read_only: false,
-            shell: None,
-        }
-    }
-}
 
 /// What lies over a screen.
 #[derive(Debug)]
@@ -81,6 +27,8 @@ pub enum Overlay {
     Form(Box<Form>),
     /// Whether to cancel.
     Question(Question),
+    /// The command line.
+    Command(CommandLine),
 }
 
 /// A question before jobs are cancelled.
@@ -133,6 +81,8 @@ pub struct App {
     pub bad_filter: Option<String>,
     /// The screens over the fleet screen; keys go to the last one.
     pub screens: Vec<Screen>,
+    /// The lines that were said on the command line, the last one last.
+    pub said: Vec<String>,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
     /// Error boxes, the first in front.
@@ -157,7 +107,8 @@ pub struct App {
 
 impl App {
     /// A console that knows of the hosts in the roster.
-    pub fn new(options: Options, roster: &Roster, size: Size, now: Timestamp) -> Self {
+    pub fn new(mut options: Options, roster: &Roster, size: Size, now: Timestamp) -> Self {
+        let first = options.first.take();
         let mut fleet = Fleet::default();
         for (name, entry) in &roster.hosts {
             fleet.recall(entry.recall(name));
@@ -176,8 +127,9 @@ impl App {
             typing: None,
             bad_filter: None,
             screens: Vec::new(),
+            said: Vec::new(),
             overlay: None,
-            faults: VecDeque::new(),
+            faults: first.into_iter().collect(),
             notice: None,
             orders: VecDeque::new(),
             log: None,
@@ -213,6 +165,7 @@ impl App {
             (Some(Overlay::Help(_)), _) => Context::Help,
             (Some(Overlay::Form(_)), _) => Context::Form,
             (Some(Overlay::Question(_)), _) => Context::Question,
+            (Some(Overlay::Command(_)), _) => Context::Command,
             (None, Some(_)) => Context::Filter,
             (None, None) => self.screens.last().map_or(Context::Fleet, Screen::context),
         }
@@ -286,44 +239,13 @@ impl App {
 
     /// The log of the job of the host in view, the running one or else the last.
     pub(super) fn log_in_view(&self) -> Option<LogKey> {
-        let host = self.host()?;
-        // A host without an instance is one of the base format, which keeps no logs.
-        let job = host.job.as_ref().filter(|job| job.instance.is_some())?;
-        Some(LogKey { host: host.name.clone(), job: job.id.clone()? })
+        LogKey::of(self.host()?)
     }
 
-    /// Whether a host does not run the head of the branch that it should run.
-    pub fn is_behind(&self, host: &Host) -> bool {
-        self.heads.as_ref().is_some_and(|heads| matches!(heads.lag(host), Lag::Behind { .. }))
-    }
-
-    /// The heads to look up, where it is time for that: a branch moves without a word.
-    pub(super) fn look_up_heads(&mut self) -> Option<Effect> {
-        let branch = self.options.follows.clone()?;
-        let hosts = self.fleet.hosts.len();
-        if let Some((asked, of)) = self.heads_asked {
-            let wait = if of == hosts { HEADS_AGAIN } else { HEADS_SOON };
-            if self.now.duration_since(asked) < wait {
-                return None;
-            }
-        }
-        let flakes = self.fleet.flakes();
-        if flakes.is_empty() {
-            return None;
-        }
-        self.heads_asked = Some((self.now, hosts));
-        Some(Effect::Heads(flakes, branch))
-    }
-
-    /// A host runs a commit that was no head when that was last looked up: the branch has moved.
-    pub(super) fn doubt_heads(&mut self, commit: &str) {
-        let known = |heads: &Heads| heads.of.values().flatten().any(|head| head == commit);
-        if let (Some(heads), Some((_, of))) = (&self.heads, &mut self.heads_asked)
-            && !known(heads)
-        {
-            // As if there had been other hosts.
-            *of = usize::MAX;
-        }
+    /// Opens the screen of a host.
+    pub(super) fn open_host(&mut self, host: Name) -> Effect {
+        self.screens.push(Screen::Host(HostScreen::new(host.clone())));
+        Effect::History(host)
     }
 
     /// What is to be written down of the looks, where they have changed.

@@ -3,7 +3,7 @@
 use super::Memory;
 use crate::bus::Refusal;
 use crate::deployer::{LogNews, Outcome, Plan, Told};
-use crate::fleet::Heads;
+use crate::fleet::{Heads, Host};
 use crate::protocol::{HistoryEntry, Id, Inbound, Name, Revision, WireError};
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
@@ -84,6 +84,8 @@ pub enum Effect {
     Redraw,
     /// Give the terminal back until we are woken.
     Suspend,
+    /// Leave for another context.
+    Switch(String),
     /// Leave.
     Quit,
 }
@@ -106,6 +108,15 @@ pub struct LogFile {
     pub text: String,
     /// How many lines are missing at its beginning.
     pub gone: u64,
+}
+
+impl LogKey {
+    /// The log of a host's job, the running one or else the last.
+    pub(super) fn of(host: &Host) -> Option<Self> {
+        // A host without an instance is one of the base format, which keeps no logs.
+        let job = host.job.as_ref().filter(|job| job.instance.is_some())?;
+        Some(Self { host: host.name.clone(), job: job.id.clone()? })
+    }
 }
 
 /// The link as the console shows it.

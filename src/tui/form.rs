@@ -71,7 +71,11 @@ pub struct Form {
 impl Form {
     /// A form for what is marked, else for the selected host; `None` where there is no host.
     pub fn open(app: &App, purpose: Purpose) -> Option<Self> {
-        let mut choices = choices(app);
+        Self::of(app, purpose, choices(app))
+    }
+
+    /// A form for the first of these choices; `None` where there is none.
+    pub(super) fn of(app: &App, purpose: Purpose, mut choices: Vec<Choice>) -> Option<Self> {
         if choices.is_empty() {
             return None;
         }
@@ -79,7 +83,7 @@ impl Form {
             // It is one of that host's own.
             choices.truncate(1);
         }
-        let recent = recent(app, &choices[0]);
+        let recent = recent(app, &choices[0].hosts);
         let revision = Input::new(recent.first().cloned().unwrap_or_default());
         let mut form = Self {
             purpose,
@@ -102,6 +106,13 @@ impl Form {
         };
         form.work_out(app);
         Some(form)
+    }
+
+    /// Takes another revision than the likeliest.
+    pub(super) fn revise(&mut self, revision: Option<String>) {
+        if let Some(revision) = revision {
+            self.revision = Input::new(revision);
+        }
     }
 
     /// The choice of hosts that is taken.
@@ -246,11 +257,11 @@ fn choices(app: &App) -> Vec<Choice> {
 }
 
 /// The revisions to offer: what was deployed last, what the chosen hosts run, and the branch that is set.
-fn recent(app: &App, choice: &Choice) -> Vec<String> {
+pub(super) fn recent(app: &App, hosts: &[Name]) -> Vec<String> {
     let mut deployments: Vec<_> = app.fleet.deployments.values().collect();
     deployments.sort_unstable_by_key(|deployment| std::cmp::Reverse(deployment.since));
     let deployed = deployments.into_iter().filter_map(|deployment| deployment.revision.clone());
-    let hosts = choice.hosts.iter().filter_map(|host| app.fleet.hosts.get(host)?.answer.as_ref());
+    let hosts = hosts.iter().filter_map(|host| app.fleet.hosts.get(host)?.answer.as_ref());
     let running = hosts.filter_map(|answer| answer.revision.clone());
     let mut recent = Vec::new();
     for revision in app.options.branch.iter().cloned().chain(deployed).chain(running) {

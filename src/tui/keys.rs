@@ -19,6 +19,8 @@ pub enum Context {
     Form,
     /// A question with yes and no.
     Question,
+    /// The command line.
+    Command,
     /// The help.
     Help,
     /// An error box.
@@ -65,6 +67,8 @@ pub enum Command {
     NextMatch,
     PreviousMatch,
     Save,
+    CommandLine,
+    Complete,
     Yes,
     No,
     Help,
@@ -123,6 +127,7 @@ const ALL: &[Context] = &[
     Context::Filter,
     Context::Form,
     Context::Question,
+    Context::Command,
     Context::Help,
     Context::Fault,
 ];
@@ -135,6 +140,7 @@ const HOSTS: &[Context] = &[Context::Fleet, Context::Host];
 /// Every screen.
 const SCREENS: &[Context] = &[Context::Fleet, Context::Host, Context::Log];
 const SCROLLS: &[Context] = &[Context::Fleet, Context::Host, Context::Help];
+const COMMAND: &[Context] = &[Context::Command];
 const FORM: &[Context] = &[Context::Form];
 const CHOOSES: &[Context] = &[Context::Form, Context::Question];
 
@@ -196,10 +202,15 @@ pub const KEYS: &[Binding] = &[
     binding(SEARCH, &[code(KeyCode::Esc)], Command::Back, "back to what was in view before", Some("back")),
     binding(&[Context::Fault], &[code(KeyCode::Enter), code(KeyCode::Esc), key('q')], Command::Back, "close", Some("close")),
     binding(&[Context::Help], &[key('?'), key('q'), code(KeyCode::Esc)], Command::Back, "close the help", Some("close")),
-    binding(&[Context::Filter, Context::Form, Context::Question], &[code(KeyCode::Esc)], Command::Back, "step back", Some("back")),
+    binding(&[Context::Filter, Context::Form, Context::Question, Context::Command], &[code(KeyCode::Esc)], Command::Back, "step back", Some("back")),
     binding(FLEET, &[code(KeyCode::Esc)], Command::Back, "step back: clear the filter, then the marks", None),
     binding(HOST, &[code(KeyCode::Esc), key('q')], Command::Back, "step back", Some("back")),
     binding(LOG, &[code(KeyCode::Esc), key('q')], Command::Back, "step back: end the search, then close the log", Some("back")),
+    binding(COMMAND, &[code(KeyCode::Tab)], Command::Complete, "complete the word", Some("complete")),
+    binding(COMMAND, &[code(KeyCode::Up)], Command::Up, "the line before", None),
+    binding(COMMAND, &[code(KeyCode::Down)], Command::Down, "the line after", None),
+    binding(COMMAND, &[code(KeyCode::Enter)], Command::Accept, "carry it out", Some("carry out")),
+    binding(SCREENS, &[key(':')], Command::CommandLine, "command line: every action by its name", Some("command")),
     binding(SCREENS, &[key('?')], Command::Help, "this help", Some("help")),
     binding(FLEET, &[key('q')], Command::Quit, "leave", Some("quit")),
     binding(ALL, &[ctrl('l')], Command::Redraw, "draw the screen anew", None),

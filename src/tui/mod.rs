@@ -4,6 +4,8 @@
 //! [`view()`] draws it. Everything that waits, reads or writes is in [`run()`].
 
 mod app;
+mod behind;
+mod command_line;
 mod counts;
 mod event;
 mod filter;
@@ -12,6 +14,7 @@ mod keys;
 mod lend;
 mod log_pane;
 mod memory;
+mod options;
 mod outside;
 mod purpose;
 mod run;
@@ -25,7 +28,8 @@ mod tty;
 mod update;
 mod view;
 
-pub use app::{App, Notice, Options, Overlay, Question};
+pub use app::{App, Notice, Overlay, Question};
+pub use command_line::{CommandLine, Said, Targets};
 pub use counts::Counts;
 pub use event::{Effect, Event, Fault, LinkState, LogFile, LogKey, OrderNews};
 pub use filter::Filter;
@@ -33,8 +37,9 @@ pub use form::{Choice, Field, Form};
 pub use keys::{Binding, Chord, Command, Context, KEYS};
 pub use log_pane::{LogPane, LogState};
 pub use memory::{Memory, MemoryError};
+pub use options::Options;
 pub use purpose::Purpose;
-pub use run::{ConsoleError, run};
+pub use run::{ConsoleError, Left, run};
 pub use screens::{HistoryState, HostScreen, Item, LogScreen, LogText, Place, Screen, Search, Typing};
 pub use snapshot::{picture, snapshot};
 pub use table::{Group, Row, Sort, Table};

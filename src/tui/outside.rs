@@ -98,7 +98,12 @@ impl Outside {
                     self.tasks.spawn(keep(looks, file, self.into.clone()));
                 }
             }
-            Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Shell(_) | Effect::Quit => {}
+            Effect::Copy(_)
+            | Effect::Redraw
+            | Effect::Suspend
+            | Effect::Shell(_)
+            | Effect::Switch(_)
+            | Effect::Quit => {}
         }
     }
 

@@ -40,6 +40,15 @@ pub enum ConsoleError {
     Closed,
 }
 
+/// How the console was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// For good.
+    Quit,
+    /// For the context of this name.
+    For(String),
+}
+
 /// Shows the console until the operator leaves or `shutdown` says so. The connection may come up later. An interrupt ends
 /// it too, but for one that is meant for a program to which the terminal is lent.
 ///
@@ -48,7 +57,7 @@ pub async fn run(
     operator: Operator,
     options: Options,
     shutdown: CancellationToken,
-) -> Result<(), ConsoleError> {
+) -> Result<Left, ConsoleError> {
     let (panicked, mut panics) = mpsc::channel(8);
     let _guard = PanicGuard::set(panicked);
     let mut tty = Tty::take()?;
@@ -69,7 +78,7 @@ pub async fn run(
     }
     outside.end().await;
     match ended {
-        Err(ConsoleError::Terminal(error)) if is_closed(&error) => Ok(()),
+        Err(ConsoleError::Terminal(error)) if is_closed(&error) => Ok(Left::Quit),
         ended => ended,
     }
 }
@@ -87,7 +96,7 @@ async fn work(
     events: &mut mpsc::Receiver<Event>,
     panics: &mut mpsc::Receiver<Event>,
     shutdown: CancellationToken,
-) -> Result<(), ConsoleError> {
+) -> Result<Left, ConsoleError> {
     let mut input = EventStream::new();
     let mut woken = signal::signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut hung_up = signal::signal(SignalKind::hangup())?;
@@ -101,10 +110,10 @@ async fn work(
         // In this order: a flood of messages holds up neither keys nor frames nor the clock.
         tokio::select! {
             biased;
-            () = shutdown.cancelled() => return Ok(()),
-            _ = hung_up.recv() => return Ok(()),
-            _ = interrupted.recv() => return Ok(()),
-            _ = told_to_quit.recv() => return Ok(()),
+            () = shutdown.cancelled() => return Ok(Left::Quit),
+            _ = hung_up.recv() => return Ok(Left::Quit),
+            _ = interrupted.recv() => return Ok(Left::Quit),
+            _ = told_to_quit.recv() => return Ok(Left::Quit),
             key = input.next() => match key {
                 Some(Ok(first)) => {
                     effects.extend(take_input(app, first));
@@ -113,7 +122,7 @@ async fn work(
                     }
                 }
                 Some(Err(error)) => return Err(error.into()),
-                None => return Ok(()),
+                None => return Ok(Left::Quit),
             },
             Some(fault) = panics.recv() => effects.extend(update(app, fault)),
             _ = woken.recv() => {
@@ -139,8 +148,12 @@ async fn work(
                 }
             }
         }
-        if effects.contains(&Effect::Quit) {
-            return Ok(());
+        for effect in &effects {
+            match effect {
+                Effect::Quit => return Ok(Left::Quit),
+                Effect::Switch(context) => return Ok(Left::For(context.clone())),
+                _ => {}
+            }
         }
         for effect in effects {
             match effect {
@@ -159,8 +172,8 @@ async fn work(
                     leave();
                     let ended = tokio::select! {
                         ended = lend(&command, app, outside, events) => ended,
-                        () = shutdown.cancelled() => return Ok(()),
-                        _ = hung_up.recv() => return Ok(()),
+                        () = shutdown.cancelled() => return Ok(Left::Quit),
+                        _ = hung_up.recv() => return Ok(Left::Quit),
                     };
                     // What was typed there was for that program, and waking it woke us too.
                     for meant in [&mut interrupted, &mut told_to_quit, &mut woken] {

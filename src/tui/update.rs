@@ -1,5 +1,6 @@
 //! What each event does to the console, and what is to be done outside. Pure: no clock, no I/O.
 
+mod command_line;
 mod dialog;
 mod fleet_screen;
 mod host_screen;
@@ -85,6 +86,7 @@ fn act(app: &mut App, context: Context, command: Command) -> Option<Effect> {
         Context::Log => log_screen::act(app, command),
         Context::Search => log_screen::act_on_search(app, command),
         Context::Filter => fleet_screen::act_on_filter(app, command),
+        Context::Command => command_line::act(app, command),
         Context::Form => dialog::act_on_form(app, command),
         Context::Question => dialog::act_on_question(app, command),
         Context::Help => dialog::act_on_help(app, command),
@@ -125,6 +127,12 @@ fn edit(app: &mut App, change: impl FnOnce(&mut Input)) {
             fleet_screen::take_filter(app);
         }
         (Context::Search, _) => log_screen::edit_search(app, change),
+        (Context::Command, _) => {
+            if let Some(Overlay::Command(line)) = &mut app.overlay {
+                change(&mut line.input);
+                line.refused = None;
+            }
+        }
         (Context::Form, _) => {
             let Some(Overlay::Form(mut form)) = app.overlay.take() else { return };
             if let Some(input) = form.input() {

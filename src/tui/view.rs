@@ -3,6 +3,7 @@
 mod boxes;
 mod changes;
 mod columns;
+mod command_line;
 mod detail;
 mod flow;
 mod form;
@@ -104,6 +105,7 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
     let cursor = match &app.overlay {
         Some(Overlay::Help(top)) => help::draw(app, *top, &mut painter, above),
         Some(Overlay::Form(form)) => form::draw(app, form, &mut painter, above),
+        Some(Overlay::Command(line)) => Some(command_line::draw(app, line, &mut painter, area)),
         Some(Overlay::Question(question)) => boxes::question(question, &mut painter, above),
         None => {
             let filter = app.typing.as_ref().and_then(|_| hosts::cursor(app, areas.hosts));

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod behind;
+mod command_line;
 mod filters;
 mod fitting;
 mod forms;

@@ -1,9 +1,11 @@
 //! Keys on the fleet screen and in its filter.
 
+use super::command_line;
 use super::log_screen;
 use crate::deployer::Plan;
+use crate::protocol::Name;
 use crate::tui::app::Question;
-use crate::tui::{App, Command, Effect, Filter, Form, HostScreen, Overlay, Purpose, Screen, Tone, view};
+use crate::tui::{App, Command, Effect, Filter, Form, Overlay, Purpose, Tone, view};
 use tui_input::Input;
 
 pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
@@ -49,8 +51,9 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::Rollback => open_form(app, Purpose::Rollback(None)),
         Command::Reboot => open_form(app, Purpose::Reboot),
         Command::Diff => open_form(app, Purpose::Diff),
-        Command::Cancel => ask_to_cancel(app),
+        Command::Cancel => ask_to_cancel(app, app.meant()),
         Command::Log => log_screen::open(app),
+        Command::CommandLine => command_line::open(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => step_back(app),
         Command::Quit => return Some(Effect::Quit),
@@ -62,10 +65,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
 fn open(app: &mut App) -> Option<Effect> {
     match (app.table.is_folded(), app.table.host().cloned()) {
         (Some(folded), _) => app.table.fold(&app.fleet, !folded),
-        (None, Some(host)) => {
-            app.screens.push(Screen::Host(HostScreen::new(host.clone())));
-            return Some(Effect::History(host));
-        }
+        (None, Some(host)) => return Some(app.open_host(host)),
         (None, None) => {}
     }
     None
@@ -96,9 +96,8 @@ fn step_back(app: &mut App) {
     }
 }
 
-pub(super) fn ask_to_cancel(app: &mut App) {
+pub(super) fn ask_to_cancel(app: &mut App, mut hosts: Vec<Name>) {
     let runs = |name: &_| app.fleet.hosts.get(name).is_some_and(|host| host.running_job().is_some());
-    let mut hosts = app.meant();
     if hosts.len() > 1 {
         // Of many that are marked, those that have something to cancel.
         hosts.retain(runs);

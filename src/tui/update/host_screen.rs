@@ -6,6 +6,7 @@ mod moves;
 pub(super) use history::{ask, ask_after, sign, take};
 pub(super) use moves::settle;
 
+use super::command_line;
 use super::fleet_screen::{ask_to_cancel, copy_names, open_form};
 use super::log_screen;
 use crate::tui::{App, Command, Effect, HostScreen, Overlay, Purpose, Screen, Tone, shell};
@@ -18,9 +19,10 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::Reboot => open_form(app, Purpose::Reboot),
         Command::Diff => open_form(app, Purpose::Diff),
         Command::Shell => return open_shell(app),
-        Command::Cancel => ask_to_cancel(app),
+        Command::Cancel => ask_to_cancel(app, app.meant()),
         Command::Copy => return copy_names(app),
         Command::Log => log_screen::open(app),
+        Command::CommandLine => command_line::open(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => {
             app.screens.pop();

@@ -53,6 +53,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
             let file = LogFile { name: screen.file(), text: screen.text.whole(), gone: screen.text.first() };
             return Some(Effect::SaveLog(Box::new(file)));
         }
+        Command::CommandLine => super::command_line::open(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back if screen.search.is_some() => screen.search = None,
         Command::Back => {

@@ -1,18 +1,20 @@
 //! The help, made from the key table: first what there is on this screen.
 
 use super::painter::{Painter, Piece};
+use crate::tui::command_line::verbs;
 use crate::tui::filter::TERMS;
 use crate::tui::keys::bindings;
 use crate::tui::{App, Context, Screen, Tone, text};
 use ratatui::layout::{Position, Rect, Size};
 
 /// What each part of the help is called.
-const PARTS: [(Context, &str); 7] = [
+const PARTS: [(Context, &str); 8] = [
     (Context::Fleet, "The fleet"),
     (Context::Host, "A host"),
     (Context::Log, "A log"),
     (Context::Search, "Searching a log"),
     (Context::Filter, "Typing a filter"),
+    (Context::Command, "The command line"),
     (Context::Form, "A form"),
     (Context::Question, "A question"),
 ];
@@ -43,6 +45,10 @@ fn told(app: &App, columns: usize) -> Vec<Vec<Piece>> {
                 continue;
             }
             lines.extend(explain(&binding.names(), binding.does));
+        }
+        if context == Context::Command {
+            let verbs = verbs(app.options.read_only);
+            lines.extend(verbs.flat_map(|verb| explain(&format!(":{}", verb.name), verb.does)));
         }
         if context == Context::Filter {
             lines.extend(TERMS.iter().flat_map(|(term, shows)| explain(term, shows)));

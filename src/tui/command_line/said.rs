@@ -1,0 +1,151 @@
+//! What was said on the command line, and how it is read.
+
+use super::targets::Targets;
+use super::verbs::{Takes, Verb, verbs};
+use crate::protocol::{Action, Name};
+use crate::tui::{App, Purpose, Sort};
+
+/// What was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the verb of this name")]
+pub enum Said {
+    Deploy { targets: Targets, branch: Option<String>, action: Option<Action> },
+    Diff { targets: Targets, branch: Option<String> },
+    Cancel(Targets),
+    Rollback { targets: Targets, generation: Option<u64> },
+    Reboot(Targets),
+    Mark(Targets),
+    Unmark,
+    Hosts,
+    Host(Name),
+    Log(Name),
+    Filter(String),
+    Sort(Sort),
+    Group,
+    Faults,
+    Wide,
+    Context(String),
+    Help,
+    Quit,
+}
+
+impl Said {
+    /// Reads a line; without a word there is nothing said.
+    pub fn parse(line: &str, app: &App) -> Result<Option<Self>, String> {
+        let mut words = line.split_whitespace();
+        let Some(name) = words.next() else { return Ok(None) };
+        let offered = || verbs(app.options.read_only);
+        let begun: Vec<_> = offered().filter(|verb| verb.name.starts_with(name)).collect();
+        let verb = match (offered().find(|verb| verb.name == name), &begun[..]) {
+            (Some(verb), _) | (None, &[verb]) => verb,
+            (None, []) if verbs(false).any(|verb| verb.name == name) => {
+                return Err(format!("this console may only look; {name} would do something on a host"));
+            }
+            (None, []) => return Err(unknown_word("command", name, offered().map(|verb| verb.name))),
+            (None, several) => {
+                let names: Vec<_> = several.iter().map(|verb| verb.name).collect();
+                return Err(format!("{name} may be {}", names.join(" or ")));
+            }
+        };
+        let words: Vec<_> = words.collect();
+        verb.read(&words, app).map(Some)
+    }
+}
+
+impl Verb {
+    fn read(&self, words: &[&str], app: &App) -> Result<Said, String> {
+        let one = |what: &str| match words {
+            [word] => Ok(*word),
+            [] => Err(format!("{} takes {what}", self.name)),
+            [_, more, ..] => Err(format!("{} takes {what} and nothing more: {more:?}", self.name)),
+        };
+        if self.takes == Takes::Nothing
+            && let Some(more) = words.first()
+        {
+            return Err(format!("{} takes nothing more: {more:?}", self.name));
+        }
+        let host = || {
+            let word = match (words, app.host()) {
+                ([], Some(host)) => host.name.to_string(),
+                _ => one("a host")?.to_owned(),
+            };
+            let known = app.fleet.hosts.keys();
+            let name = Name::new(word.as_str()).ok().filter(|name| app.fleet.hosts.contains_key(name));
+            name.ok_or_else(|| unknown_word("host", &word, known.map(Name::as_str)))
+        };
+        Ok(match self.name {
+            "host" | "history" => Said::Host(host()?),
+            "log" => Said::Log(host()?),
+            "filter" => Said::Filter(words.join(" ")),
+            "sort" => {
+                let word = one("a column")?;
+                let columns = Sort::ALL.map(Sort::word);
+                let sort = Sort::ALL.into_iter().find(|sort| sort.word() == word);
+                Said::Sort(sort.ok_or_else(|| unknown_word("column", word, columns.into_iter()))?)
+            }
+            "context" => Said::Context(one("a context")?.to_owned()),
+            "unmark" => Said::Unmark,
+            "hosts" => Said::Hosts,
+            "group" => Said::Group,
+            "faults" => Said::Faults,
+            "wide" => Said::Wide,
+            "help" => Said::Help,
+            "quit" => Said::Quit,
+            _ => self.about_hosts(words, app)?,
+        })
+    }
+
+    /// A command about hosts, with its keys.
+    fn about_hosts(&self, words: &[&str], app: &App) -> Result<Said, String> {
+        let mut targets = Targets::default();
+        let (mut branch, mut action, mut generation) = (None, None, None);
+        let name = |word: &str| Name::new(word).map_err(|error| format!("{word:?}: {error}"));
+        for word in words {
+            let Some((key, value)) = word.split_once('=') else {
+                targets.hosts.insert(name(word)?);
+                continue;
+            };
+            match key {
+                "role" => targets.role = Some(name(value)?),
+                "tier" => targets.tier = Some(name(value)?),
+                "branch" if self.has("branch=") => branch = Some(value.to_owned()),
+                "action" if self.has("action=") => action = Some(an_action(value)?),
+                "generation" if self.has("generation=") => {
+                    let number =
+                        value.parse().map_err(|_| format!("{value:?} is no number of a generation"))?;
+                    generation = Some(number);
+                }
+                _ => return Err(unknown_word("key", &format!("{key}="), self.keys())),
+            }
+        }
+        // What is wrong with the hosts is told before anything opens.
+        targets.find(&app.fleet)?;
+        Ok(match self.name {
+            "deploy" => Said::Deploy { targets, branch, action },
+            "diff" => Said::Diff { targets, branch },
+            "cancel" => Said::Cancel(targets),
+            "rollback" => Said::Rollback { targets, generation },
+            "reboot" => Said::Reboot(targets),
+            _ => Said::Mark(targets),
+        })
+    }
+}
+
+fn an_action(word: &str) -> Result<Action, String> {
+    let action = Action::from(word);
+    if action.needs_revision() {
+        return Ok(action);
+    }
+    Err(unknown_word("action", word, Purpose::Deploy.actions().iter().map(Action::as_str)))
+}
+
+/// An unknown word, and what may have been meant.
+pub(super) fn unknown_word<'a>(kind: &str, word: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let distance = |known: &str| strsim::damerau_levenshtein(word, known);
+    let mut near: Vec<_> = known.map(|known| (distance(known), known)).collect();
+    near.retain(|(distance, known)| *distance <= 1 + known.len() / 3);
+    near.sort_unstable();
+    let near: Vec<_> = near.into_iter().take(3).map(|(_, known)| known).collect();
+    let meant = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) };
+    format!("no {kind} {word:?}{meant}")
+}
