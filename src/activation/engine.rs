@@ -4,6 +4,7 @@ use super::{Facts, LogPiece};
 use crate::jobs::{JobFolder, Orders, Record, System};
 use crate::protocol::{Action, Changes, DeployRequest, ErrorCode, PhaseName, Progress};
 use futures_util::future::BoxFuture;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -107,6 +108,9 @@ pub type Outcome = Result<String, Failure>;
 /// An order being carried out.
 pub type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
+/// A service manager being asked for the units that have failed; nothing where it does not answer.
+pub type Units = Pin<Box<dyn Future<Output = Option<BTreeSet<String>>> + Send>>;
+
 /// Carries out orders on one host, one at a time.
 pub trait Engine: Send + Sync + 'static {
     /// The actions it can do.
@@ -119,6 +123,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What runs on the host now.
     fn facts(&self) -> Facts;
+
+    /// The units that have failed, where a service manager can be asked.
+    fn failed_units(&self) -> Units {
+        Box::pin(std::future::ready(None))
+    }
 
     /// Carries out an order. `stop` asks it to end what has not begun to activate: it says [`Step::Stopping`] if it
     /// does, and the future ends once nothing of the job runs any more. Dropping the future leaves a running

@@ -7,7 +7,7 @@ mod prepare;
 use super::follow::{follow, not_started};
 use super::{
     Engine, Facts, Failure, HostPaths, JobLog, JobLogTail, Order, Outcome, Owner, ServiceManager, Step,
-    Steps, Work,
+    Steps, Units, Work,
 };
 use crate::jobs::{Orders, System};
 use crate::nix::{BuildError, BuildOrder, FlakeUrl, Locked, Nix, NixLine};
@@ -67,6 +67,10 @@ impl Engine for Pipeline {
 
     fn facts(&self) -> Facts {
         Facts::read(&self.owner.host.root)
+    }
+
+    fn failed_units(&self) -> Units {
+        Box::pin(ServiceManager::new(self.owner.host.has_systemd()).failed())
     }
 
     fn work(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {

@@ -3,8 +3,11 @@
 mod narration;
 mod process;
 
-use super::{Engine, Facts, Failure, JobLog, JobLogTail, LogPiece, Order, Outcome, Step, Steps, Work};
-use crate::nix::{self, FlakeUrl, Locked};
+use super::{
+    Engine, Facts, Failure, HostPaths, JobLog, JobLogTail, LogPiece, Order, Outcome, ServiceManager, Step,
+    Steps, Units, Work,
+};
+use crate::nix::{self, FlakeUrl, Locked, SYSTEM_PROFILE};
 use crate::protocol::{Action, ErrorCode, Name, PhaseName};
 use narration::Narration;
 use process::Process;
@@ -54,6 +57,11 @@ impl Engine for RebuildEngine {
 
     fn facts(&self) -> Facts {
         Facts::read(Path::new("/"))
+    }
+
+    fn failed_units(&self) -> Units {
+        let host = HostPaths { root: PathBuf::from("/"), profile: PathBuf::from(SYSTEM_PROFILE) };
+        Box::pin(ServiceManager::new(host.has_systemd()).failed())
     }
 
     fn work(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {

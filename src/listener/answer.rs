@@ -15,6 +15,8 @@ pub(super) struct View<'a> {
     pub(super) jobs: &'a HashMap<Id, Remembered>,
     pub(super) running: Option<Arc<DeployReport>>,
     pub(super) warnings: &'a BTreeSet<String>,
+    /// The units that have failed, where the service manager was asked.
+    pub(super) units: Option<&'a BTreeSet<String>>,
 }
 
 impl View<'_> {
@@ -53,7 +55,7 @@ impl View<'_> {
             system: facts.system,
             booted_system: facts.booted_system,
             reboot_needed: facts.reboot_needed,
-            failed_units: facts.failed_units,
+            failed_units: self.units.map_or(facts.failed_units, |units| units.iter().cloned().collect()),
             boot_at: facts.boot_at,
             nix_free_bytes: facts.nix_free_bytes,
             boot_free_bytes: facts.boot_free_bytes,

@@ -56,6 +56,10 @@ pub(super) struct Service {
     /// Verdicts on their way, answers to a cancel, and what is looked up in files.
     pub(super) deliveries: JoinSet<Vec<Id>>,
     warnings: BTreeSet<String>,
+    /// The units that had failed when that was last asked, where it can be.
+    units: Option<BTreeSet<String>>,
+    /// The service manager being asked for them, one question at a time.
+    asking: JoinSet<Option<BTreeSet<String>>>,
 }
 
 /// Runs a listener until `shutdown`: connects as soon as there is a server, and serves through every loss of it.
@@ -79,6 +83,8 @@ pub async fn run(
         jobs: HashMap::new(),
         deliveries: JoinSet::new(),
         warnings,
+        units: None,
+        asking: JoinSet::new(),
         bus,
         config: Arc::new(config),
     };
@@ -139,6 +145,7 @@ impl Service {
         let mut connects = 0;
         let mut reason = None;
         let mut announce_at = Instant::now();
+        self.ask_units();
         manager::ready();
         manager::status("connecting");
         loop {
@@ -152,7 +159,17 @@ impl Service {
                 },
                 Some(ended) = self.work.join_next() => {
                     self.on_job_end(ended.ok());
+                    self.ask_units();
                     announce_at = Instant::now();
+                }
+                Some(told) = self.asking.join_next() => {
+                    let told = told.ok().flatten();
+                    // Nothing new is no reason to speak, also the first time.
+                    let new = told.as_ref().is_some_and(|told| *told != self.units.clone().unwrap_or_default());
+                    self.units = told.or(self.units.take());
+                    if new {
+                        announce_at = Instant::now();
+                    }
                 }
                 Some(delivered) = self.deliveries.join_next() => self.on_delivered(delivered.unwrap_or_default()),
                 Ok(refusal) = refusals.recv() => {
@@ -176,6 +193,7 @@ impl Service {
                 }
                 () = sleep_until(announce_at), if self.announces() => {
                     self.announce(self.view().host()).await;
+                    self.ask_units();
                     // Jitter, so that a fleet that started together does not speak together for ever.
                     announce_at = Instant::now() + self.config.presence.mul_f64(0.9 + fastrand::f64() / 5.0);
                 }
@@ -185,6 +203,13 @@ impl Service {
         manager::stopping();
         self.farewell().await;
         Ok(())
+    }
+
+    /// Asks for the units that have failed, beside everything else.
+    fn ask_units(&mut self) {
+        if self.asking.is_empty() {
+            self.asking.spawn(self.engine.failed_units());
+        }
     }
 
     fn announces(&self) -> bool {
@@ -282,6 +307,7 @@ impl Service {
             jobs: &self.jobs,
             running: self.running.as_ref().map(|(_, handle)| handle.report.borrow().clone()),
             warnings: &self.warnings,
+            units: self.units.as_ref(),
         }
     }
 }

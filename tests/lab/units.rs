@@ -1,8 +1,9 @@
 //! A unit that fails in the new system is rolled back, named with its journal; one that had failed before is not. A
 //! health check that fails is rolled back; one that succeeds at the third try is not.
 
+use crate::common::eventually;
 use crate::harness::{Closure, Fault, Lab};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn a_deployment_changes_a_unit() {
@@ -67,6 +68,12 @@ fn a_unit_that_had_failed_before_or_is_ignored_does_not_count() {
     let report = lab.request("web1", "j-1", &json!({})).verdict();
     assert_eq!(report["status"], "completed", "{report}");
     host.ended("j-1", &report, "next");
+    // What has failed is known to whoever looks at the host, though no job is about it.
+    let told = |answer: &Value| {
+        let units = answer["failed_units"].as_array().cloned().unwrap_or_default();
+        units.contains(&json!("broken.service"))
+    };
+    eventually("an answer with the failed unit", || lab.ask("web1", &json!({})).filter(told));
 }
 
 #[test]
