@@ -8,6 +8,7 @@ mod broker;
 mod command;
 mod day;
 mod fleet;
+mod frames;
 mod past;
 mod refusals;
 mod stage;
