@@ -100,6 +100,23 @@ pub(crate) fn failed(host: &str, id: &str) -> DeployReport {
     report
 }
 
+/// A job whose build failed, in the words of a host.
+pub(crate) fn unbuilt(host: &str, id: &str, package: &str) -> DeployReport {
+    let mut report = report(host, id, Status::Failed);
+    report.phases = Phases::pending();
+    report.phases.enter(&PhaseName::Prepare);
+    report.phases.enter(&PhaseName::Build);
+    report.phases.end(&PhaseState::Failed);
+    report.error = Some(ErrorCode::BuildFailed);
+    report.message = format!(
+        "\"{host}\" did not build: builder for '{package}' failed with exit code 2; its log ends: \
+         make: *** [all] Error 2; look at the job's log"
+    );
+    report.diagnostics =
+        Some((1..=30).map(|n| format!("{package}> line {n}")).collect::<Vec<_>>().join("\n"));
+    report
+}
+
 pub(crate) fn present(answer: HostAnswer) -> Inbound {
     Inbound::Presence(Box::new(answer))
 }
