@@ -1,23 +1,18 @@
 //! Everything the console knows and shows, as plain data.
 
 use super::{
-    Context, Counts, Effect, Fault, Filter, Form, LinkState, LogKey, LogPane, Screen, Table, Theme, Tone,
-    view,
+    Context, Counts, Effect, Fault, Filter, Form, LinkState, LogKey, LogPane, Order, Screen, Table, Theme,
+    Tone, order, view,
 };
 use crate::deployer::{Plan, Roster};
 use crate::fleet::{Fleet, Host};
 use crate::protocol::{Id, Name};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::Size;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use tui_input::Input;
-
-/// How long a notice stands.
-const NOTICE: SignedDuration = SignedDuration::from_secs(12);
-/// How many deployments of ours are remembered.
-const ORDERS: usize = 100;
 
 /// What the console is told at its start.
 #[derive(Debug, Clone)]
@@ -69,7 +64,9 @@ pub struct Notice {
     pub text: String,
     /// What it means.
     pub tone: Tone,
-    until: Timestamp,
+    /// Whether it must be seen.
+    pub(super) lasting: bool,
+    pub(super) since: Timestamp,
 }
 
 /// The console.
@@ -103,8 +100,10 @@ pub struct App {
     pub faults: VecDeque<Fault>,
     /// What was last to be told.
     pub notice: Option<Notice>,
+    /// What is to be told after it.
+    pub(super) waiting: VecDeque<Notice>,
     /// The deployments of this console, oldest first.
-    pub orders: VecDeque<Plan>,
+    pub orders: VecDeque<Order>,
     /// The log in view.
     pub log: Option<LogPane>,
     /// How many hosts are how; made anew before a frame.
@@ -137,6 +136,7 @@ impl App {
             overlay: None,
             faults: VecDeque::new(),
             notice: None,
+            waiting: VecDeque::new(),
             orders: VecDeque::new(),
             log: None,
             counts: Counts::default(),
@@ -182,13 +182,7 @@ impl App {
 
     /// Whether a deployment was sent from here.
     pub fn is_ours(&self, id: &Id) -> bool {
-        self.orders.iter().any(|plan| plan.id == *id)
-    }
-
-    /// Says something for a while.
-    pub(super) fn say(&mut self, tone: Tone, text: impl Into<String>) {
-        let until = self.now.saturating_add(NOTICE).unwrap_or(self.now);
-        self.notice = Some(Notice { text: text.into(), tone, until });
+        self.orders.iter().any(|order| order.is(id))
     }
 
     /// Puts up a box that must be closed.
@@ -197,16 +191,13 @@ impl App {
     }
 
     pub(super) fn remember(&mut self, plan: Plan) {
-        if self.orders.len() == ORDERS {
-            self.orders.pop_front();
-        }
-        self.orders.push_back(plan);
+        order::remember(&mut self.orders, Order::new(plan, self.now));
     }
 
     /// Takes the time: what has stood long enough goes.
     pub(super) fn tick(&mut self, now: Timestamp) {
         self.now = now;
-        self.notice.take_if(|notice| notice.until < now);
+        self.age_notices();
         self.counted = false;
         if self.table.is_volatile() {
             self.table.touch();
@@ -218,7 +209,11 @@ impl App {
         self.table.settle(&self.fleet, self.now, view::rows_in_view(self.size));
         if !self.counted {
             self.counted = true;
-            self.counts = Counts::of(&self.fleet, self.now);
+            self.counts = Counts::of(self);
+        }
+        if let Some(mut screen) = self.screens.pop() {
+            screen.settle(self);
+            self.screens.push(screen);
         }
     }
 

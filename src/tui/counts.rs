@@ -1,7 +1,8 @@
 //! How many hosts are how, for the line below the header.
 
-use crate::fleet::{Fleet, Presence};
-use jiff::Timestamp;
+use super::App;
+use super::deployments::Known;
+use crate::fleet::Presence;
 
 /// How many hosts there are of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,13 +15,15 @@ pub struct Counts {
     pub deploying: usize,
     pub failed: usize,
     pub reboot: usize,
+    /// The number of deployments under way.
+    pub deployments: usize,
 }
 
 impl Counts {
-    pub(super) fn of(fleet: &Fleet, now: Timestamp) -> Self {
-        let mut counts = Self::default();
-        for host in fleet.hosts.values() {
-            let presence = host.presence(now);
+    pub(super) fn of(app: &App) -> Self {
+        let mut counts = Self { deployments: Known::running(app), ..Self::default() };
+        for host in app.fleet.hosts.values() {
+            let presence = host.presence(app.now);
             *match presence {
                 Presence::Online => &mut counts.online,
                 Presence::Stale => &mut counts.stale,

@@ -71,9 +71,27 @@ impl Form {
     /// A form for what is marked, else for the selected host; `None` where there is no host.
     pub fn open(app: &App) -> Option<Self> {
         let choices = choices(app);
-        if choices.is_empty() {
-            return None;
+        (!choices.is_empty()).then(|| Self::of(app, choices))
+    }
+
+    /// A form for exactly these hosts, with what was deployed to them before.
+    pub(super) fn again(
+        app: &App,
+        label: String,
+        hosts: Vec<Name>,
+        revision: Option<&str>,
+        action: Option<&Action>,
+    ) -> Self {
+        let mut form = Self::of(app, vec![Choice { label, hosts }]);
+        if let Some(revision) = revision.filter(|revision| Revision::new(*revision).is_ok()) {
+            form.revision = Input::new(revision.to_owned());
         }
+        form.action = ACTIONS.iter().position(|known| Some(known) == action).unwrap_or(0);
+        form.work_out(app);
+        form
+    }
+
+    fn of(app: &App, choices: Vec<Choice>) -> Self {
         let recent = recent(app, &choices[0]);
         let revision = Input::new(recent.first().cloned().unwrap_or_default());
         let mut form = Self {
@@ -90,7 +108,7 @@ impl Form {
             refused: None,
         };
         form.work_out(app);
-        Some(form)
+        form
     }
 
     /// The choice of hosts that is taken.

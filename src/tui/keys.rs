@@ -9,6 +9,10 @@ pub enum Context {
     Fleet,
     /// The screen of one host.
     Host,
+    /// The screen of all deployments.
+    Deployments,
+    /// The screen of one deployment.
+    Deployment,
     /// The filter is being typed.
     Filter,
     /// The deploy form.
@@ -43,6 +47,9 @@ pub enum Command {
     Reverse,
     Deploy,
     Cancel,
+    Deployments,
+    PaneDown,
+    PaneUp,
     Yes,
     No,
     Help,
@@ -96,6 +103,8 @@ const fn binding(
 const ALL: &[Context] = &[
     Context::Fleet,
     Context::Host,
+    Context::Deployments,
+    Context::Deployment,
     Context::Filter,
     Context::Form,
     Context::Question,
@@ -103,12 +112,17 @@ const ALL: &[Context] = &[
     Context::Fault,
 ];
 const FLEET: &[Context] = &[Context::Fleet];
-const HOST: &[Context] = &[Context::Host];
 /// Where a command is about hosts.
 const HOSTS: &[Context] = &[Context::Fleet, Context::Host];
 /// Every screen.
-const SCREENS: &[Context] = &[Context::Fleet, Context::Host];
-const SCROLLS: &[Context] = &[Context::Fleet, Context::Help];
+const SCREENS: &[Context] = &[Context::Fleet, Context::Host, Context::Deployments, Context::Deployment];
+/// Every screen over the fleet screen.
+const OVER: &[Context] = &[Context::Host, Context::Deployments, Context::Deployment];
+const DEPLOYMENTS: &[Context] = &[Context::Deployments];
+const DEPLOYMENT: &[Context] = &[Context::Deployment];
+/// Where a command is about a deployment.
+const OF_DEPLOYMENT: &[Context] = &[Context::Deployments, Context::Deployment];
+const SCROLLS: &[Context] = &[Context::Fleet, Context::Deployments, Context::Deployment, Context::Help];
 const FORM: &[Context] = &[Context::Form];
 const CHOOSES: &[Context] = &[Context::Form, Context::Question];
 
@@ -121,6 +135,11 @@ pub const KEYS: &[Binding] = &[
     binding(HOSTS, &[key('c')], Command::Cancel, "cancel the job of the marked hosts, or of this one", Some("cancel")),
     binding(FLEET, &[code(KeyCode::Enter)], Command::Open, "all of this host", Some("host")),
     binding(FLEET, &[key('/')], Command::Filter, "filter: text, tier: role: state: rev: host: seen>1m, ! turns around", Some("filter")),
+    binding(HOSTS, &[key('v')], Command::Deployments, "the deployments of all operators, running and past", Some("deployments")),
+    binding(DEPLOYMENTS, &[code(KeyCode::Enter)], Command::Open, "each host of this deployment", Some("open")),
+    binding(DEPLOYMENT, &[code(KeyCode::Enter)], Command::Open, "all of this host", Some("host")),
+    binding(DEPLOYMENT, &[key('d')], Command::Deploy, "deploy to the hosts that did not complete", Some("deploy to the rest")),
+    binding(OF_DEPLOYMENT, &[key('c')], Command::Cancel, "cancel what still runs of this deployment", Some("cancel")),
     binding(FLEET, &[key('s')], Command::Sort, "sort by the next column", Some("sort")),
     binding(FLEET, &[key('S')], Command::Reverse, "sort the other way around", None),
     binding(SCROLLS, &[key('j'), code(KeyCode::Down)], Command::Down, "down", None),
@@ -129,6 +148,8 @@ pub const KEYS: &[Binding] = &[
     binding(SCROLLS, &[code(KeyCode::PageUp)], Command::PageUp, "a page up", None),
     binding(SCROLLS, &[code(KeyCode::Home), key('g')], Command::First, "to the first", None),
     binding(SCROLLS, &[code(KeyCode::End), key('G')], Command::Last, "to the last", None),
+    binding(DEPLOYMENT, &[key('J')], Command::PaneDown, "the lines of this host down", None),
+    binding(DEPLOYMENT, &[key('K')], Command::PaneUp, "the lines of this host up", None),
     binding(FORM, &[code(KeyCode::Tab), code(KeyCode::Down)], Command::Down, "the next field", Some("next")),
     binding(FORM, &[code(KeyCode::BackTab), code(KeyCode::Up)], Command::Up, "the field before", None),
     binding(CHOOSES, &[code(KeyCode::Left)], Command::Left, "the choice before", None),
@@ -144,7 +165,7 @@ pub const KEYS: &[Binding] = &[
     binding(&[Context::Help], &[key('?'), key('q'), code(KeyCode::Esc)], Command::Back, "close the help", Some("close")),
     binding(&[Context::Filter, Context::Form, Context::Question], &[code(KeyCode::Esc)], Command::Back, "step back", Some("back")),
     binding(FLEET, &[code(KeyCode::Esc)], Command::Back, "step back: clear the filter, then the marks", None),
-    binding(HOST, &[code(KeyCode::Esc), key('q')], Command::Back, "step back", Some("back")),
+    binding(OVER, &[code(KeyCode::Esc), key('q')], Command::Back, "step back", Some("back")),
     binding(SCREENS, &[key('?')], Command::Help, "this help", Some("help")),
     binding(FLEET, &[key('q')], Command::Quit, "leave", Some("quit")),
     binding(ALL, &[ctrl('l')], Command::Redraw, "draw the screen anew", None),

@@ -5,11 +5,15 @@
 
 mod app;
 mod counts;
+mod cursor;
+mod deployments;
 mod event;
 mod filter;
 mod form;
 mod keys;
 mod log_pane;
+mod notices;
+mod order;
 mod outside;
 mod run;
 mod screens;
@@ -22,13 +26,16 @@ mod view;
 
 pub use app::{App, Notice, Options, Overlay, Question};
 pub use counts::Counts;
+pub use cursor::Cursor;
+pub use deployments::PartKey;
 pub use event::{Effect, Event, Fault, LinkState, LogKey, OrderNews};
 pub use filter::Filter;
 pub use form::{Choice, Field, Form};
 pub use keys::{Binding, Chord, Command, Context, KEYS};
 pub use log_pane::{LogPane, LogState};
+pub use order::{Order, OrderState};
 pub use run::{ConsoleError, picture, run, snapshot};
-pub use screens::{HostScreen, Screen};
+pub use screens::{DeploymentScreen, DeploymentsScreen, Failures, HostScreen, Screen};
 pub use table::{Sort, Table};
 pub use theme::{Symbols, Theme, Tone};
 pub use update::update;

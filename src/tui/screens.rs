@@ -1,10 +1,12 @@
 //! The screens that lie over the fleet screen, one on the other; stepping back takes the last one away.
 
+mod deployments;
 mod host;
 
+pub use deployments::{DeploymentScreen, DeploymentsScreen, Failures};
 pub use host::HostScreen;
 
-use super::Context;
+use super::{App, Context};
 use crate::protocol::Name;
 
 /// A screen over the fleet screen.
@@ -12,6 +14,10 @@ use crate::protocol::Name;
 pub enum Screen {
     /// One host.
     Host(HostScreen),
+    /// All deployments.
+    Deployments(DeploymentsScreen),
+    /// One deployment.
+    Deployment(DeploymentScreen),
 }
 
 impl Screen {
@@ -19,6 +25,8 @@ impl Screen {
     pub fn context(&self) -> Context {
         match self {
             Self::Host(_) => Context::Host,
+            Self::Deployments(_) => Context::Deployments,
+            Self::Deployment(_) => Context::Deployment,
         }
     }
 
@@ -26,6 +34,7 @@ impl Screen {
     pub fn host(&self) -> Option<&Name> {
         match self {
             Self::Host(screen) => Some(&screen.host),
+            Self::Deployments(_) | Self::Deployment(_) => None,
         }
     }
 
@@ -33,6 +42,17 @@ impl Screen {
     pub fn title(&self) -> String {
         match self {
             Self::Host(screen) => screen.host.to_string(),
+            Self::Deployments(_) => "deployments".to_owned(),
+            Self::Deployment(screen) => screen.title.clone(),
+        }
+    }
+
+    /// Brings what it has cached up to date.
+    pub(super) fn settle(&mut self, app: &App) {
+        match self {
+            Self::Host(_) => {}
+            Self::Deployments(screen) => screen.settle(app),
+            Self::Deployment(screen) => screen.settle(app),
         }
     }
 }

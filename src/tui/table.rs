@@ -190,7 +190,7 @@ impl Sort {
 }
 
 /// By name as people count: `web2` before `web10`.
-fn natural(a: &Name, b: &Name) -> Ordering {
+pub(super) fn natural(a: &Name, b: &Name) -> Ordering {
     let (mut left, mut right) = (a.as_str().as_bytes(), b.as_str().as_bytes());
     while let (Some(x), Some(y)) = (left.first(), right.first()) {
         let order = if x.is_ascii_digit() && y.is_ascii_digit() {

@@ -1,5 +1,6 @@
 //! What each event does to the console, and what is to be done outside. Pure: no clock, no I/O.
 
+mod deployments_screen;
 mod dialog;
 mod fleet_screen;
 mod host_screen;
@@ -59,6 +60,8 @@ fn on_key(app: &mut App, key: KeyEvent) -> Option<Effect> {
     match context {
         Context::Fleet => fleet_screen::act(app, command),
         Context::Host => host_screen::act(app, command),
+        Context::Deployments => deployments_screen::act(app, command),
+        Context::Deployment => deployments_screen::act_on_one(app, command),
         Context::Filter => fleet_screen::act_on_filter(app, command),
         Context::Form => dialog::act_on_form(app, command),
         Context::Question => dialog::act_on_question(app, command),

@@ -1,14 +1,20 @@
 //! What is shown: a pure picture of the console.
 
 mod boxes;
+mod changes;
 mod columns;
+mod deployment;
+mod deployments;
 mod detail;
 mod form;
+mod grid;
 mod header;
 mod help;
 mod hosts;
 mod painter;
+mod result;
 
+pub(super) use deployment::{in_view as parts_in_view, lines_below as part_lines_below};
 pub(super) use form::PAGE as FORM_PAGE;
 pub(super) use help::{lines as help_lines, page as help_page};
 
@@ -74,6 +80,8 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
             detail::draw(app, &mut painter, areas.detail);
         }
         Some(Screen::Host(_)) => detail::draw(app, &mut painter, areas.body()),
+        Some(Screen::Deployments(screen)) => deployments::draw(app, screen, &mut painter, &areas),
+        Some(Screen::Deployment(screen)) => deployment::draw(app, screen, &mut painter, &areas),
     }
     header::footer(app, &mut painter, areas.footer);
     let cursor = match &app.overlay {

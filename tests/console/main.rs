@@ -6,6 +6,7 @@
 mod common;
 
 mod cancel;
+mod deployments;
 mod elsewhere;
 mod hostile;
 mod input;

@@ -13,7 +13,7 @@ fn stage() -> Stage {
 }
 
 /// Types each character; `\n` is enter, `\t` tab, `^` escape, `>` right, `<` left.
-fn keys(stage: &mut Stage, keys: &str) {
+pub(crate) fn keys(stage: &mut Stage, keys: &str) {
     for c in keys.chars() {
         stage.press(match c {
             '\n' => KeyCode::Enter,

@@ -1,10 +1,10 @@
 //! Any sequence of events leaves a console that can be drawn, at any size.
 
-use crate::stage::{COLOUR, Stage, answer, building, failed, noon, present, report, said};
+use crate::stage::{COLOUR, Stage, answer, building, failed, name, noon, present, report, said, unbuilt};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use homelab_deploy::deployer::LogNews;
-use homelab_deploy::protocol::{Inbound, Progress, Status};
-use homelab_deploy::tui::{Event, LinkState};
+use homelab_deploy::deployer::{HostResult, LogNews, Outcome, Verdict};
+use homelab_deploy::protocol::{Changes, Inbound, Progress, Status};
+use homelab_deploy::tui::{Event, LinkState, OrderNews, Screen};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use ratatui::layout::Size;
@@ -20,6 +20,7 @@ enum Step {
     Raw(Vec<u8>),
     Link(bool, Option<i64>),
     Log(String),
+    Order(u8, u8, String),
     Frame,
 }
 
@@ -29,7 +30,7 @@ fn host(n: u8) -> String {
 
 fn step() -> impl Strategy<Value = Step> {
     let key = prop_oneof![
-        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod q".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod qvvvJK".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         4 => prop::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right, KeyCode::Up,
@@ -44,10 +45,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..220_u16, 0..70_u16).prop_map(|(width, height)| Step::Resize(width, height)),
         2 => (-100_000..100_000_i64).prop_map(Step::Clock),
         4 => (0..30_u8, any::<Option<bool>>()).prop_map(|(host, online)| Step::Present(host, online)),
-        8 => (0..30_u8, 0..5_u8, 0..4_u8, any::<u64>()).prop_map(|(host, id, kind, n)| Step::Reported(host, id, kind, n)),
+        8 => (0..30_u8, 0..5_u8, 0..5_u8, any::<u64>()).prop_map(|(host, id, kind, n)| Step::Reported(host, id, kind, n)),
         1 => any::<Vec<u8>>().prop_map(Step::Raw),
         1 => (any::<bool>(), any::<Option<i64>>()).prop_map(|(up, wait)| Step::Link(up, wait)),
         2 => any::<String>().prop_map(Step::Log),
+        2 => (0..4_u8, 0..30_u8, any::<String>()).prop_map(|(kind, host, text)| Step::Order(kind, host, text)),
         3 => Just(Step::Frame),
     ]
 }
@@ -70,6 +72,7 @@ fn take(stage: &mut Stage, step: Step) {
                 0 => building(&host, &id),
                 1 => failed(&host, &id),
                 2 => report(&host, &id, Status::Completed),
+                3 => unbuilt(&host, &id, "\u{1b}[2Jfoo"),
                 _ => report(&host, &id, Status::Rejected),
             };
             (report.seq, report.elapsed_ms, report.heartbeat_s) = (Some(number), Some(number), Some(number));
@@ -79,6 +82,8 @@ fn take(stage: &mut Stage, step: Step) {
                 expected_bytes: number,
                 ..Progress::default()
             });
+            report.changes =
+                (number % 3 == 0).then(|| Box::new(Changes { bytes: Some(i64::MIN), ..Changes::default() }));
             stage.hear(stage.app.now, [said(report)]);
         }
         Step::Raw(bytes) => {
@@ -96,8 +101,32 @@ fn take(stage: &mut Stage, step: Step) {
                 stage.tell(Event::Log(key, LogNews::Text { offset: 0, text }));
             }
         }
+        Step::Order(kind, n, text) => order(stage, kind, n, text),
         Step::Frame => stage.tell(Event::Frame),
     }
+}
+
+/// News of the last deployment that was sent, where there is one.
+fn order(stage: &mut Stage, kind: u8, n: u8, text: String) {
+    let Some(id) = stage.app.orders.back().map(|order| order.plan.id.clone()) else { return };
+    let result = |report| HostResult {
+        host: name(&host(n)),
+        instance: None,
+        verdict: Verdict::Failed,
+        seen: None,
+        report,
+    };
+    let report = unbuilt(&host(n), id.as_str(), &text);
+    let news = match kind {
+        0 => OrderNews::Note(text),
+        1 => OrderNews::Failed(text),
+        2 => OrderNews::Again(name(&host(n)), format!("d{}", n % 5).parse().unwrap(), text),
+        _ => OrderNews::Ended(Outcome {
+            id: id.clone(),
+            hosts: vec![result(Some(report.into())), result(None)],
+        }),
+    };
+    stage.tell(Event::Order(id, news));
 }
 
 proptest! {
@@ -117,6 +146,15 @@ proptest! {
         let table = &stage.app.table;
         prop_assert!(table.selected().is_none() == table.rows().is_empty());
         prop_assert_eq!(table.selected(), table.rows().get(table.row()));
+        match stage.app.screens.last() {
+            Some(Screen::Deployments(screen)) => {
+                prop_assert_eq!(screen.cursor.selected(), screen.cursor.rows().get(screen.cursor.row()));
+            }
+            Some(Screen::Deployment(screen)) => {
+                prop_assert_eq!(screen.cursor.selected(), screen.cursor.rows().get(screen.cursor.row()));
+            }
+            _ => {}
+        }
         stage.effects();
         stage.tell(Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)));
         prop_assert_eq!(stage.effects(), [homelab_deploy::tui::Effect::Quit]);

@@ -11,7 +11,7 @@ use ratatui::style::{Color, Modifier};
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
 /// Brings a fleet to a state and keeps its picture, with every look, at each size.
-fn snapshots(what: &str, bring: impl Fn(&mut Stage)) {
+pub(crate) fn snapshots(what: &str, bring: impl Fn(&mut Stage)) {
     for (width, height) in SIZES {
         let mut stage = Stage::fleet(width, height, COLOUR);
         bring(&mut stage);

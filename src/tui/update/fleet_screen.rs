@@ -1,5 +1,6 @@
 //! Keys on the fleet screen and in its filter.
 
+use super::deployments_screen;
 use crate::deployer::Plan;
 use crate::tui::app::Question;
 use crate::tui::{App, Command, Effect, Filter, Form, HostScreen, Overlay, Screen, Tone, view};
@@ -39,6 +40,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         }
         Command::Deploy => deploy(app),
         Command::Cancel => ask_to_cancel(app),
+        Command::Deployments => deployments_screen::open(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => step_back(app),
         Command::Quit => return Some(Effect::Quit),
@@ -55,7 +57,7 @@ pub(super) fn deploy(app: &mut App) {
 }
 
 fn step_back(app: &mut App) {
-    if app.notice.take().is_some() {
+    if app.dismiss() {
     } else if !app.table.filter.is_empty() {
         app.table.filter = Filter::default();
         app.table.touch();

@@ -1,7 +1,8 @@
 //! The pane of the selected host: its job with phases, what is to be known, and the end of the log.
 
+use super::hosts::notice;
 use super::painter::{Painter, Piece, width};
-use crate::fleet::{Host, words};
+use crate::fleet::{Host, estimate, words};
 use crate::protocol::{DeployReport, Phase, PhaseState, Progress, Status, printable};
 use crate::tui::{App, LogState, Symbols, Tone, text};
 use ratatui::layout::Rect;
@@ -17,7 +18,9 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
         return;
     };
     let symbols = painter.theme.symbols();
-    let inside = painter.framed(area, &title(app, host, symbols), &[]);
+    // On the fleet screen it stands below the hosts.
+    let notice = if app.screens.is_empty() { Vec::new() } else { notice(app) };
+    let inside = painter.framed(area, &title(app, host, symbols), &notice);
     let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
     let columns = usize::from(inside.width);
     let mut lines = Lines::new();
@@ -25,7 +28,7 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
         if !job.phases.is_empty() {
             lines.push(phases(app, host, job, columns, symbols));
         }
-        lines.extend(job_lines(job, columns));
+        lines.extend(job_lines(app, host, job, columns));
     }
     lines.extend(notes(app, host, columns));
     // The log has what is left, and at least a line.
@@ -57,12 +60,12 @@ fn title(app: &App, host: &Host, symbols: &Symbols) -> Vec<Piece> {
 }
 
 /// How long the job has run: what it said itself, and what has passed since.
-fn elapsed(app: &App, host: &Host, job: &DeployReport) -> Option<u64> {
+pub(super) fn elapsed(app: &App, host: &Host, job: &DeployReport) -> Option<u64> {
     Some(job.elapsed_ms?.saturating_add(since_heard(app, host, job)))
 }
 
 /// Milliseconds since the last report of a running job.
-fn since_heard(app: &App, host: &Host, job: &DeployReport) -> u64 {
+pub(super) fn since_heard(app: &App, host: &Host, job: &DeployReport) -> u64 {
     let deployment = job.id.as_ref().and_then(|id| app.fleet.deployments.get(id));
     let heard = deployment.and_then(|deployment| deployment.job(&host.name)).map(|job| job.heard);
     match heard.filter(|_| !job.status.is_final()) {
@@ -72,7 +75,13 @@ fn since_heard(app: &App, host: &Host, job: &DeployReport) -> u64 {
 }
 
 /// All phases on one line; where that is too long, without the times of those that are over.
-fn phases(app: &App, host: &Host, job: &DeployReport, columns: usize, symbols: &Symbols) -> Vec<Piece> {
+pub(super) fn phases(
+    app: &App,
+    host: &Host,
+    job: &DeployReport,
+    columns: usize,
+    symbols: &Symbols,
+) -> Vec<Piece> {
     let since = since_heard(app, host, job);
     let line = |all: bool| {
         let mut line = Vec::new();
@@ -104,7 +113,7 @@ fn look(phase: &Phase, symbols: &Symbols) -> (&'static str, Tone) {
 }
 
 /// What the job does, or how it ended and why.
-fn job_lines(job: &DeployReport, columns: usize) -> Lines {
+pub(super) fn job_lines(app: &App, host: &Host, job: &DeployReport, columns: usize) -> Lines {
     let wrapped = |tone: Tone, text: String| {
         text::wrap(&text, columns).into_iter().map(move |line| vec![tone.text(line)])
     };
@@ -119,13 +128,18 @@ fn job_lines(job: &DeployReport, columns: usize) -> Lines {
                 lines.extend(wrapped(Tone::Bad, format!("failed units: {}", units.join(", "))));
             }
         }
-        _ => lines.extend(job.progress.as_ref().map(|progress| vec![Tone::Plain.text(activity(progress))])),
+        _ => {
+            let left = estimate::left(job, since_heard(app, host, job));
+            lines.extend(
+                job.progress.as_ref().map(|progress| vec![Tone::Plain.text(activity(progress, left))]),
+            );
+        }
     }
     lines
 }
 
-/// `building linux-6.12.9 (3 running, 412 MiB of 1.1 GiB fetched)`
-fn activity(progress: &Progress) -> String {
+/// `building linux-6.12.9, about 1:20 left (3 running, 412 MiB of 1.1 GiB fetched)`
+fn activity(progress: &Progress, left: Option<u64>) -> String {
     let mut more = Vec::new();
     if progress.running > 0 {
         more.push(format!("{} running", progress.running));
@@ -134,7 +148,10 @@ fn activity(progress: &Progress) -> String {
         let (done, all) = (words::size(progress.downloaded_bytes), words::size(progress.expected_bytes));
         more.push(format!("{done} of {all} fetched"));
     }
-    let activity = printable(&progress.activity);
+    let mut activity = printable(&progress.activity);
+    if let Some(left) = left.map(words::left) {
+        activity = if activity.is_empty() { left } else { format!("{activity}, {left}") };
+    }
     if more.is_empty() { activity } else { format!("{activity} ({})", more.join(", ")) }
 }
 

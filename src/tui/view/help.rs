@@ -6,9 +6,11 @@ use crate::tui::{App, Context, Screen, Tone};
 use ratatui::layout::{Position, Rect, Size};
 
 /// What each part of the help is called.
-const PARTS: [(Context, &str); 5] = [
+const PARTS: [(Context, &str); 7] = [
     (Context::Fleet, "The fleet"),
     (Context::Host, "A host"),
+    (Context::Deployments, "The deployments"),
+    (Context::Deployment, "A deployment"),
     (Context::Filter, "Typing a filter"),
     (Context::Form, "The deploy form"),
     (Context::Question, "A question"),

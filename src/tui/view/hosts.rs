@@ -10,9 +10,7 @@ const MARGIN: u16 = 3;
 
 pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let table = &app.table;
-    let notice = app.notice.as_ref().map(|notice| notice.tone.text(format!(" {} ", notice.text)));
-    let notice: Vec<_> = notice.into_iter().collect();
-    let inside = painter.framed(area, &title(app), &notice);
+    let inside = painter.framed(area, &title(app), &notice(app));
     let sort = sort(app);
     let right = Rect { x: area.x + 2, width: area.width.saturating_sub(4), height: 1, ..area };
     if width(&title(app)) + width(&sort) < usize::from(right.width) {
@@ -63,7 +61,17 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     }
 }
 
-fn shifted(place: Rect, x: u16, width: usize) -> Rect {
+/// What was last to be told, and how much more there is.
+pub(super) fn notice(app: &App) -> Vec<Piece> {
+    let Some(notice) = &app.notice else { return Vec::new() };
+    let mut line = vec![notice.tone.text(format!(" {} ", notice.text))];
+    if !app.waiting.is_empty() {
+        line.insert(0, Tone::Dim.text(format!(" ({} more)", app.waiting.len())));
+    }
+    line
+}
+
+pub(super) fn shifted(place: Rect, x: u16, width: usize) -> Rect {
     let x = place.x.saturating_add(x).min(place.right());
     let width = u16::try_from(width).unwrap_or(u16::MAX).min(place.right() - x);
     Rect { x, width, ..place }
