@@ -41,7 +41,7 @@ pub(crate) fn measure() -> bool {
 }
 
 /// What this thread has taken so far. Drawing never waits, so this is the time a frame takes where nothing else runs.
-fn processor_time() -> Duration {
+pub(crate) fn processor_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
 
@@ -87,7 +87,7 @@ fn frames(count: usize, prepare: fn(&mut App)) -> (Duration, Duration) {
 }
 
 /// A console that knows everything of its hosts: a third has a job that runs.
-fn app(count: usize, now: Timestamp) -> App {
+pub(crate) fn app(count: usize, now: Timestamp) -> App {
     let options = Options {
         server: "nats://127.0.0.1:4222".to_owned(),
         issuer: "alice@workstation".to_owned(),
