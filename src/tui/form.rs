@@ -4,7 +4,7 @@ use super::table::natural;
 use super::{App, Purpose, Row};
 use crate::deployer::{Intent, Plan, Selection, Target};
 use crate::fleet::Fleet;
-use crate::protocol::{Name, Revision};
+use crate::protocol::{Action, Name, Revision};
 use jiff::Timestamp;
 use tui_input::Input;
 
@@ -72,13 +72,32 @@ impl Form {
     /// A form for what is marked, else for the selected host; `None` where there is no host.
     pub fn open(app: &App, purpose: Purpose) -> Option<Self> {
         let mut choices = choices(app);
-        if choices.is_empty() {
-            return None;
-        }
         if purpose.generation().is_some() {
             // It is one of that host's own.
             choices.truncate(1);
         }
+        (!choices.is_empty()).then(|| Self::of(app, purpose, choices))
+    }
+
+    /// A form for exactly these hosts, with what was deployed to them before.
+    pub(super) fn again(
+        app: &App,
+        label: String,
+        hosts: Vec<Name>,
+        revision: Option<&str>,
+        action: Option<&Action>,
+    ) -> Self {
+        let purpose = Purpose::Deploy;
+        let mut form = Self::of(app, purpose, vec![Choice { label, hosts }]);
+        if let Some(revision) = revision.filter(|revision| Revision::new(*revision).is_ok()) {
+            form.revision = Input::new(revision.to_owned());
+        }
+        form.action = purpose.actions().iter().position(|known| Some(known) == action).unwrap_or(0);
+        form.work_out(app);
+        form
+    }
+
+    fn of(app: &App, purpose: Purpose, choices: Vec<Choice>) -> Self {
         let recent = recent(app, &choices[0]);
         let revision = Input::new(recent.first().cloned().unwrap_or_default());
         let mut form = Self {
@@ -101,7 +120,7 @@ impl Form {
             refused: None,
         };
         form.work_out(app);
-        Some(form)
+        form
     }
 
     /// The choice of hosts that is taken.

@@ -5,6 +5,8 @@
 
 mod app;
 mod counts;
+mod cursor;
+mod deployments;
 mod event;
 mod filter;
 mod form;
@@ -12,6 +14,8 @@ mod keys;
 mod lend;
 mod log_pane;
 mod memory;
+mod notices;
+mod order;
 mod outside;
 mod purpose;
 mod run;
@@ -27,15 +31,21 @@ mod view;
 
 pub use app::{App, Notice, Options, Overlay, Question};
 pub use counts::Counts;
+pub use cursor::Cursor;
+pub use deployments::PartKey;
 pub use event::{Effect, Event, Fault, LinkState, LogFile, LogKey, OrderNews};
 pub use filter::Filter;
 pub use form::{Choice, Field, Form};
 pub use keys::{Binding, Chord, Command, Context, KEYS};
 pub use log_pane::{LogPane, LogState};
 pub use memory::{Memory, MemoryError};
+pub use order::{Order, OrderState};
 pub use purpose::Purpose;
 pub use run::{ConsoleError, run};
-pub use screens::{HistoryState, HostScreen, Item, LogScreen, LogText, Place, Screen, Search, Typing};
+pub use screens::{
+    DeploymentScreen, DeploymentsScreen, Failures, HistoryState, HostScreen, Item, LogScreen, LogText, Place,
+    Screen, Search, Typing,
+};
 pub use snapshot::{picture, snapshot};
 pub use table::{Group, Row, Sort, Table};
 pub use theme::{Symbols, Theme, Tone};

@@ -7,6 +7,7 @@ mod common;
 
 mod background;
 mod cancel;
+mod deployments;
 mod elsewhere;
 mod host;
 mod hostile;

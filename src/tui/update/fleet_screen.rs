@@ -1,9 +1,9 @@
 //! Keys on the fleet screen and in its filter.
 
-use super::log_screen;
+use super::{deployments_screen, host_screen, log_screen};
 use crate::deployer::Plan;
 use crate::tui::app::Question;
-use crate::tui::{App, Command, Effect, Filter, Form, HostScreen, Overlay, Purpose, Screen, Tone, view};
+use crate::tui::{App, Command, Effect, Filter, Form, Overlay, Purpose, Tone, view};
 use tui_input::Input;
 
 pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
@@ -51,6 +51,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::Diff => open_form(app, Purpose::Diff),
         Command::Cancel => ask_to_cancel(app),
         Command::Log => log_screen::open(app),
+        Command::Deployments => deployments_screen::open(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => step_back(app),
         Command::Quit => return Some(Effect::Quit),
@@ -62,10 +63,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
 fn open(app: &mut App) -> Option<Effect> {
     match (app.table.is_folded(), app.table.host().cloned()) {
         (Some(folded), _) => app.table.fold(&app.fleet, !folded),
-        (None, Some(host)) => {
-            app.screens.push(Screen::Host(HostScreen::new(host.clone())));
-            return Some(Effect::History(host));
-        }
+        (None, Some(host)) => return Some(host_screen::open(app, host)),
         (None, None) => {}
     }
     None
@@ -87,7 +85,7 @@ pub(super) fn open_form(app: &mut App, purpose: Purpose) {
 }
 
 fn step_back(app: &mut App) {
-    if app.notice.take().is_some() {
+    if app.dismiss() {
     } else if app.table.is_filtered() {
         (app.table.filter, app.table.faults) = (Filter::default(), false);
         app.table.touch();

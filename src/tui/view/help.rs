@@ -7,9 +7,11 @@ use crate::tui::{App, Context, Screen, Tone, text};
 use ratatui::layout::{Position, Rect, Size};
 
 /// What each part of the help is called.
-const PARTS: [(Context, &str); 7] = [
+const PARTS: [(Context, &str); 9] = [
     (Context::Fleet, "The fleet"),
     (Context::Host, "A host"),
+    (Context::Deployments, "The deployments"),
+    (Context::Deployment, "A deployment"),
     (Context::Log, "A log"),
     (Context::Search, "Searching a log"),
     (Context::Filter, "Typing a filter"),
