@@ -9,6 +9,7 @@
 )]
 
 mod broker;
+mod deployments;
 mod flood;
 mod frame;
 mod hosts;
@@ -27,8 +28,9 @@ const ROWS: u16 = 50;
 /// Prints its lines and gives whether the bound holds.
 type Measure = fn() -> bool;
 
-const ALL: [(&str, Measure); 5] = [
+const ALL: [(&str, Measure); 6] = [
     ("frame", frame::measure),
+    ("deployments", deployments::measure),
     ("log", log::measure),
     ("flood", flood::measure),
     ("idle", idle::measure),

@@ -1,6 +1,7 @@
 //! Text for people: reports, plans, tables, ages. Everything that came over the wire is made harmless first.
 
 mod changes;
+mod failures;
 mod history;
 mod outdated;
 mod settings;
@@ -72,6 +73,10 @@ pub(super) fn outcome(outcome: &Outcome, now: Timestamp, colours: bool) -> Strin
         row
     });
     let mut text = table(&["HOST", "RESULT", "REVISION", "GEN", "TIME", ""], rows.collect(), colours);
+    let alike = failures::alike(outcome);
+    if !alike.is_empty() {
+        let _ = write!(text, "\n\n{}", alike.join("\n"));
+    }
     for result in &outcome.hosts {
         if let Some(report) = result.report.as_deref().filter(|_| result.verdict == Verdict::Failed) {
             let _ = write!(text, "\n\n{}", failure(report));

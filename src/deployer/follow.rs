@@ -31,6 +31,15 @@ type Messages = Subscription<Result<Inbound, WireError>>;
 pub enum Update {
     /// A host reported something new.
     Report(Arc<DeployReport>),
+    /// A host got it once more, by its own clock and under another id; in a sentence.
+    Again {
+        /// The host.
+        host: Name,
+        /// The id of its new job.
+        id: Id,
+        /// The sentence.
+        note: String,
+    },
     /// Something an operator should know, in a sentence.
     Note(String),
 }
@@ -286,11 +295,11 @@ impl Follow {
     ) -> Result<(), DeployError> {
         let id = fresh_id();
         self.post(subject, &self.plan.parcels[parcel], &id, ahead).await?;
-        self.targets.insert(host.clone(), Target::sent_again(id, parcel));
+        self.targets.insert(host.clone(), Target::sent_again(id.clone(), parcel));
         let by = target::spoken(ahead.unsigned_abs());
         let direction = if ahead.is_negative() { "behind" } else { "ahead of" };
         let note = format!("the clock of {host} is {by} {direction} ours; sent again by its clock");
-        self.pending.push_back(Update::Note(note));
+        self.pending.push_back(Update::Again { host: host.clone(), id, note });
         Ok(())
     }
 }

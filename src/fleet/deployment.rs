@@ -1,8 +1,9 @@
 //! One deployment as an operator sees it: a report of each host.
 
-use super::host::seconds;
+use super::Tally;
+use super::host::{makes_job, seconds};
 use crate::protocol::{Action, DeployReport, Id, Name};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,12 +29,18 @@ pub struct Deployment {
     pub action: Option<Action>,
     /// The revision that was asked for.
     pub revision: Option<String>,
+    /// The commit, once a host has told it.
+    pub commit: Option<String>,
     /// Who asked.
     pub issuer: Option<String>,
     /// When it was first heard of.
     pub since: Timestamp,
+    /// When it began: by how long it had run when it was first heard of, or by its host's clock where it had ended by then.
+    pub begun: Timestamp,
     /// The hosts by name; more than one entry where two hosts claim one name.
     pub hosts: HashMap<Name, Vec<HostJob>>,
+    /// How many of them are how.
+    pub tally: Tally,
 }
 
 impl Deployment {
@@ -42,13 +49,19 @@ impl Deployment {
             id: report.id.clone(),
             action: report.action.clone(),
             revision: report.revision.clone(),
+            commit: None,
             issuer: report.issuer.clone(),
             since: now,
+            begun: begun(report, now),
             hosts: HashMap::new(),
+            tally: Tally::default(),
         }
     }
 
     pub(super) fn apply(&mut self, report: Arc<DeployReport>, now: Timestamp) -> bool {
+        if self.commit.is_none() {
+            self.commit.clone_from(&report.commit);
+        }
         let jobs = match self.hosts.get_mut(&report.hostname) {
             Some(jobs) => jobs,
             // Two hosts of one name are rare.
@@ -59,11 +72,14 @@ impl Deployment {
                 job.heard = now;
                 let newer = supersedes(&report, &job.report);
                 if newer {
+                    self.tally.take(&job.report.status);
+                    self.tally.add(&report.status);
                     job.report = report;
                 }
                 newer
             }
             None => {
+                self.tally.add(&report.status);
                 jobs.push(HostJob { report, heard: now });
                 true
             }
@@ -83,7 +99,18 @@ impl Deployment {
 
     /// Whether every host that was heard of has its verdict.
     pub fn is_over(&self) -> bool {
-        self.hosts.values().flatten().all(|job| job.report.status.is_final())
+        self.tally.running == 0
+    }
+
+    /// Whether a host is known to work on it.
+    pub fn is_under_way(&self, now: Timestamp) -> bool {
+        let works = |job: &HostJob| !job.report.status.is_final() && !job.is_overdue(now);
+        !self.is_over() && self.hosts.values().flatten().any(works)
+    }
+
+    /// Whether it brings hosts to a state; what cancels or holds others does not.
+    pub fn makes_jobs(&self) -> bool {
+        makes_job(self.action.as_ref())
     }
 }
 
@@ -94,6 +121,13 @@ impl HostJob {
         let patience = seconds(heartbeat) * 3;
         !self.report.status.is_final() && now.duration_since(self.heard) > patience
     }
+}
+
+/// When the job of a report began that was heard at `now`.
+fn begun(report: &DeployReport, now: Timestamp) -> Timestamp {
+    let told = if report.status.is_final() { report.at.unwrap_or(now) } else { now };
+    let ran = report.elapsed_ms.and_then(|elapsed| i64::try_from(elapsed).ok()).unwrap_or(0);
+    told.checked_sub(SignedDuration::from_millis(ran)).unwrap_or(told).min(now)
 }
 
 /// Whether `report` takes the place of `known`, both of one job: a verdict stands, and beats whatever is not final;

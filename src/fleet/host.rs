@@ -86,8 +86,7 @@ impl Host {
             self.role.clone_from(&report.role);
         }
         // A refusal changes nothing on the host, nor do the actions that are no jobs.
-        let is_job = !matches!(report.action, Some(Action::Cancel | Action::Hold | Action::Release));
-        if !is_job {
+        if !makes_job(report.action.as_ref()) {
             return false;
         }
         if report.status == Status::Rejected {
@@ -164,6 +163,11 @@ impl Host {
     pub fn running_job(&self) -> Option<&Arc<DeployReport>> {
         self.job.as_ref().filter(|job| !job.status.is_final())
     }
+}
+
+/// Whether a request begins a job.
+pub(super) fn makes_job(action: Option<&Action>) -> bool {
+    !matches!(action, Some(Action::Cancel | Action::Hold | Action::Release))
 }
 
 /// A span that a host names, at most so long that it stands being multiplied.

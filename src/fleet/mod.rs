@@ -1,15 +1,20 @@
 //! The fleet as an operator sees it: a pure fold of messages. No clock and no I/O; time comes in with the message.
 
 mod deployment;
+pub mod estimate;
+mod failures;
 mod heads;
 mod host;
 mod standing;
+mod tally;
 pub mod words;
 
 pub use deployment::{Deployment, HostJob};
+pub use failures::{FailureGroup, cause, failure_groups};
 pub use heads::{Heads, Lag, Why};
 pub use host::{Host, Presence};
 pub use standing::Standing;
+pub use tally::Tally;
 
 use crate::protocol::{Answer, DeployReport, HostAnswer, Id, Inbound, Name};
 use jiff::Timestamp;
@@ -24,7 +29,7 @@ const KEPT_OPEN: usize = 1000;
 
 /// Every host and deployment that was heard of.
 ///
-/// All times in it are of receipt, by the operator's own clock.
+/// All times in it are of receipt, by the operator's own clock, but for what began before it was heard of.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Fleet {
     /// The hosts by name.

@@ -62,7 +62,8 @@ pub fn short(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)
 }
 
-fn label(revision: Option<&str>, commit: Option<&str>) -> String {
+/// A revision and its short commit, without saying the same twice.
+pub fn label(revision: Option<&str>, commit: Option<&str>) -> String {
     let commit = commit.map(short);
     match (revision, commit) {
         (Some(revision), Some(commit)) if revision.starts_with(commit) => printable(commit),
@@ -97,6 +98,19 @@ pub fn so_far(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours == 0 { format!("{minutes}:{seconds:02}") } else { format!("{hours}:{minutes:02}:{seconds:02}") }
+}
+
+/// About how long something goes on yet, from milliseconds: `about 1:20 left`.
+pub fn left(milliseconds: u64) -> String {
+    let seconds = milliseconds.div_ceil(1000);
+    // Nothing is known to the second.
+    let step = if seconds < 60 { 5 } else { 10 };
+    format!("about {} left", so_far(seconds.div_ceil(step) * step * 1000))
+}
+
+/// By how many bytes something grows: `+412 MiB`.
+pub fn growth(bytes: i64) -> String {
+    format!("{}{}", if bytes < 0 { '-' } else { '+' }, size(bytes.unsigned_abs()))
 }
 
 /// A size, from bytes: `412 MiB`, `1.1 GiB`.

@@ -1,22 +1,18 @@
 //! Everything the console knows and shows, as plain data.
 
+use super::deployments::Known;
 use super::{
-    CommandLine, Context, Counts, Effect, Fault, Filter, Form, HostScreen, LinkState, LogKey, LogPane,
-    Memory, Options, Screen, Table, Tone, view,
+    CommandLine, Context, Counts, Effect, Fault, Filter, Form, LinkState, LogKey, LogPane, Memory, Options,
+    Order, Screen, Table, Tone, order, view,
 };
 use crate::deployer::{Plan, Roster};
 use crate::fleet::{Fleet, Heads, Host};
 use crate::protocol::{Id, Name};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use ratatui::layout::Size;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use tui_input::Input;
-
-/// How long a notice stands.
-const NOTICE: SignedDuration = SignedDuration::from_secs(12);
-/// How many deployments of ours are remembered.
-const ORDERS: usize = 100;
 
 /// What lies over a screen.
 #[derive(Debug)]
@@ -49,7 +45,9 @@ pub struct Notice {
     pub text: String,
     /// What it means.
     pub tone: Tone,
-    until: Timestamp,
+    /// Whether it must be seen.
+    pub(super) lasting: bool,
+    pub(super) since: Timestamp,
 }
 
 /// The console.
@@ -89,8 +87,10 @@ pub struct App {
     pub faults: VecDeque<Fault>,
     /// What was last to be told.
     pub notice: Option<Notice>,
+    /// What is to be told after it.
+    pub(super) waiting: VecDeque<Notice>,
     /// The deployments of this console, oldest first.
-    pub orders: VecDeque<Plan>,
+    pub orders: VecDeque<Order>,
     /// The log in view.
     pub log: Option<LogPane>,
     /// The log that is followed outside.
@@ -131,6 +131,7 @@ impl App {
             overlay: None,
             faults: first.into_iter().collect(),
             notice: None,
+            waiting: VecDeque::new(),
             orders: VecDeque::new(),
             log: None,
             followed: Effect::Log(None),
@@ -194,13 +195,7 @@ impl App {
 
     /// Whether a deployment was sent from here.
     pub fn is_ours(&self, id: &Id) -> bool {
-        self.orders.iter().any(|plan| plan.id == *id)
-    }
-
-    /// Says something for a while.
-    pub(super) fn say(&mut self, tone: Tone, text: impl Into<String>) {
-        let until = self.now.saturating_add(NOTICE).unwrap_or(self.now);
-        self.notice = Some(Notice { text: text.into(), tone, until });
+        self.orders.iter().any(|order| order.is(id))
     }
 
     /// Puts up a box that must be closed.
@@ -209,16 +204,13 @@ impl App {
     }
 
     pub(super) fn remember(&mut self, plan: Plan) {
-        if self.orders.len() == ORDERS {
-            self.orders.pop_front();
-        }
-        self.orders.push_back(plan);
+        order::remember(&mut self.orders, Order::new(plan, self.now));
     }
 
     /// Takes the time: what has stood long enough goes.
     pub(super) fn tick(&mut self, now: Timestamp) {
         self.now = now;
-        self.notice.take_if(|notice| notice.until < now);
+        self.age_notices();
         self.counted = false;
         if self.table.is_volatile() {
             self.table.touch();
@@ -230,22 +222,19 @@ impl App {
         self.table.settle(&self.fleet, self.heads.as_ref(), self.now, view::rows_in_view(self.size));
         if !self.counted {
             self.counted = true;
-            self.counts = Counts::of(self.fleet.hosts.values(), self.heads.as_ref(), self.now);
+            let deployments = Known::running(self);
+            let hosts = self.fleet.hosts.values();
+            self.counts = Counts { deployments, ..Counts::of(hosts, self.heads.as_ref(), self.now) };
         }
-        if let Some(Screen::Log(screen)) = self.screens.last_mut() {
-            screen.settle(screen.page(view::log_room(self.size)));
+        if let Some(mut screen) = self.screens.pop() {
+            screen.settle(self);
+            self.screens.push(screen);
         }
     }
 
     /// The log of the job of the host in view, the running one or else the last.
     pub(super) fn log_in_view(&self) -> Option<LogKey> {
         LogKey::of(self.host()?)
-    }
-
-    /// Opens the screen of a host.
-    pub(super) fn open_host(&mut self, host: Name) -> Effect {
-        self.screens.push(Screen::Host(HostScreen::new(host.clone())));
-        Effect::History(host)
     }
 
     /// What is to be written down of the looks, where they have changed.
@@ -262,6 +251,8 @@ impl App {
     pub(super) fn follow_log(&mut self) -> Option<Effect> {
         let wanted = match self.screens.last() {
             Some(Screen::Log(screen)) => Effect::WholeLog(screen.key.clone()),
+            // They show none.
+            Some(Screen::Deployments(_) | Screen::Deployment(_)) => Effect::Log(None),
             _ => Effect::Log(self.log_in_view()),
         };
         if self.followed == wanted {

@@ -15,6 +15,8 @@ pub struct Counts {
     pub failed: usize,
     pub reboot: usize,
     pub behind: usize,
+    /// The number of deployments under way, of whatever hosts; counted by whoever needs it.
+    pub deployments: usize,
 }
 
 impl Counts {

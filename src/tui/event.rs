@@ -139,6 +139,8 @@ pub struct LinkState {
 pub enum OrderNews {
     /// Something to know, in a sentence.
     Note(String),
+    /// A host got it once more, under another id: its clock is wrong. In a sentence.
+    Again(Name, Id, String),
     /// Every host has its verdict or was given up.
     Ended(Outcome),
     /// It was not sent, or it cannot be followed any more.

@@ -4,7 +4,7 @@ use super::table::natural;
 use super::{App, Purpose, Row};
 use crate::deployer::{Intent, Plan, Selection, Target};
 use crate::fleet::Fleet;
-use crate::protocol::{Name, Revision};
+use crate::protocol::{Action, Name, Revision};
 use jiff::Timestamp;
 use tui_input::Input;
 
@@ -104,6 +104,23 @@ impl Form {
             must_type: String::new(),
             refused: None,
         };
+        form.work_out(app);
+        Some(form)
+    }
+
+    /// A form for exactly these hosts, with what was deployed to them before; `None` where there is no host.
+    pub(super) fn again(
+        app: &App,
+        label: String,
+        hosts: Vec<Name>,
+        revision: Option<&str>,
+        action: Option<&Action>,
+    ) -> Option<Self> {
+        let purpose = Purpose::Deploy;
+        let mut form = Self::of(app, purpose, vec![Choice { label, hosts }])?;
+        let revision = revision.filter(|revision| Revision::new(*revision).is_ok());
+        form.revise(revision.map(str::to_owned));
+        form.action = purpose.actions().iter().position(|known| Some(known) == action).unwrap_or(0);
         form.work_out(app);
         Some(form)
     }

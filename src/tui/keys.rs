@@ -9,6 +9,10 @@ pub enum Context {
     Fleet,
     /// The screen of one host.
     Host,
+    /// The screen of all deployments.
+    Deployments,
+    /// The screen of one deployment.
+    Deployment,
     /// The screen of a log.
     Log,
     /// The search in a log is being typed.
@@ -59,6 +63,9 @@ pub enum Command {
     Diff,
     Shell,
     Cancel,
+    Deployments,
+    PaneDown,
+    PaneUp,
     Log,
     Follow,
     Wrap,
@@ -122,6 +129,8 @@ const fn binding(
 const ALL: &[Context] = &[
     Context::Fleet,
     Context::Host,
+    Context::Deployments,
+    Context::Deployment,
     Context::Log,
     Context::Search,
     Context::Filter,
@@ -133,13 +142,21 @@ const ALL: &[Context] = &[
 ];
 const FLEET: &[Context] = &[Context::Fleet];
 const HOST: &[Context] = &[Context::Host];
+const DEPLOYMENTS: &[Context] = &[Context::Deployments];
+const DEPLOYMENT: &[Context] = &[Context::Deployment];
 const LOG: &[Context] = &[Context::Log];
 const SEARCH: &[Context] = &[Context::Search];
 /// Where a command is about hosts.
 const HOSTS: &[Context] = &[Context::Fleet, Context::Host];
+/// Where a command is about a deployment.
+const OF_DEPLOYMENT: &[Context] = &[Context::Deployments, Context::Deployment];
 /// Every screen.
-const SCREENS: &[Context] = &[Context::Fleet, Context::Host, Context::Log];
-const SCROLLS: &[Context] = &[Context::Fleet, Context::Host, Context::Help];
+const SCREENS: &[Context] =
+    &[Context::Fleet, Context::Host, Context::Deployments, Context::Deployment, Context::Log];
+/// Where stepping back only closes the screen.
+const CLOSES: &[Context] = &[Context::Host, Context::Deployments, Context::Deployment];
+const SCROLLS: &[Context] =
+    &[Context::Fleet, Context::Host, Context::Deployments, Context::Deployment, Context::Help];
 const COMMAND: &[Context] = &[Context::Command];
 const FORM: &[Context] = &[Context::Form];
 const CHOOSES: &[Context] = &[Context::Form, Context::Question];
@@ -154,6 +171,12 @@ pub const KEYS: &[Binding] = &[
     binding(FLEET, &[code(KeyCode::Enter)], Command::Open, "all of this host; on a group: fold or unfold it", Some("open")),
     binding(FLEET, &[key('/')], Command::Filter, "filter the hosts, by text and by the terms below", Some("filter")),
     binding(HOSTS, &[key('l')], Command::Log, "the log of its job, the running one or else the last", Some("log")),
+    binding(HOSTS, &[key('v')], Command::Deployments, "the deployments of all operators, running and past", Some("deployments")),
+    binding(DEPLOYMENTS, &[code(KeyCode::Enter)], Command::Open, "each host of this deployment", Some("open")),
+    binding(DEPLOYMENT, &[code(KeyCode::Enter)], Command::Open, "all of this host", Some("host")),
+    binding(DEPLOYMENT, &[key('l')], Command::Log, "the log of this host's job", Some("log")),
+    binding(DEPLOYMENT, &[key('d')], Command::Deploy, "deploy to the hosts that did not complete", Some("deploy to the rest")),
+    binding(OF_DEPLOYMENT, &[key('c')], Command::Cancel, "cancel what still runs of this deployment", Some("cancel")),
     binding(FLEET, &[key('s')], Command::Sort, "sort by the next column", Some("sort")),
     binding(FLEET, &[key('S')], Command::Reverse, "sort the other way around", None),
     binding(HOSTS, &[key('b')], Command::Rollback, "back to the selected generation, or to what ran before", Some("roll back")),
@@ -166,6 +189,8 @@ pub const KEYS: &[Binding] = &[
     binding(FLEET, &[code(KeyCode::Right)], Command::Unfold, "unfold the group", None),
     binding(FLEET, &[key('w')], Command::Wide, "columns of the system, or of the deployment", Some("wide")),
     binding(HOSTS, &[key('y')], Command::Copy, "copy the names of the marked hosts, or of this one", None),
+    binding(DEPLOYMENTS, &[key('y')], Command::Copy, "copy the commit of this deployment, or else its id", None),
+    binding(DEPLOYMENT, &[key('y')], Command::Copy, "copy the name of this host", None),
     binding(LOG, &[key('F')], Command::Follow, "follow the end, or no more", Some("follow")),
     binding(LOG, &[key('W')], Command::Wrap, "wrap long lines, or no more", Some("wrap")),
     binding(LOG, &[key('/')], Command::Search, "search; an upper-case letter makes case matter", Some("search")),
@@ -187,6 +212,8 @@ pub const KEYS: &[Binding] = &[
     binding(SCROLLS, &[code(KeyCode::PageUp)], Command::PageUp, "a page up", None),
     binding(SCROLLS, &[code(KeyCode::Home), key('g')], Command::First, "to the first", None),
     binding(SCROLLS, &[code(KeyCode::End), key('G')], Command::Last, "to the last", None),
+    binding(DEPLOYMENT, &[key('J')], Command::PaneDown, "the lines of this host down", None),
+    binding(DEPLOYMENT, &[key('K')], Command::PaneUp, "the lines of this host up", None),
     binding(FORM, &[code(KeyCode::Tab), code(KeyCode::Down)], Command::Down, "the next field", Some("next")),
     binding(FORM, &[code(KeyCode::BackTab), code(KeyCode::Up)], Command::Up, "the field before", None),
     binding(CHOOSES, &[code(KeyCode::Left)], Command::Left, "the choice before", None),
@@ -204,7 +231,7 @@ pub const KEYS: &[Binding] = &[
     binding(&[Context::Help], &[key('?'), key('q'), code(KeyCode::Esc)], Command::Back, "close the help", Some("close")),
     binding(&[Context::Filter, Context::Form, Context::Question, Context::Command], &[code(KeyCode::Esc)], Command::Back, "step back", Some("back")),
     binding(FLEET, &[code(KeyCode::Esc)], Command::Back, "step back: clear the filter, then the marks", None),
-    binding(HOST, &[code(KeyCode::Esc), key('q')], Command::Back, "step back", Some("back")),
+    binding(CLOSES, &[code(KeyCode::Esc), key('q')], Command::Back, "step back", Some("back")),
     binding(LOG, &[code(KeyCode::Esc), key('q')], Command::Back, "step back: end the search, then close the log", Some("back")),
     binding(COMMAND, &[code(KeyCode::Tab)], Command::Complete, "complete the word", Some("complete")),
     binding(COMMAND, &[code(KeyCode::Up)], Command::Up, "the line before", None),

@@ -1,13 +1,15 @@
 //! The screens that lie over the fleet screen, one on the other; stepping back takes the last one away.
 
+mod deployments;
 mod host;
 mod log;
 
+pub use deployments::{DeploymentScreen, DeploymentsScreen, Failures};
 pub use host::{HistoryState, HostScreen, Item};
 pub(super) use log::TIME;
 pub use log::{LogScreen, LogText, Place, Search, Typing};
 
-use super::Context;
+use super::{App, Context, view};
 use crate::protocol::Name;
 
 /// A screen over the fleet screen.
@@ -15,6 +17,10 @@ use crate::protocol::Name;
 pub enum Screen {
     /// One host.
     Host(HostScreen),
+    /// All deployments.
+    Deployments(DeploymentsScreen),
+    /// One deployment.
+    Deployment(DeploymentScreen),
     /// One log.
     Log(Box<LogScreen>),
 }
@@ -24,15 +30,19 @@ impl Screen {
     pub fn context(&self) -> Context {
         match self {
             Self::Host(_) => Context::Host,
+            Self::Deployments(_) => Context::Deployments,
+            Self::Deployment(_) => Context::Deployment,
             Self::Log(screen) if screen.typing.is_some() => Context::Search,
             Self::Log(_) => Context::Log,
         }
     }
 
-    /// The host that it shows.
+    /// The host that it shows, or that is selected there.
     pub fn host(&self) -> Option<&Name> {
         match self {
             Self::Host(screen) => Some(&screen.host),
+            Self::Deployments(_) => None,
+            Self::Deployment(screen) => screen.cursor.selected().map(|(host, _)| host),
             Self::Log(screen) => Some(&screen.key.host),
         }
     }
@@ -41,7 +51,7 @@ impl Screen {
     pub fn as_host(&self) -> Option<&HostScreen> {
         match self {
             Self::Host(screen) => Some(screen),
-            Self::Log(_) => None,
+            Self::Deployments(_) | Self::Deployment(_) | Self::Log(_) => None,
         }
     }
 
@@ -49,7 +59,7 @@ impl Screen {
     pub fn as_host_mut(&mut self) -> Option<&mut HostScreen> {
         match self {
             Self::Host(screen) => Some(screen),
-            Self::Log(_) => None,
+            Self::Deployments(_) | Self::Deployment(_) | Self::Log(_) => None,
         }
     }
 
@@ -57,7 +67,19 @@ impl Screen {
     pub fn title(&self) -> String {
         match self {
             Self::Host(screen) => screen.host.to_string(),
+            Self::Deployments(_) => "deployments".to_owned(),
+            Self::Deployment(screen) => screen.title.clone(),
             Self::Log(_) => "log".to_owned(),
+        }
+    }
+
+    /// Brings what it has cached up to date.
+    pub(super) fn settle(&mut self, app: &App) {
+        match self {
+            Self::Host(_) => {}
+            Self::Deployments(screen) => screen.settle(app),
+            Self::Deployment(screen) => screen.settle(app),
+            Self::Log(screen) => screen.settle(screen.page(view::log_room(app.size))),
         }
     }
 }

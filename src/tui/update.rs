@@ -1,6 +1,7 @@
 //! What each event does to the console, and what is to be done outside. Pure: no clock, no I/O.
 
 mod command_line;
+mod deployments_screen;
 mod dialog;
 mod fleet_screen;
 mod host_screen;
@@ -83,6 +84,8 @@ fn act(app: &mut App, context: Context, command: Command) -> Option<Effect> {
     match context {
         Context::Fleet => fleet_screen::act(app, command),
         Context::Host => host_screen::act(app, command),
+        Context::Deployments => deployments_screen::act(app, command),
+        Context::Deployment => deployments_screen::act_on_one(app, command),
         Context::Log => log_screen::act(app, command),
         Context::Search => log_screen::act_on_search(app, command),
         Context::Filter => fleet_screen::act_on_filter(app, command),

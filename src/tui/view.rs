@@ -4,16 +4,21 @@ mod boxes;
 mod changes;
 mod columns;
 mod command_line;
+mod deployment;
+mod deployments;
 mod detail;
 mod flow;
 mod form;
+mod grid;
 mod header;
 mod help;
 mod host;
 mod hosts;
 mod log;
 mod painter;
+mod result;
 
+pub(super) use deployment::{in_view as parts_in_view, lines_below as part_lines_below};
 pub(super) use form::page as form_page;
 pub(super) use help::{lines as help_lines, page as help_page};
 pub(super) use host::{items as host_items, page as host_page};
@@ -98,6 +103,8 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
             detail::draw(app, &mut painter, areas.detail);
         }
         Some(Screen::Host(screen)) => host::draw(app, screen, &mut painter, areas.body()),
+        Some(Screen::Deployments(screen)) => deployments::draw(app, screen, &mut painter, &areas),
+        Some(Screen::Deployment(screen)) => deployment::draw(app, screen, &mut painter, &areas),
         Some(Screen::Log(screen)) => log::draw(app, screen, &mut painter, areas.body()),
     }
     header::footer(app, &mut painter, areas.footer);

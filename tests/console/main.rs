@@ -8,6 +8,7 @@ mod common;
 mod background;
 mod cancel;
 mod contexts;
+mod deployments;
 mod elsewhere;
 mod host;
 mod hostile;

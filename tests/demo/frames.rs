@@ -85,7 +85,7 @@ fn renamed(line: &str, here: &str) -> String {
 /// A line without what differs from one demo to the next: numbers, hashes, ages, and the room that they take.
 fn steady(line: &str) -> String {
     let mut out = String::new();
-    for word in line.split(|c: char| c == ' ' || c == '─').filter(|word| !word.is_empty()) {
+    for word in line.split([' ', '─']).filter(|word| !word.is_empty()) {
         let digits = word.chars().any(|c| c.is_ascii_digit());
         let name = word.chars().all(|c| c.is_ascii_alphanumeric())
             && word.starts_with(|c: char| c.is_ascii_lowercase());
@@ -121,7 +121,7 @@ fn they_are_what_the_console_shows() {
             let end = body.lines().take_while(|line| line.is_empty() || line.starts_with("    ")).count();
             let shown: Vec<_> =
                 body.lines().take(end).map(|line| line.get(4..).unwrap_or_default()).collect();
-            let after: String = body.lines().skip(end).map(|line| format!("{line}\n")).collect();
+            let after: String = body.lines().skip(end).flat_map(|line| [line, "\n"]).collect();
             let frame = show.frame(mark);
             let steadied = |lines: &mut dyn Iterator<Item = &str>| -> Vec<String> {
                 lines.map(steady).filter(|line| !line.is_empty()).collect()
@@ -132,7 +132,7 @@ fn they_are_what_the_console_shows() {
             }
             let lines: String =
                 frame.lines().map(|line| format!("    {line}").trim_end().to_owned() + "\n").collect();
-            fresh.push_str(&format!("{MARK}{mark} -->\n\n{lines}\n{after}"));
+            fresh.extend([MARK, mark, " -->\n\n", &lines, "\n", &after]);
         }
         assert!(frames > 0, "no frame in {page}");
         if std::env::var_os("FRAMES").is_some() {

@@ -50,6 +50,21 @@ fn people_read_why_a_host_failed() {
 }
 
 #[test]
+fn people_read_once_what_failed_alike() {
+    let broker = Broker::start();
+    let drv = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-foo-1.2.drv";
+    let phase = "echo '@homelab-deploy {\"phase\":\"build\"}'";
+    let bad = format!("{phase}\necho \"error: builder for '{drv}' failed with exit code 2\"\nexit 1");
+    let host =
+        |name: &str, script: &str| HostBuilder::new(&broker, name, "test", "web").script(script).start();
+    let _hosts = [host("web1", &bad), host("web2", &bad), host("db1", "echo no\nexit 1")];
+    let failed = run(operator(&broker, "tester").args(["deploy", "db1", "web1", "web2"]), 1);
+    let (_, below) = failed.out.split_once("\n\n").unwrap().1.split_once("\n\n").unwrap();
+    assert_eq!(below.lines().next(), Some("2 hosts: build of foo-1.2 failed (web1, web2)"), "{failed}");
+    assert_eq!(failed.out.matches(" hosts: ").count(), 1, "{failed}");
+}
+
+#[test]
 fn people_read_each_phase_once_and_programs_each_step() {
     let broker = Broker::start();
     let _peer = Peer::start(&broker, base_answer("db1", "test", "db"), |request| {

@@ -95,6 +95,7 @@ fn each_action_has_a_name() {
     assert!(said("group").text().contains("tier prod, role db"));
     assert!(said("faults").text().contains("with faults"));
     assert!(said("wide").text().contains("BOOTED"));
+    assert_eq!(said("deployments").app.context(), Context::Deployments);
     assert_eq!(said("help").app.context(), Context::Help);
     let mut stage = said("mark web1 tier=prod");
     assert_eq!(stage.app.table.marks.len(), 5);
@@ -155,7 +156,7 @@ fn what_is_wrong_is_told_and_the_line_stays() {
 #[test]
 fn tab_completes() {
     for (text, whole) in [
-        ("dep", "deploy "),
+        ("dep", "deploy"),
         ("d", "d"),
         ("di", "diff "),
         ("deploy ro", "deploy role="),
@@ -184,7 +185,7 @@ fn tab_completes() {
     let mut stage = typed("dep web1");
     (0..5).for_each(|_| stage.press(KeyCode::Left));
     stage.press(KeyCode::Tab);
-    assert_eq!(line(&stage), "deploy  web1");
+    assert_eq!(line(&stage), "deploy web1");
     let mut stage = typed("re");
     stage.app.options.read_only = true;
     stage.press(KeyCode::Tab);

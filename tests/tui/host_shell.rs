@@ -97,7 +97,7 @@ fn whoever_may_only_look_has_none_of_these_keys() {
         assert_eq!((stage.app.context(), stage.effects()), (Context::Host, Vec::new()), "{key:?}");
     }
     let text = stage.text();
-    assert!(text.contains("\n l log   esc back   : command   ? help\n"), "{text}");
+    assert!(text.contains("\n l log   v deployments   esc back   : command   ? help\n"), "{text}");
     stage.press(KeyCode::Esc);
     for key in ["b", "\u{12}", "D"] {
         keys(&mut stage, key);

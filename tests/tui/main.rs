@@ -2,7 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod behind;
+mod causes;
 mod command_line;
+mod deployment_looks;
+mod deployment_ways;
+mod deployments;
+mod estimate;
 mod filters;
 mod fitting;
 mod forms;
@@ -13,6 +18,7 @@ mod log_screen;
 mod log_search;
 mod looks;
 mod news;
+mod orders;
 mod properties;
 mod screens;
 mod screens_over;

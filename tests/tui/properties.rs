@@ -1,10 +1,12 @@
 //! Any sequence of events leaves a console that can be drawn, at any size.
 
-use crate::stage::{COLOUR, Stage, answer, building, failed, history, name, noon, present, report, said};
+use crate::stage::{
+    COLOUR, Stage, answer, building, failed, history, name, noon, present, report, said, unbuilt,
+};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use homelab_deploy::bus::Refusal;
 use homelab_deploy::deployer::{HostResult, LogNews, Outcome, Told, Verdict};
-use homelab_deploy::protocol::{Inbound, Name, Progress, Status};
+use homelab_deploy::protocol::{Changes, Inbound, Name, Progress, Status};
 use homelab_deploy::tui::{Event, Fault, LinkState, OrderNews, Screen};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -23,7 +25,7 @@ enum Step {
     Log(String),
     Refused(String),
     Fault(String),
-    Order(u8, String),
+    Order(u8, u8, String),
     Open,
     History(u8, u64),
     Shell(Option<String>),
@@ -39,7 +41,7 @@ fn host(n: u8) -> String {
 
 fn step() -> impl Strategy<Value = Step> {
     let key = prop_oneof![
-        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod qftwbDxxlllFWWnNtS".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        4 => prop::sample::select("jkgG daaSs/?cyn!:tweb1prod qvvvJKftwbDxxlllyFWWnNtS".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         4 => prop::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right, KeyCode::Up,
@@ -54,13 +56,13 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..220_u16, 0..70_u16).prop_map(|(width, height)| Step::Resize(width, height)),
         2 => (-100_000..100_000_i64).prop_map(Step::Clock),
         4 => (0..30_u8, any::<Option<bool>>()).prop_map(|(host, online)| Step::Present(host, online)),
-        8 => (0..30_u8, 0..5_u8, 0..4_u8, any::<u64>()).prop_map(|(host, id, kind, n)| Step::Reported(host, id, kind, n)),
+        8 => (0..30_u8, 0..5_u8, 0..5_u8, any::<u64>()).prop_map(|(host, id, kind, n)| Step::Reported(host, id, kind, n)),
         1 => any::<Vec<u8>>().prop_map(Step::Raw),
         1 => (any::<bool>(), any::<Option<i64>>()).prop_map(|(up, wait)| Step::Link(up, wait)),
         2 => any::<String>().prop_map(Step::Log),
         1 => any::<String>().prop_map(Step::Refused),
         1 => any::<String>().prop_map(Step::Fault),
-        2 => (0..4_u8, any::<String>()).prop_map(|(kind, text)| Step::Order(kind, text)),
+        2 => (0..6_u8, 0..30_u8, any::<String>()).prop_map(|(kind, host, text)| Step::Order(kind, host, text)),
         2 => Just(Step::Open),
         3 => (0..8_u8, any::<u64>()).prop_map(|(kind, n)| Step::History(kind, n)),
         1 => any::<Option<String>>().prop_map(Step::Shell),
@@ -91,6 +93,7 @@ fn take(stage: &mut Stage, step: Step) {
                 0 => building(&host, &id),
                 1 => failed(&host, &id),
                 2 => report(&host, &id, Status::Completed),
+                3 => unbuilt(&host, &id, "\u{1b}[2Jfoo"),
                 _ => report(&host, &id, Status::Rejected),
             };
             (report.seq, report.elapsed_ms, report.heartbeat_s) = (Some(number), Some(number), Some(number));
@@ -100,6 +103,8 @@ fn take(stage: &mut Stage, step: Step) {
                 expected_bytes: number,
                 ..Progress::default()
             });
+            report.changes =
+                (number % 3 == 0).then(|| Box::new(Changes { bytes: Some(i64::MIN), ..Changes::default() }));
             stage.hear(stage.app.now, [said(report)]);
         }
         Step::Raw(bytes) => {
@@ -119,22 +124,7 @@ fn take(stage: &mut Stage, step: Step) {
         }
         Step::Refused(subject) => stage.tell(Event::Refused(Refusal { publish: true, subject })),
         Step::Fault(text) => stage.tell(Event::Fault(Fault { title: text.clone(), text })),
-        Step::Order(kind, text) => {
-            // Of the last deployment that was sent from here, or of one that nobody knows.
-            let id =
-                stage.app.orders.back().map_or_else(|| "unknown".parse().unwrap(), |plan| plan.id.clone());
-            let of_host = |host: &Name| {
-                let verdict = [Verdict::Completed, Verdict::Silent][usize::from(kind % 2)];
-                HostResult { host: host.clone(), instance: None, verdict, seen: None, report: None }
-            };
-            let hosts = stage.app.table.listed().iter().map(of_host).collect();
-            let news = match kind {
-                0 => OrderNews::Note(text),
-                1 => OrderNews::Failed(text),
-                _ => OrderNews::Ended(Outcome { id: id.clone(), hosts }),
-            };
-            stage.tell(Event::Order(id, news));
-        }
+        Step::Order(kind, n, text) => order(stage, kind, n, text),
         Step::Open => {
             stage.press(KeyCode::Esc);
             stage.press(KeyCode::Enter);
@@ -178,6 +168,36 @@ fn whole_log(stage: &mut Stage, text: String, kept: Option<u64>) {
     }
 }
 
+/// News of the last deployment that was sent from here, or of one that nobody knows.
+fn order(stage: &mut Stage, kind: u8, n: u8, text: String) {
+    let last = stage.app.orders.back().map(|order| order.plan.id.clone());
+    let id = last.unwrap_or_else(|| "unknown".parse().unwrap());
+    let of_host = |host: &Name, verdict, report| HostResult {
+        host: host.clone(),
+        instance: None,
+        verdict,
+        seen: None,
+        report,
+    };
+    let hosts = match kind {
+        3 | 4 => {
+            let verdict = [Verdict::Completed, Verdict::Silent][usize::from(kind % 2)];
+            stage.app.table.listed().iter().map(|host| of_host(host, verdict, None)).collect()
+        }
+        _ => {
+            let (host, report) = (name(&host(n)), unbuilt(&host(n), id.as_str(), &text));
+            vec![of_host(&host, Verdict::Failed, Some(report.into())), of_host(&host, Verdict::Failed, None)]
+        }
+    };
+    let news = match kind {
+        0 => OrderNews::Note(text),
+        1 => OrderNews::Failed(text),
+        2 => OrderNews::Again(name(&host(n)), format!("d{}", n % 5).parse().unwrap(), text),
+        _ => OrderNews::Ended(Outcome { id: id.clone(), hosts }),
+    };
+    stage.tell(Event::Order(id, news));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -201,6 +221,15 @@ proptest! {
         let table = &stage.app.table;
         prop_assert!(table.selected().is_none() == table.rows().is_empty());
         prop_assert_eq!(table.selected(), table.rows().get(table.row()));
+        match stage.app.screens.last() {
+            Some(Screen::Deployments(screen)) => {
+                prop_assert_eq!(screen.cursor.selected(), screen.cursor.rows().get(screen.cursor.row()));
+            }
+            Some(Screen::Deployment(screen)) => {
+                prop_assert_eq!(screen.cursor.selected(), screen.cursor.rows().get(screen.cursor.row()));
+            }
+            _ => {}
+        }
         stage.effects();
         stage.tell(Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)));
         prop_assert_eq!(stage.effects(), [homelab_deploy::tui::Effect::Quit]);

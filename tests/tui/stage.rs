@@ -137,6 +137,43 @@ pub(crate) fn history() -> Vec<HistoryEntry> {
     past
 }
 
+/// A job whose build failed, in the words of a host.
+pub(crate) fn unbuilt(host: &str, id: &str, package: &str) -> DeployReport {
+    let mut report = report(host, id, Status::Failed);
+    report.phases = Phases::pending();
+    report.phases.enter(&PhaseName::Prepare);
+    report.phases.enter(&PhaseName::Build);
+    report.phases.end(&PhaseState::Failed);
+    report.error = Some(ErrorCode::BuildFailed);
+    report.message = format!(
+        "\"{host}\" did not build: builder for '{package}' failed with exit code 2; its log ends: \
+         make: *** [all] Error 2; look at the job's log"
+    );
+    report.diagnostics =
+        Some((1..=30).map(|n| format!("{package}> line {n}")).collect::<Vec<_>>().join("\n"));
+    report
+}
+
+/// What is left of a deployment of bob's to `app1` to `app12`: `d9`.
+pub(crate) fn rollout(stage: &mut Stage) {
+    let by_bob = |mut report: DeployReport| {
+        report.issuer = Some("bob@desk".to_owned());
+        report.revision = Some("release/2026-11".to_owned());
+        report.at = Some(ago(95));
+        said(report)
+    };
+    let host = |n: u8| format!("app{n}");
+    stage.hear(ago(100), (1..=12).map(|n| present(answer(&host(n), "test", "app"))));
+    stage.hear(ago(95), (1..=5).map(|n| by_bob(unbuilt(&host(n), "d9", "foo-1.2"))));
+    let mut refused = report("app8", "d9", Status::Rejected);
+    refused.error = Some(ErrorCode::Held);
+    "the disk is being replaced".clone_into(&mut refused.message);
+    stage.hear(ago(90), [by_bob(failed("app6", "d9")), by_bob(refused)]);
+    stage.hear(ago(80), (9..=12).map(|n| by_bob(report(&host(n), "d9", Status::Completed))));
+    stage.hear(ago(3), [by_bob(building("app7", "d9"))]);
+    stage.clock(noon());
+}
+
 pub(crate) fn present(answer: HostAnswer) -> Inbound {
     Inbound::Presence(Box::new(answer))
 }

@@ -30,7 +30,7 @@ pub(in crate::cli) async fn follow_to_the_end(mut follow: Follow, format: Format
         match (update?, &mut progress) {
             (update, Some(progress)) => progress.show(&update, &mut out),
             (Update::Report(report), None) => out.event("report", &*report),
-            (Update::Note(note), None) => out.event("note", note),
+            (Update::Note(note) | Update::Again { note, .. }, None) => out.event("note", note),
         }
     }
     // Clears the live lines.

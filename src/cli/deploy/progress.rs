@@ -26,7 +26,9 @@ impl Progress {
     /// Shows one piece of news.
     pub(super) fn show(&mut self, update: &Update, out: &mut Out) {
         match update {
-            Update::Note(note) => self.line(&format!("note: {}", printable(note)), out),
+            Update::Note(note) | Update::Again { note, .. } => {
+                self.line(&format!("note: {}", printable(note)), out);
+            }
             Update::Report(report) => self.report(report, out),
         }
     }

@@ -58,10 +58,7 @@ fn summary(changes: &Changes) -> String {
         _ => Some(format!("{count} {what}s")),
     };
     let units = |units: &[String], what: &str| Some(format!("{} would {what}", count(units.len(), "unit")?));
-    let bytes = changes
-        .bytes
-        .filter(|bytes| *bytes != 0)
-        .map(|bytes| format!("{}{}", if bytes < 0 { '-' } else { '+' }, words::size(bytes.unsigned_abs())));
+    let bytes = changes.bytes.filter(|bytes| *bytes != 0).map(words::growth);
     let parts = [
         count(changes.packages.len(), "package"),
         bytes,

@@ -19,6 +19,7 @@ pub enum Said {
     Hosts,
     Host(Name),
     Log(Name),
+    Deployments,
     Filter(String),
     Sort(Sort),
     Group,
@@ -35,12 +36,13 @@ impl Said {
         let mut words = line.split_whitespace();
         let Some(name) = words.next() else { return Ok(None) };
         let offered = || verbs(app.options.read_only);
+        let exact = verbs(false).find(|verb| verb.name == name);
+        if exact.is_some_and(|verb| app.options.read_only && verb.changes) {
+            return Err(format!("this console may only look; {name} would do something on a host"));
+        }
         let begun: Vec<_> = offered().filter(|verb| verb.name.starts_with(name)).collect();
-        let verb = match (offered().find(|verb| verb.name == name), &begun[..]) {
+        let verb = match (exact, &begun[..]) {
             (Some(verb), _) | (None, &[verb]) => verb,
-            (None, []) if verbs(false).any(|verb| verb.name == name) => {
-                return Err(format!("this console may only look; {name} would do something on a host"));
-            }
             (None, []) => return Err(unknown_word("command", name, offered().map(|verb| verb.name))),
             (None, several) => {
                 let names: Vec<_> = several.iter().map(|verb| verb.name).collect();
@@ -86,6 +88,7 @@ impl Verb {
             "context" => Said::Context(one("a context")?.to_owned()),
             "unmark" => Said::Unmark,
             "hosts" => Said::Hosts,
+            "deployments" => Said::Deployments,
             "group" => Said::Group,
             "faults" => Said::Faults,
             "wide" => Said::Wide,

@@ -49,6 +49,7 @@ const VERBS: &[Verb] = &[
     verb("host", Takes::Host, "all of one host"),
     verb("history", Takes::Host, "the past of one host"),
     verb("log", Takes::Host, "the log of a host's job"),
+    verb("deployments", Takes::Nothing, "the deployments of all operators"),
     verb("filter", Takes::Text, "show only hosts that match"),
     verb("sort", Takes::Sort, "sort by a column"),
     verb("group", Takes::Nothing, "group by tier and role, or not"),

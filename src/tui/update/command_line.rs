@@ -1,6 +1,7 @@
 //! The command line: what a line does once it is entered.
 
 use super::fleet_screen::{self, ask_to_cancel};
+use super::{deployments_screen, host_screen};
 use crate::protocol::Name;
 use crate::tui::command_line::{self, CommandLine, Said, Targets};
 use crate::tui::form::Choice;
@@ -78,7 +79,7 @@ fn carry_out(app: &mut App, said: Said) -> Result<Option<Effect>, String> {
             app.screens.clear();
             None
         }
-        Said::Host(host) => Some(app.open_host(host)),
+        Said::Host(host) => Some(host_screen::open(app, host)),
         Said::Log(host) => {
             let key = app
                 .fleet
@@ -87,6 +88,10 @@ fn carry_out(app: &mut App, said: Said) -> Result<Option<Effect>, String> {
                 .and_then(LogKey::of)
                 .ok_or_else(|| format!("{host} has no job whose log could be read"))?;
             app.screens.push(Screen::Log(LogScreen::new(key)));
+            None
+        }
+        Said::Deployments => {
+            deployments_screen::open(app);
             None
         }
         Said::Filter(text) => {

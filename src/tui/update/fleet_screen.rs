@@ -1,7 +1,6 @@
 //! Keys on the fleet screen and in its filter.
 
-use super::command_line;
-use super::log_screen;
+use super::{command_line, deployments_screen, host_screen, log_screen};
 use crate::deployer::Plan;
 use crate::protocol::Name;
 use crate::tui::app::Question;
@@ -54,6 +53,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::Cancel => ask_to_cancel(app, app.meant()),
         Command::Log => log_screen::open(app),
         Command::CommandLine => command_line::open(app),
+        Command::Deployments => deployments_screen::open(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => step_back(app),
         Command::Quit => return Some(Effect::Quit),
@@ -65,7 +65,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
 fn open(app: &mut App) -> Option<Effect> {
     match (app.table.is_folded(), app.table.host().cloned()) {
         (Some(folded), _) => app.table.fold(&app.fleet, !folded),
-        (None, Some(host)) => return Some(app.open_host(host)),
+        (None, Some(host)) => return Some(host_screen::open(app, host)),
         (None, None) => {}
     }
     None
@@ -87,7 +87,7 @@ pub(super) fn open_form(app: &mut App, purpose: Purpose) {
 }
 
 fn step_back(app: &mut App) {
-    if app.notice.take().is_some() {
+    if app.dismiss() {
     } else if app.table.is_filtered() {
         (app.table.filter, app.table.faults) = (Filter::default(), false);
         app.table.touch();

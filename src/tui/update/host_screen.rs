@@ -8,8 +8,15 @@ pub(super) use moves::settle;
 
 use super::command_line;
 use super::fleet_screen::{ask_to_cancel, copy_names, open_form};
-use super::log_screen;
+use super::{deployments_screen, log_screen};
+use crate::protocol::Name;
 use crate::tui::{App, Command, Effect, HostScreen, Overlay, Purpose, Screen, Tone, shell};
+
+/// Opens the screen of a host, and asks it for its past.
+pub(super) fn open(app: &mut App, host: Name) -> Effect {
+    app.screens.push(Screen::Host(HostScreen::new(host.clone())));
+    Effect::History(host)
+}
 
 pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
     settle(app);
@@ -23,9 +30,12 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::Copy => return copy_names(app),
         Command::Log => log_screen::open(app),
         Command::CommandLine => command_line::open(app),
+        Command::Deployments => deployments_screen::open(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => {
             app.screens.pop();
+            // There may be another one below, that was not kept up to date meanwhile.
+            return ask(app);
         }
         moves => moves::go(app, moves),
     }

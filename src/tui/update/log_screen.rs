@@ -1,22 +1,39 @@
 //! Keys on the screen of a log and in its search.
 
 use crate::deployer::LogNews;
-use crate::protocol::printable;
-use crate::tui::{App, Command, Effect, LogFile, LogKey, LogScreen, Overlay, Screen, Tone, view};
+use crate::protocol::{Status, printable};
+use crate::tui::deployments::Known;
+use crate::tui::{
+    App, Command, DeploymentScreen, Effect, LogFile, LogKey, LogScreen, Overlay, Screen, Tone, view,
+};
 use tui_input::Input;
 
-/// Opens the log of the job of the host in view; on the screen of a host that of the selected job.
+/// Opens the log of the job of the host in view; on the screen of a host that of the selected job, on that of a deployment
+/// that of its job there.
 pub(super) fn open(app: &mut App) {
-    let selected = app.screens.last().and_then(Screen::as_host).and_then(|screen| {
-        let job = screen.entry()?.id.clone();
-        Some(LogKey { host: screen.host.clone(), job })
-    });
-    if let Some(key) = selected.or_else(|| app.log_in_view()) {
+    let key = match app.screens.last() {
+        Some(Screen::Deployment(screen)) => of_part(app, screen),
+        Some(Screen::Host(screen)) => match screen.entry() {
+            Some(entry) => Some(LogKey { host: screen.host.clone(), job: entry.id.clone() }),
+            None => app.log_in_view(),
+        },
+        _ => app.log_in_view(),
+    };
+    if let Some(key) = key {
         app.screens.push(Screen::Log(LogScreen::new(key)));
     } else if let Some(host) = app.host() {
         let text = format!("{} has no job whose log could be read", host.name);
         app.say(Tone::Warn, text);
     }
+}
+
+/// The job of the selected host. What was refused never began, and a host without an instance keeps no logs.
+fn of_part(app: &App, screen: &DeploymentScreen) -> Option<LogKey> {
+    let part = Known::of(app, &screen.id)?.part_of(screen.cursor.selected()?)?;
+    let report = &part.job?.report;
+    let is_kept = report.instance.is_some() && report.status != Status::Rejected;
+    let job = report.id.clone().filter(|_| is_kept)?;
+    Some(LogKey { host: part.host.clone(), job })
 }
 
 pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {

@@ -1,11 +1,11 @@
 //! What the network brings.
 
 use crate::bus::Refusal;
-use crate::deployer::{Intent, LogNews, Outcome, Plan, Verdict};
-use crate::fleet::words;
+use crate::deployer::{HostResult, Intent, LogNews, Outcome, Plan, Verdict};
+use crate::fleet::{failure_groups, words};
 use crate::protocol::{Action, Id, Inbound, Status, WireError, printable};
 use crate::tui::event::OrderNews;
-use crate::tui::{App, LinkState, LogKey, Tone};
+use crate::tui::{App, LinkState, LogKey, Order, OrderState, Tone};
 use jiff::Timestamp;
 
 pub(super) fn messages(app: &mut App, messages: Vec<Result<Inbound, WireError>>, at: Timestamp) {
@@ -73,7 +73,7 @@ pub(super) fn link(app: &mut App, link: LinkState) -> bool {
 
 /// A refusal of what an order sent is told by that order.
 pub(super) fn refused(app: &mut App, refusal: &Refusal) {
-    let sent = |plan: &Plan| plan.parcels.iter().any(|parcel| parcel.subject == refusal.subject);
+    let sent = |order: &Order| order.plan.parcels.iter().any(|parcel| parcel.subject == refusal.subject);
     if refusal.publish && app.orders.iter().any(sent) {
         return;
     }
@@ -83,24 +83,30 @@ pub(super) fn refused(app: &mut App, refusal: &Refusal) {
 }
 
 pub(super) fn order(app: &mut App, id: &Id, news: OrderNews) {
+    let Some(order) = app.orders.iter_mut().find(|order| order.plan.id == *id) else { return };
+    let title = title(&order.plan);
     match news {
         OrderNews::Note(note) => app.say(Tone::Busy, printable(&note)),
+        OrderNews::Again(host, id, note) => {
+            order.again.insert(host, id);
+            app.say(Tone::Busy, printable(&note));
+        }
         OrderNews::Failed(reason) => {
-            let plan = app.orders.iter().find(|plan| plan.id == *id);
-            let title = plan.map_or("A deployment".to_owned(), title);
+            order.state = OrderState::Failed(reason.clone());
             app.fault(title, printable(&reason));
         }
         OrderNews::Ended(outcome) => {
-            let Some(plan) = app.orders.iter().find(|plan| plan.id == *id) else { return };
-            let title = title(plan);
-            if plan.intent.action == Action::Cancel {
+            order.state = OrderState::Ended;
+            if order.plan.intent.action == Action::Cancel {
                 cancelled(app, &title, &outcome);
             } else {
                 let (tone, text) = summary(&outcome);
-                app.say(tone, format!("{title}: {text}"));
+                app.tell(tone, format!("{title}: {text}"));
             }
         }
     }
+    // Whether its hosts are still waited for counts.
+    app.counted = false;
 }
 
 fn title(plan: &Plan) -> String {
@@ -114,7 +120,7 @@ fn title(plan: &Plan) -> String {
     }
 }
 
-/// How many hosts ended how, and which did not complete.
+/// How many hosts ended how, which did not complete, and what has failed alike.
 fn summary(outcome: &Outcome) -> (Tone, String) {
     let kinds = [Verdict::Completed, Verdict::Failed, Verdict::Rejected, Verdict::Unknown, Verdict::Silent];
     let mut parts = Vec::new();
@@ -123,14 +129,32 @@ fn summary(outcome: &Outcome) -> (Tone, String) {
         if hosts.is_empty() {
             continue;
         }
-        let names: Vec<_> = hosts.iter().take(4).map(|host| host.host.as_str()).collect();
-        let more = if hosts.len() > 4 { ", …" } else { "" };
-        let who =
-            if kind == Verdict::Completed { String::new() } else { format!(" ({}{more})", names.join(", ")) };
+        let who = if kind == Verdict::Completed { String::new() } else { format!(" ({})", which(&hosts)) };
         parts.push(format!("{} {}{who}", hosts.len(), kind.as_str()));
     }
     let tone = if outcome.exit_code() == 0 { Tone::Good } else { Tone::Bad };
     (tone, parts.join(", "))
+}
+
+/// `web1, web2`; where many have the same cause, that instead: `6: build of foo-1.2 failed; web9`.
+fn which(hosts: &[&HostResult]) -> String {
+    let mut groups = failure_groups(hosts.iter().filter_map(|host| host.report.as_deref()));
+    groups.retain(|group| group.hosts.len() > 1);
+    let mut parts: Vec<_> = groups
+        .iter()
+        .take(2)
+        .map(|group| match group.hosts.len() {
+            all if all == hosts.len() => group.cause.clone(),
+            count => format!("{count}: {}", group.cause),
+        })
+        .collect();
+    let alike = |host: &&&HostResult| groups.iter().take(2).any(|group| group.hosts.contains(&host.host));
+    let names: Vec<_> = hosts.iter().filter(|host| !alike(host)).map(|host| host.host.as_str()).collect();
+    if !names.is_empty() {
+        let more = if names.len() > 4 { ", …" } else { "" };
+        parts.push(format!("{}{more}", names[..names.len().min(4)].join(", ")));
+    }
+    parts.join("; ")
 }
 
 /// What each host said to a cancel. A refusal stays until it was read.
@@ -141,7 +165,7 @@ fn cancelled(app: &mut App, title: &str, outcome: &Outcome) {
     });
     let said = said.collect::<Vec<_>>().join("\n");
     if outcome.exit_code() == 0 {
-        app.say(Tone::Good, said.replace('\n', "; "));
+        app.tell(Tone::Good, said.replace('\n', "; "));
     } else {
         app.fault(title, said);
     }

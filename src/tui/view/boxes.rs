@@ -19,9 +19,11 @@ pub(super) fn buttons(labels: &[(&str, bool)]) -> Vec<Piece> {
     line
 }
 
-/// What was last to be told, for the lower edge of a box.
+/// What was last to be told, and how much more there is, for the lower edge of a box.
 pub(super) fn notice(app: &App) -> Vec<Piece> {
-    app.notice.iter().map(|notice| notice.tone.text(format!(" {} ", notice.text))).collect()
+    let Some(notice) = &app.notice else { return Vec::new() };
+    let more = (!app.waiting.is_empty()).then(|| Tone::Dim.text(format!(" ({} more)", app.waiting.len())));
+    more.into_iter().chain([notice.tone.text(format!(" {} ", notice.text))]).collect()
 }
 
 fn wrapped(text: &str, area: Rect, tone: Tone) -> Vec<Vec<Piece>> {

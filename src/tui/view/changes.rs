@@ -44,7 +44,7 @@ fn summary(changes: &Changes) -> String {
         count => parts.push(format!("{count} packages")),
     }
     if let Some(bytes) = changes.bytes.filter(|bytes| *bytes != 0) {
-        parts.push(format!("{}{}", if bytes < 0 { '-' } else { '+' }, words::size(bytes.unsigned_abs())));
+        parts.push(words::growth(bytes));
     }
     let units = [&changes.units_stopped, &changes.units_started, &changes.units_restarted];
     match units.iter().map(|units| units.len()).sum::<usize>() {

@@ -2,7 +2,7 @@
 
 mod cells;
 
-pub(super) use cells::state;
+pub(super) use cells::{bar, state};
 
 use crate::tui::{App, Sort};
 

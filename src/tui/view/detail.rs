@@ -1,8 +1,9 @@
 //! The pane of the selected host: its job with phases, what is to be known, and the end of the log.
 
 use super::changes;
-use super::painter::{Painter, Piece, width};
-use crate::fleet::{Host, Lag, words};
+use super::flow::flow;
+use super::painter::{Painter, Piece};
+use crate::fleet::{Host, Lag, estimate, words};
 use crate::protocol::{Action, DeployReport, Phase, PhaseState, Progress, Status, printable};
 use crate::tui::{App, LogState, Row, Symbols, Tone, text};
 use ratatui::layout::Rect;
@@ -31,11 +32,7 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
         if !job.phases.is_empty() {
             lines.extend(phase_lines(app, host, job, columns, symbols));
         }
-        lines.extend(verdict(job, columns));
-        let units: Vec<_> = job.failed_units.iter().map(|unit| printable(unit)).collect();
-        if job.status == Status::Failed && !units.is_empty() {
-            lines.extend(wrapped(Tone::Bad, &format!("failed units: {}", units.join(", ")), columns));
-        }
+        lines.extend(job_lines(app, host, job, columns));
         if job.action == Some(Action::DryActivate) {
             lines.extend(changes::lines(host, job, columns, symbols));
         }
@@ -97,7 +94,7 @@ pub(super) fn elapsed(app: &App, host: &Host, job: &DeployReport) -> Option<u64>
 }
 
 /// Milliseconds since the last report of a running job.
-fn since_heard(app: &App, host: &Host, job: &DeployReport) -> u64 {
+pub(super) fn since_heard(app: &App, host: &Host, job: &DeployReport) -> u64 {
     let deployment = job.id.as_ref().and_then(|id| app.fleet.deployments.get(id));
     let heard = deployment.and_then(|deployment| deployment.job(&host.name)).map(|job| job.heard);
     match heard.filter(|_| !job.status.is_final()) {
@@ -107,19 +104,14 @@ fn since_heard(app: &App, host: &Host, job: &DeployReport) -> u64 {
 }
 
 /// All phases on one line; where that is too long, without the times of those that are over, on as many lines as it takes.
-fn phase_lines(app: &App, host: &Host, job: &DeployReport, columns: usize, symbols: &Symbols) -> Lines {
-    let told = |times: bool| {
-        let mut lines = vec![Vec::new()];
-        for phase in phases(app, host, job, times, symbols) {
-            let last = lines.len() - 1;
-            if !lines[last].is_empty() && width(&lines[last]) + text::width(&phase.text) > columns {
-                lines.push(Vec::new());
-            }
-            let last = lines.len() - 1;
-            lines[last].extend([phase, Tone::Plain.text("  ")]);
-        }
-        lines
-    };
+pub(super) fn phase_lines(
+    app: &App,
+    host: &Host,
+    job: &DeployReport,
+    columns: usize,
+    symbols: &Symbols,
+) -> Lines {
+    let told = |times: bool| flow(phases(app, host, job, times, symbols), columns);
     let whole = told(true);
     if whole.len() == 1 { whole } else { told(false) }
 }
@@ -162,19 +154,32 @@ fn wrapped(tone: Tone, text: &str, columns: usize) -> Lines {
 }
 
 /// What the job does, or how it ended and why.
-pub(super) fn verdict(job: &DeployReport, columns: usize) -> Lines {
+pub(super) fn verdict(app: &App, host: &Host, job: &DeployReport, columns: usize) -> Lines {
     match &job.status {
         Status::Completed => wrapped(Tone::Good, &printable(&job.message), columns),
         status if status.is_final() => {
             let error = job.error.as_ref().map_or("failed".to_owned(), |error| printable(error.as_str()));
             wrapped(Tone::Bad, &format!("{error}: {}", printable(&job.message)), columns)
         }
-        _ => job.progress.iter().map(|progress| vec![Tone::Plain.text(activity(progress))]).collect(),
+        _ => {
+            let left = estimate::left(job, since_heard(app, host, job));
+            job.progress.iter().map(|progress| vec![Tone::Plain.text(activity(progress, left))]).collect()
+        }
     }
 }
 
-/// `building linux-6.12.9 (3 running, 412 MiB of 1.1 GiB fetched)`
-fn activity(progress: &Progress) -> String {
+/// The same, and which units failed.
+pub(super) fn job_lines(app: &App, host: &Host, job: &DeployReport, columns: usize) -> Lines {
+    let mut lines = verdict(app, host, job, columns);
+    let units: Vec<_> = job.failed_units.iter().map(|unit| printable(unit)).collect();
+    if job.status == Status::Failed && !units.is_empty() {
+        lines.extend(wrapped(Tone::Bad, &format!("failed units: {}", units.join(", ")), columns));
+    }
+    lines
+}
+
+/// `building linux-6.12.9, about 1:20 left (3 running, 412 MiB of 1.1 GiB fetched)`
+fn activity(progress: &Progress, left: Option<u64>) -> String {
     let mut more = Vec::new();
     if progress.running > 0 {
         more.push(format!("{} running", progress.running));
@@ -183,7 +188,10 @@ fn activity(progress: &Progress) -> String {
         let (done, all) = (words::size(progress.downloaded_bytes), words::size(progress.expected_bytes));
         more.push(format!("{done} of {all} fetched"));
     }
-    let activity = printable(&progress.activity);
+    let mut activity = printable(&progress.activity);
+    if let Some(left) = left.map(words::left) {
+        activity = if activity.is_empty() { left } else { format!("{activity}, {left}") };
+    }
     if more.is_empty() { activity } else { format!("{activity} ({})", more.join(", ")) }
 }
 

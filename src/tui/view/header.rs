@@ -96,6 +96,9 @@ pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
     ];
     let told = |gap: &str, words: bool| {
         let mut line = vec![Tone::Plain.text(format!(" {hosts} host{}", if hosts == 1 { "" } else { "s" }))];
+        if counts.deployments > 1 {
+            line.push(Tone::Busy.text(format!("{gap}{} deployments", counts.deployments)));
+        }
         for (symbol, count, word, tone) in kinds.iter().filter(|(_, count, ..)| *count > 0) {
             let told = if words { format!(" {count} {word}") } else { format!(" {count}") };
             line.extend([Tone::Plain.text(gap), tone.text(*symbol), Tone::Plain.text(told)]);

@@ -8,9 +8,11 @@ use crate::tui::{App, Context, Screen, Tone, text};
 use ratatui::layout::{Position, Rect, Size};
 
 /// What each part of the help is called.
-const PARTS: [(Context, &str); 8] = [
+const PARTS: [(Context, &str); 10] = [
     (Context::Fleet, "The fleet"),
     (Context::Host, "A host"),
+    (Context::Deployments, "The deployments"),
+    (Context::Deployment, "A deployment"),
     (Context::Log, "A log"),
     (Context::Search, "Searching a log"),
     (Context::Filter, "Typing a filter"),

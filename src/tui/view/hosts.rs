@@ -107,7 +107,7 @@ fn heading(app: &App, painter: &mut Painter<'_>, place: Rect, group: &Group, hos
     painter.line(shifted(place, MARGIN, usize::MAX), &line);
 }
 
-fn shifted(place: Rect, x: u16, width: usize) -> Rect {
+pub(super) fn shifted(place: Rect, x: u16, width: usize) -> Rect {
     let x = place.x.saturating_add(x).min(place.right());
     let width = u16::try_from(width).unwrap_or(u16::MAX).min(place.right() - x);
     Rect { x, width, ..place }

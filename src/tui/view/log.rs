@@ -1,8 +1,8 @@
 //! A log: the rows in view alone are worked out, whatever its length.
 
-use super::Areas;
 use super::detail::elapsed;
 use super::painter::{Painter, Piece, width};
+use super::{Areas, boxes};
 use crate::fleet::words;
 use crate::protocol::{DeployReport, Status, printable};
 use crate::tui::screens::TIME;
@@ -109,7 +109,7 @@ fn said(app: &App, screen: &LogScreen) -> Vec<Piece> {
     let typed = screen.typing.as_ref().map(|typing| typing.input.value());
     let searched = screen.search.as_ref().map(|search| search.pattern.as_str());
     match (typed.or(searched), &app.notice) {
-        (_, Some(notice)) if typed.is_none() => vec![notice.tone.text(format!(" {} ", notice.text))],
+        (_, Some(_)) if typed.is_none() => boxes::notice(app),
         (Some(text), _) => {
             vec![Tone::Key.text(" /"), Tone::Plain.text(format!("{} ", printable(text)))]
         }

@@ -120,7 +120,7 @@ fn progress(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
 }
 
 /// `██████░░░░░░ 30 %`
-fn bar(done: u64, expected: u64, width: usize, symbols: &Symbols) -> String {
+pub(in crate::tui::view) fn bar(done: u64, expected: u64, width: usize, symbols: &Symbols) -> String {
     // Both come over the wire and may be of any size.
     let share = |of: usize| {
         let part = u128::from(done) * of as u128 / u128::from(expected.max(1));

@@ -22,7 +22,7 @@ pub(super) fn rows(app: &App, host: &Host, columns: usize) -> Vec<Row> {
     };
     rows.extend(Row::heading("Job", vec![Tone::Plain.text(detail::job_title(app, host, job))]));
     let phases = detail::phases(app, host, job, true, symbols);
-    let lines = flow(phases, inside).into_iter().chain(detail::verdict(job, inside));
+    let lines = flow(phases, inside).into_iter().chain(detail::verdict(app, host, job, inside));
     rows.extend(lines.map(Row::of));
     rows.extend(more(job).into_iter().flat_map(|text| Row::wrapped(Tone::Plain, &text, columns)));
     rows.extend(changes::lines(host, job, inside, symbols).into_iter().map(Row::of));

@@ -1,0 +1,73 @@
+//! A frame of the deployments screen, and of one deployment, with 200 deployments of 500 hosts each that all failed.
+
+use crate::frame::{app, processor_time};
+use crate::{COLUMNS, ROWS, at_share, hosts};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use homelab_deploy::protocol::{DeployReport, Inbound, Status};
+use homelab_deploy::tui::{App, Event, update, view};
+use jiff::Timestamp;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use std::time::Duration;
+
+const DEPLOYMENTS: usize = 200;
+const HOSTS: usize = 500;
+const FRAMES: usize = 300;
+const BOUND: Duration = Duration::from_millis(5);
+
+pub(crate) fn measure() -> bool {
+    let now = Timestamp::now();
+    let mut app = app(HOSTS, now);
+    for deployment in 0..DEPLOYMENTS {
+        let reports = (0..HOSTS).map(|host| Ok(Inbound::Report(Box::new(report(host, deployment)))));
+        update(&mut app, Event::Messages(reports.collect(), now));
+    }
+    key(&mut app, KeyCode::Char('v'));
+    let list = frames(&mut app, now, "the list");
+    // The last that runs no more.
+    key(&mut app, KeyCode::End);
+    key(&mut app, KeyCode::Enter);
+    let one = frames(&mut app, now, "one");
+    list && one
+}
+
+fn report(host: usize, deployment: usize) -> DeployReport {
+    let mut report = hosts::report(host, 1, true);
+    report.id = Some(format!("deployment-{deployment}").parse().unwrap());
+    report.status = Status::Failed;
+    report.message = format!("{} ended with exit status: 1 in build: 1 error", report.hostname);
+    report.error = Some("build_failed".into());
+    report.diagnostics = Some("making all in src\n".repeat(800));
+    report
+}
+
+fn key(app: &mut App, code: KeyCode) {
+    update(app, Event::Frame);
+    update(app, Event::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+}
+
+/// Before each frame a key moves the selection, and reports of what runs arrive.
+fn frames(app: &mut App, now: Timestamp, what: &str) -> bool {
+    let mut terminal = Terminal::new(TestBackend::new(COLUMNS, ROWS)).unwrap();
+    let mut taken = Vec::new();
+    for frame in 0..FRAMES {
+        key(app, if frame % 100 < 60 { KeyCode::Down } else { KeyCode::Up });
+        let reports = (0..80).map(|n| {
+            let mut report = hosts::report((frame * 80 + n) % HOSTS, 100 + frame as u64, false);
+            report.id = Some("running".parse().unwrap());
+            Ok(Inbound::Report(Box::new(report)))
+        });
+        update(app, Event::Messages(reports.collect(), now));
+        let begun = processor_time();
+        update(app, Event::Frame);
+        terminal.draw(|frame| view(app, frame)).unwrap();
+        taken.push(processor_time().saturating_sub(begun));
+    }
+    taken.sort_unstable();
+    let (median, late) = (at_share(&taken, 500), at_share(&taken, 990));
+    println!(
+        "deployments: 99 of 100 frames of {what} within {late:.2?} of processor time with {DEPLOYMENTS} of {HOSTS} \
+         hosts, median {median:.2?}, bound {BOUND:?}"
+    );
+    late <= BOUND
+}

@@ -1,0 +1,139 @@
+//! Failures of many hosts, those with the same cause together.
+
+use crate::stage::{name, report, unbuilt};
+use homelab_deploy::fleet::{cause, failure_groups};
+use homelab_deploy::protocol::{DeployReport, ErrorCode, Status};
+
+const HASHES: [&str; 2] = ["0123456789abcdfghijklmnpqrsvwxyz", "zyxwvsrqpnmlkjihgfdcba9876543210"];
+
+fn failure(host: &str, error: Option<&str>, message: &str) -> DeployReport {
+    let mut report = report(host, "d1", Status::Failed);
+    (report.error, report.message) = (error.map(ErrorCode::from), message.to_owned());
+    report
+}
+
+/// The groups, as `2: cause`.
+fn groups(reports: &[DeployReport]) -> Vec<String> {
+    let groups = failure_groups(reports);
+    groups.iter().map(|group| format!("{}: {}", group.hosts.len(), group.cause)).collect()
+}
+
+#[test]
+fn the_derivation_is_found_in_the_words_of_every_nix() {
+    let path = format!("/nix/store/{}-linux-6.12.9.drv", HASHES[0]);
+    for (message, diagnostics, expected) in [
+        (
+            "\"web1\" did not build: builder for 'linux-6.12.9' failed with exit code 2; look at the log",
+            "",
+            "build of linux-6.12.9 failed",
+        ),
+        (
+            "did not build: Cannot build 'linux-6.12.9'. Reason: builder failed with exit code 2",
+            "",
+            "build of linux-6.12.9 failed",
+        ),
+        (
+            "hash mismatch in fixed-output derivation 'src.tar.gz': specified: a got: b",
+            "",
+            "hash mismatch in src.tar.gz",
+        ),
+        // A program of the host's own leaves it to its output.
+        (
+            "/run/rebuild ended with exit status: 1 in build: 1 error",
+            "error: builder for 'PATH' failed with exit code 2",
+            "build of linux-6.12.9 failed",
+        ),
+        (
+            "",
+            "\u{1b}[31;1merror:\u{1b}[0m builder for '\u{1b}[35;1mPATH\u{1b}[0m' failed",
+            "build of linux-6.12.9 failed",
+        ),
+        (
+            "",
+            "error: Cannot build '/nix/store/x-system.drv'.\n Reason: 1 dependency failed.\nerror: Cannot build 'PATH'.\n Reason: builder failed",
+            "build of linux-6.12.9 failed",
+        ),
+        ("", "error: build of 'PATH' failed", "build of linux-6.12.9 failed"),
+        // Where it is not told, all that was said.
+        ("cannot build", "error: out of memory", "build_failed: cannot build"),
+        ("builder for 'never closed", "annot build '", "build_failed: builder for 'never closed"),
+        ("builder for '' failed", "", "build_failed: builder for '' failed"),
+        ("", "", "build_failed"),
+    ] {
+        let mut report = failure("web1", Some("build_failed"), message);
+        report.diagnostics = (!diagnostics.is_empty()).then(|| diagnostics.replace("PATH", &path));
+        assert_eq!(cause(&report), expected, "{message:?} {diagnostics:?}");
+    }
+    let other = failure("web1", Some("verification_failed"), "builder for 'x' failed");
+    assert_eq!(cause(&other), "verification_failed: builder for 'x' failed");
+    assert_eq!(cause(&failure("web1", None, "no")), "no");
+    assert_eq!(cause(&failure("web1", None, "")), "failed");
+    assert_eq!(cause(&failure("web1", Some("\u{1b}[2Jnew"), "a\u{1b}[2J\nb")), "new: a b");
+}
+
+#[test]
+fn hosts_that_say_the_same_of_themselves_are_one_group() {
+    let error = Some("unhealthy");
+    // What two hosts say, and the cause they share, or not.
+    for (one, two, shared) in [
+        ("no", "no", Some("no")),
+        ("no", "yes", None),
+        ("web1 is full", "db1 is full", Some("… is full")),
+        ("nixos-system-web1-26.05", "nixos-system-db1-26.05", Some("nixos-system-…-26.05")),
+        // The name of another host is no name of its own.
+        ("cannot reach ns1", "cannot reach ns2", None),
+        ("web10 is full", "db10 is full", None),
+        ("within 60 s", "within 30 s", Some("within … s")),
+        ("within 60 s", "within 60 s", Some("within 60 s")),
+        ("took 1.5s.", "took 12ms.", Some("took ….")),
+        (
+            "at 2026-11-21T12:31:07Z, 3 times",
+            "at 2026-11-21T12:40:07Z, 3 times",
+            Some("at 2026-11-21T12:…:07Z, 3 times"),
+        ),
+        ("exit code 1", "exit code", None),
+        ("version a1", "version a2", None),
+        (
+            "job 0192f3c4-aaaa-7bbb-8ccc-1234567890ab",
+            "job 0192f3c4-ffff-7bbb-8ccc-1234567890ab",
+            Some("job …"),
+        ),
+        ("/nix/store/HASH0-foo-1.2", "/nix/store/HASH1-foo-1.2", Some("/nix/store/…-foo-1.2")),
+        ("/nix/store/HASH0-foo-1.2", "/nix/store/HASH1-bar-1.2", None),
+        ("部屋 web1 ✗ 1 %", "部屋 db1 ✗ 2 %", Some("部屋 … ✗ … %")),
+    ] {
+        let text = |text: &str| text.replace("HASH0", HASHES[0]).replace("HASH1", HASHES[1]);
+        let reports = [failure("web1", error, &text(one)), failure("db1", error, &text(two))];
+        let expected = match shared {
+            Some(shared) => vec![format!("2: unhealthy: {shared}")],
+            None => vec![format!("1: unhealthy: {}", text(one)), format!("1: unhealthy: {}", text(two))],
+        };
+        assert_eq!(groups(&reports), expected, "{one:?} {two:?}");
+    }
+    let codes = [failure("web1", Some("unhealthy"), "no"), failure("db1", Some("held"), "no")];
+    assert_eq!(groups(&codes), ["1: unhealthy: no", "1: held: no"]);
+}
+
+#[test]
+fn what_has_hit_most_comes_first_and_only_failures_count() {
+    let mut reports = vec![
+        failure("ns1", Some("unhealthy"), "degraded"),
+        unbuilt("web1", "d1", "foo-1.2"),
+        report("web2", "d1", Status::Completed),
+        unbuilt("web3", "d1", "bar-1.0"),
+        report("web4", "d1", Status::from("paused")),
+        unbuilt("web5", "d1", "foo-1.2"),
+    ];
+    reports[0].status = Status::Rejected;
+    let groups = failure_groups(&reports);
+    let told: Vec<_> = groups.iter().map(|group| (group.cause.as_str(), group.hosts.as_slice())).collect();
+    assert_eq!(
+        told,
+        [
+            ("build of foo-1.2 failed", &[name("web1"), name("web5")][..]),
+            ("unhealthy: degraded", &[name("ns1")]),
+            ("build of bar-1.0 failed", &[name("web3")]),
+        ]
+    );
+    assert_eq!(failure_groups([]), []);
+}
