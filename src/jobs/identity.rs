@@ -21,15 +21,20 @@ impl Identity {
         serde_json::from_slice(&std::fs::read(state_dir.join("identity.json")).ok()?).ok()
     }
 
-    /// Reads the identity, or makes one, and counts this start durably.
-    pub(super) fn begin(path: &Path) -> Result<Self, durable::WriteError> {
+    /// Reads the identity, or makes one, and counts this start durably. A host that has one goes on with it where that
+    /// cannot be written, for it is worth more in view than silent; then the reason comes too.
+    pub(super) fn begin(path: &Path) -> Result<(Self, Option<durable::WriteError>), durable::WriteError> {
         let before: Option<Self> =
             std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let known = before.is_some();
         let mut identity = before.unwrap_or_else(|| Self { instance: random(), starts: 0 });
         identity.starts += 1;
         let json = serde_json::to_vec(&identity).unwrap_or_default();
-        durable::write(path, &json)?;
-        Ok(identity)
+        match durable::write(path, &json) {
+            Ok(()) => Ok((identity, None)),
+            Err(error) if known => Ok((identity, Some(error))),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -71,24 +71,30 @@ pub struct Remembered {
 pub struct Store {
     folder: PathBuf,
     identity: Identity,
+    /// What was wrong with the state directory, in sentences for the operator.
+    warnings: Vec<String>,
     /// Held as long as the store lives.
     _lock: File,
 }
 
 impl Store {
     /// Opens the state directory, takes its lock and counts the start. Gives every job that lies there, oldest
-    /// first; a damaged record is put aside and logged.
+    /// first; a damaged record is put aside. Where nothing can be written there any more, the host can still be looked at:
+    /// see [`Store::warnings`].
     pub fn open(folder: &Path) -> Result<(Self, Vec<Record>), StoreError> {
         let wrong = |source| StoreError::Folder { path: folder.to_owned(), source };
         fs::create_dir_all(folder.join("jobs")).map_err(wrong)?;
-        let lock = File::create(folder.join("listener.lock")).map_err(wrong)?;
+        let lock = lock_file(&folder.join("listener.lock")).map_err(wrong)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(StoreError::Locked(folder.to_owned())),
             Err(fs::TryLockError::Error(source)) => return Err(wrong(source)),
         }
-        let identity = Identity::begin(&folder.join("identity.json"))?;
-        let store = Self { folder: folder.to_owned(), identity, _lock: lock };
+        let (identity, unwritten) = Identity::begin(&folder.join("identity.json"))?;
+        let mut store = Self { folder: folder.to_owned(), identity, warnings: Vec::new(), _lock: lock };
+        if let Some(error) = unwritten {
+            store.warn(format!("{error}; no job can be done here until that is mended"));
+        }
         let mut records = store.read_all().map_err(wrong)?;
         records.sort_by_key(|record| record.accepted_at);
         Ok((store, records))
@@ -97,6 +103,16 @@ impl Store {
     /// Who this listener is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What was wrong with the state directory when it was opened, in sentences.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn warn(&mut self, warning: String) {
+        tracing::error!(warning, "something is wrong with the state directory");
+        self.warnings.push(warning);
     }
 
     /// The state directory.
@@ -175,7 +191,7 @@ impl Store {
         }
     }
 
-    fn read_all(&self) -> io::Result<Vec<Record>> {
+    fn read_all(&mut self) -> io::Result<Vec<Record>> {
         let mut records = Vec::new();
         for entry in fs::read_dir(self.folder.join("jobs"))? {
             let path = entry?.path().join("state.json");
@@ -186,7 +202,11 @@ impl Store {
                 Err(error) => {
                     let aside = path.with_extension("damaged");
                     tracing::error!(file = %path.display(), %error, "put a damaged job record aside");
-                    fs::rename(&path, aside)?;
+                    let put = match fs::rename(&path, &aside) {
+                        Ok(()) => format!("it lies in {}", aside.display()),
+                        Err(error) => format!("it could not be put aside: {error}"),
+                    };
+                    self.warn(format!("the job record {} is damaged ({error}); {put}", path.display()));
                     // It told of a verdict that is lost with the record.
                     let _ = fs::remove_file(path.with_file_name(SENT));
                 }
@@ -194,6 +214,11 @@ impl Store {
         }
         Ok(records)
     }
+}
+
+/// The file of the lock; one that is there needs not be written to be locked.
+fn lock_file(path: &Path) -> io::Result<File> {
+    File::create(path).or_else(|error| File::open(path).map_err(|_| error))
 }
 
 impl Remembered {

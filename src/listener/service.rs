@@ -71,7 +71,7 @@ pub async fn run(
     let (store, records) = Store::open(&config.state_dir)?;
     let bus = Bus::lasting(&config.settings).await?;
     let reporter = Reporter::new(bus.clone(), &config, store.identity());
-    let warnings = config.warnings.iter().cloned().collect();
+    let warnings = config.warnings.iter().chain(store.warnings()).cloned().collect();
     let mut service = Service {
         engine,
         history: Arc::new(History::new(store.state_dir())),

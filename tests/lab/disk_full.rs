@@ -1,7 +1,8 @@
 //! A full disk: refused in prepare, or failed clean; the record is intact.
 
-use crate::harness::{Closure, Fault, Lab, Point};
-use serde_json::json;
+use crate::common::eventually;
+use crate::harness::{Closure, Fault, Host, Lab, Point};
+use serde_json::{Value, json};
 
 const MIB: u64 = 1 << 20;
 
@@ -18,6 +19,43 @@ fn a_host_with_a_full_disk_cannot_build_until_it_has_room() {
     assert!(error.contains("No space left") || error.contains("disk is full"), "{error}");
     host.make_room();
     host.build(&lab.flake).unwrap();
+}
+
+/// Restarts the listener and waits until it says this of its state directory.
+fn warns_after_a_restart(lab: &Lab, host: &Host, text: &str) {
+    host.run("systemctl restart homelab-deploy-listener.service");
+    let told = |answer: &Value| {
+        let warnings = answer["warnings"].as_array().cloned().unwrap_or_default();
+        warnings.iter().any(|warning| warning.as_str().unwrap().contains(text))
+    };
+    eventually(&format!("a warning with {text:?}"), || lab.ask("web1", &json!({})).filter(told));
+}
+
+#[test]
+fn a_listener_that_starts_on_a_full_or_a_read_only_disk_can_be_looked_at_and_works_once_that_is_mended() {
+    let lab = Lab::deploying(&[]);
+    let host = lab.host("web1").disk(64).boot();
+    lab.online("web1");
+    lab.flake.commit(&Closure::new("next"));
+    host.leave_room(0);
+    warns_after_a_restart(&lab, &host, "No space left on device");
+    let report = lab.request("web1", "j-1", &json!({})).verdict();
+    assert_ne!(report["status"], "completed", "{report}");
+    host.make_room();
+    host.sh("mount --bind /var/lib/homelab-deploy /var/lib/homelab-deploy");
+    host.sh("mount -o remount,bind,ro /var/lib/homelab-deploy");
+    warns_after_a_restart(&lab, &host, "Read-only file system");
+    let report = lab.request("web1", "j-2", &json!({})).verdict();
+    assert_ne!(report["status"], "completed", "{report}");
+    assert_eq!(host.label(), "base");
+    host.sh("umount -l /var/lib/homelab-deploy");
+    host.run("systemctl restart homelab-deploy-listener.service");
+    eventually("a listener without a warning", || {
+        lab.ask("web1", &json!({})).filter(|answer| answer["warnings"].is_null())
+    });
+    let report = lab.request("web1", "j-3", &json!({})).verdict();
+    assert_eq!(report["status"], "completed", "{report}");
+    host.ended("j-3", &report, "next");
 }
 
 #[test]

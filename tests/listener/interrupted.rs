@@ -101,7 +101,9 @@ fn a_damaged_record_is_put_aside_and_the_others_stay() {
         assert!(text(&line["file"]).ends_with("state.json") && line["error"].is_string(), "{line}");
     }
     stage.host.logged("connected");
+    let warnings = stage.ask(json!({}))["warnings"].to_string();
     for (id, content) in damaged {
+        assert!(warnings.contains(&format!("{id}/state.json is damaged")), "{warnings}");
         assert_eq!(fs::read(stage.job_file(id, "state.damaged")).unwrap(), content);
         assert!(stage.ask(json!({"want": "job", "id": id}))["report"].is_null());
     }
