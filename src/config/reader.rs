@@ -1,7 +1,7 @@
 //! Reads values of the file one by one. What is wrong is noted with its place, and reading goes on.
 
 use super::{Complaint, Place, Problem, Setting, Source};
-use crate::protocol::Name;
+use crate::protocol::{Name, near};
 use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -45,9 +45,7 @@ impl Reader<'_> {
     /// Notes a key that nobody reads, and the nearest of those that could stand there.
     pub(super) fn unknown(&mut self, key: &Key<'_>, section: &str, known: &[&str]) {
         let text = key.get_ref().as_ref();
-        let distance = |known: &&&str| strsim::damerau_levenshtein(text, known);
-        let near = known.iter().min_by_key(distance).filter(|near| distance(near) <= 1 + near.len() / 3);
-        let advice = match near {
+        let advice = match near(text, known.iter().copied()).first() {
             Some(near) => format!("did you mean {near}?"),
             None => format!("the keys there are {}", known.join(", ")),
         };

@@ -1,7 +1,7 @@
 //! Which hosts an operator means: subjects, aliases, names, or all of a role or tier.
 
 use crate::fleet::Fleet;
-use crate::protocol::{HostAnswer, Name, SubjectError, check_literal, overlaps};
+use crate::protocol::{HostAnswer, Name, SubjectError, check_literal, near, overlaps};
 use std::collections::BTreeSet;
 
 /// One thing an operator named.
@@ -61,12 +61,11 @@ pub enum SelectionError {
         /// What was asked for.
         name: Name,
         /// Known names that look like it.
-        near: Vec<Name>,
+        near: Vec<String>,
     },
 }
 
-fn did_you_mean(names: &[Name]) -> String {
-    let names: Vec<_> = names.iter().map(Name::as_str).collect();
+fn did_you_mean(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!(" (did you mean {}?)", names.join(", ")) }
 }
 
@@ -122,15 +121,7 @@ pub(super) fn listeners_on<'a>(subject: &str, fleet: &'a Fleet) -> impl Iterator
 impl SelectionError {
     /// Nobody knows this host; those of the fleet may be meant.
     pub(super) fn unknown(name: &Name, fleet: &Fleet) -> Self {
-        Self::UnknownHost { name: name.clone(), near: near_names(name, fleet.hosts.keys()) }
+        let near = near(name.as_str(), fleet.hosts.keys().map(Name::as_str));
+        Self::UnknownHost { name: name.clone(), near: near.into_iter().map(str::to_owned).collect() }
     }
-}
-
-/// The names that look most like `name`, at most three.
-fn near_names<'a>(name: &Name, known: impl Iterator<Item = &'a Name>) -> Vec<Name> {
-    let distance = |known: &Name| strsim::damerau_levenshtein(name.as_str(), known.as_str());
-    let mut near: Vec<_> = known.map(|known| (distance(known), known)).collect();
-    near.retain(|(distance, known)| *distance <= 1 + known.as_str().len() / 3);
-    near.sort_unstable();
-    near.into_iter().take(3).map(|(_, known)| known.clone()).collect()
 }

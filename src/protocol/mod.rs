@@ -36,6 +36,6 @@ pub use subject::{
     of_build_report, of_host, of_log, of_report, of_role, of_tier, overlaps,
 };
 pub use template::{DEPLOY_TEMPLATES, TemplateError, expand};
-pub use text::{fit_end, fit_start, holds_seed, is_invisible, printable};
+pub use text::{fit_end, fit_start, holds_seed, is_invisible, near, printable};
 pub use wire::{MAX_MESSAGE, WireError};
 pub use words::{Action, BuildStatus, ErrorCode, OnFailure, PhaseName, PhaseState, Status, Want};

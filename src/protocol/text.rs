@@ -1,4 +1,4 @@
-//! Text that travels: cut to a size as encoded, and made harmless to show.
+//! Text that travels: cut to a size as encoded, made harmless to show, and compared with what may have been meant.
 
 /// The bytes that JSON needs for this character inside a string.
 fn encoded_len(c: char) -> usize {
@@ -98,4 +98,13 @@ pub fn is_invisible(c: char) -> bool {
 pub fn holds_seed(line: &str) -> bool {
     let base32 = |c: char| c.is_ascii_uppercase() || ('2'..='7').contains(&c);
     line.split(|c: char| !base32(c)).any(|word| word.len() > 48 && word.starts_with('S'))
+}
+
+/// The known words that look most like `word`, at most three, the likeliest first.
+pub fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let with_distance = |known: &'a str| (strsim::damerau_levenshtein(word, known), known);
+    let mut near: Vec<_> = known.into_iter().map(with_distance).collect();
+    near.retain(|(distance, known)| *distance <= 1 + known.len() / 3);
+    near.sort_unstable();
+    near.into_iter().take(3).map(|(_, known)| known).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::targets::Targets;
 use super::verbs::{Takes, Verb, verbs};
-use crate::protocol::{Action, Name};
+use crate::protocol::{Action, Name, near};
 use crate::tui::{App, Purpose, Sort};
 
 /// What was said.
@@ -144,11 +144,7 @@ fn an_action(word: &str) -> Result<Action, String> {
 
 /// An unknown word, and what may have been meant.
 pub(super) fn unknown_word<'a>(kind: &str, word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let distance = |known: &str| strsim::damerau_levenshtein(word, known);
-    let mut near: Vec<_> = known.map(|known| (distance(known), known)).collect();
-    near.retain(|(distance, known)| *distance <= 1 + known.len() / 3);
-    near.sort_unstable();
-    let near: Vec<_> = near.into_iter().take(3).map(|(_, known)| known).collect();
+    let near = near(word, known);
     let meant = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) };
     format!("no {kind} {word:?}{meant}")
 }
