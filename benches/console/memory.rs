@@ -37,7 +37,7 @@ pub(crate) fn measure() -> bool {
         fleet.report_all(HOSTS, round);
         console.shows(&format!(" {HOSTS} deploying"));
         // The first host is selected, and its step stands below.
-        console.shows(&format!("step {round} "));
+        console.shows(&format!("step {round},"));
         console.rest(SETTLE);
         resident.push(console.memory("VmRSS"));
     }

@@ -6,6 +6,7 @@ mod question;
 
 pub use join::Joiner;
 
+use super::Hints;
 use super::operator::fresh_id;
 use crate::bus::{Bus, Link, LinkError, Refusal};
 use crate::protocol::{
@@ -20,7 +21,7 @@ use tokio::time::sleep_until;
 /// Past the end of every log, which tells its length; every reader of JSON holds this number exactly.
 const PAST_THE_END: u64 = (1 << 53) - 1;
 
-type Messages = SelectAll<BoxStream<'static, (Result<Inbound, WireError>, Option<String>)>>;
+pub(super) type Messages = SelectAll<BoxStream<'static, (Result<Inbound, WireError>, Option<String>)>>;
 
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,13 +92,35 @@ impl LogFollow {
     /// must have accepted the job: before that it keeps no such log.
     pub async fn open(bus: Bus, host: Name, job: Id, start: LogStart) -> Result<Self, LinkError> {
         let refusals = bus.refusals();
-        let answers_to = ReplyTo::answers(fresh_id());
-        let mut messages = SelectAll::new();
         // The verdict tells that the log has ended, an announcement that the host is back.
-        let hints = [of_report(&job), PRESENCE.to_owned()];
-        for subject in [of_log(&job, &host), answers_to.to_string()].iter().chain(&hints) {
-            messages.push(bus.subscribe(subject, Inbound::parse).await?.messages().boxed());
-        }
+        let hints = hear(&bus, [of_report(&job), PRESENCE.to_owned()]).await?;
+        Self::hearing(bus, refusals, host, job, start, hints).await
+    }
+
+    /// As [`LogFollow::open`], beside a watch that hears of the host anyway.
+    pub async fn beside(
+        hints: &Hints,
+        bus: Bus,
+        host: Name,
+        job: Id,
+        start: LogStart,
+    ) -> Result<Self, LinkError> {
+        let refusals = bus.refusals();
+        let hints = hints.of(host.clone());
+        Self::hearing(bus, refusals, host, job, start, hints).await
+    }
+
+    async fn hearing(
+        bus: Bus,
+        refusals: broadcast::Receiver<Refusal>,
+        host: Name,
+        job: Id,
+        start: LogStart,
+        hints: Messages,
+    ) -> Result<Self, LinkError> {
+        let answers_to = ReplyTo::answers(fresh_id());
+        let mut messages = hear(&bus, [of_log(&job, &host), answers_to.to_string()]).await?;
+        messages.extend(hints);
         let link = bus.link();
         let connects = link.borrow().connects;
         Ok(Self {
@@ -214,4 +237,12 @@ impl LogFollow {
         }
         (!text.is_empty()).then_some(LogNews::Text { offset, text })
     }
+}
+
+async fn hear(bus: &Bus, subjects: [String; 2]) -> Result<Messages, LinkError> {
+    let mut messages = SelectAll::new();
+    for subject in subjects {
+        messages.push(bus.subscribe(&subject, Inbound::parse).await?.messages().boxed());
+    }
+    Ok(messages)
 }

@@ -3,6 +3,7 @@
 mod error;
 mod follow;
 mod heads;
+mod hints;
 mod log;
 mod operator;
 mod outcome;
@@ -15,6 +16,7 @@ mod watch;
 pub use error::DeployError;
 pub use follow::{Follow, Update};
 pub use heads::{HEADS_WITHIN, heads};
+pub use hints::Hints;
 pub use log::{Joiner, LogFollow, LogNews, LogStart};
 pub use operator::{Discovery, Operator};
 pub use outcome::{HostResult, Outcome, Verdict};

@@ -4,7 +4,7 @@ use crate::durable::{self, WriteError};
 use crate::fleet::Host;
 use crate::protocol::{DEPLOY_TEMPLATES, HostAnswer, Name, expand};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,13 @@ impl Roster {
 
     /// Notes what a host said of itself.
     pub fn note(&mut self, answer: &HostAnswer, now: Timestamp) {
+        if let Some(known) = self.hosts.get_mut(&answer.hostname)
+            && known.is_told_by(answer)
+        {
+            let known = Arc::make_mut(known);
+            (known.seen, known.offline) = (Some(now), false);
+            return;
+        }
         let entry = RosterEntry {
             tier: answer.tier.clone(),
             role: answer.role.clone(),
@@ -119,12 +126,26 @@ impl Roster {
             std::fs::create_dir_all(folder)
                 .map_err(|source| RosterError::Folder { path: folder.to_owned(), source })?;
         }
-        let seen: BTreeMap<_, _> = self.hosts.iter().filter(|(_, entry)| entry.seen.is_some()).collect();
-        Ok(durable::write_with(file, |out| Ok(serde_json::to_writer_pretty(out, &seen)?))?)
+        Ok(durable::write_with(file, |out| Ok(serde_json::to_writer_pretty(out, &Seen(&self.hosts))?))?)
+    }
+}
+
+/// The hosts that were ever seen.
+struct Seen<'a>(&'a BTreeMap<Name, Arc<RosterEntry>>);
+
+impl Serialize for Seen<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().filter(|(_, entry)| entry.seen.is_some()))
     }
 }
 
 impl RosterEntry {
+    /// Whether a host says of itself what is known of it.
+    fn is_told_by(&self, answer: &HostAnswer) -> bool {
+        (&self.tier, &self.role, &self.deploy_subjects)
+            == (&answer.tier, &answer.role, &answer.deploy_subjects)
+    }
+
     /// Whether the host belongs to this tier and role.
     pub fn is_of(&self, tier: Option<&Name>, role: Option<&Name>) -> bool {
         tier.is_none_or(|tier| *tier == self.tier) && role.is_none_or(|role| Some(role) == self.role.as_ref())

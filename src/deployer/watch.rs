@@ -1,7 +1,8 @@
 //! The fleet as it moves: reports of every operator, presence, and what hosts answer to a slow re-ask.
 
+use super::hints::Teller;
 use super::operator::fresh_id;
-use super::{Operator, Roster};
+use super::{Hints, Operator, Roster};
 use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
 use crate::protocol::{Answer, Ask, DISCOVER, Inbound, REPORTS, ReplyTo, WireError};
 use jiff::Timestamp;
@@ -39,6 +40,7 @@ pub struct Watch {
     refusals: broadcast::Receiver<Refusal>,
     /// Who was ever seen.
     roster: Roster,
+    teller: Teller,
     /// How often the link had come about, and what it had dropped, when we last looked.
     connects: u64,
     dropped: u64,
@@ -62,6 +64,7 @@ impl Operator {
             link,
             refusals,
             roster: std::mem::take(&mut self.roster),
+            teller: Teller::new(),
             connects: 0,
             dropped: 0,
             ask_at: Instant::now() + ASK_AGAIN,
@@ -92,6 +95,7 @@ impl Watch {
                 messages.extend(received.message);
             }
             self.note(&messages);
+            self.teller.tell(&messages);
             if !messages.is_empty() {
                 return Some(News::Messages(messages));
             }
@@ -101,6 +105,11 @@ impl Watch {
     /// Who was ever seen, as of now.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// Where what it hears of single hosts can be heard too.
+    pub fn hints(&self) -> Hints {
+        self.teller.hints()
     }
 
     async fn on_link(&mut self) -> Link {

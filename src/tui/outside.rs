@@ -5,7 +5,8 @@ mod whole_log;
 use super::{Effect, Event, Fault, LinkState, LogKey, Memory, OrderNews};
 use crate::bus::Link;
 use crate::deployer::{
-    Discovery, HEADS_WITHIN, LogFollow, LogStart, News, Operator, Plan, Roster, Told, Update, Watch, heads,
+    Discovery, HEADS_WITHIN, Hints, LogFollow, LogStart, News, Operator, Plan, Roster, Told, Update, Watch,
+    heads,
 };
 use crate::fleet::Fleet;
 use crate::protocol::{Inbound, Name};
@@ -40,6 +41,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(super) struct Outside {
     operator: Arc<Operator>,
     into: mpsc::Sender<Event>,
+    hints: Hints,
     tasks: JoinSet<()>,
     log: Option<AbortHandle>,
     history: Option<AbortHandle>,
@@ -57,12 +59,13 @@ impl Outside {
     ) -> Result<(Self, mpsc::Receiver<Event>), crate::bus::LinkError> {
         let (into, events) = mpsc::channel(ROOM);
         let watch = operator.watch().await?;
+        let hints = watch.hints();
         let stop = CancellationToken::new();
         let pump = tokio::spawn(pump(watch, into.clone(), stop.clone()));
         let operator = Arc::new(operator);
         let mut tasks = JoinSet::new();
         tasks.spawn(measure(operator.clone(), into.clone()));
-        Ok((Self { operator, into, tasks, log: None, history: None, memory, pump, stop }, events))
+        Ok((Self { operator, into, hints, tasks, log: None, history: None, memory, pump, stop }, events))
     }
 
     /// Carries out an effect that needs nothing of the terminal.
@@ -72,10 +75,12 @@ impl Outside {
                 self.tasks.spawn(send(self.operator.clone(), *plan, self.into.clone()));
             }
             Effect::Log(key) => {
-                self.follow(key.map(|key| log(self.operator.clone(), key, self.into.clone())));
+                let log = |key| log(self.operator.clone(), self.hints.clone(), key, self.into.clone());
+                self.follow(key.map(log));
             }
             Effect::WholeLog(key) => {
-                self.follow(Some(whole_log::follow(self.operator.clone(), key, self.into.clone())));
+                let (operator, hints) = (self.operator.clone(), self.hints.clone());
+                self.follow(Some(whole_log::follow(operator, hints, key, self.into.clone())));
             }
             Effect::SaveLog(file) => {
                 self.tasks.spawn(whole_log::save(*file, self.into.clone()));
@@ -241,13 +246,11 @@ async fn send(operator: Arc<Operator>, plan: Plan, into: mpsc::Sender<Event>) {
 }
 
 /// Follows the end of a log.
-async fn log(operator: Arc<Operator>, key: LogKey, into: mpsc::Sender<Event>) {
+async fn log(operator: Arc<Operator>, hints: Hints, key: LogKey, into: mpsc::Sender<Event>) {
     sleep(DWELL).await;
-    let (host, job) = (key.host.clone(), key.job.clone());
-    let Ok(mut follow) = LogFollow::open(operator.bus.clone(), host, job, LogStart::Last(LOG_END)).await
-    else {
-        return;
-    };
+    let (bus, host, job) = (operator.bus.clone(), key.host.clone(), key.job.clone());
+    let follow = LogFollow::beside(&hints, bus, host, job, LogStart::Last(LOG_END)).await;
+    let Ok(mut follow) = follow else { return };
     // A refusal of its subject is told by the watch.
     while let Some(Ok(news)) = follow.next().await {
         if into.send(Event::Log(key.clone(), news)).await.is_err() {

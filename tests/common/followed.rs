@@ -2,7 +2,7 @@
 
 use super::{Broker, DEADLINE};
 use homelab_deploy::bus::{Bus, LinkError, Seed, Settings};
-use homelab_deploy::deployer::{LogFollow, LogNews, LogStart};
+use homelab_deploy::deployer::{LogFollow, LogNews, LogStart, Operator, Roster};
 use homelab_deploy::protocol::{Id, Name};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -18,15 +18,32 @@ pub struct Followed {
 impl Followed {
     /// Follows with the key of `user`.
     pub fn open(broker: &Broker, user: &str, host: &str, job: &str, start: LogStart) -> Self {
+        let (host, job) = (Name::new(host).unwrap(), Id::new(job).unwrap());
+        Self::over(broker, user, async |bus| LogFollow::open(bus, host, job, start).await)
+    }
+
+    /// As [`Followed::open`], beside a watch of the fleet over the same connection.
+    pub fn beside(broker: &Broker, user: &str, host: &str, job: &str, start: LogStart) -> Self {
+        let (host, job) = (Name::new(host).unwrap(), Id::new(job).unwrap());
+        Self::over(broker, user, async |bus| {
+            let (roster, issuer) = (Roster::default(), "tester".to_owned());
+            let mut watch = Operator { bus: bus.clone(), roster, issuer }.watch().await?;
+            let hints = watch.hints();
+            tokio::spawn(async move { while watch.next().await.is_some() {} });
+            LogFollow::beside(&hints, bus, host, job, start).await
+        })
+    }
+
+    fn over(
+        broker: &Broker,
+        user: &str,
+        open: impl AsyncFnOnce(Bus) -> Result<LogFollow, LinkError>,
+    ) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let seed = Seed::read(broker.key(user)).unwrap();
         let settings = Settings::new(&broker.url(), Some(seed), "test", "deploy.responses.ping").unwrap();
-        let (host, job) = (Name::new(host).unwrap(), Id::new(job).unwrap());
-        let follow = runtime.block_on(async {
-            let bus = Bus::lasting(&settings).await.unwrap();
-            LogFollow::open(bus, host, job, start).await.unwrap()
-        });
+        let follow = runtime.block_on(async { open(Bus::lasting(&settings).await.unwrap()).await.unwrap() });
         Self { runtime, follow: Some(follow) }
     }
 

@@ -235,6 +235,26 @@ fn a_host_that_is_back_is_asked_again() {
 }
 
 #[test]
+fn beside_a_watch_what_that_hears_of_the_host_is_heard() {
+    let mut asked = 0;
+    let scene = Scene::with("one\n", move |kept, ask| {
+        asked += 1;
+        if asked == 1 { Vec::new() } else { vec![kept.answer(ask)] }
+    });
+    let mut log = Followed::beside(&scene.broker, "tester", "db1", "j-1", LogStart::Beginning);
+    assert_eq!(log.news(), LogNews::Silent);
+    scene.wire.say("deploy.responses.presence", &base_answer("db2", "test", "db"));
+    // It is another one.
+    log.quiet(Duration::from_secs(1));
+    scene.wire.say("deploy.responses.presence", &base_answer("db1", "test", "db"));
+    assert_eq!(log.until("\n"), (0, "one\n".to_owned()));
+    scene.kept.end();
+    scene.verdict();
+    assert_eq!(log.soon(), LogNews::End);
+    assert_eq!(log.raw(), None);
+}
+
+#[test]
 fn that_a_host_is_back_is_told_also_where_it_has_nothing_new() {
     let mut asked = 0;
     let scene = Scene::with("one\n", move |kept, ask| {

@@ -1,6 +1,6 @@
 //! A log that is read from its first byte, and saved.
 
-use crate::deployer::{LogFollow, LogStart, Operator};
+use crate::deployer::{Hints, LogFollow, LogStart, Operator};
 use crate::tui::{Event, LogFile, LogKey};
 use std::fs::{File, remove_file};
 use std::io::{self, ErrorKind, Write};
@@ -13,11 +13,10 @@ use tokio::task::spawn_blocking;
 const TRIES: usize = 1000;
 
 /// Follows a log from its first byte.
-pub(super) async fn follow(operator: Arc<Operator>, key: LogKey, into: mpsc::Sender<Event>) {
-    let (host, job) = (key.host.clone(), key.job.clone());
-    let Ok(mut follow) = LogFollow::open(operator.bus.clone(), host, job, LogStart::Beginning).await else {
-        return;
-    };
+pub(super) async fn follow(operator: Arc<Operator>, hints: Hints, key: LogKey, into: mpsc::Sender<Event>) {
+    let (bus, host, job) = (operator.bus.clone(), key.host.clone(), key.job.clone());
+    let follow = LogFollow::beside(&hints, bus, host, job, LogStart::Beginning).await;
+    let Ok(mut follow) = follow else { return };
     // A refusal of its subject is told by the watch.
     while let Some(Ok(news)) = follow.next().await {
         let event = Event::WholeLog { key: key.clone(), news, kept: follow.kept() };
