@@ -3,7 +3,7 @@
 use super::changes;
 use super::flow::flow;
 use super::painter::{Painter, Piece};
-use crate::fleet::{Host, Lag, estimate, words};
+use crate::fleet::{Host, Lag, Standing, estimate, words};
 use crate::protocol::{Action, DeployReport, Phase, PhaseState, Progress, Status, printable};
 use crate::tui::{App, LogState, Row, Symbols, Tone, text};
 use ratatui::layout::Rect;
@@ -55,8 +55,12 @@ fn of_group(app: &App, room: usize) -> Lines {
     let attention = |host: &&Host| host.has_fault(app.now) || host.running_job().is_some();
     let line = |host: &Host| {
         let standing = host.standing(app.now);
-        let job = host.job.as_deref().filter(|_| standing.word() != "idle");
-        let told = job.map_or(standing.word().to_owned(), words::progress_of);
+        let told = match standing {
+            Standing::Failed(job) | Standing::Working(job) => words::progress_of(job),
+            // Then it is not the job that went wrong.
+            Standing::Idle => notes(app, host, true).join("; "),
+            _ => standing.word().to_owned(),
+        };
         vec![Tone::Title.text(host.name.as_str()), Tone::Plain.text(format!("  {told}"))]
     };
     let mut lines: Lines = hosts.filter(attention).take(room).map(line).collect();
