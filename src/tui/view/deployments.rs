@@ -29,7 +29,7 @@ const COLUMNS: [Column<What>; 7] = [
     column(What::When, "WHEN", [6; 3], 2, true),
     column(What::Who, "WHO", [12, 13, 22], 4, false),
     column(What::Action, "ACTION", [12; 3], 3, false),
-    column(What::Revision, "REVISION", [14, 16, 26], 1, false),
+    column(What::Revision, "REVISION", [14, 15, 26], 1, false),
     column(What::Hosts, "HOSTS", [5; 3], 5, true),
     column(What::Result, "RESULT", [18, 26, 44], 0, false),
     column(What::Progress, "PROGRESS", [12, 20, 30], 6, false),
