@@ -2,7 +2,7 @@
 
 use super::keys::Chord;
 use super::outside::Outside;
-use super::{App, ConsoleError, Effect, Event, Options, text, update, view};
+use super::{App, ConsoleError, Effect, Event, HistoryState, LogState, Options, Screen, text, update, view};
 use crate::deployer::Operator;
 use jiff::Timestamp;
 use ratatui::Terminal;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// How long nothing new must come, and how long is waited in all: once before the keys, and once after them.
+/// How long nothing new must come, and how long is waited in all: before the keys, for what a key has asked, and at the end.
 const QUIET: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -25,44 +25,68 @@ pub async fn snapshot(
 ) -> Result<String, ConsoleError> {
     let mut app = App::new(options, &operator.roster, size, Timestamp::now());
     let (mut outside, mut events) = Outside::begin(operator, None).await?;
-    settle(&mut app, &mut outside, &mut events).await?;
+    let nobody = |app: &App| app.counts.online == 0 || waits(app);
+    settle(&mut app, &mut outside, &mut events, QUIET, nobody).await?;
     for key in keys {
         take(&mut app, Event::Key(key.event()), &mut outside);
         take(&mut app, Event::Frame, &mut outside);
+        // The next key may be about what this one has asked for.
+        settle(&mut app, &mut outside, &mut events, Duration::ZERO, screen_waits).await?;
     }
     if !keys.is_empty() {
-        settle(&mut app, &mut outside, &mut events).await?;
+        settle(&mut app, &mut outside, &mut events, QUIET, waits).await?;
     }
     outside.end().await;
     Ok(picture(&app))
 }
 
-/// Takes what comes until no more of that comes which ends: reports of what is under way do not.
+/// Takes what comes until nothing is waited for and no more of that comes which ends: reports of what is under way do not.
 async fn settle(
     app: &mut App,
     outside: &mut Outside,
     events: &mut mpsc::Receiver<Event>,
+    quiet: Duration,
+    waits: impl Fn(&App) -> bool,
 ) -> Result<(), ConsoleError> {
     let last = Instant::now() + PATIENCE;
-    let mut until = if app.counts.online == 0 { last } else { last.min(Instant::now() + QUIET) };
+    let mut until = last.min(Instant::now() + quiet);
     loop {
         let event = tokio::select! {
             event = events.recv() => event.ok_or(ConsoleError::Closed)?,
-            () = sleep_until(until) => return Ok(()),
+            () = sleep_until(if waits(app) { last } else { until }) => return Ok(()),
         };
-        let (is_asked, online) = (matches!(event, Event::Log(..) | Event::Heads(_)), app.counts.online);
+        let is_asked =
+            matches!(event, Event::Log(..) | Event::WholeLog { .. } | Event::History(..) | Event::Heads(_));
+        let online = app.counts.online;
         take(app, event, outside);
         take(app, Event::Clock(Timestamp::now()), outside);
         take(app, Event::Frame, outside);
         if is_asked || app.counts.online != online {
-            until = last.min(Instant::now() + QUIET);
+            until = last.min(Instant::now() + quiet);
         }
     }
 }
 
+/// Whether the screen has asked for something that has not come.
+fn screen_waits(app: &App) -> bool {
+    match app.screens.last() {
+        Some(Screen::Host(screen)) => screen.history == HistoryState::Asked,
+        Some(Screen::Log(screen)) => screen.state == LogState::Asked,
+        _ => false,
+    }
+}
+
+/// Whether anything in view has.
+fn waits(app: &App) -> bool {
+    let heads = app.heads_asked.is_some() && app.heads.is_none();
+    let log = app.log.as_ref().is_some_and(|log| log.state == LogState::Asked);
+    heads || log || app.round_trip.is_none() || screen_waits(app)
+}
+
 fn take(app: &mut App, event: Event, outside: &mut Outside) {
     for effect in update(app, event) {
-        if matches!(effect, Effect::Log(_) | Effect::Heads(..)) {
+        // Those that only ask.
+        if let Effect::Log(_) | Effect::WholeLog(_) | Effect::History(_) | Effect::Heads(..) = effect {
             outside.carry_out(effect);
         }
     }

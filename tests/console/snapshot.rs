@@ -1,6 +1,6 @@
 //! One frame as text, and where there is no terminal.
 
-use crate::common::{Broker, HostBuilder, Running, run};
+use crate::common::{Broker, HostBuilder, Running, operator, run};
 use crate::stage::{console, held, waits_in};
 
 #[test]
@@ -8,7 +8,7 @@ fn a_snapshot_is_one_frame_with_every_host_and_no_larger_than_asked_for() {
     let broker = Broker::start();
     let (_host, _gate) = held(&broker, "web1", &waits_in(&["build"]));
     let _other = HostBuilder::new(&broker, "ns1", "prod", "dns").start();
-    let mut command = crate::common::operator(&broker, "admin");
+    let mut command = operator(&broker, "admin");
     let mut deploy = Running::start(command.args(["deploy", "web1"]));
     deploy.says("building nginx");
     for (size, columns, lines) in
@@ -82,4 +82,23 @@ fn keys_are_pressed_before_a_snapshot_and_send_nothing() {
     run(console(&broker, "tester").args(["--snapshot", "--keys", "j<entr>"]), 2)
         .complains(&["no key <entr>"]);
     run(console(&broker, "tester").args(["--keys", "j"]), 2).complains(&["--snapshot"]);
+}
+
+#[test]
+fn what_a_key_asks_of_a_host_is_there_before_the_next_key_and_in_the_frame() {
+    let broker = Broker::start();
+    let _host = HostBuilder::new(&broker, "web1", "test", "web").script("seq 1 100\necho the-end\n").start();
+    run(operator(&broker, "admin").args(["deploy", "web1"]), 0);
+    for (keys, shown) in [
+        ("<enter>", &["History", "✓ completed"][..]),
+        ("<enter>j", &["▸ "]),
+        ("l", &["─ ended ─", "the-end"]),
+        ("lg", &["─ ended, paused ─", " lines 1-"]),
+        ("l/77<enter>", &["/77 ─", "match 1 of 1"]),
+    ] {
+        let frame = run(console(&broker, "admin").args(["--snapshot", "--keys", keys]), 0);
+        for text in shown {
+            assert!(frame.out.contains(text), "{keys}: no {text:?} in {frame}");
+        }
+    }
 }

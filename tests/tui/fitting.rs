@@ -146,9 +146,14 @@ fn the_form_is_whole_in_the_smallest_terminal() {
     (0..2).for_each(|_| stage.press(KeyCode::Tab));
     (0..4).for_each(|_| stage.press(KeyCode::Right));
     let text = stage.text();
-    for shown in
-        ["hosts 1-3 of 12", "[12 marked]", "[build] 5 of 5", "● web1", "[ Deploy to 12 hosts ]", " tab next "]
-    {
+    for shown in [
+        "hosts 1-3 of 12",
+        "[12 marked]",
+        "[build] 5 of 5",
+        "● web1",
+        "[ Deploy to 12 hosts ]",
+        " tab next  ",
+    ] {
         assert!(text.contains(shown), "{shown:?} in\n{text}");
     }
 }
@@ -173,4 +178,26 @@ fn in_a_narrow_terminal_the_help_is_broken_into_lines_and_nothing_of_it_is_cut()
     let told = words.join(" ");
     assert!(told.contains("deploy to the marked hosts, or to this one"), "{told}");
     assert!(told.contains("state: a state or phase, or its beginning; reboot, held, rejected"), "{told}");
+}
+
+#[test]
+fn at_80_columns_the_footer_names_what_a_newcomer_needs() {
+    let mut stage = Stage::fleet(80, 24, PLAIN);
+    stage.go_to("ns2");
+    let footers = [
+        ("", "d deploy  space mark  c cancel  enter host  / filter  l log  ? help  q quit"),
+        ("\n", "d deploy  l log  v deployments  b roll back  ctrl-r reboot  esc back  ? help"),
+        ("l", "F follow  W wrap  / search  n next  t times  S save  esc back  : command  ? help"),
+        ("qqv", "enter open   c cancel   esc back   : command   ? help"),
+    ];
+    for (typed, footer) in footers {
+        for key in typed.chars() {
+            stage.press(if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) });
+        }
+        assert_eq!(line(&mut stage, 23).trim(), footer, "{typed:?}");
+    }
+    // Without a job that runs nothing can be cancelled.
+    let mut stage = many(2, 80, 24);
+    let footer = "d deploy  space mark  enter host  / filter  l log  v deployments  ? help  q quit";
+    assert_eq!(line(&mut stage, 23).trim(), footer);
 }

@@ -62,7 +62,11 @@ fn groups_stand_by_tier_and_role_and_fold() {
     stage.press(KeyCode::Left);
     let folded = rows(&mut stage);
     assert_eq!(folded[2..4], ["▶ tier prod, role dns", "▼ tier prod, role router"]);
-    assert!(stage.text().contains("▸  ▶ tier prod, role dns  2 hosts  ▶ 1 deploying"), "{}", stage.text());
+    assert!(
+        stage.text().contains("▸  ▶ tier prod, role dns     2 hosts   ▶ 1 deploying"),
+        "{}",
+        stage.text()
+    );
     // What is about a heading is about its hosts, folded or not.
     stage.types("d");
     let Some(Overlay::Form(form)) = &stage.app.overlay else { panic!("no form") };

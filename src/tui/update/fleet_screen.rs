@@ -103,7 +103,7 @@ pub(super) fn ask_to_cancel(app: &mut App, mut hosts: Vec<Name>) {
         hosts.retain(runs);
     }
     if hosts.is_empty() {
-        return app.say(Tone::Warn, "no job runs on the marked hosts");
+        return app.say(Tone::Warn, "no job runs there");
     }
     match Plan::cancel(app.options.issuer.clone(), &hosts, &app.fleet, app.now) {
         Ok(plan) => {

@@ -57,7 +57,26 @@ const WIDE: [(Column, u8); 12] = [
 /// The blank columns between two.
 pub(super) const GAP: usize = 2;
 
-/// The columns that fit into `room`, each with its width. What is left over goes to progress, or else to the name.
+/// What columns become where there is room, one after the other: first none that is usual is cut, then the rest is shared out.
+const ROOMY: [(Column, usize); 6] = [
+    (Column::Progress, 12),
+    (Column::Revision, 16),
+    (Column::Progress, 38),
+    (Column::Revision, 24),
+    (Column::Progress, usize::MAX),
+    (Column::Host, usize::MAX),
+];
+
+/// The same for those of the system.
+const WIDE_ROOMY: [(Column, usize); 5] = [
+    (Column::Revision, 16),
+    (Column::System, 24),
+    (Column::Revision, 24),
+    (Column::Host, 24),
+    (Column::System, 32),
+];
+
+/// The columns that fit into `room`, each with its width.
 pub(super) fn fitting(app: &App, room: usize) -> Vec<(Column, usize)> {
     let mut shown = if app.table.wide { WIDE.to_vec() } else { COLUMNS.to_vec() };
     let needed = |shown: &[(Column, u8)]| -> usize {
@@ -67,22 +86,17 @@ pub(super) fn fitting(app: &App, room: usize) -> Vec<(Column, usize)> {
         let last = shown.iter().map(|(_, leaves)| *leaves).max();
         shown.retain(|(_, leaves)| Some(*leaves) != last);
     }
-    let spare = room.saturating_sub(needed(&shown));
-    let takes = if shown.iter().any(|(column, _)| *column == Column::Progress) {
-        Column::Progress
-    } else {
-        Column::Host
-    };
-    let width = |column: Column| {
-        let more = match column {
-            _ if column != takes => 0,
-            Column::Progress => spare.min(28),
-            _ if app.table.wide => spare.min(12),
-            _ => spare,
-        };
-        (column.width(app, room) + more).min(room)
-    };
-    shown.into_iter().map(|(column, _)| (column, width(column))).collect()
+    let mut spare = room.saturating_sub(needed(&shown));
+    let width = |column: Column| column.width(app, room).min(room);
+    let mut fitted: Vec<_> = shown.into_iter().map(|(column, _)| (column, width(column))).collect();
+    for (takes, most) in if app.table.wide { &WIDE_ROOMY[..] } else { &ROOMY[..] } {
+        if let Some((_, width)) = fitted.iter_mut().find(|(column, _)| column == takes) {
+            let more = spare.min(most.saturating_sub(*width));
+            spare -= more;
+            *width += more;
+        }
+    }
+    fitted
 }
 
 impl Column {

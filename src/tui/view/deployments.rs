@@ -27,9 +27,9 @@ const fn column(what: What, title: &'static str, width: [usize; 3], leaves: u8, 
 
 const COLUMNS: [Column<What>; 7] = [
     column(What::When, "WHEN", [6; 3], 2, true),
-    column(What::Who, "WHO", [12, 16, 22], 4, false),
+    column(What::Who, "WHO", [12, 13, 22], 4, false),
     column(What::Action, "ACTION", [12; 3], 3, false),
-    column(What::Revision, "REVISION", [14, 20, 26], 1, false),
+    column(What::Revision, "REVISION", [14, 15, 26], 1, false),
     column(What::Hosts, "HOSTS", [5; 3], 5, true),
     column(What::Result, "RESULT", [18, 26, 44], 0, false),
     column(What::Progress, "PROGRESS", [12, 20, 30], 6, false),
@@ -112,5 +112,6 @@ fn pane(app: &App, screen: &DeploymentsScreen, painter: &mut Painter<'_>, area: 
     let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
     let most = usize::from(inside.height).saturating_sub(2);
     let columns = usize::from(inside.width);
-    painter.lines(inside, &result::summary(&known, &screen.failures, most, columns, painter.theme.symbols()));
+    let summary = result::summary(&known, &screen.failures, most, columns, painter.theme.symbols());
+    painter.lines(inside, &result::in_full(summary, columns, usize::from(inside.height)));
 }

@@ -3,10 +3,10 @@
 use super::changes;
 use super::flow::flow;
 use super::painter::{Painter, Piece};
-use crate::fleet::{Host, Lag, estimate, words};
+use crate::fleet::{Host, Lag, Standing, estimate, words};
 use crate::protocol::{Action, DeployReport, Phase, PhaseState, Progress, Status, printable};
 use crate::tui::{App, LogState, Row, Symbols, Tone, text};
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 
 type Lines = Vec<Vec<Piece>>;
 
@@ -21,7 +21,7 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
         };
         let inside = painter.framed(area, &group.into_iter().collect::<Vec<_>>(), &[]);
         let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
-        return painter.lines(inside, &of_group(app, usize::from(inside.height)));
+        return painter.lines(inside, &of_group(app, inside.as_size()));
     };
     let symbols = painter.theme.symbols();
     let inside = painter.framed(area, &title(app, host, symbols), &[]);
@@ -50,16 +50,26 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
 }
 
 /// What each host of the selected group that wants attention is about.
-fn of_group(app: &App, room: usize) -> Lines {
+fn of_group(app: &App, room: Size) -> Lines {
     let hosts = app.table.hosts().iter().filter_map(|name| app.fleet.hosts.get(name));
     let attention = |host: &&Host| host.has_fault(app.now) || host.running_job().is_some();
-    let line = |host: &Host| {
+    let lines = |host: &Host| {
         let standing = host.standing(app.now);
-        let job = host.job.as_deref().filter(|_| standing.word() != "idle");
-        let told = job.map_or(standing.word().to_owned(), words::progress_of);
-        vec![Tone::Title.text(host.name.as_str()), Tone::Plain.text(format!("  {told}"))]
+        let told = match standing {
+            Standing::Failed(job) | Standing::Working(job) => words::progress_of(job),
+            // Then it is not the job that went wrong.
+            Standing::Idle => notes(app, host, true).join("; "),
+            _ => standing.word().to_owned(),
+        };
+        let mut name = host.name.as_str();
+        let indent = text::width(name) + 2;
+        let told = text::wrap(&told, usize::from(room.width).saturating_sub(indent));
+        let line = |told| {
+            vec![Tone::Title.text(format!("{:<indent$}", std::mem::take(&mut name))), Tone::Plain.text(told)]
+        };
+        told.into_iter().map(line).collect::<Lines>()
     };
-    let mut lines: Lines = hosts.filter(attention).take(room).map(line).collect();
+    let mut lines: Lines = hosts.filter(attention).take(usize::from(room.height)).flat_map(lines).collect();
     if lines.is_empty() && app.table.selected().is_some() {
         lines.push(vec![Tone::Dim.text("every host of this group is well")]);
     }

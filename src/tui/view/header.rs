@@ -2,6 +2,7 @@
 
 use super::painter::{Painter, Piece, width};
 use crate::protocol::printable;
+use crate::tui::deployments::Known;
 use crate::tui::keys::bindings;
 use crate::tui::{App, Command, Context, Screen, Symbols, Tone, text};
 use jiff::fmt::strtime;
@@ -111,35 +112,56 @@ pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
     painter.line(area, &line.unwrap_or_else(|| told(" ", false)));
 }
 
-/// The keys that there are here. Where it is narrow the last ones leave; help and the way back stay in any case.
+/// The keys that there are here. Where it is narrow they stand closer, and the last ones leave; help and the way back stay in any
+/// case.
 pub(super) fn footer(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let context = app.context();
-    let hints = bindings(context, app.options.read_only);
+    let hints = bindings(context, app.options.read_only).filter(|binding| is_of_use(app, binding.command));
     let mut hints: Vec<_> = hints
         .filter_map(|binding| {
             let key = Tone::Key.text(binding.chords.first()?.name());
             Some((binding.command, [key, Tone::Plain.text(format!(" {}", binding.hint?))]))
         })
         .collect();
-    let needed =
-        |hints: &[(Command, [Piece; 2])]| hints.iter().map(|(_, hint)| width(hint) + 3).sum::<usize>();
+    let room = usize::from(area.width);
+    let needed = |hints: &[(Command, [Piece; 2])], gap: usize| {
+        hints.iter().map(|(_, hint)| width(hint) + gap).sum::<usize>().saturating_sub(gap)
+    };
+    let gap = if needed(&hints, 3) < room { "   " } else { "  " };
     let may_leave =
         |(command, _): &(Command, _)| !matches!(command, Command::Help | Command::Quit | Command::Back);
-    // Before the first there is but one blank.
-    while needed(&hints) > usize::from(area.width) + 2
+    while needed(&hints, gap.len()) > room
         && let Some(at) = hints.iter().rposition(may_leave)
     {
         hints.remove(at);
     }
+    let start = if needed(&hints, gap.len()) < room { " " } else { "" };
     let mut line = Vec::new();
     for (_, hint) in hints {
-        line.push(Tone::Plain.text(if line.is_empty() { " " } else { "   " }));
+        line.push(Tone::Plain.text(if line.is_empty() { start } else { gap }));
         line.extend(hint);
     }
     if context == Context::Filter {
-        let room = usize::from(area.width).saturating_sub(width(&line) + 3);
+        let room = room.saturating_sub(width(&line) + 3);
         let told = text::wrap(FILTERS, room).into_iter().next().unwrap_or_default();
         line.push(Tone::Dim.text(format!("   {told}")));
     }
     painter.line(area, &line);
+}
+
+/// Whether a key can do something now: cancelling needs a job that runs, deploying again one that did not complete.
+fn is_of_use(app: &App, command: Command) -> bool {
+    let known = |id| Known::of(app, id);
+    let runs = |id| known(id).is_some_and(|known| known.is_under_way());
+    match (command, app.screens.last()) {
+        (Command::Cancel, None) => app.counts.deploying > 0,
+        (Command::Cancel, Some(Screen::Deployments(screen))) => screen.cursor.selected().is_some_and(runs),
+        (Command::Cancel, Some(Screen::Deployment(screen))) => runs(&screen.id),
+        (Command::Cancel, Some(_)) => app.host().is_some_and(|host| host.running_job().is_some()),
+        (Command::Deploy, Some(Screen::Deployment(screen))) => known(&screen.id).is_some_and(|known| {
+            let (tally, silent) = known.counts();
+            tally.completed < tally.ended() || silent > 0 && !known.is_under_way()
+        }),
+        _ => true,
+    }
 }

@@ -26,6 +26,7 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     }
     let columns = fitting(app, usize::from(inside.width - MARGIN - 1));
     headings(app, painter, inside, &columns);
+    let widest = widest_group(app).min(usize::from(inside.width) / 2);
     let rows = inside.rows().skip(1).zip(table.rows().iter().enumerate().skip(table.top));
     for (place, (at, row)) in rows {
         let selected = at == table.row();
@@ -34,7 +35,8 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
         }
         match row {
             Row::Group(group, range) => {
-                heading(app, painter, place, group, table.listed().get(range.clone()).unwrap_or_default());
+                let hosts = table.listed().get(range.clone()).unwrap_or_default();
+                heading(app, painter, place, group, hosts, widest);
             }
             Row::Host(name) => {
                 if let Some(host) = app.fleet.hosts.get(name) {
@@ -82,14 +84,25 @@ fn cells(app: &App, painter: &mut Painter<'_>, place: Rect, host: &Host, columns
     }
 }
 
-/// The heading of a group: how many hosts it has, and how many of them are how.
-fn heading(app: &App, painter: &mut Painter<'_>, place: Rect, group: &Group, hosts: &[Name]) {
+/// The columns that the longest name of a group takes.
+fn widest_group(app: &App) -> usize {
+    let groups = app.table.rows().iter().filter_map(|row| match row {
+        Row::Group(group, _) => Some(text::width(&group.to_string())),
+        Row::Host(_) => None,
+    });
+    groups.max().unwrap_or(0)
+}
+
+/// The heading of a group: its name in as many columns as the widest, how many hosts it has, and how many of them are how.
+fn heading(app: &App, painter: &mut Painter<'_>, place: Rect, group: &Group, hosts: &[Name], widest: usize) {
     let symbols = painter.theme.symbols();
     let hosts_of = hosts.iter().filter_map(|name| app.fleet.hosts.get(name));
     let counts = Counts::of(hosts_of, app.heads.as_ref(), app.now);
     let fold = if app.table.folded.contains(group) { symbols.folded } else { symbols.unfolded };
     let many = if hosts.len() == 1 { "1 host".to_owned() } else { format!("{} hosts", hosts.len()) };
-    let mut line = vec![Tone::Title.text(format!("{fold} {group}")), Tone::Dim.text(format!("  {many}"))];
+    let name = group.to_string();
+    let mut line =
+        vec![Tone::Title.text(format!("{fold} {name:<widest$}")), Tone::Dim.text(format!("  {many:<8}"))];
     let kinds = [
         (symbols.working, counts.deploying, "deploying", Tone::Busy),
         (symbols.failed, counts.failed, "failed", Tone::Bad),

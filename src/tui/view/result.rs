@@ -4,7 +4,7 @@ use super::columns::bar;
 use super::painter::{Piece, width};
 use crate::protocol::{Name, printable};
 use crate::tui::deployments::Known;
-use crate::tui::{Failures, Symbols, Tone};
+use crate::tui::{Failures, Symbols, Tone, text};
 
 type Lines = Vec<Vec<Piece>>;
 
@@ -85,6 +85,20 @@ pub(super) fn summary(
         lines.push(vec![Tone::Bad.text(format!("and {hosts} for other causes"))]);
     }
     lines
+}
+
+/// The same with every cause whole, where so many lines are enough for that.
+pub(super) fn in_full(summary: Lines, columns: usize, rows: usize) -> Lines {
+    let wrapped = |piece: &Piece| -> Lines {
+        text::wrap(&piece.text, columns).into_iter().map(|line| vec![piece.tone.text(line)]).collect()
+    };
+    let whole = |(at, line): (usize, &Vec<Piece>)| match at {
+        0 => vec![line.clone()],
+        _ if width(line) <= columns => vec![line.clone()],
+        _ => line.iter().flat_map(wrapped).collect(),
+    };
+    let whole: Lines = summary.iter().enumerate().flat_map(whole).collect();
+    if whole.len() <= rows { whole } else { summary }
 }
 
 /// The first of these hosts; no line shows more.

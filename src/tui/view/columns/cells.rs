@@ -6,6 +6,11 @@ use crate::protocol::{Action, DeployReport, HostAnswer, Status, printable};
 use crate::tui::view::painter::Piece;
 use crate::tui::{App, Symbols, Tone, text};
 
+/// From this width on progress also says what is being done, or why it failed.
+const IN_FULL: usize = 44;
+/// How wide a bar is beside that.
+const BAR: usize = 20;
+
 impl Column {
     /// What it shows of a host, in a cell of this width.
     pub(in crate::tui::view) fn cell(self, app: &App, host: &Host, width: usize) -> Piece {
@@ -96,13 +101,24 @@ fn our_refusal<'a>(app: &App, host: &'a Host) -> Option<&'a DeployReport> {
     host.refusal.as_deref().filter(|report| report.id.as_ref().is_some_and(|id| app.is_ours(id)))
 }
 
+/// How far a running job is, or why it failed; where there is room, in full.
 fn progress(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
+    let told = |what: String, more: &str| {
+        let more = Some(printable(more)).filter(|more| !more.is_empty() && width >= IN_FULL);
+        more.map_or(what.clone(), |more| format!("{what}: {more}"))
+    };
     let error = |job: &DeployReport| {
-        Tone::Plain.text(job.error.as_ref().map(|error| printable(error.as_str())).unwrap_or_default())
+        let error = job.error.as_ref().map(|error| printable(error.as_str())).unwrap_or_default();
+        Tone::Plain.text(told(error, &job.message))
     };
     match (host.standing(app.now), our_refusal(app, host)) {
         (Standing::Working(job), _) => match words::built(job) {
-            Some((done, expected)) => Tone::Busy.text(bar(done, expected, width, symbols)),
+            Some((done, expected)) if width < IN_FULL => Tone::Busy.text(bar(done, expected, width, symbols)),
+            Some((done, expected)) => {
+                let activity = job.progress.as_ref().map(|progress| printable(&progress.activity));
+                let bar = bar(done, expected, BAR, symbols);
+                Tone::Busy.text(format!("{bar}  {}", activity.unwrap_or_default()))
+            }
             // Often only the name of the phase again.
             None if job.phases.running().is_some_and(|phase| phase.name.as_str() == job.message) => {
                 Tone::Plain.text("")
@@ -110,7 +126,9 @@ fn progress(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
             None => Tone::Plain.text(printable(&job.message)),
         },
         (Standing::Failed(_) | Standing::Idle, Some(refusal)) => error(refusal),
-        (Standing::Failed(job), None) if job.rolled_back == Some(true) => Tone::Plain.text("rolled back"),
+        (Standing::Failed(job), None) if job.rolled_back == Some(true) => {
+            Tone::Plain.text(told("rolled back".to_owned(), &job.message))
+        }
         (Standing::Failed(job), None) => error(job),
         (Standing::Idle, None) if app.is_behind(host) => {
             Tone::Warn.text(format!("{} behind", symbols.behind))
