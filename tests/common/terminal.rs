@@ -131,6 +131,20 @@ impl Terminal {
         }
     }
 
+    /// Waits until a frame is whole and as wanted. The console hides the cursor behind each frame; before that the screen may be
+    /// half of one and half of another.
+    pub fn whole_frame(&mut self, what: &str, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let begun = Instant::now();
+        loop {
+            let shown = self.lines();
+            if self.raw.ends_with(b"\x1b[?25l") && wanted(&shown) {
+                return shown;
+            }
+            assert!(begun.elapsed() < DEADLINE, "no {what} in\n{}", shown.join("\n"));
+            assert!(self.read(), "it ended without {what}:\n{}", shown.join("\n"));
+        }
+    }
+
     /// The lines on the screen as far as it was read.
     pub fn lines(&self) -> Vec<String> {
         lines(self.screen.screen())

@@ -12,5 +12,7 @@ mod frames;
 mod past;
 mod refusals;
 mod stage;
+mod story;
 mod terminal;
+mod tour;
 mod traces;

@@ -1,10 +1,16 @@
 //! A demo that is open on a terminal, and commands of its operator beside it.
 
-use crate::common::{Ended, Terminal, Wire, binary, run};
+use crate::common::{Ended, Terminal, Wire, binary, lines, run};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
+
+/// Keys of a terminal.
+pub(crate) const BACK_TAB: &str = "\u{1b}[Z";
+pub(crate) const ESC: &str = "\u{1b}";
+pub(crate) const LEFT: &str = "\u{1b}[D";
+pub(crate) const RIGHT: &str = "\u{1b}[C";
 
 /// An open demo; everything of it ends with its owner.
 pub(crate) struct Stage {
@@ -22,16 +28,53 @@ impl Stage {
 
     /// The same with a change to its command.
     pub(crate) fn open_with(hosts: usize, change: impl FnOnce(&mut Command)) -> Self {
+        Self::sized(hosts, (120, 40), change)
+    }
+
+    /// The same in a terminal of so many columns and lines.
+    pub(crate) fn sized(
+        hosts: usize,
+        (columns, lines): (u16, u16),
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
         let temporary = TempDir::new().unwrap();
         let mut command = Command::new(binary());
         command.args(["demo", "--hosts", &hosts.to_string()]).env("TMPDIR", temporary.path());
         command.env("LANG", "C.UTF-8").env_remove("LC_ALL").env_remove("LC_CTYPE").env_remove("NO_COLOR");
         change(&mut command);
-        let mut console = Terminal::sized(&command, 120, 40);
+        let mut console = Terminal::sized(&command, columns, lines);
         let url = console.wrote("the broker listens on ");
         let folder = std::fs::read_dir(temporary.path()).unwrap().next().unwrap().unwrap().path();
         console.line(&[&format!("● {hosts} online")]);
         Self { console, temporary, folder, url }
+    }
+
+    /// Waits until the row of a host shows all of `texts`.
+    pub(crate) fn row(&mut self, host: &str, texts: &[&str]) {
+        let name = |line: &str| line.chars().skip(4).take_while(|c| *c != ' ').collect::<String>();
+        let wanted = |line: &String| name(line) == host && texts.iter().all(|text| line.contains(text));
+        let what = format!("row of {host} with {texts:?}");
+        self.console.until(&what, |screen| lines(screen).iter().any(wanted));
+    }
+
+    /// Presses `j` until the selected line shows all of `texts`. The screen may scroll before the next line is selected.
+    pub(crate) fn down_to(&mut self, texts: &[&str]) {
+        // Ages change without a key; the place of the selection and what is in view do not.
+        let place = |lines: &[String]| {
+            let at = lines.iter().position(|line| line.starts_with("│ ▸") || line.starts_with("│▸"));
+            (at, lines[2].clone())
+        };
+        let mut shown = self.console.whole_frame("frame", |_| true);
+        loop {
+            let before = place(&shown);
+            let selected = before.0.map(|at| shown[at].clone()).unwrap_or_default();
+            if before.0.is_some() && texts.iter().all(|text| selected.contains(text)) {
+                return;
+            }
+            self.console.types("j");
+            let what = format!("line below {selected:?}, on the way to {texts:?}");
+            shown = self.console.whole_frame(&what, |lines| place(lines) != before);
+        }
     }
 
     /// Runs a command as its operator, which must end with `code`.

@@ -6,8 +6,10 @@ use crate::stage::{
 };
 use crossterm::event::KeyCode;
 use homelab_deploy::deployer::Told;
-use homelab_deploy::protocol::{Action, Changes, DeployReport, HostAnswer, Id, PackageChange, Status};
-use homelab_deploy::tui::{Context, Effect, Event, HistoryState, Item, LinkState, Tone};
+use homelab_deploy::protocol::{
+    Action, Changes, DeployReport, ErrorCode, HostAnswer, Id, PackageChange, Status,
+};
+use homelab_deploy::tui::{Context, Effect, Event, HistoryState, Item, LinkState, Screen, Tone};
 use jiff::SignedDuration;
 use ratatui::layout::Size;
 
@@ -296,4 +298,23 @@ fn a_host_that_has_only_reported_has_a_screen() {
     stage.press(KeyCode::Enter);
     let text = stage.text();
     assert!(text.contains("it has told nothing of itself yet") && text.contains("✗ verify"), "{text}");
+}
+
+#[test]
+fn the_log_of_a_past_job_says_which_job_that_was() {
+    let mut stage = Stage::fleet(120, 40, PLAIN);
+    stage.go_to("web1");
+    stage.press(KeyCode::Enter);
+    let mut failed = past("h8", Action::Switch, 9, None);
+    (failed.status, failed.error) = (Status::Failed, Some(ErrorCode::VerificationFailed));
+    let told = vec![past("h9", Action::Switch, 2, Some(139)), failed];
+    stage.tell(Event::History(name("web1"), Ok(Told::Answer(told))));
+    for (job, stands) in [("h9", "✓ completed in 48.2 s"), ("h8", "✗ verification_failed in 48.2 s")] {
+        let Some(Screen::Host(screen)) = stage.app.screens.last_mut() else { panic!("no host") };
+        screen.selected = Some(Item::Job(Id::new(job).unwrap()));
+        stage.types("l");
+        let title = format!("web1 ▸ switch main 3f2a91c  {stands} ");
+        assert!(stage.text().contains(&title), "{title}\n{}", stage.text());
+        stage.types("q");
+    }
 }

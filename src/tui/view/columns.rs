@@ -61,7 +61,7 @@ pub(super) const GAP: usize = 2;
 const ROOMY: [(Column, usize); 6] = [
     (Column::Progress, 12),
     (Column::Revision, 16),
-    (Column::Progress, 38),
+    (Column::Progress, 80),
     (Column::Revision, 24),
     (Column::Progress, usize::MAX),
     (Column::Host, usize::MAX),

@@ -55,7 +55,7 @@ fn ends(painter: &mut Painter<'_>, area: Rect, left: &[Piece], right: &[Piece]) 
 fn title(app: &App, key: &LogKey, symbols: &Symbols) -> Vec<Piece> {
     let mut line = vec![Tone::Title.text(format!(" {} ", key.host))];
     let Some(job) = job(app, key) else {
-        line.push(Tone::Plain.text(format!("{} job {} ", symbols.then, key.job)));
+        line.extend(past_title(app, key, symbols));
         return line;
     };
     let action = job.action.as_ref().map_or("job", |action| action.as_str());
@@ -74,6 +74,22 @@ fn title(app: &App, key: &LogKey, symbols: &Symbols) -> Vec<Piece> {
     };
     line.push(tone.text(format!("{symbol} {} ", printable(&stands))));
     line
+}
+
+/// What the screen of its host was told of a past job, or else its id.
+fn past_title(app: &App, key: &LogKey, symbols: &Symbols) -> Vec<Piece> {
+    let hosts = app.screens.iter().filter_map(Screen::as_host).filter(|screen| screen.host == key.host);
+    let Some(entry) = hosts.flat_map(|screen| &screen.entries).find(|entry| entry.id == key.job) else {
+        return vec![Tone::Plain.text(format!("{} job {} ", symbols.then, key.job))];
+    };
+    let told = format!("{} {} {}", symbols.then, printable(entry.action.as_str()), words::deployed(entry));
+    let took = words::duration(entry.elapsed_ms);
+    let (tone, stands) = match (&entry.status, &entry.error) {
+        (Status::Completed, _) => (Tone::Good, format!("{} completed in {took} ", symbols.done)),
+        (_, Some(error)) => (Tone::Bad, format!("{} {} in {took} ", symbols.failed, error.as_str())),
+        (status, None) => (Tone::Bad, format!("{} {status} in {took} ", symbols.failed)),
+    };
+    vec![Tone::Plain.text(format!("{}  ", told.trim_end())), tone.text(printable(&stands))]
 }
 
 /// What is known of the job.

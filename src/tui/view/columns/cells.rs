@@ -127,7 +127,9 @@ fn progress(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
         },
         (Standing::Failed(_) | Standing::Idle, Some(refusal)) => error(refusal),
         (Standing::Failed(job), None) if job.rolled_back == Some(true) => {
-            Tone::Plain.text(told("rolled back".to_owned(), &job.message))
+            // Of what went wrong the last words say so again.
+            let why = job.message.strip_suffix("; back on what ran before").unwrap_or(&job.message);
+            Tone::Plain.text(told("rolled back".to_owned(), why))
         }
         (Standing::Failed(job), None) => error(job),
         (Standing::Idle, None) if app.is_behind(host) => {
