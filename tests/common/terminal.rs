@@ -131,18 +131,21 @@ impl Terminal {
         }
     }
 
-    /// Waits until a frame is whole and as wanted. The console hides the cursor behind each frame; before that the screen may be
-    /// half of one and half of another.
-    pub fn whole_frame(&mut self, what: &str, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+    /// The lines on the screen once the console has taken every key. It draws all of it anew for that, and hides the cursor behind
+    /// each frame: before that the screen may be half of one and half of another.
+    pub fn settled(&mut self) -> Vec<String> {
+        const ANEW: &[u8] = b"\x1b[2J";
+        const WHOLE: &[u8] = b"\x1b[?25l";
+        let drawn = |raw: &[u8]| raw.windows(ANEW.len()).filter(|bytes| *bytes == ANEW).count();
+        let before = drawn(&self.raw);
+        // ctrl-l.
+        self.types("\u{c}");
         let begun = Instant::now();
-        loop {
-            let shown = self.lines();
-            if self.raw.ends_with(b"\x1b[?25l") && wanted(&shown) {
-                return shown;
-            }
-            assert!(begun.elapsed() < DEADLINE, "no {what} in\n{}", shown.join("\n"));
-            assert!(self.read(), "it ended without {what}:\n{}", shown.join("\n"));
+        while drawn(&self.raw) == before || !self.raw.ends_with(WHOLE) {
+            let goes_on = begun.elapsed() < DEADLINE && self.read();
+            assert!(goes_on, "it is not drawn anew:\n{}", self.screen.screen().contents());
         }
+        self.lines()
     }
 
     /// The lines on the screen as far as it was read.

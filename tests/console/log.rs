@@ -109,7 +109,6 @@ fn a_host_that_keeps_no_log_or_does_not_answer_is_told_so() {
     for host in ["old2", "web1"] {
         console.select(host);
         console.line(&[&format!("┌─ {host} ")]);
-        console.hides("for its log");
-        console.hides("reading the log");
+        console.hides("its log");
     }
 }

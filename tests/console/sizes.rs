@@ -18,7 +18,7 @@ fn it_fits_every_size_that_the_terminal_takes() {
     console.line(&["└", "─┘"]);
     console.row("web1", &["▸", "▶ build 1/3"]);
     console.row("db1", &["● idle"]);
-    console.line(&[" d deploy ", "? help", "q quit"]);
+    console.line(&[" d deploy ", "? help ", " q quit"]);
     fills(&mut console, 40);
 
     console.resize(30, 5);

@@ -12,6 +12,9 @@ pub(crate) const ESC: &str = "\u{1b}";
 pub(crate) const LEFT: &str = "\u{1b}[D";
 pub(crate) const RIGHT: &str = "\u{1b}[C";
 
+/// How many lines a screen has at most.
+const MOST_LINES: usize = 80;
+
 /// An open demo; everything of it ends with its owner.
 pub(crate) struct Stage {
     pub(crate) console: Terminal,
@@ -57,24 +60,17 @@ impl Stage {
         self.console.until(&what, |screen| lines(screen).iter().any(wanted));
     }
 
-    /// Presses `j` until the selected line shows all of `texts`. The screen may scroll before the next line is selected.
+    /// Presses `j` until the selected line shows all of `texts`.
     pub(crate) fn down_to(&mut self, texts: &[&str]) {
-        // Ages change without a key; the place of the selection and what is in view do not.
-        let place = |lines: &[String]| {
-            let at = lines.iter().position(|line| line.starts_with("│ ▸") || line.starts_with("│▸"));
-            (at, lines[2].clone())
-        };
-        let mut shown = self.console.whole_frame("frame", |_| true);
-        loop {
-            let before = place(&shown);
-            let selected = before.0.map(|at| shown[at].clone()).unwrap_or_default();
-            if before.0.is_some() && texts.iter().all(|text| selected.contains(text)) {
+        let is_selected = |line: &String| line.starts_with("│ ▸") || line.starts_with("│▸");
+        let is_there = |line: &String| is_selected(line) && texts.iter().all(|text| line.contains(text));
+        for _ in 0..MOST_LINES {
+            if self.console.settled().iter().any(is_there) {
                 return;
             }
             self.console.types("j");
-            let what = format!("line below {selected:?}, on the way to {texts:?}");
-            shown = self.console.whole_frame(&what, |lines| place(lines) != before);
         }
+        panic!("no {texts:?} on the way down to\n{}", self.console.lines().join("\n"));
     }
 
     /// Runs a command as its operator, which must end with `code`.

@@ -97,6 +97,7 @@ fn follow_another(stage: &mut Stage) {
 fn take_one_back(stage: &mut Stage) {
     stage.console.types("\r");
     stage.console.shows(" ▸ web2 ");
+    stage.console.line(&["switch", "main 8782436", " 76 ", "✓ completed"]);
     stage.down_to(&["switch", "main 8782436", " 76 ", "✓ completed"]);
     stage.console.types("b");
     stage.console.line(&["back to ", "generation 76"]);

@@ -167,6 +167,9 @@ fn host(stage: &mut Stage) {
     stage.console.line(&["d deploy", "l log", "v deployments", "b roll back", "esc back", "? help"]);
     stage.console.types("G");
     stage.console.line(&["also can", "build, cancel, rollback, reboot"]);
+    // A page up is the past, which came by itself.
+    stage.console.types("\u{1b}[5~");
+    stage.console.line(&["switch", "main 8782436", "✗ verification"]);
     stage.console.types("g");
     stage.down_to(&["✗ nginx.service", "in the last job"]);
     stage.down_to(&["switch", "main 8782436", "✗ verification"]);
@@ -228,7 +231,7 @@ fn deployments(stage: &mut Stage) {
     stage.console.line(&["hosts ", "[1 that did not complete]"]);
     stage.console.types(ESC);
     stage.console.hides("─ deploy ─");
-    for screen in ["─ deployments ─", "Job  switch main 8782436", "─ hosts ─"] {
+    for screen in ["─ deployments ─", "┌─ web3 ─", "─ hosts ─"] {
         stage.console.types("q");
         stage.console.shows(screen);
     }
