@@ -112,9 +112,12 @@ fn ctrl_c_there_ends_the_program_and_not_the_console() {
     let broker = Broker::start();
     let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
     let mut console = on_a_host(&broker, WAITS);
-    for _ in 0..2 {
+    for round in 1..=2 {
         console.types("x");
-        console.shows("a shell on web1");
+        // The notice of the round before names the program too: only what it wrote itself tells that it has the terminal.
+        console.until("the program at work", |screen| {
+            !screen.alternate_screen() && screen.contents().matches("a shell on web1").count() == round
+        });
         console.types("\u{3}");
         console.shows("no job has ended there yet");
         console.shows("ended by signal 2: sh -c 'echo a shell on web1;");
