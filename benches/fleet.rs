@@ -25,8 +25,8 @@ fn reports(id: &Id) -> Vec<Arc<DeployReport>> {
         let mut report = DeployReport::new(name.clone(), Status::Running, "build");
         report.id = Some(id.clone());
         report.tier = Some(Name::new("prod").unwrap());
-        report.revision = Some("main".to_owned());
-        report.instance = Some(format!("instance-of-{name}"));
+        report.revision = Some("main".into());
+        report.instance = Some(format!("instance-of-{name}").into());
         report.seq = Some(1_000_000 + u64::from(step));
         report.phases = Phases::pending();
         report.progress = Some(Progress {

@@ -50,15 +50,15 @@ pub(crate) fn report(n: usize, step: u64, last: bool) -> DeployReport {
     report.tier = Some(Name::new(TIERS[n % TIERS.len()]).unwrap());
     report.role = Some(Name::new(ROLES[n % ROLES.len()]).unwrap());
     report.action = Some(Action::Switch);
-    report.revision = Some("main".to_owned());
-    report.issuer = Some("alice@workstation".to_owned());
-    report.instance = Some(instance(n));
+    report.revision = Some("main".into());
+    report.issuer = Some("alice@workstation".into());
+    report.instance = Some(instance(n).into());
     report.seq = Some(3_000_000 + step);
     report.at = Some(Timestamp::UNIX_EPOCH);
     report.elapsed_ms = Some(52_000 + step);
     report.heartbeat_s = Some(15);
-    report.commit = Some(COMMIT.to_owned());
-    report.system = Some(SYSTEM.to_owned());
+    report.commit = Some(COMMIT.into());
+    report.system = Some(SYSTEM.into());
     report.phases = phases;
     report.progress = Some(Progress {
         done: step % 120,
@@ -83,17 +83,17 @@ pub(crate) fn answer(n: usize) -> HostAnswer {
     let (tier, role) = (job.tier.clone().unwrap(), job.role.clone().unwrap());
     let subjects = vec![of_host(&tier, &name(n)), of_tier(&tier), of_role(&tier, &role)];
     let mut answer = HostAnswer::new(name(n), tier, Some(role), subjects);
-    answer.instance = Some(instance(n));
-    answer.version = Some("0.1.0".to_owned());
-    answer.os_version = Some("NixOS 26.05 (Yarara)".to_owned());
-    answer.revision = Some("main".to_owned());
-    answer.commit = Some(COMMIT.to_owned());
-    answer.system = Some(SYSTEM.to_owned());
+    answer.instance = Some(instance(n).into());
+    answer.version = Some("0.1.0".into());
+    answer.os_version = Some("NixOS 26.05 (Yarara)".into());
+    answer.revision = Some("main".into());
+    answer.commit = Some(COMMIT.into());
+    answer.system = Some(SYSTEM.into());
     answer.generation = Some(142);
-    answer.booted_system = Some(SYSTEM.to_owned());
+    answer.booted_system = Some(SYSTEM.into());
     answer.reboot_needed = Some(n.is_multiple_of(10));
     answer.boot_at = Some(Timestamp::UNIX_EPOCH);
-    answer.flake_url = Some("git+ssh://git@forge.example.org/infrastructure/fleet.git".to_owned());
+    answer.flake_url = Some("git+ssh://git@forge.example.org/infrastructure/fleet.git".into());
     answer.nix_free_bytes = Some(48 << 30);
     answer.boot_free_bytes = Some(310 << 20);
     answer.held = (n % 50 == 7).then(|| "disk is being replaced".to_owned());

@@ -151,7 +151,8 @@ impl Program {
 
     /// Whether the wanted system is the running one.
     fn runs_new(&self) -> bool {
-        self.record.report.system.is_some() && self.host.current_system() == self.record.report.system
+        let wanted = self.record.report.system.as_deref();
+        wanted.is_some() && self.host.current_system().as_deref() == wanted
     }
 
     /// Whether another system runs than before.
@@ -207,7 +208,7 @@ impl Program {
     /// The store path of the new system.
     fn system(&self) -> Result<String, Failure> {
         let missing = || Failure::new(ErrorCode::Internal, "the record names no system; nothing was changed");
-        self.record.report.system.clone().ok_or_else(missing)
+        self.record.report.system.clone().map(String::from).ok_or_else(missing)
     }
 
     /// Runs a closure's own `switch-to-configuration`.
@@ -261,7 +262,8 @@ impl Program {
                 report.message = message;
                 let booted = self.host.root.join("run/booted-system");
                 let system = report.system.as_ref();
-                report.reboot_needed = system.and_then(|system| reboot_needed(&booted, Path::new(system)));
+                report.reboot_needed =
+                    system.and_then(|system| reboot_needed(&booted, Path::new(system.as_str())));
             }
             Err(failure) => {
                 // Going back may have succeeded; what failed is marked already.

@@ -14,8 +14,8 @@ pub(super) fn fold(report: &mut DeployReport, beat: &Beat) {
             }
         }
         Beat::Progress(progress) => report.progress = Some(progress.clone()),
-        Beat::Commit(commit) => report.commit = Some(commit.clone()),
-        Beat::System(system) => report.system = Some(system.clone()),
+        Beat::Commit(commit) => report.commit = Some(commit.as_str().into()),
+        Beat::System(system) => report.system = Some(system.as_str().into()),
         Beat::Generation(generation) => report.generation = Some(*generation),
         Beat::Changes(changes) => report.changes = Some(changes.clone()),
         Beat::FailedUnits(units) => report.failed_units.clone_from(units),

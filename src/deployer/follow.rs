@@ -170,7 +170,7 @@ impl Follow {
             for job in jobs {
                 hosts.push(HostResult {
                     host: host.clone(),
-                    instance: job.report.instance.clone().filter(|_| jobs.len() > 1),
+                    instance: job.report.instance.clone().filter(|_| jobs.len() > 1).map(Into::into),
                     verdict: Verdict::of(&job.report),
                     seen,
                     report: Some(job.report.clone()),

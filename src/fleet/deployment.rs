@@ -2,7 +2,7 @@
 
 use super::Tally;
 use super::host::{makes_job, seconds};
-use crate::protocol::{Action, DeployReport, Id, Name};
+use crate::protocol::{Action, DeployReport, Id, Name, SharedText};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -28,11 +28,11 @@ pub struct Deployment {
     /// What was asked for.
     pub action: Option<Action>,
     /// The revision that was asked for.
-    pub revision: Option<String>,
+    pub revision: Option<SharedText>,
     /// The commit, once a host has told it.
-    pub commit: Option<String>,
+    pub commit: Option<SharedText>,
     /// Who asked.
-    pub issuer: Option<String>,
+    pub issuer: Option<SharedText>,
     /// When it was first heard of.
     pub since: Timestamp,
     /// When it began: by how long it had run when it was first heard of, or by its host's clock where it had ended by then.

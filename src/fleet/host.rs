@@ -1,7 +1,7 @@
 //! One host as an operator sees it.
 
 use super::deployment::supersedes;
-use crate::protocol::{Action, DeployReport, HostAnswer, Name, Status};
+use crate::protocol::{Action, DeployReport, HostAnswer, Name, SharedText, Status};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub struct Host {
     /// Whether it said goodbye after that sign.
     pub left: bool,
     /// Who has spoken under this name, and when last. More than one at a time means trouble.
-    instances: Vec<(String, Timestamp)>,
+    instances: Vec<(SharedText, Timestamp)>,
 }
 
 impl Host {
@@ -68,7 +68,7 @@ impl Host {
     }
 
     pub(super) fn apply_answer(&mut self, answer: HostAnswer, now: Timestamp) {
-        self.alive(answer.instance.as_deref(), now);
+        self.alive(answer.instance.as_ref(), now);
         self.left = answer.online == Some(false);
         if self.left {
             self.instances.retain(|(instance, _)| Some(instance) != answer.instance.as_ref());
@@ -79,7 +79,7 @@ impl Host {
     }
 
     pub(super) fn apply_report(&mut self, report: &Arc<DeployReport>, now: Timestamp) -> bool {
-        self.alive(report.instance.as_deref(), now);
+        self.alive(report.instance.as_ref(), now);
         self.left = false;
         if self.tier.is_none() {
             self.tier.clone_from(&report.tier);
@@ -102,7 +102,7 @@ impl Host {
         newer
     }
 
-    fn alive(&mut self, instance: Option<&str>, now: Timestamp) {
+    fn alive(&mut self, instance: Option<&SharedText>, now: Timestamp) {
         self.seen = Some(now);
         let Some(instance) = instance else { return };
         match self.instances.iter_mut().find(|(known, _)| known == instance) {
@@ -111,7 +111,7 @@ impl Host {
                 // Names are few; a stream of made-up ones must not grow this.
                 self.instances.truncate(7);
                 self.instances.reserve_exact(1);
-                self.instances.push((instance.to_owned(), now));
+                self.instances.push((instance.clone(), now));
             }
         }
     }

@@ -46,20 +46,20 @@ impl View<'_> {
         let actions = self.engine.actions();
         let subjects = config.deploy_subjects.clone();
         HostAnswer {
-            instance: Some(self.identity.instance.clone()),
-            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            instance: Some(self.identity.instance.as_str().into()),
+            version: Some(env!("CARGO_PKG_VERSION").into()),
             revision: deployed.as_ref().and_then(|report| report.revision.clone()),
             commit: deployed.as_ref().and_then(|report| report.commit.clone()),
             generation: facts.generation.or_else(|| deployed.as_ref().and_then(|report| report.generation)),
-            os_version: facts.os_version,
-            system: facts.system,
-            booted_system: facts.booted_system,
+            os_version: facts.os_version.map(Into::into),
+            system: facts.system.map(Into::into),
+            booted_system: facts.booted_system.map(Into::into),
             reboot_needed: facts.reboot_needed,
             failed_units: self.units.map_or(facts.failed_units, |units| units.iter().cloned().collect()),
             boot_at: facts.boot_at,
             nix_free_bytes: facts.nix_free_bytes,
             boot_free_bytes: facts.boot_free_bytes,
-            flake_url: config.flake_url.clone(),
+            flake_url: config.flake_url.as_deref().map(Into::into),
             warnings: self.warnings.iter().cloned().collect(),
             job: self.job(None).map(without_diagnostics),
             capabilities: actions.into_iter().filter(|action| !Action::BASE.contains(action)).collect(),
@@ -86,7 +86,7 @@ impl View<'_> {
         self.newest(|report| {
             report.status == Status::Completed
                 && matches!(report.action, Some(Action::Switch | Action::Test | Action::Boot))
-                && report.system == facts.system
+                && report.system.as_deref() == facts.system.as_deref()
         })
     }
 

@@ -72,9 +72,9 @@ fn entry(record: &Record) -> Option<HistoryEntry> {
         action: request.action.clone(),
         status: report.status.clone(),
         error: report.error.clone(),
-        issuer: report.issuer.clone(),
-        revision: report.revision.clone(),
-        commit: report.commit.clone(),
+        issuer: report.issuer.clone().map(Into::into),
+        revision: report.revision.clone().map(Into::into),
+        commit: report.commit.clone().map(Into::into),
         generation: report.generation,
         elapsed_ms: report.elapsed_ms.unwrap_or(0),
     })

@@ -210,8 +210,8 @@ impl Job {
                 }
             }
             Step::Progress(progress) => report.progress = Some(progress),
-            Step::Commit(commit) => report.commit = Some(commit),
-            Step::System(system) => report.system = Some(system),
+            Step::Commit(commit) => report.commit = Some(commit.into()),
+            Step::System(system) => report.system = Some(system.into()),
             Step::Generation(generation) => report.generation = Some(generation),
             Step::Note(note) => self.note = Some(note),
             Step::Changes(changes) => report.changes = Some(changes),

@@ -47,8 +47,8 @@ impl Reporter {
         let mut report = DeployReport::new(self.hostname.clone(), status, message);
         report.id = Some(request.id.clone());
         report.action = Some(request.action.clone());
-        report.revision = request.revision.as_ref().map(ToString::to_string);
-        report.issuer.clone_from(&request.issuer);
+        report.revision = request.revision.as_ref().map(|revision| revision.as_str().into());
+        report.issuer = request.issuer.as_deref().map(Into::into);
         self.sign(&mut report);
         report
     }
@@ -73,7 +73,7 @@ impl Reporter {
     fn sign(&self, report: &mut DeployReport) {
         report.tier = Some(self.tier.clone());
         report.role.clone_from(&self.role);
-        report.instance = Some(self.instance.clone());
+        report.instance = Some(self.instance.as_str().into());
         report.heartbeat_s = Some(self.heartbeat.as_secs());
         self.stamp(report);
     }

@@ -59,8 +59,8 @@ impl Service {
         tracing::info!(
             %id,
             action = %record.request.action,
-            revision = record.report.revision,
-            issuer = record.report.issuer,
+            revision = record.report.revision.as_deref(),
+            issuer = record.report.issuer.as_deref(),
             "accepted a job"
         );
         // Told before the record is durable, so that nobody waits for a disk; `started` comes after.

@@ -1,8 +1,8 @@
 //! The host answer: what a listener tells of its host, when asked and by itself.
 
-use super::report::{cut_list, cut_text};
+use super::report::{cut_list, cut_shared, cut_text};
 use super::wire::{self, WireError};
-use super::{Action, DeployReport, Id, MAX_MESSAGE, Name, Want};
+use super::{Action, DeployReport, Id, MAX_MESSAGE, Name, SharedText, Want};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -28,28 +28,28 @@ pub struct HostAnswer {
     pub deploy_subjects: Vec<String>,
     /// Tells two hosts that claim one name apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instance: Option<String>,
+    pub instance: Option<SharedText>,
     /// The listener's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub version: Option<SharedText>,
     /// The operating system's own name and version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub os_version: Option<String>,
+    pub os_version: Option<SharedText>,
     /// The revision that runs; only where the running system is that of a recorded job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<String>,
+    pub revision: Option<SharedText>,
     /// The commit that runs; only where the running system is that of a recorded job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
+    pub commit: Option<SharedText>,
     /// The store path of the running system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
+    pub system: Option<SharedText>,
     /// The generation of the system profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
     /// The store path of the system that was booted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub booted_system: Option<String>,
+    pub booted_system: Option<SharedText>,
     /// Whether a reboot is needed for the whole of the running system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot_needed: Option<bool>,
@@ -61,7 +61,7 @@ pub struct HostAnswer {
     pub boot_at: Option<Timestamp>,
     /// The flake it deploys, without credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flake_url: Option<String>,
+    pub flake_url: Option<SharedText>,
     /// Free bytes where the nix store lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nix_free_bytes: Option<u64>,
@@ -147,7 +147,7 @@ impl HostAnswer {
             &mut answer.booted_system,
             &mut answer.flake_url,
         ] {
-            cut_text(text, 512);
+            cut_shared(text, 512);
         }
         cut_text(&mut answer.held, 2 * 1024);
         cut_list(&mut answer.failed_units, 4 * 1024);

@@ -14,6 +14,7 @@ mod report;
 mod report_parts;
 mod request;
 mod revision;
+mod shared;
 mod subject;
 mod template;
 mod text;
@@ -31,6 +32,7 @@ pub use report::DeployReport;
 pub use report_parts::{Changes, PackageChange, Phase, Phases, Progress};
 pub use request::{BadRequest, DeployRequest};
 pub use revision::{Revision, RevisionError, is_commit};
+pub use shared::SharedText;
 pub use subject::{
     DISCOVER, PRESENCE, REPORTS, ReplyTo, ReplyToError, SubjectError, check_literal, of_answer, of_build,
     of_build_report, of_host, of_log, of_report, of_role, of_tier, overlaps,

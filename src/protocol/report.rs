@@ -1,7 +1,7 @@
 //! The deploy report: the whole state of one host's job, so that a late subscriber needs one message.
 
 use super::wire::{self, WireError};
-use super::{Action, Changes, ErrorCode, Id, MAX_MESSAGE, Name, Phases, Progress, Status};
+use super::{Action, Changes, ErrorCode, Id, MAX_MESSAGE, Name, Phases, Progress, SharedText, Status};
 use super::{fit_end, fit_start};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,13 +38,13 @@ pub struct DeployReport {
     pub action: Option<Action>,
     /// The revision that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<String>,
+    pub revision: Option<SharedText>,
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<String>,
+    pub issuer: Option<SharedText>,
     /// Tells two hosts that claim one name apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instance: Option<String>,
+    pub instance: Option<SharedText>,
     /// Orders the reports of one host, across restarts; higher wins, and a final report beats any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
@@ -59,10 +59,10 @@ pub struct DeployReport {
     pub heartbeat_s: Option<u64>,
     /// The commit that is deployed, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
+    pub commit: Option<SharedText>,
     /// The store path of the system, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
+    pub system: Option<SharedText>,
     /// The generation of the system profile, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
@@ -159,9 +159,9 @@ impl DeployReport {
     pub(super) fn cut(&self) -> Self {
         let mut report = self.with_short_texts();
         for text in [&mut report.revision, &mut report.issuer, &mut report.instance, &mut report.commit] {
-            cut_text(text, 512);
+            cut_shared(text, 512);
         }
-        cut_text(&mut report.system, 1024);
+        cut_shared(&mut report.system, 1024);
         cut_list(&mut report.failed_units, 8 * 1024);
         report.phases.0.truncate(16);
         if let Some(progress) = &mut report.progress {
@@ -183,6 +183,16 @@ impl DeployReport {
 pub(super) fn cut_text(text: &mut Option<String>, max: usize) {
     if let Some(text) = text {
         text.truncate(fit_start(text, max).len());
+    }
+}
+
+/// As [`cut_text`].
+pub(super) fn cut_shared(text: &mut Option<SharedText>, max: usize) {
+    if let Some(text) = text {
+        let start = fit_start(text, max);
+        if start.len() < text.len() {
+            *text = start.into();
+        }
     }
 }
 

@@ -277,13 +277,14 @@ fn choices(app: &App) -> Vec<Choice> {
 pub(super) fn recent(app: &App, hosts: &[Name]) -> Vec<String> {
     let mut deployments: Vec<_> = app.fleet.deployments.values().collect();
     deployments.sort_unstable_by_key(|deployment| std::cmp::Reverse(deployment.since));
-    let deployed = deployments.into_iter().filter_map(|deployment| deployment.revision.clone());
+    let deployed = deployments.into_iter().filter_map(|deployment| deployment.revision.as_deref());
     let hosts = hosts.iter().filter_map(|host| app.fleet.hosts.get(host)?.answer.as_ref());
-    let running = hosts.filter_map(|answer| answer.revision.clone());
+    let running = hosts.filter_map(|answer| answer.revision.as_deref());
     let mut recent = Vec::new();
-    for revision in app.options.branch.iter().cloned().chain(deployed).chain(running) {
-        if recent.len() < RECENT && !recent.contains(&revision) && Revision::new(revision.as_str()).is_ok() {
-            recent.push(revision);
+    for revision in app.options.branch.as_deref().into_iter().chain(deployed).chain(running) {
+        let known = recent.iter().any(|known| known == revision);
+        if recent.len() < RECENT && !known && Revision::new(revision).is_ok() {
+            recent.push(revision.to_owned());
         }
     }
     if recent.is_empty() {

@@ -22,7 +22,7 @@ fn id(text: &str) -> Id {
 pub(crate) fn report(host: &str, job: &str, status: Status, seq: Option<u64>) -> DeployReport {
     let mut report = DeployReport::new(name(host), status, format!("report {seq:?}"));
     (report.id, report.seq, report.action) = (Some(id(job)), seq, Some(Action::Switch));
-    report.instance = Some("one".to_owned());
+    report.instance = Some("one".into());
     report
 }
 

@@ -102,7 +102,7 @@ fn a_host_from_the_roster_does_not_hide_what_was_heard() {
 #[test]
 fn two_instances_claim_a_name_while_both_are_heard() {
     let of =
-        |instance: &str| HostAnswer { instance: Some(instance.to_owned()), interval_s: Some(10), ..answer() };
+        |instance: &str| HostAnswer { instance: Some(instance.into()), interval_s: Some(10), ..answer() };
     let mut fleet = heard(of("one"));
     let claimants = |fleet: &Fleet, seconds: f64| fleet.hosts["web1"].claimants(at(seconds)).len();
     assert_eq!(claimants(&fleet, 0.0), 1);

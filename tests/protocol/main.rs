@@ -9,6 +9,7 @@ mod properties;
 mod refusals;
 mod revisions;
 mod samples;
+mod shared;
 mod sizes;
 mod strategies;
 mod subjects;

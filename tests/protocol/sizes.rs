@@ -29,15 +29,15 @@ fn worst_report() -> DeployReport {
         tier: Some(long()),
         role: Some(long()),
         action: Some(Action::from(&*worst())),
-        revision: Some(worst()),
-        issuer: Some(worst()),
-        instance: Some(worst()),
+        revision: Some(worst().into()),
+        issuer: Some(worst().into()),
+        instance: Some(worst().into()),
         seq: Some(u64::MAX),
         at: Some("2026-11-21T09:00:00.123456789Z".parse().unwrap()),
         elapsed_ms: Some(u64::MAX),
         heartbeat_s: Some(u64::MAX),
-        commit: Some(worst()),
-        system: Some(worst()),
+        commit: Some(worst().into()),
+        system: Some(worst().into()),
         generation: Some(u64::MAX),
         phases: Phases(vec![phase; 40]),
         progress: Some(Progress {
@@ -65,7 +65,7 @@ fn worst_report() -> DeployReport {
 }
 
 fn worst_host() -> HostAnswer {
-    let text = || Some(worst());
+    let text = || Some(worst().into());
     HostAnswer {
         want: Some(Want::from(&*worst())),
         id: Some(id(&"q".repeat(63))),
@@ -77,7 +77,7 @@ fn worst_host() -> HostAnswer {
         system: text(),
         booted_system: text(),
         flake_url: text(),
-        held: text(),
+        held: Some(worst()),
         failed_units: worst_list(),
         warnings: worst_list(),
         job: Some(worst_report().into()),

@@ -4,10 +4,11 @@ use crate::samples::COMMIT;
 use homelab_deploy::protocol::{
     Action, Answer, Ask, BuildHost, BuildReport, BuildStatus, Changes, DeployReport, DeployRequest,
     ErrorCode, HistoryAnswer, HistoryEntry, HostAnswer, Id, LogAnswer, LogLine, Name, OnFailure,
-    PackageChange, Phase, PhaseName, PhaseState, Phases, Progress, ReplyTo, Revision, Status, Want,
+    PackageChange, Phase, PhaseName, PhaseState, Phases, Progress, ReplyTo, Revision, SharedText, Status,
+    Want,
 };
 use jiff::Timestamp;
-use proptest::array::{uniform2, uniform3, uniform4, uniform5, uniform6};
+use proptest::array::{uniform2, uniform3, uniform4, uniform5};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -27,6 +28,10 @@ pub(crate) fn text() -> BoxedStrategy<String> {
     let long = (unit, 0..200_000_usize).prop_map(|(unit, size)| unit.repeat(size / unit.len()));
     prop_oneof![8 => "[a-z ]{0,20}", 4 => any::<String>(), 2 => "[\0-\u{1f}\u{7f}-\u{9f}]{0,40}", 1 => long]
         .boxed()
+}
+
+fn shared() -> BoxedStrategy<SharedText> {
+    text().prop_map(SharedText::from).boxed()
 }
 
 /// A text that stands many times in one message.
@@ -96,7 +101,8 @@ prop_compose! {
         (hostname, status, error, message) in (name(), word(Status::ALL), of(word(ErrorCode::ALL)), text()),
         (id, tier, role, running_job) in (of(id()), of(name()), of(name()), of(id())),
         action in of(word(Action::ALL)),
-        [revision, issuer, instance, commit, system, diagnostics] in uniform6(of(text())),
+        [revision, issuer, instance, commit, system] in uniform5(of(shared())),
+        diagnostics in of(text()),
         [seq, elapsed_ms, heartbeat_s, generation] in uniform4(of(any::<u64>())),
         (rolled_back, reboot_needed, at) in (of(any::<bool>()), of(any::<bool>()), of(time())),
         (phases, progress, changes, failed_units) in (phases(), of(progress()), of(changes()), units()),
@@ -113,8 +119,9 @@ prop_compose! {
     pub(crate) fn host_answer()(
         (want, id, hostname, tier, role) in (of(Just(Want::Host)), of(id()), name(), name(), of(name())),
         (deploy_subjects, failed_units, warnings) in (units(), units(), units()),
-        [instance, version, os_version, revision, commit] in uniform5(of(text())),
-        [system, booted_system, flake_url, held] in uniform4(of(text())),
+        [instance, version, os_version, revision, commit] in uniform5(of(shared())),
+        [system, booted_system, flake_url] in uniform3(of(shared())),
+        held in of(text()),
         [generation, nix_free_bytes, boot_free_bytes, interval_s] in uniform4(of(any::<u64>())),
         [reboot_needed, restarting, online] in uniform3(of(any::<bool>())),
         (boot_at, job) in (of(time()), of(report().boxed())),

@@ -17,8 +17,8 @@ fn stage() -> Stage {
     stage.app.options.follows = Some(Revision::new("main").unwrap());
     let host = |name: &str, commit: Option<&str>| {
         let mut answer = answer(name, "test", "web");
-        answer.flake_url = Some(FLAKE.to_owned());
-        answer.commit = commit.map(str::to_owned);
+        answer.flake_url = Some(FLAKE.into());
+        answer.commit = commit.map(Into::into);
         present(answer)
     };
     let hosts = [("web1", Some(OLD)), ("web2", Some(OLD)), ("web3", Some(NEW)), ("web4", None)];

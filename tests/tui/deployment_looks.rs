@@ -39,7 +39,7 @@ fn words_of_newer_peers_are_shown_harmlessly() {
     let mut strange = building("web1", "e1");
     strange.status = Status::from("pa\u{1b}[2Jused");
     strange.action = Some(Action::from("mi\u{1b}[31mgrate"));
-    (strange.revision, strange.issuer) = (Some("ma\u{7}in".to_owned()), Some("al\u{202e}ice".to_owned()));
+    (strange.revision, strange.issuer) = (Some("ma\u{7}in".into()), Some("al\u{202e}ice".into()));
     strange.phases.0[1].name = PhaseName::from("warm\u{1b}[2J-up");
     let mut refused = strange.clone();
     refused.hostname = name("web9");

@@ -180,10 +180,10 @@ fn a_host_that_does_not_tell_is_said_so() {
 fn everything_known_is_shown_harmlessly() {
     let mut stage = Stage::fleet(110, 70, PLAIN);
     let mut twin = answer("web1", "test", "web");
-    twin.instance = Some("another".to_owned());
-    twin.os_version = Some("\u{1b}]0;owned\u{7}NixOS".to_owned());
-    twin.booted_system = Some("/nix/store/booted".to_owned());
-    twin.system = Some("/nix/store/now".to_owned());
+    twin.instance = Some("another".into());
+    twin.os_version = Some("\u{1b}]0;owned\u{7}NixOS".into());
+    twin.booted_system = Some("/nix/store/booted".into());
+    twin.system = Some("/nix/store/now".into());
     twin.reboot_needed = Some(true);
     twin.held = Some("the disk is being replaced".to_owned());
     twin.warnings = vec!["low \u{1b}[2Jon space".to_owned()];
@@ -234,7 +234,7 @@ fn the_job_that_is_meant_is_the_selected_one_or_the_present_one() {
 fn a_dry_run_tells_what_would_change() {
     let mut dry = report("ns2", "d8", Status::Completed);
     (dry.action, dry.seq) = (Some(Action::DryActivate), Some(1_000_100));
-    dry.system = Some("/nix/store/new".to_owned());
+    dry.system = Some("/nix/store/new".into());
     let package = |name: &str, from: Option<&str>, to: Option<&str>| PackageChange {
         name: name.to_owned(),
         from: from.map(str::to_owned),
@@ -267,7 +267,7 @@ fn a_dry_run_tells_what_would_change() {
         (None, Some("/nix/store/old"), &["the host does not tell what would change; its log may"]),
     ] {
         let mut stage = Stage::fleet(80, 40, PLAIN);
-        let runs = HostAnswer { system: system.map(str::to_owned), ..answer("ns2", "prod", "dns") };
+        let runs = HostAnswer { system: system.map(Into::into), ..answer("ns2", "prod", "dns") };
         dry.changes = changes.map(Box::new);
         stage.hear(noon(), [present(runs), said(dry.clone())]);
         stage.go_to("ns2");

@@ -9,13 +9,13 @@ use jiff::SignedDuration;
 fn stage(width: u16, height: u16) -> Stage {
     let mut stage = Stage::fleet(width, height, COLOUR);
     let mut web1 = answer("web1", "test", "web");
-    web1.system = Some("/nix/store/new-nixos-system".to_owned());
-    web1.booted_system = Some("/nix/store/old-nixos-system".to_owned());
+    web1.system = Some("/nix/store/new-nixos-system".into());
+    web1.booted_system = Some("/nix/store/old-nixos-system".into());
     web1.boot_at = Some(ago(400_000));
     (web1.nix_free_bytes, web1.boot_free_bytes) = (Some(37 << 30), Some(212 << 20));
-    web1.version = Some("0.1.0".to_owned());
+    web1.version = Some("0.1.0".into());
     let mut ns2 = answer("ns2", "prod", "dns");
-    ns2.system = Some("/nix/store/new-nixos-system".to_owned());
+    ns2.system = Some("/nix/store/new-nixos-system".into());
     ns2.booted_system.clone_from(&ns2.system);
     stage.hear(ago(3), [present(web1), present(ns2)]);
     stage.tell(Event::Frame);

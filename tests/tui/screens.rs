@@ -59,14 +59,14 @@ fn the_deploy_form() {
 fn broken(stage: &mut Stage) {
     let mut known = answer("web1", "test", "web");
     known.system =
-        Some("/nix/store/8h3k1q5y0v2r9d7c4x6b1m0n3l5p7s9f-nixos-system-web1-26.05.20261119".to_owned());
+        Some("/nix/store/8h3k1q5y0v2r9d7c4x6b1m0n3l5p7s9f-nixos-system-web1-26.05.20261119".into());
     known.booted_system =
-        Some("/nix/store/0a1b2c3d4f5g6h7i8j9k0l1m2n3p4q5r-nixos-system-web1-26.05.20261001".to_owned());
+        Some("/nix/store/0a1b2c3d4f5g6h7i8j9k0l1m2n3p4q5r-nixos-system-web1-26.05.20261001".into());
     known.reboot_needed = Some(true);
-    known.version = Some("0.1.0".to_owned());
+    known.version = Some("0.1.0".into());
     known.boot_at = Some(ago(11 * 86_400));
     (known.nix_free_bytes, known.boot_free_bytes) = (Some(120 << 30), Some(312 << 20));
-    known.flake_url = Some("git+https://git.example.org/fleet".to_owned());
+    known.flake_url = Some("git+https://git.example.org/fleet".into());
     known.failed_units = vec!["smartd.service".to_owned()];
     known.warnings = vec!["the clock is not synchronised".to_owned()];
     let mut job = failed("web1", "d1");

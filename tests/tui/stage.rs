@@ -32,11 +32,11 @@ pub(crate) fn ago(seconds: i64) -> Timestamp {
 pub(crate) fn answer(host: &str, tier: &str, role: &str) -> HostAnswer {
     let (host, tier, role) = (name(host), name(tier), name(role));
     HostAnswer {
-        instance: Some(format!("instance-of-{host}")),
-        revision: Some("main".to_owned()),
-        commit: Some("3f2a91c0d5b84e6f8a7c1d2e3f4a5b6c7d8e9f01".to_owned()),
+        instance: Some(format!("instance-of-{host}").into()),
+        revision: Some("main".into()),
+        commit: Some("3f2a91c0d5b84e6f8a7c1d2e3f4a5b6c7d8e9f01".into()),
         generation: Some(140),
-        os_version: Some("NixOS 26.05".to_owned()),
+        os_version: Some("NixOS 26.05".into()),
         interval_s: Some(60),
         capabilities: vec![Action::Cancel, Action::Build, Action::Rollback, Action::Reboot],
         ..HostAnswer::new(host.clone(), tier.clone(), Some(role), vec![of_host(&tier, &host)])
@@ -47,10 +47,10 @@ pub(crate) fn report(host: &str, id: &str, status: Status) -> DeployReport {
     DeployReport {
         id: Some(Id::new(id).unwrap()),
         action: Some(Action::Switch),
-        revision: Some("main".to_owned()),
-        commit: Some("b04c7de19f3a52886e0d4c1b7a9f6e5d4c3b2a10".to_owned()),
-        issuer: Some("alice@laptop".to_owned()),
-        instance: Some(format!("instance-of-{host}")),
+        revision: Some("main".into()),
+        commit: Some("b04c7de19f3a52886e0d4c1b7a9f6e5d4c3b2a10".into()),
+        issuer: Some("alice@laptop".into()),
+        instance: Some(format!("instance-of-{host}").into()),
         seq: Some(1_000_001),
         at: Some(ago(200_000)),
         elapsed_ms: Some(48_200),
@@ -107,9 +107,9 @@ pub(crate) fn past(id: &str, action: Action, hours: i64, generation: Option<u64>
         action,
         status: Status::Completed,
         error: None,
-        issuer: Some("alice@laptop".to_owned()),
-        revision: Some("main".to_owned()),
-        commit: Some("3f2a91c0d5b84e6f8a7c1d2e3f4a5b6c7d8e9f01".to_owned()),
+        issuer: Some("alice@laptop".into()),
+        revision: Some("main".into()),
+        commit: Some("3f2a91c0d5b84e6f8a7c1d2e3f4a5b6c7d8e9f01".into()),
         generation,
         elapsed_ms: 48_200,
     }
@@ -121,7 +121,7 @@ pub(crate) fn history() -> Vec<HistoryEntry> {
     (failed.status, failed.error) = (Status::Failed, Some(ErrorCode::VerificationFailed));
     failed.elapsed_ms = 187_000;
     let mut by_bob = past("h3", Action::Switch, 50, Some(139));
-    by_bob.issuer = Some("bob@a-workstation-with-a-long-name.example.org".to_owned());
+    by_bob.issuer = Some("bob@a-workstation-with-a-long-name.example.org".into());
     let mut past: Vec<_> = vec![
         failed,
         past("h1", Action::Switch, 27, Some(140)),
@@ -157,8 +157,8 @@ pub(crate) fn unbuilt(host: &str, id: &str, package: &str) -> DeployReport {
 /// What is left of a deployment of bob's to `app1` to `app12`: `d9`.
 pub(crate) fn rollout(stage: &mut Stage) {
     let by_bob = |mut report: DeployReport| {
-        report.issuer = Some("bob@desk".to_owned());
-        report.revision = Some("release/2026-11".to_owned());
+        report.issuer = Some("bob@desk".into());
+        report.revision = Some("release/2026-11".into());
         report.at = Some(ago(95));
         said(report)
     };

@@ -46,8 +46,8 @@ impl Job {
             tier: Some(host.tier.clone()),
             role: Some(host.role.clone()),
             action: Some(request.action.clone()),
-            revision: request.revision.as_ref().map(ToString::to_string),
-            issuer: request.issuer.clone(),
+            revision: request.revision.as_ref().map(|revision| revision.as_str().into()),
+            issuer: request.issuer.clone().map(Into::into),
             phases: Phases::pending(),
             ..DeployReport::new(host.name.clone(), Status::Running, "")
         };
@@ -86,9 +86,9 @@ impl Job {
             action: request.action.clone(),
             status: report.status.clone(),
             error: report.error.clone(),
-            issuer: report.issuer.clone(),
-            revision: report.revision.clone(),
-            commit: report.commit.clone(),
+            issuer: report.issuer.clone().map(Into::into),
+            revision: report.revision.clone().map(Into::into),
+            commit: report.commit.clone().map(Into::into),
             generation: report.generation,
             elapsed_ms: report.elapsed_ms.unwrap_or(0),
         }
@@ -102,7 +102,7 @@ impl Job {
         let elapsed = SignedDuration::from_millis(self.report.elapsed_ms.unwrap_or(0).cast_signed());
         self.report.seq = Some(identity.starts * 1_000_000 + number);
         self.report.at = self.at.checked_add(elapsed).ok();
-        self.report.instance = Some(identity.instance.clone());
+        self.report.instance = Some(identity.instance.as_str().into());
         let id = self.request.id.clone();
         let folder = store.job(&id);
         let record = Record::new(self.request, self.at, self.at, identity.starts, self.report);

@@ -69,7 +69,7 @@ fn step(app: &mut App, command: Command) {
 /// Copies the commit of a deployment, or its id where that is not known.
 fn copy(app: &mut App, id: &Id) -> Effect {
     let commit = Known::of(app, id).and_then(|known| known.heard?.commit.clone());
-    let copied = printable(&commit.unwrap_or_else(|| id.to_string()));
+    let copied = printable(commit.as_deref().unwrap_or(id.as_str()));
     app.say(Tone::Good, format!("copied {copied}"));
     Effect::Copy(copied)
 }

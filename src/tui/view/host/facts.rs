@@ -33,7 +33,7 @@ pub(super) fn rows(app: &App, host: &Host, columns: usize) -> Vec<Row> {
 }
 
 fn facts(app: &App, answer: &HostAnswer) -> Vec<(&'static str, String)> {
-    let shown = |text: &Option<String>| text.as_deref().map(printable);
+    let shown = |text: Option<&str>| text.map(printable);
     let all = |texts: Vec<&str>| Some(printable(&texts.join(", "))).filter(|text| !text.is_empty());
     let role = answer.role.as_ref().map(|role| format!(", role {role}")).unwrap_or_default();
     let free = |what: &str, bytes: Option<u64>| bytes.map(|bytes| format!("{what} {}", words::size(bytes)));
@@ -47,19 +47,19 @@ fn facts(app: &App, answer: &HostAnswer) -> Vec<(&'static str, String)> {
     });
     let facts = [
         ("tier", Some(format!("{}{role}", answer.tier))),
-        ("revision", shown(&answer.revision)),
-        ("commit", shown(&answer.commit)),
+        ("revision", shown(answer.revision.as_deref())),
+        ("commit", shown(answer.commit.as_deref())),
         ("generation", answer.generation.map(|generation| generation.to_string())),
-        ("system", shown(&answer.system)),
+        ("system", shown(answer.system.as_deref())),
         ("booted", booted(answer)),
         ("reboot", reboot(answer).map(str::to_owned)),
         ("booted at", boot_time(app, answer)),
-        ("os", shown(&answer.os_version)),
+        ("os", shown(answer.os_version.as_deref())),
         ("free", Some(free.join(", ")).filter(|text| !text.is_empty())),
-        ("held", shown(&answer.held)),
-        ("flake", shown(&answer.flake_url)),
+        ("held", shown(answer.held.as_deref())),
+        ("flake", shown(answer.flake_url.as_deref())),
         ("listener", listener),
-        ("instance", shown(&answer.instance)),
+        ("instance", shown(answer.instance.as_deref())),
         ("listens on", all(answer.deploy_subjects.iter().map(String::as_str).collect())),
         ("also can", all(answer.capabilities.iter().map(Action::as_str).collect())),
     ];
