@@ -121,9 +121,11 @@ fn ctrl_c_there_ends_the_program_and_not_the_console() {
         console.types("\u{3}");
         console.shows("no job has ended there yet");
         console.shows("ended by signal 2: sh -c 'echo a shell on web1;");
-        // Each is told anew.
+        // Each is told anew. A key right behind esc would be that key with alt.
         console.types("?");
+        console.shows("─ keys ");
         console.types(ESC);
+        console.hides("─ keys ");
         assert!(console.tty.is_raw());
     }
     // By itself it still ends so.
