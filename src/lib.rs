@@ -15,6 +15,7 @@ pub mod fleet;
 pub mod jobs;
 pub mod keys;
 pub mod listener;
+pub mod mcp;
 pub mod nix;
 pub mod protocol;
 pub mod tui;

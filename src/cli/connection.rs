@@ -48,11 +48,8 @@ impl ConnectionArgs {
             self.given.setting(id, value.as_ref()).or_else(|| of_file.clone())
         };
         let nkey_file = given("nkey_file", &self.nkey_file, &chosen.nkey_file);
-        if let Some(seed) = nkey_file.as_ref().filter(|file| holds_seed(&file.value.to_string_lossy())) {
-            return Err(Failed::usage(anyhow::anyhow!(
-                "{} holds a seed itself: write the seed into a file, and name that file",
-                seed.source
-            )));
+        if let Some(file) = &nkey_file {
+            refuse_seed(file)?;
         }
         Ok(Effective {
             nats_url: self.given.setting("nats_url", self.nats_url.as_ref()).or(chosen.nats_url.clone()),
@@ -64,4 +61,15 @@ impl ConnectionArgs {
             chosen,
         })
     }
+}
+
+/// Refuses a seed where the name of its file should stand. It is not told back.
+pub(super) fn refuse_seed(file: &Setting<PathBuf>) -> Result<(), Failed> {
+    if !holds_seed(&file.value.to_string_lossy()) {
+        return Ok(());
+    }
+    let source = &file.source;
+    Err(Failed::usage(anyhow::anyhow!(
+        "{source} holds a seed itself: write the seed into a file, and name that file"
+    )))
 }

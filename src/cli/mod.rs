@@ -18,6 +18,7 @@ mod keys;
 mod listener;
 mod logging;
 mod logs;
+mod mcp;
 mod out;
 mod policy;
 mod render;
@@ -64,6 +65,8 @@ enum Command {
     Rollback(rollback::RollbackArgs),
     /// Stop the running job of hosts, as long as it has not begun to activate.
     Cancel(cancel::CancelArgs),
+    /// Serve an assistant over MCP on standard input and output: look at hosts, deploy to the tier test.
+    Mcp(mcp::McpArgs),
     /// Look at the configuration: what is in force, and what is wrong in the file.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -102,6 +105,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Diff(args) => block_on(args.run()),
         Command::Rollback(args) => block_on(args.run()),
         Command::Cancel(args) => block_on(args.run()),
+        Command::Mcp(args) => args.run(),
         Command::Config(command) => command.run(),
         Command::Keys(command) => command.run(),
         Command::Demo(args) => args.run(),

@@ -1,11 +1,12 @@
 //! Sends a plan and follows every host of it to its verdict, through lost links, lost messages and wrong clocks.
 
+mod begin;
 mod silence;
 mod target;
 
 use super::operator::fresh_id;
 use super::plan::own_subject;
-use super::{DeployError, HostResult, Operator, Outcome, Parcel, Plan, Verdict};
+use super::{DeployError, HostResult, Outcome, Parcel, Plan, Verdict};
 use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
 use crate::fleet::Fleet;
 use crate::protocol::{Answer, DeployReport, ErrorCode, Id, Inbound, Name, REPORTS, ReplyTo, WireError};
@@ -17,8 +18,6 @@ use target::Target;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-/// How long the server may take to answer a ping before anything is sent.
-const PING: Duration = Duration::from_secs(3);
 /// How often silence is looked at.
 const TICK: Duration = Duration::from_millis(250);
 /// How long after the last news a subject that was spelled out may bring yet another host.
@@ -66,55 +65,6 @@ pub struct Follow {
     /// How many of our messages nobody took.
     untaken: usize,
     pending: VecDeque<Update>,
-}
-
-impl Operator {
-    /// Sends a plan, once the server has just answered a ping. Hosts may take `timeout` at most for their builds, if
-    /// given; the deployment is followed for `patience`.
-    pub async fn send(
-        &self,
-        plan: Plan,
-        fleet: Fleet,
-        timeout: Option<Duration>,
-        patience: Duration,
-    ) -> Result<Follow, DeployError> {
-        let refusals = self.bus.refusals();
-        let answers_to = ReplyTo::answers(fresh_id());
-        let reports = self.bus.subscribe(REPORTS, Inbound::parse).await?;
-        let answers = self.bus.subscribe(&answers_to.to_string(), Inbound::parse).await?;
-        self.bus.ping(PING).await?;
-        let link = self.bus.link();
-        let connects = link.borrow().connects;
-        let now = Instant::now();
-        let mut follow = Follow {
-            bus: self.bus.clone(),
-            targets: BTreeMap::new(),
-            plan,
-            timeout,
-            fleet,
-            reports,
-            answers,
-            answers_to,
-            refusals,
-            link,
-            connects,
-            lost: false,
-            deadline: now + patience,
-            sent_at: now,
-            last_news: now,
-            untaken: 0,
-            pending: VecDeque::new(),
-        };
-        let id = follow.plan.id.clone();
-        for at in 0..follow.plan.parcels.len() {
-            let parcel = &follow.plan.parcels[at];
-            follow.post(&parcel.subject, parcel, &id, SignedDuration::ZERO).await?;
-            for host in follow.plan.parcels[at].hosts.keys() {
-                follow.targets.insert(host.clone(), Target::new(id.clone(), Some(at)));
-            }
-        }
-        Ok(follow)
-    }
 }
 
 impl Follow {

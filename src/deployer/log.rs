@@ -26,8 +26,8 @@ pub(super) type Messages = SelectAll<BoxStream<'static, (Result<Inbound, WireErr
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStart {
-    /// With the first byte.
-    Beginning,
+    /// With this byte: 0 is the first.
+    From(u64),
     /// With the first line that begins within the last so many bytes; where no line ends there, within that line.
     Last(u64),
 }
@@ -135,7 +135,10 @@ impl LogFollow {
             connects,
             question: Question::new(),
             kept: None,
-            joiner: (start == LogStart::Beginning).then(|| Joiner::new(0)),
+            joiner: match start {
+                LogStart::From(byte) => Some(Joiner::new(byte)),
+                LogStart::Last(_) => None,
+            },
             within_line: false,
             silent: false,
             until: Until::End,

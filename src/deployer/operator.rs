@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Whoever asks and deploys.
+#[derive(Clone)]
 pub struct Operator {
     /// The connection.
     pub bus: Bus,

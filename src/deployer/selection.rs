@@ -120,7 +120,7 @@ pub(super) fn listeners_on<'a>(subject: &str, fleet: &'a Fleet) -> impl Iterator
 
 impl SelectionError {
     /// Nobody knows this host; those of the fleet may be meant.
-    pub(super) fn unknown(name: &Name, fleet: &Fleet) -> Self {
+    pub fn unknown(name: &Name, fleet: &Fleet) -> Self {
         let near = near(name.as_str(), fleet.hosts.keys().map(Name::as_str));
         Self::UnknownHost { name: name.clone(), near: near.into_iter().map(str::to_owned).collect() }
     }

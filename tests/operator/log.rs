@@ -59,9 +59,9 @@ const TELL: &str = "echo > $DIR/told; read _ < $DIR/go";
 fn what_was_written_before_and_what_comes_live_join_without_a_gap() {
     let scene = Scene::new(&format!("{}; echo held; {TELL}; {}; echo over", lines(5000), lines(2000)));
     scene.begin("f-1");
-    let mut early = scene.follow("f-1", LogStart::Beginning);
+    let mut early = scene.follow("f-1", LogStart::From(0));
     scene.host.told("told");
-    let mut late = scene.follow("f-1", LogStart::Beginning);
+    let mut late = scene.follow("f-1", LogStart::From(0));
     let before = [early.until("\nheld\n"), late.until("\nheld\n")];
     scene.host.open("go");
     let after = [early.until("\nover\n"), late.until("\nover\n")];
@@ -77,7 +77,7 @@ fn what_was_written_before_and_what_comes_live_join_without_a_gap() {
         assert_eq!((first, next), (0, before.len() as u64));
         assert!(before + &after == kept);
     }
-    let mut afterwards = scene.follow("f-1", LogStart::Beginning);
+    let mut afterwards = scene.follow("f-1", LogStart::From(0));
     assert!(afterwards.until("\nover\n") == (0, kept));
     afterwards.ends();
 }
@@ -88,7 +88,7 @@ fn a_line_is_told_while_the_program_runs_and_nobody_asks_for_it() {
     let asks = scene.wire.listen("deploy.discover");
     scene.begin("f-2");
     scene.host.told("told");
-    let mut log = scene.follow("f-2", LogStart::Beginning);
+    let mut log = scene.follow("f-2", LogStart::From(0));
     let (_, before) = log.until("\none\n");
     // More than one, where the host has announced itself in between.
     scene.wire.round_trip();
@@ -150,7 +150,7 @@ fn the_end_of_one_long_line_is_told_though_no_line_begins_there() {
 #[test]
 fn a_log_that_is_not_kept_is_missing() {
     let scene = Scene::new("");
-    for start in [LogStart::Beginning, LogStart::Last(100)] {
+    for start in [LogStart::From(0), LogStart::Last(100)] {
         let mut log = scene.follow("f-99", start);
         assert_eq!(log.news(), LogNews::Missing);
         assert_eq!(log.raw(), None);
@@ -162,7 +162,7 @@ fn what_was_written_while_the_server_was_away_is_told_once_it_is_back() {
     let mut scene = Scene::new(&format!("echo one; {TELL}; {}; {TELL}; echo over", lines(2000)));
     scene.begin("f-5");
     scene.host.told("told");
-    let mut log = scene.follow("f-5", LogStart::Beginning);
+    let mut log = scene.follow("f-5", LogStart::From(0));
     let (_, before) = log.until("\none\n");
     scene.broker.stop();
     scene.host.open("go");
@@ -185,7 +185,7 @@ fn a_wait_that_is_cut_short_loses_nothing() {
     let scene = Scene::new(&format!("{TELL}; {}; echo over", lines(9000)));
     scene.begin("f-6");
     scene.host.told("told");
-    let mut log = scene.follow("f-6", LogStart::Beginning);
+    let mut log = scene.follow("f-6", LogStart::From(0));
     scene.host.open("go");
     let (mut all, begun) = (String::new(), Instant::now());
     loop {

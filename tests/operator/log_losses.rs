@@ -58,7 +58,7 @@ impl Scene {
     }
 
     fn follow(&self) -> Followed {
-        Followed::open(&self.broker, "tester", "db1", "j-1", LogStart::Beginning)
+        Followed::open(&self.broker, "tester", "db1", "j-1", LogStart::From(0))
     }
 
     /// Lets time pass until somebody asks, which must be soon; no news may come meanwhile.
@@ -241,7 +241,7 @@ fn beside_a_watch_what_that_hears_of_the_host_is_heard() {
         asked += 1;
         if asked == 1 { Vec::new() } else { vec![kept.answer(ask)] }
     });
-    let mut log = Followed::beside(&scene.broker, "tester", "db1", "j-1", LogStart::Beginning);
+    let mut log = Followed::beside(&scene.broker, "tester", "db1", "j-1", LogStart::From(0));
     assert_eq!(log.news(), LogNews::Silent);
     scene.wire.say("deploy.responses.presence", &base_answer("db2", "test", "db"));
     // It is another one.
@@ -290,7 +290,7 @@ fn a_link_that_is_back_is_a_reason_to_ask() {
 #[test]
 fn a_key_that_may_not_ask_is_told_so() {
     let broker = Broker::start();
-    let mut log = Followed::open(&broker, "web1", "db1", "j-1", LogStart::Beginning);
+    let mut log = Followed::open(&broker, "web1", "db1", "j-1", LogStart::From(0));
     match log.raw() {
         Some(Err(LinkError::Refused(refusal))) => {
             assert!(refusal.subject.starts_with("deploy."), "{refusal}");

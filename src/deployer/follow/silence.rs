@@ -51,7 +51,7 @@ impl Follow {
     }
 
     /// Asks hosts for the report of their job in this deployment.
-    async fn ask(&mut self, hosts: Vec<Name>) -> Result<(), DeployError> {
+    pub(super) async fn ask(&mut self, hosts: Vec<Name>) -> Result<(), DeployError> {
         let mut by_id: BTreeMap<Id, Vec<Name>> = BTreeMap::new();
         for host in hosts {
             if let Some(target) = self.targets.get(&host) {

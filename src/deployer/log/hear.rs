@@ -77,7 +77,7 @@ impl LogFollow {
     /// The length of the log is known, and so is where to begin.
     fn begin(&mut self, length: u64) {
         let start = match self.start {
-            LogStart::Beginning => 0,
+            LogStart::From(byte) => byte,
             LogStart::Last(bytes) => length.saturating_sub(bytes),
         };
         self.within_line = start > 0;

@@ -15,7 +15,7 @@ const TRIES: usize = 1000;
 /// Follows a log from its first byte.
 pub(super) async fn follow(operator: Arc<Operator>, hints: Hints, key: LogKey, into: mpsc::Sender<Event>) {
     let (bus, host, job) = (operator.bus.clone(), key.host.clone(), key.job.clone());
-    let follow = LogFollow::beside(&hints, bus, host, job, LogStart::Beginning).await;
+    let follow = LogFollow::beside(&hints, bus, host, job, LogStart::From(0)).await;
     let Ok(mut follow) = follow else { return };
     // A refusal of its subject is told by the watch.
     while let Some(Ok(news)) = follow.next().await {

@@ -1,0 +1,96 @@
+//! How following begins: with a plan that is sent, or with a job that is under way.
+
+use super::target::Target;
+use super::{DeployError, Follow, Plan};
+use crate::deployer::operator::fresh_id;
+use crate::deployer::{Intent, Operator};
+use crate::fleet::Fleet;
+use crate::protocol::{DeployReport, Inbound, REPORTS, ReplyTo};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long the server may take to answer a ping before anything is sent.
+const PING: Duration = Duration::from_secs(3);
+
+impl Operator {
+    /// Sends a plan, once the server has just answered a ping. Hosts may take `timeout` at most for their builds, if
+    /// given; the deployment is followed for `patience`.
+    pub async fn send(
+        &self,
+        plan: Plan,
+        fleet: Fleet,
+        timeout: Option<Duration>,
+        patience: Duration,
+    ) -> Result<Follow, DeployError> {
+        let mut follow = self.hear(plan, fleet, timeout, patience).await?;
+        let id = follow.plan.id.clone();
+        for at in 0..follow.plan.parcels.len() {
+            let parcel = &follow.plan.parcels[at];
+            follow.post(&parcel.subject, parcel, &id, SignedDuration::ZERO).await?;
+            for host in follow.plan.parcels[at].hosts.keys() {
+                follow.targets.insert(host.clone(), Target::new(id.clone(), Some(at)));
+            }
+        }
+        Ok(follow)
+    }
+
+    /// Follows a job that is under way, whoever began it; nothing is sent but the question how it stands. `None` where
+    /// the report tells neither its id nor its action, as that of a base listener.
+    pub async fn take_up(
+        &self,
+        job: &Arc<DeployReport>,
+        mut fleet: Fleet,
+        patience: Duration,
+    ) -> Result<Option<Follow>, DeployError> {
+        let (Some(id), Some(action)) = (job.id.clone(), job.action.clone()) else { return Ok(None) };
+        let issuer = self.issuer.clone();
+        let intent = Intent { action, revision: None, keep: false, issuer, generation: None };
+        let plan = Plan { id: id.clone(), intent, parcels: Vec::new(), silent: BTreeMap::new() };
+        fleet.apply_report(job.clone(), Timestamp::now());
+        let mut follow = self.hear(plan, fleet, None, patience).await?;
+        follow.targets.insert(job.hostname.clone(), Target::new(id, None));
+        // It may have ended before we heard it.
+        follow.ask(vec![job.hostname.clone()]).await?;
+        Ok(Some(follow))
+    }
+
+    /// Hears whatever the hosts of a plan may say, and nobody was told of it yet.
+    async fn hear(
+        &self,
+        plan: Plan,
+        fleet: Fleet,
+        timeout: Option<Duration>,
+        patience: Duration,
+    ) -> Result<Follow, DeployError> {
+        let refusals = self.bus.refusals();
+        let answers_to = ReplyTo::answers(fresh_id());
+        let reports = self.bus.subscribe(REPORTS, Inbound::parse).await?;
+        let answers = self.bus.subscribe(&answers_to.to_string(), Inbound::parse).await?;
+        self.bus.ping(PING).await?;
+        let link = self.bus.link();
+        let connects = link.borrow().connects;
+        let now = Instant::now();
+        Ok(Follow {
+            bus: self.bus.clone(),
+            targets: BTreeMap::new(),
+            plan,
+            timeout,
+            fleet,
+            reports,
+            answers,
+            answers_to,
+            refusals,
+            link,
+            connects,
+            lost: false,
+            deadline: now + patience,
+            sent_at: now,
+            last_news: now,
+            untaken: 0,
+            pending: VecDeque::new(),
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! One line in the log for every call that changes something: who, what, and how it ended.
+
+use super::error::ToolError;
+use crate::deployer::Plan;
+use crate::protocol::printable;
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
+
+/// A call that changes something. Its line is written when it ends, also where it is cancelled or the client vanishes.
+pub(super) struct Audit {
+    tool: &'static str,
+    client: String,
+    what: String,
+    deployment: String,
+    result: String,
+}
+
+impl Audit {
+    pub(super) fn new(tool: &'static str, context: &RequestContext<RoleServer>) -> Self {
+        let client = context.client_info();
+        let client = client.map(|client| printable(&format!("{} {}", client.name, client.version)));
+        Self {
+            tool,
+            client: client.unwrap_or_default(),
+            what: String::new(),
+            deployment: String::new(),
+            result: "nothing was sent".to_owned(),
+        }
+    }
+
+    /// What is to be done.
+    pub(super) fn what(&mut self, what: &impl ToString) {
+        self.what = what.to_string();
+    }
+
+    /// It was sent.
+    pub(super) fn sent(&mut self, plan: &Plan) {
+        self.deployment = plan.id.to_string();
+        "not followed to the end; the hosts go on".clone_into(&mut self.result);
+    }
+
+    /// It brought nothing but this; where it was sent before, the hosts go on.
+    pub(super) fn failed(&mut self, error: &ToolError) {
+        self.result = error.to_string();
+    }
+
+    /// How it ended.
+    pub(super) fn result(&mut self, result: impl Into<String>) {
+        self.result = result.into();
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        let Self { tool, client, what, deployment, result } = self;
+        tracing::info!(tool, client, issuer = "mcp", what, deployment, result, "called to deploy");
+    }
+}

@@ -1,0 +1,171 @@
+//! `deploy` and `deploy_admin`: find the hosts, check the leash, send, follow.
+
+use super::access::Access;
+use super::answer::answer;
+use super::audit::Audit;
+use super::confirm::{Retry, Word, confirmed};
+use super::error::ToolError;
+use super::follow;
+use super::parameters::{Hosts, Wish};
+use super::views::{DeploymentView, VerdictView};
+use crate::deployer::{Discovery, Intent, Operator, Outcome, Plan, Selection, Target, Verdict};
+use crate::fleet::words;
+use crate::protocol::{Name, Revision, of_host, printable};
+use rmcp::RoleServer;
+use rmcp::model::CallToolResponse;
+use rmcp::service::RequestContext;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// How much of the diagnostics of all failures is told, and of one, in bytes.
+const DIAGNOSTICS: usize = 24 * 1024;
+const DIAGNOSTICS_OF_ONE: usize = 4 * 1024;
+
+/// A deployment that has been planned, and nothing of it was sent yet.
+pub(super) struct Planned {
+    operator: Operator,
+    discovery: Discovery,
+    plan: Plan,
+    tier: Name,
+    branch: Revision,
+}
+
+/// Works out the exact hosts. Fails where one of them is of another tier than the wish names.
+pub(super) async fn plan(wish: Wish, access: &Access, branch: &Revision) -> Result<Planned, ToolError> {
+    let (operator, discovery) = access.discover(None).await?;
+    let branch = wish.branch.unwrap_or_else(|| branch.clone());
+    let intent = Intent {
+        action: wish.action,
+        revision: Some(branch.clone()),
+        keep: false,
+        issuer: operator.issuer.clone(),
+        generation: None,
+    };
+    let (selection, nobody) = match wish.hosts {
+        Hosts::One(host) => (Selection::Targets(vec![Target::Host(host)]), String::new()),
+        Hosts::All => (Selection::Tier { tier: wish.tier.clone(), role: None }, String::new()),
+        Hosts::Role(role) => {
+            let nobody = format!(" with role {role}");
+            (Selection::Tier { tier: wish.tier.clone(), role: Some(role) }, nobody)
+        }
+    };
+    let plan = Plan::new(intent, &selection, &discovery.fleet, discovery.at, false)?;
+    if plan.parcels.is_empty() {
+        return Err(ToolError::new(format!(
+            "no host of tier {}{nobody} answers or is known; nothing was sent. list_hosts tells what there is",
+            wish.tier
+        )));
+    }
+    if let Some((host, tier)) = plan.hosts().into_iter().find(|(_, tier)| **tier != wish.tier) {
+        return Err(ToolError::new(format!(
+            "{host} is of tier {tier}, and this call reaches tier {} only; nothing was sent",
+            wish.tier
+        )));
+    }
+    Ok(Planned { operator, discovery, plan, tier: wish.tier, branch })
+}
+
+impl Planned {
+    /// Fails where a request would leave the subjects of the tier, whatever a host says of itself.
+    pub(super) fn check_subjects(&self) -> Result<(), ToolError> {
+        for parcel in &self.plan.parcels {
+            let own = |host: &Name| of_host(&self.tier, host);
+            if let Some(host) = parcel.hosts.keys().find(|host| parcel.subject != own(host)) {
+                return Err(ToolError::new(format!(
+                    "{host} does not take requests on {}, and this tool uses no other subject; nothing was sent",
+                    own(host)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What will be done, and where.
+    pub(super) fn sentence(&self) -> String {
+        let hosts = self.plan.hosts();
+        let names: Vec<_> = hosts.keys().map(|host| host.as_str()).collect();
+        let noun = if names.len() == 1 { "host" } else { "hosts" };
+        let (action, count) = (&self.plan.intent.action, names.len());
+        format!(
+            "{action} {} on {count} {noun} of tier {}: {}",
+            printable(self.branch.as_str()),
+            self.tier,
+            names.join(", ")
+        )
+    }
+
+    /// Asks the person; `Some` is what to answer where nothing shall be sent now.
+    pub(super) async fn confirm(
+        &self,
+        confirm: bool,
+        retry: Retry,
+        context: &RequestContext<RoleServer>,
+        audit: &mut Audit,
+    ) -> Result<Option<CallToolResponse>, ToolError> {
+        match confirmed(&format!("{}?", self.sentence()), confirm, retry, context).await {
+            Word::Yes => Ok(None),
+            Word::No(reason) => Err(ToolError::new(reason)),
+            Word::Ask(question) => {
+                audit.result("the client was told to ask for confirmation; nothing was sent");
+                Ok(Some(*question))
+            }
+        }
+    }
+
+    /// Sends it and follows each host to its verdict, for `patience` at most.
+    pub(super) async fn carry_out(
+        self,
+        patience: Duration,
+        context: &RequestContext<RoleServer>,
+        audit: &mut Audit,
+    ) -> Result<CallToolResponse, ToolError> {
+        let Self { operator, discovery, plan, tier, branch } = self;
+        let mut follow = operator.send(plan, discovery.fleet, None, patience).await?;
+        audit.sent(follow.plan());
+        let notes = follow::to_the_end(&mut follow, context).await?;
+        let outcome = follow.outcome();
+        let failed = outcome.exit_code() != 0;
+        let text = told(&outcome, &notes);
+        audit.result(text.lines().next().unwrap_or_default());
+        let failures = outcome.hosts.iter().filter(|host| host.verdict == Verdict::Failed).count();
+        let diagnostics = DIAGNOSTICS_OF_ONE.min(DIAGNOSTICS / failures.max(1));
+        let view = DeploymentView {
+            deployment: outcome.id.to_string(),
+            tier: tier.to_string(),
+            action: follow.plan().intent.action.to_string(),
+            branch: branch.to_string(),
+            completed: !failed,
+            hosts: outcome.hosts.iter().map(|host| VerdictView::new(host, diagnostics)).collect(),
+            notes,
+        };
+        Ok(answer(text, &view, failed))
+    }
+}
+
+/// An outcome in words: what became of all, then each host, then what to do next.
+fn told(outcome: &Outcome, notes: &[String]) -> String {
+    let count = |verdict| outcome.hosts.iter().filter(|host| host.verdict == verdict).count();
+    let verdicts =
+        [Verdict::Completed, Verdict::Failed, Verdict::Rejected, Verdict::Unknown, Verdict::Silent];
+    let counts = verdicts.map(|verdict| (count(verdict), verdict.as_str()));
+    let counts: Vec<_> = counts.iter().filter(|(count, _)| *count > 0).collect();
+    let counts: Vec<_> = counts.iter().map(|(count, verdict)| format!("{count} {verdict}")).collect();
+    let mut text = format!("deployment {}: {}", outcome.id, counts.join(", "));
+    for host in &outcome.hosts {
+        let how = match &host.report {
+            Some(report) => words::progress_of(report),
+            None => "silent: it never answered".to_owned(),
+        };
+        let _ = write!(text, "\n{}: {how}", host.host);
+    }
+    for note in notes {
+        let _ = write!(text, "\nnote: {note}");
+    }
+    if count(Verdict::Unknown) > 0 {
+        text.push_str("\nStill at work; the hosts go on. host_status with wait_s takes it up again.");
+    }
+    if count(Verdict::Failed) > 0 {
+        text.push_str("\nhost_status tells why a host failed, host_logs all that it wrote.");
+    }
+    text
+}
