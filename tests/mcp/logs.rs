@@ -1,0 +1,75 @@
+//! Logs: the last lines, and from any byte on to the end.
+
+use crate::common::{Broker, HostBuilder};
+use crate::stage::Session;
+use serde_json::{Value, json};
+
+/// Reads on from the beginning, so many lines at a time.
+fn whole(session: &mut Session, lines: u64) -> (String, usize) {
+    let (mut text, mut offset, mut calls) = (String::new(), json!(0), 0);
+    loop {
+        let arguments = json!({"hostname": "web1", "lines": lines, "offset": offset});
+        let piece = session.call("host_logs", &arguments);
+        let piece = piece.done();
+        assert_eq!(piece["offset"], offset);
+        text.push_str(piece["text"].as_str().unwrap());
+        offset = piece["next_offset"].clone();
+        calls += 1;
+        if piece["more"] == false {
+            return (text, calls);
+        }
+    }
+}
+
+#[test]
+fn the_last_lines_and_all_of_them() {
+    let broker = Broker::start();
+    let script = "for n in $(seq 30); do echo \"line $n: grün\"; done";
+    let _host = HostBuilder::new(&broker, "web1", "test", "web").script(script).start();
+    let mut session = Session::open(&broker);
+    session.call("deploy", &json!({"hostname": "web1"})).done();
+    let tail = session.call("host_logs", &json!({"hostname": "web1", "lines": 2}));
+    assert_eq!(tail.text(), "line 29: grün\nline 30: grün\n");
+    let [(text, calls), (at_once, one)] = [7, 1000].map(|lines| whole(&mut session, lines));
+    assert_eq!((&text, one), (&at_once, 1));
+    assert!(calls > 4 && text.ends_with(tail.text()) && text.contains("\nline 1: grün\n"), "{calls}: {text}");
+    let next = tail.done()["next_offset"].as_u64().unwrap();
+    assert_eq!(next, text.len() as u64);
+    let behind = session.call("host_logs", &json!({"hostname": "web1", "offset": next}));
+    assert_eq!((&behind.done()["text"], &behind.done()["more"]), (&json!(""), &json!(false)));
+    let nowhere = session.call("host_logs", &json!({"hostname": "web1", "offset": 1_000_000}));
+    assert_eq!((&nowhere.done()["text"], &nowhere.done()["next_offset"]), (&json!(""), &json!(1_000_000)));
+}
+
+#[test]
+fn a_log_of_mebibytes_comes_in_pieces() {
+    let broker = Broker::start();
+    let script =
+        "head -c 200000 /dev/zero | tr '\\0' x; echo; seq 100000; head -c 70000 /dev/zero | tr '\\0' y";
+    let _host = HostBuilder::new(&broker, "web1", "test", "web").script(script).start();
+    let mut session = Session::open(&broker);
+    session.call("deploy", &json!({"hostname": "web1"})).done();
+    let tail = session.call("host_logs", &json!({"hostname": "web1"}));
+    assert_eq!(tail.text(), "y".repeat(tail.text().len()));
+    assert!((60_000..=65_536).contains(&tail.text().len()), "{}", tail.text().len());
+    let (text, _) = whole(&mut session, 1000);
+    let numbers: String = (1..=100_000).map(|n| format!("{n}\n")).collect();
+    let expected = format!("{}\n{numbers}{}", "x".repeat(200_000), "y".repeat(70_000));
+    assert!(text.ends_with(&expected), "{} bytes", text.len());
+}
+
+#[test]
+fn the_log_of_a_running_job_is_what_there_is() {
+    let broker = Broker::start();
+    let script = "echo first; read go < $DIR/gate";
+    let host = HostBuilder::new(&broker, "web1", "test", "web").gate("gate").script(script).start();
+    let mut session = Session::open(&broker);
+    let id = session.begin("deploy", &json!({"hostname": "web1"}));
+    let running: Value = crate::common::eventually("the first line", || {
+        let log = session.call("host_logs", &json!({"hostname": "web1"}));
+        (log.0["isError"] == false && log.text().ends_with("first\n")).then_some(log.0)
+    });
+    assert!(running["structuredContent"]["deployment"].is_string());
+    host.open("gate");
+    session.called(id).done();
+}
