@@ -7,10 +7,10 @@ use super::confirm::{Retry, Word, confirmed};
 use super::error::ToolError;
 use super::follow;
 use super::parameters::{Hosts, Wish};
-use super::views::{DeploymentView, VerdictView};
+use super::views::{DeploymentView, JobView, VerdictView};
 use crate::deployer::{Discovery, Intent, Operator, Outcome, Plan, Selection, Target, Verdict};
 use crate::fleet::words;
-use crate::protocol::{Name, Revision, of_host, printable};
+use crate::protocol::{Action, Name, Revision, of_host, printable};
 use rmcp::RoleServer;
 use rmcp::model::CallToolResponse;
 use rmcp::service::RequestContext;
@@ -125,8 +125,6 @@ impl Planned {
         let notes = follow::to_the_end(&mut follow, context).await?;
         let outcome = follow.outcome();
         let failed = outcome.exit_code() != 0;
-        let text = told(&outcome, &notes);
-        audit.result(text.lines().next().unwrap_or_default());
         let failures = outcome.hosts.iter().filter(|host| host.verdict == Verdict::Failed).count();
         let diagnostics = DIAGNOSTICS_OF_ONE.min(DIAGNOSTICS / failures.max(1));
         let view = DeploymentView {
@@ -138,12 +136,14 @@ impl Planned {
             hosts: outcome.hosts.iter().map(|host| VerdictView::new(host, diagnostics)).collect(),
             notes,
         };
+        let text = told(&outcome, &view);
+        audit.result(text.lines().next().unwrap_or_default());
         Ok(answer(text, &view, failed))
     }
 }
 
 /// An outcome in words: what became of all, then each host, then what to do next.
-fn told(outcome: &Outcome, notes: &[String]) -> String {
+fn told(outcome: &Outcome, view: &DeploymentView) -> String {
     let count = |verdict| outcome.hosts.iter().filter(|host| host.verdict == verdict).count();
     let verdicts =
         [Verdict::Completed, Verdict::Failed, Verdict::Rejected, Verdict::Unknown, Verdict::Silent];
@@ -151,14 +151,18 @@ fn told(outcome: &Outcome, notes: &[String]) -> String {
     let counts: Vec<_> = counts.iter().filter(|(count, _)| *count > 0).collect();
     let counts: Vec<_> = counts.iter().map(|(count, verdict)| format!("{count} {verdict}")).collect();
     let mut text = format!("deployment {}: {}", outcome.id, counts.join(", "));
-    for host in &outcome.hosts {
+    for (host, seen) in outcome.hosts.iter().zip(&view.hosts) {
         let how = match &host.report {
             Some(report) => words::progress_of(report),
             None => "silent: it never answered".to_owned(),
         };
         let _ = write!(text, "\n{}: {how}", host.host);
+        let dry = host.report.as_ref().is_some_and(|report| report.action == Some(Action::DryActivate));
+        for change in seen.job.iter().filter(|_| dry).flat_map(JobView::changes) {
+            let _ = write!(text, "\n  {change}");
+        }
     }
-    for note in notes {
+    for note in &view.notes {
         let _ = write!(text, "\nnote: {note}");
     }
     if count(Verdict::Unknown) > 0 {

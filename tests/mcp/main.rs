@@ -7,6 +7,7 @@ mod common;
 
 mod admin;
 mod arguments;
+mod docs;
 mod following;
 mod input;
 mod leash;

@@ -118,3 +118,27 @@ fn an_older_listener_is_deployed_to_and_tells_no_more() {
         session.call(tool, &json!({"hostname": "old1"})).refused(&["old1", "too old to tell"]);
     }
 }
+
+#[test]
+fn what_a_deployment_would_change_is_told() {
+    let broker = Broker::start();
+    let _host = Peer::start(&broker, base_answer("web1", "test", "web"), |request| {
+        let mut report = base_report("web1", "completed", None, "dry-activate done");
+        report["id"] = request["id"].clone();
+        report["action"] = json!("dry-activate");
+        let nginx = json!({"name": "nginx", "from": "1.26.2", "to": "1.27.0"});
+        report["changes"] = json!({
+            "units_restarted": ["nginx.service", "sshd.service"],
+            "packages": [nginx, {"name": "jq", "to": "1.7"}],
+            "bytes": 4096,
+        });
+        vec![report]
+    });
+    let mut session = Session::open(&broker);
+    let answer = session.call("deploy", &json!({"hostname": "web1", "action": "dry-activate"}));
+    let changes = "  units that restart: nginx.service, sshd.service\n  packages: nginx 1.26.2 -> 1.27.0, jq none -> 1.7";
+    assert!(answer.text().ends_with(changes), "{}", answer.text());
+    let told = &answer.done()["hosts"][0]["job"]["changes"];
+    assert_eq!(told["units_restarted"], json!(["nginx.service", "sshd.service"]));
+    assert_eq!((&told["bytes"], told.get("units_stopped")), (&json!(4096), None));
+}

@@ -124,6 +124,11 @@ impl JobView {
         }
     }
 
+    /// What it changes on the host, in words, one kind a line.
+    pub(in crate::mcp) fn changes(&self) -> Vec<String> {
+        self.changes.as_ref().map(ChangesView::lines).unwrap_or_default()
+    }
+
     /// A job of the past.
     pub(in crate::mcp) fn past(entry: &HistoryEntry) -> Self {
         Self {
@@ -153,6 +158,18 @@ impl PhaseView {
 }
 
 impl ChangesView {
+    /// The changes in words, one kind a line.
+    fn lines(&self) -> Vec<String> {
+        let kinds = [
+            ("units that stop", &self.units_stopped),
+            ("units that start", &self.units_started),
+            ("units that restart", &self.units_restarted),
+            ("packages", &self.packages),
+        ];
+        let kinds = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+        kinds.map(|(kind, names)| format!("{kind}: {}", names.join(", "))).collect()
+    }
+
     fn new(changes: &Changes) -> Self {
         let packages = changes.packages.iter().map(|package| {
             let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "none".to_owned());
