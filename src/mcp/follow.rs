@@ -17,13 +17,12 @@ pub(super) async fn to_the_end(
     loop {
         let update = tokio::select! {
             update = follow.next() => update,
+            // Nobody waits for progress of this call any more.
             () = context.ct.cancelled() => {
                 let id = &follow.plan().id;
-                let text = format!(
+                return Err(ToolError::new(format!(
                     "no longer followed; what runs on the hosts goes on, host_status shows it (deployment {id})"
-                );
-                progress.say(text.clone()).await;
-                return Err(ToolError::new(text));
+                )));
             }
         };
         let update = update.transpose().map_err(|error| {
