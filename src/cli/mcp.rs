@@ -70,7 +70,12 @@ impl McpArgs {
                 refuse_seed(&file)?;
                 let mut effective = self.connection.effective()?;
                 effective.nkey_file = Some(file);
-                Some(Access::new(effective.lasting_operator().await?))
+                // Whatever else may be wrong has been told above.
+                let operator = effective.lasting_operator().await;
+                Some(Access::new(operator.map_err(|failed| Failed {
+                    error: failed.error.context("--admin-nkey-file"),
+                    ..failed
+                })?))
             }
             None => None,
         };

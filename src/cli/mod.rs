@@ -65,7 +65,7 @@ enum Command {
     Rollback(rollback::RollbackArgs),
     /// Stop the running job of hosts, as long as it has not begun to activate.
     Cancel(cancel::CancelArgs),
-    /// Serve an assistant over MCP on standard input and output: look at hosts, deploy to the tier test.
+    /// Serve an assistant over MCP: it looks at hosts and deploys to the tier test.
     Mcp(mcp::McpArgs),
     /// Look at the configuration: what is in force, and what is wrong in the file.
     #[command(subcommand)]

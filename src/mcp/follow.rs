@@ -14,6 +14,9 @@ pub(super) async fn to_the_end(
     context: &RequestContext<RoleServer>,
 ) -> Result<Vec<String>, ToolError> {
     let (mut progress, mut notes) = (Progress::new(follow, context), Vec::new());
+    // Said now: a call that is cancelled is told nothing more.
+    let id = &follow.plan().id;
+    progress.say(format!("following deployment {id}; whatever becomes of this call, the hosts go on")).await;
     loop {
         let update = tokio::select! {
             update = follow.next() => update,

@@ -44,7 +44,7 @@ impl Progress {
     }
 
     /// Tells a sentence.
-    async fn say(&mut self, text: String) {
+    pub(super) async fn say(&mut self, text: String) {
         let Some((peer, token)) = &self.to else { return };
         self.within += 1;
         let progress = number(self.steps.values().sum()) + 1.0 - 1.0 / f64::from(self.within);

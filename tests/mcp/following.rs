@@ -83,13 +83,20 @@ fn a_cancelled_call_is_no_longer_followed_and_the_host_goes_on() {
     let cancelled =
         json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
     session.write(&cancelled.to_string());
-    session.message(|message| is_progress(message, "web1", "what runs on the hosts goes on"));
     let line = session.audited();
     let result = line["result"].as_str().unwrap();
     assert!(result.contains("no longer followed; what runs on the hosts goes on"), "{result}");
+    let said = format!(
+        "following deployment {}; whatever becomes of this call, the hosts go on",
+        line["deployment"].as_str().unwrap()
+    );
+    session.message(|message| is_progress(message, "web1", &said));
+    let heard = session.heard.len();
     let status = session.call("host_status", &json!({"hostname": "web1"}));
     assert_eq!(status.done()["running"], true);
     assert_eq!(status.done()["job"]["deployment"], line["deployment"]);
+    // The cancelled call is told nothing more.
+    assert_eq!(session.heard.len(), heard + 1);
     gate.pass();
     let job = verdict(&mut session, "web1");
     assert_eq!((&job["status"], &job["deployment"]), (&json!("completed"), &line["deployment"]));

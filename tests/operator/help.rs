@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Every command, as its words.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["listener"],
     &["deploy"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["diff"],
     &["rollback"],
     &["cancel"],
+    &["mcp"],
     &["config"],
     &["config", "show"],
     &["config", "check"],
@@ -88,6 +89,7 @@ const HISTORY: &[&str] = &["history"];
 const DIFF: &[&str] = &["diff", "web1"];
 const ROLLBACK: &[&str] = &["rollback", "web1"];
 const CANCEL: &[&str] = &["cancel", "web1"];
+const MCP: &[&str] = &["mcp", "--enable-admin", "--admin-nkey-file=KEY"];
 const CONFIG: &[&str] = &["config", "show"];
 const KEYS_NEW: &[&str] = &["keys", "new", "listener"];
 
@@ -196,6 +198,15 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (ROLLBACK, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (ROLLBACK, "--tls-cert", "/missing", "--tls-key"),
     (ROLLBACK, "--tls-key", "/missing", "--tls-cert"),
+    (MCP, "--admin-nkey-file", "/missing", "could not read the key file /missing"),
+    (MCP, "--log-format", "xml", "json, text"),
+    (MCP, "--timeout", "0", "0 is not in 1.."),
+    (MCP, "--context", "a.b", "is not a name"),
+    (MCP, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (MCP, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (MCP, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (MCP, "--tls-cert", "/missing", "--tls-key"),
+    (MCP, "--tls-key", "/missing", "--tls-cert"),
     (CANCEL, "--output", "", "human, json"),
     (CANCEL, "--context", "a.b", "is not a name"),
     (CANCEL, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
