@@ -7,7 +7,7 @@ use super::{
     Engine, Facts, Failure, HostPaths, JobLog, JobLogTail, LogPiece, Order, Outcome, ServiceManager, Step,
     Steps, Units, Work,
 };
-use crate::nix::{self, FlakeUrl, Locked, SYSTEM_PROFILE};
+use crate::nix::{self, FlakeUrl, Locked};
 use crate::protocol::{Action, ErrorCode, Name, PhaseName};
 use narration::Narration;
 use process::Process;
@@ -42,6 +42,8 @@ pub struct RebuildEngine {
     pub hostname: Name,
     /// Our own executable, which launches the program.
     pub launcher: PathBuf,
+    /// The host that is changed.
+    pub host: HostPaths,
 }
 
 impl Engine for RebuildEngine {
@@ -56,12 +58,11 @@ impl Engine for RebuildEngine {
     }
 
     fn facts(&self) -> Facts {
-        Facts::read(Path::new("/"))
+        Facts::read(&self.host.root)
     }
 
     fn failed_units(&self) -> Units {
-        let host = HostPaths { root: PathBuf::from("/"), profile: PathBuf::from(SYSTEM_PROFILE) };
-        Box::pin(ServiceManager::new(host.has_systemd()).failed())
+        Box::pin(ServiceManager::new(self.host.has_systemd()).failed())
     }
 
     fn work(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {

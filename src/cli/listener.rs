@@ -81,9 +81,13 @@ impl ListenerArgs {
         let launcher =
             std::env::current_exe().context("could not find our own executable").map_err(Failed::usage)?;
         let engine: Arc<dyn Engine> = match self.rebuild_command {
-            Some(program) => {
-                Arc::new(RebuildEngine { program, flake: self.flake_url, hostname: self.hostname, launcher })
-            }
+            Some(program) => Arc::new(RebuildEngine {
+                program,
+                flake: self.flake_url,
+                hostname: self.hostname,
+                launcher,
+                host: self.policy.host(),
+            }),
             None => Arc::new(Pipeline {
                 flake: self.flake_url,
                 hostname: self.hostname,

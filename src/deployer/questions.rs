@@ -7,7 +7,7 @@ use crate::protocol::{
     Answer, Ask, DISCOVER, DeployReport, HistoryAnswer, HistoryEntry, Id, Name, ReplyTo, Want, WireError,
     of_answer,
 };
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,8 +138,17 @@ impl Operator {
     ) -> Result<Replies<T>, LinkError> {
         let here = |host: &&Name| discovery.answered.contains(*host);
         let (present, absent): (Vec<_>, Vec<_>) = hosts.iter().partition(here);
-        let (present, absent) =
-            tokio::try_join!(self.gather(present, &fill, PRESENT), self.gather(absent, &fill, ABSENT))?;
+        // Of two listeners of one name both are waited for.
+        let listeners = |host: &Name| {
+            let host = discovery.fleet.hosts.get(host);
+            host.map_or(1, |host| host.claimants(discovery.at).len().max(1))
+        };
+        let count =
+            |hosts: Vec<&Name>| hosts.into_iter().map(|host| (host.clone(), listeners(host))).collect();
+        let (present, absent) = tokio::try_join!(
+            self.gather(count(present), &fill, PRESENT),
+            self.gather(count(absent), &fill, ABSENT)
+        )?;
         let mut replies = Replies { hosts: Vec::new(), unreadable: Vec::new() };
         for answer in present.into_iter().chain(absent) {
             match answer {
@@ -157,10 +166,10 @@ impl Operator {
         Ok(replies)
     }
 
-    /// The answers of these hosts, until each of them has answered.
+    /// The answers of these hosts, until each of them has answered so many times.
     async fn gather(
         &self,
-        hosts: Vec<&Name>,
+        hosts: HashMap<Name, usize>,
         fill: impl Fn(&mut Ask),
         patience: Patience,
     ) -> Result<Vec<Result<Answer, WireError>>, LinkError> {
@@ -169,13 +178,18 @@ impl Operator {
         }
         let id = fresh_id();
         let mut ask = Ask::new(ReplyTo::answers(id.clone()));
-        ask.hosts = hosts.iter().map(|host| (*host).clone()).collect();
+        ask.hosts = hosts.keys().cloned().collect();
         fill(&mut ask);
-        let mut missing: HashSet<_> = hosts.into_iter().collect();
+        let mut missing = hosts;
         let read = |_: &str, payload: &[u8]| Answer::parse(payload);
         let enough = |answer: &Result<Answer, WireError>| {
-            if let Ok(answer) = answer {
-                missing.remove(answer.hostname());
+            if let Ok(answer) = answer
+                && let Some(left) = missing.get_mut(answer.hostname())
+            {
+                *left -= 1;
+                if *left == 0 {
+                    missing.remove(answer.hostname());
+                }
             }
             missing.is_empty()
         };

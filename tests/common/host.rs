@@ -46,6 +46,8 @@ impl HostBuilder {
             ("--state-dir", format!("{here}/state")),
             ("--rebuild-command", format!("{here}/rebuild")),
             ("--flake-url", format!("path:{here}")),
+            // What runs on this machine, and how much room it has, is nothing to the tests.
+            ("--root", format!("{here}/root")),
         ];
         let mut command = Command::new(binary());
         command.arg("listener");
