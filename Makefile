@@ -3,14 +3,15 @@
 # Debian keeps nats-server where a user's path does not reach.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test lab faults check bench
+.PHONY: help demo test test-clients lab faults check bench
 
 help:
-	@echo 'make demo    the console on a private broker and simulated hosts; gone afterwards'
-	@echo 'make test    every test, against a real broker and real nix'
-	@echo 'make lab     deployments on real systemd hosts in containers; needs root'
-	@echo 'make check   formatting, lints and documentation, warnings denied'
-	@echo 'make bench   the promised figures, each beside its floor'
+	@echo 'make demo          the console on a private broker and simulated hosts; gone afterwards'
+	@echo 'make test          every test, against a real broker and real nix'
+	@echo 'make test-clients  the MCP server, driven by the official client in Python'
+	@echo 'make lab           deployments on real systemd hosts in containers; needs root'
+	@echo 'make check         formatting, lints and documentation, warnings denied'
+	@echo 'make bench         the promised figures, each beside its floor'
 
 demo:
 	@scripts/need nats-server
@@ -19,6 +20,14 @@ demo:
 test:
 	@scripts/need nats-server nix git
 	cargo test
+
+# UPDATE_SNAPSHOTS=1 writes anew what the tools tell of themselves.
+test-clients:
+	@scripts/need nats-server python3-venv
+	cargo build
+	@scripts/clients-venv target/clients-venv
+	HOMELAB_DEPLOY_BINARY=$${CARGO_TARGET_DIR:-target}/debug/homelab-deploy target/clients-venv/bin/python -B \
+		-m unittest discover --catch -s tests/clients -t tests/clients
 
 # Hosts wait more than they work.
 lab:

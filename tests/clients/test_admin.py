@@ -1,0 +1,117 @@
+"""The tool `deploy_admin`: nothing is sent until the person has agreed to the exact hosts."""
+
+import asyncio
+from typing import Any
+
+from mcp_types import ElicitResult
+
+from harness import DEADLINE, Case, Newest, Older, text_of
+
+QUESTION = "switch next on 1 host of tier prod: ns1?"
+NS1 = {"tier": "prod", "hostname": "ns1", "branch": "next"}
+
+
+class Person:
+    """Answers the questions that the client is to ask, and remembers them."""
+
+    def __init__(self, *answers: ElicitResult) -> None:
+        self._answers = list(answers)
+        self.asked: list[str] = []
+
+    async def __call__(self, _context: Any, params: Any) -> ElicitResult:
+        self.asked.append(params.message)
+        schema = params.requested_schema
+        assert schema["required"] == ["confirm"] and schema["properties"]["confirm"]["type"] == "boolean", schema
+        return self._answers.pop(0)
+
+
+YES = ElicitResult(action="accept", content={"confirm": True})
+NOT_TICKED = ElicitResult(action="accept", content={"confirm": False})
+NO = ElicitResult(action="decline")
+AWAY = ElicitResult(action="cancel")
+
+
+class Admin:
+    async def asyncSetUp(self) -> None:
+        await super().asyncSetUp()
+        await self.hosts("ns1", "web1")
+        self.heard = await self.ears()
+
+    async def test_who_agrees_gets_it_done(self) -> None:
+        person = Person(YES)
+        async with self.session(admin=True, elicitation=person) as session:
+            told = await session.told("deploy_admin", **NS1)
+            self.assertEqual((told["completed"], told["tier"]), (True, "prod"))
+            [job] = (await session.told("host_history", hostname="ns1"))["jobs"]
+            self.assertEqual((job["issuer"], job["deployment"]), ("mcp", told["deployment"]))
+        self.assertEqual(person.asked, [QUESTION])
+        self.assertEqual(await self.heard.requests(), ["deploy.prod.ns1"])
+        line = session.audit()[-1]
+        self.assertEqual((line["tool"], line["deployment"]), ("deploy_admin", told["deployment"]))
+        self.assertEqual(line["what"], QUESTION.removesuffix("?"))
+
+    async def test_who_does_not_agree_gets_nothing_sent(self) -> None:
+        person = Person(NO, AWAY, NOT_TICKED, YES)
+        async with self.session(admin=True, elicitation=person) as session:
+            for _ in range(3):
+                # The argument stands for nothing where the person can be asked.
+                refusal = await session.refused("deploy_admin", **NS1, confirm=True)
+                self.assertIn("the person did not agree; nothing was sent", refusal)
+                self.assertEqual((await session.told("host_history", hostname="ns1"))["jobs"], [])
+            # What is sent now goes over the same connection, behind what was sent before.
+            await session.told("deploy_admin", **NS1)
+        self.assertEqual(person.asked, [QUESTION] * 4)
+        self.assertEqual(await self.heard.requests(), ["deploy.prod.ns1"])
+
+    async def test_a_call_that_is_cancelled_while_the_person_thinks_sends_nothing(self) -> None:
+        thinking = asyncio.Event()
+
+        async def person(*_: Any) -> ElicitResult:
+            thinking.set()
+            return await asyncio.Future()
+
+        async with self.session(admin=True, elicitation=person) as session:
+            call = asyncio.create_task(session.call("deploy_admin", **NS1))
+            async with asyncio.timeout(DEADLINE):
+                await thinking.wait()
+            call.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await call
+            # The answer comes over the same connection, behind what was sent before.
+            await session.refused("deploy_admin", tier="prod", hostname="web1")
+        self.assertEqual(await self.heard.requests(), [])
+        self.assertIn("nothing was sent", session.audit()[0]["result"])
+
+    async def test_a_client_that_cannot_ask_must_confirm(self) -> None:
+        async with self.session(admin=True) as session:
+            for unconfirmed in ({}, {"confirm": False}):
+                refusal = await session.refused("deploy_admin", **NS1, **unconfirmed)
+                self.assertIn(f"not confirmed, nothing was sent. Ask the person: {QUESTION}", refusal)
+            self.assertEqual((await session.told("host_history", hostname="ns1"))["jobs"], [])
+            await session.told("deploy_admin", **NS1, confirm=True)
+        self.assertEqual(await self.heard.requests(), ["deploy.prod.ns1"])
+        results = [line["result"] for line in session.audit()]
+        self.assertEqual([("nothing was sent" in result) for result in results], [True, True, False])
+
+    async def test_no_other_tier_than_the_named_one_is_reached(self) -> None:
+        async with self.session(admin=True, elicitation=Person()) as session:
+            refusal = await session.refused("deploy_admin", tier="prod", hostname="web1")
+            self.assertIn("web1 is of tier test", refusal)
+            self.assertIn("missing field `tier`", await session.refused("deploy_admin", all=True))
+        self.assertEqual(await self.heard.requests(), [])
+
+    async def test_all_of_a_tier_are_named_in_the_question(self) -> None:
+        await self.host("db1")
+        person = Person(YES)
+        async with self.session(admin=True, elicitation=person) as session:
+            result = await session.call("deploy_admin", tier="test", all=True, action="build")
+            self.assertIn("2 completed", text_of(result))
+        self.assertEqual(person.asked, ["build master on 2 hosts of tier test: db1, web1?"])
+
+
+class NewestAdmin(Admin, Newest, Case):
+    pass
+
+
+class OlderAdmin(Admin, Older, Case):
+    pass
