@@ -5,5 +5,8 @@
 mod common;
 
 mod certificates;
+mod cluster;
+mod failover;
+mod monitor;
 mod tls;
 mod tls_faults;
