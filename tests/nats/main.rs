@@ -7,6 +7,7 @@ mod common;
 mod certificates;
 mod cluster;
 mod failover;
+mod leaf;
 mod monitor;
 mod tls;
 mod tls_faults;

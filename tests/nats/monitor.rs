@@ -32,3 +32,8 @@ pub(crate) fn clients(server: &Broker) -> Vec<String> {
 pub(crate) fn peers(server: &Broker) -> BTreeSet<String> {
     texts(&ask(server, "routez")["routes"], "remote_id").into_iter().collect()
 }
+
+/// How many leaf nodes it is connected to.
+pub(crate) fn leaves(server: &Broker) -> u64 {
+    ask(server, "leafz")["leafnodes"].as_u64().unwrap()
+}
