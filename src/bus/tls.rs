@@ -3,12 +3,16 @@
 use super::settings::Tls;
 use async_nats::rustls::pki_types::pem::PemObject;
 use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use async_nats::rustls::{ClientConfig, RootCertStore};
+use async_nats::rustls::{ClientConfig, Error, RootCertStore};
 use jiff::Timestamp;
 use std::path::Path;
 
 /// How the library tells that the connection was closed in the middle.
 const CLOSED: [&str; 5] = ["reset by peer", "roken pipe", "eof", "end of file", "close_notify"];
+
+/// What `openssl x509 -req` makes of a request without extensions.
+const VERSION_1: &str =
+    "is of X.509 version 1; make one of version 3, which has extensions such as subjectAltName";
 
 impl Tls {
     /// What is wrong with the files themselves, as far as they can be read.
@@ -68,6 +72,9 @@ impl Tls {
         if has("CaUsedAsEndEntity") {
             return "the server shows the certificate of an authority as its own; give it one that the authority has signed"
                 .to_owned();
+        }
+        if has("UnsupportedCertVersion") {
+            return format!("the server's certificate {VERSION_1}");
         }
         if has("certificate expired") {
             let when = moment(why, "not valid after ");
@@ -138,15 +145,19 @@ fn identity(certificate: &Path, key: &Path) -> Result<(), String> {
     let config = ClientConfig::builder().with_root_certificates(RootCertStore::empty());
     match config.with_client_auth_cert(chain, secret) {
         Ok(_) => Ok(()),
-        Err(_) => Err(format!(
+        Err(Error::InconsistentKeys(_)) => Err(format!(
             "the key in {} does not belong to the certificate in {}",
             key.display(),
             certificate.display()
         )),
+        Err(error) if error.to_string().contains("UnsupportedCertVersion") => {
+            Err(format!("the certificate in {} {VERSION_1}", certificate.display()))
+        }
+        Err(error) => Err(format!("{} and {} cannot be used: {error}", certificate.display(), key.display())),
     }
 }
 
-/// ` on <day>`, from a text with a moment in seconds.
+/// ` (<moment>)`, from a text that gives it in seconds.
 fn moment(text: &str, before: &str) -> String {
     let seconds = text.split_once(before).and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
     let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
@@ -159,7 +170,7 @@ mod tests {
 
     /// What comes out differs from run to run where a server closes the connection with something unread.
     #[test]
-    fn a_connection_that_was_closed_may_be_about_certificates_where_tls_was_asked_for() {
+    fn what_no_server_shows_reliably_is_told_too() {
         let none = Tls::default();
         let ours = Tls { ca: None, identity: Some(("own.pem".into(), "own-key.pem".into())) };
         let reset = "IO error: Connection reset by peer (os error 104)";
@@ -174,6 +185,8 @@ mod tests {
         assert!(
             said(&ours, "IO error: broken pipe").contains("it may not accept our certificate own.pem, or")
         );
+        let first = "IO error: invalid peer certificate: Other(OtherError(UnsupportedCertVersion))";
+        assert!(said(&none, first).starts_with("the server's certificate is of X.509 version 1; make"));
         let strange = "IO error: received fatal alert: ProtocolVersion";
         assert_eq!(
             none.explain(strange, false).unwrap(),

@@ -6,6 +6,19 @@ use crate::common::{Broker, Host, HostBuilder, operator, run};
 use crate::tls::{broker, flags};
 use std::fs;
 
+/// A certificate without extensions, as `openssl x509 -req` makes them of itself.
+const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBIzCBygIUVqa7qLqO4aIUsH7b9uC4Fo03ffgwCgYIKoZIzj0EAwIwGTEXMBUG
+A1UEAwwOaG9tZSBhdXRob3JpdHkwIBcNMjYxMTI1MDEwMTE2WhgPMjEyNjExMDEw
+MTAxMTZaMA4xDDAKBgNVBAMMA29sZDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA
+BMnT4jUHJI++kMkKDVyL3A80zKcv3Oen6GnFLSlzeZTtK0hW7xy92+AgpkbF+7oR
+aBQ4wkgY09880ZZdXI60kR0wCgYIKoZIzj0EAwIDSAAwRQIgC4TgRUDxKxcwq0Fh
+a7HNtMM2CdrcdSLmYkoOddtrofsCIQCUBqd/t7dlbdtMS0fAm/PSFtxKiBPTdc2b
+DDqfMtH5Gg==
+-----END CERTIFICATE-----
+";
+
 /// What an operator and a listener say towards this server: the sentence after `could not set up TLS with …`.
 fn both_say(broker: &Broker, url: &str, flags: &[String], expected: &str) {
     let args: Vec<_> = flags.iter().map(String::as_str).collect();
@@ -102,6 +115,11 @@ fn a_certificate_of_ours_that_is_missing_or_wrong() {
     let swapped = Pair { certificate: ours.key.clone(), key: ours.certificate.clone() };
     let nothing = format!("{} holds no certificate in PEM; {check}", ours.key.display());
     say(Some(&swapped), &nothing);
+
+    let first = Pair { certificate: server.folder().join("v1.pem"), ..ours.clone() };
+    fs::write(&first.certificate, VERSION_1).unwrap();
+    let version = "is of X.509 version 1; make one of version 3, which has extensions such as subjectAltName";
+    say(Some(&first), &format!("the certificate in {} {version}; {check}", first.certificate.display()));
 
     let strange = stranger.sign("strange", &["client"]);
     let old = authority.sign_for("old", &["client"], 2019..=2020);
