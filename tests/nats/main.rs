@@ -9,5 +9,7 @@ mod cluster;
 mod failover;
 mod leaf;
 mod monitor;
+mod page;
+mod settings;
 mod tls;
 mod tls_faults;
