@@ -51,6 +51,8 @@ fn options(
     if let Some((cert, key)) = &settings.tls.identity {
         options = options.add_client_certificate(cert.clone(), key.clone());
     }
+    // Also of servers that are only heard of, for those come without their scheme.
+    options = options.require_tls(settings.insists_on_tls());
     let (on_event, on_delay, on_retry) = (link.clone(), link.clone(), link);
     let told = settings.clone();
     options

@@ -62,6 +62,11 @@ impl Settings {
         &self.servers
     }
 
+    /// Whether nobody is spoken to without TLS.
+    pub(super) fn insists_on_tls(&self) -> bool {
+        self.servers.iter().all(ServerAddr::tls_required)
+    }
+
     /// Why TLS did not come about, in words, where that is what the client library's reason is about.
     pub(super) fn explain_tls(&self, reason: &str) -> Option<String> {
         let asked = self.tls != Tls::default() || self.servers.iter().any(ServerAddr::tls_required);

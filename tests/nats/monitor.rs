@@ -37,3 +37,8 @@ pub(crate) fn peers(server: &Broker) -> BTreeSet<String> {
 pub(crate) fn leaves(server: &Broker) -> u64 {
     ask(server, "leafz")["leafnodes"].as_u64().unwrap()
 }
+
+/// How many clients have tried to connect since it started.
+pub(crate) fn ever_connected(server: &Broker) -> u64 {
+    ask(server, "varz")["total_connections"].as_u64().unwrap()
+}

@@ -1,7 +1,8 @@
 //! Deploying over TLS.
 
 use crate::certificates::{Authority, Pair};
-use crate::common::{Broker, HostBuilder, operator, run};
+use crate::common::{Broker, HostBuilder, eventually, operator, run};
+use crate::monitor::{MONITORED, ever_connected, peers};
 use std::fs;
 use std::path::Path;
 
@@ -85,4 +86,26 @@ fn a_context_holds_the_certificates_too_and_they_are_checked() {
     let (key, certificate) = (other.key.display(), ours.certificate.display());
     let expected = format!("the key in {key} does not belong to the certificate in {certificate}");
     assert!(wrong.out.contains(&expected) || wrong.err.contains(&expected), "{wrong}");
+}
+
+#[test]
+fn servers_that_are_only_heard_of_get_no_word_without_tls() {
+    let authority = Authority::new();
+    let secure = authority.sign("server", &["127.0.0.1"]).of_server("");
+    let cluster =
+        |routes: &str| format!("{MONITORED}cluster {{ name: home, listen: \"127.0.0.1:-1\"{routes} }}\n");
+    let mut first = broker(&format!("{}{secure}\n", cluster("")));
+    let plain = broker(&cluster(&format!(", routes: [\"nats://{}\"]", first.place("cluster"))));
+    eventually("both knowing each other", || (peers(&first).len() == 1).then_some(()));
+
+    let flags = flags(&authority.ca(), None);
+    let args: Vec<_> = flags.iter().map(String::as_str).collect();
+    let url = first.url().replace("nats://", "tls://");
+    let mut host =
+        HostBuilder::new(&first, "web1", "test", "web").flag("--nats-url", &url).args(&args).start();
+    first.stop();
+    eventually("the listener trying the other", || (ever_connected(&plain) > 1).then_some(()));
+    host.terminate();
+    let log = host.rest_of_log();
+    assert!(!log.iter().any(|line| line["msg"] == "connected"), "{log:?}");
 }
