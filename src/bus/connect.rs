@@ -51,7 +51,10 @@ fn options(
     if let Some((cert, key)) = &settings.tls.identity {
         options = options.add_client_certificate(cert.clone(), key.clone());
     }
+    // Also of servers that are only heard of, for those come without their scheme.
+    options = options.require_tls(settings.insists_on_tls());
     let (on_event, on_delay, on_retry) = (link.clone(), link.clone(), link);
+    let told = settings.clone();
     options
         .name(&settings.name)
         .ping_interval(PING_INTERVAL)
@@ -78,6 +81,7 @@ fn options(
         .reconnect_to_server_callback(move |servers, _| {
             // Only to learn why the last attempt failed: the library's own choice of the server stands.
             let reason = servers.iter().find_map(|server| server.last_error.clone());
+            let reason = reason.map(|reason| told.explain_tls(&reason).unwrap_or(reason));
             on_retry.send_modify(|link| link.failed(reason));
             std::future::ready(None)
         })
@@ -96,15 +100,15 @@ fn delay(attempts: usize, first: bool) -> Duration {
 
 fn explain(settings: &Settings, error: &async_nats::ConnectError) -> ConnectError {
     let url = settings.shown();
+    if let Some(reason) = settings.explain_tls(&error.to_string()) {
+        return ConnectError::Tls { url, reason };
+    }
     let reason = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
     match error.kind() {
         ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
             let key = settings.seed.as_ref().map(|seed| format!(" {}", seed.public_key()));
             ConnectError::KeyRefused { url, key: key.unwrap_or_else(|| ": none was given".to_owned()) }
         }
-        ConnectErrorKind::Tls => ConnectError::Tls { url, reason },
-        // A certificate that is refused while connecting comes as an I/O error.
-        _ if reason.contains("certificate") => ConnectError::Tls { url, reason },
         ConnectErrorKind::TimedOut => {
             ConnectError::Unreachable { url, reason: "no answer within 5 s".to_owned() }
         }

@@ -33,11 +33,11 @@ pub enum ConnectError {
         key: String,
     },
     /// Certificates.
-    #[error("could not set up TLS with {url}: {reason}; check --tls-ca, --tls-cert and --tls-key")]
+    #[error("could not set up TLS with {url}: {reason}")]
     Tls {
         /// The server.
         url: String,
-        /// The library's reason.
+        /// Why, and what to do.
         reason: String,
     },
 }

@@ -11,6 +11,7 @@ mod ping;
 mod seed;
 mod settings;
 mod subscription;
+mod tls;
 
 pub use error::{ConnectError, LinkError};
 pub use gather::{Gathered, Patience};

@@ -19,10 +19,10 @@ pub struct Settings {
     pub ping_subject: String,
 }
 
-/// Certificate files beyond the system's own.
+/// Certificate files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// An authority to trust, PEM.
+    /// Authorities to trust instead of the system's, PEM.
     pub ca: Option<PathBuf>,
     /// Our certificate and its key, PEM.
     pub identity: Option<(PathBuf, PathBuf)>,
@@ -60,6 +60,17 @@ impl Settings {
     /// The servers, for the client library.
     pub(super) fn servers(&self) -> &[ServerAddr] {
         &self.servers
+    }
+
+    /// Whether nobody is spoken to without TLS.
+    pub(super) fn insists_on_tls(&self) -> bool {
+        self.servers.iter().all(ServerAddr::tls_required)
+    }
+
+    /// Why TLS did not come about, in words, where that is what the client library's reason is about.
+    pub(super) fn explain_tls(&self, reason: &str) -> Option<String> {
+        let asked = self.tls != Tls::default() || self.servers.iter().any(ServerAddr::tls_required);
+        self.tls.explain(reason, asked)
     }
 
     /// The servers as a person reads them, without passwords.

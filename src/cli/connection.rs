@@ -3,6 +3,7 @@
 use super::effective::Effective;
 use super::exit::Failed;
 use super::given::Given;
+use super::tls::TlsArgs;
 use crate::config::{Config, Setting};
 use crate::protocol::{Name, holds_seed};
 use clap::Args;
@@ -23,15 +24,8 @@ pub(super) struct ConnectionArgs {
     /// The file with our nkey seed; only a server on this machine may be used without
     #[arg(long, env = "HOMELAB_DEPLOY_NKEY_FILE", value_name = "FILE")]
     nkey_file: Option<PathBuf>,
-    /// A certificate authority to trust beyond the system's, PEM
-    #[arg(long, value_name = "FILE")]
-    tls_ca: Option<PathBuf>,
-    /// Our certificate, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// The key of our certificate, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 impl ConnectionArgs {
@@ -54,9 +48,9 @@ impl ConnectionArgs {
         Ok(Effective {
             nats_url: self.given.setting("nats_url", self.nats_url.as_ref()).or(chosen.nats_url.clone()),
             nkey_file,
-            tls_ca: given("tls_ca", &self.tls_ca, &chosen.tls_ca),
-            tls_cert: given("tls_cert", &self.tls_cert, &chosen.tls_cert),
-            tls_key: given("tls_key", &self.tls_key, &chosen.tls_key),
+            tls_ca: given("tls_ca", &self.tls.ca, &chosen.tls_ca),
+            tls_cert: given("tls_cert", &self.tls.cert, &chosen.tls_cert),
+            tls_key: given("tls_key", &self.tls.key, &chosen.tls_key),
             config,
             chosen,
         })

@@ -2,12 +2,11 @@
 
 use super::exit::Failed;
 use super::targets;
+use super::tls::readable;
 use crate::bus::{Bus, Seed, Settings, Tls, shown_servers};
 use crate::config::{Chosen, Config, Setting};
 use crate::deployer::{Alias, Operator, Roster, SelectionError, Target};
 use crate::protocol::{Name, Revision};
-use anyhow::Context;
-use std::fs::File;
 use std::path::PathBuf;
 
 /// A subject every operator may subscribe to; nobody publishes there.
@@ -73,7 +72,6 @@ impl Effective {
         ))
     }
 
-    /// A connection without TLS never looks at these files: one that is not there is told before.
     fn check_certificates(&self) -> Result<(), Failed> {
         let files = [("tls-ca", &self.tls_ca), ("tls-cert", &self.tls_cert), ("tls-key", &self.tls_key)];
         for (flag, setting) in files {
@@ -82,8 +80,7 @@ impl Effective {
                 Some(place) => format!("{place}: could not read {}", flag.replace('-', "_")),
                 None => format!("could not read --{flag}"),
             };
-            let opened = File::open(&setting.value);
-            opened.with_context(|| format!("{what} {}", setting.value.display())).map_err(Failed::usage)?;
+            readable(&what, &setting.value)?;
         }
         Ok(())
     }

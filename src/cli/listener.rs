@@ -3,6 +3,7 @@
 use super::exit::{Exit, Failed};
 use super::logging::{self, LogFormat};
 use super::policy::PolicyArgs;
+use super::tls::TlsArgs;
 use crate::activation::{Engine, Owner, Pipeline, RebuildEngine, own_unit};
 use crate::bus::{Seed, Settings};
 use crate::listener::{self, Config};
@@ -37,6 +38,8 @@ pub(super) struct ListenerArgs {
     /// The file with this host's nkey seed
     #[arg(long, value_name = "FILE")]
     nkey_file: PathBuf,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// The flake to deploy: git+https://…, git+ssh://…, github:owner/repo, or path:…
     #[arg(long, value_name = "URL")]
     flake_url: FlakeUrl,
@@ -122,10 +125,12 @@ impl ListenerArgs {
         let name = format!("homelab-deploy listener {host}");
         let systemd = || std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
         let state_dir = self.state_dir.clone().or_else(systemd);
+        let mut settings = Settings::new(&self.nats_url, Some(seed), &name, &discover_subject)?;
+        settings.tls = self.tls.tls()?;
         Ok(Config {
             deploy_subjects: Config::subjects(&self.deploy_subject, host, tier, role)
                 .map_err(Failed::usage)?,
-            settings: Settings::new(&self.nats_url, Some(seed), &name, &discover_subject)?,
+            settings,
             discover_subject,
             hostname: host.clone(),
             tier: tier.clone(),

@@ -26,6 +26,7 @@ mod replies;
 mod rollback;
 mod status;
 mod targets;
+mod tls;
 mod tui;
 
 use clap::{Parser, Subcommand};

@@ -3,6 +3,7 @@
 use super::eventually;
 use homelab_deploy::keys::{Seed, parse_fleet_file, render_authorization};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs;
@@ -43,7 +44,9 @@ pub struct Broker {
     folder: TempDir,
     server: Child,
     address: String,
-    port: u16,
+    /// Where it listens for whom, as it has written down.
+    ports: Value,
+    authorization: String,
     keys: HashMap<String, PathBuf>,
 }
 
@@ -55,6 +58,11 @@ impl Broker {
 
     /// Starts a server on a free port of an address of this machine, with its files below `parent`.
     pub fn start_at(address: &str, parent: &Path) -> Self {
+        Self::configured(address, parent, "")
+    }
+
+    /// The same with more in its configuration file.
+    pub fn configured(address: &str, parent: &Path, config: &str) -> Self {
         let folder = TempDir::new_in(parent).unwrap();
         let mut keys = HashMap::new();
         let mut fleet = String::new();
@@ -78,19 +86,34 @@ impl Broker {
         let users = parse_fleet_file(&fleet).unwrap();
         let all = key("everything");
         let everything = format!("    {{ nkey: {all} }}\n");
-        let config = render_authorization(&users);
-        let at = config.find("users = [").or_else(|| config.find("users: [")).expect("a list of users");
-        let at = at + config[at..].find('[').unwrap() + 1;
-        let config = format!("{}\n{everything}{}", &config[..at], &config[at..]);
-        fs::write(folder.path().join("nats.conf"), config).unwrap();
-        let server = launch(folder.path(), address, -1);
-        let port = port_of(folder.path(), &server);
-        Self { folder, server, address: address.to_owned(), port, keys }
+        let authorization = render_authorization(&users);
+        let list = "users = [";
+        let at = authorization.find(list).expect("a list of users") + list.len();
+        let authorization = format!("{}\n{everything}{}", &authorization[..at], &authorization[at..]);
+        let address = address.to_owned();
+        configure(folder.path(), &authorization, config);
+        let server = launch(folder.path(), &address, -1);
+        let ports = ports_of(folder.path(), &server);
+        Self { folder, server, address, ports, authorization, keys }
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        format!("nats://{}:{}", self.address, self.port)
+        format!("nats://{}", self.place("nats"))
+    }
+
+    /// Address and port for one sort of connection: `nats`, `cluster` or `monitoring`.
+    pub fn place(&self, sort: &str) -> String {
+        format!("{}:{}", self.address, self.port(sort))
+    }
+
+    fn port(&self, sort: &str) -> u16 {
+        self.ports[sort][0].as_str().and_then(|url| url.rsplit(':').next()?.parse().ok()).expect("a port")
+    }
+
+    /// What it writes to its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("nats.log")).unwrap()
     }
 
     /// The number of the server's process.
@@ -122,9 +145,14 @@ impl Broker {
 
     /// Starts it again on the same port.
     pub fn restart(&mut self) {
-        self.server = launch(self.folder.path(), &self.address, i32::from(self.port));
-        let address = format!("{}:{}", self.address, self.port);
-        eventually("the broker coming back", || std::net::TcpStream::connect(&address).ok());
+        self.server = launch(self.folder.path(), &self.address, self.port("nats").into());
+        self.ports = ports_of(self.folder.path(), &self.server);
+    }
+
+    /// The same with something else in its configuration file.
+    pub fn restart_with(&mut self, config: &str) {
+        configure(self.folder.path(), &self.authorization, config);
+        self.restart();
     }
 }
 
@@ -149,10 +177,12 @@ fn launch(folder: &Path, address: &str, port: i32) -> Child {
         .expect("nats-server starts; `make test` installs it")
 }
 
-fn port_of(folder: &Path, server: &Child) -> u16 {
+fn configure(folder: &Path, authorization: &str, config: &str) {
+    fs::write(folder.join("nats.conf"), format!("{authorization}\n{config}")).unwrap();
+}
+
+/// What the server writes down once it is ready.
+fn ports_of(folder: &Path, server: &Child) -> Value {
     let file = folder.join(format!("nats-server_{}.ports", server.id()));
-    eventually("the broker starting", || {
-        let ports: serde_json::Value = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
-        ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()
-    })
+    eventually("the broker starting", || serde_json::from_slice(&fs::read(&file).ok()?).ok())
 }

@@ -1,245 +1,167 @@
-//! Least privilege, as a real server enforces it: what each credential may do, and what it may not.
+//! Least privilege, as a real server enforces it: every credential with every subject, its own and those of others.
 
-use crate::server::{Server, Trial, Verdict, connect_options};
-use async_nats::ConnectErrorKind;
+use crate::fixture::ENTRIES;
+use crate::line::Line;
+use crate::server::{Server, WITNESS};
+use homelab_deploy::protocol::overlaps;
+use std::collections::BTreeSet;
 
-/// The trials of one credential.
-struct Table {
-    publishes: &'static [&'static str],
-    publishes_not: &'static [&'static str],
-    /// A subject that is subscribed to, and one that matches it.
-    hears: &'static [(&'static str, &'static str)],
-    hears_not: &'static [(&'static str, &'static str)],
-}
+/// What each entry of the fixture may do with a subject: publish, subscribe, or neither. Nobody may do both. Subjects
+/// with a wildcard can only be subscribed to.
+///
+/// `ns1` is the listener of a host of the tier prod with the role dns, `www` one of test without a role; `alice` deploys
+/// to prod, `dana` to test and lab, with builds; `robot` and `tinker` are mcp, `tinker` with builds; `root` is an admin, `eve` a
+/// viewer, `forge` the builder.
+const TABLE: &str = "
+                                  ns1  www  alice dana robot tinker root eve  forge
+    deploy.prod.ns1               sub  -    pub   -    -     -      pub  -    -
+    deploy.prod.ns2               -    -    pub   -    -     -      pub  -    -
+    deploy.prod.all               sub  -    pub   -    -     -      pub  -    -
+    deploy.prod.role.dns          sub  -    pub   -    -     -      pub  -    -
+    deploy.prod.role.web          -    -    pub   -    -     -      pub  -    -
+    deploy.prod                   -    -    -     -    -     -      -    -    -
+    deploy.test.www               -    sub  -     pub  pub   pub    pub  -    -
+    deploy.test.ns1               -    -    -     pub  pub   pub    pub  -    -
+    deploy.test.all               -    sub  -     pub  pub   pub    pub  -    -
+    deploy.test.role.dns          -    -    -     pub  pub   pub    pub  -    -
+    deploy.lab.box                -    -    -     pub  -     -      pub  -    -
+    deploy.lab.all                -    -    -     pub  -     -      pub  -    -
+    deploy.elsewhere.all          -    -    -     -    -     -      -    -    -
+    deploy.discover               sub  sub  pub   pub  pub   pub    pub  pub  -
+    deploy.responses.id1          pub  pub  sub   sub  sub   sub    sub  sub  -
+    deploy.responses.presence     pub  pub  sub   sub  sub   sub    sub  sub  -
+    deploy.responses.ask.id1      pub  pub  sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.log.ns1  pub  -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.log.www  -    pub  sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.other    -    -    sub   sub  sub   sub    sub  sub  -
+    build.ns1                     -    -    -     pub  -     pub    pub  -    sub
+    build.all                     -    -    -     pub  -     pub    pub  -    sub
+    build.nixos.ns1               -    -    -     pub  -     pub    pub  -    sub
+    build.nixos.all               -    -    -     pub  -     pub    pub  -    sub
+    build.responses.id1           -    -    sub   sub  sub   sub    sub  sub  pub
+    _INBOX.abc                    -    -    -     -    -     -      -    -    -
+    _INBOX.abc.def                -    -    -     -    -     -      -    -    -
+    $SYS.REQ.SERVER.PING          -    -    -     -    -     -      -    -    -
+    other                         -    -    -     -    -     -      -    -    -
+    deploy.prod.*                 -    -    -     -    -     -      -    -    -
+    deploy.prod.>                 -    -    -     -    -     -      -    -    -
+    deploy.test.role.*            -    -    -     -    -     -      -    -    -
+    deploy.*.ns1                  -    -    -     -    -     -      -    -    -
+    deploy.*.all                  -    -    -     -    -     -      -    -    -
+    deploy.*                      -    -    -     -    -     -      -    -    -
+    deploy.>                      -    -    -     -    -     -      -    -    -
+    deploy.responses.*            -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.ask.*        -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.*.log.*      -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.>            -    -    sub   sub  sub   sub    sub  sub  -
+    build.responses.*             -    -    sub   sub  sub   sub    sub  sub  -
+    build.responses.>             -    -    sub   sub  sub   sub    sub  sub  -
+    build.*                       -    -    -     -    -     -      -    -    sub
+    build.*.*                     -    -    -     -    -     -      -    -    sub
+    build.>                       -    -    -     -    -     -      -    -    sub
+    *.>                           -    -    -     -    -     -      -    -    -
+    _INBOX.>                      -    -    -     -    -     -      -    -    -
+    $SYS.>                        -    -    -     -    -     -      -    -    -
+    >                             -    -    -     -    -     -      -    -    -
+";
 
-async fn hold(entry: &str, table: Table) {
-    let mut trial = Trial::of(entry).await;
-    for (subjects, verdict) in [(table.publishes, Verdict::Allowed), (table.publishes_not, Verdict::Refused)]
-    {
-        for &subject in subjects {
-            assert_eq!(trial.publish(subject).await, verdict, "{entry} publishes to {subject}");
+/// The builder may subscribe to what reaches over its own responses, and is spared those.
+const SPARED: (&str, &str) = ("forge", "build.responses.id1");
+
+/// The column of each entry, from the top down.
+fn columns() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
+    let mut lines = TABLE.lines().filter(|line| !line.is_empty()).map(str::split_whitespace);
+    let mut columns: Vec<_> = lines.next().unwrap().map(|entry| (entry, Vec::new())).collect();
+    for mut cells in lines {
+        let subject = cells.next().unwrap();
+        let cells: Vec<_> = cells.collect();
+        assert_eq!(cells.len(), columns.len(), "the row of {subject}");
+        for ((_, column), cell) in columns.iter_mut().zip(cells) {
+            column.push((subject, cell));
         }
     }
-    for (patterns, verdict) in [(table.hears, Verdict::Allowed), (table.hears_not, Verdict::Refused)] {
-        for &(pattern, sample) in patterns {
-            let given = trial.subscribe(pattern, sample).await;
-            assert_eq!(given, verdict, "{entry} subscribes to {pattern}");
+    columns
+}
+
+/// A subject that can only be subscribed to.
+fn is_pattern(subject: &str) -> bool {
+    subject.contains(['*', '>'])
+}
+
+/// What the server makes of publishing and of subscribing to each subject: allowed is what arrives, and refused what it
+/// says so of.
+fn tried(
+    entry: &str,
+    line: &mut Line,
+    witness: &mut Line,
+    subjects: &[&'static str],
+) -> Vec<(&'static str, &'static str)> {
+    let plain: Vec<_> = subjects.iter().copied().filter(|subject| !is_pattern(subject)).collect();
+    for subject in &plain {
+        line.publish(subject);
+    }
+    let numbers: Vec<_> = subjects.iter().map(|subject| line.subscribe(subject)).collect();
+    let refused = line.ping().errors;
+    let arrived = witness.ping().messages;
+    for subject in &plain {
+        witness.publish(subject);
+    }
+    witness.ping();
+    let heard = line.ping().messages;
+
+    let is_refused = |what: &str, subject: &str| {
+        refused.contains(&format!("Permissions Violation for {what} to \"{subject}\""))
+    };
+    let try_one = |(subject, number): (&&'static str, usize)| {
+        let publishes = arrived.iter().any(|(_, arrived)| arrived == subject);
+        let subscribes = !is_refused("Subscription", subject);
+        if !is_pattern(subject) {
+            assert_ne!(publishes, is_refused("Publish", subject), "{entry} publishes to {subject}");
+        }
+        let own: BTreeSet<_> =
+            heard.iter().filter(|(to, _)| *to == number).map(|(_, subject)| subject.as_str()).collect();
+        let expected = plain
+            .iter()
+            .copied()
+            .filter(|plain| subscribes && overlaps(plain, subject) && (entry, *plain) != SPARED);
+        assert_eq!(own, expected.collect(), "what {entry} hears of {subject}");
+        let cell = match (publishes, subscribes) {
+            (true, true) => "both",
+            (true, false) => "pub",
+            (false, true) => "sub",
+            (false, false) => "-",
+        };
+        (*subject, cell)
+    };
+    subjects.iter().zip(numbers).map(try_one).collect()
+}
+
+#[test]
+fn each_credential_may_do_what_the_table_says_and_nothing_else() {
+    let server = Server::start();
+    let mut witness = server.connect(WITNESS).unwrap();
+    witness.subscribe(">");
+    witness.ping();
+    for (entry, column) in columns() {
+        let section = if ["ns1", "www"].contains(&entry) { "hosts" } else { "operators" };
+        let mut line = server.connect(&format!("{section}.{entry}")).unwrap();
+        let subjects: Vec<_> = column.iter().map(|(subject, _)| *subject).collect();
+        let outcomes = tried(entry, &mut line, &mut witness, &subjects);
+        for ((subject, cell), (_, outcome)) in column.into_iter().zip(outcomes) {
+            assert_eq!(outcome, cell, "{entry} on {subject}");
         }
     }
-    for inbox in ["_INBOX.abc", "_INBOX.abc.def"] {
-        assert_eq!(trial.publish(inbox).await, Verdict::Refused, "{entry} publishes to {inbox}");
-    }
-    assert_eq!(trial.subscribe("_INBOX.>", "_INBOX.abc").await, Verdict::Refused, "{entry} has an inbox");
 }
 
-/// What every operator may hear, and not hear.
-const HEARS: &[(&str, &str)] = &[
-    ("deploy.responses.>", "deploy.responses.ask.id1"),
-    ("deploy.responses.*", "deploy.responses.presence"),
-    ("deploy.responses.id1.log.ns1", "deploy.responses.id1.log.ns1"),
-    ("build.responses.>", "build.responses.id1"),
-];
-const HEARS_NOT: &[(&str, &str)] = &[
-    (">", "deploy.responses.id1"),
-    ("deploy.>", "deploy.responses.id1"),
-    ("deploy.prod.ns1", "deploy.prod.ns1"),
-    ("deploy.test.>", "deploy.test.www"),
-    ("deploy.discover", "deploy.discover"),
-    ("build.>", "build.ns1"),
-];
-
-#[tokio::test]
-async fn a_listener_with_a_role() {
-    let table = Table {
-        publishes: &[
-            "deploy.responses.id1",
-            "deploy.responses.presence",
-            "deploy.responses.ask.id1",
-            "deploy.responses.id1.log.ns1",
-        ],
-        publishes_not: &[
-            "deploy.responses.id1.log.www",
-            "deploy.responses.id1.other",
-            "deploy.prod.ns1",
-            "deploy.prod.all",
-            "deploy.test.www",
-            "deploy.discover",
-            "build.ns1",
-            "build.responses.id1",
-            "other",
-        ],
-        hears: &[
-            ("deploy.prod.ns1", "deploy.prod.ns1"),
-            ("deploy.prod.all", "deploy.prod.all"),
-            ("deploy.prod.role.dns", "deploy.prod.role.dns"),
-            ("deploy.discover", "deploy.discover"),
-        ],
-        hears_not: &[
-            (">", "deploy.discover"),
-            ("deploy.>", "deploy.discover"),
-            ("deploy.prod.*", "deploy.prod.ns1"),
-            ("deploy.prod.www", "deploy.prod.www"),
-            ("deploy.prod.role.web", "deploy.prod.role.web"),
-            ("deploy.test.all", "deploy.test.all"),
-            ("deploy.responses.>", "deploy.responses.id1"),
-            ("deploy.responses.*", "deploy.responses.id1"),
-            ("build.>", "build.ns1"),
-        ],
-    };
-    hold("hosts.ns1", table).await;
+#[test]
+fn every_entry_of_the_fleet_has_a_column() {
+    let told: BTreeSet<_> = columns().into_iter().map(|(entry, _)| entry).collect();
+    let listed = ENTRIES.map(|entry| entry.rsplit('.').next().unwrap());
+    assert_eq!(told, listed.into());
 }
 
-#[tokio::test]
-async fn a_listener_without_a_role() {
-    let table = Table {
-        publishes: &["deploy.responses.id1.log.www"],
-        publishes_not: &["deploy.responses.id1.log.ns1", "deploy.test.www"],
-        hears: &[("deploy.test.www", "deploy.test.www"), ("deploy.test.all", "deploy.test.all")],
-        hears_not: &[
-            ("deploy.test.role.dns", "deploy.test.role.dns"),
-            ("deploy.test.role.*", "deploy.test.role.dns"),
-            ("deploy.test.ns1", "deploy.test.ns1"),
-            ("deploy.prod.all", "deploy.prod.all"),
-        ],
-    };
-    hold("hosts.www", table).await;
-}
-
-#[tokio::test]
-async fn a_deployer() {
-    let table = Table {
-        publishes: &["deploy.prod.ns1", "deploy.prod.all", "deploy.prod.role.dns", "deploy.discover"],
-        publishes_not: &[
-            "deploy.test.www",
-            "deploy.lab.all",
-            "deploy.prod",
-            "deploy.responses.id1",
-            "deploy.responses.presence",
-            "build.ns1",
-            "build.all",
-            "build.responses.id1",
-        ],
-        hears: HEARS,
-        hears_not: HEARS_NOT,
-    };
-    hold("operators.alice", table).await;
-}
-
-#[tokio::test]
-async fn a_deployer_with_builds() {
-    let table = Table {
-        publishes: &["deploy.test.www", "deploy.lab.all", "deploy.discover", "build.ns1", "build.nixos.all"],
-        publishes_not: &["deploy.prod.ns1", "deploy.responses.id1", "build.responses.id1"],
-        hears: HEARS,
-        hears_not: HEARS_NOT,
-    };
-    hold("operators.dana", table).await;
-}
-
-#[tokio::test]
-async fn an_mcp() {
-    let table = Table {
-        publishes: &["deploy.test.www", "deploy.test.all", "deploy.discover"],
-        publishes_not: &[
-            "deploy.prod.ns1",
-            "deploy.prod.all",
-            "deploy.lab.all",
-            "deploy.responses.id1",
-            "build.all",
-            "build.responses.id1",
-        ],
-        hears: HEARS,
-        hears_not: HEARS_NOT,
-    };
-    hold("operators.robot", table).await;
-}
-
-#[tokio::test]
-async fn an_mcp_with_builds() {
-    let table = Table {
-        publishes: &["deploy.test.www", "build.all", "build.nixos.ns1"],
-        publishes_not: &["deploy.prod.ns1", "deploy.lab.all", "build.responses.id1"],
-        hears: HEARS,
-        hears_not: HEARS_NOT,
-    };
-    hold("operators.tinker", table).await;
-}
-
-#[tokio::test]
-async fn an_admin() {
-    let table = Table {
-        publishes: &[
-            "deploy.prod.ns1",
-            "deploy.test.role.web",
-            "deploy.lab.all",
-            "deploy.discover",
-            "build.all",
-            "build.nixos.ns1",
-        ],
-        publishes_not: &[
-            "deploy.elsewhere.all",
-            "deploy.responses.id1",
-            "deploy.responses.ask.id1",
-            "build.responses.id1",
-        ],
-        hears: HEARS,
-        hears_not: HEARS_NOT,
-    };
-    hold("operators.root", table).await;
-}
-
-#[tokio::test]
-async fn a_viewer() {
-    let table = Table {
-        publishes: &["deploy.discover"],
-        publishes_not: &[
-            "deploy.prod.ns1",
-            "deploy.test.all",
-            "deploy.responses.id1",
-            "build.all",
-            "build.responses.id1",
-        ],
-        hears: HEARS,
-        hears_not: HEARS_NOT,
-    };
-    hold("operators.eve", table).await;
-}
-
-#[tokio::test]
-async fn a_builder() {
-    let table = Table {
-        publishes: &["build.responses.id1"],
-        publishes_not: &[
-            "build.all",
-            "build.nixos.ns1",
-            "deploy.discover",
-            "deploy.prod.ns1",
-            "deploy.responses.id1",
-        ],
-        hears: &[("build.>", "build.all"), ("build.*.*", "build.nixos.ns1"), ("build.*", "build.ns1")],
-        hears_not: &[
-            (">", "build.all"),
-            ("build.responses.>", "build.responses.id1"),
-            ("build.responses.id1", "build.responses.id1"),
-            ("deploy.>", "deploy.discover"),
-            ("deploy.discover", "deploy.discover"),
-            ("deploy.responses.>", "deploy.responses.id1"),
-        ],
-    };
-    hold("operators.forge", table).await;
-}
-
-#[tokio::test]
-async fn a_builder_does_not_hear_its_own_responses() {
-    let mut trial = Trial::of("operators.forge").await;
-    let sent = ["build.ns1", "build.responses.id1", "build.nixos.all"];
-    let heard = trial.heard("build.>", "build.responses.own", &sent).await;
-    assert_eq!(heard, ["build.ns1", "build.nixos.all"]);
-}
-
-#[tokio::test]
-async fn a_key_that_is_not_listed_is_not_let_in() {
-    let (_server, url) = Server::start().await;
-    let error = connect_options("stranger").connect(url).await.unwrap_err();
-    assert_eq!(error.kind(), ConnectErrorKind::AuthorizationViolation);
+#[test]
+fn a_key_that_is_not_listed_is_not_let_in() {
+    let error = Server::start().connect("stranger").err().unwrap();
+    assert_eq!(error, "Authorization Violation");
 }

@@ -4,6 +4,7 @@
 mod bad_files;
 mod enforcement;
 mod fixture;
+mod line;
 mod nats_config;
 mod rows;
 mod seeds;

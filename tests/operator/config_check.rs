@@ -30,7 +30,8 @@ one = "ns1"
     );
     let seed = Seed::generate().unwrap();
     seed.write_new(&home.path().join("deployer.nkey")).unwrap();
-    fs::write(home.path().join("ca.pem"), "").unwrap();
+    let authority = rcgen::generate_simple_self_signed(["home".to_owned()]).unwrap();
+    fs::write(home.path().join("ca.pem"), authority.cert.pem()).unwrap();
     let checked = run(home.command().args(["config", "check"]), 0);
     assert!(!checked.out.contains(seed.expose()) && !checked.out.contains("s3cret"), "{checked}");
     let text = checked.out.replace(home.path().to_str().unwrap(), "HOME").replace(seed.public_key(), "U…");
@@ -52,8 +53,10 @@ aliases.bad = "deploy.*.all"
 [contexts.lab]
 nats_url = "nats://nats.example.org"
 nkey_file = "/missing/key"
+tls_ca = "~/words.pem"
 "#,
     );
+    fs::write(home.path().join("words.pem"), "words\n").unwrap();
     let open = home.path().join("open.nkey");
     Seed::generate().unwrap().write_new(&open).unwrap();
     fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).unwrap();
@@ -67,13 +70,14 @@ nkey_file = "/missing/key"
         ("8:15", "the alias \"two\" leads back to itself"),
         ("9:15", "the target \"deploy.*.all\" has wildcards"),
         ("12:13", "could not read the key file /missing/key: No such file"),
+        ("13:10", "words.pem holds no certificate in PEM"),
     ] {
         let line =
             checked.out.lines().find(|line| line.starts_with(&format!("problem: {}: ", home.at(place))));
         assert!(line.is_some_and(|line| line.contains(said)), "{place} {said}\n{checked}");
     }
-    assert_eq!(checked.out.lines().filter(|line| line.starts_with("problem: ")).count(), 8, "{checked}");
-    checked.complains(&["error: 8 problems were found"]);
+    assert_eq!(checked.out.lines().filter(|line| line.starts_with("problem: ")).count(), 9, "{checked}");
+    checked.complains(&["error: 9 problems were found"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::super::exit::{Exit, Failed};
 use super::super::out::Out;
 use super::super::targets;
-use crate::bus::{Seed, Settings, SettingsError};
+use crate::bus::{Seed, Settings, SettingsError, Tls};
 use crate::config::{Chosen, Config, ConfigError, Setting, Source};
 use crate::deployer::Target;
 use crate::protocol::Name;
@@ -104,21 +104,31 @@ impl Findings {
                 Err(error) => self.tell::<(), _>(&url.source, Err(error), ""),
             },
         }
-        let files = [&chosen.tls_ca, &chosen.tls_cert, &chosen.tls_key];
-        for (key, file) in ["tls_ca", "tls_cert", "tls_key"].into_iter().zip(files) {
-            self.readable(name, key, file.as_ref());
-        }
+        let [ca, certificate, key] = [&chosen.tls_ca, &chosen.tls_cert, &chosen.tls_key].map(Option::as_ref);
+        let alone = |ca: &Setting<PathBuf>| Tls { ca: Some(ca.value.clone()), identity: None }.fault();
+        self.readable(name, "tls_ca", ca, alone);
+        self.readable(name, "tls_cert", certificate, |_| None);
+        let both = |key: &Setting<PathBuf>| {
+            let identity = certificate.map(|certificate| (certificate.value.clone(), key.value.clone()));
+            Tls { ca: None, identity }.fault()
+        };
+        self.readable(name, "tls_key", key, both);
         if !chosen.hosts.is_empty() {
             let hosts: Vec<_> = chosen.hosts.keys().map(Name::as_str).collect();
             self.fine(&format!("{name}: expected hosts: {}", hosts.join(", ")));
         }
     }
 
-    fn readable(&mut self, name: &Name, key: &str, file: Option<&Setting<PathBuf>>) {
+    /// Tells of a file whether it can be read, and whether `fault` finds something in it.
+    fn readable<F>(&mut self, name: &Name, key: &str, file: Option<&Setting<PathBuf>>, fault: F)
+    where
+        F: Fn(&Setting<PathBuf>) -> Option<String>,
+    {
         let Some(file) = file else { return };
         let path = file.value.display();
         let opened = File::open(&file.value).map_err(|error| format!("could not read {key} {path}: {error}"));
-        self.tell(&file.source, opened, &format!("{name}: {key} {path} can be read"));
+        let checked = opened.and_then(|_| fault(file).map_or(Ok(()), Err));
+        self.tell(&file.source, checked, &format!("{name}: {key} {path} can be used"));
     }
 
     fn aliases(&mut self, name: &str, chosen: &Chosen) {
