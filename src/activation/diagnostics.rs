@@ -27,7 +27,8 @@ pub fn diagnostics(folder: &JobFolder, journals: &[(String, String)], facts: &Fa
             let _ = write!(text, "\n-- {} MiB are free on {what}", bytes >> 20);
         }
     }
-    text
+    // Where nothing was logged, what follows is the first line.
+    text.trim_start_matches('\n').to_owned()
 }
 
 /// Keeps the whole text in the job's folder: a report tells what fits into a message. A full disk must not cost the

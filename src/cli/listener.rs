@@ -1,11 +1,13 @@
 //! `listener`: the service of one host.
 
+use super::connection::refuse_seed;
 use super::exit::{Exit, Failed};
 use super::logging::{self, LogFormat};
 use super::policy::PolicyArgs;
 use super::tls::TlsArgs;
 use crate::activation::{Engine, Owner, Pipeline, RebuildEngine, own_unit};
 use crate::bus::{Seed, Settings};
+use crate::config::{Setting, Source};
 use crate::listener::{self, Config};
 use crate::nix::FlakeUrl;
 use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, expand};
@@ -117,6 +119,8 @@ impl ListenerArgs {
         let (host, tier, role) = (&self.hostname, &self.tier, self.role.as_ref());
         let discover = expand(&self.discover_subject, host, tier, role, false).map_err(Failed::usage)?;
         let discover_subject = discover.unwrap_or_else(|| DISCOVER.to_owned());
+        let source = Source::Flag("--nkey-file".to_owned());
+        refuse_seed(&Setting { value: self.nkey_file.clone(), source })?;
         let seed = Seed::read(&self.nkey_file)?;
         let warnings: Vec<_> = seed.warning().into_iter().collect();
         for warning in &warnings {

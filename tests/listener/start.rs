@@ -55,6 +55,16 @@ fn a_key_that_the_server_does_not_know_is_told_and_tried_again() {
 }
 
 #[test]
+fn a_seed_in_the_place_of_its_file_is_refused_and_not_told_back() {
+    let broker = Broker::start();
+    let seed = fs::read_to_string(broker.key("web1")).unwrap();
+    let (code, said) = refused(web1(&broker).flag("--nkey-file", seed.trim()));
+    assert_eq!(code, Some(2));
+    let expected = "error: --nkey-file holds a seed itself: write the seed into a file, and name that file";
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn a_key_file_that_cannot_be_used_ends_it_with_a_sentence() {
     let broker = Broker::start();
     let folder = tempfile::TempDir::new().unwrap();

@@ -1,0 +1,14 @@
+//! The documentation is true: links lead somewhere, commands parse, the way from zero to the first deployment is gone as it is
+//! written, and what is quoted of the program is what it says.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod commands;
+mod links;
+mod migration;
+mod page;
+mod quotes;
+mod stage;
+mod start;
