@@ -8,6 +8,7 @@ mod common;
 mod base_listener;
 mod cancel;
 mod clocks;
+mod completions;
 mod config_check;
 mod config_file;
 mod config_show;
