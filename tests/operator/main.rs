@@ -11,6 +11,7 @@ mod clocks;
 mod completions;
 mod config_check;
 mod config_file;
+mod config_for_all;
 mod config_show;
 mod configured;
 mod contexts;
