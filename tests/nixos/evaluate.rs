@@ -50,8 +50,8 @@ impl Library {
 
     /// What a host with these settings becomes, or why it cannot be evaluated.
     pub(crate) fn try_evaluate(&self, settings: &str) -> Result<Value, String> {
-        let output = Command::new("nix-instantiate")
-            .args(["--eval", "--strict", "--json", "--readonly-mode"])
+        let output = nix_instantiate()
+            .args(["--eval", "--strict", "--json"])
             .arg(format!("{}/eval.nix", here()))
             .args(["--arg", "lib", &self.expression()])
             .args(["--arg", "settings", &format!("{{ lib, ... }}: {{ {settings} }}")])
@@ -77,6 +77,13 @@ impl Library {
         let host = self.evaluate(settings);
         host["units"]["homelab-deploy-listener"].as_str().expect("a unit of the listener").to_owned()
     }
+}
+
+/// nix without a store: nothing is built, and this machine stays as it is.
+pub(crate) fn nix_instantiate() -> Command {
+    let mut command = Command::new("nix-instantiate");
+    command.args(["--store", "dummy://"]);
+    command
 }
 
 /// [`LISTENER`] with one more line in it.

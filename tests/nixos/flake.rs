@@ -1,10 +1,9 @@
 //! What nix can say of the flake here, where nixpkgs cannot be had: its syntax, its lock, and what it offers.
 
-use crate::evaluate::file;
+use crate::evaluate::{file, nix_instantiate};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 fn nix_files() -> Vec<PathBuf> {
     let modules = fs::read_dir(file("nixos")).unwrap().map(|entry| entry.unwrap().path());
@@ -17,7 +16,7 @@ fn every_file_can_be_read() {
     let files = nix_files();
     assert!(files.len() > 7, "{files:?}");
     for path in files {
-        let parsed = Command::new("nix-instantiate").arg("--parse").arg(&path).output().unwrap();
+        let parsed = nix_instantiate().arg("--parse").arg(&path).output().unwrap();
         assert!(parsed.status.success(), "{}", String::from_utf8_lossy(&parsed.stderr));
     }
 }
@@ -51,10 +50,8 @@ fn outputs(expression: &str) -> Value {
         in {expression}"#,
         env!("CARGO_MANIFEST_DIR")
     );
-    let output = Command::new("nix-instantiate")
-        .args(["--eval", "--strict", "--json", "--readonly-mode", "--expr", &stand_in])
-        .output()
-        .unwrap();
+    let output =
+        nix_instantiate().args(["--eval", "--strict", "--json", "--expr", &stand_in]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
