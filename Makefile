@@ -46,6 +46,9 @@ check:
 	cargo clippy --all-targets -- --deny warnings
 	cargo clippy --test lab -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --no-deps --document-private-items
+	cargo package --quiet --offline --no-verify --allow-dirty
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; \
+	else echo 'cargo-deny is not here: licences and sources of dependencies are not checked'; fi
 
 bench:
 	@scripts/need nats-server nix git

@@ -3,7 +3,6 @@
 use super::HostPaths;
 use crate::jobs::JobFolder;
 use crate::protocol::Id;
-use rustix::fs::{FallocateFlags, fallocate};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -14,6 +13,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 /// Room that is set aside for the log: activation scripts panic on a full disk.
+#[cfg(target_os = "linux")]
 const SET_ASIDE: u64 = 1 << 20;
 /// The longest that a recovery may take: proof, checks, persisting and going back, each to its own limit.
 const RECOVERY: Duration = Duration::from_hours(1);
@@ -52,9 +52,7 @@ impl Owner {
     pub async fn start(&self, id: &Id, recover: bool) -> io::Result<()> {
         let folder = JobFolder::new(&self.state_dir, id);
         let log = OpenOptions::new().create(true).append(true).open(folder.log())?;
-        let length = log.metadata()?.len();
-        // Not every file system can; then the log has what room there is.
-        let _ = fallocate(&log, FallocateFlags::KEEP_SIZE, length, SET_ASIDE);
+        set_room_aside(&log)?;
         if self.host.has_systemd() {
             self.in_unit(id, recover, &folder).await
         } else {
@@ -126,6 +124,22 @@ impl Owner {
         tokio::spawn(async move { child.wait().await });
         Ok(())
     }
+}
+
+/// Keeps room for what the log is going to hold.
+#[cfg(target_os = "linux")]
+fn set_room_aside(log: &File) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    let length = log.metadata()?.len();
+    // Not every file system can; then the log has what room there is.
+    let _ = fallocate(log, FallocateFlags::KEEP_SIZE, length, SET_ASIDE);
+    Ok(())
+}
+
+/// No listener runs elsewhere: only operators have other systems.
+#[cfg(not(target_os = "linux"))]
+fn set_room_aside(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// One word of a systemd command line.

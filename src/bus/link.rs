@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 /// How the library begins to say that the server does not know the key.
 const KEY_REFUSED: &str = "authorization violation";
 
+/// How we say it.
+const SAID_REFUSED: &str = "the server refused the key";
+
 /// How the link to the server stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Link {
@@ -25,6 +28,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// Whether it is down because the server does not know our key.
+    pub fn key_is_refused(&self) -> bool {
+        !self.up && self.reason.as_deref() == Some(SAID_REFUSED)
+    }
+
     /// Folds one event; gives the refusal of a subject where it is one.
     pub(super) fn apply(&mut self, event: &Event) -> Option<Refusal> {
         match event {
@@ -46,7 +54,7 @@ impl Link {
                 None => self.reason = Some(format!("the server says: {text}")),
             },
             Event::ServerError(ServerError::AuthorizationViolation) => {
-                self.reason = Some("the server refused the key".to_owned());
+                self.reason = Some(SAID_REFUSED.to_owned());
             }
             Event::ClientError(ClientError::Other(text)) if !self.up => {
                 let reason = self.reason.is_none() || text == KEY_REFUSED;
@@ -61,7 +69,7 @@ impl Link {
     pub(super) fn failed(&mut self, reason: Option<String>) {
         if let Some(reason) = reason {
             let refused = reason.starts_with(KEY_REFUSED);
-            self.reason = Some(if refused { "the server refused the key".to_owned() } else { reason });
+            self.reason = Some(if refused { SAID_REFUSED.to_owned() } else { reason });
         }
     }
 

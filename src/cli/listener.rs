@@ -81,6 +81,14 @@ pub(super) struct ListenerArgs {
 
 impl ListenerArgs {
     pub(super) fn run(self) -> Result<Exit, Failed> {
+        let ended = self.serve();
+        if let Err(failed) = &ended {
+            listener::could_not_start(&format!("could not start: {:#}", failed.error));
+        }
+        ended
+    }
+
+    fn serve(self) -> Result<Exit, Failed> {
         logging::start(self.log_format, self.debug, self.log_dir.as_deref()).map_err(Failed::usage)?;
         let config = self.config()?;
         let launcher =

@@ -4,6 +4,7 @@
 
 mod activation;
 mod cancel;
+mod completions;
 mod config;
 mod connection;
 mod demo;
@@ -18,6 +19,7 @@ mod keys;
 mod listener;
 mod logging;
 mod logs;
+mod man;
 mod mcp;
 mod out;
 mod policy;
@@ -29,16 +31,19 @@ mod targets;
 mod tls;
 mod tui;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use exit::{Exit, Failed};
 use std::ffi::OsString;
 use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
 
+/// Our own name, as it is typed.
+const NAME: &str = "homelab-deploy";
+
 /// Deploy, watch and rescue a fleet of NixOS machines over NATS.
 #[derive(Debug, Parser)]
-#[command(name = "homelab-deploy", version, max_term_width = 100)]
+#[command(name = NAME, version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -76,9 +81,24 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Try everything on this machine: a private broker, simulated hosts, a deployment.
     Demo(demo::DemoArgs),
+    /// Print the script that makes a shell complete our arguments.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands.
+    Man(man::ManArgs),
     /// Our own helper processes.
     #[command(hide = true, subcommand)]
     Activation(activation::ActivationCommand),
+}
+
+/// The command line as people see it, for completions and manual pages: without our own helper processes.
+fn visible() -> clap::Command {
+    let all = Cli::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    clap::Command::new(NAME)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(all.get_about().cloned().unwrap_or_default())
+        .subcommand_required(true)
+        .subcommands(shown)
 }
 
 /// Parses the command line and carries it out.
@@ -110,6 +130,8 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Config(command) => command.run(),
         Command::Keys(command) => command.run(),
         Command::Demo(args) => args.run(),
+        Command::Completions(args) => Ok(args.run()),
+        Command::Man(args) => args.run(),
         Command::Activation(command) => command.run(),
     };
     match outcome {

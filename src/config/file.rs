@@ -10,6 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Where configurations for everybody lie, unless the environment says otherwise.
+const SYSTEM: &str = "/etc/xdg";
 /// Below the folder of configurations.
 const FILE: &str = "homelab-deploy/config.toml";
 
@@ -29,7 +31,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the file of this user; one that is not there says nothing. `variable` looks the environment up.
+    /// Reads the file of this user, else the first one for everybody; where none is there, nothing is said. `variable` looks
+    /// the environment up.
     pub fn load(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let folder = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = folder("HOME");
@@ -38,11 +41,17 @@ impl Config {
             // Whoever has no home has no file either; never one of the folder we happen to stand in.
             return Ok(Self::empty(Path::new("~/.config").join(FILE)));
         };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&text, &path, home.as_deref()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::empty(path)),
-            Err(source) => Err(ConfigError::Read { path, source }),
+        let everybody = variable("XDG_CONFIG_DIRS").filter(|value| !value.is_empty());
+        let everybody = everybody.unwrap_or_else(|| SYSTEM.into());
+        let folders = std::env::split_paths(&everybody).filter(|folder| folder.is_absolute());
+        for path in [path.clone()].into_iter().chain(folders.map(|folder| folder.join(FILE))) {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => return Self::parse(&text, &path, home.as_deref()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(ConfigError::Read { path, source }),
+            }
         }
+        Ok(Self::empty(path))
     }
 
     /// Reads the text of the file at `path`. `home` is what `~` stands for.

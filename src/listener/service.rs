@@ -6,10 +6,10 @@ use super::delivery::deliver;
 use super::history;
 use super::inbox::{Inbox, Incoming};
 use super::job::Handle;
-use super::manager;
+use super::manager::{self, Manager, Standing};
 use super::reporter::{Reporter, now};
 use crate::activation::Engine;
-use crate::bus::{Bus, ConnectError, LinkError};
+use crate::bus::{Bus, ConnectError, LinkError, Seed};
 use crate::jobs::{History, Record, Remembered, Resume, Store, StoreError};
 use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, Want, WireError};
 use std::collections::{BTreeSet, HashMap};
@@ -60,6 +60,16 @@ pub(super) struct Service {
     units: Option<BTreeSet<String>>,
     /// The service manager being asked for them, one question at a time.
     asking: JoinSet<Option<BTreeSet<String>>>,
+}
+
+/// Waits for the next report of the running job; for ever where none runs.
+async fn phase_changed(running: &mut Option<(Id, Handle)>) {
+    if let Some((_, handle)) = running
+        && handle.report.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Runs a listener until `shutdown`: connects as soon as there is a server, and serves through every loss of it.
@@ -146,9 +156,9 @@ impl Service {
         let mut reason = None;
         let mut announce_at = Instant::now();
         self.ask_units();
-        manager::ready();
-        manager::status("connecting");
+        let mut manager = Manager::ready();
         loop {
+            self.tell(&mut manager);
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 incoming = inbox.next() => match incoming {
@@ -172,6 +182,7 @@ impl Service {
                     }
                 }
                 Some(delivered) = self.deliveries.join_next() => self.on_delivered(delivered.unwrap_or_default()),
+                () = phase_changed(&mut self.running) => {}
                 Ok(refusal) = refusals.recv() => {
                     self.warnings.insert(refusal.to_string());
                 }
@@ -180,14 +191,12 @@ impl Service {
                     if now.up && now.connects != connects {
                         connects = now.connects;
                         tracing::info!(server = self.config.settings.shown(), "connected");
-                        manager::status(&format!("connected to {}", self.config.settings.shown()));
                         let all: Vec<_> = self.jobs.keys().cloned().collect();
                         self.deliver(&all);
                         announce_at = Instant::now();
                     } else if !now.up && now.reason != reason {
                         let shown = now.reason.as_deref().unwrap_or("connecting");
                         tracing::warn!(attempt = now.attempts, reason = shown, "not connected");
-                        manager::status(&format!("not connected: {shown}"));
                     }
                     reason = now.reason;
                 }
@@ -203,6 +212,20 @@ impl Service {
         manager::stopping();
         self.farewell().await;
         Ok(())
+    }
+
+    /// Tells the service manager how this listener stands.
+    fn tell(&self, manager: &mut Manager) {
+        let settings = &self.config.settings;
+        let link = self.bus.link().borrow().clone();
+        let job = self.running.as_ref().map(|(_, handle)| handle.report.borrow().clone());
+        manager.stands(&Standing {
+            server: &settings.shown(),
+            key: settings.seed.as_ref().map(Seed::public_key),
+            link: &link,
+            job: job.as_deref(),
+            warnings: &self.warnings,
+        });
     }
 
     /// Asks for the units that have failed, beside everything else.

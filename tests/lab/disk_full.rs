@@ -29,6 +29,8 @@ fn warns_after_a_restart(lab: &Lab, host: &Host, text: &str) {
         warnings.iter().any(|warning| warning.as_str().unwrap().contains(text))
     };
     eventually(&format!("a warning with {text:?}"), || lab.ask("web1", &json!({})).filter(told));
+    let shown = host.run("systemctl status homelab-deploy-listener.service").out;
+    assert!(shown.lines().any(|line| line.contains("Status: ") && line.contains(text)), "{shown}");
 }
 
 #[test]

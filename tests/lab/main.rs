@@ -15,6 +15,7 @@ mod boot;
 mod broker_away;
 mod closures;
 mod cut_off;
+mod daemon;
 mod disk_full;
 mod harness;
 mod killed;

@@ -20,6 +20,7 @@ mod jobs;
 mod log;
 mod log_answers;
 mod logging;
+mod manager;
 mod phases;
 mod presence;
 mod stage;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Every command, as its words.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 21] = [
     &[],
     &["listener"],
     &["deploy"],
@@ -27,6 +27,8 @@ const COMMANDS: [&[&str]; 19] = [
     &["keys", "new"],
     &["keys", "nats-config"],
     &["demo"],
+    &["completions"],
+    &["man"],
 ];
 
 fn help(command: &[&str]) -> String {
@@ -230,7 +232,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
 ];
 
 /// Flags whose values can only turn out wrong once they are used.
-const LATER: [(&str, &str); 7] = [
+const LATER: [(&str, &str); 8] = [
+    ("man", "--out"),
     ("config", "--nkey-file"),
     ("config", "--tls-ca"),
     ("listener", "--rebuild-command"),

@@ -10,6 +10,10 @@ pub(super) const NETWORK: &str = "lab-network.service";
 const TEXT: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/nixos/homelab-deploy-listener.service"));
 
+/// What it may not do, unless a rebuild command runs inside it.
+const HARDENING: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/nixos/homelab-deploy-listener.hardening.conf"));
+
 /// Where our binary lies on a host.
 pub(super) const PROGRAM: &str = "/usr/local/bin/homelab-deploy";
 
@@ -24,12 +28,13 @@ pub(super) fn listener(site: &Site, program: &str, further: &[String], trigger: 
         // systemd expands both.
         all.push_str(&argument.replace('%', "%%").replace('$', "$$"));
     }
-    let text = TEXT
+    let hardening = if all.contains("--rebuild-command") { "" } else { HARDENING };
+    let text = format!("{TEXT}\n{hardening}")
         .replace("@program@", program)
         .replace("@arguments@", &all)
         .replace("@key@", "/run/homelab-deploy.nkey");
     match trigger {
-        Some(trigger) => text.replace("[Service]", &format!("X-Restart-Triggers={trigger}\n\n[Service]")),
+        Some(trigger) => text.replacen("[Service]", &format!("X-Restart-Triggers={trigger}\n\n[Service]"), 1),
         None => text,
     }
 }

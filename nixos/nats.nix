@@ -1,0 +1,210 @@
+# The permissions of a fleet's keys, for the NATS server of this host: what `homelab-deploy keys nats-config` prints.
+{
+  config,
+  lib,
+  ...
+}:
+
+let
+  inherit (lib) mkOption types;
+  cfg = config.services.homelab-deploy.nats;
+  path = "services.homelab-deploy.nats";
+
+  token = import ./token.nix { inherit lib; };
+  publicKeyType = types.strMatching "U[A-Z2-7]{55}" // {
+    description = "public nkey of a user, as in U… with 56 characters";
+    descriptionClass = "noun";
+  };
+
+  # The one tier that an assistant may change.
+  mcpTier = "test";
+
+  allow = subjects: { allow = subjects; };
+  buildRequests = {
+    allow = [ "build.>" ];
+    deny = [ "build.responses.>" ];
+  };
+  responses = allow [
+    "deploy.responses.>"
+    "build.responses.>"
+  ];
+  operatorOf = tiers: builds: {
+    publish =
+      lib.optionalAttrs builds { inherit (buildRequests) deny; }
+      // allow (
+        map (tier: "deploy.${tier}.>") tiers
+        ++ [ "deploy.discover" ]
+        ++ lib.optionals builds buildRequests.allow
+      );
+    subscribe = responses;
+  };
+
+  listener = host: entry: {
+    publish = allow [
+      "deploy.responses.*"
+      "deploy.responses.ask.*"
+      "deploy.responses.*.log.${host}"
+    ];
+    subscribe = allow (
+      [
+        "deploy.${entry.tier}.${host}"
+        "deploy.${entry.tier}.all"
+      ]
+      ++ lib.optional (entry.role != null) "deploy.${entry.tier}.role.${entry.role}"
+      ++ [ "deploy.discover" ]
+    );
+  };
+  operator =
+    entry:
+    {
+      deployer = operatorOf (sorted entry.tiers) entry.builds;
+      mcp = operatorOf [ mcpTier ] entry.builds;
+      admin = operatorOf everyTier true;
+      viewer = operatorOf [ ] false;
+      builder = {
+        publish = allow [ "build.responses.>" ];
+        subscribe = buildRequests;
+      };
+    }
+    .${entry.kind};
+
+  sorted = names: lib.sort (a: b: a < b) (lib.unique names);
+  # Every tier that any entry names.
+  everyTier = sorted (
+    lib.mapAttrsToList (_: entry: entry.tier) cfg.hosts
+    ++ lib.concatLists (lib.mapAttrsToList (_: entry: entry.tiers) cfg.operators)
+    ++ lib.optional (lib.any (entry: entry.kind == "mcp") (lib.attrValues cfg.operators)) mcpTier
+  );
+
+  user = permissions: entry: {
+    nkey = entry.publicKey;
+    inherit permissions;
+  };
+  users =
+    lib.mapAttrsToList (host: entry: user (listener host entry) entry) cfg.hosts
+    ++ lib.mapAttrsToList (_: entry: user (operator entry) entry) cfg.operators;
+  keys = map (user: user.nkey) users;
+
+  names = attrs: lib.concatStringsSep ", " (builtins.attrNames attrs);
+  wrong = check: lib.filterAttrs (_: entry: check entry) cfg.operators;
+  isNoToken = name: !(token.check name);
+  noOperator = wrong: rule: {
+    assertion = wrong == { };
+    message = "${path}.operators: ${rule}; see ${names wrong}.";
+  };
+
+  publicKey = mkOption {
+    type = publicKeyType;
+    example = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
+    description = "The public half of the key, as `homelab-deploy keys new` prints it. Required.";
+  };
+  host = {
+    options = {
+      tier = mkOption {
+        type = token;
+        example = "prod";
+        description = "The tier of the host. Required.";
+      };
+      role = mkOption {
+        type = types.nullOr token;
+        default = null;
+        example = "dns";
+        description = "The role of the host.";
+      };
+      inherit publicKey;
+    };
+  };
+  operatorEntry = {
+    options = {
+      kind = mkOption {
+        type = types.enum [
+          "deployer"
+          "admin"
+          "viewer"
+          "builder"
+          "mcp"
+        ];
+        example = "deployer";
+        description = "What the key is for. Required.";
+      };
+      tiers = mkOption {
+        type = types.listOf token;
+        default = [ ];
+        example = [ "test" ];
+        description = "The tiers that a deployer may change. An admin has all, an mcp has `test`, and the others have none.";
+      };
+      builds = mkOption {
+        type = types.bool;
+        default = false;
+        example = true;
+        description = "Whether a deployer or mcp may ask the builder too.";
+      };
+      inherit publicKey;
+    };
+  };
+in
+{
+  options.services.homelab-deploy.nats = {
+    enable = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = "Whether the NATS server of this host gets the permissions of the fleet. Turns on `services.nats`.";
+    };
+    hosts = mkOption {
+      type = types.attrsOf (types.submodule host);
+      default = { };
+      example = {
+        ns1 = {
+          tier = "prod";
+          role = "dns";
+          publicKey = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
+        };
+      };
+      description = "The hosts with a listener, by name.";
+    };
+    operators = mkOption {
+      type = types.attrsOf (types.submodule operatorEntry);
+      default = { };
+      example = {
+        alice = {
+          kind = "deployer";
+          tiers = [ "prod" ];
+          publicKey = "UAAVKPMLJOLZDMDFQ2TM5ZRAZHJBA4V2PDGXRK7OGPMQ4XIQE5KKIGDY";
+        };
+      };
+      description = "Everybody else, people and services, by name.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = users != [ ];
+        message = "${path}: name at least one of hosts and operators; a server without users is open to everybody.";
+      }
+      {
+        assertion = lib.allUnique keys;
+        message = "${path}: two entries have the same publicKey; give each host and operator a key of its own.";
+      }
+      {
+        assertion = !(lib.any isNoToken (builtins.attrNames (cfg.hosts // cfg.operators)));
+        message = "${path}: ${
+          lib.concatStringsSep ", " (lib.filter isNoToken (builtins.attrNames (cfg.hosts // cfg.operators)))
+        }: a ${token.description}.";
+      }
+      (noOperator (wrong (entry: entry.kind == "deployer" && entry.tiers == [ ])) "a deployer needs tiers")
+      (noOperator (wrong (
+        entry: entry.kind == "mcp" && entry.tiers != [ ] && entry.tiers != [ mcpTier ]
+      )) "an mcp deploys to the tier ${mcpTier} alone, so leave tiers out")
+      (noOperator (wrong (
+        entry: !(builtins.elem entry.kind [ "deployer" "mcp" ]) && (entry.tiers != [ ] || entry.builds)
+      )) "tiers are for a deployer, and builds for a deployer or mcp")
+    ];
+
+    services.nats = {
+      enable = lib.mkDefault true;
+      settings.authorization = { inherit users; };
+    };
+  };
+}

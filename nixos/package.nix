@@ -1,0 +1,49 @@
+# The program, with completions and manual pages. For callPackage.
+{
+  lib,
+  stdenv,
+  rustPlatform,
+  installShellFiles,
+}:
+
+let
+  manifest = (lib.importTOML ../Cargo.toml).package;
+in
+rustPlatform.buildRustPackage {
+  pname = manifest.name;
+  inherit (manifest) version;
+
+  src = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [
+      ../Cargo.toml
+      ../Cargo.lock
+      ../src
+      # Named in Cargo.toml, so cargo looks for them.
+      ../benches
+      ../tests/lab/main.rs
+    ];
+  };
+  cargoLock.lockFile = ../Cargo.lock;
+
+  # The tests want a broker, nix, git and a terminal; `make test` has them.
+  doCheck = false;
+
+  nativeBuildInputs = [ installShellFiles ];
+  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+    for shell in bash fish zsh; do
+      $out/bin/homelab-deploy completions $shell >homelab-deploy.$shell
+    done
+    installShellCompletion --cmd homelab-deploy \
+      --bash homelab-deploy.bash --fish homelab-deploy.fish --zsh homelab-deploy.zsh
+    $out/bin/homelab-deploy man --out man
+    installManPage man/*.1
+  '';
+
+  meta = {
+    inherit (manifest) description;
+    license = lib.licenses.mit;
+    mainProgram = "homelab-deploy";
+    platforms = lib.platforms.unix;
+  };
+}

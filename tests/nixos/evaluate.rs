@@ -1,0 +1,101 @@
+//! Evaluates the modules with what a host's configuration sets.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A listener with what is required.
+pub(crate) const LISTENER: &str = r#"
+    services.homelab-deploy.listener = {
+      enable = true;
+      tier = "test";
+      role = "web";
+      natsUrl = "nats://nats.example.org";
+      nkeyFile = "/run/keys/web1.nkey";
+      flakeUrl = "git+https://git.example.org/fleet";
+    };
+"#;
+
+/// A library to evaluate with.
+#[derive(Debug, Clone)]
+pub(crate) enum Library {
+    /// The one beside this file, which checks no types.
+    Little,
+    /// A checkout of nixpkgs' library.
+    Nixpkgs(PathBuf),
+}
+
+impl Library {
+    /// Those that can be had here.
+    pub(crate) fn all() -> Vec<Self> {
+        [Self::Little].into_iter().chain(Self::nixpkgs()).collect()
+    }
+
+    /// The real one, where the environment names it.
+    pub(crate) fn nixpkgs() -> Option<Self> {
+        let folder = PathBuf::from(std::env::var_os("NIXPKGS_LIB").filter(|value| !value.is_empty())?);
+        Some(Self::Nixpkgs(folder.canonicalize().expect("NIXPKGS_LIB names a folder that is there")))
+    }
+
+    fn expression(&self) -> String {
+        match self {
+            Self::Little => format!("import {}/lib.nix", here()),
+            // The checkout itself or the folder `lib` within.
+            Self::Nixpkgs(folder) if folder.join("lib/default.nix").exists() => {
+                format!("import {}/lib", folder.display())
+            }
+            Self::Nixpkgs(folder) => format!("import {}", folder.display()),
+        }
+    }
+
+    /// What a host with these settings becomes, or why it cannot be evaluated.
+    pub(crate) fn try_evaluate(&self, settings: &str) -> Result<Value, String> {
+        let output = nix_instantiate()
+            .args(["--eval", "--strict", "--json"])
+            .arg(format!("{}/eval.nix", here()))
+            .args(["--arg", "lib", &self.expression()])
+            .args(["--arg", "settings", &format!("{{ lib, ... }}: {{ {settings} }}")])
+            .output()
+            .expect("nix-instantiate runs");
+        if output.status.success() {
+            Ok(serde_json::from_slice(&output.stdout).unwrap())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    /// What a host with these settings becomes; nothing may be refused.
+    pub(crate) fn evaluate(&self, settings: &str) -> Value {
+        let host =
+            self.try_evaluate(settings).unwrap_or_else(|error| panic!("{self:?}: {error}\n{settings}"));
+        assert_eq!(host["failed"], serde_json::json!([]), "{self:?}\n{settings}");
+        host
+    }
+
+    /// The text of the listener's unit.
+    pub(crate) fn unit(&self, settings: &str) -> String {
+        let host = self.evaluate(settings);
+        host["units"]["homelab-deploy-listener"].as_str().expect("a unit of the listener").to_owned()
+    }
+}
+
+/// nix without a store: nothing is built, and this machine stays as it is.
+pub(crate) fn nix_instantiate() -> Command {
+    let mut command = Command::new("nix-instantiate");
+    command.args(["--store", "dummy://"]);
+    command
+}
+
+/// [`LISTENER`] with one more line in it.
+pub(crate) fn listener_with(line: &str) -> String {
+    LISTENER.replacen("enable = true;", &format!("enable = true; {line}"), 1)
+}
+
+fn here() -> String {
+    file("tests/nixos").display().to_string()
+}
+
+/// A file of the repository.
+pub(crate) fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}

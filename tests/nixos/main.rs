@@ -1,0 +1,20 @@
+//! The NixOS modules, evaluated: with the little library beside this file always, and with nixpkgs' own where
+//! `NIXPKGS_LIB` names a checkout of it, for instance of nix-community/nixpkgs.lib.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[allow(dead_code, reason = "written for the tests of keys")]
+#[path = "../keys/fixture.rs"]
+mod fixture;
+
+mod evaluate;
+mod flake;
+mod nats;
+mod operator;
+mod options;
+mod page;
+mod refused;
+mod settings;
+mod unit;
+mod unit_text;

@@ -1,0 +1,147 @@
+//! The listener's unit: the text that the lab proves, what the options make of it, and what systemd says of it.
+
+use crate::common::{binary, run};
+use crate::evaluate::{LISTENER, Library, file, listener_with};
+use crate::settings::EVERY_SETTING;
+use crate::unit_text::{Settings, settings, words};
+use std::fs;
+use std::process::Command;
+
+/// The text, filled in as the lab does it.
+fn proven(hardened: bool) -> Settings {
+    let arguments = "--hostname web1 --tier test --role web --nats-url nats://nats.example.org --flake-url \
+                     git+https://git.example.org/fleet";
+    let read = |name: &str| fs::read_to_string(file("nixos").join(name)).unwrap();
+    let mut text = read("homelab-deploy-listener.service");
+    if hardened {
+        text += &read("homelab-deploy-listener.hardening.conf");
+    }
+    let program = "/nix/store/00000000000000000000000000000000-homelab-deploy/bin/homelab-deploy";
+    settings(
+        &text
+            .replace("@program@", program)
+            .replace("@arguments@", arguments)
+            .replace("@key@", "/run/keys/web1.nkey"),
+    )
+}
+
+/// What NixOS adds of its own: the environment, and what wants the unit.
+fn without_surroundings(mut unit: Settings) -> Settings {
+    unit.retain(|(section, key), _| section != "Install" && key != "Environment");
+    unit
+}
+
+#[test]
+fn the_module_makes_the_unit_that_the_lab_proves() {
+    for library in Library::all() {
+        let unit = settings(&library.unit(LISTENER));
+        let key = |section: &str, key: &str| unit[&(section.to_owned(), key.to_owned())].clone();
+        assert_eq!(key("Install", "WantedBy"), ["multi-user.target"]);
+        let environment = key("Service", "Environment");
+        for variable in
+            ["\"NIX_REMOTE=daemon\"", "\"XDG_CACHE_HOME=/var/cache/homelab-deploy\"", "\"HOME=/root\""]
+        {
+            assert!(environment.contains(&variable.to_owned()), "{environment:?}");
+        }
+        let path = environment.iter().find(|variable| variable.starts_with("\"PATH=")).unwrap();
+        assert!(["-nix/bin", "-git/bin", "-openssh/bin"].iter().all(|part| path.contains(part)), "{path}");
+        assert_eq!(without_surroundings(unit), without_surroundings(proven(true)), "{library:?}");
+    }
+}
+
+#[test]
+fn a_rebuild_command_is_held_back_by_nothing() {
+    for library in Library::all() {
+        let unit = library.unit(&listener_with("rebuildCommand = \"/bin/rebuild\";"));
+        let plain = unit.replace(" --rebuild-command /bin/rebuild", "");
+        assert_ne!(plain, unit);
+        assert_eq!(without_surroundings(settings(&plain)), without_surroundings(proven(false)));
+        assert!(!unit.contains("NIX_REMOTE"), "{unit}");
+    }
+}
+
+#[test]
+fn each_option_has_its_effect_on_the_unit() {
+    for library in Library::all() {
+        let plain = settings(&library.unit(LISTENER));
+        for (option, setting, effect) in EVERY_SETTING {
+            let unit = library.unit(&listener_with(setting));
+            assert!(unit.contains(effect), "{option}: {unit}");
+            assert_ne!(settings(&unit), plain, "{option}");
+        }
+    }
+}
+
+/// The arguments of a unit, without those that the program does not have yet.
+fn arguments(unit: &str) -> Vec<String> {
+    let settings = settings(unit);
+    let command = words(&settings[&("Service".to_owned(), "ExecStart".to_owned())][0]);
+    assert!(command[0].ends_with("/bin/homelab-deploy"), "{command:?}");
+    let help = run(Command::new(binary()).args(["listener", "--help"]), 0).out;
+    let mut known = command[1..].to_vec();
+    if !help.contains("--metrics-enabled") {
+        let at = known.iter().position(|word| word == "--metrics-enabled");
+        at.map(|at| known.drain(at..at + 3));
+    }
+    known
+}
+
+#[test]
+fn the_program_understands_each_command_line() {
+    for (option, setting, _) in EVERY_SETTING {
+        let arguments = arguments(&Library::Little.unit(&listener_with(setting)));
+        // The arguments are read before the key, which is not there.
+        run(Command::new(binary()).args(&arguments), 2).complains(&["could not read the key file %d/nkey"]);
+        assert!(arguments.len() >= 11, "{option}: {arguments:?}");
+    }
+}
+
+#[test]
+fn what_systemd_would_expand_or_split_arrives_whole() {
+    let hostile = "x y \"z\" $HOME %d '\\";
+    let nix = format!("healthChecks = [ {} ];", serde_json::to_string(hostile).unwrap().replace('$', "\\$"));
+    for library in Library::all() {
+        let arguments = arguments(&library.unit(&listener_with(&nix)));
+        assert!(arguments.contains(&format!("--health-check={hostile}")), "{arguments:?}");
+    }
+}
+
+/// Writes the unit with a program that is there, for systemd to look at.
+fn written(folder: &std::path::Path, settings: &str) -> std::path::PathBuf {
+    let unit = Library::Little.unit(settings);
+    let program = "/nix/store/00000000000000000000000000000000-homelab-deploy/bin/homelab-deploy";
+    let unit = unit.replace(program, &binary().display().to_string());
+    let path = folder.join("homelab-deploy-listener.service");
+    fs::write(&path, unit).unwrap();
+    path
+}
+
+fn systemd_analyze() -> Option<Command> {
+    let command = Command::new("systemd-analyze");
+    Command::new("systemd-analyze").arg("--version").output().is_ok().then_some(command)
+}
+
+#[test]
+fn systemd_has_nothing_against_the_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut verify) = systemd_analyze() else { return };
+    let output = verify.arg("verify").arg(written(folder.path(), LISTENER)).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // What systemd before 254 and 256 does not know yet, and then leaves out.
+    let newer = ["RestartMaxDelaySec", "RestartSteps", "@sandbox"];
+    let wrong = |line: &&str| line.contains("homelab-deploy") && !newer.iter().any(|key| line.contains(key));
+    let wrong: Vec<_> = said.lines().filter(wrong).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_unit_is_hardened_as_far_as_rebuilding_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut security) = systemd_analyze() else { return };
+    security.args(["security", "--offline=true", "--threshold=30", "--no-pager"]);
+    // It fails above the threshold.
+    let ended = run(security.arg(written(folder.path(), LISTENER)), 0);
+    let told = ended.out.lines().find(|line| line.contains("Overall exposure level")).unwrap().to_owned();
+    let level: f32 = told.split_once(": ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    assert!(level < 3.0, "{told}");
+}

@@ -1,0 +1,44 @@
+//! Units as text, read into their settings.
+
+use std::collections::BTreeMap;
+
+/// The settings of each section, in the order in which a key is repeated.
+pub(crate) type Settings = BTreeMap<(String, String), Vec<String>>;
+
+/// Reads a unit as systemd does: sections may come again, comments do not count.
+pub(crate) fn settings(text: &str) -> Settings {
+    let mut settings = Settings::new();
+    let mut section = String::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(title) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            title.clone_into(&mut section);
+        } else {
+            let (key, value) = line.split_once('=').expect("a setting");
+            settings.entry((section.clone(), key.to_owned())).or_default().push(value.to_owned());
+        }
+    }
+    settings
+}
+
+/// The words of a command line, as systemd splits it. Nothing in it but the folder of credentials may be expanded.
+pub(crate) fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = line.trim();
+    while !rest.is_empty() {
+        let word = if rest.starts_with('"') {
+            let mut parsed = serde_json::Deserializer::from_str(rest).into_iter::<String>();
+            let word = parsed.next().unwrap().unwrap();
+            rest = &rest[parsed.byte_offset()..];
+            word
+        } else {
+            let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+            rest = after;
+            word.to_owned()
+        };
+        rest = rest.trim_start();
+        let expanded = word.replace("$$", "").replace("%%", "").replace("%d/", "");
+        assert!(!expanded.contains(['$', '%']), "systemd would expand {word:?}");
+        words.push(word.replace("$$", "$").replace("%%", "%"));
+    }
+    words
+}
