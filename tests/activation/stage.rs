@@ -80,7 +80,8 @@ impl Stage {
         let mut host = HostBuilder::new(&broker, "web1", "test", "web")
             .without("--rebuild-command")
             .flake(&format!("path:{}", at("flake").display()))
-            .args(&["--root", at("root").to_str().unwrap(), "--profile", profile.to_str().unwrap()])
+            .flag("--root", at("root").to_str().unwrap())
+            .args(&["--profile", profile.to_str().unwrap()])
             .flag("--min-free", "0")
             .env("STAGE", folder.path().to_str().unwrap())
             .env("PATH", &format!("{}:{}", at("bin").display(), std::env::var("PATH").unwrap()));
