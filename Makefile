@@ -3,14 +3,15 @@
 # Debian keeps nats-server where a user's path does not reach.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test lab faults check bench
+.PHONY: help demo test test-metrics lab faults check bench
 
 help:
-	@echo 'make demo    the console on a private broker and simulated hosts; gone afterwards'
-	@echo 'make test    every test, against a real broker and real nix'
-	@echo 'make lab     deployments on real systemd hosts in containers; needs root'
-	@echo 'make check   formatting, lints and documentation, warnings denied'
-	@echo 'make bench   the promised figures, each beside its floor'
+	@echo 'make demo          the console on a private broker and simulated hosts; gone afterwards'
+	@echo 'make test          every test, against a real broker and real nix'
+	@echo 'make test-metrics  the metrics, alerts and dashboard, against a real Prometheus'
+	@echo 'make lab           deployments on real systemd hosts in containers; needs root'
+	@echo 'make check         formatting, lints and documentation, warnings denied'
+	@echo 'make bench         the promised figures, each beside its floor'
 
 demo:
 	@scripts/need nats-server
@@ -19,6 +20,10 @@ demo:
 test:
 	@scripts/need nats-server nix git
 	cargo test
+
+test-metrics:
+	@scripts/need nats-server nix git prometheus promtool
+	cargo test --test metrics -- --ignored
 
 # Hosts wait more than they work.
 lab:

@@ -1,4 +1,5 @@
-//! Metrics through the front door: the real binary, a real broker, HTTP over TCP.
+//! Metrics through the front door: the real binary, a real broker, HTTP over TCP, and where `make test-metrics` asks for it a
+//! real Prometheus.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
@@ -11,7 +12,10 @@ mod host;
 mod stage;
 
 mod counting;
+mod dashboard;
+mod docs;
 mod health;
 mod page;
+mod prometheus;
 mod restarts;
 mod serving;
