@@ -3,12 +3,13 @@
 # Debian keeps nats-server where a user's path does not reach.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test test-clients lab faults check bench
+.PHONY: help demo test test-clients test-metrics lab faults check bench
 
 help:
 	@echo 'make demo          the console on a private broker and simulated hosts; gone afterwards'
 	@echo 'make test          every test, against a real broker and real nix'
 	@echo 'make test-clients  the MCP server, driven by the official client in Python'
+	@echo 'make test-metrics  the metrics, alerts and dashboard, against a real Prometheus'
 	@echo 'make lab           deployments on real systemd hosts in containers; needs root'
 	@echo 'make check         formatting, lints and documentation, warnings denied'
 	@echo 'make bench         the promised figures, each beside its floor'
@@ -28,6 +29,10 @@ test-clients:
 	@scripts/clients-venv target/clients-venv
 	HOMELAB_DEPLOY_BINARY=$${CARGO_TARGET_DIR:-target}/debug/homelab-deploy target/clients-venv/bin/python -B \
 		-m unittest discover --catch -s tests/clients -t tests/clients
+
+test-metrics:
+	@scripts/need nats-server nix git prometheus promtool
+	cargo test --test metrics -- --ignored
 
 # Hosts wait more than they work.
 lab:

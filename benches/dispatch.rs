@@ -57,6 +57,7 @@ fn config(url: &str, n: usize, state: &Path) -> Config {
         presence: Duration::ZERO,
         state_dir: state.join(host.as_str()),
         flake_url: None,
+        metrics: None,
         warnings: Vec::new(),
         hostname: host,
     }

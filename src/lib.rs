@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod keys;
 pub mod listener;
 pub mod mcp;
+pub mod metrics;
 pub mod nix;
 pub mod protocol;
 pub mod tui;

@@ -9,6 +9,7 @@ use crate::activation::{Engine, Owner, Pipeline, RebuildEngine, own_unit};
 use crate::bus::{Seed, Settings};
 use crate::config::{Setting, Source};
 use crate::listener::{self, Config};
+use crate::metrics::Address;
 use crate::nix::FlakeUrl;
 use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, expand};
 use anyhow::Context;
@@ -63,6 +64,12 @@ pub(super) struct ListenerArgs {
     /// Seconds between announcements; 0: none
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=YEAR))]
     presence_interval: u64,
+    /// Measure, and serve /metrics for Prometheus and /health
+    #[arg(long)]
+    metrics_enabled: bool,
+    /// Where to serve them: :PORT for all addresses of this host, or one with its port
+    #[arg(long, value_name = "ADDRESS", default_value = ":9972")]
+    metrics_addr: Address,
     /// Where jobs are kept [default: $STATE_DIRECTORY, else /var/lib/homelab-deploy]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -152,6 +159,7 @@ impl ListenerArgs {
             presence: Duration::from_secs(self.presence_interval),
             state_dir: state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/homelab-deploy")),
             flake_url: Some(self.flake_url.without_credentials()),
+            metrics: self.metrics_enabled.then(|| self.metrics_addr.clone()),
             warnings,
         })
     }

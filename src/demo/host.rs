@@ -54,6 +54,7 @@ impl DemoHost {
             presence: Duration::from_secs(10),
             state_dir,
             flake_url: Some(flake.to_owned()),
+            metrics: None,
             warnings: careless.then(|| SeedError::Exposed(KEY_FILE.into()).to_string()).into_iter().collect(),
         })
     }

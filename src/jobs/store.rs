@@ -17,6 +17,8 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// The note that a verdict has reached the server.
 const SENT: &str = "sent.json";
+/// Written to find out whether anything can be. No id begins with a dot.
+const PROBE: &str = ".probe";
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +130,14 @@ impl Store {
     /// Writes a record durably.
     pub fn save(&self, record: &Record) -> Result<(), StoreError> {
         self.job(&record.request.id).save(record)
+    }
+
+    /// Whether a record could be written now. It is not synced: whoever asks may ask often.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        let path = self.folder.join("jobs").join(PROBE);
+        // As much as a record takes, for a full disk still takes an empty file.
+        let written = fs::write(&path, [0; 4096]).and_then(|()| fs::remove_file(&path));
+        written.map_err(|source| WriteError { path, source }.into())
     }
 
     /// Puts the record of a job aside, so that no later start takes it up. One that is not there is as good.

@@ -1,6 +1,7 @@
 //! What a listener is told when it starts.
 
 use crate::bus::Settings;
+use crate::metrics::Address;
 use crate::protocol::{Name, TemplateError, expand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The flake it deploys, without credentials.
     pub flake_url: Option<String>,
+    /// Where metrics are served; `None` where nothing is measured.
+    pub metrics: Option<Address>,
     /// What its operators should know from the start.
     pub warnings: Vec<String>,
 }

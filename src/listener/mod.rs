@@ -8,6 +8,7 @@ mod inbox;
 mod job;
 mod log_answer;
 mod manager;
+mod metrics;
 mod prover;
 mod reporter;
 mod requests;

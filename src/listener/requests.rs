@@ -2,13 +2,16 @@
 
 use super::history;
 use super::job::{self, Handle, Job};
+use super::metrics::Metrics;
 use super::prover::Prover;
 use super::reporter::{Reporter, now};
 use super::service::Service;
 use crate::jobs::{Admission, Record, admit};
-use crate::protocol::{BadRequest, DeployReport, DeployRequest, ErrorCode, ReplyTo, Status};
+use crate::protocol::{BadRequest, DeployReport, DeployRequest, ErrorCode, Id, ReplyTo, Status};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 impl Service {
     /// Takes a request, or refuses it.
@@ -24,6 +27,7 @@ impl Service {
             Admission::Cancel => self.cancel(request).await,
             Admission::Cancelled(outcome) => {
                 let report = cancel_report(&self.reporter, &request, outcome);
+                self.count_refusal(&report);
                 self.say(&reply_to, &report).await;
             }
             Admission::Reject(code, message) => {
@@ -32,6 +36,7 @@ impl Service {
                 if report.error == Some(ErrorCode::AlreadyRunning) {
                     report.running_job = running;
                 }
+                self.count_refusal(&report);
                 self.say(&reply_to, &report).await;
             }
         }
@@ -39,6 +44,8 @@ impl Service {
 
     /// Refuses what could not be read as a request, on the reply subject of the message where it names none itself.
     pub(super) async fn on_bad_request(&mut self, bad: &BadRequest, reply: Option<&str>) {
+        let report = self.reporter.refusal(bad);
+        self.count_refusal(&report);
         let reply = reply.and_then(|subject| ReplyTo::parse(subject).ok()).filter(|to| !to.is_for_answers());
         let Some(to) = bad.reply_to.clone().or(reply) else {
             self.unanswerable += 1;
@@ -47,7 +54,6 @@ impl Service {
             return;
         };
         tracing::info!(id = %to.id(), code = %bad.code, reason = bad.message, "refused a request");
-        let report = self.reporter.refusal(bad);
         self.say(&to, &report).await;
     }
 
@@ -65,16 +71,14 @@ impl Service {
         );
         // Told before the record is durable, so that nobody waits for a disk; `started` comes after.
         self.say(&record.request.reply_to, &record.report).await;
-        let (job, handle) = self.job(record);
-        self.running = Some((id, handle));
+        let job = self.occupy(id, record);
         self.work_on(job.run(self.engine.clone()));
     }
 
     /// Goes on with a job that another listener began: follows it where it was handed over, or does it again.
     pub(super) fn take_up(&mut self, record: Record, handed_over: bool) {
         let id = record.request.id.clone();
-        let (job, handle) = self.job(record);
-        self.running = Some((id, handle));
+        let job = self.occupy(id, record);
         if handed_over {
             self.work_on(job.take_up(self.engine.clone()));
         } else {
@@ -82,14 +86,44 @@ impl Service {
         }
     }
 
-    /// Works on a job up to its line in the history: whoever hears its verdict finds it there.
+    /// Works on a job up to its line in the history and its count: whoever hears its verdict finds it there.
     fn work_on(&mut self, job: impl Future<Output = Record> + Send + 'static) {
-        let history = self.history.clone();
+        let (history, metrics) = (self.history.clone(), self.metrics.clone());
         self.work.spawn(async move {
             let record = job.await;
             history::keep(history, &record).await;
-            record
+            match metrics {
+                Some(metrics) => count(metrics, record).await,
+                None => record,
+            }
         });
+    }
+
+    /// Counts a refused request. A cancel that was taken is counted as what became of its job.
+    fn count_refusal(&mut self, report: &DeployReport) {
+        if let Some(metrics) = self.metrics.as_ref().filter(|_| report.status == Status::Rejected) {
+            metrics.refuse(report);
+            self.keep_refusals();
+        }
+    }
+
+    /// Keeps the count of refused requests, in one go for all that come meanwhile.
+    pub(super) fn keep_refusals(&mut self) {
+        if let Some(metrics) = self.metrics.clone().filter(|metrics| metrics.has_refused())
+            && self.keeping.is_empty()
+        {
+            self.keeping.spawn_blocking(move || metrics.keep());
+        }
+    }
+
+    /// From here on this job runs and no other can.
+    fn occupy(&mut self, id: Id, record: Record) -> Job {
+        let (job, handle) = self.job(record);
+        self.running = Some((id, handle));
+        if let Some(metrics) = &self.metrics {
+            metrics.set_in_progress(true);
+        }
+        job
     }
 
     fn job(&self, record: Record) -> (Job, Handle) {
@@ -105,10 +139,14 @@ impl Service {
         let (answer_in, answer) = oneshot::channel();
         // Where the job has just ended nobody takes it, and the answer tells.
         let _ = handle.cancel.send(answer_in).await;
-        let reporter = self.reporter.clone();
+        let (reporter, metrics) = (self.reporter.clone(), self.metrics.clone());
         self.deliveries.spawn(async move {
             let ended = || Err((ErrorCode::TooLate, "the job has just ended".to_owned()));
             let report = cancel_report(&reporter, &request, answer.await.unwrap_or_else(|_| ended()));
+            if let Some(metrics) = metrics.filter(|_| report.status == Status::Rejected) {
+                metrics.refuse(&report);
+                let _ = spawn_blocking(move || metrics.keep()).await;
+            }
             // While the link is down the operator hears nothing, and asks once it is back.
             let _ = reporter.send(&request.reply_to, &report).await;
             Vec::new()
@@ -119,6 +157,18 @@ impl Service {
         // While the link is down the operator hears nothing, and asks once it is back.
         let _ = self.reporter.send(to, report).await;
     }
+}
+
+async fn count(metrics: Arc<Metrics>, mut record: Record) -> Record {
+    let counted = spawn_blocking({
+        let mut record = record.clone();
+        move || {
+            metrics.count(&mut record);
+            record.counted
+        }
+    });
+    record.counted = counted.await.unwrap_or(false);
+    record
 }
 
 fn cancel_report(reporter: &Reporter, request: &DeployRequest, outcome: job::CancelAnswer) -> DeployReport {

@@ -7,6 +7,7 @@ use super::history;
 use super::inbox::{Inbox, Incoming};
 use super::job::Handle;
 use super::manager::{self, Manager, Standing};
+use super::metrics::{Metrics, serve};
 use super::reporter::{Reporter, now};
 use crate::activation::Engine;
 use crate::bus::{Bus, ConnectError, LinkError, Seed};
@@ -15,6 +16,7 @@ use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, Want,
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +49,7 @@ pub(super) struct Service {
     pub(super) history: Arc<History>,
     pub(super) reporter: Reporter,
     pub(super) running: Option<(Id, Handle)>,
+    pub(super) metrics: Option<Arc<Metrics>>,
     /// Jobs at work: at most one.
     pub(super) work: JoinSet<Record>,
     /// Requests that named no place to answer to.
@@ -60,6 +63,8 @@ pub(super) struct Service {
     units: Option<BTreeSet<String>>,
     /// The service manager being asked for them, one question at a time.
     asking: JoinSet<Option<BTreeSet<String>>>,
+    /// Counts of refusals on their way to the disk, all at once.
+    pub(super) keeping: JoinSet<()>,
 }
 
 /// Waits for the next report of the running job; for ever where none runs.
@@ -81,13 +86,20 @@ pub async fn run(
     let (store, records) = Store::open(&config.state_dir)?;
     let bus = Bus::lasting(&config.settings).await?;
     let reporter = Reporter::new(bus.clone(), &config, store.identity());
-    let warnings = config.warnings.iter().chain(store.warnings()).cloned().collect();
+    let mut warnings: BTreeSet<_> = config.warnings.iter().chain(store.warnings()).cloned().collect();
+    let store = Arc::new(store);
+    let metrics = config.metrics.as_ref().map(|_| {
+        let (metrics, warning) = Metrics::open(&config, engine.clone(), store.clone(), bus.link());
+        warnings.extend(warning);
+        Arc::new(metrics)
+    });
     let mut service = Service {
         engine,
         history: Arc::new(History::new(store.state_dir())),
-        store: Arc::new(store),
+        store,
         reporter,
         running: None,
+        metrics,
         work: JoinSet::new(),
         unanswerable: 0,
         jobs: HashMap::new(),
@@ -95,6 +107,7 @@ pub async fn run(
         warnings,
         units: None,
         asking: JoinSet::new(),
+        keeping: JoinSet::new(),
         bus,
         config: Arc::new(config),
     };
@@ -145,6 +158,9 @@ impl Service {
             ended.push(record);
         }
         history::catch_up(&self.history, &ended);
+        if let Some(metrics) = &self.metrics {
+            metrics.catch_up(&mut ended);
+        }
     }
 
     async fn serve(mut self, shutdown: CancellationToken) -> Result<(), ListenerError> {
@@ -154,8 +170,11 @@ impl Service {
         let mut link = self.bus.link();
         let mut connects = 0;
         let mut reason = None;
+        let mut told_problem: Option<String> = None;
         let mut announce_at = Instant::now();
         self.ask_units();
+        let (problem, mut problems) = watch::channel(None);
+        let mut server = self.serve_metrics(problem, shutdown.clone());
         let mut manager = Manager::ready();
         loop {
             self.tell(&mut manager);
@@ -200,6 +219,13 @@ impl Service {
                     }
                     reason = now.reason;
                 }
+                Some(_) = self.keeping.join_next() => self.keep_refusals(),
+                Ok(()) = problems.changed() => {
+                    self.warnings.retain(|warning| Some(warning) != told_problem.as_ref());
+                    told_problem.clone_from(&problems.borrow_and_update());
+                    self.warnings.extend(told_problem.clone());
+                    announce_at = Instant::now();
+                }
                 () = sleep_until(announce_at), if self.announces() => {
                     self.announce(self.view().host()).await;
                     self.ask_units();
@@ -211,6 +237,11 @@ impl Service {
         drop(inbox);
         manager::stopping();
         self.farewell().await;
+        if let Some(metrics) = self.metrics.as_ref().filter(|metrics| metrics.has_refused()) {
+            metrics.keep();
+        }
+        // Long enough for whoever is being answered.
+        let _ = timeout(FAREWELL, server.join_next()).await;
         Ok(())
     }
 
@@ -226,6 +257,19 @@ impl Service {
             job: job.as_deref(),
             warnings: &self.warnings,
         });
+    }
+
+    /// Serves the metrics, where they are wanted.
+    fn serve_metrics(
+        &self,
+        problem: watch::Sender<Option<String>>,
+        shutdown: CancellationToken,
+    ) -> JoinSet<()> {
+        let mut server = JoinSet::new();
+        if let Some((metrics, address)) = self.metrics.clone().zip(self.config.metrics.clone()) {
+            server.spawn(serve(metrics, address, problem, shutdown));
+        }
+        server
     }
 
     /// Asks for the units that have failed, beside everything else.
@@ -279,6 +323,9 @@ impl Service {
 
     fn on_job_end(&mut self, record: Option<Record>) {
         let ended = self.running.take();
+        if let Some(metrics) = &self.metrics {
+            metrics.set_in_progress(false);
+        }
         let Some(record) = record else {
             // The job's task panicked; its record is still open and becomes `interrupted` at the next start.
             let id = ended.map(|(id, _)| id.to_string());

@@ -28,6 +28,8 @@ pub struct Host {
     command: Command,
     child: Child,
     lines: Receiver<Value>,
+    /// What it logged and somebody has looked at.
+    seen: Vec<Value>,
     /// Closed last: whoever still waits at one then reads its end and ends too.
     gates: HashMap<String, Gate>,
 }
@@ -114,7 +116,7 @@ impl HostBuilder {
             self.command.args([name, value.as_str()]);
         }
         let (child, lines) = launch(&mut self.command);
-        Host { folder: self.folder, command: self.command, child, lines, gates: self.gates }
+        Host { folder: self.folder, command: self.command, child, lines, seen: Vec::new(), gates: self.gates }
     }
 }
 
@@ -147,16 +149,26 @@ impl Host {
 
     /// Waits for a log line with this `msg`.
     pub fn logged(&mut self, message: &str) -> Value {
-        let mut seen = Vec::new();
         loop {
             match self.lines.recv_timeout(DEADLINE) {
-                Ok(line) if line["msg"] == message => return line,
-                Ok(line) => seen.push(line.to_string()),
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line["msg"] == message {
+                        return line;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    let seen: Vec<_> = self.seen.iter().map(Value::to_string).collect();
                     panic!("no log line {message:?}; seen:\n{}", seen.join("\n"))
                 }
             }
         }
+    }
+
+    /// The last log line with this `msg` since it was started, now or when it comes.
+    pub fn has_logged(&mut self, message: &str) -> Value {
+        let seen = self.seen.iter().rev().find(|line| line["msg"] == message).cloned();
+        seen.unwrap_or_else(|| self.logged(message))
     }
 
     /// Everything it logged until it ended.
@@ -181,9 +193,19 @@ impl Host {
         self.child.wait().unwrap();
     }
 
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end.
     pub fn ended(&mut self) -> ExitStatus {
         super::eventually("the listener ending", || self.child.try_wait().unwrap())
+    }
+
+    /// Further flags for the next start.
+    pub fn add_args(&mut self, args: &[&str]) {
+        self.command.args(args);
     }
 
     /// Starts it once more, with the same state.
@@ -197,6 +219,7 @@ impl Host {
         let _ = self.child.kill();
         let _ = self.child.wait();
         (self.child, self.lines) = launch(&mut self.command);
+        self.seen.clear();
     }
 }
 

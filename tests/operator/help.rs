@@ -111,6 +111,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (LISTENER, "--discover-subject", "deploy..discover", "cannot be used"),
     (LISTENER, "--heartbeat-interval", "0", "0 is not in 1.."),
     (LISTENER, "--presence-interval", "-1", "invalid digit"),
+    (LISTENER, "--metrics-addr", "9972", "write :PORT for all addresses"),
     (LISTENER, "--log-format", "xml", "json, text"),
     (LISTENER, "--health-timeout", "0", "0 is not in 1.."),
     (LISTENER, "--confirm-timeout", "-1", "invalid digit"),

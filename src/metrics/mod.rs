@@ -1,0 +1,18 @@
+//! What is measured on this host: counts that survive restarts, and the page that Prometheus reads.
+//!
+//! Every number here must be brought back after a restart, which the metrics of the `prometheus` crate cannot be. Of that crate
+//! only its text format would be left, and that is shorter to write than to feed.
+
+mod address;
+mod counts;
+mod door;
+mod histogram;
+mod page;
+mod registry;
+mod series;
+mod server;
+
+pub use address::{Address, AddressError};
+pub use page::Page;
+pub use registry::Registry;
+pub use server::{Source, serve};

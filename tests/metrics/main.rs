@@ -1,0 +1,21 @@
+//! Metrics through the front door: the real binary, a real broker, HTTP over TCP, and where `make test-metrics` asks for it a
+//! real Prometheus.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[allow(dead_code, reason = "the tests of the activation use the rest")]
+#[path = "../activation/stage.rs"]
+mod host;
+#[allow(dead_code, reason = "the tests of the listener use the rest")]
+#[path = "../listener/stage.rs"]
+mod stage;
+
+mod counting;
+mod dashboard;
+mod docs;
+mod health;
+mod page;
+mod prometheus;
+mod restarts;
+mod serving;

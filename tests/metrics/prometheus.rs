@@ -1,0 +1,194 @@
+//! A real Prometheus: what it thinks of the page, what it sees across a restart, the alerts and the dashboard. Run by
+//! `make test-metrics`, which installs it.
+
+use crate::common::{DEADLINE, eventually};
+use crate::dashboard;
+use crate::host::Stage as RealHost;
+use crate::page::{address, ending, get, measured, try_get};
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A server that scrapes one address ten times a second and ends with its owner.
+struct Prometheus {
+    server: Child,
+    address: String,
+    _folder: TempDir,
+}
+
+impl Prometheus {
+    fn of(target: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let config = format!(
+            "global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}\n\
+             scrape_configs:\n- job_name: homelab-deploy\n  static_configs:\n  - targets: [{target:?}]\n"
+        );
+        fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+        let address = free_address();
+        let server = Command::new("prometheus")
+            .current_dir(folder.path())
+            .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
+            .arg(format!("--web.listen-address={address}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .expect("prometheus starts; `make test-metrics` installs it");
+        let server = Self { server, address, _folder: folder };
+        eventually("Prometheus being ready", || {
+            try_get(&server.address, "/-/ready").ok().filter(|reply| reply.status == 200)
+        });
+        server
+    }
+
+    /// The answer to a query, or why it is none.
+    fn ask(&self, query: &str) -> Result<Value, String> {
+        let reply = get(&self.address, &format!("/api/v1/query?query={}", encoded(query)));
+        let answer: Value = serde_json::from_str(&reply.body).unwrap();
+        match answer["status"].as_str() {
+            Some("success") => Ok(answer["data"]["result"].clone()),
+            _ => Err(answer["error"].to_string()),
+        }
+    }
+
+    /// The one value that a query gives, where it gives one.
+    fn value(&self, query: &str) -> Option<f64> {
+        let result = self.ask(query).unwrap();
+        result[0]["value"][1].as_str()?.parse().ok()
+    }
+
+    /// Waits until a query gives this value.
+    fn until(&self, query: &str, value: f64) {
+        let mut last = None;
+        let begun = std::time::Instant::now();
+        while last != Some(value) {
+            assert!(begun.elapsed() < DEADLINE, "{query} is {last:?}, not {value}");
+            last = self.value(query);
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// Runs promtool, which must be content and say nothing on standard error.
+fn promtool(arguments: &[&str], input: &str) {
+    let mut tool = Command::new("promtool")
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("nixos"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool starts; `make test-metrics` installs it");
+    tool.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let ended = tool.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(ended.status.success() && said.is_empty(), "promtool {arguments:?}: {said}\n{input}");
+}
+
+#[test]
+#[ignore = "needs prometheus: make test-metrics"]
+fn promtool_has_nothing_to_say_about_the_page() {
+    let mut stage = measured("");
+    let address = address(&mut stage.host);
+    promtool(&["check", "metrics"], &get(&address, "/metrics").body);
+    stage.completes("p-1");
+    promtool(&["check", "metrics"], &get(&address, "/metrics").body);
+}
+
+#[test]
+#[ignore = "needs prometheus: make test-metrics"]
+fn a_deployment_across_a_restart_is_seen_whole_and_without_a_reset() {
+    let target = free_address();
+    let mut stage = RealHost::with(|host| host.args(&["--metrics-enabled", "--metrics-addr", &target]));
+    let gate = stage.gate("gate");
+    stage.fault("v2", "test", "read _ < $STAGE/gate");
+    let prometheus = Prometheus::of(&target);
+    let completed = ending("completed", "switch", "");
+    prometheus.until(&completed, 0.0);
+    assert_eq!(stage.deploy("p-1", "switch", "v1").verdict()["status"], "completed");
+    prometheus.until(&completed, 1.0);
+
+    // One that holds in activate, and loses its listener there.
+    let reports = stage.deploy("p-2", "switch", "v2");
+    stage.called("v2 test");
+    prometheus.until("homelab_deploy_deployment_in_progress", 1.0);
+    stage.host.kill();
+    prometheus.until("up", 0.0);
+    stage.host.restart();
+    prometheus.until("homelab_deploy_deployment_in_progress", 1.0);
+    gate.pass();
+    assert_eq!(reports.verdict()["status"], "completed");
+
+    prometheus.until(&completed, 2.0);
+    prometheus.until("sum(homelab_deploy_deployments_total)", 2.0);
+    prometheus.until("sum(homelab_deploy_deployment_duration_seconds_count)", 2.0);
+    prometheus.until("homelab_deploy_phase_duration_seconds_count{phase=\"activate\"}", 2.0);
+    prometheus.until("homelab_deploy_deployment_in_progress", 0.0);
+    for name in ["deployments_total", "rollbacks_total", "last_success_timestamp_seconds"] {
+        prometheus.until(&format!("max(resets(homelab_deploy_{name}[1h]))"), 0.0);
+    }
+    for name in ["deployment", "phase"] {
+        for part in ["bucket", "sum", "count"] {
+            let query = format!("max(resets(homelab_deploy_{name}_duration_seconds_{part}[1h]))");
+            prometheus.until(&query, 0.0);
+        }
+    }
+    // Each scrape that came through had every series, the first one too.
+    let lacking = "sum_over_time(up[1h]) - on (instance) count_over_time(homelab_deploy_rollbacks_total[1h])";
+    prometheus.until(lacking, 0.0);
+}
+
+#[test]
+#[ignore = "needs prometheus: make test-metrics"]
+fn the_alerts_are_well_formed_and_fire_when_they_should() {
+    promtool(&["check", "rules", "alerts.yml"], "");
+    promtool(&["test", "rules", "alerts.test.yml"], "");
+}
+
+#[test]
+#[ignore = "needs prometheus: make test-metrics"]
+fn every_query_of_the_dashboard_and_the_alerts_is_understood() {
+    let mut stage = measured("");
+    stage.completes("p-1");
+    let prometheus = Prometheus::of(&address(&mut stage.host));
+    prometheus.until(&ending("completed", "switch", ""), 1.0);
+    // An increase needs more than one sample.
+    prometheus.until("count_over_time(homelab_deploy_info[1h]) >= bool 5", 1.0);
+    for query in dashboard::queries().into_iter().chain(dashboard::alerts()) {
+        let told = prometheus.ask(&dashboard::filled_in(&query));
+        assert!(told.is_ok(), "{query}: {told:?}");
+    }
+    // A host that is well shows in every panel, and in no alert.
+    for query in dashboard::queries() {
+        let told = prometheus.ask(&dashboard::filled_in(&query)).unwrap();
+        assert!(told.as_array().is_some_and(|samples| !samples.is_empty()), "nothing from {query}");
+    }
+    for query in dashboard::alerts() {
+        assert_eq!(prometheus.ask(&query).unwrap(), Value::Array(Vec::new()), "{query}");
+    }
+}
