@@ -5,14 +5,14 @@
     reason = "a bench ends at the first fault and prints its figures"
 )]
 
+mod listeners;
+
 use async_nats::Client;
 use futures_util::StreamExt;
 use homelab_deploy::activation::{Engine, Facts, Order, Steps, Work};
-use homelab_deploy::bus::Settings;
 use homelab_deploy::demo::Broker;
-use homelab_deploy::listener::{self, Config};
-use homelab_deploy::protocol::{Action, Ask, DISCOVER, DeployRequest, Id, Name, ReplyTo, Revision};
-use std::collections::HashSet;
+use homelab_deploy::protocol::{Action, DeployRequest, Id, Revision};
+use listeners::{Listeners, until_all_answer};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 const HOSTS: usize = 1000;
@@ -41,25 +40,6 @@ impl Engine for Idle {
 
     fn work(&self, _: Order, _: Steps, _: CancellationToken) -> Work {
         Box::pin(async { Ok("done".to_owned()) })
-    }
-}
-
-fn config(url: &str, n: usize, state: &Path) -> Config {
-    let host = Name::new(format!("host{n}")).unwrap();
-    Config {
-        settings: Settings::new(url, None, host.as_str(), DISCOVER).unwrap(),
-        deploy_subjects: vec![format!("deploy.test.{host}"), "deploy.test.all".to_owned()],
-        discover_subject: DISCOVER.to_owned(),
-        tier: Name::new("test").unwrap(),
-        role: None,
-        timeout: Duration::from_mins(10),
-        heartbeat: Duration::from_secs(15),
-        presence: Duration::ZERO,
-        state_dir: state.join(host.as_str()),
-        flake_url: None,
-        metrics: None,
-        warnings: Vec::new(),
-        hostname: host,
     }
 }
 
@@ -114,40 +94,20 @@ async fn floor(url: &str, client: &Client) -> Duration {
         });
     }
     let request = DeployRequest::new(Action::Switch, None, Id::new("warm").unwrap());
-    until_all_answer(client, "floor.all", &request.encode()).await;
+    until_all_answer(client, "floor.all", &request.encode(), HOSTS).await;
     let took = measure(client, "floor", "floor.all", "accepted", HOSTS * 3).await;
     tasks.shutdown().await;
     took
 }
 
-/// Asks again and again until every host has answered once, so that all their subscriptions are known to be in place.
-async fn until_all_answer(client: &Client, subject: &'static str, question: &[u8]) {
-    let mut answers = client.subscribe("deploy.responses.warm").await.unwrap();
-    let mut up = HashSet::new();
-    while up.len() < HOSTS {
-        client.publish(subject, question.to_vec().into()).await.unwrap();
-        while let Ok(Some(answer)) = timeout(Duration::from_millis(500), answers.next()).await {
-            let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
-            up.insert(answer["hostname"].to_string());
-        }
-    }
-}
-
 /// Real listeners with their state in `state`: until all have accepted, and until all have completed.
 async fn listeners(url: &str, client: &Client, name: &str, state: &Path) -> (Duration, Duration) {
-    let shutdown = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    for n in 0..HOSTS {
-        tasks.spawn(listener::run(config(url, n, state), Arc::new(Idle), shutdown.clone()));
-    }
-    let ask = Ask::new(ReplyTo::reports(Id::new("warm").unwrap()));
-    until_all_answer(client, DISCOVER, &ask.encode()).await;
+    let listeners = Listeners::start(url, client, HOSTS, state, Arc::new(Idle)).await;
     let (all, accepted, completed) =
         ("deploy.test.all", "\"status\":\"accepted\"", "\"status\":\"completed\"");
     let until_accepted = measure(client, &format!("{name}-accepted"), all, accepted, HOSTS).await;
     let until_completed = measure(client, &format!("{name}-completed"), all, completed, HOSTS).await;
-    shutdown.cancel();
-    while tasks.join_next().await.is_some() {}
+    listeners.stop().await;
     (until_accepted, until_completed)
 }
 

@@ -1,0 +1,79 @@
+//! Many real listeners in this process, on one server.
+
+use async_nats::Client;
+use futures_util::StreamExt;
+use homelab_deploy::activation::Engine;
+use homelab_deploy::bus::Settings;
+use homelab_deploy::listener::{self, Config, ListenerError};
+use homelab_deploy::protocol::{Ask, DISCOVER, Id, Name, ReplyTo};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Listeners that run.
+pub(crate) struct Listeners {
+    tasks: JoinSet<Result<(), ListenerError>>,
+    shutdown: CancellationToken,
+}
+
+impl Listeners {
+    /// Starts `count` of them, `host0` and so on of tier test, with their state in `state`, and waits until all answer.
+    pub(crate) async fn start(
+        url: &str,
+        client: &Client,
+        count: usize,
+        state: &Path,
+        engine: Arc<dyn Engine>,
+    ) -> Self {
+        let (mut tasks, shutdown) = (JoinSet::new(), CancellationToken::new());
+        for n in 0..count {
+            tasks.spawn(listener::run(config(url, n, state), engine.clone(), shutdown.clone()));
+        }
+        let ask = Ask::new(ReplyTo::reports(Id::new("warm").unwrap()));
+        until_all_answer(client, DISCOVER, &ask.encode(), count).await;
+        Self { tasks, shutdown }
+    }
+
+    /// Ends them.
+    pub(crate) async fn stop(mut self) {
+        self.shutdown.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+fn config(url: &str, n: usize, state: &Path) -> Config {
+    let host = Name::new(format!("host{n}")).unwrap();
+    Config {
+        settings: Settings::new(url, None, host.as_str(), DISCOVER).unwrap(),
+        deploy_subjects: vec![format!("deploy.test.{host}"), "deploy.test.all".to_owned()],
+        discover_subject: DISCOVER.to_owned(),
+        tier: Name::new("test").unwrap(),
+        role: None,
+        timeout: Duration::from_mins(10),
+        heartbeat: Duration::from_secs(15),
+        presence: Duration::ZERO,
+        state_dir: state.join(host.as_str()),
+        flake_url: None,
+        metrics: None,
+        warnings: Vec::new(),
+        hostname: host,
+    }
+}
+
+/// Asks again and again until `count` hosts have answered once, so that all their subscriptions are known to be in
+/// place.
+pub(crate) async fn until_all_answer(client: &Client, subject: &'static str, question: &[u8], count: usize) {
+    let mut answers = client.subscribe("deploy.responses.warm").await.unwrap();
+    let mut up = HashSet::new();
+    while up.len() < count {
+        client.publish(subject, question.to_vec().into()).await.unwrap();
+        while let Ok(Some(answer)) = timeout(Duration::from_millis(500), answers.next()).await {
+            let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
+            up.insert(answer["hostname"].to_string());
+        }
+    }
+}
