@@ -9,6 +9,7 @@ mod identity;
 mod lock;
 mod orders;
 mod record;
+mod remembered;
 mod resume;
 mod store;
 
@@ -19,5 +20,6 @@ pub use identity::{Identity, Sequence};
 pub use lock::ActivationLock;
 pub use orders::Orders;
 pub use record::{Record, System};
+pub use remembered::{Outline, Remembered};
 pub use resume::Resume;
-pub use store::{Remembered, Store, StoreError};
+pub use store::{Store, StoreError};

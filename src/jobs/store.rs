@@ -1,9 +1,10 @@
 //! The store: one folder a job, under a lock that one listener holds.
 
-use super::{Identity, JobFolder, Record};
+use super::remembered::REMEMBERED;
+use super::{Identity, JobFolder, Record, Remembered};
 use crate::durable::{self, WriteError};
-use crate::protocol::{Action, DeployReport, Id, ReplyTo};
-use jiff::{SignedDuration, Timestamp};
+use crate::protocol::{Action, DeployReport, Id};
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
@@ -12,9 +13,6 @@ use std::sync::Arc;
 
 /// Jobs whose folders are kept whatever their age.
 const KEPT: usize = 50;
-/// How long an accepted id is remembered, and an untold verdict is told again.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
-
 /// The note that a verdict has reached the server.
 const SENT: &str = "sent.json";
 /// Written to find out whether anything can be. No id begins with a dot.
@@ -53,19 +51,6 @@ pub enum StoreError {
         /// The reason.
         source: serde_json::Error,
     },
-}
-
-/// What is remembered of a job without reading its record.
-#[derive(Debug, Clone)]
-pub struct Remembered {
-    /// When it was accepted.
-    pub accepted_at: Timestamp,
-    /// Where its reports go.
-    pub reply_to: ReplyTo,
-    /// Its last report.
-    pub report: Arc<DeployReport>,
-    /// Whether that report is known to have reached the server.
-    pub sent: bool,
 }
 
 /// The jobs of one host.
@@ -157,12 +142,12 @@ impl Store {
 
     /// What to remember of a record.
     pub fn remember(&self, record: &Record) -> Remembered {
-        Remembered {
-            accepted_at: record.accepted_at,
-            reply_to: record.request.reply_to.clone(),
-            report: Arc::new(record.report.clone()),
-            sent: self.job(&record.request.id).path().join(SENT).exists(),
-        }
+        Remembered::new(record, self.job(&record.request.id).path().join(SENT).exists())
+    }
+
+    /// The last report of a job.
+    pub fn report(&self, id: &Id, job: &Remembered) -> Arc<DeployReport> {
+        job.report(id, &self.job(id))
     }
 
     /// Gives up the garbage collector roots of all jobs but two: the last that changed what runs, which keeps what ran before
@@ -170,12 +155,12 @@ impl Store {
     pub fn drop_roots(&self, jobs: &HashMap<Id, Remembered>) {
         let newest = |builds: bool| {
             let only_builds =
-                |job: &&Remembered| matches!(job.report.action, Some(Action::Build | Action::DryActivate));
-            let of_kind = jobs.values().filter(|job| only_builds(job) == builds);
-            of_kind.max_by_key(|job| job.accepted_at).and_then(|job| job.report.id.clone())
+                |job: &Remembered| matches!(job.outline.action, Some(Action::Build | Action::DryActivate));
+            let of_kind = jobs.iter().filter(|(_, job)| only_builds(job) == builds);
+            of_kind.max_by_key(|(_, job)| job.accepted_at).map(|(id, _)| id)
         };
         let kept = [newest(false), newest(true)];
-        for id in jobs.keys().filter(|id| !kept.contains(&Some((*id).clone()))) {
+        for id in jobs.keys().filter(|id| !kept.contains(&Some(*id))) {
             for root in self.job(id).roots() {
                 match fs::remove_file(&root) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -187,16 +172,19 @@ impl Store {
         }
     }
 
-    /// Forgets jobs that are older than a day and not among the newest, on disk and in `jobs`.
+    /// Forgets jobs that are older than a day and not among the newest, on disk and in `jobs`; of others that are not among the
+    /// newest the report is left to the disk.
     pub fn prune(&self, jobs: &mut HashMap<Id, Remembered>, now: Timestamp) {
         let mut by_age: Vec<_> = jobs.iter().map(|(id, job)| (job.accepted_at, id.clone())).collect();
         by_age.sort_unstable_by(|a, b| b.cmp(a));
         for (accepted_at, id) in by_age.into_iter().skip(KEPT) {
-            if now.duration_since(accepted_at) > REMEMBERED && jobs[&id].report.status.is_final() {
+            if now.duration_since(accepted_at) > REMEMBERED && jobs[&id].outline.status.is_final() {
                 if let Err(error) = fs::remove_dir_all(self.job(&id).path()) {
                     tracing::warn!(%id, %error, "could not remove the folder of an old job");
                 }
                 jobs.remove(&id);
+            } else if let Some(job) = jobs.get_mut(&id) {
+                job.forget_report();
             }
         }
     }
@@ -229,11 +217,4 @@ impl Store {
 /// The file of the lock; one that is there needs not be written to be locked.
 fn lock_file(path: &Path) -> io::Result<File> {
     File::create(path).or_else(|error| File::open(path).map_err(|_| error))
-}
-
-impl Remembered {
-    /// Whether the verdict is still to be told: final, not known to have arrived, and not older than a day.
-    pub fn is_owed(&self, now: Timestamp) -> bool {
-        self.report.status.is_final() && !self.sent && now.duration_since(self.accepted_at) < REMEMBERED
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::Config;
 use crate::activation::{Engine, Facts};
-use crate::jobs::{Identity, Remembered};
+use crate::jobs::{Outline, Remembered, Store};
 use crate::protocol::{Action, Answer, Ask, DeployReport, HostAnswer, Id, JobAnswer, Status, Want};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// All that an answer is made of.
 pub(super) struct View<'a> {
     pub(super) config: &'a Config,
-    pub(super) identity: &'a Identity,
+    pub(super) store: &'a Store,
     pub(super) engine: &'a dyn Engine,
     pub(super) jobs: &'a HashMap<Id, Remembered>,
     pub(super) running: Option<Arc<DeployReport>>,
@@ -46,11 +46,11 @@ impl View<'_> {
         let actions = self.engine.actions();
         let subjects = config.deploy_subjects.clone();
         HostAnswer {
-            instance: Some(self.identity.instance.as_str().into()),
+            instance: Some(self.store.identity().instance.as_str().into()),
             version: Some(env!("CARGO_PKG_VERSION").into()),
-            revision: deployed.as_ref().and_then(|report| report.revision.clone()),
-            commit: deployed.as_ref().and_then(|report| report.commit.clone()),
-            generation: facts.generation.or_else(|| deployed.as_ref().and_then(|report| report.generation)),
+            revision: deployed.and_then(|job| job.revision.clone()),
+            commit: deployed.and_then(|job| job.commit.clone()),
+            generation: facts.generation.or_else(|| deployed.and_then(|job| job.generation)),
             os_version: facts.os_version.map(Into::into),
             system: facts.system.map(Into::into),
             booted_system: facts.booted_system.map(Into::into),
@@ -72,27 +72,31 @@ impl View<'_> {
     pub(super) fn job(&self, id: Option<&Id>) -> Option<Arc<DeployReport>> {
         let running = self.running.as_ref();
         match id {
-            Some(id) => running
-                .filter(|report| report.id.as_ref() == Some(id))
-                .or_else(|| self.jobs.get(id).map(|job| &job.report))
-                .cloned(),
-            None => running.cloned().or_else(|| self.newest(|_| true)),
+            Some(id) => match running.filter(|report| report.id.as_ref() == Some(id)) {
+                Some(report) => Some(report.clone()),
+                None => self.jobs.get(id).map(|job| self.store.report(id, job)),
+            },
+            None => running.cloned().or_else(|| {
+                let (id, job) = self.newest(|_| true)?;
+                Some(self.store.report(id, job))
+            }),
         }
     }
 
     /// The job that made the running system what it is, if one of ours did: the newest that tells its revision, for
     /// going back and booting bring systems of older jobs.
-    fn deployed(&self, facts: &Facts) -> Option<Arc<DeployReport>> {
-        self.newest(|report| {
-            report.status == Status::Completed
-                && matches!(report.action, Some(Action::Switch | Action::Test | Action::Boot))
-                && report.system.as_deref() == facts.system.as_deref()
-        })
+    fn deployed(&self, facts: &Facts) -> Option<&Outline> {
+        let deployed = self.newest(|job| {
+            job.status == Status::Completed
+                && matches!(job.action, Some(Action::Switch | Action::Test | Action::Boot))
+                && job.system.as_deref() == facts.system.as_deref()
+        });
+        deployed.map(|(_, job)| &job.outline)
     }
 
-    fn newest(&self, matches: impl Fn(&DeployReport) -> bool) -> Option<Arc<DeployReport>> {
-        let jobs = self.jobs.values().filter(|job| matches(&job.report));
-        jobs.max_by_key(|job| job.accepted_at).map(|job| job.report.clone())
+    fn newest(&self, matches: impl Fn(&Outline) -> bool) -> Option<(&Id, &Remembered)> {
+        let jobs = self.jobs.iter().filter(|(_, job)| matches(&job.outline));
+        jobs.max_by_key(|(_, job)| job.accepted_at)
     }
 }
 

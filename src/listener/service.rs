@@ -161,6 +161,7 @@ impl Service {
         if let Some(metrics) = &self.metrics {
             metrics.catch_up(&mut ended);
         }
+        self.store.prune(&mut self.jobs, now());
     }
 
     async fn serve(mut self, shutdown: CancellationToken) -> Result<(), ListenerError> {
@@ -365,14 +366,14 @@ impl Service {
     pub(super) fn report_of(&self, id: &Id) -> Option<Arc<DeployReport>> {
         match &self.running {
             Some((running, handle)) if running == id => Some(handle.report.borrow().clone()),
-            _ => self.jobs.get(id).map(|job| job.report.clone()),
+            _ => self.jobs.get(id).map(|job| self.store.report(id, job)),
         }
     }
 
     pub(super) fn view(&self) -> View<'_> {
         View {
             config: &self.config,
-            identity: self.store.identity(),
+            store: &self.store,
             engine: &*self.engine,
             jobs: &self.jobs,
             running: self.running.as_ref().map(|(_, handle)| handle.report.borrow().clone()),

@@ -21,6 +21,7 @@ mod log;
 mod log_answers;
 mod logging;
 mod manager;
+mod many_jobs;
 mod phases;
 mod presence;
 mod stage;
