@@ -1,4 +1,4 @@
-# A broker and two hosts, virtual machines all three: hosts are discovered, one is deployed to, one goes back by itself, and
+# A broker and two hosts, virtual machines all three: hosts are discovered, deployed to and scraped, one goes back by itself, and
 # one is taken back. For `pkgs.testers.runNixOSTest`. It takes hardware virtualisation.
 { module }:
 { lib, pkgs, ... }:
@@ -51,6 +51,10 @@ let
         natsUrl = "nats://broker:4222";
         nkeyFile = "/run/keys/${name}.nkey";
         flakeUrl = "git+file:///srv/fleet";
+        metrics = {
+          enable = true;
+          openFirewall = true;
+        };
         extraArgs = [
           "--min-free"
           "16MiB"
@@ -176,6 +180,19 @@ in
           for host in hosts:
               host.succeed("grep next /etc/release")
               host.wait_for_unit("homelab-deploy-listener.service")
+
+      with subtest("the metrics have counted that, across the restart of the listener"):
+          for host in ["host1", "host2"]:
+              page = broker.succeed(f"${lib.getExe pkgs.curl} -fsS http://{host}:9972/metrics")
+              counted = [
+                  line
+                  for line in page.splitlines()
+                  if line.startswith("homelab_deploy_deployments_total{")
+                  and 'status="completed"' in line
+                  and 'action="switch"' in line
+              ]
+              assert counted and counted[0].endswith(" 1"), counted
+              broker.succeed(f"${lib.getExe pkgs.curl} -fsS http://{host}:9972/health")
 
       with subtest("a system with a failing unit goes back by itself"):
           commit("${flake (of "broken")}")
