@@ -32,7 +32,7 @@ class Together:
             # Each was told of its own host alone.
             for host, progress in zip(hosts, told, strict=True):
                 # The first tells which deployment is followed.
-            self.assertEqual({text.partition(":")[0] for text in progress.texts[1:]}, {host.name})
+                self.assertEqual({text.partition(":")[0] for text in progress.texts[1:]}, {host.name})
 
 
 class NewestTogether(Together, Newest, Case):
