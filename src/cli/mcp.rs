@@ -61,14 +61,14 @@ impl McpArgs {
     }
 
     async fn server(&self) -> Result<Server, Failed> {
-        let effective = self.connection.effective()?;
+        let mut effective = self.connection.effective()?;
+        let branch = effective.branch(None);
         let access = Access::new(effective.lasting_operator().await?);
         let admin = match self.admin_nkey_file.as_ref().filter(|_| self.enable_admin) {
             Some(file) => {
                 let source = Source::Flag("--admin-nkey-file".to_owned());
                 let file = Setting { value: file.clone(), source };
                 refuse_seed(&file)?;
-                let mut effective = self.connection.effective()?;
                 effective.nkey_file = Some(file);
                 // Whatever else may be wrong has been told above.
                 let operator = effective.lasting_operator().await;
@@ -80,7 +80,6 @@ impl McpArgs {
             None => None,
         };
         let tier = Name::new("test").map_err(Failed::usage)?;
-        let branch = effective.branch(None);
         Ok(Server::new(access, admin, tier, branch, Duration::from_secs(self.timeout)))
     }
 }

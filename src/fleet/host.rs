@@ -28,6 +28,18 @@ pub enum Presence {
     Restarting,
 }
 
+impl Presence {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Stale => "stale",
+            Self::Offline => "offline",
+            Self::Restarting => "restarting",
+        }
+    }
+}
+
 /// One host: what it last said of itself and the last job it told of.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Host {

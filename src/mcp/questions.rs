@@ -6,7 +6,7 @@ use super::error::ToolError;
 use super::follow;
 use super::parameters::{HistoryParameters, ListParameters, StatusParameters, in_range, read};
 use super::tools::{HOST_HISTORY, HOST_STATUS, LIST_HOSTS};
-use super::views::{FleetView, HistoryView, HostView, JobView, StatusView, presence};
+use super::views::{FleetView, HistoryView, HostView, JobView, StatusView, last_lines};
 use crate::deployer::{Discovery, Operator, SelectionError, Told, check_one};
 use crate::fleet::{Host, words};
 use crate::protocol::{DeployReport, HistoryEntry, Id, Name, printable};
@@ -49,7 +49,7 @@ pub(super) async fn list_hosts(
 fn line(host: &Host, discovery: &Discovery) -> String {
     let part = |name: &Option<Name>| name.as_ref().map_or("-", Name::as_str).to_owned();
     let (tier, role) = (part(&host.tier), part(&host.role));
-    let mut text = format!("{} ({tier}, {role}): {}", host.name, presence(host.presence(discovery.at)));
+    let mut text = format!("{} ({tier}, {role}): {}", host.name, host.presence(discovery.at).as_str());
     let runs = words::runs(host);
     if !runs.is_empty() {
         let _ = write!(text, ", runs {runs}");
@@ -130,8 +130,8 @@ fn tell_job(text: &mut String, job: &DeployReport) {
     }
     if let Some(diagnostics) = &job.diagnostics {
         text.push_str("\nlast output:");
-        for line in crate::protocol::fit_end(diagnostics, DIAGNOSTICS).lines() {
-            let _ = write!(text, "\n  {}", printable(line));
+        for line in last_lines(diagnostics, DIAGNOSTICS).lines() {
+            let _ = write!(text, "\n  {line}");
         }
     }
 }

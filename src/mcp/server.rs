@@ -13,7 +13,7 @@ use super::{logs, questions};
 use crate::protocol::{Name, Revision, fit_start, near, printable};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, Implementation, JsonObject, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -117,10 +117,6 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         Ok(ListToolsResult::with_all_items(tools(self.admin.is_some())))
-    }
-
-    fn get_tool(&self, name: &str) -> Option<Tool> {
-        tools(self.admin.is_some()).into_iter().find(|tool| tool.name == name)
     }
 
     async fn call_tool(

@@ -4,8 +4,8 @@
 mod host;
 mod job;
 
-pub(super) use host::{HostView, presence};
-pub(super) use job::JobView;
+pub(super) use host::HostView;
+pub(super) use job::{JobView, last_lines};
 
 use crate::deployer::HostResult;
 use crate::protocol::printable;

@@ -1,17 +1,13 @@
 //! A real NATS server with a fleet's permissions.
 
+use crate::common::eventually;
 use crate::fixture::{fleet_file, pair};
 use crate::line::Line;
 use homelab_deploy::keys::{parse_fleet_file, render_authorization};
 use serde_json::Value;
 use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// Far more than a server needs to start.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A user whom the server lets do everything, the one to see what arrives.
 pub(crate) const WITNESS: &str = "witness";
@@ -57,16 +53,13 @@ impl Server {
     /// Its address, once it has written it down.
     fn wait(&mut self) -> String {
         let ports = self.folder.path().join(format!("nats-server_{}.ports", self.process.id()));
-        let begun = Instant::now();
-        while self.process.try_wait().unwrap().is_none() && begun.elapsed() < DEADLINE {
+        eventually("the server starting", || {
+            let log = || fs::read_to_string(self.folder.path().join("log")).unwrap();
+            assert!(self.process.try_wait().unwrap().is_none(), "no server: {}", log());
             // Half a file is no JSON.
-            if let Ok(ports) = serde_json::from_str::<Value>(&fs::read_to_string(&ports).unwrap_or_default())
-            {
-                return ports["nats"][0].as_str().unwrap().trim_start_matches("nats://").to_owned();
-            }
-            sleep(Duration::from_millis(5));
-        }
-        panic!("no server: {}", fs::read_to_string(self.folder.path().join("log")).unwrap())
+            let ports: Value = serde_json::from_slice(&fs::read(&ports).ok()?).ok()?;
+            Some(ports["nats"][0].as_str()?.trim_start_matches("nats://").to_owned())
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A host as an assistant sees it.
 
 use super::{JobView, all_told, told};
-use crate::fleet::{Host, Presence};
+use crate::fleet::Host;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -64,7 +64,7 @@ impl HostView {
             hostname: host.name.to_string(),
             tier: host.tier.as_ref().map(ToString::to_string),
             role: host.role.as_ref().map(ToString::to_string),
-            presence: presence(host.presence(now)).to_owned(),
+            presence: host.presence(now).as_str().to_owned(),
             last_seen: host.seen.as_ref().map(Timestamp::to_string),
             branch: told(answer.and_then(|answer| answer.revision.as_deref())),
             commit: told(answer.and_then(|answer| answer.commit.as_deref())),
@@ -78,15 +78,5 @@ impl HostView {
             two_of_one_name: host.claimants(now).len() > 1,
             job: host.job.as_deref().map(JobView::short),
         }
-    }
-}
-
-/// The word for it.
-pub(in crate::mcp) fn presence(presence: Presence) -> &'static str {
-    match presence {
-        Presence::Online => "online",
-        Presence::Stale => "stale",
-        Presence::Offline => "offline",
-        Presence::Restarting => "restarting",
     }
 }

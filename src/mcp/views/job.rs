@@ -119,7 +119,7 @@ impl JobView {
         Self {
             phases: report.phases.0.iter().map(PhaseView::new).collect(),
             changes: report.changes.as_deref().map(ChangesView::new),
-            diagnostics: report.diagnostics.as_deref().map(|text| lines(text, diagnostics)),
+            diagnostics: report.diagnostics.as_deref().map(|text| last_lines(text, diagnostics)),
             ..Self::short(report)
         }
     }
@@ -186,7 +186,7 @@ impl ChangesView {
 }
 
 /// The last lines of a text that take `most` bytes at most.
-fn lines(text: &str, most: usize) -> String {
+pub(in crate::mcp) fn last_lines(text: &str, most: usize) -> String {
     let lines: Vec<_> = fit_end(text, most).lines().map(printable).collect();
     lines.join("\n")
 }
