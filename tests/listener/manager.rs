@@ -4,6 +4,7 @@ use crate::common::{Broker, DEADLINE, HostBuilder, Wire};
 use crate::stage::changed;
 use serde_json::json;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use tempfile::TempDir;
 
@@ -56,12 +57,22 @@ fn it_is_ready_before_there_is_a_broker_and_tells_the_link_up_and_down() {
     let _host = manager.host(&broker).launch();
     assert_eq!(manager.next(), "READY=1");
     let url = broker.url();
-    assert_eq!(manager.next(), format!("STATUS=connecting to {url}; idle"));
     manager.status(&[&format!("not connected to {url}: "), "Connection refused", "; idle"]);
     broker.restart();
     assert_eq!(manager.status(&["STATUS=connected"]), format!("STATUS=connected to {url}; idle"));
     broker.stop();
     manager.status(&[&format!("not connected to {url}: ")]);
+}
+
+#[test]
+fn it_connects_as_long_as_nothing_is_known_of_the_server() {
+    let (broker, manager) = (Broker::start(), Manager::new());
+    // It takes the connection and says nothing.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("nats://{}", server.local_addr().unwrap());
+    let _host = manager.host(&broker).flag("--nats-url", &url).launch();
+    assert_eq!(manager.next(), "READY=1");
+    assert_eq!(manager.next(), format!("STATUS=connecting to {url}; idle"));
 }
 
 #[test]
