@@ -3,23 +3,23 @@
 //! What a host is doing is known by its job's record and by nothing else.
 
 mod admission;
+mod at_hand;
 mod folder;
 mod history;
 mod identity;
 mod lock;
 mod orders;
 mod record;
-mod remembered;
 mod resume;
 mod store;
 
 pub use admission::{Admission, admit};
+pub use at_hand::{AtHand, Known};
 pub use folder::{JobFolder, Proof};
 pub use history::{History, Page};
 pub use identity::{Identity, Sequence};
 pub use lock::ActivationLock;
 pub use orders::Orders;
 pub use record::{Record, System};
-pub use remembered::{Outline, Remembered};
 pub use resume::Resume;
 pub use store::{Store, StoreError};

@@ -1,18 +1,13 @@
 //! The store: one folder a job, under a lock that one listener holds.
 
-use super::remembered::REMEMBERED;
-use super::{Identity, JobFolder, Record, Remembered};
+use super::{Identity, JobFolder, Record};
 use crate::durable::{self, WriteError};
-use crate::protocol::{Action, DeployReport, Id};
-use jiff::Timestamp;
-use std::collections::HashMap;
+use crate::protocol::Id;
+use jiff::{SignedDuration, Timestamp};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-/// Jobs whose folders are kept whatever their age.
-const KEPT: usize = 50;
 /// The note that a verdict has reached the server.
 const SENT: &str = "sent.json";
 /// Written to find out whether anything can be. No id begins with a dot.
@@ -140,51 +135,39 @@ impl Store {
         Ok(durable::write(&self.job(id).path().join(SENT), json.as_bytes())?)
     }
 
-    /// What to remember of a record.
-    pub fn remember(&self, record: &Record) -> Remembered {
-        Remembered::new(record, self.job(&record.request.id).path().join(SENT).exists())
+    /// Whether the verdict of a job is noted to have reached the server.
+    pub(super) fn is_sent(&self, id: &Id) -> bool {
+        self.job(id).path().join(SENT).exists()
     }
 
-    /// The last report of a job.
-    pub fn report(&self, id: &Id, job: &Remembered) -> Arc<DeployReport> {
-        job.report(id, &self.job(id))
-    }
-
-    /// Gives up the garbage collector roots of all jobs but two: the last that changed what runs, which keeps what ran before
-    /// it, and the last that only built.
-    pub fn drop_roots(&self, jobs: &HashMap<Id, Remembered>) {
-        let newest = |builds: bool| {
-            let only_builds =
-                |job: &Remembered| matches!(job.outline.action, Some(Action::Build | Action::DryActivate));
-            let of_kind = jobs.iter().filter(|(_, job)| only_builds(job) == builds);
-            of_kind.max_by_key(|(_, job)| job.accepted_at).map(|(id, _)| id)
-        };
-        let kept = [newest(false), newest(true)];
-        for id in jobs.keys().filter(|id| !kept.contains(&Some(*id))) {
-            for root in self.job(id).roots() {
-                match fs::remove_file(&root) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        tracing::warn!(%id, %error, "could not give up a root of an old job");
-                    }
-                    _ => {}
+    /// Gives up the garbage collector roots of a job.
+    pub(super) fn drop_roots(&self, id: &Id) {
+        for root in self.job(id).roots() {
+            match fs::remove_file(&root) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(%id, %error, "could not give up a root of an old job");
                 }
+                _ => {}
             }
         }
     }
 
-    /// Forgets jobs that are older than a day and not among the newest, on disk and in `jobs`; of others that are not among the
-    /// newest the report is left to the disk.
-    pub fn prune(&self, jobs: &mut HashMap<Id, Remembered>, now: Timestamp) {
-        let mut by_age: Vec<_> = jobs.iter().map(|(id, job)| (job.accepted_at, id.clone())).collect();
-        by_age.sort_unstable_by(|a, b| b.cmp(a));
-        for (accepted_at, id) in by_age.into_iter().skip(KEPT) {
-            if now.duration_since(accepted_at) > REMEMBERED && jobs[&id].outline.status.is_final() {
-                if let Err(error) = fs::remove_dir_all(self.job(&id).path()) {
-                    tracing::warn!(%id, %error, "could not remove the folder of an old job");
-                }
-                jobs.remove(&id);
-            } else if let Some(job) = jobs.get_mut(&id) {
-                job.forget_report();
+    /// Removes the folder of a job.
+    pub(super) fn remove(&self, id: &Id) {
+        if let Err(error) = fs::remove_dir_all(self.job(id).path()) {
+            tracing::warn!(%id, %error, "could not remove the folder of an old job");
+        }
+    }
+
+    /// Removes the folders of jobs whose verdicts were told longer ago than `age`, unless they are to be kept.
+    pub(super) fn sweep(&self, age: SignedDuration, now: Timestamp, kept: impl Fn(&Id) -> bool) {
+        let folders = fs::read_dir(self.folder.join("jobs")).into_iter().flatten().flatten();
+        let ids = folders.filter_map(|folder| folder.file_name().to_str()?.parse::<Id>().ok());
+        for id in ids.filter(|id| !kept(id)) {
+            let told = fs::metadata(self.job(&id).path().join(SENT)).and_then(|note| note.modified());
+            let told_at = told.ok().and_then(|at| Timestamp::try_from(at).ok());
+            if told_at.is_some_and(|at| now.duration_since(at) > age) {
+                self.remove(&id);
             }
         }
     }

@@ -1,10 +1,10 @@
 //! What this listener answers about its host and its jobs.
 
 use super::Config;
-use crate::activation::{Engine, Facts};
-use crate::jobs::{Outline, Remembered, Store};
-use crate::protocol::{Action, Answer, Ask, DeployReport, HostAnswer, Id, JobAnswer, Status, Want};
-use std::collections::{BTreeSet, HashMap};
+use crate::activation::Engine;
+use crate::jobs::{AtHand, Store};
+use crate::protocol::{Action, Answer, Ask, DeployReport, HostAnswer, Id, JobAnswer, Want};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// All that an answer is made of.
@@ -12,7 +12,7 @@ pub(super) struct View<'a> {
     pub(super) config: &'a Config,
     pub(super) store: &'a Store,
     pub(super) engine: &'a dyn Engine,
-    pub(super) jobs: &'a HashMap<Id, Remembered>,
+    pub(super) jobs: &'a AtHand,
     pub(super) running: Option<Arc<DeployReport>>,
     pub(super) warnings: &'a BTreeSet<String>,
     /// The units that have failed, where the service manager was asked.
@@ -42,7 +42,8 @@ impl View<'_> {
     pub(super) fn host(&self) -> HostAnswer {
         let config = self.config;
         let facts = self.engine.facts();
-        let deployed = self.deployed(&facts);
+        // Going back and booting bring systems of older jobs.
+        let deployed = self.jobs.deployed(facts.system.as_deref());
         let actions = self.engine.actions();
         let subjects = config.deploy_subjects.clone();
         HostAnswer {
@@ -74,29 +75,10 @@ impl View<'_> {
         match id {
             Some(id) => match running.filter(|report| report.id.as_ref() == Some(id)) {
                 Some(report) => Some(report.clone()),
-                None => self.jobs.get(id).map(|job| self.store.report(id, job)),
+                None => self.jobs.report(id),
             },
-            None => running.cloned().or_else(|| {
-                let (id, job) = self.newest(|_| true)?;
-                Some(self.store.report(id, job))
-            }),
+            None => running.cloned().or_else(|| self.jobs.newest()),
         }
-    }
-
-    /// The job that made the running system what it is, if one of ours did: the newest that tells its revision, for
-    /// going back and booting bring systems of older jobs.
-    fn deployed(&self, facts: &Facts) -> Option<&Outline> {
-        let deployed = self.newest(|job| {
-            job.status == Status::Completed
-                && matches!(job.action, Some(Action::Switch | Action::Test | Action::Boot))
-                && job.system.as_deref() == facts.system.as_deref()
-        });
-        deployed.map(|(_, job)| &job.outline)
-    }
-
-    fn newest(&self, matches: impl Fn(&Outline) -> bool) -> Option<(&Id, &Remembered)> {
-        let jobs = self.jobs.iter().filter(|(_, job)| matches(&job.outline));
-        jobs.max_by_key(|(_, job)| job.accepted_at)
     }
 }
 

@@ -1,14 +1,14 @@
 //! Delivers verdicts: tells them until one is known to have reached the server.
 
 use super::reporter::{Reporter, now};
-use crate::jobs::{Remembered, Store};
+use crate::jobs::{Known, Store};
 use crate::protocol::Id;
 use std::sync::Arc;
 
 /// Publishes verdicts, waits for the server to have read them, and notes that durably. Gives those that arrived.
-pub(super) async fn deliver(owed: Vec<(Id, Remembered)>, store: Arc<Store>, reporter: Reporter) -> Vec<Id> {
-    for (id, job) in &owed {
-        if reporter.send(&job.reply_to, &store.report(id, job)).await.is_err() {
+pub(super) async fn deliver(owed: Vec<(Id, Known)>, store: Arc<Store>, reporter: Reporter) -> Vec<Id> {
+    for (_, job) in &owed {
+        if reporter.send(&job.reply_to, &job.report).await.is_err() {
             return Vec::new();
         }
     }

@@ -11,9 +11,9 @@ use super::metrics::{Metrics, serve};
 use super::reporter::{Reporter, now};
 use crate::activation::Engine;
 use crate::bus::{Bus, ConnectError, LinkError, Seed};
-use crate::jobs::{History, Record, Remembered, Resume, Store, StoreError};
+use crate::jobs::{AtHand, History, Record, Resume, Store, StoreError};
 use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, Want, WireError};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -55,7 +55,7 @@ pub(super) struct Service {
     /// Requests that named no place to answer to.
     pub(super) unanswerable: u64,
     bus: Bus,
-    jobs: HashMap<Id, Remembered>,
+    jobs: AtHand,
     /// Verdicts on their way, answers to a cancel, and what is looked up in files.
     pub(super) deliveries: JoinSet<Vec<Id>>,
     warnings: BTreeSet<String>,
@@ -96,13 +96,13 @@ pub async fn run(
     let mut service = Service {
         engine,
         history: Arc::new(History::new(store.state_dir())),
+        jobs: AtHand::new(store.clone(), config.hostname.clone()),
         store,
         reporter,
         running: None,
         metrics,
         work: JoinSet::new(),
         unanswerable: 0,
-        jobs: HashMap::new(),
         deliveries: JoinSet::new(),
         warnings,
         units: None,
@@ -154,14 +154,14 @@ impl Service {
                     tracing::error!(%id, %error, "the verdict could not be kept");
                 }
             }
-            self.jobs.insert(record.request.id.clone(), self.store.remember(&record));
+            self.jobs.insert(&record);
             ended.push(record);
         }
         history::catch_up(&self.history, &ended);
         if let Some(metrics) = &self.metrics {
             metrics.catch_up(&mut ended);
         }
-        self.store.prune(&mut self.jobs, now());
+        self.jobs.tidy(now());
     }
 
     async fn serve(mut self, shutdown: CancellationToken) -> Result<(), ListenerError> {
@@ -201,7 +201,7 @@ impl Service {
                         announce_at = Instant::now();
                     }
                 }
-                Some(delivered) = self.deliveries.join_next() => self.on_delivered(delivered.unwrap_or_default()),
+                Some(delivered) = self.deliveries.join_next() => self.on_delivered(&delivered.unwrap_or_default()),
                 () = phase_changed(&mut self.running) => {}
                 Ok(refusal) = refusals.recv() => {
                     self.warnings.insert(refusal.to_string());
@@ -211,8 +211,7 @@ impl Service {
                     if now.up && now.connects != connects {
                         connects = now.connects;
                         tracing::info!(server = self.config.settings.shown(), "connected");
-                        let all: Vec<_> = self.jobs.keys().cloned().collect();
-                        self.deliver(&all);
+                        self.deliver(None);
                         announce_at = Instant::now();
                     } else if !now.up && now.reason != reason {
                         let shown = now.reason.as_deref().unwrap_or("connecting");
@@ -337,28 +336,22 @@ impl Service {
         let (status, error) = (report.status.as_str(), report.error.as_ref().map(ToString::to_string));
         let message = if report.status == Status::Completed { "job completed" } else { "job failed" };
         tracing::info!(id = %record.request.id, status, error, reason = report.message, "{message}");
-        let id = record.request.id.clone();
-        self.jobs.insert(id.clone(), self.store.remember(&record));
-        self.store.prune(&mut self.jobs, now());
-        self.store.drop_roots(&self.jobs);
-        self.deliver(&[id]);
+        self.jobs.insert(&record);
+        self.jobs.tidy(now());
+        self.deliver(Some(&record.request.id));
     }
 
-    /// Tells the verdicts among `ids` that are not known to have arrived.
-    fn deliver(&mut self, ids: &[Id]) {
-        let now = now();
-        let jobs = ids.iter().filter_map(|id| Some((id.clone(), self.jobs.get(id)?.clone())));
-        let owed: Vec<_> = jobs.filter(|(_, job)| job.is_owed(now)).collect();
+    /// Tells the verdicts that are not known to have arrived: of all jobs, or of the one with this id.
+    fn deliver(&mut self, id: Option<&Id>) {
+        let owed = self.jobs.owed(id, now());
         if !owed.is_empty() {
             self.deliveries.spawn(deliver(owed, self.store.clone(), self.reporter.clone()));
         }
     }
 
-    fn on_delivered(&mut self, ids: Vec<Id>) {
+    fn on_delivered(&mut self, ids: &[Id]) {
         for id in ids {
-            if let Some(job) = self.jobs.get_mut(&id) {
-                job.sent = true;
-            }
+            self.jobs.sent(id);
         }
     }
 
@@ -366,7 +359,7 @@ impl Service {
     pub(super) fn report_of(&self, id: &Id) -> Option<Arc<DeployReport>> {
         match &self.running {
             Some((running, handle)) if running == id => Some(handle.report.borrow().clone()),
-            _ => self.jobs.get(id).map(|job| self.store.report(id, job)),
+            _ => self.jobs.report(id),
         }
     }
 

@@ -18,7 +18,7 @@ thread_local! {
 }
 
 /// A text of a message. Equal ones that were read from many messages mostly share their memory.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SharedText(Arc<str>);
 
 impl SharedText {
