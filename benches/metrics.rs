@@ -29,8 +29,8 @@ const SCRAPE_BOUND: Duration = Duration::from_millis(5);
 const DEPLOYMENTS: usize = 1000;
 /// In KiB.
 const MEMORY_BOUND: u64 = 12 * 1024;
-/// What counts as growth, in KiB: less than half a KiB for each deployment.
-const GROWTH_BOUND: u64 = 250;
+/// What counts as growth, in KiB: more than some pages that come and go.
+const GROWTH_BOUND: u64 = 64;
 const IDLE: Duration = Duration::from_mins(1);
 /// Of a core.
 const IDLE_BOUND: f64 = 0.001;
