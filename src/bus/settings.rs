@@ -73,6 +73,20 @@ impl Settings {
         self.tls.explain(reason, asked)
     }
 
+    /// The machines that the servers are named by: the first label of each name, and what this machine is called where a
+    /// server is on it. An address names none.
+    pub fn machines(&self) -> Vec<String> {
+        let machine = |server: &ServerAddr| {
+            if is_loopback(server) {
+                return Some(rustix::system::uname().nodename().to_string_lossy().into_owned());
+            }
+            let host = server.host().trim_matches(['[', ']']);
+            host.parse::<IpAddr>().is_err().then(|| host.to_owned())
+        };
+        let machines = self.servers.iter().filter_map(machine);
+        machines.map(|name| name.split('.').next().unwrap_or_default().to_ascii_lowercase()).collect()
+    }
+
     /// The servers as a person reads them, without passwords.
     pub fn shown(&self) -> String {
         show_all(&self.servers)

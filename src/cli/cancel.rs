@@ -30,6 +30,6 @@ impl CancelArgs {
         let discovery = operator.discover(None, None).await?;
         let plan = Plan::cancel(operator.issuer.clone(), &self.hosts, &discovery.fleet, discovery.at)?;
         let follow = operator.send(plan, discovery.fleet, None, PATIENCE).await?;
-        follow_or_interrupt(follow, self.output).await
+        follow_or_interrupt(follow, self.output, None).await
     }
 }

@@ -29,6 +29,23 @@ pub(super) struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
+    /// What was typed, to be typed again.
+    pub(super) fn typed(&self) -> Vec<String> {
+        let path = |file: &Option<PathBuf>| file.as_ref().map(|file| file.display().to_string());
+        let values = [
+            ("context", self.context.as_ref().map(ToString::to_string)),
+            ("nats_url", self.nats_url.clone()),
+            ("nkey_file", path(&self.nkey_file)),
+            ("tls_ca", path(&self.tls.ca)),
+            ("tls_cert", path(&self.tls.cert)),
+            ("tls_key", path(&self.tls.key)),
+        ];
+        let typed = values.into_iter().filter(|(id, _)| self.given.is_typed(id));
+        typed
+            .flat_map(|(id, value)| [format!("--{}", id.replace('_', "-")), value.unwrap_or_default()])
+            .collect()
+    }
+
     /// What is in force: what was given here, else what the file says for the context.
     pub(super) fn effective(&self) -> Result<Effective, Failed> {
         self.effective_in(self.context.as_ref())

@@ -118,8 +118,13 @@ async fn deploy(demo: &Demo, out: &mut Out) -> Result<Exit, Failed> {
         issuer: operator.issuer.clone(),
         generation: None,
     };
-    let plan =
-        Plan::new(intent, &Selection::Tier { tier, role: None }, &discovery.fleet, discovery.at, false)?;
+    let plan = Plan::new(
+        intent,
+        &Selection::All { tier: Some(tier), role: None },
+        &discovery.fleet,
+        discovery.at,
+        false,
+    )?;
     out.line("\ndeploying main to every host of the tier test; the health check of one will fail\n");
     let follow = operator.send(plan, discovery.fleet, None, Duration::from_mins(2)).await?;
     let outcome = follow_to_the_end(follow, Format::Human).await?;

@@ -1,11 +1,17 @@
 //! `deploy`: send a revision to hosts and follow each to its verdict.
 
+mod again;
 mod confirm;
 mod follow;
+mod pinned;
 mod progress;
+mod waves;
 mod wish;
 
+pub(super) use again::Again;
 pub(super) use follow::{follow_or_interrupt, follow_to_the_end};
+pub(super) use pinned::Pinning;
+pub(super) use waves::WavesArgs;
 pub(super) use wish::{Wish, YEAR};
 
 use super::connection::ConnectionArgs;
@@ -15,6 +21,9 @@ use super::out::Format;
 use crate::deployer::{Intent, Selection, SelectionError};
 use crate::protocol::{Action, Name, Revision};
 use clap::Args;
+
+/// How long a deployment is followed, in seconds.
+pub(super) const TIMEOUT: u64 = 900;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -37,9 +46,15 @@ pub(super) struct DeployArgs {
     /// What to do: switch, boot, test, dry-activate or build
     #[arg(long, env = "HOMELAB_DEPLOY_ACTION", default_value = "switch", value_parser = parse_action)]
     action: Action,
-    /// Seconds to follow the deployment
-    #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
+    /// Seconds to follow the deployment, or each wave
+    #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = TIMEOUT, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
+    /// Look the branch up once, so that every host builds the same commit; always so with waves
+    #[arg(long, conflicts_with = "no_pin")]
+    pin: bool,
+    /// Let each host look the branch up itself, also with waves
+    #[arg(long)]
+    no_pin: bool,
     /// Do not roll back for failed units or health checks
     #[arg(long)]
     keep: bool,
@@ -52,6 +67,8 @@ pub(super) struct DeployArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
     output: Format,
+    #[command(flatten)]
+    waves: WavesArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
@@ -67,8 +84,17 @@ fn parse_action(text: &str) -> Result<Action, String> {
 impl DeployArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
         let effective = self.connection.effective()?;
+        let waves = self.waves.waves()?;
+        let pinning = match (&waves, self.pin, self.no_pin) {
+            (_, _, true) => Pinning::Never,
+            (None, false, _) => Pinning::WhenAsked,
+            _ => Pinning::Always,
+        };
         let wish = Wish {
             selection: self.selection(&effective)?,
+            waves,
+            pinning,
+            again: self.again(),
             intent: Intent {
                 action: self.action,
                 revision: Some(effective.branch(self.branch)),
@@ -76,6 +102,7 @@ impl DeployArgs {
                 issuer: issuer(),
                 generation: None,
             },
+            needed: false,
             skip_offline: self.skip_offline,
             yes: self.yes,
             timeout: self.timeout,
@@ -84,9 +111,20 @@ impl DeployArgs {
         wish.carry_out(&effective).await
     }
 
+    fn again(&self) -> Again {
+        let mut again = Again::new("deploy", &self.connection).waves(&self.waves, false);
+        again.flag("--action", (self.action != Action::Switch).then(|| self.action.to_string()));
+        again.flag("--timeout", (self.timeout != TIMEOUT).then(|| self.timeout.to_string()));
+        again.switch("--no-pin", self.no_pin);
+        again.switch("--keep", self.keep);
+        again.switch("--skip-offline", self.skip_offline);
+        again.switch("--yes", self.yes);
+        again
+    }
+
     fn selection(&self, effective: &Effective) -> Result<Selection, SelectionError> {
         match &self.tier {
-            Some(tier) => Ok(Selection::Tier { tier: tier.clone(), role: self.role.clone() }),
+            Some(tier) => Ok(Selection::All { tier: Some(tier.clone()), role: self.role.clone() }),
             None => Ok(Selection::Targets(effective.targets(&self.targets)?)),
         }
     }

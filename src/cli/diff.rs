@@ -1,7 +1,7 @@
 //! `diff`: what a deployment would change.
 
 use super::connection::ConnectionArgs;
-use super::deploy::{Wish, YEAR};
+use super::deploy::{Again, Pinning, TIMEOUT, Wish, YEAR};
 use super::effective::issuer;
 use super::exit::{Exit, Failed};
 use super::out::Format;
@@ -18,7 +18,7 @@ pub(super) struct DiffArgs {
     #[arg(long, env = "HOMELAB_DEPLOY_BRANCH")]
     branch: Option<Revision>,
     /// Seconds to wait for the builds
-    #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
+    #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = TIMEOUT, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -39,6 +39,10 @@ impl DiffArgs {
                 issuer: issuer(),
                 generation: None,
             },
+            waves: None,
+            pinning: Pinning::Never,
+            again: Again::new("diff", &self.connection),
+            needed: false,
             skip_offline: false,
             // Nothing is changed.
             yes: true,

@@ -123,6 +123,11 @@ impl Effective {
         Ok(Operator { bus: Bus::lasting(&settings).await?, roster, issuer: issuer() })
     }
 
+    /// The hosts that the broker runs on, where its URL tells that.
+    pub(super) fn brokers(&self) -> Result<Vec<Name>, Failed> {
+        Ok(self.settings()?.machines().into_iter().filter_map(|machine| Name::new(machine).ok()).collect())
+    }
+
     /// The servers where they are named, whether or not they can be used.
     pub(super) fn shown_servers(&self) -> Result<Option<String>, Failed> {
         let url = self.nats_url.as_ref();

@@ -23,6 +23,7 @@ mod man;
 mod mcp;
 mod out;
 mod policy;
+mod reboot;
 mod render;
 mod replies;
 mod rollback;
@@ -69,6 +70,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Take hosts back to an earlier generation.
     Rollback(rollback::RollbackArgs),
+    /// Reboot hosts one after the other, or in waves; each must come back first.
+    Reboot(reboot::RebootArgs),
     /// Stop the running job of hosts, as long as it has not begun to activate.
     Cancel(cancel::CancelArgs),
     /// Serve an assistant over MCP: it looks at hosts and deploys to the tier test.
@@ -125,6 +128,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::History(args) => block_on(args.run()),
         Command::Diff(args) => block_on(args.run()),
         Command::Rollback(args) => block_on(args.run()),
+        Command::Reboot(args) => block_on(args.run()),
         Command::Cancel(args) => block_on(args.run()),
         Command::Mcp(args) => args.run(),
         Command::Config(command) => command.run(),

@@ -4,6 +4,7 @@ mod changes;
 mod failures;
 mod history;
 mod outdated;
+mod plan;
 mod settings;
 mod status;
 mod table;
@@ -11,12 +12,13 @@ mod table;
 pub(super) use changes::changes;
 pub(super) use history::history;
 pub(super) use outdated::outdated;
+pub(super) use plan::{plan, untouched};
 pub(super) use settings::settings;
 pub(super) use status::{silences, status};
 
-use crate::deployer::{Discovery, HostResult, Outcome, Plan, Verdict};
+use crate::deployer::{HostResult, Outcome, Verdict};
 use crate::fleet::{Host, Standing, words};
-use crate::protocol::{Action, DeployReport, Name, printable};
+use crate::protocol::{DeployReport, Name, printable};
 use comfy_table::{Cell, Color};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -25,31 +27,6 @@ use table::table;
 
 /// How many of a failure's last lines the summary quotes.
 const QUOTED_LINES: usize = 12;
-
-/// The exact hosts of a plan, and what will be done there.
-pub(super) fn plan(plan: &Plan, discovery: &Discovery) -> String {
-    let intent = &plan.intent;
-    let of_what = match (&intent.revision, intent.generation) {
-        (Some(revision), _) => format!(" of {revision}"),
-        (None, Some(generation)) => format!(" to generation {generation}"),
-        (None, None) if intent.action == Action::Rollback => " to what ran before".to_owned(),
-        (None, None) => String::new(),
-    };
-    let mut rows = Vec::new();
-    for (name, tier) in plan.hosts() {
-        let host = discovery.fleet.hosts.get(name);
-        let role = host.and_then(|host| host.role.as_ref()).map(ToString::to_string).unwrap_or_default();
-        let runs = host.map(words::runs).unwrap_or_default();
-        let note = plan.silent.get(name).map(|seen| last_seen(*seen, discovery.at)).unwrap_or_default();
-        rows.push(cells([name.to_string(), tier.to_string(), role, runs, note]));
-    }
-    let spelled: Vec<_> = plan.parcels.iter().filter(|p| p.spelled).map(|p| p.subject.as_str()).collect();
-    let subjects = if spelled.is_empty() { String::new() } else { format!(" by {}", spelled.join(", ")) };
-    let count = rows.len();
-    let hosts = if count == 1 { "host" } else { "hosts" };
-    let head = format!("{}{of_what} on {count} {hosts}{subjects}:", intent.action);
-    format!("{head}\n{}", table(&["HOST", "TIER", "ROLE", "RUNS", ""], rows, false))
-}
 
 /// The table of an outcome, and below it what is to be known of each failure.
 pub(super) fn outcome(outcome: &Outcome, now: Timestamp, colours: bool) -> String {

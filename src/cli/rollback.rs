@@ -1,7 +1,7 @@
 //! `rollback`: take hosts back to an earlier generation and follow each to its verdict.
 
 use super::connection::ConnectionArgs;
-use super::deploy::{Wish, YEAR};
+use super::deploy::{Again, Pinning, TIMEOUT, Wish, YEAR};
 use super::effective::issuer;
 use super::exit::{Exit, Failed};
 use super::out::Format;
@@ -18,7 +18,7 @@ pub(super) struct RollbackArgs {
     #[arg(long, value_name = "N")]
     generation: Option<u64>,
     /// Seconds to follow the rollback
-    #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
+    #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = TIMEOUT, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
     /// Ask no question
     #[arg(long)]
@@ -42,6 +42,10 @@ impl RollbackArgs {
                 issuer: issuer(),
                 generation: self.generation,
             },
+            waves: None,
+            pinning: Pinning::Never,
+            again: Again::new("rollback", &self.connection),
+            needed: false,
             skip_offline: false,
             yes: self.yes,
             timeout: self.timeout,

@@ -1,8 +1,8 @@
 //! Why an operator's wish could not be carried out.
 
-use super::{RosterError, SelectionError};
+use super::{RosterError, SelectionError, WavesError};
 use crate::bus::LinkError;
-use crate::protocol::Name;
+use crate::protocol::{Name, Revision};
 
 /// Why an operator's wish could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,27 @@ pub enum DeployError {
     /// The roster.
     #[error(transparent)]
     Roster(#[from] RosterError),
+    /// The waves.
+    #[error(transparent)]
+    Waves(#[from] WavesError),
+    /// A subject reaches its hosts all at once.
+    #[error(
+        "the subject {subject} reaches its hosts all at once; name hosts, or --role or --all with --tier, for waves; nothing was sent"
+    )]
+    SubjectInWaves {
+        /// The subject.
+        subject: String,
+    },
+    /// The commit of a branch or tag is not known.
+    #[error(
+        "{revision} could not be pinned to a commit: {why}; nothing was sent. With --no-pin each host looks it up itself"
+    )]
+    CannotPin {
+        /// The branch or tag.
+        revision: Revision,
+        /// The reason, in words.
+        why: String,
+    },
     /// Two listeners answer to one name.
     #[error("{} listeners claim the name {host} (instances {}); give each its own --hostname, nothing was sent", instances.len(), instances.join(", "))]
     TwoOfOneName {

@@ -3,20 +3,23 @@
 mod begin;
 mod silence;
 mod target;
+mod wave;
 
 use super::operator::fresh_id;
 use super::plan::own_subject;
-use super::{DeployError, HostResult, Outcome, Parcel, Plan, Verdict};
+use super::{DeployError, HostResult, Outcome, Parcel, Plan, Stopped, Verdict, WaveKind};
 use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
 use crate::fleet::Fleet;
 use crate::protocol::{Answer, DeployReport, ErrorCode, Id, Inbound, Name, REPORTS, ReplyTo, WireError};
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use target::Target;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use wave::GoOn;
 
 /// How often silence is looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -39,8 +42,23 @@ pub enum Update {
         /// The sentence.
         note: String,
     },
+    /// A wave was sent.
+    Wave(WaveNews),
     /// Something an operator should know, in a sentence.
     Note(String),
+}
+
+/// A wave was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WaveNews {
+    /// Which, from 1.
+    pub wave: usize,
+    /// How many there are.
+    pub of: usize,
+    /// What it is.
+    pub kind: WaveKind,
+    /// Its hosts.
+    pub hosts: Vec<Name>,
 }
 
 /// A deployment that was sent.
@@ -59,16 +77,26 @@ pub struct Follow {
     connects: u64,
     /// Whether it was told that the link is down.
     lost: bool,
+    /// How long a wave is followed, and until when the present one is.
+    patience: Duration,
     deadline: Instant,
+    /// Whether that is over.
+    out_of_time: bool,
+    /// Requests up to here are not waited for any more.
+    late: usize,
+    /// When the next wave is sent, during the pause before it.
+    pause_ends: Option<Instant>,
+    stopped: Option<Stopped>,
     sent_at: Instant,
     last_news: Instant,
-    /// How many of our messages nobody took.
+    /// How many messages of the present wave nobody took.
     untaken: usize,
     pending: VecDeque<Update>,
 }
 
 impl Follow {
-    /// The next news; `None` once every host has its verdict, is given up as silent, or the time is over.
+    /// The next news; `None` once every host has its verdict, is given up as silent, or the time is over, and no wave is left
+    /// to be sent.
     pub async fn next(&mut self) -> Option<Result<Update, DeployError>> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -76,9 +104,13 @@ impl Follow {
             if let Some(update) = self.pending.pop_front() {
                 return Some(Ok(update));
             }
-            if self.is_over() {
-                return None;
+            match self.go_on().await {
+                Ok(GoOn::Wait) => {}
+                Ok(GoOn::Sent) => continue,
+                Ok(GoOn::Over) => return None,
+                Err(error) => return Some(Err(error)),
             }
+            let pause_ends = self.pause_ends;
             let step = tokio::select! {
                 biased;
                 Ok(refusal) = self.refusals.recv() => self.on_refusal(refusal),
@@ -92,7 +124,11 @@ impl Follow {
                 },
                 Ok(()) = self.link.changed() => self.on_link().await,
                 _ = tick.tick() => self.on_tick().await,
-                () = sleep_until(self.deadline) => return None,
+                () = sleep_until(pause_ends.unwrap_or(self.deadline)), if pause_ends.is_some() => Ok(()),
+                () = sleep_until(self.deadline), if pause_ends.is_none() => {
+                    (self.out_of_time, self.late) = (true, self.plan.rollout.sent_parcels());
+                    Ok(())
+                }
             };
             if let Err(error) = step {
                 return Some(Err(error));
@@ -127,22 +163,19 @@ impl Follow {
                 });
             }
         }
-        Outcome { id: self.plan.id.clone(), hosts }
+        // Those that were expected, but not to be sent to as long as they are silent.
+        let untouched = self.plan.untouched();
+        let unsent = |host: &&Name| !self.targets.contains_key(*host) && !untouched.contains(host);
+        for (host, seen) in self.plan.silent.iter().filter(|(host, _)| unsent(host)) {
+            let (instance, verdict, report) = (None, Verdict::Silent, None);
+            hosts.push(HostResult { host: host.clone(), instance, verdict, seen: *seen, report });
+        }
+        Outcome { id: self.plan.id.clone(), hosts, untouched, stopped: self.stopped }
     }
 
     /// The plan that was sent.
     pub fn plan(&self) -> &Plan {
         &self.plan
-    }
-
-    fn is_over(&self) -> bool {
-        let open = self.plan.parcels.iter().any(|parcel| self.is_open(parcel));
-        if self.targets.is_empty() {
-            let nobody = self.untaken >= self.plan.parcels.len();
-            return nobody || !open || self.sent_at.elapsed() > target::SILENCE;
-        }
-        let settled = !open || self.last_news.elapsed() > SETTLE;
-        settled && self.targets.iter().all(|(host, target)| self.is_settled(host, target))
     }
 
     /// Whether others may take the request than those that are counted: the subject was spelled out, and no host is
@@ -157,7 +190,7 @@ impl Follow {
         let deployment = self.fleet.deployments.get(&target.id);
         match deployment.and_then(|deployment| deployment.hosts.get(host)) {
             Some(jobs) => jobs.iter().all(|job| job.report.status.is_final()),
-            None => target.given_up || self.untaken >= self.plan.parcels.len(),
+            None => target.given_up || self.nobody_took_it(),
         }
     }
 

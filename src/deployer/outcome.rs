@@ -1,5 +1,6 @@
 //! How a deployment ended, host by host.
 
+use super::Stopped;
 use crate::protocol::{DeployReport, Id, Name, Status};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -42,8 +43,14 @@ pub struct HostResult {
 pub struct Outcome {
     /// The deployment.
     pub id: Id,
-    /// Each host, by name.
+    /// Each host that was sent to, by name.
     pub hosts: Vec<HostResult>,
+    /// Hosts that nothing was sent to, for the waves stopped before them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untouched: Vec<Name>,
+    /// Why the waves stopped, where they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
 }
 
 impl Verdict {
@@ -70,6 +77,11 @@ impl Verdict {
 }
 
 impl Outcome {
+    /// These hosts, and nobody was left out.
+    pub fn new(id: Id, hosts: Vec<HostResult>) -> Self {
+        Self { id, hosts, untouched: Vec::new(), stopped: None }
+    }
+
     /// The exit code: the first that applies of 1 failed, 4 out of time, 3 silent, 0.
     pub fn exit_code(&self) -> u8 {
         let any = |verdicts: &[Verdict]| self.hosts.iter().any(|host| verdicts.contains(&host.verdict));

@@ -1,8 +1,13 @@
 //! From what an operator means to what is sent: the exact hosts and the subject of each.
 
+mod in_waves;
+mod pin;
+
+pub use pin::Pin;
+
 use super::operator::fresh_id;
 use super::selection::listeners_on;
-use super::{DeployError, Selection, SelectionError, Target};
+use super::{DeployError, Rollout, Selection, SelectionError, Target};
 use crate::fleet::{Fleet, Host, Presence};
 use crate::protocol::{
     Action, DeployRequest, HostAnswer, Id, Name, OnFailure, ReplyTo, Revision, of_host, overlaps, printable,
@@ -42,6 +47,8 @@ pub struct Parcel {
     pub alias: bool,
     /// Which job it is about, for a cancel.
     pub job: Option<Id>,
+    /// Exactly what to build; without, each host looks the revision up itself.
+    pub pin: Option<Pin>,
 }
 
 /// Everything that will be sent, and who is expected to answer.
@@ -51,8 +58,10 @@ pub struct Plan {
     pub id: Id,
     /// What is to be done.
     pub intent: Intent,
-    /// The requests.
+    /// The requests, in the order in which they are sent.
     pub parcels: Vec<Parcel>,
+    /// When which of them are sent.
+    pub rollout: Rollout,
     /// When the silent ones among the hosts were last seen, if ever.
     pub silent: BTreeMap<Name, Option<Timestamp>>,
 }
@@ -68,9 +77,9 @@ impl Plan {
     ) -> Result<Self, DeployError> {
         let mut parcels = Vec::new();
         match selection {
-            Selection::Tier { tier, role } => {
+            Selection::All { tier, role } => {
                 for host in fleet.hosts_by_name() {
-                    if host.tier.as_ref() == Some(tier) && (role.is_none() || host.role == *role) {
+                    if (tier.is_none() || host.tier == *tier) && (role.is_none() || host.role == *role) {
                         parcels.push(Parcel::for_host(&host.name, fleet)?);
                     }
                 }
@@ -108,7 +117,17 @@ impl Plan {
             silent.clear();
             parcels.retain(|parcel| parcel.spelled || !parcel.hosts.is_empty());
         }
-        Ok(Self { id: fresh_id(), intent, parcels, silent })
+        let rollout = Rollout::at_once(parcels.len());
+        Ok(Self { id: fresh_id(), intent, parcels, rollout, silent })
+    }
+
+    /// Sends only to hosts that answer and of which this is so. Those that do not answer stay expected.
+    pub fn retain(&mut self, is_so: impl Fn(&Name) -> bool) {
+        for parcel in &mut self.parcels {
+            parcel.hosts.retain(|host, _| !self.silent.contains_key(host) && is_so(host));
+        }
+        self.parcels.retain(|parcel| !parcel.hosts.is_empty());
+        self.rollout = Rollout::at_once(self.parcels.len());
     }
 
     /// Every host that is expected to answer, with its tier.
@@ -134,6 +153,8 @@ impl Plan {
         timeout: Option<Duration>,
     ) -> DeployRequest {
         let intent = &self.intent;
+        let pin = parcel.pin.as_ref();
+        let revision = pin.filter(|pin| pin.as_revision).map(|pin| pin.commit.clone());
         let at = now.saturating_add(shift).unwrap_or(now);
         DeployRequest {
             reply_to: ReplyTo::reports(id.clone()),
@@ -144,7 +165,12 @@ impl Plan {
             on_failure: intent.keep.then_some(OnFailure::Keep),
             job: parcel.job.clone(),
             generation: intent.generation,
-            ..DeployRequest::new(intent.action.clone(), intent.revision.clone(), id.clone())
+            commit: pin.map(|pin| pin.commit.to_string()),
+            ..DeployRequest::new(
+                intent.action.clone(),
+                revision.or_else(|| intent.revision.clone()),
+                id.clone(),
+            )
         }
     }
 }
@@ -160,14 +186,14 @@ impl Parcel {
             subjects: answer.deploy_subjects.iter().map(|subject| printable(subject)).collect(),
         })?;
         let hosts = [(name.clone(), answer.tier.clone())].into();
-        Ok(Self { subject, hosts, spelled: false, alias: false, job: None })
+        Ok(Self { subject, hosts, spelled: false, alias: false, job: None, pin: None })
     }
 
     /// A request to whoever listens on a subject.
     fn for_subject(subject: &str, fleet: &Fleet) -> Self {
         let hosts = listeners_on(subject, fleet);
         let hosts = hosts.map(|answer| (answer.hostname.clone(), answer.tier.clone())).collect();
-        Self { subject: subject.to_owned(), hosts, spelled: true, alias: false, job: None }
+        Self { subject: subject.to_owned(), hosts, spelled: true, alias: false, job: None, pin: None }
     }
 }
 

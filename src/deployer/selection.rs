@@ -29,10 +29,10 @@ pub struct Alias {
 pub enum Selection {
     /// Subjects and hosts one by one.
     Targets(Vec<Target>),
-    /// Every host of a tier, or those of a role in it.
-    Tier {
+    /// Every host, or those of a tier and of a role.
+    All {
         /// The tier.
-        tier: Name,
+        tier: Option<Name>,
         /// The role.
         role: Option<Name>,
     },

@@ -5,6 +5,7 @@ pub mod estimate;
 mod failures;
 mod heads;
 mod host;
+mod natural;
 mod standing;
 mod tally;
 pub mod words;
@@ -13,6 +14,7 @@ pub use deployment::{Deployment, HostJob};
 pub use failures::{FailureGroup, cause, failure_groups};
 pub use heads::{Heads, Lag, Why};
 pub use host::{Host, Presence};
+pub use natural::natural;
 pub use standing::Standing;
 pub use tally::Tally;
 

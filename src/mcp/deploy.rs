@@ -43,10 +43,10 @@ pub(super) async fn plan(wish: Wish, access: &Access, branch: &Revision) -> Resu
     };
     let (selection, nobody) = match wish.hosts {
         Hosts::One(host) => (Selection::Targets(vec![Target::Host(host)]), String::new()),
-        Hosts::All => (Selection::Tier { tier: wish.tier.clone(), role: None }, String::new()),
+        Hosts::All => (Selection::All { tier: Some(wish.tier.clone()), role: None }, String::new()),
         Hosts::Role(role) => {
             let nobody = format!(" with role {role}");
-            (Selection::Tier { tier: wish.tier.clone(), role: Some(role) }, nobody)
+            (Selection::All { tier: Some(wish.tier.clone()), role: Some(role) }, nobody)
         }
     };
     let plan = Plan::new(intent, &selection, &discovery.fleet, discovery.at, false)?;

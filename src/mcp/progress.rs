@@ -39,6 +39,7 @@ impl Progress {
                 }
                 self.say(text).await;
             }
+            Update::Wave(wave) => self.say(wave.to_string()).await,
             Update::Note(note) | Update::Again { note, .. } => self.say(note.clone()).await,
         }
     }

@@ -1,8 +1,8 @@
 //! What is known of a deployment: what was heard of it, and what was sent from here.
 
+use super::App;
 use super::order::{Order, OrderState};
-use super::{App, table};
-use crate::fleet::{Deployment, HostJob, Tally, words};
+use crate::fleet::{Deployment, HostJob, Tally, natural, words};
 use crate::protocol::{Action, Id, Name, Revision, Status};
 use jiff::Timestamp;
 use std::cmp::Reverse;
@@ -154,7 +154,7 @@ impl<'a> Known<'a> {
             parts.extend(jobs.iter().enumerate().map(|(twin, job)| self.part(host, twin, Some(job))));
         }
         parts.extend(self.unheard().map(|host| self.part(host, 0, None)));
-        let by_name = |a: &Part<'_>, b: &Part<'_>| table::natural(a.host, b.host).then(a.twin.cmp(&b.twin));
+        let by_name = |a: &Part<'_>, b: &Part<'_>| natural(a.host, b.host).then(a.twin.cmp(&b.twin));
         parts.sort_unstable_by(|a, b| a.state.cmp(&b.state).then_with(|| by_name(a, b)));
         parts
     }

@@ -2,7 +2,7 @@
 
 use super::Memory;
 use crate::bus::Refusal;
-use crate::deployer::{LogNews, Outcome, Plan, Told};
+use crate::deployer::{LogNews, Outcome, Plan, Told, WaveNews};
 use crate::fleet::{Heads, Host};
 use crate::protocol::{HistoryEntry, Id, Inbound, Name, Revision, WireError};
 use crossterm::event::{KeyEvent, MouseEvent};
@@ -141,7 +141,9 @@ pub enum OrderNews {
     Note(String),
     /// A host got it once more, under another id: its clock is wrong. In a sentence.
     Again(Name, Id, String),
-    /// Every host has its verdict or was given up.
+    /// A wave was sent.
+    Wave(WaveNews),
+    /// Every host has its verdict or was given up, or no further wave begins.
     Ended(Outcome),
     /// It was not sent, or it cannot be followed any more.
     Failed(String),

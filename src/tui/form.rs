@@ -1,9 +1,8 @@
 //! The form before anything is sent: which hosts exactly, and, where that is asked, which revision and what to do.
 
-use super::table::natural;
 use super::{App, Purpose, Row};
 use crate::deployer::{Intent, Plan, Selection, Target};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, natural};
 use crate::protocol::{Action, Name, Revision};
 use jiff::Timestamp;
 use tui_input::Input;

@@ -17,7 +17,7 @@ pub struct Order {
     pub plan: Plan,
     /// Its hosts, by name.
     pub hosts: Vec<Name>,
-    /// When it was sent.
+    /// When its last wave was sent; until the first is, when that was asked for.
     pub sent: Timestamp,
     /// Hosts whose clocks are wrong, which got it once more under another id.
     pub again: BTreeMap<Name, Id>,
@@ -40,6 +40,14 @@ impl Order {
     pub(super) fn new(plan: Plan, sent: Timestamp) -> Self {
         let hosts = plan.hosts().into_keys().cloned().collect();
         Self { plan, hosts, sent, again: BTreeMap::new(), state: OrderState::Open }
+    }
+
+    /// Notes that so many waves were sent, the last of them now.
+    pub(super) fn sent(&mut self, waves: usize, now: Timestamp) {
+        while self.plan.rollout.sent() < waves {
+            self.plan.rollout.send();
+        }
+        self.sent = now;
     }
 
     /// Whether a host that has not answered may yet do so.

@@ -229,6 +229,7 @@ async fn send(operator: Arc<Operator>, plan: Plan, into: mpsc::Sender<Event>) {
                 Event::Messages(vec![Ok(report)], Timestamp::now())
             }
             Some(Ok(Update::Again { host, id, note })) => order(OrderNews::Again(host, id, note)),
+            Some(Ok(Update::Wave(wave))) => order(OrderNews::Wave(wave)),
             Some(Ok(Update::Note(note))) => order(OrderNews::Note(note)),
             Some(Err(error)) => {
                 let _ = into.send(order(OrderNews::Failed(error.to_string()))).await;

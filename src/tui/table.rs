@@ -9,10 +9,9 @@ pub use row::{Group, Row};
 pub use sort::Sort;
 
 use super::Filter;
-use crate::fleet::{Fleet, Heads, Host};
+use crate::fleet::{Fleet, Heads, Host, natural};
 use crate::protocol::Name;
 use jiff::Timestamp;
-pub(super) use sort::natural;
 use std::collections::BTreeSet;
 
 /// The rows of the fleet screen.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Every command, as its words.
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: &[&[&str]] = &[
     &[],
     &["listener"],
     &["deploy"],
@@ -18,6 +18,7 @@ const COMMANDS: [&[&str]; 21] = [
     &["history"],
     &["diff"],
     &["rollback"],
+    &["reboot"],
     &["cancel"],
     &["mcp"],
     &["config"],
@@ -38,7 +39,7 @@ fn help(command: &[&str]) -> String {
 #[test]
 fn each_command_has_help() {
     for command in COMMANDS {
-        let name = ["help"].iter().chain(command).copied().collect::<Vec<_>>().join("-");
+        let name = ["help"].iter().chain(*command).copied().collect::<Vec<_>>().join("-");
         insta::assert_snapshot!(name, help(command));
     }
 }
@@ -90,6 +91,7 @@ const LOGS: &[&str] = &["logs", "web1"];
 const HISTORY: &[&str] = &["history"];
 const DIFF: &[&str] = &["diff", "web1"];
 const ROLLBACK: &[&str] = &["rollback", "web1"];
+const REBOOT: &[&str] = &["reboot", "web1"];
 const CANCEL: &[&str] = &["cancel", "web1"];
 const MCP: &[&str] = &["mcp", "--enable-admin", "--admin-nkey-file=KEY"];
 const CONFIG: &[&str] = &["config", "show"];
@@ -129,6 +131,11 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (DEPLOY, "--timeout", "0", "0 is not in 1.."),
     (DEPLOY, "--timeout", "1h", "invalid digit"),
     (DEPLOY, "--timeout", "18446744073709551615", "is not in 1.."),
+    (DEPLOY, "--batch", "0", "write a number of hosts from 1, or per cent as in 25%"),
+    (DEPLOY, "--canary", "a.b", "write a host, or a number of hosts from 1"),
+    (DEPLOY, "--max-failures", "-1", "invalid digit"),
+    (DEPLOY, "--pause", "1h", "write seconds, at most 86400"),
+    (DEPLOY, "--order", "age", "write tier, role and host"),
     (DEPLOY, "--output", "yaml", "human, json"),
     (DEPLOY, "--context", "a.b", "is not a name"),
     (DEPLOY, "--nats-url", "nats://:x", "is not the URL of a NATS server"),
@@ -197,6 +204,21 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (DIFF, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (DIFF, "--tls-cert", "/missing", "--tls-key"),
     (DIFF, "--tls-key", "/missing", "--tls-cert"),
+    (REBOOT, "--batch", "0", "write a number of hosts from 1, or per cent as in 25%"),
+    (REBOOT, "--canary", "a.b", "write a host, or a number of hosts from 1"),
+    (REBOOT, "--max-failures", "-1", "invalid digit"),
+    (REBOOT, "--pause", "1h", "write seconds, at most 86400"),
+    (REBOOT, "--order", "age", "write tier, role and host"),
+    (REBOOT, "--role", "a.b", "is not a name"),
+    (REBOOT, "--tier", "role", "reserved word"),
+    (REBOOT, "--timeout", "0", "0 is not in 1.."),
+    (REBOOT, "--output", "yaml", "human, json"),
+    (REBOOT, "--context", "a.b", "is not a name"),
+    (REBOOT, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (REBOOT, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (REBOOT, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (REBOOT, "--tls-cert", "/missing", "--tls-key"),
+    (REBOOT, "--tls-key", "/missing", "--tls-cert"),
     (ROLLBACK, "--output", "yaml", "human, json"),
     (ROLLBACK, "--context", "a.b", "is not a name"),
     (ROLLBACK, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
@@ -281,7 +303,7 @@ fn each_flag_that_takes_a_value_is_tried() {
         assert!(
             !flags
                 || !takes.is_empty()
-                || [&["keys"][..], &["config"], &["config", "check"]].contains(&command),
+                || [&["keys"][..], &["config"], &["config", "check"]].contains(command),
             "{command:?} has no flags here"
         );
     }

@@ -191,7 +191,7 @@ fn each_host_s_answer_is_shown() {
         result("web2", Verdict::Silent, None),
         result("web3", Verdict::Completed, None),
     ];
-    stage.tell(Event::Order(plan.id.clone(), OrderNews::Ended(Outcome { id: plan.id, hosts })));
+    stage.tell(Event::Order(plan.id.clone(), OrderNews::Ended(Outcome::new(plan.id, hosts))));
     assert!(stage.text().contains("switch main on web1: 1 completed, 1 rejected (web1), 1 silent (web2)"));
     // What begins afterwards takes its place.
     let mut next = building("web1", "d10");

@@ -28,7 +28,7 @@ pub(crate) fn end(stage: &mut Stage, plan: &Plan, results: Vec<(Verdict, Option<
         seen: None,
         report: report.map(Arc::new),
     });
-    let outcome = Outcome { id: plan.id.clone(), hosts: hosts.collect() };
+    let outcome = Outcome::new(plan.id.clone(), hosts.collect());
     stage.tell(Event::Order(plan.id.clone(), OrderNews::Ended(outcome)));
 }
 

@@ -193,7 +193,7 @@ fn order(stage: &mut Stage, kind: u8, n: u8, text: String) {
         0 => OrderNews::Note(text),
         1 => OrderNews::Failed(text),
         2 => OrderNews::Again(name(&host(n)), format!("d{}", n % 5).parse().unwrap(), text),
-        _ => OrderNews::Ended(Outcome { id: id.clone(), hosts }),
+        _ => OrderNews::Ended(Outcome::new(id.clone(), hosts)),
     };
     stage.tell(Event::Order(id, news));
 }

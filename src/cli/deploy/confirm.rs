@@ -6,6 +6,15 @@ use crate::deployer::{Discovery, Plan};
 use crate::protocol::{Action, Name};
 use std::io::{self, BufRead, IsTerminal, Write};
 
+/// Whether somebody is asked before this plan is sent.
+pub(super) fn asks(plan: &Plan, tiers: &[Name], yes: bool) -> bool {
+    !yes && plan.tiers().iter().any(|tier| tiers.contains(tier)) && on_terminal()
+}
+
+fn on_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Shows the exact hosts and asks, where the plan touches a tier of those that are confirmed. Without a terminal a subject that
 /// was spelled out and an alias go ahead; whatever else was looked up needs `--yes`.
 pub(super) fn confirmed(
@@ -19,11 +28,15 @@ pub(super) fn confirmed(
     if yes || matter.is_empty() {
         return Ok(true);
     }
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !on_terminal() {
         if plan.parcels.iter().all(|parcel| parcel.spelled || parcel.alias) {
             return Ok(true);
         }
-        let does = if plan.intent.action == Action::Rollback { "rolls back hosts of" } else { "deploys to" };
+        let does = match plan.intent.action {
+            Action::Rollback => "rolls back hosts of",
+            Action::Reboot => "reboots hosts of",
+            _ => "deploys to",
+        };
         return Err(Failed::usage(anyhow::anyhow!(
             "this {does} {}, which must be confirmed: add --yes, or name the subject itself",
             matter.join(", ")

@@ -3,33 +3,47 @@
 use super::super::exit::{Exit, Failed};
 use super::super::out::{Format, Out};
 use super::super::render;
+use super::again::Again;
 use super::progress::Progress;
 use crate::deployer::{Follow, Update};
 use crate::protocol::Action;
 use jiff::Timestamp;
 
-/// Follows until every host has its verdict, or until Ctrl-C.
-pub(in crate::cli) async fn follow_or_interrupt(follow: Follow, format: Format) -> Result<Exit, Failed> {
+/// Follows until every host has its verdict, or until Ctrl-C. `again` is the command for hosts that were left out.
+pub(in crate::cli) async fn follow_or_interrupt(
+    mut follow: Follow,
+    format: Format,
+    again: Option<&Again>,
+) -> Result<Exit, Failed> {
     let id = follow.plan().id.clone();
     tokio::select! {
-        exit = follow_to_the_end(follow, format) => exit,
-        _ = tokio::signal::ctrl_c() => {
-            let error = anyhow::anyhow!(
-                "interrupted; what runs on the hosts goes on, `homelab-deploy status` shows it (deployment {id})"
-            );
-            Err(Failed { exit: Exit::Interrupted, error })
-        }
+        exit = follow_on(&mut follow, format, again) => return exit,
+        _ = tokio::signal::ctrl_c() => {}
     }
+    let mut text = format!(
+        "interrupted; what runs on the hosts goes on, `homelab-deploy status` shows it (deployment {id})"
+    );
+    let untouched = follow.plan().untouched();
+    if let Some(again) = again.filter(|_| !untouched.is_empty()) {
+        let line = again.line(&untouched, None);
+        text = format!("{text}. No further wave begins; this goes on with the rest:\n  {line}");
+    }
+    Err(Failed { exit: Exit::Interrupted, error: anyhow::anyhow!(text) })
 }
 
 /// Follows until every host has its verdict; the table comes last.
 pub(in crate::cli) async fn follow_to_the_end(mut follow: Follow, format: Format) -> Result<Exit, Failed> {
+    follow_on(&mut follow, format, None).await
+}
+
+async fn follow_on(follow: &mut Follow, format: Format, again: Option<&Again>) -> Result<Exit, Failed> {
     let mut out = Out::new();
-    let mut progress = (format == Format::Human).then(|| Progress::new(&follow, out.live));
+    let mut progress = (format == Format::Human).then(|| Progress::new(follow, out.live));
     while let Some(update) = follow.next().await {
         match (update?, &mut progress) {
             (update, Some(progress)) => progress.show(&update, &mut out),
             (Update::Report(report), None) => out.event("report", &*report),
+            (Update::Wave(wave), None) => out.event("wave", wave),
             (Update::Note(note) | Update::Again { note, .. }, None) => out.event("note", note),
         }
     }
@@ -37,6 +51,8 @@ pub(in crate::cli) async fn follow_to_the_end(mut follow: Follow, format: Format
     drop(progress);
     let outcome = follow.outcome();
     let exit = Exit::of_outcome(outcome.exit_code());
+    let rest = again.filter(|_| !outcome.untouched.is_empty());
+    let rest = rest.map(|again| again.line(&outcome.untouched, outcome.stopped));
     match format {
         Format::Human => {
             out.line(&format!("\n{}", render::outcome(&outcome, Timestamp::now(), out.colours)));
@@ -45,8 +61,16 @@ pub(in crate::cli) async fn follow_to_the_end(mut follow: Follow, format: Format
                     out.line(&format!("\n{changes}"));
                 }
             }
+            if let Some(rest) = rest {
+                out.line(&format!("\n{}\n  {rest}", render::untouched(&outcome)));
+            }
         }
-        Format::Json => out.result(exit, outcome),
+        Format::Json => {
+            if let Some(rest) = rest {
+                out.event("rest", rest);
+            }
+            out.result(exit, outcome);
+        }
     }
     Ok(exit)
 }

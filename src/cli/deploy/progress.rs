@@ -29,6 +29,7 @@ impl Progress {
             Update::Note(note) | Update::Again { note, .. } => {
                 self.line(&format!("note: {}", printable(note)), out);
             }
+            Update::Wave(wave) => self.line(&wave.to_string(), out),
             Update::Report(report) => self.report(report, out),
         }
     }

@@ -2,9 +2,10 @@
 
 use super::super::effective::Effective;
 use super::super::exit::{Exit, Failed};
-use super::super::out::Format;
-use super::{confirm, follow_or_interrupt};
-use crate::deployer::{Intent, Plan, Selection};
+use super::super::out::{Format, Out};
+use super::again::Again;
+use super::{Pinning, confirm, follow_or_interrupt, pinned};
+use crate::deployer::{Discovery, Intent, Outcome, Plan, Selection, Waves};
 use std::time::Duration;
 
 /// In seconds; a deadline much further away has no place in the clock.
@@ -14,41 +15,101 @@ pub(in crate::cli) const YEAR: u64 = 365 * 86400;
 pub(in crate::cli) struct Wish {
     pub(in crate::cli) selection: Selection,
     pub(in crate::cli) intent: Intent,
+    /// One wave after the other; without, all at once.
+    pub(in crate::cli) waves: Option<Waves>,
+    pub(in crate::cli) pinning: Pinning,
+    /// Only hosts that say that they need a reboot.
+    pub(in crate::cli) needed: bool,
     /// Leave out hosts that do not answer.
     pub(in crate::cli) skip_offline: bool,
     /// Ask no question.
     pub(in crate::cli) yes: bool,
-    /// How long to follow it, in seconds.
+    /// How long to follow it, or each wave, in seconds.
     pub(in crate::cli) timeout: u64,
     pub(in crate::cli) output: Format,
+    /// The command that does the same on other hosts.
+    pub(in crate::cli) again: Again,
 }
 
 impl Wish {
     /// Finds the hosts, asks where that matters, sends, and follows each host to its verdict.
-    pub(in crate::cli) async fn carry_out(self, effective: &Effective) -> Result<Exit, Failed> {
+    pub(in crate::cli) async fn carry_out(mut self, effective: &Effective) -> Result<Exit, Failed> {
         let mut operator = effective.operator().await?;
         let discovery = operator.discover(None, None).await?;
-        let plan =
-            Plan::new(self.intent, &self.selection, &discovery.fleet, discovery.at, self.skip_offline)?;
+        let mut plan = self.plan(effective, &discovery)?;
         if plan.parcels.is_empty() {
-            let error = anyhow::anyhow!("no host to deploy to: {}", nobody(&self.selection));
-            return Err(Failed { exit: Exit::Silent, error });
+            return self.nobody(&plan);
         }
-        if !confirm::confirmed(&plan, &discovery, effective.confirm_tiers(), self.yes)? {
+        let tiers = effective.confirm_tiers();
+        let asks = confirm::asks(&plan, tiers, self.yes);
+        pinned::pin(&mut plan, &discovery.fleet, self.pinning, asks).await?;
+        if !confirm::confirmed(&plan, &discovery, tiers, self.yes)? {
             return Err(Failed::usage(anyhow::anyhow!("not confirmed; nothing was sent")));
         }
+        if let Some(revision) = &plan.intent.revision {
+            // The rest must become what the first have become.
+            let commits = plan.commits();
+            let only = commits.first().copied().filter(|_| commits.len() == 1);
+            let branch = only.unwrap_or(revision.as_str()).to_owned();
+            self.again.flag("--branch", Some(branch));
+        }
         let follow = operator.send(plan, discovery.fleet, None, Duration::from_secs(self.timeout)).await?;
-        follow_or_interrupt(follow, self.output).await
+        follow_or_interrupt(follow, self.output, Some(&self.again)).await
+    }
+
+    fn plan(&self, effective: &Effective, discovery: &Discovery) -> Result<Plan, Failed> {
+        let (intent, skip, fleet) = (self.intent.clone(), self.skip_offline, &discovery.fleet);
+        let mut plan = Plan::new(intent, &self.selection, fleet, discovery.at, skip)?;
+        if self.needed {
+            plan.retain(|host| {
+                fleet.hosts[host].answer.as_ref().is_some_and(|a| a.reboot_needed == Some(true))
+            });
+        }
+        match &self.waves {
+            Some(waves) if !plan.parcels.is_empty() => {
+                Ok(plan.in_waves(waves, fleet, &effective.brokers()?)?)
+            }
+            _ => Ok(plan),
+        }
+    }
+
+    /// There is no host to send to.
+    fn nobody(&self, plan: &Plan) -> Result<Exit, Failed> {
+        let silent = |error| Err(Failed { exit: Exit::Silent, error });
+        if !self.needed {
+            return silent(anyhow::anyhow!(
+                "no host to {} to: {}",
+                self.again.command,
+                nobody(&self.selection)
+            ));
+        }
+        let away: Vec<_> = plan.silent.keys().map(ToString::to_string).collect();
+        if !away.is_empty() {
+            let away = away.join(", ");
+            return silent(anyhow::anyhow!(
+                "no host says that it needs a reboot; not known of {away}, silent"
+            ));
+        }
+        let (mut out, text) = (Out::new(), "no host needs a reboot");
+        match self.output {
+            Format::Human => out.line(text),
+            Format::Json => {
+                out.event("note", text);
+                out.result(Exit::Done, Outcome::new(plan.id.clone(), Vec::new()));
+            }
+        }
+        Ok(Exit::Done)
     }
 }
 
 fn nobody(selection: &Selection) -> String {
-    let of_tier = match selection {
-        Selection::Tier { tier, role } => {
+    let of = match selection {
+        Selection::All { tier, role } => {
             let role = role.as_ref().map(|role| format!(" with role {role}")).unwrap_or_default();
-            format!("{role} in tier {tier}")
+            let tier = tier.as_ref().map(|tier| format!(" in tier {tier}")).unwrap_or_default();
+            format!("{role}{tier}")
         }
         Selection::Targets(_) => String::new(),
     };
-    format!("none{of_tier} answered or is known; `homelab-deploy hosts` lists what there is")
+    format!("none{of} answered or is known; `homelab-deploy hosts` lists what there is")
 }

@@ -3,21 +3,21 @@
 use super::target::Target;
 use super::{DeployError, Follow, Plan};
 use crate::deployer::operator::fresh_id;
-use crate::deployer::{Intent, Operator};
+use crate::deployer::{Intent, Operator, Rollout};
 use crate::fleet::Fleet;
 use crate::protocol::{DeployReport, Inbound, REPORTS, ReplyTo};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long the server may take to answer a ping before anything is sent.
-const PING: Duration = Duration::from_secs(3);
+pub(super) const PING: Duration = Duration::from_secs(3);
 
 impl Operator {
-    /// Sends a plan, once the server has just answered a ping. Hosts may take `timeout` at most for their builds, if
-    /// given; the deployment is followed for `patience`.
+    /// Sends a plan, or its first wave, once the server has just answered a ping. Hosts may take `timeout` at most for their
+    /// builds, if given; each wave is followed for `patience`.
     pub async fn send(
         &self,
         plan: Plan,
@@ -26,14 +26,7 @@ impl Operator {
         patience: Duration,
     ) -> Result<Follow, DeployError> {
         let mut follow = self.hear(plan, fleet, timeout, patience).await?;
-        let id = follow.plan.id.clone();
-        for at in 0..follow.plan.parcels.len() {
-            let parcel = &follow.plan.parcels[at];
-            follow.post(&parcel.subject, parcel, &id, SignedDuration::ZERO).await?;
-            for host in follow.plan.parcels[at].hosts.keys() {
-                follow.targets.insert(host.clone(), Target::new(id.clone(), Some(at)));
-            }
-        }
+        follow.send_wave().await?;
         Ok(follow)
     }
 
@@ -48,9 +41,11 @@ impl Operator {
         let (Some(id), Some(action)) = (job.id.clone(), job.action.clone()) else { return Ok(None) };
         let issuer = self.issuer.clone();
         let intent = Intent { action, revision: None, keep: false, issuer, generation: None };
-        let plan = Plan { id: id.clone(), intent, parcels: Vec::new(), silent: BTreeMap::new() };
+        let (parcels, rollout, silent) = (Vec::new(), Rollout::at_once(0), BTreeMap::new());
+        let plan = Plan { id: id.clone(), intent, parcels, rollout, silent };
         fleet.apply_report(job.clone(), Timestamp::now());
         let mut follow = self.hear(plan, fleet, None, patience).await?;
+        follow.plan.rollout.send();
         follow.targets.insert(job.hostname.clone(), Target::new(id, None));
         // It may have ended before we heard it.
         follow.ask(vec![job.hostname.clone()]).await?;
@@ -86,7 +81,12 @@ impl Operator {
             link,
             connects,
             lost: false,
+            patience,
             deadline: now + patience,
+            late: 0,
+            out_of_time: false,
+            pause_ends: None,
+            stopped: None,
             sent_at: now,
             last_news: now,
             untaken: 0,

@@ -1,9 +1,8 @@
 //! The hosts that a line on the command line is about.
 
 use super::said::unknown_word;
-use crate::fleet::{Fleet, Host};
+use crate::fleet::{Fleet, Host, natural};
 use crate::protocol::Name;
-use crate::tui::table::natural;
 use std::collections::BTreeSet;
 
 /// Which hosts a command is about.

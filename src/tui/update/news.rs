@@ -91,6 +91,10 @@ pub(super) fn order(app: &mut App, id: &Id, news: OrderNews) {
             order.again.insert(host, id);
             app.say(Tone::Busy, printable(&note));
         }
+        OrderNews::Wave(wave) => {
+            order.sent(wave.wave, app.now);
+            app.say(Tone::Busy, format!("{title}: {wave}"));
+        }
         OrderNews::Failed(reason) => {
             order.state = OrderState::Failed(reason.clone());
             app.fault(title, printable(&reason));

@@ -1,0 +1,61 @@
+//! What will be done on which hosts, and which of them were left out.
+
+use super::{cells, last_seen, table};
+use crate::deployer::{Discovery, Outcome, Plan, WaveKind};
+use crate::fleet::words;
+use crate::protocol::{Action, Name};
+use comfy_table::Cell;
+
+/// The exact hosts of a plan, and what will be done there.
+pub(in crate::cli) fn plan(plan: &Plan, discovery: &Discovery) -> String {
+    let intent = &plan.intent;
+    let of_what = match (&intent.revision, intent.generation) {
+        (Some(revision), _) => {
+            let commits: Vec<_> = plan.commits().into_iter().map(words::short).collect();
+            let commits =
+                if commits.is_empty() { String::new() } else { format!(" ({})", commits.join(", ")) };
+            format!(" of {revision}{commits}")
+        }
+        (None, Some(generation)) => format!(" to generation {generation}"),
+        (None, None) if intent.action == Action::Rollback => " to what ran before".to_owned(),
+        (None, None) => String::new(),
+    };
+    let spelled: Vec<_> = plan.parcels.iter().filter(|p| p.spelled).map(|p| p.subject.as_str()).collect();
+    let subjects = if spelled.is_empty() { String::new() } else { format!(" by {}", spelled.join(", ")) };
+    let (count, waves) = (plan.hosts().len(), plan.rollout.waves());
+    let hosts = if count == 1 { "host" } else { "hosts" };
+    let head = format!("{}{of_what} on {count} {hosts}{subjects}", intent.action);
+    let columns = ["HOST", "TIER", "ROLE", "RUNS", ""];
+    if waves.len() < 2 {
+        let rows = plan.hosts().into_keys().map(|host| row(host, plan, discovery)).collect();
+        return format!("{head}:\n{}", table(&columns, rows, false));
+    }
+    let mut rows = Vec::new();
+    for (at, wave) in waves.iter().enumerate() {
+        let number = match wave.kind {
+            WaveKind::Canary => format!("{} canary", at + 1),
+            WaveKind::Batch => format!("{}", at + 1),
+            WaveKind::Broker => format!("{} broker", at + 1),
+        };
+        let of_wave = |host| [cells([number.clone()]), row(&host, plan, discovery)].concat();
+        rows.extend(plan.hosts_of(wave).into_iter().map(of_wave));
+    }
+    let columns = [&["WAVE"], &columns[..]].concat();
+    format!("{head} in {} waves:\n{}", waves.len(), table(&columns, rows, false))
+}
+
+fn row(name: &Name, plan: &Plan, discovery: &Discovery) -> Vec<Cell> {
+    let host = discovery.fleet.hosts.get(name);
+    let of = |part: Option<&Name>| part.map(ToString::to_string).unwrap_or_default();
+    let runs = host.map(words::runs).unwrap_or_default();
+    let note = plan.silent.get(name).map(|seen| last_seen(*seen, discovery.at)).unwrap_or_default();
+    let tier = plan.hosts().get(name).copied();
+    cells([name.to_string(), of(tier), of(host.and_then(|host| host.role.as_ref())), runs, note])
+}
+
+/// Which hosts nothing was sent to, and why; what to do follows.
+pub(in crate::cli) fn untouched(outcome: &Outcome) -> String {
+    let hosts: Vec<_> = outcome.untouched.iter().map(Name::as_str).collect();
+    let why = outcome.stopped.map(|stopped| format!(", for {stopped}")).unwrap_or_default();
+    format!("not touched{why}: {}. This goes on with the rest:", hosts.join(", "))
+}
