@@ -129,6 +129,7 @@ impl TuiArgs {
             branch: branch.map(|branch| branch.to_string()),
             read_only: self.read_only,
             confirm_tiers: effective.confirm_tiers().to_vec(),
+            brokers: effective.brokers()?,
             context: chosen.context.as_ref().map(|context| context.value.to_string()),
             contexts: if of_file { contexts.collect() } else { Vec::new() },
             mouse: chosen.mouse.value,

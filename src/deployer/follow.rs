@@ -19,6 +19,7 @@ use std::time::Duration;
 use target::Target;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
 use wave::GoOn;
 
 /// How often silence is looked at.
@@ -87,6 +88,8 @@ pub struct Follow {
     /// When the next wave is sent, during the pause before it.
     pause_ends: Option<Instant>,
     stopped: Option<Stopped>,
+    /// Once cancelled, no further wave is sent.
+    abort: CancellationToken,
     sent_at: Instant,
     last_news: Instant,
     /// How many messages of the present wave nobody took.
@@ -123,6 +126,10 @@ impl Follow {
                     None => Ok(()),
                 },
                 Ok(()) = self.link.changed() => self.on_link().await,
+                () = self.abort.cancelled(), if !self.plan.rollout.is_aborted() => {
+                    self.abort();
+                    Ok(())
+                }
                 _ = tick.tick() => self.on_tick().await,
                 () = sleep_until(pause_ends.unwrap_or(self.deadline)), if pause_ends.is_some() => Ok(()),
                 () = sleep_until(self.deadline), if pause_ends.is_none() => {

@@ -22,7 +22,7 @@ pub use hints::Hints;
 pub use log::{Joiner, LogFollow, LogNews, LogStart};
 pub use operator::{Discovery, Operator};
 pub use outcome::{HostResult, Outcome, Verdict};
-pub use plan::{Intent, Parcel, Pin, Plan, check_one};
+pub use plan::{Intent, Parcel, Plan, check_one};
 pub use questions::{Replies, Told};
 pub use rollout::{Part, Rollout, Step, Stopped, Wave};
 pub use roster::{Roster, RosterEntry, RosterError};

@@ -3,8 +3,6 @@
 mod in_waves;
 mod pin;
 
-pub use pin::Pin;
-
 use super::operator::fresh_id;
 use super::selection::listeners_on;
 use super::{DeployError, Rollout, Selection, SelectionError, Target};
@@ -13,7 +11,7 @@ use crate::protocol::{
     Action, DeployRequest, HostAnswer, Id, Name, OnFailure, ReplyTo, Revision, of_host, overlaps, printable,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 /// How long after sending a host may still begin.
@@ -47,8 +45,12 @@ pub struct Parcel {
     pub alias: bool,
     /// Which job it is about, for a cancel.
     pub job: Option<Id>,
+    /// The flakes that its hosts deploy, as far as they tell.
+    pub flakes: BTreeSet<String>,
+    /// Whether one of its listeners knows the base format only.
+    pub base: bool,
     /// Exactly what to build; without, each host looks the revision up itself.
-    pub pin: Option<Pin>,
+    pub pin: Option<Revision>,
 }
 
 /// Everything that will be sent, and who is expected to answer.
@@ -153,8 +155,8 @@ impl Plan {
         timeout: Option<Duration>,
     ) -> DeployRequest {
         let intent = &self.intent;
-        let pin = parcel.pin.as_ref();
-        let revision = pin.filter(|pin| pin.as_revision).map(|pin| pin.commit.clone());
+        // A listener that knows nothing of commits gets it in the place of the branch.
+        let pinned = parcel.pin.clone().filter(|_| parcel.base);
         let at = now.saturating_add(shift).unwrap_or(now);
         DeployRequest {
             reply_to: ReplyTo::reports(id.clone()),
@@ -165,10 +167,10 @@ impl Plan {
             on_failure: intent.keep.then_some(OnFailure::Keep),
             job: parcel.job.clone(),
             generation: intent.generation,
-            commit: pin.map(|pin| pin.commit.to_string()),
+            commit: parcel.pin.as_ref().map(ToString::to_string),
             ..DeployRequest::new(
                 intent.action.clone(),
-                revision.or_else(|| intent.revision.clone()),
+                pinned.or_else(|| intent.revision.clone()),
                 id.clone(),
             )
         }
@@ -185,15 +187,21 @@ impl Parcel {
             host: name.clone(),
             subjects: answer.deploy_subjects.iter().map(|subject| printable(subject)).collect(),
         })?;
-        let hosts = [(name.clone(), answer.tier.clone())].into();
-        Ok(Self { subject, hosts, spelled: false, alias: false, job: None, pin: None })
+        Ok(Self::of(subject, &[answer]))
     }
 
     /// A request to whoever listens on a subject.
     fn for_subject(subject: &str, fleet: &Fleet) -> Self {
-        let hosts = listeners_on(subject, fleet);
-        let hosts = hosts.map(|answer| (answer.hostname.clone(), answer.tier.clone())).collect();
-        Self { subject: subject.to_owned(), hosts, spelled: true, alias: false, job: None, pin: None }
+        let answers: Vec<_> = listeners_on(subject, fleet).collect();
+        Self { spelled: true, ..Self::of(subject.to_owned(), &answers) }
+    }
+
+    fn of(subject: String, answers: &[&HostAnswer]) -> Self {
+        let hosts = answers.iter().map(|answer| (answer.hostname.clone(), answer.tier.clone()));
+        let flakes = answers.iter().filter_map(|answer| answer.flake_url.as_deref().map(str::to_owned));
+        let (hosts, flakes) = (hosts.collect(), flakes.collect());
+        let base = answers.iter().any(|answer| answer.version.is_none());
+        Self { subject, hosts, spelled: false, alias: false, job: None, flakes, base, pin: None }
     }
 }
 

@@ -134,6 +134,11 @@ impl Rollout {
         self.aborted = true;
     }
 
+    /// Whether no wave begins any more.
+    pub fn is_aborted(&self) -> bool {
+        self.aborted
+    }
+
     /// All waves.
     pub fn waves(&self) -> &[Wave] {
         &self.waves

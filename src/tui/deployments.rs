@@ -40,6 +40,10 @@ pub(super) enum PartState {
     Silent,
     /// It may still answer.
     Waiting,
+    /// Its wave was not sent, and will not be.
+    Untouched,
+    /// Its wave is still to come.
+    ToCome,
     Completed,
 }
 
@@ -90,6 +94,9 @@ impl<'a> Known<'a> {
         let now = self.app.now;
         self.heard.is_some_and(|heard| heard.is_under_way(now))
             || self.order.is_some_and(|order| {
+                if order.goes_on() {
+                    return true;
+                }
                 let answered = self.heard.map_or(0, |heard| heard.hosts.len());
                 answered < order.hosts.len() && order.may_begin(now)
             })
@@ -133,17 +140,19 @@ impl<'a> Known<'a> {
         meant.iter().filter(move |host| heard.is_none_or(|heard| !heard.hosts.contains_key(*host)))
     }
 
-    /// How many hosts are how, and how many have not answered.
-    pub(super) fn counts(&self) -> (Tally, usize) {
-        let silent = self.unheard().count();
+    /// How many hosts are how, how many have not answered, and how many nothing was sent to.
+    pub(super) fn counts(&self) -> (Tally, usize, usize) {
+        let unsent = |host: &&Name| self.order.is_some_and(|order| order.wave_to_come(host).is_some());
+        let left = self.unheard().filter(unsent).count();
+        let silent = self.unheard().count() - left;
         if self.order.is_none_or(|order| order.again.is_empty()) {
-            return (self.heard.map(|heard| heard.tally).unwrap_or_default(), silent);
+            return (self.heard.map(|heard| heard.tally).unwrap_or_default(), silent, left);
         }
         let mut tally = Tally::default();
         for job in self.parts().iter().filter_map(|part| part.job) {
             tally.add(&job.report.status);
         }
-        (tally, silent)
+        (tally, silent, left)
     }
 
     /// Each host's part: first what failed, then what runs, then the others.
@@ -178,7 +187,10 @@ impl<'a> Known<'a> {
 
     fn part(&self, host: &'a Name, twin: usize, job: Option<&'a HostJob>) -> Part<'a> {
         let now = self.app.now;
+        let unsent = self.order.is_some_and(|order| order.wave_to_come(host).is_some());
         let state = match job.map(|job| (&job.report.status, job)) {
+            None if unsent && self.order.is_some_and(Order::goes_on) => PartState::ToCome,
+            None if unsent => PartState::Untouched,
             None if self.order.is_some_and(|order| order.may_begin(now)) => PartState::Waiting,
             None => PartState::Silent,
             Some((Status::Completed, _)) => PartState::Completed,

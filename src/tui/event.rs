@@ -64,6 +64,8 @@ pub enum Event {
 pub enum Effect {
     /// Send this and follow it.
     Send(Box<Plan>),
+    /// Let no further wave of this begin.
+    Abort(Id),
     /// Follow the end of this log, and no other log.
     Log(Option<LogKey>),
     /// Look up the head of this branch in these flakes.

@@ -1,10 +1,9 @@
 //! The form before anything is sent: which hosts exactly, and, where that is asked, which revision and what to do.
 
 use super::{App, Purpose, Row};
-use crate::deployer::{Intent, Plan, Selection, Target};
-use crate::fleet::{Fleet, natural};
+use crate::deployer::{Intent, Plan, Selection, Target, Wave, Waves};
+use crate::fleet::natural;
 use crate::protocol::{Action, Name, Revision};
-use jiff::Timestamp;
 use tui_input::Input;
 
 /// How many recent revisions are offered.
@@ -21,6 +20,8 @@ pub enum Field {
     Revision,
     /// What to do.
     Action,
+    /// Which hosts wait for which.
+    Waves,
     /// The names of the tiers that must be confirmed.
     Confirm,
     /// The button that sends nothing.
@@ -53,6 +54,8 @@ pub struct Form {
     pub recent: Vec<String>,
     /// What to do, as an index of the actions of the purpose.
     pub action: usize,
+    /// The waves as typed; nothing for all at once.
+    pub waves: Input,
     /// What was typed to confirm.
     pub confirm: Input,
     /// Where keys go.
@@ -91,6 +94,7 @@ impl Form {
             revision,
             recent,
             action: 0,
+            waves: Input::new(purpose.waves().to_owned()),
             confirm: Input::default(),
             field: match purpose {
                 Purpose::Deploy => Field::Targets,
@@ -131,6 +135,13 @@ impl Form {
         }
     }
 
+    /// Takes other waves than those that are offered.
+    pub(super) fn divide(&mut self, waves: Option<String>) {
+        if let Some(waves) = waves {
+            self.waves = Input::new(waves);
+        }
+    }
+
     /// The choice of hosts that is taken.
     pub fn chosen(&self) -> &Choice {
         &self.choices[self.choice]
@@ -138,7 +149,7 @@ impl Form {
 
     /// Works out anew what would be sent.
     pub fn work_out(&mut self, app: &App) {
-        self.plan = self.plan_for(&app.fleet, app.now, &app.options.issuer);
+        self.plan = self.plan_for(app);
         let touched = self.plan.as_ref().map(Plan::tiers).unwrap_or_default();
         let asks = self.purpose.confirms();
         let matters = app.options.confirm_tiers.iter().filter(|tier| asks && touched.contains(*tier));
@@ -149,27 +160,61 @@ impl Form {
         self.refused = None;
     }
 
-    fn plan_for(&self, fleet: &Fleet, now: Timestamp, issuer: &str) -> Result<Plan, String> {
+    fn plan_for(&self, app: &App) -> Result<Plan, String> {
         let revision = || Revision::new(self.revision.value().trim()).map_err(|error| error.to_string());
         let intent = Intent {
             action: self.purpose.actions()[self.action].clone(),
             revision: self.purpose.asks_revision().then(revision).transpose()?,
             keep: false,
-            issuer: issuer.to_owned(),
+            issuer: app.options.issuer.clone(),
             generation: self.purpose.generation(),
         };
-        let hosts = self.chosen().hosts.iter().cloned().map(Target::Host).collect();
-        Plan::new(intent, &Selection::Targets(hosts), fleet, now, false).map_err(|error| error.to_string())
+        let hosts: Vec<_> = self.chosen().hosts.iter().cloned().map(Target::Host).collect();
+        let waves = self.waves.value().split_whitespace();
+        // One host is a wave by itself.
+        let waves =
+            (hosts.len() > 1 && waves.clone().next().is_some()).then(|| Waves::parse(waves)).transpose();
+        let waves = waves.map_err(|error| error.to_string())?;
+        let plan = Plan::new(intent, &Selection::Targets(hosts), &app.fleet, app.now, false);
+        let plan = plan.and_then(|plan| match waves {
+            Some(waves) => plan.in_waves(&waves, &app.fleet, &app.options.brokers),
+            None => Ok(plan),
+        });
+        plan.map_err(|error| error.to_string())
+    }
+
+    /// The hosts in the order in which they are sent to, each with its wave where there are several.
+    pub fn rows(&self) -> Vec<(Option<usize>, &Name)> {
+        let Ok(plan) = self.plan.as_ref() else {
+            return self.chosen().hosts.iter().map(|host| (None, host)).collect();
+        };
+        let waves = plan.rollout.waves();
+        if waves.len() < 2 {
+            return self.chosen().hosts.iter().map(|host| (None, host)).collect();
+        }
+        let of = |(at, wave): (usize, &Wave)| {
+            let hosts = plan.parcels[wave.parcels.clone()].iter().flat_map(|parcel| parcel.hosts.keys());
+            hosts.map(move |host| (Some(at + 1), host)).collect::<Vec<_>>()
+        };
+        waves.iter().enumerate().flat_map(of).collect()
     }
 
     /// The fields that there are now, in order.
-    fn fields(&self) -> Vec<Field> {
-        let mut fields =
-            vec![Field::Targets, Field::Revision, Field::Action, Field::Confirm, Field::Cancel, Field::Send];
+    pub fn fields(&self) -> Vec<Field> {
+        let mut fields = vec![
+            Field::Targets,
+            Field::Revision,
+            Field::Action,
+            Field::Waves,
+            Field::Confirm,
+            Field::Cancel,
+            Field::Send,
+        ];
         fields.retain(|field| match field {
             Field::Targets => self.purpose.generation().is_none(),
             Field::Revision => self.purpose.asks_revision(),
             Field::Action => self.purpose.actions().len() > 1,
+            Field::Waves => self.purpose.goes_in_waves() && self.chosen().hosts.len() > 1,
             Field::Confirm => !self.must_type.is_empty(),
             Field::Cancel | Field::Send => true,
         });
@@ -195,7 +240,7 @@ impl Form {
             Field::Action => self.action = turn(self.action, self.purpose.actions().len()),
             Field::Cancel => self.field = Field::Send,
             Field::Send => self.field = Field::Cancel,
-            Field::Revision | Field::Confirm => return,
+            Field::Revision | Field::Waves | Field::Confirm => return,
         }
         self.work_out(app);
     }
@@ -204,6 +249,7 @@ impl Form {
     pub fn input(&mut self) -> Option<&mut Input> {
         match self.field {
             Field::Revision => Some(&mut self.revision),
+            Field::Waves => Some(&mut self.waves),
             Field::Confirm => Some(&mut self.confirm),
             _ => None,
         }

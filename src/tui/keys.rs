@@ -63,6 +63,7 @@ pub enum Command {
     Diff,
     Shell,
     Cancel,
+    Abort,
     Deployments,
     PaneDown,
     PaneUp,
@@ -177,6 +178,7 @@ pub const KEYS: &[Binding] = &[
     binding(DEPLOYMENT, &[key('l')], Command::Log, "the log of this host's job", Some("log")),
     binding(DEPLOYMENT, &[key('d')], Command::Deploy, "deploy to the hosts that did not complete", Some("deploy to the rest")),
     binding(OF_DEPLOYMENT, &[key('c')], Command::Cancel, "cancel what still runs of this deployment", Some("cancel")),
+    binding(OF_DEPLOYMENT, &[key('a')], Command::Abort, "abort: no further wave of this deployment begins", Some("abort")),
     binding(FLEET, &[key('f')], Command::Faults, "only hosts that want attention, or all", Some("faults")),
     binding(FLEET, &[key('t')], Command::Group, "group by tier and role, or not", Some("group")),
     binding(FLEET, &[code(KeyCode::Left)], Command::Fold, "fold the group", None),
@@ -248,8 +250,8 @@ pub const KEYS: &[Binding] = &[
 impl Command {
     /// Whether it leads to something being done on a host.
     pub fn changes(self) -> bool {
-        use Command::{Cancel, Deploy, Diff, Reboot, Rollback, Shell};
-        matches!(self, Deploy | Rollback | Reboot | Diff | Shell | Cancel)
+        use Command::{Abort, Cancel, Deploy, Diff, Reboot, Rollback, Shell};
+        matches!(self, Deploy | Rollback | Reboot | Diff | Shell | Cancel | Abort)
     }
 }
 

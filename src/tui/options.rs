@@ -16,6 +16,8 @@ pub struct Options {
     pub branch: Option<String>,
     /// Tiers whose name must be typed before a deployment there is sent.
     pub confirm_tiers: Vec<Name>,
+    /// The hosts that the broker runs on: in waves they come last.
+    pub brokers: Vec<Name>,
     /// The time zone of the clock.
     pub zone: TimeZone,
     /// The look.
@@ -46,6 +48,7 @@ impl Options {
             issuer: issuer.into(),
             branch: None,
             confirm_tiers: Vec::new(),
+            brokers: Vec::new(),
             zone: TimeZone::UTC,
             theme,
             follows: None,

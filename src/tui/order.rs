@@ -1,6 +1,6 @@
 //! A deployment that was sent from here.
 
-use crate::deployer::Plan;
+use crate::deployer::{Plan, Stopped};
 use crate::protocol::{Id, Name};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
@@ -17,12 +17,16 @@ pub struct Order {
     pub plan: Plan,
     /// Its hosts, by name.
     pub hosts: Vec<Name>,
+    /// The wave of each of these hosts, from 0.
+    waves: Vec<usize>,
     /// When its last wave was sent; until the first is, when that was asked for.
     pub sent: Timestamp,
     /// Hosts whose clocks are wrong, which got it once more under another id.
     pub again: BTreeMap<Name, Id>,
     /// How it stands.
     pub state: OrderState,
+    /// Why its waves stopped before the last.
+    pub stopped: Option<Stopped>,
 }
 
 /// How an order stands.
@@ -37,9 +41,37 @@ pub enum OrderState {
 }
 
 impl Order {
-    pub(super) fn new(plan: Plan, sent: Timestamp) -> Self {
-        let hosts = plan.hosts().into_keys().cloned().collect();
-        Self { plan, hosts, sent, again: BTreeMap::new(), state: OrderState::Open }
+    pub(super) fn new(mut plan: Plan, sent: Timestamp) -> Self {
+        let hosts: Vec<_> = plan.hosts().into_keys().cloned().collect();
+        let mut waves = vec![0; hosts.len()];
+        for (at, wave) in plan.rollout.waves().iter().enumerate() {
+            for host in plan.hosts_of(wave) {
+                hosts.binary_search(&host).into_iter().for_each(|host| waves[host] = at);
+            }
+        }
+        if plan.rollout.waves().len() < 2 {
+            // Nobody tells of a wave that is all.
+            plan.rollout.send();
+        }
+        let (again, state, stopped) = (BTreeMap::new(), OrderState::Open, None);
+        Self { plan, hosts, waves, sent, again, state, stopped }
+    }
+
+    /// The wave of a host, from 1, where it was not sent yet.
+    pub fn wave_to_come(&self, host: &Name) -> Option<usize> {
+        let wave = self.waves[self.hosts.binary_search(host).ok()?];
+        (wave >= self.plan.rollout.sent()).then_some(wave + 1)
+    }
+
+    /// Whether waves are left that will be sent.
+    pub fn goes_on(&self) -> bool {
+        self.state == OrderState::Open && self.plan.rollout.sent() < self.plan.rollout.waves().len()
+    }
+
+    /// Which wave was sent last, and of how many, where there are several.
+    pub fn wave(&self) -> Option<(usize, usize)> {
+        let (sent, waves) = (self.plan.rollout.sent(), self.plan.rollout.waves().len());
+        (waves > 1).then_some((sent, waves))
     }
 
     /// Notes that so many waves were sent, the last of them now.

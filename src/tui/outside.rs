@@ -1,17 +1,17 @@
 //! Everything that the console sets going outside: tasks that own their I/O and answer with events.
 
+mod order;
 mod whole_log;
 
-use super::{Effect, Event, Fault, LinkState, LogKey, Memory, OrderNews};
+use super::{Effect, Event, Fault, LinkState, LogKey, Memory};
 use crate::bus::Link;
 use crate::deployer::{
-    Discovery, HEADS_WITHIN, Hints, LogFollow, LogStart, News, Operator, Plan, Roster, Told, Update, Watch,
-    heads,
+    Discovery, HEADS_WITHIN, Hints, LogFollow, LogStart, News, Operator, Roster, Told, Watch, heads,
 };
 use crate::fleet::Fleet;
-use crate::protocol::{Inbound, Name};
+use crate::protocol::{Id, Inbound, Name};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How many events may wait; whoever brings more waits itself.
 const ROOM: usize = 64;
-/// How long a deployment is followed.
-const PATIENCE: Duration = Duration::from_hours(24);
 /// How long a host stays selected before its log is asked for, so that going through a list asks nothing.
 const DWELL: Duration = Duration::from_millis(120);
 /// How much of the end of a log is read, in bytes.
@@ -43,6 +41,8 @@ pub(super) struct Outside {
     into: mpsc::Sender<Event>,
     hints: Hints,
     tasks: JoinSet<()>,
+    /// Deployments of ours that can be aborted.
+    aborts: HashMap<Id, CancellationToken>,
     log: Option<AbortHandle>,
     history: Option<AbortHandle>,
     /// Where the looks are kept.
@@ -65,14 +65,28 @@ impl Outside {
         let operator = Arc::new(operator);
         let mut tasks = JoinSet::new();
         tasks.spawn(measure(operator.clone(), into.clone()));
-        Ok((Self { operator, into, hints, tasks, log: None, history: None, memory, pump, stop }, events))
+        let aborts = HashMap::new();
+        Ok((
+            Self { operator, into, hints, tasks, aborts, log: None, history: None, memory, pump, stop },
+            events,
+        ))
     }
 
     /// Carries out an effect that needs nothing of the terminal.
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Send(plan) => {
-                self.tasks.spawn(send(self.operator.clone(), *plan, self.into.clone()));
+                let abort = CancellationToken::new();
+                let sending =
+                    order::send(self.operator.clone(), *plan.clone(), abort.clone(), self.into.clone());
+                self.tasks.spawn(sending);
+                self.aborts.insert(plan.id, abort);
+            }
+            Effect::Abort(id) => {
+                // One that has ended is not there to hear it.
+                if let Some(abort) = self.aborts.remove(&id) {
+                    abort.cancel();
+                }
             }
             Effect::Log(key) => {
                 let log = |key| log(self.operator.clone(), self.hints.clone(), key, self.into.clone());
@@ -206,41 +220,6 @@ async fn measure(operator: Arc<Operator>, into: mpsc::Sender<Event>) {
         if operator.bus.ping(Duration::from_secs(3)).await.is_ok()
             && into.send(Event::RoundTrip(begun.elapsed())).await.is_err()
         {
-            return;
-        }
-    }
-}
-
-/// Sends a plan and follows it. Reports come through the watch as well; only what was asked for comes here alone.
-async fn send(operator: Arc<Operator>, plan: Plan, into: mpsc::Sender<Event>) {
-    let id = plan.id.clone();
-    let order = |news| Event::Order(id.clone(), news);
-    let mut follow = match operator.send(plan, Fleet::default(), None, PATIENCE).await {
-        Ok(follow) => follow,
-        Err(error) => {
-            let _ = into.send(order(OrderNews::Failed(error.to_string()))).await;
-            return;
-        }
-    };
-    loop {
-        let event = match follow.next().await {
-            Some(Ok(Update::Report(report))) => {
-                let report = Inbound::Report(Box::new((*report).clone()));
-                Event::Messages(vec![Ok(report)], Timestamp::now())
-            }
-            Some(Ok(Update::Again { host, id, note })) => order(OrderNews::Again(host, id, note)),
-            Some(Ok(Update::Wave(wave))) => order(OrderNews::Wave(wave)),
-            Some(Ok(Update::Note(note))) => order(OrderNews::Note(note)),
-            Some(Err(error)) => {
-                let _ = into.send(order(OrderNews::Failed(error.to_string()))).await;
-                return;
-            }
-            None => {
-                let _ = into.send(order(OrderNews::Ended(follow.outcome()))).await;
-                return;
-            }
-        };
-        if into.send(event).await.is_err() {
             return;
         }
     }

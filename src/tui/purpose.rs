@@ -41,6 +41,20 @@ impl Purpose {
         self != Self::Diff
     }
 
+    /// Whether its hosts can go in waves.
+    pub fn goes_in_waves(self) -> bool {
+        matches!(self, Self::Deploy | Self::Reboot)
+    }
+
+    /// The waves that are offered first.
+    pub fn waves(self) -> &'static str {
+        match self {
+            // Whoever reboots all at once wants to say so.
+            Self::Reboot => "batch=1",
+            _ => "",
+        }
+    }
+
     /// The generation to go back to.
     pub fn generation(self) -> Option<u64> {
         match self {

@@ -179,7 +179,7 @@ fn names_of_any_length_and_any_number_of_roles_fit() {
     console.types("\u{1b}[D");
     console.shows("[ Deploy to 501 hosts ]");
     console.shows(" of 501, pgdn pgup ");
-    console.types("\r\r\r\r/role:role499");
+    console.types("\r\r\r\r\r/role:role499");
     console.lists(&["host499"]);
     console.types("\u{15}!role:web \rss");
     console.line(&["sort: role"]);

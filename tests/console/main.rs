@@ -25,4 +25,5 @@ mod snapshot;
 mod stage;
 mod suspending;
 mod walk;
+mod waves;
 mod whole_log;

@@ -112,8 +112,9 @@ impl Console {
             let inside: String = line.chars().skip(before + 1).take_while(|c| *c != '│').collect();
             inside.trim().to_owned()
         };
-        // After three fields and a blank line, up to the next.
-        lines[top + 5..].iter().map(inside).take_while(|line| !line.is_empty()).collect()
+        // From the first blank line to the next.
+        let fields = lines[top + 1..].iter().map(inside).skip_while(|line| !line.is_empty());
+        fields.skip(1).take_while(|line| !line.is_empty()).collect()
     }
 }
 

@@ -93,13 +93,13 @@ fn refrain(console: &mut Console) {
     console.types("d");
     console.shows("[ Cancel ]  [ Deploy to 3 hosts ]");
     let listed = console.form_hosts();
-    assert_eq!(listed.len(), 3, "{listed:?}");
+    assert_eq!(listed.len(), 3, "{listed:?} of {:#?}", console.lines());
     for (line, host, state) in
         [(&listed[0], "● db1 ", ""), (&listed[1], "● web1 ", ""), (&listed[2], "○ web2 ", "offline, seen ")]
     {
         assert!(line.starts_with(host) && line.contains(state), "{listed:?}");
     }
-    console.types("\r\r\r\r");
+    console.types("\r\r\r\r\r");
     console.hides("─ deploy ─");
     console.types("d");
     console.shows("─ deploy ─");

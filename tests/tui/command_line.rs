@@ -115,7 +115,7 @@ fn what_is_wrong_is_told_and_the_line_stays() {
         ("h", "h may be hosts or host or history or help"),
         ("deploy wbe1", "no host \"wbe1\"; did you mean web1"),
         ("deploy role=dsn", "no host is of role dsn"),
-        ("deploy brnach=x", "no key \"brnach=\"; did you mean branch=?"),
+        ("deploy brnach=x", "no key \"brnach=\"; did you mean branch=, batch=?"),
         ("deploy action=swich", "no action \"swich\"; did you mean switch?"),
         ("deploy a.b", "\"a.b\": "),
         ("rollback generation=x", "\"x\" is no number of a generation"),

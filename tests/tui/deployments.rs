@@ -146,7 +146,7 @@ fn what_did_not_complete_is_deployed_again_and_nothing_else() {
     assert_eq!(form.chosen().hosts, missed.map(name));
     assert_eq!((form.choices.len(), form.revision.value()), (1, "release/2026-11"));
     let again = (Action::Switch, "release/2026-11".to_owned(), missed.join(" "));
-    assert_eq!(sent(&mut stage, "\n\n\n>\n"), Some(again));
+    assert_eq!(sent(&mut stage, "\n\n\n\n>\n"), Some(again));
     // Where all have completed there is nothing to do.
     keys(&mut stage, "^Gk");
     keys(&mut stage, "G\nd");

@@ -150,16 +150,16 @@ fn the_form_sends_exactly_what_it_shows() {
         ("/web1\nd\n\n<\n>\n", to(Action::Build, "main", "web1")),
         ("/web1\nd\n-2.0\n\n>\n", to(Action::Switch, "main-2.0", "web1")),
         // The role, then the whole tier.
-        ("/web1\nd>\n\n\n>\n", to(Action::Switch, "main", test)),
-        ("/web1\nd>>\n\n\n>\n", to(Action::Switch, "main", &format!("old1 {test}"))),
+        ("/web1\nd>\n\n\n\n>\n", to(Action::Switch, "main", test)),
+        ("/web1\nd>>\n\n\n\n>\n", to(Action::Switch, "main", &format!("old1 {test}"))),
         // Marks come first, also those that a filter hides.
-        ("/web\na^/zzz^d\n\n\n>\n", to(Action::Switch, "main", test)),
+        ("/web\na^/zzz^d\n\n\n\n>\n", to(Action::Switch, "main", test)),
         // A tier that matters is typed.
         ("d\n\n\n\nprod\t>\n", None),
         ("d\n\n\nprod\n>\n", to(Action::Switch, "main", "db1")),
         ("d\n\n\nprof\n>\n", None),
         ("d\n\n\n\n>\n", None),
-        ("d>\n\n\n prod \n>\n", to(Action::Switch, "main", "db1 gw1 ns1 ns2")),
+        ("d>\n\n\n\n prod \n>\n", to(Action::Switch, "main", "db1 gw1 ns1 ns2")),
     ] {
         let mut stage = stage();
         assert_eq!(sent(&mut stage, typed), expected, "{typed:?}\n{}", stage.text());

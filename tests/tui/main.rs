@@ -23,3 +23,4 @@ mod properties;
 mod screens;
 mod screens_over;
 mod stage;
+mod waves;

@@ -5,14 +5,20 @@ use crate::stage::{PLAIN, Stage, ago, answer, building, name, noon, present, rep
 use crossterm::event::KeyCode;
 use homelab_deploy::deployer::{HostResult, Outcome, Plan, Verdict};
 use homelab_deploy::protocol::{DeployReport, ErrorCode, Id, Status};
-use homelab_deploy::tui::{Effect, Event, OrderNews, Screen};
+use homelab_deploy::tui::{Effect, Event, Field, OrderNews, Overlay, Screen};
 use jiff::SignedDuration;
 use std::sync::Arc;
 
 /// Sends what the form offers first for the hosts that a filter shows.
 pub(crate) fn send(stage: &mut Stage, filter: &str) -> Plan {
     stage.effects();
-    keys(stage, &format!("/{filter}\na^d\n\n\n>\n"));
+    keys(stage, &format!("/{filter}\na^d"));
+    while let Some(Overlay::Form(form)) = &stage.app.overlay
+        && form.field != Field::Cancel
+    {
+        stage.press(KeyCode::Enter);
+    }
+    keys(stage, ">\n");
     let sent = stage.effects().into_iter().find_map(|effect| match effect {
         Effect::Send(plan) => Some(*plan),
         _ => None,

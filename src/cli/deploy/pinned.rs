@@ -2,7 +2,6 @@
 
 use super::super::exit::{Exit, Failed};
 use crate::deployer::{HEADS_WITHIN, Plan, heads};
-use crate::fleet::Fleet;
 use std::time::Duration;
 
 /// How long a lookup may take that is only for the question.
@@ -20,27 +19,23 @@ pub(in crate::cli) enum Pinning {
 }
 
 /// Pins the plan as is wanted; `asks` is whether somebody is asked before it is sent.
-pub(super) async fn pin(plan: &mut Plan, fleet: &Fleet, pinning: Pinning, asks: bool) -> Result<(), Failed> {
+pub(super) async fn pin(plan: &mut Plan, pinning: Pinning, asks: bool) -> Result<(), Failed> {
     let within = match pinning {
         Pinning::Always => HEADS_WITHIN,
         Pinning::WhenAsked if asks => FOR_THE_QUESTION,
         Pinning::WhenAsked | Pinning::Never => return Ok(()),
     };
-    let Some(branch) = plan.intent.revision.clone().filter(|_| plan.can_be_pinned()) else { return Ok(()) };
+    let Some(branch) = plan.to_pin().cloned() else { return Ok(()) };
     let heads = tokio::select! {
-        heads = heads(plan.flakes(fleet), &branch, within) => heads,
+        heads = heads(plan.flakes(), &branch, within) => heads,
         _ = tokio::signal::ctrl_c() => {
             let error = anyhow::anyhow!("interrupted; nothing was sent");
             return Err(Failed { exit: Exit::Interrupted, error });
         }
     };
-    match plan.pin(&heads, fleet) {
+    match plan.pin(&heads) {
         Err(error) if pinning == Pinning::Always => Err(error.into()),
-        // Nobody promised a commit, and a part of the hosts must not get another treatment than the rest.
-        Err(_) => {
-            plan.unpin();
-            Ok(())
-        }
-        Ok(()) => Ok(()),
+        // Nobody promised a commit.
+        Err(_) | Ok(()) => Ok(()),
     }
 }

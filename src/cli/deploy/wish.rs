@@ -42,7 +42,7 @@ impl Wish {
         }
         let tiers = effective.confirm_tiers();
         let asks = confirm::asks(&plan, tiers, self.yes);
-        pinned::pin(&mut plan, &discovery.fleet, self.pinning, asks).await?;
+        pinned::pin(&mut plan, self.pinning, asks).await?;
         if !confirm::confirmed(&plan, &discovery, tiers, self.yes)? {
             return Err(Failed::usage(anyhow::anyhow!("not confirmed; nothing was sent")));
         }

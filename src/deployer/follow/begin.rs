@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// How long the server may take to answer a ping before anything is sent.
 pub(super) const PING: Duration = Duration::from_secs(3);
@@ -87,6 +88,7 @@ impl Operator {
             out_of_time: false,
             pause_ends: None,
             stopped: None,
+            abort: CancellationToken::new(),
             sent_at: now,
             last_news: now,
             untaken: 0,

@@ -9,6 +9,7 @@ use crate::protocol::Name;
 use jiff::SignedDuration;
 use std::fmt;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// What became of going on.
 pub(super) enum GoOn {
@@ -34,8 +35,12 @@ impl fmt::Display for WaveNews {
 }
 
 impl Follow {
-    /// Sends no further wave; what was sent is followed to its end.
-    pub fn abort(&mut self) {
+    /// Once this is cancelled, no further wave is sent; what was sent is followed to its end.
+    pub fn abort_on(&mut self, abort: CancellationToken) {
+        self.abort = abort;
+    }
+
+    pub(super) fn abort(&mut self) {
         self.plan.rollout.abort();
         self.pause_ends = None;
     }

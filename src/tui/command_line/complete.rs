@@ -54,6 +54,8 @@ fn values(key: &str, app: &App) -> Vec<String> {
         "tier" => names(|host| host.tier.as_ref()),
         "branch" => form::recent(app, &[]),
         "action" => Purpose::Deploy.actions().iter().map(ToString::to_string).collect(),
+        "canary" => app.fleet.hosts_by_name().into_iter().map(|host| host.name.to_string()).collect(),
+        "order" => ["role,host", "tier,role,host", "host"].map(str::to_owned).to_vec(),
         _ => Vec::new(),
     }
 }

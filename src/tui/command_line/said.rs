@@ -2,6 +2,7 @@
 
 use super::targets::Targets;
 use super::verbs::{Takes, Verb, verbs};
+use crate::deployer::Waves;
 use crate::protocol::{Action, Name, near};
 use crate::tui::{App, Purpose, Sort};
 
@@ -9,11 +10,12 @@ use crate::tui::{App, Purpose, Sort};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the verb of this name")]
 pub enum Said {
-    Deploy { targets: Targets, branch: Option<String>, action: Option<Action> },
+    Deploy { targets: Targets, branch: Option<String>, action: Option<Action>, waves: Option<String> },
     Diff { targets: Targets, branch: Option<String> },
     Cancel(Targets),
     Rollback { targets: Targets, generation: Option<u64> },
-    Reboot(Targets),
+    Reboot { targets: Targets, waves: Option<String> },
+    Abort,
     Mark(Targets),
     Unmark,
     Hosts,
@@ -86,6 +88,7 @@ impl Verb {
                 Said::Sort(sort.ok_or_else(|| unknown_word("column", word, columns.into_iter()))?)
             }
             "context" => Said::Context(one("a context")?.to_owned()),
+            "abort" => Said::Abort,
             "unmark" => Said::Unmark,
             "hosts" => Said::Hosts,
             "deployments" => Said::Deployments,
@@ -101,7 +104,7 @@ impl Verb {
     /// A command about hosts, with its keys.
     fn about_hosts(&self, words: &[&str], app: &App) -> Result<Said, String> {
         let mut targets = Targets::default();
-        let (mut branch, mut action, mut generation) = (None, None, None);
+        let (mut branch, mut action, mut generation, mut waves) = (None, None, None, Vec::new());
         let name = |word: &str| Name::new(word).map_err(|error| format!("{word:?}: {error}"));
         for word in words {
             let Some((key, value)) = word.split_once('=') else {
@@ -118,17 +121,24 @@ impl Verb {
                         value.parse().map_err(|_| format!("{value:?} is no number of a generation"))?;
                     generation = Some(number);
                 }
+                "batch" | "canary" | "max-failures" | "pause" | "order" if self.has("batch=") => {
+                    waves.push(*word);
+                }
                 _ => return Err(unknown_word("key", &format!("{key}="), self.keys())),
             }
+        }
+        let waves = (!waves.is_empty()).then(|| waves.join(" "));
+        if let Some(waves) = &waves {
+            Waves::parse(waves.split(' ')).map_err(|error| error.to_string())?;
         }
         // What is wrong with the hosts is told before anything opens.
         targets.find(&app.fleet)?;
         Ok(match self.name {
-            "deploy" => Said::Deploy { targets, branch, action },
+            "deploy" => Said::Deploy { targets, branch, action, waves },
             "diff" => Said::Diff { targets, branch },
             "cancel" => Said::Cancel(targets),
             "rollback" => Said::Rollback { targets, generation },
-            "reboot" => Said::Reboot(targets),
+            "reboot" => Said::Reboot { targets, waves },
             _ => Said::Mark(targets),
         })
     }

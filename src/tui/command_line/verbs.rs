@@ -38,11 +38,16 @@ pub(in crate::tui) fn verbs(read_only: bool) -> impl Iterator<Item = &'static Ve
 
 /// Every verb, in the order in which they are offered.
 const VERBS: &[Verb] = &[
-    change("deploy", &["branch=", "action="], "deploy to hosts, or to the marked ones"),
+    change(
+        "deploy",
+        &["branch=", "action=", "batch=", "canary=", "max-failures=", "pause=", "order="],
+        "deploy to hosts, or to the marked ones",
+    ),
     change("diff", &["branch="], "show what a deployment would change"),
     change("cancel", &[], "cancel the jobs of hosts"),
     change("rollback", &["generation="], "take hosts back"),
-    change("reboot", &[], "reboot hosts"),
+    change("reboot", &["batch=", "canary=", "max-failures=", "pause=", "order="], "reboot hosts"),
+    Verb { changes: true, ..verb("abort", Takes::Nothing, "let no further wave begin") },
     verb("mark", Takes::Hosts(&[]), "mark hosts"),
     verb("unmark", Takes::Nothing, "take every mark away"),
     verb("hosts", Takes::Nothing, "the fleet"),

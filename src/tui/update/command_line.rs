@@ -39,12 +39,13 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
 fn carry_out(app: &mut App, said: Said) -> Result<Option<Effect>, String> {
     let fleet = |app: &mut App, command| fleet_screen::act(app, command);
     Ok(match said {
-        Said::Deploy { targets, branch, action } => {
+        Said::Deploy { targets, branch, action, waves } => {
             open_form(app, Purpose::Deploy, &targets, |form| {
                 let actions = Purpose::Deploy.actions();
                 form.action =
                     action.and_then(|action| actions.iter().position(|other| *other == action)).unwrap_or(0);
                 form.revise(branch);
+                form.divide(waves);
             })?;
             None
         }
@@ -56,8 +57,8 @@ fn carry_out(app: &mut App, said: Said) -> Result<Option<Effect>, String> {
             open_form(app, Purpose::Rollback(generation), &targets, |_| {})?;
             None
         }
-        Said::Reboot(targets) => {
-            open_form(app, Purpose::Reboot, &targets, |_| {})?;
+        Said::Reboot { targets, waves } => {
+            open_form(app, Purpose::Reboot, &targets, |form| form.divide(waves))?;
             None
         }
         Said::Cancel(targets) => {
@@ -65,6 +66,7 @@ fn carry_out(app: &mut App, said: Said) -> Result<Option<Effect>, String> {
             ask_to_cancel(app, hosts);
             None
         }
+        Said::Abort => return deployments_screen::abort_the_only(app),
         Said::Mark(targets) => {
             let hosts = meant(app, &targets)?;
             app.say(Tone::Good, format!("{} marked", hosts.len()));

@@ -27,6 +27,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
     match (command, screen.cursor.selected().cloned()) {
         (Command::Open, Some(id)) => open_one(app, id),
         (Command::Cancel, Some(id)) => ask_to_cancel(app, &id),
+        (Command::Abort, Some(id)) => return abort(app, &id),
         (Command::Copy, Some(id)) => return Some(copy(app, &id)),
         _ => step(app, command),
     }
@@ -49,6 +50,7 @@ pub(super) fn act_on_one(app: &mut App, command: Command) -> Option<Effect> {
         (Command::Log, Some(_)) => log_screen::open(app),
         (Command::Copy, Some(_)) => return copy_names(app),
         (Command::Cancel, _) => ask_to_cancel(app, &id),
+        (Command::Abort, _) => return abort(app, &id),
         (Command::Deploy, _) => deploy_to_the_rest(app, &id),
         _ => step(app, command),
     }
@@ -84,6 +86,32 @@ fn title(known: &Known<'_>) -> String {
     let words = [known.action().map(Action::as_str), known.revision()];
     let words: Vec<_> = words.into_iter().flatten().map(printable).collect();
     if words.is_empty() { "a deployment".to_owned() } else { words.join(" ") }
+}
+
+/// Lets no further wave begin.
+fn abort(app: &mut App, id: &Id) -> Option<Effect> {
+    let order = Known::of(app, id).and_then(|known| known.order);
+    let (tone, text) = match order.map(|order| (order.goes_on(), order.wave())) {
+        Some((true, _)) => (Tone::Warn, "no further wave begins; what was sent goes on"),
+        Some((false, Some(_))) => (Tone::Warn, "no wave of this deployment is left to be sent"),
+        Some((false, None)) => (Tone::Warn, "this deployment went out at once; c cancels what still runs"),
+        None => (Tone::Warn, "this was not sent from here; c cancels what still runs"),
+    };
+    let effect = order.filter(|order| order.goes_on()).map(|_| Effect::Abort(id.clone()));
+    app.say(tone, text);
+    effect
+}
+
+/// Aborts the one deployment that has waves left.
+pub(super) fn abort_the_only(app: &mut App) -> Result<Option<Effect>, String> {
+    let mut going = app.orders.iter().filter(|order| order.goes_on()).map(|order| order.plan.id.clone());
+    match (going.next(), going.next()) {
+        (Some(id), None) => Ok(abort(app, &id)),
+        (None, _) => Err("no deployment of ours has waves left".to_owned()),
+        (Some(_), Some(_)) => {
+            Err("several deployments have waves left: open one with v, and press a".to_owned())
+        }
+    }
 }
 
 /// Asks before the jobs of a deployment are cancelled that still run.
@@ -131,7 +159,8 @@ fn deploy_to_the_rest(app: &mut App, id: &Id) {
         return app
             .say(Tone::Warn, "this deployed nothing; the fleet screen has keys to roll back and to reboot");
     }
-    let missed = [PartState::Failed, PartState::Rejected, PartState::Lost, PartState::Silent];
+    let missed =
+        [PartState::Failed, PartState::Rejected, PartState::Lost, PartState::Silent, PartState::Untouched];
     let parts = known.parts();
     let hosts = parts.iter().filter(|part| missed.contains(&part.state)).map(|part| part.host.clone());
     let mut hosts: Vec<_> = hosts.collect();

@@ -17,7 +17,7 @@ pub(super) fn act_on_form(app: &mut App, command: Command) -> Option<Effect> {
             move_or_change(&mut form, forward, app);
         }
         Command::PageDown | Command::PageUp => {
-            let page = view::form_page(&form, app.size);
+            let page = view::form_page(&form, app.size, app.options.theme.symbols());
             let last = form.chosen().hosts.len().saturating_sub(page);
             let top = form.top.min(last);
             form.top =

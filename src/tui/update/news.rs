@@ -100,7 +100,7 @@ pub(super) fn order(app: &mut App, id: &Id, news: OrderNews) {
             app.fault(title, printable(&reason));
         }
         OrderNews::Ended(outcome) => {
-            order.state = OrderState::Ended;
+            (order.state, order.stopped) = (OrderState::Ended, outcome.stopped);
             if order.plan.intent.action == Action::Cancel {
                 cancelled(app, &title, &outcome);
             } else {
@@ -135,6 +135,9 @@ fn summary(outcome: &Outcome) -> (Tone, String) {
         }
         let who = if kind == Verdict::Completed { String::new() } else { format!(" ({})", which(&hosts)) };
         parts.push(format!("{} {}{who}", hosts.len(), kind.as_str()));
+    }
+    if let Some(stopped) = outcome.stopped {
+        parts.push(format!("{} untouched, for {stopped}", outcome.untouched.len()));
     }
     let tone = if outcome.exit_code() == 0 { Tone::Good } else { Tone::Bad };
     (tone, parts.join(", "))

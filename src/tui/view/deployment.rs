@@ -73,19 +73,19 @@ pub(super) fn draw(app: &App, screen: &DeploymentScreen, painter: &mut Painter<'
     for (place, (at, key)) in places.zip(rows.iter().enumerate().skip(screen.cursor.top)) {
         let Some(part) = known.part_of(key) else { continue };
         grid.row(painter, place, at == screen.cursor.row(), |what, width| {
-            vec![cell(app, &part, what, width, symbols)]
+            vec![cell(app, &known, &part, what, width, symbols)]
         });
     }
     pane(app, &known, screen, painter, areas.detail);
 }
 
-fn cell(app: &App, part: &Part<'_>, what: What, width: usize, symbols: &Symbols) -> Piece {
+fn cell(app: &App, known: &Known<'_>, part: &Part<'_>, what: What, width: usize, symbols: &Symbols) -> Piece {
     match what {
         What::Host => Tone::Plain.text(part.host.as_str()),
         What::State => state(part, symbols),
         What::Progress => progress(app, part, width, symbols),
         What::Time => Tone::Plain.text(time(app, part).unwrap_or_default()),
-        What::Message => Tone::Plain.text(message(app, part)),
+        What::Message => Tone::Plain.text(message(app, known, part)),
     }
 }
 
@@ -99,6 +99,8 @@ fn state(part: &Part<'_>, symbols: &Symbols) -> Piece {
         PartState::Lost => (symbols.stale, "unknown".to_owned(), Tone::Warn),
         PartState::Silent => (symbols.offline, "silent".to_owned(), Tone::Warn),
         PartState::Waiting => (symbols.pending, "waiting".to_owned(), Tone::Dim),
+        PartState::ToCome => (symbols.pending, "to come".to_owned(), Tone::Dim),
+        PartState::Untouched => (symbols.warning, "untouched".to_owned(), Tone::Warn),
         PartState::Completed => (symbols.done, "completed".to_owned(), Tone::Good),
     };
     tone.text(format!("{symbol} {word}"))
@@ -143,8 +145,14 @@ fn time(app: &App, part: &Part<'_>) -> Option<String> {
     Some(if running { words::so_far(elapsed) } else { words::duration(elapsed) })
 }
 
-fn message(app: &App, part: &Part<'_>) -> String {
+fn message(app: &App, known: &Known<'_>, part: &Part<'_>) -> String {
     let Some(job) = part.job else {
+        if let Some(order) = known.order
+            && let Some(wave) = order.wave_to_come(part.host)
+        {
+            let will = if part.state == PartState::ToCome { "in" } else { "nothing was sent; it was in" };
+            return format!("{will} wave {wave} of {}", order.plan.rollout.waves().len());
+        }
         let seen = app.fleet.hosts.get(part.host).and_then(|host| host.seen);
         let seen = seen.map(|seen| format!("; last heard of {} ago", words::age(seen, app.now)));
         let word = if part.state == PartState::Waiting { "not answered yet" } else { "never answered" };
@@ -168,13 +176,13 @@ fn message(app: &App, part: &Part<'_>) -> String {
 }
 
 /// All of the selected host's part; of its last output what fits, so that no scrolling is needed for its end.
-fn part_lines(app: &App, part: &Part<'_>, size: Size, symbols: &Symbols) -> Lines {
+fn part_lines(app: &App, known: &Known<'_>, part: &Part<'_>, size: Size, symbols: &Symbols) -> Lines {
     let (columns, rows) = (usize::from(size.width), usize::from(size.height));
     let wrapped = |tone: Tone, line: &str| -> Lines {
         text::wrap(line, columns).into_iter().map(|line| vec![tone.text(line)]).collect()
     };
     let (Some(host), Some(job)) = (app.fleet.hosts.get(part.host), part.job) else {
-        return wrapped(Tone::Warn, &message(app, part));
+        return wrapped(Tone::Warn, &message(app, known, part));
     };
     let job = &*job.report;
     let mut lines = Lines::new();
@@ -182,7 +190,7 @@ fn part_lines(app: &App, part: &Part<'_>, size: Size, symbols: &Symbols) -> Line
         lines.extend(detail::phase_lines(app, host, job, columns, symbols));
     }
     if part.state == PartState::Lost {
-        lines.extend(wrapped(Tone::Warn, &message(app, part)));
+        lines.extend(wrapped(Tone::Warn, &message(app, known, part)));
     }
     lines.extend(detail::job_lines(app, host, job, columns));
     if job.rolled_back == Some(true) {
@@ -203,9 +211,10 @@ fn part_lines(app: &App, part: &Part<'_>, size: Size, symbols: &Symbols) -> Line
 pub(in crate::tui) fn lines_below(app: &App, screen: &DeploymentScreen) -> usize {
     let inside = inside(Areas::of(app.size).detail);
     let known = Known::of(app, &screen.id);
-    let part = known.as_ref().and_then(|known| known.part_of(screen.cursor.selected()?));
+    let part = known.as_ref().and_then(|known| Some((known, known.part_of(screen.cursor.selected()?)?)));
     let symbols = app.options.theme.symbols();
-    let lines = part.map(|part| part_lines(app, &part, inside, symbols).len()).unwrap_or_default();
+    let lines =
+        part.map(|(known, part)| part_lines(app, known, &part, inside, symbols).len()).unwrap_or_default();
     lines.saturating_sub(usize::from(inside.height))
 }
 
@@ -223,7 +232,7 @@ fn pane(app: &App, known: &Known<'_>, screen: &DeploymentScreen, painter: &mut P
         return;
     };
     let symbols = painter.theme.symbols();
-    let lines = part_lines(app, &part, inside(area), symbols);
+    let lines = part_lines(app, known, &part, inside(area), symbols);
     let below = lines.len().saturating_sub(usize::from(inside(area).height));
     let more: &[Piece] = &[Tone::Dim.text(" J K scroll ")];
     let mut title = vec![Tone::Title.text(format!(" {} ", part.host))];

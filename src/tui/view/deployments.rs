@@ -7,7 +7,7 @@ use super::{Areas, boxes, result};
 use crate::fleet::words;
 use crate::protocol::{Id, printable};
 use crate::tui::deployments::Known;
-use crate::tui::{App, DeploymentsScreen, Symbols, Tone};
+use crate::tui::{App, DeploymentsScreen, Order, Symbols, Tone};
 use ratatui::layout::Rect;
 
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +97,10 @@ pub(super) fn title(app: &App, known: &Known<'_>) -> Vec<Piece> {
     let count = known.hosts();
     let hosts = if count == 1 { "host" } else { "hosts" };
     let age = words::age(known.begun(), app.now);
-    vec![Tone::Title.text(format!(" {text} ")), Tone::Plain.text(format!("on {count} {hosts}, {age} ago "))]
+    let wave = known.order.and_then(Order::wave);
+    let wave = wave.map(|(wave, of)| format!("wave {wave} of {of}, ")).unwrap_or_default();
+    let rest = format!("on {count} {hosts}, {wave}{age} ago ");
+    vec![Tone::Title.text(format!(" {text} ")), Tone::Plain.text(rest)]
 }
 
 fn pane(app: &App, screen: &DeploymentsScreen, painter: &mut Painter<'_>, area: Rect) {

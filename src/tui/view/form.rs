@@ -6,7 +6,7 @@ use super::painter::{Painter, Piece, width};
 use crate::fleet::{Presence, words};
 use crate::protocol::{Action, Name};
 use crate::tui::form::{Field, Form};
-use crate::tui::{App, Purpose, Tone, text};
+use crate::tui::{App, Purpose, Symbols, Tone, text};
 use ratatui::layout::{Position, Rect, Size};
 
 /// The widest that the form becomes inside.
@@ -26,9 +26,9 @@ struct Around {
 }
 
 impl Around {
-    fn of(form: &Form, area: Size) -> Self {
+    fn of(form: &Form, area: Size, symbols: &Symbols) -> Self {
         let columns = usize::from(WIDEST.min(area.width.saturating_sub(4)));
-        let (mut top, mut bottom) = (fields(form, columns), ending(form, columns));
+        let (mut top, mut bottom) = (fields(form, columns, symbols), ending(form, columns));
         if area.height >= AIRY {
             top.push(Vec::new());
             bottom.insert(0, Vec::new());
@@ -39,16 +39,18 @@ impl Around {
 }
 
 /// How many hosts a page key scrolls by: as many as are in view.
-pub(in crate::tui) fn page(form: &Form, size: Size) -> usize {
+pub(in crate::tui) fn page(form: &Form, size: Size, symbols: &Symbols) -> usize {
     let area = above_footer(Rect::from((Position::ORIGIN, size)));
-    Around::of(form, area.as_size()).room.max(1)
+    Around::of(form, area.as_size(), symbols).room.max(1)
 }
 
 pub(super) fn draw(app: &App, form: &Form, painter: &mut Painter<'_>, area: Rect) -> Option<Position> {
-    let Around { columns, top, bottom, room } = Around::of(form, area.as_size());
+    let Around { columns, top, bottom, room } = Around::of(form, area.as_size(), painter.theme.symbols());
     let hosts = &form.chosen().hosts;
     let first = form.top.min(hosts.len().saturating_sub(room.max(1)));
-    let list: Vec<_> = hosts.iter().skip(first).take(room).map(|host| row(app, form, host)).collect();
+    let rows = form.rows();
+    let list: Vec<_> =
+        rows.iter().skip(first).take(room).map(|(wave, host)| row(app, form, *wave, host)).collect();
     let mut title = vec![Tone::Title.text(format!(" {} ", form.purpose.title()))];
     if list.len() < hosts.len() {
         let (from, to, of) = (first + 1, first + list.len(), hosts.len());
@@ -72,7 +74,7 @@ fn label(name: &str, form: &Form, field: Field) -> Piece {
     tone.text(format!("{name:<LABEL$}"))
 }
 
-fn fields(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
+fn fields(form: &Form, columns: usize, symbols: &Symbols) -> Vec<Vec<Piece>> {
     let choices = |labels: Vec<&str>, chosen: usize| {
         let mut line: Vec<Piece> = vec![Tone::Plain.text(" ")];
         for (at, label) in labels.into_iter().enumerate() {
@@ -106,6 +108,9 @@ fn fields(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
         let actions = actions.iter().map(Action::as_str).collect();
         lines.push(choice("action", Field::Action, actions, form.action));
     }
+    if form.fields().contains(&Field::Waves) {
+        lines.push(waves(form, columns, symbols));
+    }
     if let Purpose::Rollback(_) = form.purpose {
         let goal = form.purpose.goal("");
         lines.push(vec![
@@ -128,8 +133,26 @@ fn revision(form: &Form, columns: usize) -> Vec<Piece> {
     revision
 }
 
+/// The waves as typed, and how many that makes.
+fn waves(form: &Form, columns: usize, symbols: &Symbols) -> Vec<Piece> {
+    let typed = text::window(&form.waves, columns.saturating_sub(LABEL + 2)).0;
+    let waves = form.plan.as_ref().map_or(0, |plan| plan.rollout.waves().len());
+    let told = match waves {
+        _ if form.waves.value().trim().is_empty() => {
+            "all at once; or batch=25% canary=1 max-failures=0 pause=60".to_owned()
+        }
+        0 | 1 => String::new(),
+        waves => format!("   {waves} waves"),
+    };
+    let mut line = vec![label("waves", form, Field::Waves), Tone::Plain.text(format!("  {typed}"))];
+    let left = columns.saturating_sub(width(&line));
+    line.push(Tone::Dim.text(text::fit(&told, left, symbols.cut)));
+    line
+}
+
 /// One host: what runs there, and whether it will hear of this.
-fn row(app: &App, form: &Form, name: &Name) -> Vec<Piece> {
+fn row(app: &App, form: &Form, wave: Option<usize>, name: &Name) -> Vec<Piece> {
+    let wave = wave.map_or(Tone::Plain.text("  "), |wave| Tone::Dim.text(format!("{wave:>3}  ")));
     let symbols = app.options.theme.symbols();
     let [host_width, tier_width, role_width] = app.table.widths.map(|width| width.min(20));
     let Some(host) = app.fleet.hosts.get(name) else {
@@ -163,7 +186,7 @@ fn row(app: &App, form: &Form, name: &Name) -> Vec<Piece> {
         format!("{runs} {} {then}", symbols.then)
     };
     vec![
-        Tone::Plain.text("  "),
+        wave,
         tone.text(symbol),
         Tone::Plain.text(format!(" {}", names.concat())),
         Tone::Plain.text(format!("{change}  ")),
@@ -197,6 +220,7 @@ fn ending(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
 fn cursor(form: &Form, inside: Rect, end: usize) -> Option<Position> {
     let (input, line) = match form.field {
         Field::Revision => (&form.revision, 1),
+        Field::Waves => (&form.waves, if form.purpose.asks_revision() { 3 } else { 1 }),
         Field::Confirm => (&form.confirm, end),
         _ => return None,
     };

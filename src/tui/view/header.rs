@@ -4,7 +4,7 @@ use super::painter::{Painter, Piece, width};
 use crate::protocol::printable;
 use crate::tui::deployments::Known;
 use crate::tui::keys::bindings;
-use crate::tui::{App, Command, Context, Screen, Symbols, Tone, text};
+use crate::tui::{App, Command, Context, Order, Screen, Symbols, Tone, text};
 use jiff::fmt::strtime;
 use ratatui::layout::Rect;
 
@@ -153,14 +153,17 @@ pub(super) fn footer(app: &App, painter: &mut Painter<'_>, area: Rect) {
 fn is_of_use(app: &App, command: Command) -> bool {
     let known = |id| Known::of(app, id);
     let runs = |id| known(id).is_some_and(|known| known.is_under_way());
+    let goes_on = |id| known(id).and_then(|known| known.order).is_some_and(Order::goes_on);
     match (command, app.screens.last()) {
         (Command::Cancel, None) => app.counts.deploying > 0,
         (Command::Cancel, Some(Screen::Deployments(screen))) => screen.cursor.selected().is_some_and(runs),
         (Command::Cancel, Some(Screen::Deployment(screen))) => runs(&screen.id),
+        (Command::Abort, Some(Screen::Deployments(screen))) => screen.cursor.selected().is_some_and(goes_on),
+        (Command::Abort, Some(Screen::Deployment(screen))) => goes_on(&screen.id),
         (Command::Cancel, Some(_)) => app.host().is_some_and(|host| host.running_job().is_some()),
         (Command::Deploy, Some(Screen::Deployment(screen))) => known(&screen.id).is_some_and(|known| {
-            let (tally, silent) = known.counts();
-            tally.completed < tally.ended() || silent > 0 && !known.is_under_way()
+            let (tally, silent, left) = known.counts();
+            tally.completed < tally.ended() || silent + left > 0 && !known.is_under_way()
         }),
         _ => true,
     }

@@ -4,7 +4,7 @@ use super::columns::bar;
 use super::painter::{Piece, width};
 use crate::protocol::{Name, printable};
 use crate::tui::deployments::Known;
-use crate::tui::{Failures, Symbols, Tone, text};
+use crate::tui::{Failures, Order, Symbols, Tone, text};
 
 type Lines = Vec<Vec<Piece>>;
 
@@ -15,7 +15,12 @@ const LEAST: usize = 10;
 
 /// `✓ 5 done  ✗ 7 failed  ▶ 3 running`; where that is wider than `room`, without the words, and then closer.
 pub(super) fn counts(known: &Known<'_>, room: usize, symbols: &Symbols) -> Vec<Piece> {
-    let (tally, silent) = known.counts();
+    let (tally, silent, left) = known.counts();
+    let to_come = if known.order.is_some_and(Order::goes_on) {
+        (symbols.pending, left, "to come", Tone::Dim)
+    } else {
+        (symbols.warning, left, "untouched", Tone::Warn)
+    };
     let unheard = if known.is_under_way() {
         (symbols.pending, silent, "waiting", Tone::Dim)
     } else {
@@ -27,6 +32,7 @@ pub(super) fn counts(known: &Known<'_>, room: usize, symbols: &Symbols) -> Vec<P
         (symbols.working, tally.running, "running", Tone::Busy),
         (symbols.warning, tally.rejected, "rejected", Tone::Bad),
         unheard,
+        to_come,
     ];
     let told = |gap: &str, words: bool| {
         let mut line = Vec::new();
@@ -43,8 +49,8 @@ pub(super) fn counts(known: &Known<'_>, room: usize, symbols: &Symbols) -> Vec<P
 
 /// The bar over the hosts that have their verdict, while some have not.
 pub(super) fn progress(known: &Known<'_>, width: usize, symbols: &Symbols) -> Option<Piece> {
-    let (tally, silent) = known.counts();
-    let all = tally.ended() + tally.running + silent;
+    let (tally, silent, left) = known.counts();
+    let all = tally.ended() + tally.running + silent + left;
     known.is_under_way().then(|| Tone::Busy.text(bar(count(tally.ended()), count(all), width, symbols)))
 }
 
@@ -66,6 +72,9 @@ pub(super) fn summary(
         first.extend([Tone::Plain.text("  "), bar]);
     }
     let mut lines = vec![first];
+    if let Some(stopped) = known.order.and_then(|order| order.stopped) {
+        lines.push(vec![Tone::Warn.text(format!("no further wave began, for {stopped}"))]);
+    }
     if let Some(trouble) = known.trouble() {
         lines.push(vec![Tone::Bad.text(printable(trouble))]);
     }
