@@ -9,10 +9,9 @@ mod listeners;
 
 use async_nats::Client;
 use futures_util::StreamExt;
-use homelab_deploy::activation::{Engine, Facts, Order, Steps, Work};
 use homelab_deploy::demo::Broker;
 use homelab_deploy::protocol::{Action, DeployRequest, Id, Revision};
-use listeners::{Listeners, until_all_answer};
+use listeners::{Idle, Listeners, until_all_answer};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,28 +19,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 const HOSTS: usize = 1000;
 const ROUNDS: usize = 9;
 const BOUND: f64 = 3.0;
-
-/// Does nothing, at once.
-struct Idle;
-
-impl Engine for Idle {
-    fn actions(&self) -> Vec<Action> {
-        Action::BASE.to_vec()
-    }
-
-    fn facts(&self) -> Facts {
-        Facts::default()
-    }
-
-    fn work(&self, _: Order, _: Steps, _: CancellationToken) -> Work {
-        Box::pin(async { Ok("done".to_owned()) })
-    }
-}
 
 /// Sends one request and gives the time until `count` of the three reports of each host are in that hold `wanted`.
 async fn round(client: &Client, id: &str, subject: &str, wanted: &str, count: usize) -> Duration {

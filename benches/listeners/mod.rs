@@ -2,10 +2,10 @@
 
 use async_nats::Client;
 use futures_util::StreamExt;
-use homelab_deploy::activation::Engine;
+use homelab_deploy::activation::{Engine, Facts, Order, Steps, Work};
 use homelab_deploy::bus::Settings;
 use homelab_deploy::listener::{self, Config, ListenerError};
-use homelab_deploy::protocol::{Ask, DISCOVER, Id, Name, ReplyTo};
+use homelab_deploy::protocol::{Action, Ask, DISCOVER, Id, Name, ReplyTo};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,24 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+/// Does nothing, at once.
+#[allow(dead_code, reason = "not every bench has idle hosts")]
+pub(crate) struct Idle;
+
+impl Engine for Idle {
+    fn actions(&self) -> Vec<Action> {
+        Action::BASE.to_vec()
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
+
+    fn work(&self, _: Order, _: Steps, _: CancellationToken) -> Work {
+        Box::pin(async { Ok("done".to_owned()) })
+    }
+}
 
 /// Listeners that run.
 pub(crate) struct Listeners {
@@ -66,6 +84,7 @@ fn config(url: &str, n: usize, state: &Path) -> Config {
 
 /// Asks again and again until `count` hosts have answered once, so that all their subscriptions are known to be in
 /// place.
+#[allow(dead_code, reason = "the bench of the operator starts listeners alone")]
 pub(crate) async fn until_all_answer(client: &Client, subject: &'static str, question: &[u8], count: usize) {
     let mut answers = client.subscribe("deploy.responses.warm").await.unwrap();
     let mut up = HashSet::new();

@@ -15,7 +15,7 @@ pub(super) struct CompletionsArgs {
 impl CompletionsArgs {
     pub(super) fn run(&self) -> Exit {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut super::visible(), super::NAME, &mut script);
+        clap_complete::generate(self.shell, &mut super::command(), super::NAME, &mut script);
         let script = String::from_utf8_lossy(&script);
         // clap_complete 4.6.11 mangles the hyphen of our name in two ways within one script, so bash offered nothing after
         // the first word.

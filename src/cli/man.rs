@@ -27,7 +27,7 @@ impl ManArgs {
 
 fn print() -> anyhow::Result<()> {
     let mut page = Vec::new();
-    Man::new(super::visible().disable_help_subcommand(true))
+    Man::new(super::command().disable_help_subcommand(true))
         .render(&mut page)
         .context("could not make the manual page")?;
     Out::new().line(String::from_utf8_lossy(&page).trim_end());
@@ -37,5 +37,5 @@ fn print() -> anyhow::Result<()> {
 fn write(folder: &Path) -> anyhow::Result<()> {
     let failed = || format!("could not write manual pages to {}", folder.display());
     std::fs::create_dir_all(folder).with_context(failed)?;
-    clap_mangen::generate_to(super::visible(), folder).with_context(failed)
+    clap_mangen::generate_to(super::command(), folder).with_context(failed)
 }

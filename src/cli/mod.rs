@@ -93,8 +93,9 @@ enum Command {
     Activation(activation::ActivationCommand),
 }
 
-/// The command line as people see it, for completions and manual pages: without our own helper processes.
-fn visible() -> clap::Command {
+/// The command line as people see it, for completions, manual pages and the reference in `docs/`: without our own helper
+/// processes.
+pub fn command() -> clap::Command {
     let all = Cli::command();
     let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
     clap::Command::new(NAME)

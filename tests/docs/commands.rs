@@ -69,7 +69,8 @@ fn objection(line: &str) -> Option<String> {
 #[test]
 fn they_are_understood() {
     let mut known = BTreeSet::new();
-    for page in Page::all() {
+    // The reference is made from the program.
+    for page in Page::all().into_iter().filter(|page| !page.path.ends_with("cli.md")) {
         let (_, blocks) = page.parts();
         let blocks = blocks.iter().flat_map(|block| lines(&block.text()));
         for line in blocks.chain(page.spans().iter().flat_map(|span| lines(span))) {
