@@ -1,11 +1,10 @@
 //! The frames in the documentation of the console are what the console shows of a demo. `FRAMES=write cargo test --test demo frames` takes
 //! them anew.
 
-use crate::common::{binary, run};
-use homelab_deploy::demo::{Demo, Pace};
+use crate::common::run;
+use crate::show::Show;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// What stands before a frame: the keys that lead to it, and its size.
 const MARK: &str = "<!-- frame ";
@@ -17,60 +16,14 @@ const TRIES: usize = 4;
 /// What stands behind a number that tells a time.
 const UNITS: [&str; 5] = ["ms", "s", "min", "h", "d"];
 
-/// A demo without a day of its own, and the console of its operator.
-struct Show {
-    runtime: tokio::runtime::Runtime,
-    demo: Option<Demo>,
-    folder: tempfile::TempDir,
-}
-
-impl Show {
-    fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let start = Demo::start(folder.path(), 12, Path::new(binary()), Pace::Show);
-        let demo = Some(runtime.block_on(start).unwrap());
-        let show = Self { runtime, demo, folder };
-        crate::common::eventually("every host of the demo", || {
-            let told = run(show.command().args(["hosts", "--output", "json"]), 0);
-            (told.json().len() == 12).then_some(())
-        });
-        show
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(binary());
-        command
-            .env("HOMELAB_DEPLOY_NATS_URL", self.demo.as_ref().unwrap().url())
-            .env("HOMELAB_DEPLOY_NKEY_FILE", self.folder.path().join("operator.nkey"))
-            .env("HOMELAB_DEPLOY_BRANCH", "main")
-            .env("XDG_STATE_HOME", self.folder.path().join("xdg"))
-            .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
-            .env("USER", "operator")
-            .env("LANG", "C.UTF-8")
-            .env_remove("LC_ALL")
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// The frame that a mark asks for.
-    fn frame(&self, mark: &str) -> String {
-        let (size, keys) = mark.split_once(' ').unwrap_or((mark, ""));
-        let arguments = ["tui", "--snapshot", "--size", size, "--keys", keys];
-        let arguments = if keys.is_empty() { &arguments[..4] } else { &arguments[..] };
-        let frame = run(self.command().args(arguments), 0).out;
-        let here = format!("operator@{}", rustix::system::uname().nodename().to_string_lossy());
-        frame.lines().map(|line| renamed(line, &here) + "\n").collect()
-    }
-}
-
-impl Drop for Show {
-    fn drop(&mut self) {
-        if let Some(demo) = self.demo.take() {
-            self.runtime.block_on(demo.stop()).unwrap();
-        }
-    }
+/// The frame that a mark asks for.
+fn frame(show: &Show, mark: &str) -> String {
+    let (size, keys) = mark.split_once(' ').unwrap_or((mark, ""));
+    let arguments = ["tui", "--snapshot", "--size", size, "--keys", keys];
+    let arguments = if keys.is_empty() { &arguments[..4] } else { &arguments[..] };
+    let frame = run(show.command().args(arguments), 0).out;
+    let here = format!("operator@{}", rustix::system::uname().nodename().to_string_lossy());
+    frame.lines().map(|line| renamed(line, &here) + "\n").collect()
 }
 
 /// A line with the issuer of the documentation, as wide as before.
@@ -144,7 +97,7 @@ fn they_are_what_the_console_shows() {
         );
         for part in parts {
             let mut told = steadied(part.shown.iter().copied());
-            let mut frame = show.frame(part.mark);
+            let mut frame = self::frame(&show, part.mark);
             for _ in 1..TRIES {
                 let taken = steadied(frame.lines());
                 if taken == told {
@@ -154,7 +107,7 @@ fn they_are_what_the_console_shows() {
                     // What comes twice is not half of it.
                     told = taken;
                 }
-                frame = show.frame(part.mark);
+                frame = self::frame(&show, part.mark);
             }
             if !writes {
                 assert_eq!(told, steadied(frame.lines()), "{page}, {}: now it is\n{frame}", part.mark);

@@ -11,6 +11,8 @@ mod fleet;
 mod frames;
 mod past;
 mod refusals;
+mod schemas;
+mod show;
 mod stage;
 mod story;
 mod terminal;
