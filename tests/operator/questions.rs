@@ -1,6 +1,7 @@
 //! The question before a deployment to prod: on a terminal it is asked, elsewhere it must have been answered.
 
-use crate::common::{Broker, Ears, HostBuilder, Screen, Terminal, Wire, operator, run};
+use crate::common::{Broker, Ears, HostBuilder, Repo, Screen, Terminal, Wire, operator, run};
+use serde_json::json;
 
 /// Hears every request to prod.
 fn requests(broker: &Broker) -> (Wire, Ears) {
@@ -139,4 +140,49 @@ fn without_a_terminal_what_is_looked_up_in_prod_needs_yes() {
         ears.next();
     }
     deploy(&["--all", "--tier", "test"], 0);
+}
+
+#[test]
+fn the_commit_that_is_shown_is_what_is_built() {
+    let broker = Broker::start();
+    let repo = Repo::new();
+    let head = repo.commit("flake.nix", "head");
+    let _host = HostBuilder::new(&broker, "ns1", "prod", "dns").flake(&repo.url()).start();
+    let (_wire, ears) = requests(&broker);
+    let asked = |flags: &[&str]| {
+        let mut terminal = Terminal::start(operator(&broker, "admin").args(["deploy", "ns1"]).args(flags));
+        terminal.shows("Go on? Type yes:");
+        let shown = terminal.lines().join("\n");
+        repo.commit("flake.nix", &format!("moved after {flags:?}"));
+        terminal.types("yes\n");
+        assert_eq!(terminal.ended().code, 0);
+        (shown, ears.next().body)
+    };
+    let (shown, request) = asked(&[]);
+    assert!(shown.contains(&format!("switch of master ({}) on 1 host:", &head[..7])), "{shown}");
+    assert_eq!((&request["revision"], &request["commit"]), (&json!("master"), &json!(head)));
+    let (shown, request) = asked(&["--no-pin"]);
+    assert!(shown.contains("switch of master on 1 host:"), "{shown}");
+    assert_eq!(request.get("commit"), None, "{request}");
+}
+
+#[test]
+fn the_question_shows_who_goes_in_which_wave() {
+    let broker = Broker::start();
+    let _hosts = ["ns1", "ns2"].map(|name| HostBuilder::new(&broker, name, "prod", "dns").start());
+    let flags = ["--all", "--tier", "prod", "--canary", "ns2", "--no-pin"];
+    let mut terminal = Terminal::start(operator(&broker, "admin").arg("deploy").args(flags));
+    terminal.shows("Go on? Type yes:");
+    let shown = terminal.lines().join("\n");
+    terminal.types("no\n");
+    let rows: Vec<_> =
+        shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let expected = [
+        "switch of master on 2 hosts in 2 waves:",
+        "WAVE HOST TIER ROLE RUNS",
+        "1 canary ns2 prod dns",
+        "2 ns1 prod dns",
+    ];
+    assert!(rows.starts_with(&expected.map(str::to_owned)), "{shown}");
+    assert_eq!(terminal.ended().code, 2);
 }
