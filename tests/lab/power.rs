@@ -1,7 +1,8 @@
 //! A host loses power in activate (the container is killed): `interrupted`, what runs now, and the next deployment works.
 //! `test`, then a reboot: the old system; `test`, then `switch` of the same: persisted.
 
-use crate::harness::{Closure, Fault, Lab, Point};
+use crate::common::Running;
+use crate::harness::{Closure, Fault, Host, Lab, Point};
 use serde_json::json;
 
 #[test]
@@ -87,4 +88,30 @@ fn a_test_is_gone_after_a_reboot_and_kept_by_a_switch_to_the_same() {
             host.ended(id, &report, "tried");
         }
     }
+}
+
+#[test]
+fn hosts_are_rebooted_one_after_the_other_each_with_a_new_boot() {
+    let lab = Lab::deploying(&[]);
+    let mut hosts = lab.boot_all(["web1", "web2"]);
+    let boot_id = |host: &Host| host.sh("cat /proc/sys/kernel/random/boot_id");
+    let before = hosts.each_ref().map(boot_id);
+    let mut command = lab.operator("tester");
+    let mut rebooting = Running::start(command.args(["reboot", "web1", "web2", "--output", "json"]));
+    for (n, host) in hosts.iter_mut().enumerate() {
+        let wave = rebooting.tells(|line| line["event"] == "wave");
+        assert_eq!(wave["value"]["hosts"], json!([host.name()]));
+        host.reboots();
+        if n == 0 {
+            // The second is left alone until the first is back.
+            rebooting.tells(|line| line["value"]["status"] == "completed");
+        }
+    }
+    let ended = rebooting.ended(0);
+    let result = ended.json().pop().unwrap();
+    let verdicts: Vec<_> =
+        result["value"]["hosts"].as_array().unwrap().iter().map(|h| h["verdict"].clone()).collect();
+    assert_eq!(verdicts, ["completed", "completed"], "{ended}");
+    let after = hosts.each_ref().map(boot_id);
+    assert!(before[0] != after[0] && before[1] != after[1], "{before:?} {after:?}");
 }
