@@ -148,3 +148,17 @@ fn a_folder_that_cannot_be_written_is_named() {
     run(ours().args(["man", "--out", "/dev/null/man"]), 1)
         .complains(&["could not write manual pages to /dev/null/man", "Not a directory"]);
 }
+
+#[test]
+fn scripts_and_pages_change_only_when_they_are_meant_to() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        insta::assert_snapshot!(format!("completion-{shell}"), completions(shell));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    run(ours().arg("man").arg("--out").arg(folder.path()), 0);
+    let pages = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    for page in pages {
+        let name = page.file_stem().unwrap().to_str().unwrap().to_owned();
+        insta::assert_snapshot!(format!("man-{name}"), fs::read_to_string(&page).unwrap());
+    }
+}

@@ -25,6 +25,7 @@ mod help;
 mod history;
 mod hostile;
 mod hosts;
+mod json;
 mod live;
 mod log;
 mod log_join;
