@@ -117,6 +117,7 @@ async fn deploy(demo: &Demo, out: &mut Out) -> Result<Exit, Failed> {
         keep: false,
         issuer: operator.issuer.clone(),
         generation: None,
+        reason: None,
     };
     let plan =
         Plan::new(intent, &Selection::Tier { tier, role: None }, &discovery.fleet, discovery.at, false)?;

@@ -75,6 +75,7 @@ impl DeployArgs {
                 keep: self.keep,
                 issuer: issuer(),
                 generation: None,
+                reason: None,
             },
             skip_offline: self.skip_offline,
             yes: self.yes,

@@ -38,6 +38,7 @@ impl DiffArgs {
                 keep: false,
                 issuer: issuer(),
                 generation: None,
+                reason: None,
             },
             skip_offline: false,
             // Nothing is changed.

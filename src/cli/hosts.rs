@@ -10,7 +10,7 @@ use super::out::{Format, Out};
 use super::{render, replies};
 use crate::deployer::Discovery;
 use crate::fleet::{Host, Presence};
-use crate::protocol::{Name, Revision, printable};
+use crate::protocol::{Name, Revision};
 use clap::Args;
 use jiff::Timestamp;
 use outdated::Outdated;
@@ -96,9 +96,7 @@ impl HostsArgs {
                 out.line(&render::fleet(&hosts, discovery.at));
                 replies::note_unreadable(&discovery.unreadable, self.output, out);
                 for host in hosts {
-                    for warning in host.answer.iter().flat_map(|answer| &answer.warnings) {
-                        out.line(&format!("note: {}: {}", host.name, printable(warning)));
-                    }
+                    render::notes(host).iter().for_each(|note| out.line(note));
                 }
             }
         }

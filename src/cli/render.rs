@@ -124,6 +124,14 @@ fn failure(report: &DeployReport) -> String {
     text
 }
 
+/// What is to be known of a host besides: why it is held, and its warnings. In sentences.
+pub(super) fn notes(host: &Host) -> Vec<String> {
+    let held = host.answer.iter().filter_map(|answer| Some(format!("held: {}", answer.held.as_ref()?)));
+    let warnings = host.answer.iter().flat_map(|answer| &answer.warnings).cloned();
+    let note = |note: String| format!("note: {}: {}", host.name, printable(&note));
+    held.chain(warnings).map(note).collect()
+}
+
 /// What the table of a fleet shows of each host.
 const HEAD: [&str; 7] = ["HOST", "TIER", "ROLE", "STATE", "REVISION", "GEN", "SEEN"];
 
@@ -148,7 +156,10 @@ fn row(host: &Host, now: Timestamp) -> Vec<Cell> {
 
 /// How a host stands, in a few words.
 fn host_state(host: &Host, now: Timestamp) -> String {
-    let mut text = match host.standing(now) {
+    let held = host.answer.as_ref().is_some_and(|answer| answer.held.is_some());
+    let standing = host.standing(now);
+    let mut text = match standing {
+        Standing::Idle if held => "held".to_owned(),
         Standing::Working(job) => words::progress_of(job),
         Standing::Failed(job) => {
             format!("failed: {}", printable(job.error.as_ref().map_or("unknown", |error| error.as_str())))
@@ -156,6 +167,9 @@ fn host_state(host: &Host, now: Timestamp) -> String {
         Standing::Offline if host.seen.is_none() => last_seen(None, now),
         other => other.word().to_owned(),
     };
+    if held && standing != Standing::Idle {
+        text.push_str(", held");
+    }
     if host.claimants(now).len() > 1 {
         text.push_str(", two hosts of this name");
     }

@@ -41,6 +41,7 @@ impl RollbackArgs {
                 keep: false,
                 issuer: issuer(),
                 generation: self.generation,
+                reason: None,
             },
             skip_offline: false,
             yes: self.yes,

@@ -88,6 +88,7 @@ async fn take(
         keep: false,
         issuer: operator.issuer.clone(),
         generation: None,
+        reason: None,
     };
     let plan = Plan::new(intent, &Selection::Targets(targets), &fleet, now, true)?;
     let mut follow = operator.send(plan, fleet, None, PATIENCE).await?;

@@ -27,6 +27,8 @@ pub struct Intent {
     pub issuer: String,
     /// Which generation to go back to, for a rollback; without, what ran before the last change.
     pub generation: Option<u64>,
+    /// Why, for a hold.
+    pub reason: Option<String>,
 }
 
 /// One request to one host, or to a subject that was spelled out.
@@ -144,6 +146,7 @@ impl Plan {
             on_failure: intent.keep.then_some(OnFailure::Keep),
             job: parcel.job.clone(),
             generation: intent.generation,
+            reason: intent.reason.clone(),
             ..DeployRequest::new(intent.action.clone(), intent.revision.clone(), id.clone())
         }
     }
@@ -212,7 +215,14 @@ impl Plan {
         fleet: &Fleet,
         now: Timestamp,
     ) -> Result<Self, DeployError> {
-        let intent = Intent { action: Action::Cancel, revision: None, keep: false, issuer, generation: None };
+        let intent = Intent {
+            action: Action::Cancel,
+            revision: None,
+            keep: false,
+            issuer,
+            generation: None,
+            reason: None,
+        };
         let selection = Selection::Targets(hosts.iter().cloned().map(Target::Host).collect());
         let mut plan = Self::new(intent, &selection, fleet, now, false)?;
         if let Some(host) = plan.silent.keys().next() {

@@ -8,9 +8,9 @@ use super::error::ToolError;
 use super::follow;
 use super::parameters::{Hosts, Wish};
 use super::views::{DeploymentView, JobView, VerdictView};
-use crate::deployer::{Discovery, Intent, Operator, Outcome, Plan, Selection, Target, Verdict};
+use crate::deployer::{Discovery, HostResult, Intent, Operator, Outcome, Plan, Selection, Target, Verdict};
 use crate::fleet::words;
-use crate::protocol::{Action, Name, Revision, of_host, printable};
+use crate::protocol::{Action, ErrorCode, Name, Revision, of_host, printable};
 use rmcp::RoleServer;
 use rmcp::model::CallToolResponse;
 use rmcp::service::RequestContext;
@@ -40,6 +40,7 @@ pub(super) async fn plan(wish: Wish, access: &Access, branch: &Revision) -> Resu
         keep: false,
         issuer: operator.issuer.clone(),
         generation: None,
+        reason: None,
     };
     let (selection, nobody) = match wish.hosts {
         Hosts::One(host) => (Selection::Targets(vec![Target::Host(host)]), String::new()),
@@ -167,6 +168,11 @@ fn told(outcome: &Outcome, view: &DeploymentView) -> String {
     }
     if count(Verdict::Unknown) > 0 {
         text.push_str("\nStill at work; the hosts go on. host_status with wait_s takes it up again.");
+    }
+    let held =
+        |host: &HostResult| host.report.as_ref().is_some_and(|report| report.error == Some(ErrorCode::Held));
+    if outcome.hosts.iter().any(held) {
+        text.push_str("\nA held host takes nothing until an operator releases it; no tool here does. Ask whoever holds it.");
     }
     if count(Verdict::Failed) > 0 {
         text.push_str("\nhost_status tells why a host failed, host_logs all that it wrote.");

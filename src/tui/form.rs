@@ -158,6 +158,7 @@ impl Form {
             keep: false,
             issuer: issuer.to_owned(),
             generation: self.purpose.generation(),
+            reason: None,
         };
         let hosts = self.chosen().hosts.iter().cloned().map(Target::Host).collect();
         Plan::new(intent, &Selection::Targets(hosts), fleet, now, false).map_err(|error| error.to_string())

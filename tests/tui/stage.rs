@@ -111,6 +111,7 @@ pub(crate) fn past(id: &str, action: Action, hours: i64, generation: Option<u64>
         revision: Some("main".into()),
         commit: Some("3f2a91c0d5b84e6f8a7c1d2e3f4a5b6c7d8e9f01".into()),
         generation,
+        reason: None,
         elapsed_ms: 48_200,
     }
 }

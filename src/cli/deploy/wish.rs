@@ -1,14 +1,18 @@
 //! A request to hosts, from what was typed to the exit code.
 
-use super::super::effective::Effective;
+use super::super::effective::{Effective, issuer};
 use super::super::exit::{Exit, Failed};
 use super::super::out::Format;
 use super::{confirm, follow_or_interrupt};
-use crate::deployer::{Intent, Plan, Selection};
+use crate::deployer::{Intent, Plan, Selection, Target};
+use crate::protocol::Action;
 use std::time::Duration;
 
 /// In seconds; a deadline much further away has no place in the clock.
 pub(in crate::cli) const YEAR: u64 = 365 * 86400;
+
+/// How long a host may take to decide what it decides at once, in seconds.
+const PATIENCE: u64 = 20;
 
 /// What an operator wants of which hosts.
 pub(in crate::cli) struct Wish {
@@ -24,6 +28,30 @@ pub(in crate::cli) struct Wish {
 }
 
 impl Wish {
+    /// What hosts decide at once, and what needs no question: nothing that runs there is changed.
+    pub(in crate::cli) fn at_once(
+        action: Action,
+        reason: Option<String>,
+        targets: Vec<Target>,
+        output: Format,
+    ) -> Self {
+        Self {
+            selection: Selection::Targets(targets),
+            intent: Intent {
+                action,
+                revision: None,
+                keep: false,
+                issuer: issuer(),
+                generation: None,
+                reason,
+            },
+            skip_offline: false,
+            yes: true,
+            timeout: PATIENCE,
+            output,
+        }
+    }
+
     /// Finds the hosts, asks where that matters, sends, and follows each host to its verdict.
     pub(in crate::cli) async fn carry_out(self, effective: &Effective) -> Result<Exit, Failed> {
         let mut operator = effective.operator().await?;

@@ -47,7 +47,7 @@ impl Operator {
     ) -> Result<Option<Follow>, DeployError> {
         let (Some(id), Some(action)) = (job.id.clone(), job.action.clone()) else { return Ok(None) };
         let issuer = self.issuer.clone();
-        let intent = Intent { action, revision: None, keep: false, issuer, generation: None };
+        let intent = Intent { action, revision: None, keep: false, issuer, generation: None, reason: None };
         let plan = Plan { id: id.clone(), intent, parcels: Vec::new(), silent: BTreeMap::new() };
         fleet.apply_report(job.clone(), Timestamp::now());
         let mut follow = self.hear(plan, fleet, None, patience).await?;
