@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Every command, as its words.
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 23] = [
     &[],
     &["listener"],
     &["deploy"],
@@ -19,6 +19,8 @@ const COMMANDS: [&[&str]; 21] = [
     &["diff"],
     &["rollback"],
     &["cancel"],
+    &["hold"],
+    &["release"],
     &["mcp"],
     &["config"],
     &["config", "show"],
@@ -91,6 +93,8 @@ const HISTORY: &[&str] = &["history"];
 const DIFF: &[&str] = &["diff", "web1"];
 const ROLLBACK: &[&str] = &["rollback", "web1"];
 const CANCEL: &[&str] = &["cancel", "web1"];
+const HOLD: &[&str] = &["hold", "web1", "--reason=why"];
+const RELEASE: &[&str] = &["release", "web1"];
 const MCP: &[&str] = &["mcp", "--enable-admin", "--admin-nkey-file=KEY"];
 const CONFIG: &[&str] = &["config", "show"];
 const KEYS_NEW: &[&str] = &["keys", "new", "listener"];
@@ -220,6 +224,21 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (CANCEL, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (CANCEL, "--tls-cert", "/missing", "--tls-key"),
     (CANCEL, "--tls-key", "/missing", "--tls-cert"),
+    (HOLD, "--reason", "", "the reason is empty"),
+    (HOLD, "--output", "yaml", "human, json"),
+    (HOLD, "--context", "a.b", "is not a name"),
+    (HOLD, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
+    (HOLD, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (HOLD, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (HOLD, "--tls-cert", "/missing", "--tls-key"),
+    (HOLD, "--tls-key", "/missing", "--tls-cert"),
+    (RELEASE, "--output", "yaml", "human, json"),
+    (RELEASE, "--context", "a.b", "is not a name"),
+    (RELEASE, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
+    (RELEASE, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (RELEASE, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (RELEASE, "--tls-cert", "/missing", "--tls-key"),
+    (RELEASE, "--tls-key", "/missing", "--tls-cert"),
     (CONFIG, "--branch", "a..b", "`..` and `//` are not allowed"),
     (CONFIG, "--output", "yaml", "human, json"),
     (CONFIG, "--context", "a.b", "is not a name"),

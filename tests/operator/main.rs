@@ -22,6 +22,7 @@ mod fleet;
 mod flooded;
 mod help;
 mod history;
+mod hold;
 mod hostile;
 mod hosts;
 mod live;

@@ -146,6 +146,8 @@ prop_compose! {
     ) -> DeployRequest {
         // A few of these look like short commits.
         let revision = Revision::new(format!("z{revision}")).ok();
+        // Only a hold must say why, and in few words.
+        let reason = if action == Action::Hold { Some("bisect".to_owned()) } else { reason };
         let request = DeployRequest::new(action, revision, id);
         DeployRequest {
             issued_at, expires_at, issuer, commit, timeout_s, on_failure, reason, job: Some(job), generation,

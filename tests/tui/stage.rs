@@ -38,7 +38,14 @@ pub(crate) fn answer(host: &str, tier: &str, role: &str) -> HostAnswer {
         generation: Some(140),
         os_version: Some("NixOS 26.05".into()),
         interval_s: Some(60),
-        capabilities: vec![Action::Cancel, Action::Build, Action::Rollback, Action::Reboot],
+        capabilities: vec![
+            Action::Cancel,
+            Action::Build,
+            Action::Rollback,
+            Action::Reboot,
+            Action::Hold,
+            Action::Release,
+        ],
         ..HostAnswer::new(host.clone(), tier.clone(), Some(role), vec![of_host(&tier, &host)])
     }
 }
