@@ -72,25 +72,27 @@ impl Service {
     pub(super) fn recover_hold(&mut self, mut records: Vec<Record>) -> Vec<Record> {
         let concerns = |record: &Record| !record.request.action.makes_job();
         let last = records.iter().rposition(concerns);
-        for at in 0..records.len() {
-            if !concerns(&records[at]) || records[at].is_final() {
-                continue;
-            }
-            let (after, id) = (hold_of(&records[at]), records[at].request.id.clone());
-            records[at].report.message = self.outcome(after.as_ref());
+        let all = records.iter_mut().enumerate();
+        for (at, record) in all.filter(|(_, record)| concerns(record) && !record.is_final()) {
+            let (after, id) = (hold_of(record), record.request.id.clone());
+            record.report.message = self.outcome(after.as_ref());
             if Some(at) == last {
-                match apply(&self.store, &records[at]) {
+                match apply(&self.store, record) {
                     Ok(()) => self.hold = after,
-                    // It stays open for the next start.
-                    Err(error) => tracing::error!(%id, %error, "could not hold or release"),
+                    Err(error) => {
+                        tracing::error!(%id, %error, "could not hold or release; the next start tries again");
+                        continue;
+                    }
                 }
             }
-            self.conclude(&mut records[at]);
-            tracing::warn!(%id, "{}", records[at].report.message);
-            if let Err(error) = self.store.save(&records[at]) {
+            self.conclude(record);
+            tracing::warn!(%id, "{}", record.report.message);
+            if let Err(error) = self.store.save(record) {
                 tracing::error!(%id, %error, "the verdict could not be kept");
             }
         }
+        // What is still open is no job that could be taken up.
+        records.retain(|record| record.is_final() || !concerns(record));
         records
     }
 

@@ -251,7 +251,9 @@ fn a_listener_that_died_in_the_middle_does_it_at_its_next_start_unless_more_came
     let mut stage = calls();
     hold(&stage, "o-110", WHY);
     release(&stage, "o-111");
-    ["o-110", "o-111"].iter().for_each(|id| stage.told(id));
+    for id in ["o-110", "o-111"] {
+        stage.told(id);
+    }
     // As it is between being taken and being done.
     let reopen = |stage: &Stage, id: &str| {
         let mut record = stage.record(id);

@@ -25,6 +25,7 @@ mod history;
 mod hold;
 mod hostile;
 mod hosts;
+mod hosts_watch;
 mod live;
 mod log;
 mod log_join;

@@ -97,11 +97,11 @@ pub(super) fn order(app: &mut App, id: &Id, news: OrderNews) {
         }
         OrderNews::Ended(outcome) => {
             order.state = OrderState::Ended;
-            if !order.plan.intent.action.makes_job() {
-                decided(app, &title, &outcome);
-            } else {
+            if order.plan.intent.action.makes_job() {
                 let (tone, text) = summary(&outcome);
                 app.tell(tone, format!("{title}: {text}"));
+            } else {
+                decided(app, &title, &outcome);
             }
         }
     }
