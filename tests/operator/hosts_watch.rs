@@ -61,13 +61,15 @@ fn each_change_is_a_line_and_nothing_is_said_twice() {
     let told: Vec<_> = ended.out.lines().map(told).collect();
     // Those in between come and go too quickly for any of them to be sure.
     let sure = |line: &&String| ["accepted", "started", "prepare"].iter().all(|word| !line.contains(word));
-    let sure: Vec<_> = told.iter().filter(sure).collect();
+    let mut sure: Vec<_> = told.iter().filter(sure).collect();
+    // The verdict and what runs by now come one after the other, or at once.
+    if sure.get(3).is_some_and(|line| *line == "web1  idle") {
+        sure.remove(3);
+    }
     let expected = [
         "db1  idle",
         "web1  idle",
         "web1  build",
-        // First comes the verdict, and then what the host runs by now.
-        "web1  idle",
         "web1  idle  master",
         "web1  held  master",
         "web1  offline, held  master",
@@ -102,8 +104,11 @@ fn with_json_each_change_is_an_object_as_hosts_prints_it() {
     watch.tells(phase("build", "running"));
     gate.pass();
     deploy.ended(0);
-    watch.tells(|value| value["host"]["job"]["status"] == "completed");
-    watch.tells(|value| value["host"]["answer"]["revision"] == "master");
+    // The verdict and what runs by now come one after the other, or at once.
+    watch.tells(|value| {
+        let host = &value["host"];
+        host["job"]["status"] == "completed" && host["answer"]["revision"] == "master"
+    });
     watch.interrupt();
     let ended = watch.ended(130);
     let of_db1 = ended.json().iter().filter(|value| value["host"]["name"] == "db1").count();
