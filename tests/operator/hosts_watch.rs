@@ -1,7 +1,7 @@
 //! The fleet as it moves: a line or an object for each change, and a table that is drawn anew where it stands.
 
 use crate::common::{
-    Broker, Gate, Host, HostBuilder, Running, Terminal, eventually, held_in, lines, operator, run,
+    Broker, Gate, Host, HostBuilder, Running, Terminal, Wire, eventually, held_in, lines, operator, run,
 };
 use crate::usage::nowhere;
 use serde_json::{Value, json};
@@ -80,9 +80,13 @@ fn each_change_is_a_line_and_nothing_is_said_twice() {
 #[test]
 fn with_json_each_change_is_an_object_as_hosts_prints_it() {
     let broker = Broker::start();
-    let (_host, gate) = held(&broker, "web1", "web");
     let heartbeat = ["--presence-interval", "1", "--heartbeat-interval", "1"];
-    let _other = HostBuilder::new(&broker, "db1", "test", "db").args(&heartbeat).start();
+    let builder = |name, role| HostBuilder::new(&broker, name, "test", role).args(&heartbeat);
+    let host = builder("web1", "web").script(&held_in("build")).start();
+    let gate = Gate::of(&host);
+    let _other = builder("db1", "db").start();
+    let wire = Wire::connect(&broker, "everything");
+    let reports = wire.listen("deploy.responses.*");
     let present = run(operator(&broker, "tester").args(["hosts", "--output", "json"]), 0).json();
     let mut watch = Running::start(&mut watch(&broker, &["--output", "json"]));
     let names = |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
@@ -102,6 +106,9 @@ fn with_json_each_change_is_an_object_as_hosts_prints_it() {
         }
     };
     watch.tells(phase("build", "running"));
+    for _ in 0..3 {
+        reports.until(|report| report["status"] == "running" && report["message"] == "build");
+    }
     gate.pass();
     deploy.ended(0);
     // The verdict and what runs by now come one after the other, or at once.
@@ -111,8 +118,11 @@ fn with_json_each_change_is_an_object_as_hosts_prints_it() {
     });
     watch.interrupt();
     let ended = watch.ended(130);
-    let of_db1 = ended.json().iter().filter(|value| value["host"]["name"] == "db1").count();
-    assert_eq!(of_db1, 1, "that it lives is no change: {ended}");
+    let told = ended.json();
+    let of_db1 = told.iter().filter(|value| value["host"]["name"] == "db1").count();
+    let building = phase("build", "running");
+    let building = told.iter().filter(|value| building(value)).count();
+    assert_eq!((of_db1, building), (1, 1), "that it lives is no change: {ended}");
 }
 
 #[test]
