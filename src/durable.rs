@@ -43,6 +43,16 @@ pub fn write_with(
     })
 }
 
+/// Removes the file, so that it does not come back after a crash. One that is not there is as good.
+pub fn remove(path: &Path) -> Result<(), WriteError> {
+    let removed = match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_folder_of(path),
+    };
+    removed.map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
 /// Adds whole lines to the file, which only its owner can read. What a crash has left unfinished at its end becomes a
 /// line of its own.
 pub fn append(path: &Path, lines: &[u8]) -> Result<(), WriteError> {

@@ -111,13 +111,7 @@ async fn deploy(demo: &Demo, out: &mut Out) -> Result<Exit, Failed> {
     out.line(&render::fleet(&discovery.fleet.hosts_by_name(), discovery.at));
     let (tier, revision) = (Name::new("test"), Revision::new("main"));
     let (tier, revision) = (tier.map_err(Failed::host)?, revision.map_err(Failed::host)?);
-    let intent = Intent {
-        action: Action::Switch,
-        revision: Some(revision),
-        keep: false,
-        issuer: operator.issuer.clone(),
-        generation: None,
-    };
+    let intent = Intent { revision: Some(revision), ..Intent::new(Action::Switch, operator.issuer.clone()) };
     let plan = Plan::new(
         intent,
         &Selection::All { tier: Some(tier), role: None },

@@ -15,11 +15,12 @@ pub(super) use waves::WavesArgs;
 pub(super) use wish::{Wish, YEAR};
 
 use super::connection::ConnectionArgs;
-use super::effective::{Effective, issuer};
+use super::effective::issuer;
 use super::exit::{Exit, Failed};
 use super::out::Format;
-use crate::deployer::{Intent, Selection, SelectionError};
-use crate::protocol::{Action, Name, Revision};
+use super::selector::SelectorArgs;
+use crate::deployer::Intent;
+use crate::protocol::{Action, Revision};
 use clap::Args;
 
 /// How long a deployment is followed, in seconds.
@@ -28,18 +29,8 @@ pub(super) const TIMEOUT: u64 = 900;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct DeployArgs {
-    /// Subjects, aliases (of the configuration file, or $HOMELAB_DEPLOY_ALIAS_<NAME>) or hosts
-    #[arg(value_name = "TARGET", required_unless_present_any = ["role", "all"], conflicts_with_all = ["role", "all"])]
-    targets: Vec<String>,
-    /// Every host of the tier with this role
-    #[arg(long, requires = "tier", conflicts_with = "all")]
-    role: Option<Name>,
-    /// Every host of the tier
-    #[arg(long, requires = "tier")]
-    all: bool,
-    /// The tier that --role or --all mean
-    #[arg(long, conflicts_with = "targets")]
-    tier: Option<Name>,
+    #[command(flatten)]
+    selector: SelectorArgs,
     /// Branch, tag or full commit; without, the context's branch, else master
     #[arg(long, env = "HOMELAB_DEPLOY_BRANCH")]
     branch: Option<Revision>,
@@ -90,23 +81,16 @@ impl DeployArgs {
             (None, false, _) => Pinning::WhenAsked,
             _ => Pinning::Always,
         };
+        let again = self.again();
+        let revision = Some(effective.branch(self.branch));
+        let intent = Intent { revision, keep: self.keep, ..Intent::new(self.action, issuer()) };
+        let selection = self.selector.selection(&effective)?;
         let wish = Wish {
-            selection: self.selection(&effective)?,
             waves,
             pinning,
-            again: self.again(),
-            intent: Intent {
-                action: self.action,
-                revision: Some(effective.branch(self.branch)),
-                keep: self.keep,
-                issuer: issuer(),
-                generation: None,
-            },
-            needed: false,
             skip_offline: self.skip_offline,
             yes: self.yes,
-            timeout: self.timeout,
-            output: self.output,
+            ..Wish::new(intent, selection, self.timeout, self.output, again)
         };
         wish.carry_out(&effective).await
     }
@@ -120,12 +104,5 @@ impl DeployArgs {
         again.switch("--skip-offline", self.skip_offline);
         again.switch("--yes", self.yes);
         again
-    }
-
-    fn selection(&self, effective: &Effective) -> Result<Selection, SelectionError> {
-        match &self.tier {
-            Some(tier) => Ok(Selection::All { tier: Some(tier.clone()), role: self.role.clone() }),
-            None => Ok(Selection::Targets(effective.targets(&self.targets)?)),
-        }
     }
 }

@@ -1,19 +1,19 @@
 //! `diff`: what a deployment would change.
 
 use super::connection::ConnectionArgs;
-use super::deploy::{Again, Pinning, TIMEOUT, Wish, YEAR};
+use super::deploy::{Again, TIMEOUT, Wish, YEAR};
 use super::effective::issuer;
 use super::exit::{Exit, Failed};
 use super::out::Format;
-use crate::deployer::{Intent, Selection};
+use super::selector::SelectorArgs;
+use crate::deployer::Intent;
 use crate::protocol::{Action, Revision};
 use clap::Args;
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
-    /// Hosts, aliases (of the configuration file, or $HOMELAB_DEPLOY_ALIAS_<NAME>) or subjects
-    #[arg(value_name = "HOST", required = true)]
-    hosts: Vec<String>,
+    #[command(flatten)]
+    selector: SelectorArgs,
     /// Branch, tag or full commit; without, the context's branch, else master
     #[arg(long, env = "HOMELAB_DEPLOY_BRANCH")]
     branch: Option<Revision>,
@@ -30,25 +30,12 @@ pub(super) struct DiffArgs {
 impl DiffArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
         let effective = self.connection.effective()?;
-        let wish = Wish {
-            selection: Selection::Targets(effective.targets(&self.hosts)?),
-            intent: Intent {
-                action: Action::DryActivate,
-                revision: Some(effective.branch(self.branch)),
-                keep: false,
-                issuer: issuer(),
-                generation: None,
-            },
-            waves: None,
-            pinning: Pinning::Never,
-            again: Again::new("diff", &self.connection),
-            needed: false,
-            skip_offline: false,
-            // Nothing is changed.
-            yes: true,
-            timeout: self.timeout,
-            output: self.output,
-        };
+        let selection = self.selector.selection(&effective)?;
+        let revision = Some(effective.branch(self.branch));
+        let intent = Intent { revision, ..Intent::new(Action::DryActivate, issuer()) };
+        let again = Again::new("diff", &self.connection);
+        // Nothing is changed.
+        let wish = Wish { yes: true, ..Wish::new(intent, selection, self.timeout, self.output, again) };
         wish.carry_out(&effective).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod forget;
 mod outdated;
+mod watch;
 
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failed};
@@ -10,7 +11,7 @@ use super::out::{Format, Out};
 use super::{render, replies};
 use crate::deployer::Discovery;
 use crate::fleet::{Host, Presence};
-use crate::protocol::{Name, Revision, printable};
+use crate::protocol::{Name, Revision};
 use clap::Args;
 use jiff::Timestamp;
 use outdated::Outdated;
@@ -32,8 +33,11 @@ pub(super) struct HostsArgs {
     /// The branch for --outdated; without, the context's branch, else master
     #[arg(long, env = "HOMELAB_DEPLOY_BRANCH")]
     branch: Option<Revision>,
+    /// Keep running and show what changes, until Ctrl-C
+    #[arg(long, conflicts_with = "outdated")]
+    watch: bool,
     /// Forget a host that was seen before, then end
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["tier", "role", "outdated"])]
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["tier", "role", "outdated", "watch"])]
     forget: Option<Name>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -77,6 +81,9 @@ impl HostsArgs {
             let branch = effective.branch(self.branch);
             return outdated::tell(&discovery, &branch, self.output, &mut out).await;
         }
+        if self.watch {
+            return watch::watch(operator, discovery, (self.tier, self.role), self.output, &mut out).await;
+        }
         self.print(&discovery, &mut out);
         Ok(if discovery.answered.is_empty() { Exit::Silent } else { Exit::Done })
     }
@@ -96,8 +103,8 @@ impl HostsArgs {
                 out.line(&render::fleet(&hosts, discovery.at));
                 replies::note_unreadable(&discovery.unreadable, self.output, out);
                 for host in hosts {
-                    for warning in host.answer.iter().flat_map(|answer| &answer.warnings) {
-                        out.line(&format!("note: {}: {}", host.name, printable(warning)));
+                    for note in render::notes(host) {
+                        out.line(&note);
                     }
                 }
             }

@@ -14,6 +14,7 @@ mod effective;
 mod exit;
 mod given;
 mod history;
+mod hold;
 mod hosts;
 mod keys;
 mod listener;
@@ -24,9 +25,11 @@ mod mcp;
 mod out;
 mod policy;
 mod reboot;
+mod release;
 mod render;
 mod replies;
 mod rollback;
+mod selector;
 mod status;
 mod targets;
 mod tls;
@@ -74,6 +77,10 @@ enum Command {
     Reboot(reboot::RebootArgs),
     /// Stop the running job of hosts, as long as it has not begun to activate.
     Cancel(cancel::CancelArgs),
+    /// Keep deployments from hosts until they are released.
+    Hold(hold::HoldArgs),
+    /// Let held hosts take deployments again.
+    Release(release::ReleaseArgs),
     /// Serve an assistant over MCP: it looks at hosts and deploys to the tier test.
     Mcp(mcp::McpArgs),
     /// Look at the configuration: what is in force, and what is wrong in the file.
@@ -131,6 +138,8 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Rollback(args) => block_on(args.run()),
         Command::Reboot(args) => block_on(args.run()),
         Command::Cancel(args) => block_on(args.run()),
+        Command::Hold(args) => block_on(args.run()),
+        Command::Release(args) => block_on(args.run()),
         Command::Mcp(args) => args.run(),
         Command::Config(command) => command.run(),
         Command::Keys(command) => command.run(),

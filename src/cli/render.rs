@@ -24,6 +24,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write;
 use table::table;
+pub(super) use table::terminal_size;
 
 /// How many of a failure's last lines the summary quotes.
 const QUOTED_LINES: usize = 12;
@@ -101,6 +102,14 @@ fn failure(report: &DeployReport) -> String {
     text
 }
 
+/// What is to be known of a host besides: why it is held, and its warnings. In sentences.
+pub(super) fn notes(host: &Host) -> Vec<String> {
+    let held = host.answer.iter().filter_map(|answer| Some(format!("held: {}", answer.held.as_ref()?)));
+    let warnings = host.answer.iter().flat_map(|answer| &answer.warnings).cloned();
+    let note = |note: String| format!("note: {}: {}", host.name, printable(&note));
+    held.chain(warnings).map(note).collect()
+}
+
 /// What the table of a fleet shows of each host.
 const HEAD: [&str; 7] = ["HOST", "TIER", "ROLE", "STATE", "REVISION", "GEN", "SEEN"];
 
@@ -116,23 +125,38 @@ fn row(host: &Host, now: Timestamp) -> Vec<Cell> {
         host.name.to_string(),
         host.tier.as_ref().map(ToString::to_string).unwrap_or_default(),
         host.role.as_ref().map(ToString::to_string).unwrap_or_default(),
-        host_state(host, now),
+        host_state(host, now, true),
         words::runs(host),
         generation.unwrap_or_default(),
         host.seen.map(|seen| words::age(seen, now)).unwrap_or_default(),
     ])
 }
 
-/// How a host stands, in a few words.
-fn host_state(host: &Host, now: Timestamp) -> String {
-    let mut text = match host.standing(now) {
-        Standing::Working(job) => words::progress_of(job),
+/// A host on one line: its name, how it stands, and what it runs. While a build goes on it stays the same.
+pub(super) fn host_line(host: &Host, now: Timestamp) -> String {
+    let text = format!("{}  {}  {}", host.name, host_state(host, now, false), words::runs(host));
+    text.trim_end().to_owned()
+}
+
+/// How a host stands, in a few words; with `steps` also how far its build is.
+fn host_state(host: &Host, now: Timestamp, steps: bool) -> String {
+    let held = host.answer.as_ref().is_some_and(|answer| answer.held.is_some());
+    let standing = host.standing(now);
+    let mut text = match standing {
+        Standing::Idle if held => "held".to_owned(),
+        Standing::Working(job) if steps => words::progress_of(job),
+        Standing::Working(job) => {
+            printable(job.phases.running().map_or(job.status.as_str(), |phase| phase.name.as_str()))
+        }
         Standing::Failed(job) => {
             format!("failed: {}", printable(job.error.as_ref().map_or("unknown", |error| error.as_str())))
         }
         Standing::Offline if host.seen.is_none() => last_seen(None, now),
         other => other.word().to_owned(),
     };
+    if held && standing != Standing::Idle {
+        text.push_str(", held");
+    }
     if host.claimants(now).len() > 1 {
         text.push_str(", two hosts of this name");
     }

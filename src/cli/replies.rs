@@ -3,7 +3,7 @@
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failed};
 use super::out::{Format, Out};
-use crate::deployer::{Discovery, Operator, Replies, Told, hosts_of};
+use crate::deployer::{Discovery, Operator, Replies, Selection, Told, hosts_of};
 use crate::protocol::{Name, WireError, printable};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -21,19 +21,29 @@ pub(super) struct Shown<'a, T> {
     told: &'static str,
     /// When it was last heard of, by our clock.
     seen: Option<Timestamp>,
+    /// Why it is held; absent where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<&'a str>,
     answer: Option<T>,
 }
 
 impl<'a, T> Shown<'a, T> {
     /// The host as it told, with this part of its answer.
-    pub(super) fn new<U>(host: &'a Name, told: &Told<U>, answer: Option<T>, discovery: &Discovery) -> Self {
+    pub(super) fn new<U>(
+        host: &'a Name,
+        told: &Told<U>,
+        answer: Option<T>,
+        discovery: &'a Discovery,
+    ) -> Self {
         let told = match told {
             Told::Answer(_) => "answer",
             Told::TooOld => "too_old",
             Told::Silent => "silent",
         };
-        let seen = discovery.fleet.hosts.get(host).and_then(|host| host.seen);
-        Self { host, told, seen, answer }
+        let known = discovery.fleet.hosts.get(host);
+        let seen = known.and_then(|host| host.seen);
+        let held = known.and_then(|host| host.answer.as_ref()?.held.as_deref());
+        Self { host, told, seen, held, answer }
     }
 }
 
@@ -43,10 +53,13 @@ pub(super) async fn find(
     connection: &ConnectionArgs,
 ) -> Result<(Operator, Discovery, BTreeSet<Name>), Failed> {
     let effective = connection.effective()?;
-    let targets = effective.targets(names)?;
+    let selection = match names {
+        [] => Selection::All { tier: None, role: None },
+        names => Selection::Targets(effective.targets(names)?),
+    };
     let mut operator = effective.operator().await?;
     let discovery = operator.discover(None, None).await?;
-    let hosts = hosts_of(&targets, &discovery.fleet)?;
+    let hosts = hosts_of(&selection, &discovery.fleet)?;
     Ok((operator, discovery, hosts))
 }
 

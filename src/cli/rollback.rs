@@ -1,19 +1,19 @@
 //! `rollback`: take hosts back to an earlier generation and follow each to its verdict.
 
 use super::connection::ConnectionArgs;
-use super::deploy::{Again, Pinning, TIMEOUT, Wish, YEAR};
+use super::deploy::{Again, TIMEOUT, Wish, YEAR};
 use super::effective::issuer;
 use super::exit::{Exit, Failed};
 use super::out::Format;
-use crate::deployer::{Intent, Selection};
+use super::selector::SelectorArgs;
+use crate::deployer::Intent;
 use crate::protocol::Action;
 use clap::Args;
 
 #[derive(Debug, Args)]
 pub(super) struct RollbackArgs {
-    /// Hosts, aliases (of the configuration file, or $HOMELAB_DEPLOY_ALIAS_<NAME>) or subjects
-    #[arg(value_name = "HOST", required = true)]
-    hosts: Vec<String>,
+    #[command(flatten)]
+    selector: SelectorArgs,
     /// The generation of the system profile; without, what ran before the last change
     #[arg(long, value_name = "N")]
     generation: Option<u64>,
@@ -33,24 +33,10 @@ pub(super) struct RollbackArgs {
 impl RollbackArgs {
     pub(super) async fn run(self) -> Result<Exit, Failed> {
         let effective = self.connection.effective()?;
-        let wish = Wish {
-            selection: Selection::Targets(effective.targets(&self.hosts)?),
-            intent: Intent {
-                action: Action::Rollback,
-                revision: None,
-                keep: false,
-                issuer: issuer(),
-                generation: self.generation,
-            },
-            waves: None,
-            pinning: Pinning::Never,
-            again: Again::new("rollback", &self.connection),
-            needed: false,
-            skip_offline: false,
-            yes: self.yes,
-            timeout: self.timeout,
-            output: self.output,
-        };
+        let selection = self.selector.selection(&effective)?;
+        let intent = Intent { generation: self.generation, ..Intent::new(Action::Rollback, issuer()) };
+        let again = Again::new("rollback", &self.connection);
+        let wish = Wish { yes: self.yes, ..Wish::new(intent, selection, self.timeout, self.output, again) };
         wish.carry_out(&effective).await
     }
 }

@@ -82,13 +82,8 @@ async fn take(
     if targets.is_empty() {
         return Ok(());
     }
-    let intent = Intent {
-        action: action.clone(),
-        revision: revision.and_then(|revision| Revision::new(revision).ok()),
-        keep: false,
-        issuer: operator.issuer.clone(),
-        generation: None,
-    };
+    let revision = revision.and_then(|revision| Revision::new(revision).ok());
+    let intent = Intent { revision, ..Intent::new(action.clone(), operator.issuer.clone()) };
     let plan = Plan::new(intent, &Selection::Targets(targets), &fleet, now, true)?;
     let mut follow = operator.send(plan, fleet, None, PATIENCE).await?;
     while let Some(update) = follow.next().await {

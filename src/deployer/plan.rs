@@ -4,7 +4,7 @@ mod in_waves;
 mod pin;
 
 use super::operator::fresh_id;
-use super::selection::listeners_on;
+use super::selection::{is_of, listeners_on};
 use super::{DeployError, Rollout, Selection, SelectionError, Target};
 use crate::fleet::{Fleet, Host, Presence};
 use crate::protocol::{
@@ -30,6 +30,15 @@ pub struct Intent {
     pub issuer: String,
     /// Which generation to go back to, for a rollback; without, what ran before the last change.
     pub generation: Option<u64>,
+    /// Why, for a hold.
+    pub reason: Option<String>,
+}
+
+impl Intent {
+    /// To do this, with nothing said beside it.
+    pub fn new(action: Action, issuer: String) -> Self {
+        Self { action, revision: None, keep: false, issuer, generation: None, reason: None }
+    }
 }
 
 /// One request to one host, or to a subject that was spelled out.
@@ -81,7 +90,7 @@ impl Plan {
         match selection {
             Selection::All { tier, role } => {
                 for host in fleet.hosts_by_name() {
-                    if (tier.is_none() || host.tier == *tier) && (role.is_none() || host.role == *role) {
+                    if is_of(host, tier.as_ref(), role.as_ref()) {
                         parcels.push(Parcel::for_host(&host.name, fleet)?);
                     }
                 }
@@ -168,6 +177,7 @@ impl Plan {
             job: parcel.job.clone(),
             generation: intent.generation,
             commit: parcel.pin.as_ref().map(ToString::to_string),
+            reason: intent.reason.clone(),
             ..DeployRequest::new(
                 intent.action.clone(),
                 pinned.or_else(|| intent.revision.clone()),
@@ -246,7 +256,7 @@ impl Plan {
         fleet: &Fleet,
         now: Timestamp,
     ) -> Result<Self, DeployError> {
-        let intent = Intent { action: Action::Cancel, revision: None, keep: false, issuer, generation: None };
+        let intent = Intent::new(Action::Cancel, issuer);
         let selection = Selection::Targets(hosts.iter().cloned().map(Target::Host).collect());
         let mut plan = Self::new(intent, &selection, fleet, now, false)?;
         if let Some(host) = plan.silent.keys().next() {

@@ -1,6 +1,6 @@
 //! Which hosts an operator means: subjects, aliases, names, or all of a role or tier.
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Host};
 use crate::protocol::{HostAnswer, Name, SubjectError, check_literal, near, overlaps};
 use std::collections::BTreeSet;
 
@@ -92,9 +92,17 @@ impl Target {
     }
 }
 
-/// The hosts that targets mean, known ones all; every known host where there are no targets.
-pub fn hosts_of(targets: &[Target], fleet: &Fleet) -> Result<BTreeSet<Name>, SelectionError> {
+/// The hosts that a selection means, known ones all.
+pub fn hosts_of(selection: &Selection, fleet: &Fleet) -> Result<BTreeSet<Name>, SelectionError> {
     let mut hosts = BTreeSet::new();
+    let targets = match selection {
+        Selection::All { tier, role } => {
+            let of = |host: &&Host| is_of(host, tier.as_ref(), role.as_ref());
+            hosts.extend(fleet.hosts.values().filter(of).map(|host| host.name.clone()));
+            return Ok(hosts);
+        }
+        Selection::Targets(targets) => targets,
+    };
     for target in targets {
         match target {
             Target::Subject(subject) => {
@@ -106,10 +114,12 @@ pub fn hosts_of(targets: &[Target], fleet: &Fleet) -> Result<BTreeSet<Name>, Sel
             Target::Host(name) | Target::Alias(name) => return Err(SelectionError::unknown(name, fleet)),
         }
     }
-    if targets.is_empty() {
-        hosts.extend(fleet.hosts.keys().cloned());
-    }
     Ok(hosts)
+}
+
+/// Whether the host is of this tier and role, where they are given.
+pub(super) fn is_of(host: &Host, tier: Option<&Name>, role: Option<&Name>) -> bool {
+    (tier.is_none() || host.tier.as_ref() == tier) && (role.is_none() || host.role.as_ref() == role)
 }
 
 /// What is known of the hosts that listen on a subject.

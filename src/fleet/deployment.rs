@@ -1,7 +1,7 @@
 //! One deployment as an operator sees it: a report of each host.
 
 use super::Tally;
-use super::host::{makes_job, seconds};
+use super::host::seconds;
 use crate::protocol::{Action, DeployReport, Id, Name, SharedText};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -110,7 +110,7 @@ impl Deployment {
 
     /// Whether it brings hosts to a state; what cancels or holds others does not.
     pub fn makes_jobs(&self) -> bool {
-        makes_job(self.action.as_ref())
+        self.action.as_ref().is_none_or(Action::makes_job)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One host as an operator sees it.
 
 use super::deployment::supersedes;
-use crate::protocol::{Action, DeployReport, HostAnswer, Name, SharedText, Status};
+use crate::protocol::{Action, DeployReport, ErrorCode, HostAnswer, Name, SharedText, Status};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::sync::Arc;
@@ -85,6 +85,10 @@ impl Host {
         if self.left {
             self.instances.retain(|(instance, _)| Some(instance) != answer.instance.as_ref());
         }
+        if answer.held.is_none() {
+            // What was refused for a hold that is over can be asked for again.
+            self.refusal.take_if(|refusal| refusal.error == Some(ErrorCode::Held));
+        }
         self.tier = Some(answer.tier.clone());
         self.role.clone_from(&answer.role);
         self.answer = Some(Arc::new(answer));
@@ -98,7 +102,7 @@ impl Host {
             self.role.clone_from(&report.role);
         }
         // A refusal changes nothing on the host, nor do the actions that are no jobs.
-        if !makes_job(report.action.as_ref()) {
+        if !report.action.as_ref().is_none_or(Action::makes_job) {
             return false;
         }
         if report.status == Status::Rejected {
@@ -175,11 +179,6 @@ impl Host {
     pub fn running_job(&self) -> Option<&Arc<DeployReport>> {
         self.job.as_ref().filter(|job| !job.status.is_final())
     }
-}
-
-/// Whether a request begins a job.
-pub(super) fn makes_job(action: Option<&Action>) -> bool {
-    !matches!(action, Some(Action::Cancel | Action::Hold | Action::Release))
 }
 
 /// A span that a host names, at most so long that it stands being multiplied.

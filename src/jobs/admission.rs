@@ -11,6 +11,8 @@ pub enum Admission {
     Accept,
     /// The id is known: tell how that job stands, and begin nothing.
     Repeat(Arc<DeployReport>),
+    /// Hold or release the host, whatever runs.
+    Hold,
     /// Ask the running job to stop.
     Cancel,
     /// Answer a cancel whose job has ended or never was: `Ok` where it was cancelled.
@@ -19,14 +21,15 @@ pub enum Admission {
     Reject(ErrorCode, String),
 }
 
-/// Decides about `request`. `known` looks up a job's present report, `running` is the job that runs, and `can` tells
-/// whether this listener does an action.
+/// Decides about `request`. `known` looks up a job's present report, `running` is the job that runs, `can` tells
+/// whether this listener does an action, and `held` is what to say where the host is held.
 pub fn admit(
     request: &DeployRequest,
     now: Timestamp,
     known: impl Fn(&Id) -> Option<Arc<DeployReport>>,
     running: Option<&Id>,
     can: impl Fn(&Action) -> bool,
+    held: Option<String>,
 ) -> Admission {
     if let Some(report) = known(&request.id) {
         return Admission::Repeat(report);
@@ -53,6 +56,12 @@ pub fn admit(
     if !can(&request.action) {
         let message = format!("this listener cannot do `{}`", request.action);
         return Admission::Reject(ErrorCode::InvalidAction, message);
+    }
+    if matches!(request.action, Action::Hold | Action::Release) {
+        return Admission::Hold;
+    }
+    if let Some(message) = held {
+        return Admission::Reject(ErrorCode::Held, message);
     }
     if let Some(job) = running {
         return Admission::Reject(ErrorCode::AlreadyRunning, format!("job {job} runs on this host"));

@@ -33,6 +33,11 @@ impl Known {
         self.report.status.is_final() && !self.sent && now.duration_since(self.accepted_at) < REMEMBERED
     }
 
+    /// Whether it is a job, and no hold or release.
+    fn is_job(&self) -> bool {
+        self.report.action.as_ref().is_none_or(Action::makes_job)
+    }
+
     /// Whether it changed nothing that runs or will run.
     fn only_builds(&self) -> bool {
         matches!(self.report.action, Some(Action::Build | Action::DryActivate))
@@ -93,7 +98,7 @@ impl AtHand {
 
     /// The last report of the newest job.
     pub fn newest(&self) -> Option<Arc<DeployReport>> {
-        self.newest_of(|_| true).map(|(_, job)| job.report.clone())
+        self.newest_of(Known::is_job).map(|(_, job)| job.report.clone())
     }
 
     /// The last report of the newest job that made `system` run, where one of ours did; a program in the place of our steps
@@ -119,7 +124,9 @@ impl AtHand {
     /// Keeps of what is older what is still needed. Gives up the roots of all jobs but the last that changed what runs, which
     /// keeps what ran before it, and the last that only built; removes the folders that are older than a day.
     pub fn tidy(&mut self, now: Timestamp) {
-        let newest = |builds| self.newest_of(|job| job.only_builds() == builds).map(|(id, _)| id.clone());
+        let newest = |builds| {
+            self.newest_of(|job| job.is_job() && job.only_builds() == builds).map(|(id, _)| id.clone())
+        };
         let rooted = [newest(false), newest(true)];
         let without_roots = |id: &&Id| !rooted.iter().flatten().any(|rooted| rooted == *id);
         self.jobs.keys().filter(without_roots).for_each(|id| self.store.drop_roots(id));

@@ -153,9 +153,9 @@ impl Store {
     }
 
     /// Removes the folder of a job.
-    pub(super) fn remove(&self, id: &Id) {
+    pub fn remove(&self, id: &Id) {
         if let Err(error) = fs::remove_dir_all(self.job(id).path()) {
-            tracing::warn!(%id, %error, "could not remove the folder of an old job");
+            tracing::warn!(%id, %error, "could not remove the folder of a job");
         }
     }
 

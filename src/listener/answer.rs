@@ -1,8 +1,8 @@
 //! What this listener answers about its host and its jobs.
 
-use super::Config;
+use super::{Config, hold};
 use crate::activation::Engine;
-use crate::jobs::{AtHand, Store};
+use crate::jobs::{AtHand, Hold, Store};
 use crate::protocol::{Action, Answer, Ask, DeployReport, HostAnswer, Id, JobAnswer, Want};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ pub(super) struct View<'a> {
     pub(super) engine: &'a dyn Engine,
     pub(super) jobs: &'a AtHand,
     pub(super) running: Option<Arc<DeployReport>>,
+    pub(super) hold: Option<&'a Hold>,
     pub(super) warnings: &'a BTreeSet<String>,
     /// The units that have failed, where the service manager was asked.
     pub(super) units: Option<&'a BTreeSet<String>>,
@@ -44,7 +45,7 @@ impl View<'_> {
         let facts = self.engine.facts();
         // Going back and booting bring systems of older jobs.
         let deployed = self.jobs.deployed(facts.system.as_deref());
-        let actions = self.engine.actions();
+        let actions = hold::actions(self.engine);
         let subjects = config.deploy_subjects.clone();
         HostAnswer {
             instance: Some(self.store.identity().instance.as_str().into()),
@@ -62,6 +63,7 @@ impl View<'_> {
             boot_free_bytes: facts.boot_free_bytes,
             flake_url: config.flake_url.as_deref().map(Into::into),
             warnings: self.warnings.iter().cloned().collect(),
+            held: self.hold.map(Hold::to_string),
             job: self.job(None).map(without_diagnostics),
             capabilities: actions.into_iter().filter(|action| !Action::BASE.contains(action)).collect(),
             interval_s: Some(config.presence.as_secs()),

@@ -2,7 +2,7 @@
 
 use super::service::Service;
 use crate::jobs::{History, Record};
-use crate::protocol::{Answer, Ask, HistoryAnswer, HistoryEntry, Want};
+use crate::protocol::{Action, Answer, Ask, HistoryAnswer, HistoryEntry, Want};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
@@ -76,6 +76,7 @@ fn entry(record: &Record) -> Option<HistoryEntry> {
         revision: report.revision.clone().map(Into::into),
         commit: report.commit.clone().map(Into::into),
         generation: report.generation,
+        reason: request.reason.clone().filter(|_| request.action == Action::Hold),
         elapsed_ms: report.elapsed_ms.unwrap_or(0),
     })
 }

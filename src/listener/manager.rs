@@ -2,6 +2,7 @@
 //! away must not make the service look failed.
 
 use crate::bus::Link;
+use crate::jobs::Hold;
 use crate::protocol::DeployReport;
 use sd_notify::{NotifyState, notify};
 use std::collections::BTreeSet;
@@ -23,6 +24,8 @@ pub(super) struct Standing<'a> {
     pub(super) link: &'a Link,
     /// The running job.
     pub(super) job: Option<&'a DeployReport>,
+    /// Why the host is held.
+    pub(super) held: Option<&'a Hold>,
     /// What its operators should know.
     pub(super) warnings: &'a BTreeSet<String>,
 }
@@ -49,6 +52,7 @@ impl Standing<'_> {
     fn sentence(&self) -> String {
         let mut parts = vec![self.link()];
         parts.push(self.job.map_or_else(|| "idle".to_owned(), running));
+        parts.extend(self.held.map(|hold| format!("held: {hold}")));
         parts.extend(self.warnings.iter().cloned());
         line(&parts.join("; "))
     }

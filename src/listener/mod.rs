@@ -4,6 +4,7 @@ mod answer;
 mod config;
 mod delivery;
 mod history;
+mod hold;
 mod inbox;
 mod job;
 mod log_answer;

@@ -1,11 +1,11 @@
 //! Acts on requests: each gets exactly one answer, and at most one job runs.
 
-use super::history;
 use super::job::{self, Handle, Job};
 use super::metrics::Metrics;
 use super::prover::Prover;
 use super::reporter::{Reporter, now};
 use super::service::Service;
+use super::{history, hold};
 use crate::jobs::{Admission, Record, admit};
 use crate::protocol::{BadRequest, DeployReport, DeployRequest, ErrorCode, Id, ReplyTo, Status};
 use std::sync::Arc;
@@ -18,12 +18,14 @@ impl Service {
     pub(super) async fn on_request(&mut self, request: DeployRequest) {
         let running = self.running.as_ref().map(|(id, _)| id.clone());
         let known = |id: &_| self.report_of(id);
-        let actions = self.engine.actions();
-        let admission = admit(&request, now(), known, running.as_ref(), |action| actions.contains(action));
+        let actions = hold::actions(&*self.engine);
+        let can = |action: &_| actions.contains(action);
+        let admission = admit(&request, now(), known, running.as_ref(), can, self.refusal_while_held());
         let reply_to = request.reply_to.clone();
         match admission {
             Admission::Accept => self.begin(request).await,
             Admission::Repeat(report) => self.say(&reply_to, &report).await,
+            Admission::Hold => self.hold_or_release(request).await,
             Admission::Cancel => self.cancel(request).await,
             Admission::Cancelled(outcome) => {
                 let report = cancel_report(&self.reporter, &request, outcome);
@@ -58,9 +60,7 @@ impl Service {
     }
 
     async fn begin(&mut self, request: DeployRequest) {
-        let asked = request.timeout_s.map_or(self.config.timeout, Duration::from_secs);
-        let timeout = asked.min(self.config.timeout);
-        let record = job::accept(request, self.store.identity().starts, timeout, &self.reporter);
+        let record = self.accept(request);
         let id = record.request.id.clone();
         tracing::info!(
             %id,
@@ -73,6 +73,13 @@ impl Service {
         self.say(&record.request.reply_to, &record.report).await;
         let job = self.occupy(id, record);
         self.work_on(job.run(self.engine.clone()));
+    }
+
+    /// The record of a request that is taken now.
+    pub(super) fn accept(&self, request: DeployRequest) -> Record {
+        let asked = request.timeout_s.map_or(self.config.timeout, Duration::from_secs);
+        let timeout = asked.min(self.config.timeout);
+        job::accept(request, self.store.identity().starts, timeout, &self.reporter)
     }
 
     /// Goes on with a job that another listener began: follows it where it was handed over, or does it again.
@@ -100,7 +107,7 @@ impl Service {
     }
 
     /// Counts a refused request. A cancel that was taken is counted as what became of its job.
-    fn count_refusal(&mut self, report: &DeployReport) {
+    pub(super) fn count_refusal(&mut self, report: &DeployReport) {
         if let Some(metrics) = self.metrics.as_ref().filter(|_| report.status == Status::Rejected) {
             metrics.refuse(report);
             self.keep_refusals();
@@ -153,13 +160,13 @@ impl Service {
         });
     }
 
-    async fn say(&self, to: &ReplyTo, report: &DeployReport) {
+    pub(super) async fn say(&self, to: &ReplyTo, report: &DeployReport) {
         // While the link is down the operator hears nothing, and asks once it is back.
         let _ = self.reporter.send(to, report).await;
     }
 }
 
-async fn count(metrics: Arc<Metrics>, mut record: Record) -> Record {
+pub(super) async fn count(metrics: Arc<Metrics>, mut record: Record) -> Record {
     let counted = spawn_blocking({
         let mut record = record.clone();
         move || {

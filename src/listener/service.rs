@@ -11,7 +11,7 @@ use super::metrics::{Metrics, serve};
 use super::reporter::{Reporter, now};
 use crate::activation::Engine;
 use crate::bus::{Bus, ConnectError, LinkError, Seed};
-use crate::jobs::{AtHand, History, Record, Resume, Store, StoreError};
+use crate::jobs::{AtHand, History, Hold, Record, Resume, Store, StoreError};
 use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, Want, WireError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -54,8 +54,9 @@ pub(super) struct Service {
     pub(super) work: JoinSet<Record>,
     /// Requests that named no place to answer to.
     pub(super) unanswerable: u64,
+    pub(super) hold: Option<Hold>,
     bus: Bus,
-    jobs: AtHand,
+    pub(super) jobs: AtHand,
     /// Verdicts on their way, answers to a cancel, and what is looked up in files.
     pub(super) deliveries: JoinSet<Vec<Id>>,
     warnings: BTreeSet<String>,
@@ -95,6 +96,7 @@ pub async fn run(
     });
     let mut service = Service {
         engine,
+        hold: Hold::read(store.state_dir()),
         history: Arc::new(History::new(store.state_dir())),
         jobs: AtHand::new(store.clone(), config.hostname.clone()),
         store,
@@ -119,6 +121,7 @@ impl Service {
     /// Takes up or ends what was running when the last listener went away, and remembers the rest.
     fn recover(&mut self, records: Vec<Record>) {
         let mut ended = Vec::new();
+        let records = self.recover_hold(records);
         let boot_id = self.engine.boot_id();
         let resume = |record: &Record| record.resume(now(), boot_id.as_deref());
         // Whatever else is open: one that somebody may be at work on comes first.
@@ -255,6 +258,7 @@ impl Service {
             key: settings.seed.as_ref().map(Seed::public_key),
             link: &link,
             job: job.as_deref(),
+            held: self.hold.as_ref(),
             warnings: &self.warnings,
         });
     }
@@ -279,7 +283,7 @@ impl Service {
         }
     }
 
-    fn announces(&self) -> bool {
+    pub(super) fn announces(&self) -> bool {
         !self.config.presence.is_zero() && self.bus.link().borrow().up
     }
 
@@ -298,7 +302,7 @@ impl Service {
         tracing::info!(restarting = restarting.unwrap_or(false), "stopped");
     }
 
-    async fn announce(&self, answer: HostAnswer) {
+    pub(super) async fn announce(&self, answer: HostAnswer) {
         // While the link is down nobody can hear it; coming up announces again.
         let _ = self.bus.publish(PRESENCE, answer.encode()).await;
     }
@@ -342,7 +346,7 @@ impl Service {
     }
 
     /// Tells the verdicts that are not known to have arrived: of all jobs, or of the one with this id.
-    fn deliver(&mut self, id: Option<&Id>) {
+    pub(super) fn deliver(&mut self, id: Option<&Id>) {
         let owed = self.jobs.owed(id, now());
         if !owed.is_empty() {
             self.deliveries.spawn(deliver(owed, self.store.clone(), self.reporter.clone()));
@@ -370,6 +374,7 @@ impl Service {
             engine: &*self.engine,
             jobs: &self.jobs,
             running: self.running.as_ref().map(|(_, handle)| handle.report.borrow().clone()),
+            hold: self.hold.as_ref(),
             warnings: &self.warnings,
             units: self.units.as_ref(),
         }

@@ -8,9 +8,9 @@ use super::error::ToolError;
 use super::follow;
 use super::parameters::{Hosts, Wish};
 use super::views::{DeploymentView, JobView, VerdictView};
-use crate::deployer::{Discovery, Intent, Operator, Outcome, Plan, Selection, Target, Verdict};
+use crate::deployer::{Discovery, HostResult, Intent, Operator, Outcome, Plan, Selection, Target, Verdict};
 use crate::fleet::words;
-use crate::protocol::{Action, Name, Revision, of_host, printable};
+use crate::protocol::{Action, ErrorCode, Name, Revision, of_host, printable};
 use rmcp::RoleServer;
 use rmcp::model::CallToolResponse;
 use rmcp::service::RequestContext;
@@ -34,13 +34,8 @@ pub(super) struct Planned {
 pub(super) async fn plan(wish: Wish, access: &Access, branch: &Revision) -> Result<Planned, ToolError> {
     let (operator, discovery) = access.discover(None).await?;
     let branch = wish.branch.unwrap_or_else(|| branch.clone());
-    let intent = Intent {
-        action: wish.action,
-        revision: Some(branch.clone()),
-        keep: false,
-        issuer: operator.issuer.clone(),
-        generation: None,
-    };
+    let intent =
+        Intent { revision: Some(branch.clone()), ..Intent::new(wish.action, operator.issuer.clone()) };
     let (selection, nobody) = match wish.hosts {
         Hosts::One(host) => (Selection::Targets(vec![Target::Host(host)]), String::new()),
         Hosts::All => (Selection::All { tier: Some(wish.tier.clone()), role: None }, String::new()),
@@ -167,6 +162,11 @@ fn told(outcome: &Outcome, view: &DeploymentView) -> String {
     }
     if count(Verdict::Unknown) > 0 {
         text.push_str("\nStill at work; the hosts go on. host_status with wait_s takes it up again.");
+    }
+    let held =
+        |host: &HostResult| host.report.as_ref().is_some_and(|report| report.error == Some(ErrorCode::Held));
+    if outcome.hosts.iter().any(held) {
+        text.push_str("\nA held host takes nothing until an operator releases it; no tool here does. Ask whoever holds it.");
     }
     if count(Verdict::Failed) > 0 {
         text.push_str("\nhost_status tells why a host failed, host_logs all that it wrote.");

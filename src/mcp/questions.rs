@@ -58,6 +58,9 @@ fn line(host: &Host, discovery: &Discovery) -> String {
         let _ = write!(text, "; last job {}", words::progress_of(job));
     }
     if let Some(answer) = &host.answer {
+        if let Some(why) = &answer.held {
+            let _ = write!(text, "; held: {}", printable(why));
+        }
         if answer.reboot_needed == Some(true) {
             text.push_str("; needs a reboot");
         }
@@ -162,8 +165,9 @@ pub(super) async fn host_history(
 fn past(entry: &HistoryEntry) -> String {
     let issuer = entry.issuer.as_deref().map(|issuer| format!(" by {issuer}")).unwrap_or_default();
     let error = entry.error.as_ref().map(|error| format!(" ({})", error.as_str())).unwrap_or_default();
+    let reason = entry.reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default();
     printable(&format!(
-        "{} {}: {} {}{issuer}: {}{error} in {}",
+        "{} {}: {} {}{issuer}: {}{error} in {}{reason}",
         entry.at,
         entry.id,
         entry.action,

@@ -53,12 +53,15 @@ impl Counts {
         self
     }
 
-    /// Counts a job that has ended, unless it was counted before.
+    /// Counts a job that has ended, or a hold or release, which take no time; unless it was counted before.
     pub(super) fn count(&mut self, id: &Id, report: &DeployReport) {
         if !self.counted.insert(id.clone()) {
             return;
         }
         self.end(series::of(report), 1);
+        if report.action.as_ref().is_some_and(|action| !action.makes_job()) {
+            return;
+        }
         self.durations.entry(series::timed_of(report)).or_default().observe(report.elapsed_ms.unwrap_or(0));
         for (phase, millis) in series::phases_of(report) {
             self.phases.entry(phase).or_default().observe(millis);

@@ -11,7 +11,8 @@ pub(super) type Ending = (Word, Word, Word);
 /// What stands for a word that this version does not know: whoever sends requests must not make series.
 const UNKNOWN: Word = Cow::Borrowed("unknown");
 
-/// The actions that are jobs. The others are refused, or are a cancel, which is counted as what becomes of its job.
+/// The actions that are jobs. Of the others a hold and a release complete at once, and a cancel is counted as what becomes of
+/// its job.
 const JOBS: [Action; 7] = [
     Action::Switch,
     Action::Boot,
@@ -46,15 +47,17 @@ const OF_A_SYSTEM: [ErrorCode; 4] = [
     ErrorCode::RollbackFailed,
 ];
 /// Why any request may be refused.
-const REFUSED: [ErrorCode; 5] = [
+const REFUSED: [ErrorCode; 6] = [
     ErrorCode::InvalidRequest,
     ErrorCode::InvalidRevision,
     ErrorCode::InvalidAction,
     ErrorCode::Expired,
     ErrorCode::AlreadyRunning,
+    ErrorCode::Held,
 ];
-/// Why a cancel may be refused besides.
+/// Why these may be refused besides.
 const CANCEL_REFUSED: [ErrorCode; 2] = [ErrorCode::TooLate, ErrorCode::NotFound];
+const HOLD_REFUSED: [ErrorCode; 1] = [ErrorCode::Unhealthy];
 
 /// The phases that are timed.
 pub(super) fn phases() -> impl Iterator<Item = Word> {
@@ -79,13 +82,29 @@ pub(super) fn endings() -> Vec<Ending> {
             all.push(ending(&Status::Failed, Some(&action), Some(error)));
         }
     }
+    for action in [Action::Hold, Action::Release] {
+        all.push(ending(&Status::Completed, Some(&action), None));
+    }
     for action in Action::ALL.iter().map(Some).chain([None]) {
-        let cancel = if action == Some(&Action::Cancel) { &CANCEL_REFUSED[..] } else { &[] };
-        for error in REFUSED.iter().chain(cancel) {
+        for error in REFUSED.iter().filter(|error| may_be(action, error)).chain(refused_besides(action)) {
             all.push(ending(&Status::Rejected, action, Some(error)));
         }
     }
     all
+}
+
+/// Whether a request may be refused so: whatever runs and whoever holds the host, it can be held, released and cancelled.
+fn may_be(action: Option<&Action>, error: &ErrorCode) -> bool {
+    let busy = matches!(error, ErrorCode::AlreadyRunning | ErrorCode::Held);
+    !busy || action.is_some_and(Action::makes_job)
+}
+
+fn refused_besides(action: Option<&Action>) -> &'static [ErrorCode] {
+    match action {
+        Some(Action::Cancel) => &CANCEL_REFUSED,
+        Some(Action::Hold | Action::Release) => &HOLD_REFUSED,
+        _ => &[],
+    }
 }
 
 /// How a request ended.

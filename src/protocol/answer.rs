@@ -49,6 +49,9 @@ pub struct HistoryEntry {
     /// The generation it made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
+    /// Why, for a `hold`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// How long it took, in milliseconds.
     #[serde(default, deserialize_with = "wire::null_as_default")]
     pub elapsed_ms: u64,
@@ -144,7 +147,8 @@ impl Answer {
                 }
                 let mut answer = answer.clone();
                 for entry in &mut answer.entries {
-                    for text in [&mut entry.issuer, &mut entry.revision, &mut entry.commit] {
+                    for text in [&mut entry.issuer, &mut entry.revision, &mut entry.commit, &mut entry.reason]
+                    {
                         cut_text(text, 512);
                     }
                 }

@@ -2,7 +2,7 @@
 
 use super::report::cut_text;
 use super::wire::{self, WireError};
-use super::{Action, ErrorCode, Id, MAX_MESSAGE, OnFailure, ReplyTo, Revision, is_commit};
+use super::{Action, ErrorCode, Id, MAX_MESSAGE, OnFailure, ReplyTo, Revision, is_commit, reason};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -145,6 +145,11 @@ impl DeployRequest {
         }
         if self.action == Action::Cancel && self.job.is_none() {
             return bad("bad field `job`: `cancel` must name the job to stop");
+        }
+        if self.action == Action::Hold
+            && let Err(error) = reason(self.reason.as_deref().unwrap_or_default())
+        {
+            return bad(&format!("bad field `reason`: {error}"));
         }
         if self.timeout_s == Some(0) {
             return bad("bad field `timeout_s`: it must be at least 1 second");

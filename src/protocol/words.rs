@@ -112,6 +112,11 @@ impl Action {
     /// The four actions that every listener knows, base ones too.
     pub const BASE: [Self; 4] = [Self::Switch, Self::Boot, Self::Test, Self::DryActivate];
 
+    /// Whether it begins a job. The others are decided at once.
+    pub fn makes_job(&self) -> bool {
+        !matches!(self, Self::Cancel | Self::Hold | Self::Release)
+    }
+
     /// Whether the request must name a revision.
     pub fn needs_revision(&self) -> bool {
         matches!(self, Self::Switch | Self::Boot | Self::Test | Self::DryActivate | Self::Build)

@@ -83,7 +83,7 @@ impl<'a> Known<'a> {
 
     fn makes_jobs(&self) -> bool {
         match (self.heard, self.order) {
-            (_, Some(order)) => order.plan.intent.action != Action::Cancel,
+            (_, Some(order)) => order.plan.intent.action.makes_job(),
             (Some(heard), None) => heard.makes_jobs(),
             (None, None) => false,
         }

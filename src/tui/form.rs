@@ -163,11 +163,9 @@ impl Form {
     fn plan_for(&self, app: &App) -> Result<Plan, String> {
         let revision = || Revision::new(self.revision.value().trim()).map_err(|error| error.to_string());
         let intent = Intent {
-            action: self.purpose.actions()[self.action].clone(),
             revision: self.purpose.asks_revision().then(revision).transpose()?,
-            keep: false,
-            issuer: app.options.issuer.clone(),
             generation: self.purpose.generation(),
+            ..Intent::new(self.purpose.actions()[self.action].clone(), app.options.issuer.clone())
         };
         let hosts: Vec<_> = self.chosen().hosts.iter().cloned().map(Target::Host).collect();
         let waves = self.waves.value().split_whitespace();

@@ -10,6 +10,7 @@ mod cancel;
 mod contexts;
 mod deployments;
 mod elsewhere;
+mod hold;
 mod host;
 mod hostile;
 mod input;

@@ -52,6 +52,20 @@ fn a_host_goes_back_to_what_it_ran_or_to_any_generation_it_kept() {
 }
 
 #[test]
+fn a_host_is_held_until_it_is_released() {
+    let mut stage = Stage::open(1);
+    stage.run(&["hold", "cache1", "--reason", "kernel bisect"], 0);
+    assert!(stage.host("cache1")["held"].as_str().unwrap().starts_with("kernel bisect (tester@"));
+    stage.row("cache1", &["held"]);
+    let deploy = &["deploy", "cache1", "--branch", "main", "--yes"];
+    assert!(stage.run(deploy, 1).out.contains("held: held since 20"));
+    let history = stage.history("cache1");
+    assert_eq!((&history[0]["action"], &history[0]["reason"]), (&json!("hold"), &json!("kernel bisect")));
+    stage.run(&["release", "cache1"], 0);
+    stage.run(deploy, 0);
+}
+
+#[test]
 fn a_system_for_the_next_boot_runs_after_the_reboot() {
     let mut stage = Stage::open(1);
     let before = stage.host("cache1");

@@ -136,6 +136,15 @@ fn what_commands_print_is_as_their_schemas_say() {
     let none = valid("reboot", &json(&show, &["reboot", "--needed", "--tier", "prod", "--yes"], 0));
     assert_eq!(events(&none), ["note", "result"].map(str::to_owned).into());
 
+    valid("hold", &json(&show, &["hold", "dns3", "--reason", "the disk is being replaced"], 0));
+    valid("deploy", &json(&show, &["deploy", "dns3", "--yes"], 1));
+    let held = valid("status", &json(&show, &["status", "dns3"], 0));
+    assert!(held[0]["held"].as_str().unwrap().starts_with("the disk is being replaced ("), "{held:#?}");
+    let held = valid("hosts", &json(&show, &["hosts"], 0));
+    assert!(held.iter().any(|line| line["host"]["answer"]["held"].is_string()), "{held:#?}");
+    let past = valid("history", &json(&show, &["history", "dns3"], 0));
+    assert_eq!(past[0]["answer"]["reason"], "the disk is being replaced");
+    valid("release", &json(&show, &["release", "dns3"], 0));
     let status = valid("status", &json(&show, &["status"], 0));
     assert!(status.iter().any(|line| line["answer"]["diagnostics"].is_string()), "{status:#?}");
     assert_eq!(valid("history", &json(&show, &["history", "--limit", "3"], 0)).len(), 36);

@@ -27,6 +27,7 @@ fn entry(n: usize) -> HistoryEntry {
         revision: Some("master".to_owned()),
         commit: None,
         generation: None,
+        reason: None,
         elapsed_ms: 1000,
     }
 }

@@ -125,7 +125,7 @@ fn every_action_that_it_says_it_can_do_reaches_the_program() {
     }
     let calls = std::fs::read_to_string(stage.host.file("calls")).unwrap();
     assert_eq!(calls, "switch\nboot\ntest\ndry-activate\nbuild\n");
-    for action in ["rollback", "reboot", "hold", "release"] {
+    for action in ["rollback", "reboot"] {
         let fields = json!({"action": action, "revision": Value::Null});
         let report = stage.deploy(&format!("j-{action}"), fields).verdict();
         assert_eq!((&report["status"], &report["error"]), (&json!("rejected"), &json!("invalid_action")));

@@ -14,6 +14,7 @@ mod git;
 mod heartbeat;
 mod history;
 mod history_file;
+mod hold;
 mod ids;
 mod interrupted;
 mod jobs;

@@ -24,7 +24,7 @@ fn a_host_announces_itself_at_start_and_after_each_job() {
         json!(["deploy.test.web1", "deploy.test.all", "deploy.test.role.web"])
     );
     assert_eq!(first["interval_s"], 30);
-    assert_eq!(first["capabilities"], json!(["build", "cancel"]));
+    assert_eq!(first["capabilities"], json!(["build", "cancel", "hold", "release"]));
     assert!(first["instance"].is_string() && first["version"].is_string(), "{first}");
     assert!(first["job"].is_null() && first["want"].is_null(), "{first}");
     assert_ne!(first["online"], false);

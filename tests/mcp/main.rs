@@ -9,6 +9,7 @@ mod admin;
 mod arguments;
 mod docs;
 mod following;
+mod hold;
 mod input;
 mod leash;
 mod link;

@@ -22,6 +22,11 @@ fn every_series_is_there_at_zero_before_anything_happened() {
         page.timed(action, true);
         page.timed(action, false);
     }
+    for action in ["hold", "release"] {
+        page.ended("completed", action, "");
+        page.ended("rejected", action, "unhealthy");
+    }
+    page.ended("rejected", "switch", "held");
     let info = format!(
         "homelab_deploy_info{{hostname=\"web1\",tier=\"test\",role=\"web\",version={:?}}}",
         env!("CARGO_PKG_VERSION")
@@ -54,8 +59,12 @@ fn all_kinds(stage: &mut Stage) -> BTreeMap<(String, String, String), u64> {
         ask(json!({"action": action, "timeout_s": 0}), action);
         ask(json!({"action": action, "expires_at": "2020-01-01T00:00:00Z"}), action);
     }
-    for action in ["rollback", "reboot", "hold", "release"] {
+    // A hold without a reason, one that is a hold, what it refuses, and its end.
+    for action in ["rollback", "reboot", "hold"] {
         ask(json!({"action": action, "revision": Value::Null}), action);
+    }
+    for action in ["hold", "switch", "boot", "test", "dry-activate", "build", "release"] {
+        ask(json!({"action": action, "reason": "kernel bisect"}), action);
     }
     ask(json!({"action": "cancel", "job": "nowhere"}), "cancel");
     ask(json!({"action": "cancel", "job": "k-1"}), "cancel");
@@ -84,10 +93,14 @@ fn each_request_is_counted_once_by_how_it_ended_and_makes_no_series() {
     assert_eq!(page.sum(TOTAL), all, "{page:#?}");
     let new: Vec<_> = page.0.keys().filter(|series| !before.0.contains_key(*series)).collect();
     assert!(new.is_empty(), "{new:#?}");
-    // A refused request has no duration, every other has one.
-    let refused: u64 = ended.iter().filter(|(ending, _)| ending.0 == "rejected").map(|(_, n)| n).sum();
+    assert_eq!(page.ended("rejected", "switch", "held"), 1);
+    // A refused request has no duration, nor have a hold and a release; every other has one.
+    let untimed = |(status, action, _): &(String, String, String)| {
+        status == "rejected" || ["hold", "release"].contains(&&**action)
+    };
+    let untimed: u64 = ended.iter().filter(|(ending, _)| untimed(ending)).map(|(_, n)| n).sum();
     let timed = page.sum("homelab_deploy_deployment_duration_seconds_count");
-    assert_eq!(timed, all - refused, "{timed} of {all}, {refused} refused");
+    assert_eq!(timed, all - untimed, "{timed} of {all}, {untimed} without a duration");
 }
 
 #[test]

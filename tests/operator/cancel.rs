@@ -74,3 +74,33 @@ fn a_viewer_cannot_cancel() {
     gate.pass();
     deploy.ended(0);
 }
+
+#[test]
+fn aliases_subjects_and_tiers_are_taken_as_by_other_commands() {
+    let broker = Broker::start();
+    let hosts = ["web1", "web2"]
+        .map(|name| HostBuilder::new(&broker, name, "test", "web").script(&held_in("build")).start());
+    let _gates = hosts.each_ref().map(Gate::of);
+    let _idle = HostBuilder::new(&broker, "db1", "test", "db").start();
+    let cancel = |target: &[&str], code| {
+        let mut command = operator(&broker, "tester");
+        run(command.env("HOMELAB_DEPLOY_ALIAS_SITE", "web1").arg("cancel").args(target), code)
+    };
+    for (target, running) in [
+        (&["site"][..], &["web1"][..]),
+        (&["deploy.test.all"], &["web1", "web2"]),
+        (&["--role", "web", "--tier", "test"], &["web1", "web2"]),
+        (&["--all", "--tier", "test"], &["web2"]),
+    ] {
+        let mut deploy = Running::start(operator(&broker, "tester").arg("deploy").args(running));
+        for host in running {
+            deploy.says(&format!("{host}  build"));
+        }
+        let told = cancel(target, 0);
+        assert_eq!(told.out.matches("  completed: job ").count(), running.len(), "{target:?} {told}");
+        deploy.ended(1);
+    }
+    cancel(&["--all", "--tier", "test"], 1)
+        .complains(&["no job runs on any of these hosts; nothing was sent"]);
+    cancel(&["site"], 1).complains(&["no job runs on web1; nothing was sent"]);
+}

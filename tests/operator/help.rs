@@ -20,6 +20,8 @@ const COMMANDS: &[&[&str]] = &[
     &["rollback"],
     &["reboot"],
     &["cancel"],
+    &["hold"],
+    &["release"],
     &["mcp"],
     &["config"],
     &["config", "show"],
@@ -93,6 +95,8 @@ const DIFF: &[&str] = &["diff", "web1"];
 const ROLLBACK: &[&str] = &["rollback", "web1"];
 const REBOOT: &[&str] = &["reboot", "web1"];
 const CANCEL: &[&str] = &["cancel", "web1"];
+const HOLD: &[&str] = &["hold", "web1", "--reason=why"];
+const RELEASE: &[&str] = &["release", "web1"];
 const MCP: &[&str] = &["mcp", "--enable-admin", "--admin-nkey-file=KEY"];
 const CONFIG: &[&str] = &["config", "show"];
 const KEYS_NEW: &[&str] = &["keys", "new", "listener"];
@@ -172,6 +176,16 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (HOSTS, "--tls-key", "/missing", "--tls-cert"),
     (LOGS, "--id", "a.b", "use 1 to 63 letters, digits"),
     (HISTORY, "--limit", "0", "0 is not in 1..=100000"),
+    (DIFF, "--role", "a.b", "is not a name"),
+    (DIFF, "--tier", "role", "reserved word"),
+    (ROLLBACK, "--role", "a.b", "is not a name"),
+    (ROLLBACK, "--tier", "role", "reserved word"),
+    (CANCEL, "--role", "a.b", "is not a name"),
+    (CANCEL, "--tier", "role", "reserved word"),
+    (HOLD, "--role", "a.b", "is not a name"),
+    (HOLD, "--tier", "role", "reserved word"),
+    (RELEASE, "--role", "a.b", "is not a name"),
+    (RELEASE, "--tier", "role", "reserved word"),
     (DIFF, "--branch", "deadbeef", "looks like a short commit"),
     (DIFF, "--timeout", "0", "0 is not in 1.."),
     (ROLLBACK, "--generation", "-1", "invalid digit"),
@@ -242,6 +256,21 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (CANCEL, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (CANCEL, "--tls-cert", "/missing", "--tls-key"),
     (CANCEL, "--tls-key", "/missing", "--tls-cert"),
+    (HOLD, "--reason", "", "the reason is empty"),
+    (HOLD, "--output", "yaml", "human, json"),
+    (HOLD, "--context", "a.b", "is not a name"),
+    (HOLD, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
+    (HOLD, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (HOLD, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (HOLD, "--tls-cert", "/missing", "--tls-key"),
+    (HOLD, "--tls-key", "/missing", "--tls-cert"),
+    (RELEASE, "--output", "yaml", "human, json"),
+    (RELEASE, "--context", "a.b", "is not a name"),
+    (RELEASE, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
+    (RELEASE, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (RELEASE, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (RELEASE, "--tls-cert", "/missing", "--tls-key"),
+    (RELEASE, "--tls-key", "/missing", "--tls-cert"),
     (CONFIG, "--branch", "a..b", "`..` and `//` are not allowed"),
     (CONFIG, "--output", "yaml", "human, json"),
     (CONFIG, "--context", "a.b", "is not a name"),

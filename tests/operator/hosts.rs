@@ -47,7 +47,7 @@ fn json_has_one_object_a_host() {
     let answer = &host["answer"];
     assert_eq!(answer["interval_s"], 7);
     assert_eq!(answer["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(answer["capabilities"], json!(["build", "cancel"]));
+    assert_eq!(answer["capabilities"], json!(["build", "cancel", "hold", "release"]));
     let subjects = json!(["deploy.test.web1", "deploy.test.all", "deploy.test.role.web"]);
     assert_eq!(answer["deploy_subjects"], subjects);
 }

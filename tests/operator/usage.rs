@@ -59,8 +59,14 @@ fn an_alias_of_a_forbidden_subject_is_refused_too() {
 #[test]
 fn contradicting_and_missing_arguments_are_refused_and_named() {
     let refused = |args: &[&str], named: &[&str]| run(nowhere().args(args), 2).complains(named);
-    refused(&["deploy"], &["TARGET"]);
-    refused(&["deploy", "--tier", "test"], &["TARGET"]);
+    for command in ["deploy", "cancel", "diff", "rollback", "reboot", "release"] {
+        refused(
+            &[command],
+            &["no host is named: give a TARGET (a host, an alias or a subject), or --role or --all"],
+        );
+        refused(&[command, "--tier", "test"], &["no host is named"]);
+        refused(&[command, "web1", "--all", "--tier", "test"], &["TARGET", "--all"]);
+    }
     refused(&["deploy", "--all"], &["--tier <TIER>"]);
     refused(&["deploy", "--role", "web"], &["--tier <TIER>"]);
     refused(&["deploy", "--all", "--role", "web", "--tier", "test"], &["--all", "--role"]);
@@ -68,9 +74,7 @@ fn contradicting_and_missing_arguments_are_refused_and_named() {
     refused(&["deploy", "web1", "--role", "web", "--tier", "test"], &["TARGET", "--role"]);
     refused(&["deploy", "web1", "--tier", "test"], &["TARGET", "--tier"]);
     refused(&["hosts", "--forget", "web1", "--tier", "test"], &["--forget", "--tier"]);
-    for command in ["cancel", "logs", "diff", "rollback"] {
-        refused(&[command], &["HOST"]);
-    }
+    refused(&["logs"], &["HOST"]);
     refused(&["logs", "web1", "web2"], &["web2"]);
     refused(&["hosts", "--tls-cert", "cert.pem"], &["--tls-key"]);
     refused(&["hosts", "--tls-key", "key.pem"], &["--tls-cert"]);

@@ -199,6 +199,23 @@ fn a_cancel_must_name_its_job() {
 }
 
 #[test]
+fn a_hold_must_say_why_and_not_at_length() {
+    let hold = |reason: Value| with(with(samples::request(), "action", json!("hold")), "reason", reason);
+    DeployRequest::parse(&bytes(&hold(json!("é".repeat(300))))).unwrap();
+    let empty = "bad field `reason`: a hold must say why: the reason is empty";
+    let long = "bad field `reason`: a reason has at most 300 characters, and this one has 301";
+    for (reason, text) in
+        [(json!(null), empty), (json!(" \t\u{1b}[0m"), empty), (json!("é".repeat(301)), long)]
+    {
+        let bad = refused(&hold(reason));
+        assert_eq!((bad.code, &bad.message[..]), (ErrorCode::InvalidRequest, text));
+    }
+    // It is nothing to any other action.
+    let switch = with(samples::request(), "reason", json!("x".repeat(301)));
+    DeployRequest::parse(&bytes(&switch)).unwrap();
+}
+
+#[test]
 fn a_refusal_keeps_what_its_sender_must_hear_it_by() {
     for (field, value) in
         [("revision", json!("--help")), ("timeout_s", json!("x")), ("action", json!("explode"))]

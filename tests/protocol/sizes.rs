@@ -155,6 +155,7 @@ fn a_page_of_history_that_is_cut_says_where_to_read_on_and_is_never_empty() {
         revision: None,
         commit: None,
         generation: None,
+        reason: None,
         elapsed_ms: 1,
     };
     for (count, issuer) in [(1000, "alice".to_owned()), (150, worst()), (1, worst())] {

@@ -146,6 +146,8 @@ prop_compose! {
     ) -> DeployRequest {
         // A few of these look like short commits.
         let revision = Revision::new(format!("z{revision}")).ok();
+        // Only a hold must say why, and in few words.
+        let reason = if action == Action::Hold { Some("bisect".to_owned()) } else { reason };
         let request = DeployRequest::new(action, revision, id);
         DeployRequest {
             issued_at, expires_at, issuer, commit, timeout_s, on_failure, reason, job: Some(job), generation,
@@ -170,10 +172,10 @@ prop_compose! {
     fn history_entry(text: fn() -> BoxedStrategy<String>)(
         (id, at, action, status, error) in
             (id(), time(), word(Action::ALL), word(Status::ALL), of(word(ErrorCode::ALL))),
-        [issuer, revision, commit] in uniform3(of(text())),
+        [issuer, revision, commit, reason] in uniform4(of(text())),
         (generation, elapsed_ms) in (of(any::<u64>()), any::<u64>()),
     ) -> HistoryEntry {
-        HistoryEntry { id, at, action, status, error, issuer, revision, commit, generation, elapsed_ms }
+        HistoryEntry { id, at, action, status, error, issuer, revision, commit, generation, reason, elapsed_ms }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::stage::{COLOUR, PLAIN, Stage, name};
 use crossterm::event::KeyCode;
+use homelab_deploy::protocol::Action;
 use homelab_deploy::tui::{Context, Effect, Overlay, Purpose, Screen};
 
 /// A console whose command line holds this.
@@ -108,11 +109,40 @@ fn each_action_has_a_name() {
     assert_eq!(stage.effects(), [Effect::Switch("lab".to_owned())]);
 }
 
+/// The hosts of a plan that goes out at once, and why.
+fn sent(text: &str) -> (Action, String, Option<String>) {
+    let mut stage = said(text);
+    let effects = stage.effects();
+    let plan = effects.iter().find_map(|effect| match effect {
+        Effect::Send(plan) => Some(plan.clone()),
+        _ => None,
+    });
+    let plan = plan.unwrap_or_else(|| panic!("nothing was sent: {}", stage.text()));
+    let hosts: Vec<_> = plan.hosts().into_keys().map(ToString::to_string).collect();
+    (plan.intent.action, hosts.join(" "), plan.intent.reason)
+}
+
+#[test]
+fn a_hold_and_a_release_go_out_without_a_form() {
+    let why = Some("the disk is being replaced".to_owned());
+    assert_eq!(sent("hold ns1  the disk is  being replaced"), (Action::Hold, "ns1".to_owned(), why));
+    assert_eq!(sent("release db1"), (Action::Release, "db1".to_owned(), None));
+    assert_eq!(sent("release role=dns"), (Action::Release, "ns1 ns2".to_owned(), None));
+    let mut stage = typed("hold ns1 why");
+    stage.app.link.up = false;
+    stage.press(KeyCode::Enter);
+    assert!(stage.text().contains("; nothing was sent"), "{}", stage.text());
+    let mut stage = typed("release db1");
+    stage.app.options.read_only = true;
+    stage.press(KeyCode::Enter);
+    assert!(stage.text().contains("this console may only look; release would do something on a host"));
+}
+
 #[test]
 fn what_is_wrong_is_told_and_the_line_stays() {
     for (text, why) in [
         ("depoly web1", "no command \"depoly\"; did you mean deploy?"),
-        ("h", "h may be hosts or host or history or help"),
+        ("h", "h may be hold or hosts or host or history or help"),
         ("deploy wbe1", "no host \"wbe1\"; did you mean web1"),
         ("deploy role=dsn", "no host is of role dsn"),
         ("deploy brnach=x", "no key \"brnach=\"; did you mean branch=, batch=?"),
@@ -125,6 +155,10 @@ fn what_is_wrong_is_told_and_the_line_stays() {
         ("sort host tier", "sort takes a column and nothing more: \"tier\""),
         ("quit now", "quit takes nothing more: \"now\""),
         ("filter seen>x", "\"seen>x\" is no age"),
+        ("hold", "hold takes a host and then why"),
+        ("hold wbe1 because", "no host \"wbe1\"; did you mean web1"),
+        ("hold web1", "a hold must say why: the reason is empty"),
+        ("release generation=1", "no key \"generation=\""),
         ("log db1", "db1 has no job whose log could be read"),
         ("context lab", "no context can be gone to"),
         ("cancel db1", ""),
@@ -166,6 +200,11 @@ fn tab_completes() {
         ("deploy web1", "deploy web10 "),
         ("deploy branch=ma", "deploy branch=main "),
         ("deploy action=dry", "deploy action=dry-activate "),
+        ("hol", "hold "),
+        ("hold db", "hold db1 "),
+        ("hold web1 db", "hold web1 db"),
+        ("rel", "release "),
+        ("release role=dn", "release role=dns "),
         ("host ns", "host ns"),
         ("sort st", "sort state "),
         ("nothing ", "nothing "),
@@ -178,7 +217,7 @@ fn tab_completes() {
     }
     let mut stage = typed("h");
     let text = stage.text();
-    for candidate in ["hosts", "host", "history", "help"] {
+    for candidate in ["hold", "hosts", "host", "history", "help"] {
         assert!(text.contains(candidate), "no {candidate} in\n{text}");
     }
     // In the middle of a line the word before the cursor.

@@ -38,7 +38,14 @@ pub(crate) fn answer(host: &str, tier: &str, role: &str) -> HostAnswer {
         generation: Some(140),
         os_version: Some("NixOS 26.05".into()),
         interval_s: Some(60),
-        capabilities: vec![Action::Cancel, Action::Build, Action::Rollback, Action::Reboot],
+        capabilities: vec![
+            Action::Cancel,
+            Action::Build,
+            Action::Rollback,
+            Action::Reboot,
+            Action::Hold,
+            Action::Release,
+        ],
         ..HostAnswer::new(host.clone(), tier.clone(), Some(role), vec![of_host(&tier, &host)])
     }
 }
@@ -111,6 +118,7 @@ pub(crate) fn past(id: &str, action: Action, hours: i64, generation: Option<u64>
         revision: Some("main".into()),
         commit: Some("3f2a91c0d5b84e6f8a7c1d2e3f4a5b6c7d8e9f01".into()),
         generation,
+        reason: None,
         elapsed_ms: 48_200,
     }
 }

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// In seconds; a deadline much further away has no place in the clock.
 pub(in crate::cli) const YEAR: u64 = 365 * 86400;
 
+/// How long a host may take to decide what it decides at once, in seconds.
+const PATIENCE: u64 = 20;
+
 /// What an operator wants of which hosts.
 pub(in crate::cli) struct Wish {
     pub(in crate::cli) selection: Selection,
@@ -32,6 +35,29 @@ pub(in crate::cli) struct Wish {
 }
 
 impl Wish {
+    /// To do this on these hosts, all at once, and to follow them for so many seconds.
+    pub(in crate::cli) fn new(
+        intent: Intent,
+        selection: Selection,
+        timeout: u64,
+        output: Format,
+        again: Again,
+    ) -> Self {
+        let (waves, pinning) = (None, Pinning::Never);
+        let (needed, skip_offline, yes) = (false, false, false);
+        Self { selection, intent, waves, pinning, needed, skip_offline, yes, timeout, output, again }
+    }
+
+    /// What hosts decide at once, and what needs no question: nothing that runs there is changed.
+    pub(in crate::cli) fn at_once(
+        intent: Intent,
+        selection: Selection,
+        output: Format,
+        again: Again,
+    ) -> Self {
+        Self { yes: true, ..Self::new(intent, selection, PATIENCE, output, again) }
+    }
+
     /// Finds the hosts, asks where that matters, sends, and follows each host to its verdict.
     pub(in crate::cli) async fn carry_out(mut self, effective: &Effective) -> Result<Exit, Failed> {
         let mut operator = effective.operator().await?;

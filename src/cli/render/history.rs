@@ -18,7 +18,7 @@ pub(in crate::cli) fn history(
         _ => None,
     });
     let rows: Vec<_> = entries.flatten().map(|(host, entry)| row(host, entry, zone)).collect();
-    let head = ["HOST", "WHEN", "RESULT", "ACTION", "REVISION", "GEN", "TIME", "BY"];
+    let head = ["HOST", "WHEN", "RESULT", "ACTION", "REVISION", "GEN", "TIME", "BY", ""];
     (!rows.is_empty()).then(|| table(&head, rows, colours))
 }
 
@@ -34,6 +34,7 @@ fn row(host: &Name, entry: &HistoryEntry, zone: &TimeZone) -> Vec<Cell> {
         entry.generation.map(|generation| generation.to_string()).unwrap_or_default(),
         words::duration(entry.elapsed_ms),
         entry.issuer.as_deref().map(printable).unwrap_or_default(),
+        entry.reason.as_deref().map(printable).unwrap_or_default(),
     ]);
     row[2] = Cell::new(result.join(": ")).fg(match entry.status {
         Status::Completed => Color::Green,

@@ -36,6 +36,12 @@ pub(in crate::cli) fn status(hosts: &Jobs, discovery: &Discovery, zone: &TimeZon
     });
     let head = ["HOST", "STATE", "ACTION", "REVISION", "BY", "LAST NEWS", "TIME", "PHASES"];
     let mut text = table(&head, rows.collect(), colours);
+    for (host, _) in hosts {
+        let answer = discovery.fleet.hosts.get(host).and_then(|host| host.answer.as_ref());
+        if let Some(why) = answer.and_then(|answer| answer.held.as_ref()) {
+            let _ = write!(text, "\n\n{host} is held: {}", printable(why));
+        }
+    }
     for (_, told) in hosts {
         if let Told::Answer(Some(report)) = told
             && report.status == Status::Failed

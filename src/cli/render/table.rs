@@ -11,7 +11,7 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<Cell>>, colours: bool) -> Strin
     } else {
         table.force_no_tty();
     }
-    if let Some(width) = terminal_width() {
+    if let Some((width, _)) = terminal_size() {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
     // Each cell has a margin; that of the first column is not needed.
@@ -22,7 +22,8 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<Cell>>, colours: bool) -> Strin
         .join("\n")
 }
 
-fn terminal_width() -> Option<u16> {
+/// The columns and lines of the terminal that is printed to.
+pub(in crate::cli) fn terminal_size() -> Option<(u16, u16)> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    (size.ws_col > 0).then_some(size.ws_col)
+    (size.ws_col > 0).then_some((size.ws_col, size.ws_row))
 }

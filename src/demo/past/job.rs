@@ -90,6 +90,7 @@ impl Job {
             revision: report.revision.clone().map(Into::into),
             commit: report.commit.clone().map(Into::into),
             generation: report.generation,
+            reason: None,
             elapsed_ms: report.elapsed_ms.unwrap_or(0),
         }
     }

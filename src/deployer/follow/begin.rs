@@ -40,8 +40,7 @@ impl Operator {
         patience: Duration,
     ) -> Result<Option<Follow>, DeployError> {
         let (Some(id), Some(action)) = (job.id.clone(), job.action.clone()) else { return Ok(None) };
-        let issuer = self.issuer.clone();
-        let intent = Intent { action, revision: None, keep: false, issuer, generation: None };
+        let intent = Intent::new(action, self.issuer.clone());
         let (parcels, rollout, silent) = (Vec::new(), Rollout::at_once(0), BTreeMap::new());
         let plan = Plan { id: id.clone(), intent, parcels, rollout, silent };
         fleet.apply_report(job.clone(), Timestamp::now());

@@ -142,6 +142,7 @@ impl JobView {
             at: Some(entry.at.to_string()),
             elapsed_s: Some(seconds(entry.elapsed_ms)),
             error: told(entry.error.as_ref().map(ErrorCode::as_str)),
+            message: told(entry.reason.as_deref()),
             ..Self::default()
         }
     }

@@ -25,16 +25,18 @@ pub(super) fn candidates(text: &str, app: &App) -> Vec<String> {
     let mut begun = offered().filter(|verb| verb.name.starts_with(name));
     let exact = offered().find(|verb| verb.name == name);
     let Some(verb) = exact.or_else(|| begun.next()) else { return Vec::new() };
-    let mut all = arguments(verb, word, app);
+    let first = before.split_whitespace().count() == 1;
+    let mut all = arguments(verb, word, first, app);
     all.retain(|candidate| candidate.starts_with(word) && candidate != word);
     all
 }
 
-fn arguments(verb: &Verb, word: &str, app: &App) -> Vec<String> {
+fn arguments(verb: &Verb, word: &str, first: bool, app: &App) -> Vec<String> {
     let hosts = || app.fleet.hosts_by_name().into_iter().map(|host| host.name.to_string());
     match verb.takes {
         Takes::Nothing | Takes::Text => Vec::new(),
-        Takes::Host => hosts().collect(),
+        Takes::HostAndText if !first => Vec::new(),
+        Takes::Host | Takes::HostAndText => hosts().collect(),
         Takes::Sort => Sort::ALL.map(|sort| sort.word().to_owned()).to_vec(),
         Takes::Context => app.options.contexts.clone(),
         Takes::Hosts(_) => match word.split_once('=') {

@@ -3,7 +3,7 @@
 use super::targets::Targets;
 use super::verbs::{Takes, Verb, verbs};
 use crate::deployer::Waves;
-use crate::protocol::{Action, Name, near};
+use crate::protocol::{Action, Name, near, reason};
 use crate::tui::{App, Purpose, Sort};
 
 /// What was said.
@@ -16,6 +16,8 @@ pub enum Said {
     Rollback { targets: Targets, generation: Option<u64> },
     Reboot { targets: Targets, waves: Option<String> },
     Abort,
+    Hold { host: Name, reason: String },
+    Release(Targets),
     Mark(Targets),
     Unmark,
     Hosts,
@@ -68,18 +70,20 @@ impl Verb {
         {
             return Err(format!("{} takes nothing more: {more:?}", self.name));
         }
-        let host = || {
-            let word = match (words, app.host()) {
-                ([], Some(host)) => host.name.to_string(),
-                _ => one("a host")?.to_owned(),
-            };
-            let known = app.fleet.hosts.keys();
-            let name = Name::new(word.as_str()).ok().filter(|name| app.fleet.hosts.contains_key(name));
-            name.ok_or_else(|| unknown_word("host", &word, known.map(Name::as_str)))
+        let host = || match (words, app.host()) {
+            ([], Some(host)) => Ok(host.name.clone()),
+            _ => known_host(one("a host")?, app),
         };
         Ok(match self.name {
             "host" | "history" => Said::Host(host()?),
             "log" => Said::Log(host()?),
+            "hold" => {
+                let [host, why @ ..] = words else { return Err("hold takes a host and then why".to_owned()) };
+                let host = known_host(host, app)?;
+                let why = why.join(" ");
+                let reason = reason(&why).map_err(|error| error.to_string())?.to_owned();
+                Said::Hold { host, reason }
+            }
             "filter" => Said::Filter(words.join(" ")),
             "sort" => {
                 let word = one("a column")?;
@@ -139,9 +143,15 @@ impl Verb {
             "cancel" => Said::Cancel(targets),
             "rollback" => Said::Rollback { targets, generation },
             "reboot" => Said::Reboot { targets, waves },
+            "release" => Said::Release(targets),
             _ => Said::Mark(targets),
         })
     }
+}
+
+fn known_host(word: &str, app: &App) -> Result<Name, String> {
+    let name = Name::new(word).ok().filter(|name| app.fleet.hosts.contains_key(name));
+    name.ok_or_else(|| unknown_word("host", word, app.fleet.hosts.keys().map(Name::as_str)))
 }
 
 fn an_action(word: &str) -> Result<Action, String> {

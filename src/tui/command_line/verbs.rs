@@ -8,6 +8,8 @@ pub(in crate::tui) enum Takes {
     Hosts(&'static [&'static str]),
     /// One host.
     Host,
+    /// One host and then any words.
+    HostAndText,
     Sort,
     Context,
     Text,
@@ -27,8 +29,8 @@ const fn verb(name: &'static str, takes: Takes, does: &'static str) -> Verb {
     Verb { name, takes, changes: false, does }
 }
 
-const fn change(name: &'static str, keys: &'static [&'static str], does: &'static str) -> Verb {
-    Verb { name, takes: Takes::Hosts(keys), changes: true, does }
+const fn change(name: &'static str, takes: Takes, does: &'static str) -> Verb {
+    Verb { name, takes, changes: true, does }
 }
 
 /// The verbs that there are for somebody who may do everything, or who may only look.
@@ -40,14 +42,20 @@ pub(in crate::tui) fn verbs(read_only: bool) -> impl Iterator<Item = &'static Ve
 const VERBS: &[Verb] = &[
     change(
         "deploy",
-        &["branch=", "action=", "batch=", "canary=", "max-failures=", "pause=", "order="],
+        Takes::Hosts(&["branch=", "action=", "batch=", "canary=", "max-failures=", "pause=", "order="]),
         "deploy to hosts, or to the marked ones",
     ),
-    change("diff", &["branch="], "show what a deployment would change"),
-    change("cancel", &[], "cancel the jobs of hosts"),
-    change("rollback", &["generation="], "take hosts back"),
-    change("reboot", &["batch=", "canary=", "max-failures=", "pause=", "order="], "reboot hosts"),
-    Verb { changes: true, ..verb("abort", Takes::Nothing, "let no further wave begin") },
+    change("diff", Takes::Hosts(&["branch="]), "show what a deployment would change"),
+    change("cancel", Takes::Hosts(&[]), "cancel the jobs of hosts"),
+    change("rollback", Takes::Hosts(&["generation="]), "take hosts back"),
+    change(
+        "reboot",
+        Takes::Hosts(&["batch=", "canary=", "max-failures=", "pause=", "order="]),
+        "reboot hosts",
+    ),
+    change("abort", Takes::Nothing, "let no further wave begin"),
+    change("hold", Takes::HostAndText, "hold a host until it is released; after its name say why"),
+    change("release", Takes::Hosts(&[]), "release held hosts"),
     verb("mark", Takes::Hosts(&[]), "mark hosts"),
     verb("unmark", Takes::Nothing, "take every mark away"),
     verb("hosts", Takes::Nothing, "the fleet"),

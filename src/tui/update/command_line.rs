@@ -1,8 +1,9 @@
 //! The command line: what a line does once it is entered.
 
 use super::fleet_screen::{self, ask_to_cancel};
-use super::{deployments_screen, host_screen};
-use crate::protocol::Name;
+use super::{deployments_screen, dialog::down, host_screen};
+use crate::deployer::{Intent, Plan, Selection, Target};
+use crate::protocol::{Action, Name};
 use crate::tui::command_line::{self, CommandLine, Said, Targets};
 use crate::tui::form::Choice;
 use crate::tui::{App, Command, Effect, Filter, Form, LogKey, LogScreen, Overlay, Purpose, Screen, Tone};
@@ -67,6 +68,13 @@ fn carry_out(app: &mut App, said: Said) -> Result<Option<Effect>, String> {
             None
         }
         Said::Abort => return deployments_screen::abort_the_only(app),
+        Said::Hold { host, reason } => {
+            return decide_at_once(app, Action::Hold, vec![host], Some(reason)).map(Some);
+        }
+        Said::Release(targets) => {
+            let hosts = meant(app, &targets)?;
+            return decide_at_once(app, Action::Release, hosts, None).map(Some);
+        }
         Said::Mark(targets) => {
             let hosts = meant(app, &targets)?;
             app.say(Tone::Good, format!("{} marked", hosts.len()));
@@ -120,6 +128,24 @@ fn carry_out(app: &mut App, said: Said) -> Result<Option<Effect>, String> {
 fn meant(app: &App, targets: &Targets) -> Result<Vec<Name>, String> {
     let hosts = if targets.is_empty() { app.meant() } else { targets.find(&app.fleet)? };
     if hosts.is_empty() { Err("name a host, role= or tier=".to_owned()) } else { Ok(hosts) }
+}
+
+/// Sends what changes nothing that runs, and so needs no question.
+fn decide_at_once(
+    app: &mut App,
+    action: Action,
+    hosts: Vec<Name>,
+    reason: Option<String>,
+) -> Result<Effect, String> {
+    if let Some(why) = down(app) {
+        return Err(why);
+    }
+    let issuer = app.options.issuer.clone();
+    let intent = Intent { reason, ..Intent::new(action, issuer) };
+    let hosts = Selection::Targets(hosts.into_iter().map(Target::Host).collect());
+    let plan = Plan::new(intent, &hosts, &app.fleet, app.now, false).map_err(|error| error.to_string())?;
+    app.remember(plan.clone());
+    Ok(Effect::Send(Box::new(plan)))
 }
 
 fn open_form(

@@ -104,7 +104,7 @@ fn show_one_of(plan: &Plan, app: &mut App) {
 }
 
 /// Why nothing can be sent now.
-fn down(app: &App) -> Option<String> {
+pub(super) fn down(app: &App) -> Option<String> {
     let reason = app.link.reason.as_deref().unwrap_or("connecting");
     (!app.link.up).then(|| format!("not connected ({reason}); nothing was sent"))
 }

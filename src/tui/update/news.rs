@@ -3,7 +3,7 @@
 use crate::bus::Refusal;
 use crate::deployer::{HostResult, Intent, LogNews, Outcome, Plan, Verdict};
 use crate::fleet::{failure_groups, words};
-use crate::protocol::{Action, Id, Inbound, Status, WireError, printable};
+use crate::protocol::{Id, Inbound, Status, WireError, printable};
 use crate::tui::event::OrderNews;
 use crate::tui::{App, LinkState, LogKey, Order, OrderState, Tone};
 use jiff::Timestamp;
@@ -101,11 +101,11 @@ pub(super) fn order(app: &mut App, id: &Id, news: OrderNews) {
         }
         OrderNews::Ended(outcome) => {
             (order.state, order.stopped) = (OrderState::Ended, outcome.stopped);
-            if order.plan.intent.action == Action::Cancel {
-                cancelled(app, &title, &outcome);
-            } else {
+            if order.plan.intent.action.makes_job() {
                 let (tone, text) = summary(&outcome);
                 app.tell(tone, format!("{title}: {text}"));
+            } else {
+                decided(app, &title, &outcome);
             }
         }
     }
@@ -164,8 +164,8 @@ fn which(hosts: &[&HostResult]) -> String {
     parts.join("; ")
 }
 
-/// What each host said to a cancel. A refusal stays until it was read.
-fn cancelled(app: &mut App, title: &str, outcome: &Outcome) {
+/// What each host said to a cancel, a hold or a release. A refusal stays until it was read.
+fn decided(app: &mut App, title: &str, outcome: &Outcome) {
     let said = outcome.hosts.iter().map(|result| match &result.report {
         Some(report) => format!("{}: {}", result.host, words::progress_of(report)),
         None => format!("{}: no answer", result.host),

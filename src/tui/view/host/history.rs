@@ -70,7 +70,8 @@ fn cells(app: &App, entry: &HistoryEntry, wide: bool) -> [Piece; 7] {
     [
         plain(when),
         plain(printable(entry.action.as_str())),
-        plain(words::deployed(entry)),
+        // A hold is about no revision, and tells why instead.
+        plain(entry.reason.as_deref().map_or_else(|| words::deployed(entry), printable)),
         plain(entry.generation.map(|generation| generation.to_string()).unwrap_or_default()),
         tone.text(format!("{symbol} {}", printable(word))),
         plain(words::duration(entry.elapsed_ms)),
