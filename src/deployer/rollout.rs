@@ -75,6 +75,7 @@ impl fmt::Display for Stopped {
             Self::Canary => f.write_str("the canary did not complete"),
             Self::Failures { failed, allowed } => {
                 let hosts = if *failed == 1 { "host" } else { "hosts" };
+                let allowed = if *allowed == 0 { "none".to_owned() } else { allowed.to_string() };
                 write!(f, "{failed} {hosts} failed, and {allowed} may")
             }
             Self::Aborted => f.write_str("it was aborted"),

@@ -37,7 +37,7 @@ fn waves_are_seen_one_by_one_and_the_rest_is_left_alone_after_an_abort() {
     console.types("a");
     console.line(&["✓ 1 done", "! 2 untouched"]);
     console.shows("no further wave began, for it was aborted");
-    console.line(&["web2 ", "! untouched", "nothing was sent; it was in wave 3 of 3"]);
+    console.line(&["web2 ", "! untouched", "wave 3 of 3 was not sent"]);
     console.types(ESC);
     console.shows("─ deployments ─");
     console.types(ESC);

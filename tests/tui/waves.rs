@@ -161,7 +161,7 @@ fn a_stop_tells_what_was_left_out_and_that_can_be_deployed() {
         "✗ 1 failed  ! 4 untouched",
         "no further wave began, for the canary did not complete",
         "app1    ! untouched",
-        "nothing was sent; it was in wave 2 of 4",
+        "wave 2 of 4 was not sent",
     ] {
         assert!(text.contains(shown), "no {shown:?} in\n{text}");
     }

@@ -150,8 +150,11 @@ fn message(app: &App, known: &Known<'_>, part: &Part<'_>) -> String {
         if let Some(order) = known.order
             && let Some(wave) = order.wave_to_come(part.host)
         {
-            let will = if part.state == PartState::ToCome { "in" } else { "nothing was sent; it was in" };
-            return format!("{will} wave {wave} of {}", order.plan.rollout.waves().len());
+            let waves = order.plan.rollout.waves().len();
+            return match part.state {
+                PartState::ToCome => format!("in wave {wave} of {waves}"),
+                _ => format!("wave {wave} of {waves} was not sent"),
+            };
         }
         let seen = app.fleet.hosts.get(part.host).and_then(|host| host.seen);
         let seen = seen.map(|seen| format!("; last heard of {} ago", words::age(seen, app.now)));
