@@ -20,6 +20,8 @@ pub use seed::{Seed, SeedError};
 pub use settings::{Settings, SettingsError, Tls, shown_servers};
 pub use subscription::{Received, Subscription};
 
+use crate::protocol::{KEY_HEADER, SIGNATURE_HEADER, signed_bytes};
+use async_nats::HeaderMap;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
@@ -31,6 +33,8 @@ pub struct Bus {
     link: watch::Receiver<Link>,
     refusals: broadcast::Sender<Refusal>,
     pinger: Arc<ping::Pinger>,
+    /// What requests are signed with.
+    seed: Option<Seed>,
 }
 
 impl Bus {
@@ -76,6 +80,29 @@ impl Bus {
         let payload = Bytes::from(payload);
         let sent = self.client.publish_with_reply(subject.to_owned(), reply.to_owned(), payload).await;
         sent.map_err(|error| LinkError::Send { subject: subject.to_owned(), reason: error.to_string() })
+    }
+
+    /// The same with a request, which is signed with the key of this connection where it has one.
+    pub async fn publish_request(
+        &self,
+        subject: &str,
+        reply: &str,
+        payload: Vec<u8>,
+    ) -> Result<(), LinkError> {
+        // A server that takes no headers would cut us off.
+        let Some(seed) = self.seed.as_ref().filter(|_| self.client.server_info().headers) else {
+            return self.publish_with_reply(subject, reply, payload).await;
+        };
+        self.check_up()?;
+        let failed = |reason: String| LinkError::Send { subject: subject.to_owned(), reason };
+        let signature =
+            seed.sign(&signed_bytes(subject, &payload)).map_err(|error| failed(error.to_string()))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(KEY_HEADER, seed.public_key());
+        headers.insert(SIGNATURE_HEADER, signature);
+        let (subject, reply, payload) = (subject.to_owned(), reply.to_owned(), Bytes::from(payload));
+        let sent = self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await;
+        sent.map_err(|error| failed(error.to_string()))
     }
 
     /// Subscribes for as long as the subscription lives, across reconnects. `read` makes the message from subject

@@ -46,12 +46,13 @@ const OF_A_SYSTEM: [ErrorCode; 4] = [
     ErrorCode::RollbackFailed,
 ];
 /// Why any request may be refused.
-const REFUSED: [ErrorCode; 5] = [
+const REFUSED: [ErrorCode; 6] = [
     ErrorCode::InvalidRequest,
     ErrorCode::InvalidRevision,
     ErrorCode::InvalidAction,
     ErrorCode::Expired,
     ErrorCode::AlreadyRunning,
+    ErrorCode::NotPermitted,
 ];
 /// Why a cancel may be refused besides.
 const CANCEL_REFUSED: [ErrorCode; 2] = [ErrorCode::TooLate, ErrorCode::NotFound];

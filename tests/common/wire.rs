@@ -1,7 +1,7 @@
 //! A client that knows nothing of ours: it speaks JSON on subjects, as PROTOCOL describes them.
 
 use super::{Broker, DEADLINE};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -77,6 +77,23 @@ impl Wire {
             match reply {
                 Some(reply) => self.client.publish_with_reply(subject, reply.to_owned(), body).await.unwrap(),
                 None => self.client.publish(subject, body).await.unwrap(),
+            }
+            self.client.flush().await.unwrap();
+        });
+    }
+
+    /// Publishes bytes with headers.
+    pub fn say_with(&self, subject: &str, reply: Option<&str>, headers: &[(String, String)], body: &[u8]) {
+        let mut map = HeaderMap::new();
+        headers.iter().for_each(|(name, value)| map.append(name.as_str(), value.as_str()));
+        let (subject, body) = (subject.to_owned(), Bytes::copy_from_slice(body));
+        self.runtime.block_on(async {
+            match reply {
+                Some(reply) => {
+                    let reply = reply.to_owned();
+                    self.client.publish_with_reply_and_headers(subject, reply, map, body).await.unwrap();
+                }
+                None => self.client.publish_with_headers(subject, map, body).await.unwrap(),
             }
             self.client.flush().await.unwrap();
         });
