@@ -39,6 +39,11 @@ static SEEDS: LazyLock<HashMap<&str, Seed>> = LazyLock::new(|| {
     names.map(|name| (name, Seed::generate().unwrap())).collect()
 });
 
+/// The seed of a host or operator.
+pub(super) fn seed(user: &str) -> &'static str {
+    SEEDS[user].expose()
+}
+
 /// A server that ends with its owner.
 pub struct Broker {
     folder: TempDir,
