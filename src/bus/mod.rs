@@ -89,8 +89,7 @@ impl Bus {
         reply: &str,
         payload: Vec<u8>,
     ) -> Result<(), LinkError> {
-        // A server that takes no headers would cut us off.
-        let Some(seed) = self.seed.as_ref().filter(|_| self.client.server_info().headers) else {
+        let Some(seed) = &self.seed else {
             return self.publish_with_reply(subject, reply, payload).await;
         };
         self.check_up()?;

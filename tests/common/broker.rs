@@ -102,6 +102,15 @@ impl Broker {
         Self { folder, server, address, ports, authorization, keys }
     }
 
+    /// A server that lets everybody do everything.
+    pub fn without_keys() -> Self {
+        let mut broker = Self::start();
+        broker.stop();
+        broker.authorization.clear();
+        broker.restart_with("");
+        broker
+    }
+
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("nats://{}", self.place("nats"))

@@ -27,6 +27,7 @@ impl Signer {
     pub fn headers(&self, subject: &str, payload: &[u8]) -> Vec<(String, String)> {
         let signed = [b"homelab-deploy-v1\n", subject.as_bytes(), b"\n", payload].concat();
         let header = |name: &str, value: String| (name.to_owned(), value);
+        // In the order of their names.
         vec![header("Homelab-Deploy-Key", self.key()), header("Homelab-Deploy-Signature", self.sign(&signed))]
     }
 }

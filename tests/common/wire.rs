@@ -17,6 +17,10 @@ pub struct Heard {
     pub reply: Option<String>,
     /// The JSON, or null where the server says that nobody listens.
     pub body: Value,
+    /// The bytes that the JSON was read from.
+    pub payload: Bytes,
+    /// The headers it carried, by name.
+    pub headers: Vec<(String, String)>,
 }
 
 /// A connection with its own small runtime, used from plain tests.
@@ -57,7 +61,13 @@ impl Wire {
             while let Some(message) = subscription.next().await {
                 let body = serde_json::from_slice(&message.payload).unwrap_or(Value::Null);
                 let reply = message.reply.map(|reply| reply.to_string());
-                if into.send(Heard { subject: message.subject.to_string(), reply, body }).is_err() {
+                let mut headers = Vec::new();
+                for (name, values) in message.headers.iter().flat_map(HeaderMap::iter) {
+                    headers.extend(values.iter().map(|value| (name.to_string(), value.to_string())));
+                }
+                headers.sort_unstable();
+                let (subject, payload) = (message.subject.to_string(), message.payload);
+                if into.send(Heard { subject, reply, body, payload, headers }).is_err() {
                     return;
                 }
             }

@@ -36,6 +36,7 @@ mod presence;
 mod questions;
 mod rollback;
 mod roster;
+mod signed;
 mod status;
 mod targets;
 mod twins;
