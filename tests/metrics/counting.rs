@@ -22,6 +22,9 @@ fn every_series_is_there_at_zero_before_anything_happened() {
         page.timed(action, true);
         page.timed(action, false);
     }
+    for action in ["switch", "rollback", "cancel", "hold", "unknown"] {
+        page.ended("rejected", action, "not_permitted");
+    }
     let info = format!(
         "homelab_deploy_info{{hostname=\"web1\",tier=\"test\",role=\"web\",version={:?}}}",
         env!("CARGO_PKG_VERSION")
