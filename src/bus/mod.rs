@@ -65,7 +65,7 @@ impl Bus {
     pub async fn publish(&self, subject: &str, payload: Vec<u8>) -> Result<(), LinkError> {
         self.check_up()?;
         let sent = self.client.publish(subject.to_owned(), Bytes::from(payload)).await;
-        sent.map_err(|error| LinkError::Send { subject: subject.to_owned(), reason: error.to_string() })
+        sent.map_err(|error| not_sent(subject, &error))
     }
 
     /// Publishes a message with a reply subject. Where we are subscribed to that and nobody takes the message, the
@@ -76,10 +76,7 @@ impl Bus {
         reply: &str,
         payload: Vec<u8>,
     ) -> Result<(), LinkError> {
-        self.check_up()?;
-        let payload = Bytes::from(payload);
-        let sent = self.client.publish_with_reply(subject.to_owned(), reply.to_owned(), payload).await;
-        sent.map_err(|error| LinkError::Send { subject: subject.to_owned(), reason: error.to_string() })
+        self.send(subject, reply, HeaderMap::new(), payload).await
     }
 
     /// The same with a request, which is signed with the key of this connection where it has one.
@@ -89,19 +86,32 @@ impl Bus {
         reply: &str,
         payload: Vec<u8>,
     ) -> Result<(), LinkError> {
-        let Some(seed) = &self.seed else {
-            return self.publish_with_reply(subject, reply, payload).await;
-        };
-        self.check_up()?;
-        let failed = |reason: String| LinkError::Send { subject: subject.to_owned(), reason };
-        let signature =
-            seed.sign(&signed_bytes(subject, &payload)).map_err(|error| failed(error.to_string()))?;
+        let headers = self.signature(subject, &payload)?;
+        self.send(subject, reply, headers, payload).await
+    }
+
+    fn signature(&self, subject: &str, payload: &[u8]) -> Result<HeaderMap, LinkError> {
         let mut headers = HeaderMap::new();
-        headers.insert(KEY_HEADER, seed.public_key());
-        headers.insert(SIGNATURE_HEADER, signature);
-        let (subject, reply, payload) = (subject.to_owned(), reply.to_owned(), Bytes::from(payload));
-        let sent = self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await;
-        sent.map_err(|error| failed(error.to_string()))
+        if let Some(seed) = &self.seed {
+            let signature =
+                seed.sign(&signed_bytes(subject, payload)).map_err(|error| not_sent(subject, &error))?;
+            headers.insert(KEY_HEADER, seed.public_key());
+            headers.insert(SIGNATURE_HEADER, signature);
+        }
+        Ok(headers)
+    }
+
+    async fn send(
+        &self,
+        subject: &str,
+        reply: &str,
+        headers: HeaderMap,
+        payload: Vec<u8>,
+    ) -> Result<(), LinkError> {
+        self.check_up()?;
+        let (to, reply) = (subject.to_owned(), reply.to_owned());
+        let sent = self.client.publish_with_reply_and_headers(to, reply, headers, Bytes::from(payload)).await;
+        sent.map_err(|error| not_sent(subject, &error))
     }
 
     /// Subscribes for as long as the subscription lives, across reconnects. `read` makes the message from subject
@@ -129,4 +139,8 @@ impl Bus {
         let link = self.link.borrow();
         if link.up { Ok(()) } else { Err(LinkError::Down { reason: link.reason.clone() }) }
     }
+}
+
+fn not_sent(subject: &str, error: &dyn std::error::Error) -> LinkError {
+    LinkError::Send { subject: subject.to_owned(), reason: error.to_string() }
 }

@@ -41,13 +41,6 @@ impl Service {
         match self.permit(&subject, &request, signer) {
             Ok(permit) => self.on_request(request, permit).await,
             Err((refused, permit)) => {
-                // One verdict for each job: also of a request that comes again while its job runs, that is still to come.
-                let runs = self.running.as_ref().filter(|(id, _)| *id == request.id);
-                if let Some((_, handle)) = runs.filter(|_| refused == Refused::Replayed) {
-                    tracing::warn!(id = %request.id, subject, "a request came again while its job runs");
-                    let report = handle.report.borrow().clone();
-                    return self.say(&request.reply_to, &report).await;
-                }
                 let message = refused.message(&self.config.hostname, &subject);
                 self.refuse(&request, permit, refused.code(), &message).await;
             }
@@ -61,10 +54,10 @@ impl Service {
         request: &DeployRequest,
         signer: Result<Option<PublicKey>, Refused>,
     ) -> Result<Permit, (Refused, Permit)> {
-        let none = |refused| (refused, Permit::default());
-        let Some(key) = signer.map_err(none)? else { return Ok(Permit::default()) };
-        let expires_at = permit::bounded(request).map_err(none)?;
-        let Some(seen) = &mut self.seen else { return Ok(Permit::default()) };
+        let unnoted = |refused| (refused, Permit::default());
+        let key = signer.map_err(unnoted)?;
+        let Some((key, seen)) = key.zip(self.seen.as_mut()) else { return Ok(Permit::default()) };
+        let expires_at = permit::bounded(request).map_err(unnoted)?;
         let mut permit = Permit { key: Some(key.as_str().to_owned()), noted: None };
         if seen.knows(subject, &request.id) {
             return Err((Refused::Replayed, permit));
@@ -110,7 +103,10 @@ impl Service {
             report.running_job = self.running.as_ref().map(|(id, _)| id.clone());
         }
         self.count_refusal(&report);
-        self.say_noted(permit, request.reply_to.clone(), Arc::new(report)).await;
+        // Under the id of the job that runs it would be taken for the verdict of that.
+        let runs = self.running.as_ref().filter(|(id, _)| *id == request.id);
+        let report = runs.map_or_else(|| Arc::new(report), |(_, handle)| handle.report.borrow().clone());
+        self.say_noted(permit, request.reply_to.clone(), report).await;
     }
 
     /// Refuses what could not be read as a request, on the reply subject of the message where it names none itself.

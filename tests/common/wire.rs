@@ -95,7 +95,9 @@ impl Wire {
     /// Publishes bytes with headers.
     pub fn say_with(&self, subject: &str, reply: Option<&str>, headers: &[(String, String)], body: &[u8]) {
         let mut map = HeaderMap::new();
-        headers.iter().for_each(|(name, value)| map.append(name.as_str(), value.as_str()));
+        for (name, value) in headers {
+            map.append(name.as_str(), value.as_str());
+        }
         let (subject, body) = (subject.to_owned(), Bytes::copy_from_slice(body));
         self.runtime.block_on(async {
             match reply {

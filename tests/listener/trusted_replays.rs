@@ -24,7 +24,11 @@ fn an_accepted_one_is_told_how_its_job_stands_while_that_runs_and_is_refused_the
     let (mut stage, _, sent, reports) = busy("p-1");
     let again = stage.publish(&sent).next().body;
     assert_eq!((&again["status"], &again["message"]), (&json!("running"), &json!("build")));
-    assert_eq!(stage.host.logged("a request came again while its job runs")["id"], "p-1");
+    let line = stage.host.logged("refused a request");
+    assert_eq!((&line["id"], &line["code"]), (&json!("p-1"), &json!("not_permitted")));
+    // Also where nothing is right but the id, which everybody has heard.
+    let bare = stage.publish(&Sent { headers: vec![], ..sent.clone() }).next().body;
+    assert_eq!((&bare["status"], &bare["message"]), (&json!("running"), &json!("build")));
     stage.host.open("go");
     assert_eq!(reports.verdict()["status"], "completed");
     stage.refuses(&sent, "not_permitted", &[SEEN]);
