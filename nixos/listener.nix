@@ -53,6 +53,7 @@ let
   ++ flag "--timeout" "timeout"
   ++ lib.optionals (changed "deploySubjects") (each "--deploy-subject" cfg.deploySubjects)
   ++ flag "--discover-subject" "discoverSubject"
+  ++ each "--trusted-key" cfg.trustedKeys
   ++ flag "--heartbeat-interval" "heartbeatInterval"
   ++ lib.optionals (cfg.rebuildCommand != null) [
     "--rebuild-command"
@@ -186,6 +187,15 @@ let
       example = "deploy.discover";
       description = "Where questions are taken.";
     };
+    trustedKeys = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "UAAVKPMLJOLZDMDFQ2TM5ZRAZHJBA4V2PDGXRK7OGPMQ4XIQE5KKIGDY" ];
+      description = ''
+        Public keys of those who may deploy this host, as `homelab-deploy keys new` prints them. With one at least, only requests
+        that one of them has signed are taken, whatever the NATS server lets through; without, the server alone decides.
+      '';
+    };
     environment = mkOption {
       type = types.attrsOf types.str;
       default = { };
@@ -287,6 +297,10 @@ in
       {
         assertion = cfg.nkeyFile == null || !(lib.hasPrefix builtins.storeDir cfg.nkeyFile);
         message = "${path}.nkeyFile lies in the nix store, where everybody can read it; write the path in quotes and put the file on the host by other means.";
+      }
+      {
+        assertion = builtins.all (key: builtins.match "U[A-Z2-7]{55}" key != null) cfg.trustedKeys;
+        message = "${path}.trustedKeys must hold public keys alone, the texts starting with U that `homelab-deploy keys new` printed.";
       }
       {
         assertion = cfg.metrics.openFirewall -> cfg.metrics.enable;

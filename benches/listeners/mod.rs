@@ -77,6 +77,7 @@ fn config(url: &str, n: usize, state: &Path) -> Config {
         state_dir: state.join(host.as_str()),
         flake_url: None,
         metrics: None,
+        trusted_keys: Vec::new(),
         warnings: Vec::new(),
         hostname: host,
     }

@@ -20,6 +20,8 @@ pub use seed::{Seed, SeedError};
 pub use settings::{Settings, SettingsError, Tls, shown_servers};
 pub use subscription::{Received, Subscription};
 
+use crate::protocol::{KEY_HEADER, SIGNATURE_HEADER, signed_bytes};
+use async_nats::HeaderMap;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
@@ -31,6 +33,8 @@ pub struct Bus {
     link: watch::Receiver<Link>,
     refusals: broadcast::Sender<Refusal>,
     pinger: Arc<ping::Pinger>,
+    /// What requests are signed with.
+    seed: Option<Seed>,
 }
 
 impl Bus {
@@ -61,7 +65,7 @@ impl Bus {
     pub async fn publish(&self, subject: &str, payload: Vec<u8>) -> Result<(), LinkError> {
         self.check_up()?;
         let sent = self.client.publish(subject.to_owned(), Bytes::from(payload)).await;
-        sent.map_err(|error| LinkError::Send { subject: subject.to_owned(), reason: error.to_string() })
+        sent.map_err(|error| not_sent(subject, &error))
     }
 
     /// Publishes a message with a reply subject. Where we are subscribed to that and nobody takes the message, the
@@ -72,10 +76,42 @@ impl Bus {
         reply: &str,
         payload: Vec<u8>,
     ) -> Result<(), LinkError> {
+        self.send(subject, reply, HeaderMap::new(), payload).await
+    }
+
+    /// The same with a request, which is signed with the key of this connection where it has one.
+    pub async fn publish_request(
+        &self,
+        subject: &str,
+        reply: &str,
+        payload: Vec<u8>,
+    ) -> Result<(), LinkError> {
+        let headers = self.signature(subject, &payload)?;
+        self.send(subject, reply, headers, payload).await
+    }
+
+    fn signature(&self, subject: &str, payload: &[u8]) -> Result<HeaderMap, LinkError> {
+        let mut headers = HeaderMap::new();
+        if let Some(seed) = &self.seed {
+            let signature =
+                seed.sign(&signed_bytes(subject, payload)).map_err(|error| not_sent(subject, &error))?;
+            headers.insert(KEY_HEADER, seed.public_key());
+            headers.insert(SIGNATURE_HEADER, signature);
+        }
+        Ok(headers)
+    }
+
+    async fn send(
+        &self,
+        subject: &str,
+        reply: &str,
+        headers: HeaderMap,
+        payload: Vec<u8>,
+    ) -> Result<(), LinkError> {
         self.check_up()?;
-        let payload = Bytes::from(payload);
-        let sent = self.client.publish_with_reply(subject.to_owned(), reply.to_owned(), payload).await;
-        sent.map_err(|error| LinkError::Send { subject: subject.to_owned(), reason: error.to_string() })
+        let (to, reply) = (subject.to_owned(), reply.to_owned());
+        let sent = self.client.publish_with_reply_and_headers(to, reply, headers, Bytes::from(payload)).await;
+        sent.map_err(|error| not_sent(subject, &error))
     }
 
     /// Subscribes for as long as the subscription lives, across reconnects. `read` makes the message from subject
@@ -103,4 +139,8 @@ impl Bus {
         let link = self.link.borrow();
         if link.up { Ok(()) } else { Err(LinkError::Down { reason: link.reason.clone() }) }
     }
+}
+
+fn not_sent(subject: &str, error: &dyn std::error::Error) -> LinkError {
+    LinkError::Send { subject: subject.to_owned(), reason: error.to_string() }
 }

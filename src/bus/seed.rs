@@ -1,5 +1,6 @@
 //! The nkey seed: read from a file, never shown.
 
+use crate::protocol::encode_signature;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone)]
 pub struct Seed {
     secret: String,
+    pair: nkeys::KeyPair,
     public: String,
     exposed: Option<PathBuf>,
 }
@@ -73,7 +75,7 @@ impl Seed {
         };
         let pair = nkeys::KeyPair::from_seed(secret).map_err(|_| wrong(": the seed is damaged"))?;
         let exposed = (mode & 0o004 != 0).then(|| path.to_owned());
-        Ok(Self { secret: secret.to_owned(), public: pair.public_key(), exposed })
+        Ok(Self { secret: secret.to_owned(), public: pair.public_key(), pair, exposed })
     }
 
     /// The public key, `U…`.
@@ -84,6 +86,11 @@ impl Seed {
     /// What its owner should know about the file.
     pub fn warning(&self) -> Option<String> {
         self.exposed.clone().map(|path| SeedError::Exposed(path).to_string())
+    }
+
+    /// Signs `content` and gives the signature as text.
+    pub fn sign(&self, content: &[u8]) -> Result<String, nkeys::error::Error> {
+        self.pair.sign(content).map(|signature| encode_signature(&signature))
     }
 
     pub(super) fn secret(&self) -> String {

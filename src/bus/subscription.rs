@@ -1,6 +1,6 @@
 //! A typed stream of messages.
 
-use async_nats::{StatusCode, Subscriber};
+use async_nats::{HeaderMap, HeaderValue, StatusCode, Subscriber};
 use futures_util::stream::unfold;
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::task::coop::unconstrained;
@@ -12,6 +12,8 @@ pub struct Received<T> {
     pub subject: String,
     /// The reply subject it carried.
     pub reply: Option<String>,
+    /// The headers it carried, name and value.
+    pub headers: Vec<(String, String)>,
     /// What it says; `None` where the server tells that nobody took our message.
     pub message: Option<T>,
 }
@@ -33,19 +35,20 @@ impl<T> Subscription<T> {
         Some(self.received(message))
     }
 
+    /// Everything to come.
+    pub fn stream(self) -> impl Stream<Item = Received<T>>
+    where
+        T: 'static,
+    {
+        unfold(self, async |mut subscription| Some((subscription.next().await?, subscription)))
+    }
+
     /// All messages to come, each with the reply subject it carried.
     pub fn messages(self) -> impl Stream<Item = (T, Option<String>)>
     where
         T: 'static,
     {
-        unfold(self, async |mut subscription| {
-            loop {
-                let received = subscription.next().await?;
-                if let Some(message) = received.message {
-                    return Some(((message, received.reply), subscription));
-                }
-            }
-        })
+        self.stream().filter_map(async |received| Some((received.message?, received.reply)))
     }
 
     /// The next message if it has already arrived.
@@ -65,6 +68,14 @@ impl<T> Subscription<T> {
         let nobody = message.status == Some(StatusCode::NO_RESPONDERS);
         let content = (!nobody).then(|| (self.read)(&message.subject, &message.payload));
         let reply = message.reply.map(|reply| reply.to_string());
-        Received { subject: message.subject.to_string(), reply, message: content }
+        let headers = message.headers.as_ref().map(pairs).unwrap_or_default();
+        Received { subject: message.subject.to_string(), reply, headers, message: content }
     }
+}
+
+fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+    let values = |name: String, values: &[HeaderValue]| {
+        values.iter().map(|value| (name.clone(), value.as_str().to_owned())).collect::<Vec<_>>()
+    };
+    headers.iter().flat_map(|(name, all)| values(name.to_string(), all)).collect()
 }

@@ -8,11 +8,12 @@ use super::tls::TlsArgs;
 use crate::activation::{Engine, Owner, Pipeline, RebuildEngine, own_unit};
 use crate::bus::{Seed, Settings};
 use crate::config::{Setting, Source};
+use crate::keys::{PublicKey, WRITE_KEY};
 use crate::listener::{self, Config};
 use crate::metrics::Address;
 use crate::nix::FlakeUrl;
-use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, expand};
-use anyhow::Context;
+use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, expand, holds_seed};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +59,9 @@ pub(super) struct ListenerArgs {
     /// Where to take questions
     #[arg(long, value_name = "SUBJECT", default_value = DISCOVER)]
     discover_subject: String,
+    /// Take only what this key has signed, a public key U…; repeatable
+    #[arg(long, value_name = "KEY")]
+    trusted_key: Vec<String>,
     /// Seconds between reports while a job runs
     #[arg(long, default_value_t = 15, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     heartbeat_interval: u64,
@@ -125,7 +129,7 @@ impl ListenerArgs {
         runtime.block_on(async {
             let shutdown = CancellationToken::new();
             stop_on_signal(shutdown.clone()).context("could not listen for signals").map_err(Failed::host)?;
-            listener::run(config, engine, shutdown).await.map_err(Failed::host)?;
+            Box::pin(listener::run(config, engine, shutdown)).await.map_err(Failed::host)?;
             Ok(Exit::Done)
         })
     }
@@ -146,9 +150,15 @@ impl ListenerArgs {
         let state_dir = self.state_dir.clone().or_else(systemd);
         let mut settings = Settings::new(&self.nats_url, Some(seed), &name, &discover_subject)?;
         settings.tls = self.tls.tls()?;
+        let deploy_subjects =
+            Config::subjects(&self.deploy_subject, host, tier, role).map_err(Failed::usage)?;
+        let trusted_keys = trusted_keys(&self.trusted_key).map_err(Failed::usage)?;
+        if !trusted_keys.is_empty() {
+            Config::check_apart(&deploy_subjects).map_err(Failed::usage)?;
+        }
         Ok(Config {
-            deploy_subjects: Config::subjects(&self.deploy_subject, host, tier, role)
-                .map_err(Failed::usage)?,
+            deploy_subjects,
+            trusted_keys,
             settings,
             discover_subject,
             hostname: host.clone(),
@@ -163,6 +173,26 @@ impl ListenerArgs {
             warnings,
         })
     }
+}
+
+/// Reads what follows each `--trusted-key`. It is not told back: it could be a seed, or half of one.
+fn trusted_keys(given: &[String]) -> anyhow::Result<Vec<PublicKey>> {
+    let mut keys = Vec::new();
+    for (n, text) in given.iter().enumerate() {
+        let which = if given.len() > 1 { format!(" (number {})", n + 1) } else { String::new() };
+        if holds_seed(text) {
+            bail!(
+                "--trusted-key{which} holds a seed, which is secret: write the public key that belongs to it, the text starting \
+                 with U, and make a new key if others have seen this"
+            );
+        }
+        let wrong = |why| anyhow!("--trusted-key{which}: {why}; {WRITE_KEY}");
+        let key = PublicKey::parse(text.trim()).map_err(wrong)?;
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
 /// Cancels `shutdown` on SIGTERM and SIGINT, until that is aborted.

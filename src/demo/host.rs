@@ -55,6 +55,7 @@ impl DemoHost {
             state_dir,
             flake_url: Some(flake.to_owned()),
             metrics: None,
+            trusted_keys: Vec::new(),
             warnings: careless.then(|| SeedError::Exposed(KEY_FILE.into()).to_string()).into_iter().collect(),
         })
     }

@@ -209,7 +209,7 @@ impl Follow {
         shift: SignedDuration,
     ) -> Result<(), LinkError> {
         let request = self.plan.request(parcel, id, Timestamp::now(), shift, self.timeout);
-        self.bus.publish_with_reply(subject, &request.reply_to.to_string(), request.encode()).await
+        self.bus.publish_request(subject, &request.reply_to.to_string(), request.encode()).await
     }
 
     /// A subject that reaches this one host of a parcel and no other.

@@ -154,7 +154,8 @@ impl Plan {
         self.hosts().values().map(|tier| (*tier).clone()).chain(spelled).collect()
     }
 
-    /// The request of a parcel, as it is sent at `now`; a host whose clock is off by `shift` gets its times.
+    /// The request of a parcel, as it is sent at `now`. For a host whose clock is off by `shift` it expires by that clock; when it
+    /// was issued stays ours, so that nobody has a request signed that is of use at a time of their choice.
     pub(super) fn request(
         &self,
         parcel: &Parcel,
@@ -166,11 +167,11 @@ impl Plan {
         let intent = &self.intent;
         // A listener that knows nothing of commits gets it in the place of the branch.
         let pinned = parcel.pin.clone().filter(|_| parcel.base);
-        let at = now.saturating_add(shift).unwrap_or(now);
+        let by_its_clock = now.saturating_add(shift).unwrap_or(now);
         DeployRequest {
             reply_to: ReplyTo::reports(id.clone()),
-            issued_at: Some(at),
-            expires_at: at.checked_add(EXPIRY).ok(),
+            issued_at: Some(now),
+            expires_at: by_its_clock.checked_add(EXPIRY).ok(),
             issuer: Some(intent.issuer.clone()),
             timeout_s: timeout.map(|timeout| timeout.as_secs()),
             on_failure: intent.keep.then_some(OnFailure::Keep),

@@ -149,7 +149,8 @@ impl NewestFirst {
 
 fn short(entry: &HistoryEntry) -> HistoryEntry {
     let mut entry = entry.clone();
-    let texts = [&mut entry.issuer, &mut entry.revision, &mut entry.commit, &mut entry.reason];
+    let texts =
+        [&mut entry.issuer, &mut entry.key, &mut entry.revision, &mut entry.commit, &mut entry.reason];
     for text in texts.into_iter().flatten() {
         text.truncate(fit_start(text, MAX_TEXT).len());
     }

@@ -12,6 +12,7 @@ mod lock;
 mod orders;
 mod record;
 mod resume;
+mod seen;
 mod store;
 
 pub use admission::{Admission, admit};
@@ -24,4 +25,5 @@ pub use lock::ActivationLock;
 pub use orders::Orders;
 pub use record::{Record, System};
 pub use resume::Resume;
+pub use seen::Seen;
 pub use store::{Store, StoreError};

@@ -1,12 +1,9 @@
 //! One entry of the fleet file, read field by field, so that an error names the field and what to write instead.
 
-use super::{FleetFileError, Kind};
+use super::public_key::WRITE_KEY;
+use super::{FleetFileError, Kind, PublicKey};
 use crate::protocol::Name;
-use nkeys::{KeyPair, KeyPairType};
 use toml::{Table, Value};
-
-/// What to write where a public key is wrong.
-const WRITE_KEY: &str = "write the text starting with U that `homelab-deploy keys new` printed";
 
 /// A section such as `[hosts.ns1]`, of which each field is taken once.
 pub(super) struct Entry {
@@ -110,16 +107,9 @@ impl Entry {
     /// Takes the public key. Its text is never repeated in an error: it could be half a seed.
     pub(super) fn public_key(&mut self) -> Result<String, FleetFileError> {
         let key = self.required("public_key", WRITE_KEY)?;
-        match KeyPair::from_public_key(&key).map(|pair| pair.key_pair_type()) {
-            Ok(KeyPairType::User) => Ok(key),
-            Ok(other) => {
-                let other = format!("{other:?}").to_lowercase();
-                Err(self.wrong("public_key", format!("it is the key of another kind, {other}"), WRITE_KEY))
-            }
-            Err(error) => {
-                let why = format!("it is not a public key ({})", error.kind().as_str().to_lowercase());
-                Err(self.wrong("public_key", why, WRITE_KEY))
-            }
+        match PublicKey::parse(&key) {
+            Ok(_) => Ok(key),
+            Err(error) => Err(self.wrong("public_key", error.to_string(), WRITE_KEY)),
         }
     }
 }

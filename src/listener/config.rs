@@ -1,8 +1,9 @@
 //! What a listener is told when it starts.
 
 use crate::bus::Settings;
+use crate::keys::PublicKey;
 use crate::metrics::Address;
-use crate::protocol::{Name, TemplateError, expand};
+use crate::protocol::{Name, TemplateError, expand, overlaps};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub flake_url: Option<String>,
     /// Where metrics are served; `None` where nothing is measured.
     pub metrics: Option<Address>,
+    /// Whose requests it takes; empty where it leaves that to the server.
+    pub trusted_keys: Vec<PublicKey>,
     /// What its operators should know from the start.
     pub warnings: Vec<String>,
 }
@@ -46,6 +49,11 @@ pub enum ConfigError {
     /// Every configured subject needs a role.
     #[error("no subject is left to listen on: each of them needs a role, and this host has none")]
     NoSubject,
+    /// A request that comes twice would be refused as one that was seen before.
+    #[error(
+        "{0:?} and {1:?} overlap, so that a request could come twice; with --trusted-key leave one of them out"
+    )]
+    Overlap(String, String),
 }
 
 impl Config {
@@ -65,5 +73,15 @@ impl Config {
             }
         }
         if subjects.is_empty() { Err(ConfigError::NoSubject) } else { Ok(subjects) }
+    }
+
+    /// Refuses subjects of which two carry the same request.
+    pub fn check_apart(subjects: &[String]) -> Result<(), ConfigError> {
+        for (n, a) in subjects.iter().enumerate() {
+            if let Some(b) = subjects[n + 1..].iter().find(|b| overlaps(a, b)) {
+                return Err(ConfigError::Overlap(a.clone(), b.clone()));
+            }
+        }
+        Ok(())
     }
 }

@@ -73,6 +73,7 @@ fn entry(record: &Record) -> Option<HistoryEntry> {
         status: report.status.clone(),
         error: report.error.clone(),
         issuer: report.issuer.clone().map(Into::into),
+        key: record.verified_key.clone(),
         revision: report.revision.clone().map(Into::into),
         commit: report.commit.clone().map(Into::into),
         generation: report.generation,

@@ -28,8 +28,8 @@ impl Service {
     }
 
     /// Holds or releases the host; a job that runs goes on.
-    pub(super) async fn hold_or_release(&mut self, request: DeployRequest) {
-        let mut record = self.accept(request);
+    pub(super) async fn hold_or_release(&mut self, request: DeployRequest, key: Option<String>) {
+        let mut record = self.accept(request, key);
         let after = hold_of(&record);
         record.report.message = self.outcome(after.as_ref());
         let (store, begun) = (self.store.clone(), record.clone());

@@ -10,6 +10,7 @@ mod job;
 mod log_answer;
 mod manager;
 mod metrics;
+mod permit;
 mod prover;
 mod reporter;
 mod requests;

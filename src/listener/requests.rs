@@ -1,21 +1,82 @@
 //! Acts on requests: each gets exactly one answer, and at most one job runs.
 
+use super::inbox::Arrived;
 use super::job::{self, Handle, Job};
 use super::metrics::Metrics;
+use super::permit::{self, Refused};
 use super::prover::Prover;
 use super::reporter::{Reporter, now};
 use super::service::Service;
 use super::{history, hold};
 use crate::jobs::{Admission, Record, admit};
+use crate::keys::PublicKey;
 use crate::protocol::{BadRequest, DeployReport, DeployRequest, ErrorCode, Id, ReplyTo, Status};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// Who has signed a request, where that is looked at.
+#[derive(Default)]
+struct Permit {
+    key: Option<String>,
+    /// It being noted that the request came.
+    noted: Option<JoinHandle<()>>,
+}
 
 impl Service {
+    /// Takes what arrived, or refuses it.
+    pub(super) async fn on_arrival(&mut self, arrived: Arrived) {
+        let Arrived { subject, reply, request, signer } = arrived;
+        let request = match request {
+            Ok(request) => request,
+            Err(bad) => {
+                let said = signer.err().map(|refused| refused.message(&self.config.hostname, &subject));
+                let not_permitted =
+                    |message| BadRequest { code: ErrorCode::NotPermitted, message, ..*bad.clone() };
+                let bad = said.map_or_else(|| *bad.clone(), not_permitted);
+                return self.on_bad_request(&bad, reply.as_deref()).await;
+            }
+        };
+        match self.permit(&subject, &request, signer) {
+            Ok(permit) => self.on_request(request, permit).await,
+            Err((refused, permit)) => {
+                let message = refused.message(&self.config.hostname, &subject);
+                self.refuse(&request, permit, refused.code(), &message).await;
+            }
+        }
+    }
+
+    /// Whether a request may be acted on. It may where no key is trusted; else once, if a trusted key has signed it.
+    fn permit(
+        &mut self,
+        subject: &str,
+        request: &DeployRequest,
+        signer: Result<Option<PublicKey>, Refused>,
+    ) -> Result<Permit, (Refused, Permit)> {
+        let unnoted = |refused| (refused, Permit::default());
+        let key = signer.map_err(unnoted)?;
+        let Some((key, seen)) = key.zip(self.seen.as_mut()) else { return Ok(Permit::default()) };
+        let expires_at = permit::bounded(request).map_err(unnoted)?;
+        let mut permit = Permit { key: Some(key.as_str().to_owned()), noted: None };
+        if seen.knows(subject, &request.id) {
+            return Err((Refused::Replayed, permit));
+        }
+        let now = now();
+        let note = seen.note(subject, &request.id, expires_at, now);
+        permit.noted = Some(spawn_blocking(move || {
+            if let Err(error) = note() {
+                tracing::warn!(%error, "could not note that a signed request came; it could be used once more after a restart");
+            }
+        }));
+        match permit::near(expires_at, now) {
+            Ok(()) => Ok(permit),
+            Err(refused) => Err((refused, permit)),
+        }
+    }
+
     /// Takes a request, or refuses it.
-    pub(super) async fn on_request(&mut self, request: DeployRequest) {
+    async fn on_request(&mut self, request: DeployRequest, permit: Permit) {
         let running = self.running.as_ref().map(|(id, _)| id.clone());
         let known = |id: &_| self.report_of(id);
         let actions = hold::actions(&*self.engine);
@@ -23,25 +84,31 @@ impl Service {
         let admission = admit(&request, now(), known, running.as_ref(), can, self.refusal_while_held());
         let reply_to = request.reply_to.clone();
         match admission {
-            Admission::Accept => self.begin(request).await,
-            Admission::Repeat(report) => self.say(&reply_to, &report).await,
-            Admission::Hold => self.hold_or_release(request).await,
+            Admission::Accept => self.begin(request, permit.key).await,
+            Admission::Repeat(report) => self.say_noted(permit, reply_to, report).await,
+            Admission::Hold => self.hold_or_release(request, permit.key).await,
             Admission::Cancel => self.cancel(request).await,
             Admission::Cancelled(outcome) => {
                 let report = cancel_report(&self.reporter, &request, outcome);
                 self.count_refusal(&report);
-                self.say(&reply_to, &report).await;
+                self.say_noted(permit, reply_to, Arc::new(report)).await;
             }
-            Admission::Reject(code, message) => {
-                tracing::info!(id = %request.id, %code, reason = message, "refused a request");
-                let mut report = self.reporter.rejection(&request, code, &message);
-                if report.error == Some(ErrorCode::AlreadyRunning) {
-                    report.running_job = running;
-                }
-                self.count_refusal(&report);
-                self.say(&reply_to, &report).await;
-            }
+            Admission::Reject(code, message) => self.refuse(&request, permit, code, &message).await,
         }
+    }
+
+    async fn refuse(&mut self, request: &DeployRequest, permit: Permit, code: ErrorCode, message: &str) {
+        let key = permit.key.as_deref();
+        tracing::info!(id = %request.id, %code, key, reason = message, "refused a request");
+        let mut report = self.reporter.rejection(request, code, message);
+        if report.error == Some(ErrorCode::AlreadyRunning) {
+            report.running_job = self.running.as_ref().map(|(id, _)| id.clone());
+        }
+        self.count_refusal(&report);
+        // Under the id of the job that runs it would be taken for the verdict of that.
+        let runs = self.running.as_ref().filter(|(id, _)| *id == request.id);
+        let report = runs.map_or_else(|| Arc::new(report), |(_, handle)| handle.report.borrow().clone());
+        self.say_noted(permit, request.reply_to.clone(), report).await;
     }
 
     /// Refuses what could not be read as a request, on the reply subject of the message where it names none itself.
@@ -59,14 +126,16 @@ impl Service {
         self.say(&to, &report).await;
     }
 
-    async fn begin(&mut self, request: DeployRequest) {
-        let record = self.accept(request);
+    /// Begins a job. Its own record remembers its id before anything is done.
+    async fn begin(&mut self, request: DeployRequest, key: Option<String>) {
+        let record = self.accept(request, key);
         let id = record.request.id.clone();
         tracing::info!(
             %id,
             action = %record.request.action,
             revision = record.report.revision.as_deref(),
             issuer = record.report.issuer.as_deref(),
+            key = record.verified_key.as_deref(),
             "accepted a job"
         );
         // Told before the record is durable, so that nobody waits for a disk; `started` comes after.
@@ -76,10 +145,12 @@ impl Service {
     }
 
     /// The record of a request that is taken now.
-    pub(super) fn accept(&self, request: DeployRequest) -> Record {
+    pub(super) fn accept(&self, request: DeployRequest, key: Option<String>) -> Record {
         let asked = request.timeout_s.map_or(self.config.timeout, Duration::from_secs);
         let timeout = asked.min(self.config.timeout);
-        job::accept(request, self.store.identity().starts, timeout, &self.reporter)
+        let mut record = job::accept(request, self.store.identity().starts, timeout, &self.reporter);
+        record.verified_key = key;
+        record
     }
 
     /// Goes on with a job that another listener began: follows it where it was handed over, or does it again.
@@ -156,6 +227,18 @@ impl Service {
             }
             // While the link is down the operator hears nothing, and asks once it is back.
             let _ = reporter.send(&request.reply_to, &report).await;
+            Vec::new()
+        });
+    }
+
+    /// Says it once a restart cannot forget what it is about: what was refused must not be done later.
+    async fn say_noted(&mut self, permit: Permit, to: ReplyTo, report: Arc<DeployReport>) {
+        let Some(noted) = permit.noted else { return self.say(&to, &report).await };
+        let reporter = self.reporter.clone();
+        self.deliveries.spawn(async move {
+            let _ = noted.await;
+            // While the link is down the operator hears nothing, and asks once it is back.
+            let _ = reporter.send(&to, &report).await;
             Vec::new()
         });
     }

@@ -11,7 +11,7 @@ use super::metrics::{Metrics, serve};
 use super::reporter::{Reporter, now};
 use crate::activation::Engine;
 use crate::bus::{Bus, ConnectError, LinkError, Seed};
-use crate::jobs::{AtHand, History, Hold, Record, Resume, Store, StoreError};
+use crate::jobs::{AtHand, History, Hold, Record, Resume, Seen, Store, StoreError};
 use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, Want, WireError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub(super) struct Service {
     /// Requests that named no place to answer to.
     pub(super) unanswerable: u64,
     pub(super) hold: Option<Hold>,
+    /// The signed requests that have come, where keys are trusted.
+    pub(super) seen: Option<Seen>,
     bus: Bus,
     pub(super) jobs: AtHand,
     /// Verdicts on their way, answers to a cancel, and what is looked up in files.
@@ -94,7 +96,14 @@ pub async fn run(
         warnings.extend(warning);
         Arc::new(metrics)
     });
+    let seen = (!config.trusted_keys.is_empty()).then(|| Seen::open(store.state_dir(), now()));
+    if let Some(error) = seen.as_ref().and_then(|(_, error)| error.as_ref()) {
+        let warning = format!("signed requests from before this start could be used once more: {error}");
+        tracing::warn!("{warning}");
+        warnings.insert(warning);
+    }
     let mut service = Service {
+        seen: seen.map(|(seen, _)| seen),
         engine,
         hold: Hold::read(store.state_dir()),
         history: Arc::new(History::new(store.state_dir())),
@@ -186,8 +195,7 @@ impl Service {
                 () = shutdown.cancelled() => break,
                 incoming = inbox.next() => match incoming {
                     None => return Err(ListenerError::Closed),
-                    Some(Incoming::Request(Ok(request), _)) => self.on_request(request).await,
-                    Some(Incoming::Request(Err(bad), reply)) => self.on_bad_request(&bad, reply.as_deref()).await,
+                    Some(Incoming::Request(arrived)) => self.on_arrival(*arrived).await,
                     Some(Incoming::Ask(ask)) => self.on_ask(ask).await,
                 },
                 Some(ended) = self.work.join_next() => {

@@ -34,7 +34,7 @@ pub struct NoSession(Box<ServerInitializeError>);
 impl Server {
     /// Serves the client on standard input and output until it goes away.
     pub async fn run(self) -> Result<(), NoSession> {
-        match self.serve(stdio_pipes()).await {
+        match Box::pin(self.serve(stdio_pipes())).await {
             Ok(session) => drop(session.waiting().await),
             // Who goes away before a word was said wanted nothing.
             Err(ServerInitializeError::ConnectionClosed(_)) => {}

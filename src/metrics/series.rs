@@ -47,13 +47,14 @@ const OF_A_SYSTEM: [ErrorCode; 4] = [
     ErrorCode::RollbackFailed,
 ];
 /// Why any request may be refused.
-const REFUSED: [ErrorCode; 6] = [
+const REFUSED: [ErrorCode; 7] = [
     ErrorCode::InvalidRequest,
     ErrorCode::InvalidRevision,
     ErrorCode::InvalidAction,
     ErrorCode::Expired,
     ErrorCode::AlreadyRunning,
     ErrorCode::Held,
+    ErrorCode::NotPermitted,
 ];
 /// Why these may be refused besides.
 const CANCEL_REFUSED: [ErrorCode; 2] = [ErrorCode::TooLate, ErrorCode::NotFound];

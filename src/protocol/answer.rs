@@ -40,6 +40,9 @@ pub struct HistoryEntry {
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
+    /// The key that signed the request, where the host looks at that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The revision that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
@@ -147,8 +150,14 @@ impl Answer {
                 }
                 let mut answer = answer.clone();
                 for entry in &mut answer.entries {
-                    for text in [&mut entry.issuer, &mut entry.revision, &mut entry.commit, &mut entry.reason]
-                    {
+                    let texts = [
+                        &mut entry.issuer,
+                        &mut entry.key,
+                        &mut entry.revision,
+                        &mut entry.commit,
+                        &mut entry.reason,
+                    ];
+                    for text in texts {
                         cut_text(text, 512);
                     }
                 }

@@ -16,6 +16,7 @@ mod report_parts;
 mod request;
 mod revision;
 mod shared;
+mod signature;
 mod subject;
 mod template;
 mod text;
@@ -35,6 +36,9 @@ pub use report_parts::{Changes, PackageChange, Phase, Phases, Progress};
 pub use request::{BadRequest, DeployRequest};
 pub use revision::{Revision, RevisionError, is_commit};
 pub use shared::SharedText;
+pub use signature::{
+    KEY_HEADER, MAX_LIFE, SIGNATURE_HEADER, decode_signature, encode_signature, signed_bytes,
+};
 pub use subject::{
     DISCOVER, PRESENCE, REPORTS, ReplyTo, ReplyToError, SubjectError, check_literal, of_answer, of_build,
     of_build_report, of_host, of_log, of_report, of_role, of_tier, overlaps,

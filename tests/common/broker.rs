@@ -39,6 +39,11 @@ static SEEDS: LazyLock<HashMap<&str, Seed>> = LazyLock::new(|| {
     names.map(|name| (name, Seed::generate().unwrap())).collect()
 });
 
+/// The seed of a host or operator.
+pub(super) fn seed(user: &str) -> &'static str {
+    SEEDS[user].expose()
+}
+
 /// A server that ends with its owner.
 pub struct Broker {
     folder: TempDir,
@@ -95,6 +100,15 @@ impl Broker {
         let server = launch(folder.path(), &address, -1);
         let ports = ports_of(folder.path(), &server);
         Self { folder, server, address, ports, authorization, keys }
+    }
+
+    /// A server that lets everybody do everything.
+    pub fn without_keys() -> Self {
+        let mut broker = Self::start();
+        broker.stop();
+        broker.authorization.clear();
+        broker.restart_with("");
+        broker
     }
 
     /// Where it listens.

@@ -1,7 +1,7 @@
 //! A client that knows nothing of ours: it speaks JSON on subjects, as PROTOCOL describes them.
 
 use super::{Broker, DEADLINE};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -17,6 +17,10 @@ pub struct Heard {
     pub reply: Option<String>,
     /// The JSON, or null where the server says that nobody listens.
     pub body: Value,
+    /// The bytes that the JSON was read from.
+    pub payload: Bytes,
+    /// The headers it carried, by name.
+    pub headers: Vec<(String, String)>,
 }
 
 /// A connection with its own small runtime, used from plain tests.
@@ -57,7 +61,13 @@ impl Wire {
             while let Some(message) = subscription.next().await {
                 let body = serde_json::from_slice(&message.payload).unwrap_or(Value::Null);
                 let reply = message.reply.map(|reply| reply.to_string());
-                if into.send(Heard { subject: message.subject.to_string(), reply, body }).is_err() {
+                let mut headers = Vec::new();
+                for (name, values) in message.headers.iter().flat_map(HeaderMap::iter) {
+                    headers.extend(values.iter().map(|value| (name.to_string(), value.to_string())));
+                }
+                headers.sort_unstable();
+                let (subject, payload) = (message.subject.to_string(), message.payload);
+                if into.send(Heard { subject, reply, body, payload, headers }).is_err() {
                     return;
                 }
             }
@@ -77,6 +87,25 @@ impl Wire {
             match reply {
                 Some(reply) => self.client.publish_with_reply(subject, reply.to_owned(), body).await.unwrap(),
                 None => self.client.publish(subject, body).await.unwrap(),
+            }
+            self.client.flush().await.unwrap();
+        });
+    }
+
+    /// Publishes bytes with headers.
+    pub fn say_with(&self, subject: &str, reply: Option<&str>, headers: &[(String, String)], body: &[u8]) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name.as_str(), value.as_str());
+        }
+        let (subject, body) = (subject.to_owned(), Bytes::copy_from_slice(body));
+        self.runtime.block_on(async {
+            match reply {
+                Some(reply) => {
+                    let reply = reply.to_owned();
+                    self.client.publish_with_reply_and_headers(subject, reply, map, body).await.unwrap();
+                }
+                None => self.client.publish_with_headers(subject, map, body).await.unwrap(),
             }
             self.client.flush().await.unwrap();
         });

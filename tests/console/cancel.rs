@@ -1,6 +1,6 @@
 //! Stopping what runs.
 
-use crate::common::{Broker, Running, Wire, operator};
+use crate::common::{Broker, Running, Signer, Wire, operator};
 use crate::stage::{Console, ESC, held, waits_in};
 
 const QUESTION: &str = "Cancel the job on web1?";
@@ -34,6 +34,8 @@ fn a_job_is_cancelled_on_yes_and_on_nothing_else() {
     console.shows("switch master on web1: 1 failed (web1)");
     let cancel = sent.next();
     assert_eq!((&cancel.body["action"], &cancel.body["job"]), (&"cancel".into(), &job));
+    let signed = Signer::of("tester").headers(&cancel.subject, &cancel.payload);
+    assert_eq!(cancel.headers, signed, "as everything that is sent");
     wire.round_trip();
     assert_eq!(sent.arrived(), [], "one cancel, and no other");
 }

@@ -24,6 +24,7 @@ fn entry(n: usize) -> HistoryEntry {
         status: Status::Completed,
         error: None,
         issuer: Some("alice".repeat(100)),
+        key: None,
         revision: Some("master".to_owned()),
         commit: None,
         generation: None,

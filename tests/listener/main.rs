@@ -29,3 +29,7 @@ mod stage;
 mod start;
 mod subjects;
 mod timeout;
+mod trusted;
+mod trusted_raw;
+mod trusted_replays;
+mod trusted_start;

@@ -16,4 +16,5 @@ mod link;
 mod logs;
 mod questions;
 mod session;
+mod signed;
 mod stage;

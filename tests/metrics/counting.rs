@@ -27,6 +27,9 @@ fn every_series_is_there_at_zero_before_anything_happened() {
         page.ended("rejected", action, "unhealthy");
     }
     page.ended("rejected", "switch", "held");
+    for action in ["switch", "rollback", "cancel", "hold", "unknown"] {
+        page.ended("rejected", action, "not_permitted");
+    }
     let info = format!(
         "homelab_deploy_info{{hostname=\"web1\",tier=\"test\",role=\"web\",version={:?}}}",
         env!("CARGO_PKG_VERSION")

@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 /// Every option of every module. The first ones have always been there under these names.
-const OPTIONS: [&str; 36] = [
+const OPTIONS: [&str; 37] = [
     "listener.enable",
     "listener.package",
     "listener.hostname",
@@ -26,6 +26,7 @@ const OPTIONS: [&str; 36] = [
     "listener.metrics.address",
     "listener.metrics.openFirewall",
     "listener.extraArgs",
+    "listener.trustedKeys",
     "listener.heartbeatInterval",
     "listener.rebuildCommand",
     "listener.healthChecks",

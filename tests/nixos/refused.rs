@@ -4,7 +4,7 @@ use crate::evaluate::{LISTENER, Library, listener_with};
 use crate::fixture::public_key;
 
 /// A setting of the listener, or a required option to leave out, and what is said.
-const LISTENERS: [(&str, &str); 11] = [
+const LISTENERS: [(&str, &str); 13] = [
     ("-tier", "services.homelab-deploy.listener.tier must be set, for example to \"prod\"."),
     ("-natsUrl", "services.homelab-deploy.listener.natsUrl must be set"),
     ("-nkeyFile", "services.homelab-deploy.listener.nkeyFile must be set"),
@@ -14,6 +14,14 @@ const LISTENERS: [(&str, &str); 11] = [
     ("rebuildCommand = \"/x\"; confirmTimeout = 5;", "listener.confirmTimeout has no effect with"),
     ("rebuildCommand = \"/x\"; ignoreUnits = [ \"x\" ];", "listener.ignoreUnits has no effect with"),
     ("rebuildCommand = \"/x\"; rollback = false;", "listener.rollback has no effect with"),
+    (
+        "trustedKeys = [ \"alice\" ];",
+        "listener.trustedKeys must hold public keys alone, the texts starting with U",
+    ),
+    (
+        "trustedKeys = [ \"SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU\" ];",
+        "listener.trustedKeys must hold public keys alone",
+    ),
     ("metrics.openFirewall = true;", "metrics.openFirewall has no effect without"),
     ("metrics = { enable = true; address = \"localhost\"; };", "metrics.address must end with a port"),
 ];

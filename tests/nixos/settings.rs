@@ -20,6 +20,11 @@ pub(crate) const EVERY_SETTING: &[(&str, &str, &str)] = &[
         "environment.GIT_SSH_COMMAND = \"ssh -i /k\";",
         "Environment=\"GIT_SSH_COMMAND=ssh -i /k\"",
     ),
+    (
+        "trustedKeys",
+        "trustedKeys = [ \"UAAVKPMLJOLZDMDFQ2TM5ZRAZHJBA4V2PDGXRK7OGPMQ4XIQE5KKIGDY\" ];",
+        "--trusted-key=UAAVKPMLJOLZDMDFQ2TM5ZRAZHJBA4V2PDGXRK7OGPMQ4XIQE5KKIGDY",
+    ),
     ("heartbeatInterval", "heartbeatInterval = 5;", "--heartbeat-interval 5"),
     ("rebuildCommand", "rebuildCommand = \"/bin/rebuild\";", "--rebuild-command /bin/rebuild"),
     ("requireHealthy", "requireHealthy = true;", "--require-healthy"),

@@ -93,8 +93,9 @@ fn aliases_subjects_and_tiers_are_taken_as_by_other_commands() {
         (&["--all", "--tier", "test"], &["web2"]),
     ] {
         let mut deploy = Running::start(operator(&broker, "tester").arg("deploy").args(running));
-        for host in running {
-            deploy.says(&format!("{host}  build"));
+        // In whichever order.
+        for _ in running {
+            deploy.says("  build");
         }
         let told = cancel(target, 0);
         assert_eq!(told.out.matches("  completed: job ").count(), running.len(), "{target:?} {told}");

@@ -273,6 +273,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (RELEASE, "--tls-key", "/missing", "--tls-cert"),
     (CONFIG, "--branch", "a..b", "`..` and `//` are not allowed"),
     (CONFIG, "--output", "yaml", "human, json"),
+    (LISTENER, "--trusted-key", "alice", "it is not a public key (invalid key length)"),
     (CONFIG, "--context", "a.b", "is not a name"),
     (CONFIG, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
     (CONFIG, "--tls-cert", "/missing", "--tls-key"),

@@ -43,6 +43,7 @@ mod reboot;
 mod rollback;
 mod rollout;
 mod roster;
+mod signed;
 mod status;
 mod targets;
 mod twins;

@@ -35,7 +35,7 @@ fn a_request_names_itself_its_sender_its_time_and_where_to_answer() {
     let flags = ["--branch", "feature/x", "--action", "boot", "--keep"];
     run(operator(&broker, "tester").args(["deploy", "deploy.test.web1"]).args(flags), 0);
 
-    let Heard { subject, reply, body } = ears.next();
+    let Heard { subject, reply, body, .. } = ears.next();
     let time = |field: &str| body[field].as_str().unwrap().parse::<Timestamp>().unwrap();
     assert_eq!(subject, "deploy.test.web1");
     assert_eq!(body["action"], "boot");

@@ -10,6 +10,7 @@ mod refusals;
 mod revisions;
 mod samples;
 mod shared;
+mod signature;
 mod sizes;
 mod strategies;
 mod subjects;

@@ -95,7 +95,7 @@ pub(crate) fn history_answer() -> Value {
         "want": "history", "hostname": "web1", "next": "d0",
         "entries": [{
             "id": "d1", "at": "2026-11-21T09:00:00Z", "action": "switch", "status": "failed",
-            "error": "timeout", "issuer": "alice", "revision": "master", "commit": COMMIT, "generation": 42,
+            "error": "timeout", "issuer": "alice", "key": "UALICE", "revision": "master", "commit": COMMIT, "generation": 42,
             "elapsed_ms": 61_000,
         }],
     })

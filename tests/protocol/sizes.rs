@@ -152,6 +152,7 @@ fn a_page_of_history_that_is_cut_says_where_to_read_on_and_is_never_empty() {
         status: Status::Failed,
         error: None,
         issuer: Some(issuer),
+        key: None,
         revision: None,
         commit: None,
         generation: None,

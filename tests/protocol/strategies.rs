@@ -172,10 +172,10 @@ prop_compose! {
     fn history_entry(text: fn() -> BoxedStrategy<String>)(
         (id, at, action, status, error) in
             (id(), time(), word(Action::ALL), word(Status::ALL), of(word(ErrorCode::ALL))),
-        [issuer, revision, commit, reason] in uniform4(of(text())),
+        [issuer, key, revision, commit, reason] in uniform5(of(text())),
         (generation, elapsed_ms) in (of(any::<u64>()), any::<u64>()),
     ) -> HistoryEntry {
-        HistoryEntry { id, at, action, status, error, issuer, revision, commit, generation, reason, elapsed_ms }
+        HistoryEntry { id, at, action, status, error, issuer, key, revision, commit, generation, reason, elapsed_ms }
     }
 }
 

@@ -115,6 +115,7 @@ pub(crate) fn past(id: &str, action: Action, hours: i64, generation: Option<u64>
         status: Status::Completed,
         error: None,
         issuer: Some("alice@laptop".into()),
+        key: None,
         revision: Some("main".into()),
         commit: Some("3f2a91c0d5b84e6f8a7c1d2e3f4a5b6c7d8e9f01".into()),
         generation,

@@ -7,6 +7,9 @@ use crate::protocol::{ErrorCode, HistoryEntry, Name, Status, printable};
 use comfy_table::{Cell, Color};
 use jiff::tz::TimeZone;
 
+/// How many characters of a key are shown.
+const SHORT_KEY: usize = 8;
+
 /// The table of all jobs, those of each host together; `None` where there are none.
 pub(in crate::cli) fn history(
     hosts: &[(Name, Told<Vec<HistoryEntry>>)],
@@ -17,9 +20,27 @@ pub(in crate::cli) fn history(
         Told::Answer(entries) => Some(entries.iter().map(move |entry| (host, entry))),
         _ => None,
     });
-    let rows: Vec<_> = entries.flatten().map(|(host, entry)| row(host, entry, zone)).collect();
-    let head = ["HOST", "WHEN", "RESULT", "ACTION", "REVISION", "GEN", "TIME", "BY", ""];
+    let entries: Vec<_> = entries.flatten().collect();
+    let mut rows: Vec<_> = entries.iter().map(|(host, entry)| row(host, entry, zone)).collect();
+    let mut head = vec!["HOST", "WHEN", "RESULT", "ACTION", "REVISION", "GEN", "TIME", "BY", ""];
+    // Only where a host looks at who has signed.
+    if entries.iter().any(|(_, entry)| entry.key.is_some()) {
+        let at = head.len() - 1;
+        head.insert(at, "KEY");
+        for (row, (_, entry)) in rows.iter_mut().zip(&entries) {
+            row.insert(at, Cell::new(entry.key.as_deref().map(short_key).unwrap_or_default()));
+        }
+    }
     (!rows.is_empty()).then(|| table(&head, rows, colours))
+}
+
+/// As much of a key as tells it from others.
+fn short_key(key: &str) -> String {
+    let key = printable(key);
+    match key.char_indices().nth(SHORT_KEY) {
+        Some((end, _)) => format!("{}…", &key[..end]),
+        None => key,
+    }
 }
 
 fn row(host: &Name, entry: &HistoryEntry, zone: &TimeZone) -> Vec<Cell> {

@@ -87,6 +87,7 @@ impl Job {
             status: report.status.clone(),
             error: report.error.clone(),
             issuer: report.issuer.clone().map(Into::into),
+            key: None,
             revision: report.revision.clone().map(Into::into),
             commit: report.commit.clone().map(Into::into),
             generation: report.generation,

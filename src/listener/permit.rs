@@ -1,0 +1,148 @@
+//! Whether a request may be acted on where keys are trusted: who has signed it, for which subject, and until when.
+
+use crate::keys::PublicKey;
+use crate::protocol::{
+    DeployRequest, ErrorCode, KEY_HEADER, MAX_LIFE, Name, SIGNATURE_HEADER, decode_signature, printable,
+    signed_bytes,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::fmt::Write;
+
+/// Why a request may not be acted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It has no signature.
+    Unsigned,
+    /// Its headers are no signature.
+    Garbled(String),
+    /// Whoever signed it is not trusted.
+    Untrusted(String),
+    /// The signature is one of something else.
+    Wrong(String),
+    /// It lacks a time.
+    Timeless(&'static str),
+    /// It would be of use for so long.
+    LongLived(SignedDuration),
+    /// By this host's clock it would be of use for so long, so the clocks differ.
+    Ahead(SignedDuration, Timestamp),
+    /// It came before.
+    Replayed,
+}
+
+impl Refused {
+    /// The error of the report. Clocks that differ are told as ever, so that an operator sends once more by this host's.
+    pub(super) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Ahead(..) => ErrorCode::Expired,
+            _ => ErrorCode::NotPermitted,
+        }
+    }
+
+    /// What is wrong, and what to do about it.
+    pub(super) fn message(&self, host: &Name, subject: &str) -> String {
+        let mut text = String::new();
+        // Writing into a text does not fail.
+        let _ = match self {
+            Self::Unsigned => write!(
+                text,
+                "the request is not signed, and {host} takes only what a trusted key has signed; use a key of your own \
+                 (--nkey-file), and add its public key U… to --trusted-key of the listener on {host}"
+            ),
+            Self::Garbled(why) => write!(
+                text,
+                "the request is not signed as it must be: {why}; send it with this version of homelab-deploy, or sign it as \
+                 docs/keys.md says"
+            ),
+            Self::Untrusted(key) => write!(
+                text,
+                "the request is signed by {key}, which {host} does not trust; add it to --trusted-key of the listener on {host}"
+            ),
+            Self::Wrong(key) => write!(
+                text,
+                "{key} has not signed this request for {subject}: it was changed on its way, or meant for another subject; send \
+                 it again, and look at who else may publish there if that does not help"
+            ),
+            Self::Timeless(field) => {
+                write!(
+                    text,
+                    "a signed request must say `{field}`, or it could be used again for ever; send it with that"
+                )
+            }
+            Self::LongLived(life) => write!(
+                text,
+                "the request could be used for {} s after it was issued, and a signed one for {} s at most; shorten that, or, if \
+                 it was sent again by this host's clock, set the clock of {host} right",
+                life.as_secs(),
+                MAX_LIFE.as_secs()
+            ),
+            Self::Ahead(life, now) => write!(
+                text,
+                "the request expires in {} s by this host's clock, which says {now:.0}, and a signed one does in {} s at most; \
+                 set the clock of {host} right",
+                life.as_secs(),
+                MAX_LIFE.as_secs()
+            ),
+            Self::Replayed => write!(
+                text,
+                "this request was seen before on {subject}, and none is taken twice; send a new one, and look at who else may \
+                 publish there if you did not send it again"
+            ),
+        };
+        text
+    }
+}
+
+/// Which of the `trusted` keys has signed what arrived on `subject`.
+pub(super) fn signer(
+    trusted: &[PublicKey],
+    subject: &str,
+    payload: &[u8],
+    headers: &[(String, String)],
+) -> Result<PublicKey, Refused> {
+    let (key, signature) = match (only(headers, KEY_HEADER)?, only(headers, SIGNATURE_HEADER)?) {
+        (None, None) => return Err(Refused::Unsigned),
+        (None, Some(_)) => return Err(Refused::Garbled(format!("it has no {KEY_HEADER}"))),
+        (Some(_), None) => return Err(Refused::Garbled(format!("it has no {SIGNATURE_HEADER}"))),
+        (Some(key), Some(signature)) => (key, signature),
+    };
+    let key = PublicKey::parse(key).map_err(|why| Refused::Garbled(format!("{KEY_HEADER}: {why}")))?;
+    let Some(trusted) = trusted.iter().find(|trusted| **trusted == key) else {
+        return Err(Refused::Untrusted(printable(key.as_str())));
+    };
+    let Some(signature) = decode_signature(signature) else {
+        return Err(Refused::Garbled(format!("{SIGNATURE_HEADER} is not base64url without padding")));
+    };
+    if trusted.has_signed(&signed_bytes(subject, payload), &signature) {
+        Ok(key)
+    } else {
+        Err(Refused::Wrong(key.as_str().to_owned()))
+    }
+}
+
+/// The value of a header that may be there once.
+fn only<'a>(headers: &'a [(String, String)], name: &str) -> Result<Option<&'a str>, Refused> {
+    let mut values = headers.iter().filter(|(header, _)| header == name).map(|(_, value)| value.as_str());
+    match (values.next(), values.count()) {
+        (value, 0) => Ok(value),
+        (_, more) => Err(Refused::Garbled(format!("it has {} times {name}", more + 1))),
+    }
+}
+
+/// When a signed request expires, if its times bound how long it is of use.
+pub(super) fn bounded(request: &DeployRequest) -> Result<Timestamp, Refused> {
+    let issued_at = request.issued_at.ok_or(Refused::Timeless("issued_at"))?;
+    let expires_at = request.expires_at.ok_or(Refused::Timeless("expires_at"))?;
+    match expires_at.duration_since(issued_at) {
+        life if life > MAX_LIFE => Err(Refused::LongLived(life)),
+        _ => Ok(expires_at),
+    }
+}
+
+/// Refuses what by this host's clock would be of use for too long. It may be so to a host whose clock is behind, and must not be
+/// kept until the clock says so.
+pub(super) fn near(expires_at: Timestamp, now: Timestamp) -> Result<(), Refused> {
+    match expires_at.duration_since(now) {
+        life if life > MAX_LIFE => Err(Refused::Ahead(life, now)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,33 @@
+//! Signs requests as docs/keys.md describes it, without a word of ours.
+
+use super::broker::seed;
+use data_encoding::BASE64URL_NOPAD;
+use nkeys::KeyPair;
+
+/// A key that signs.
+pub struct Signer(KeyPair);
+
+impl Signer {
+    /// The key that every broker knows for this user.
+    pub fn of(user: &str) -> Self {
+        Self(KeyPair::from_seed(seed(user)).unwrap())
+    }
+
+    /// The public key.
+    pub fn key(&self) -> String {
+        self.0.public_key()
+    }
+
+    /// The signature of anything.
+    pub fn sign(&self, content: &[u8]) -> String {
+        BASE64URL_NOPAD.encode(&self.0.sign(content).unwrap())
+    }
+
+    /// The headers of a request that is published to `subject`.
+    pub fn headers(&self, subject: &str, payload: &[u8]) -> Vec<(String, String)> {
+        let signed = [b"homelab-deploy-v1\n", subject.as_bytes(), b"\n", payload].concat();
+        let header = |name: &str, value: String| (name.to_owned(), value);
+        // In the order of their names.
+        vec![header("Homelab-Deploy-Key", self.key()), header("Homelab-Deploy-Signature", self.sign(&signed))]
+    }
+}
