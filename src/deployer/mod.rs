@@ -1,5 +1,6 @@
 //! What an operator can do: discover hosts, deploy to them, cancel, ask how jobs stand and stood. One API that every face shares.
 
+mod build;
 mod error;
 mod follow;
 mod heads;
@@ -15,6 +16,7 @@ mod selection;
 mod watch;
 mod waves;
 
+pub use build::{BuildFollow, BuildOutcome, BuildResult, BuildUpdate, BuildWish};
 pub use error::DeployError;
 pub use follow::{Follow, Update, WaveNews};
 pub use heads::{HEADS_WITHIN, heads};

@@ -64,6 +64,21 @@ impl Verdict {
         }
     }
 
+    /// The exit code of all of these: the first that applies of 1 failed, 4 out of time, 3 silent or nobody, 0.
+    pub(super) fn exit_code(verdicts: impl Iterator<Item = Self>) -> u8 {
+        let verdicts: Vec<_> = verdicts.collect();
+        let any = |wanted: &[Self]| verdicts.iter().any(|verdict| wanted.contains(verdict));
+        if any(&[Self::Failed, Self::Rejected]) {
+            1
+        } else if any(&[Self::Unknown]) {
+            4
+        } else if any(&[Self::Silent]) || verdicts.is_empty() {
+            3
+        } else {
+            0
+        }
+    }
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -84,15 +99,6 @@ impl Outcome {
 
     /// The exit code: the first that applies of 1 failed, 4 out of time, 3 silent, 0.
     pub fn exit_code(&self) -> u8 {
-        let any = |verdicts: &[Verdict]| self.hosts.iter().any(|host| verdicts.contains(&host.verdict));
-        if any(&[Verdict::Failed, Verdict::Rejected]) {
-            1
-        } else if any(&[Verdict::Unknown]) {
-            4
-        } else if any(&[Verdict::Silent]) || self.hosts.is_empty() {
-            3
-        } else {
-            0
-        }
+        Verdict::exit_code(self.hosts.iter().map(|host| host.verdict))
     }
 }

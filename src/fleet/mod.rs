@@ -1,5 +1,6 @@
 //! The fleet as an operator sees it: a pure fold of messages. No clock and no I/O; time comes in with the message.
 
+mod build;
 mod deployment;
 pub mod estimate;
 mod failures;
@@ -10,6 +11,7 @@ mod standing;
 mod tally;
 pub mod words;
 
+pub use build::Build;
 pub use deployment::{Deployment, HostJob};
 pub use failures::{FailureGroup, cause, failure_groups};
 pub use heads::{Heads, Lag, Why};
@@ -38,6 +40,8 @@ pub struct Fleet {
     pub hosts: HashMap<Name, Host>,
     /// The deployments by id.
     pub deployments: HashMap<Id, Deployment>,
+    /// The builds of the builder, in the order in which they were first heard of.
+    pub builds: VecDeque<Build>,
     /// The deployments in the order they were first heard of.
     order: VecDeque<Id>,
 }

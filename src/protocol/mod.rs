@@ -40,8 +40,8 @@ pub use signature::{
     KEY_HEADER, MAX_LIFE, SIGNATURE_HEADER, decode_signature, encode_signature, signed_bytes,
 };
 pub use subject::{
-    DISCOVER, PRESENCE, REPORTS, ReplyTo, ReplyToError, SubjectError, check_literal, of_answer, of_build,
-    of_build_report, of_host, of_log, of_report, of_role, of_tier, overlaps,
+    BUILD_REPORTS, DISCOVER, PRESENCE, REPORTS, ReplyTo, ReplyToError, SubjectError, check_literal,
+    of_answer, of_build, of_build_report, of_host, of_log, of_report, of_role, of_tier, overlaps,
 };
 pub use template::{DEPLOY_TEMPLATES, TemplateError, expand};
 pub use text::{fit_end, fit_start, holds_seed, is_invisible, near, printable};

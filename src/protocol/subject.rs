@@ -10,6 +10,8 @@ pub const DISCOVER: &str = "deploy.discover";
 pub const PRESENCE: &str = "deploy.responses.presence";
 /// All reports and announcements, but neither answers nor logs, which lie one token deeper.
 pub const REPORTS: &str = "deploy.responses.*";
+/// Where the builder reports.
+pub const BUILD_REPORTS: &str = "build.responses.*";
 
 const RESPONSES: &str = "deploy.responses.";
 const ANSWERS: &str = "deploy.responses.ask.";
