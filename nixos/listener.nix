@@ -64,6 +64,7 @@ let
   ++ flag "--confirm-timeout" "confirmTimeout"
   ++ each "--ignore-unit" cfg.ignoreUnits
   ++ lib.optional (!cfg.rollback) "--no-rollback"
+  ++ lib.optional (!cfg.localBuild) "--no-local-build"
   ++ lib.optionals cfg.metrics.enable [
     "--metrics-enabled"
     "--metrics-addr"
@@ -250,6 +251,12 @@ let
       example = false;
       description = "Whether to go back where units or health checks fail. A host that lost its link goes back all the same.";
     };
+    localBuild = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = "Whether to build what no cache holds. Without, such a deployment is refused, and the builder has to build it first.";
+    };
     metrics = {
       enable = mkOption {
         type = types.bool;
@@ -317,6 +324,7 @@ in
       "confirmTimeout"
       "ignoreUnits"
       "rollback"
+      "localBuild"
     ];
 
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.metrics.openFirewall [

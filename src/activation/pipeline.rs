@@ -33,6 +33,8 @@ pub struct Policy {
     pub confirm_timeout: Duration,
     /// Globs of units whose failure does not count.
     pub ignore_units: Vec<String>,
+    /// Build nothing here: what no cache holds is refused.
+    pub no_local_build: bool,
     /// Leave a new system running whose units or checks fail.
     pub no_rollback: bool,
     /// Bytes that must be free on the nix store and in the state directory.
@@ -156,7 +158,7 @@ impl Run {
             }
             Ok::<(), Failure>(())
         };
-        let nix = Nix::new();
+        let nix = Nix::new().only_fetching(self.pipeline.policy.no_local_build);
         let (built, heard) = tokio::join!(nix.build(order, told, &self.stop), hear);
         heard?;
         match built {

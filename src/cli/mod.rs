@@ -3,6 +3,7 @@
 #![allow(rustdoc::invalid_html_tags, rustdoc::bare_urls, reason = "the same")]
 
 mod activation;
+mod build;
 mod cancel;
 mod completions;
 mod config;
@@ -18,6 +19,7 @@ mod hold;
 mod hosts;
 mod keys;
 mod listener;
+mod live;
 mod logging;
 mod logs;
 mod man;
@@ -75,6 +77,8 @@ enum Command {
     Rollback(rollback::RollbackArgs),
     /// Reboot hosts one after the other, or in waves; each must come back first.
     Reboot(reboot::RebootArgs),
+    /// Have the builder build hosts, and follow it.
+    Build(build::BuildArgs),
     /// Stop the running job of hosts, as long as it has not begun to activate.
     Cancel(cancel::CancelArgs),
     /// Keep deployments from hosts until they are released.
@@ -137,6 +141,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Diff(args) => block_on(args.run()),
         Command::Rollback(args) => block_on(args.run()),
         Command::Reboot(args) => block_on(args.run()),
+        Command::Build(args) => block_on(args.run()),
         Command::Cancel(args) => block_on(args.run()),
         Command::Hold(args) => block_on(args.run()),
         Command::Release(args) => block_on(args.run()),

@@ -30,6 +30,9 @@ pub(super) struct PolicyArgs {
     /// Leave a new system running whose units or checks fail; a lost link still rolls back
     #[arg(long)]
     no_rollback: bool,
+    /// Build nothing here: refuse what no cache holds, so that the builder builds it
+    #[arg(long, conflicts_with = "rebuild_command")]
+    no_local_build: bool,
     /// What must be free on the nix store and in the state directory
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = parse_size)]
     min_free: u64,
@@ -66,6 +69,7 @@ impl PolicyArgs {
             pre_activate_script: self.pre_activate_script.clone(),
             confirm_timeout: Duration::from_secs(self.confirm_timeout),
             ignore_units: self.ignore_unit.clone(),
+            no_local_build: self.no_local_build,
             no_rollback: self.no_rollback,
             min_free: self.min_free,
         }

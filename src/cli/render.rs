@@ -1,5 +1,6 @@
 //! Text for people: reports, plans, tables, ages. Everything that came over the wire is made harmless first.
 
+mod builds;
 mod changes;
 mod failures;
 mod history;
@@ -9,6 +10,7 @@ mod settings;
 mod status;
 mod table;
 
+pub(super) use builds::builds;
 pub(super) use changes::changes;
 pub(super) use history::history;
 pub(super) use outdated::outdated;
@@ -95,11 +97,15 @@ fn failure(report: &DeployReport) -> String {
         let units: Vec<_> = report.failed_units.iter().map(|unit| printable(unit)).collect();
         let _ = write!(text, "\n  failed units: {}", units.join(", "));
     }
-    let lines: Vec<_> = report.diagnostics.as_deref().unwrap_or_default().lines().collect();
-    for line in &lines[lines.len().saturating_sub(QUOTED_LINES)..] {
-        let _ = write!(text, "\n  | {}", printable(line));
-    }
+    text.push_str(&quoted(report.diagnostics.as_deref().unwrap_or_default()));
     text
+}
+
+/// The last lines of what a failure wrote, each on a line of its own.
+fn quoted(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(QUOTED_LINES)..];
+    last.iter().flat_map(|line| ["\n  | ".to_owned(), printable(line)]).collect()
 }
 
 /// What is to be known of a host besides: why it is held, and its warnings. In sentences.

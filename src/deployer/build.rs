@@ -3,7 +3,7 @@
 use super::operator::fresh_id;
 use super::{DeployError, Operator, Verdict};
 use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
-use crate::fleet::Fleet;
+use crate::fleet::{Build, Fleet};
 use crate::protocol::{
     BUILD_REPORTS, BuildReport, BuildRequest, BuildStatus, Id, Name, Revision, WireError, of_build,
     of_build_report,
@@ -183,7 +183,7 @@ impl BuildFollow {
     }
 
     fn is_settled(&self, request: &Request) -> bool {
-        self.fleet.build(&request.id).map_or(request.given_up, |build| build.is_over())
+        self.fleet.build(&request.id).map_or(request.given_up, Build::is_over)
     }
 
     /// When the builder is to be asked about the first of those that it says nothing of.

@@ -1,7 +1,7 @@
 //! Jobs, revisions and times in the words that people read. Everything that came over the wire is made harmless.
 
 use super::Host;
-use crate::protocol::{DeployReport, HistoryEntry, Status, printable};
+use crate::protocol::{BuildHost, DeployReport, HistoryEntry, PhaseState, Status, printable};
 use jiff::Timestamp;
 use std::fmt::Write;
 
@@ -70,6 +70,20 @@ pub fn label(revision: Option<&str>, commit: Option<&str>) -> String {
         (revision, commit) => {
             printable(&[revision, commit].into_iter().flatten().collect::<Vec<_>>().join(" "))
         }
+    }
+}
+
+/// How the build of a host stands: `building`, `built in 48.2 s`, `failed: the builder of foo failed`.
+pub fn built_host(host: &BuildHost) -> String {
+    match host.state {
+        PhaseState::Running => "building".to_owned(),
+        PhaseState::Done => format!("built in {}", duration(host.elapsed_ms)),
+        PhaseState::Failed | PhaseState::Skipped => {
+            let error = host.error.as_deref().and_then(|error| error.lines().next()).unwrap_or_default();
+            let told = if error.is_empty() { String::new() } else { format!(": {}", printable(error)) };
+            format!("{}{told}", host.state)
+        }
+        _ => "waiting".to_owned(),
     }
 }
 

@@ -56,6 +56,9 @@ impl Nix {
             .arg("--out-link")
             .arg(&order.out_link)
             .arg(installable(&order));
+        if self.only_fetches {
+            command.args(["--max-jobs", "0", "--builders", ""]);
+        }
         // The task ends nix in its own time, whatever becomes of this future.
         let stop = stop.child_token();
         let _dropped = stop.clone().drop_guard();

@@ -14,6 +14,8 @@ const FEATURES: [&str; 2] = ["--extra-experimental-features", "nix-command flake
 #[derive(Clone, Default)]
 pub struct Nix {
     environment: Vec<(OsString, OsString)>,
+    /// Whether what no cache holds must not be built.
+    pub(super) only_fetches: bool,
 }
 
 impl Nix {
@@ -26,6 +28,13 @@ impl Nix {
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Lets nix fetch what caches hold and build nothing, neither here nor on other machines.
+    #[must_use]
+    pub fn only_fetching(mut self, only: bool) -> Self {
+        self.only_fetches = only;
         self
     }
 

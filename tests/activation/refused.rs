@@ -68,3 +68,20 @@ fn what_is_refused_leaves_its_knowledge_too() {
     assert!(told.contains(&format!("\n-- now runs {}", stage.system())), "{told}");
     assert_eq!(fs::read_to_string(stage.job_file("j-1", "diagnostics.txt")).unwrap(), told);
 }
+
+#[test]
+fn with_no_local_build_only_what_is_in_the_store_or_a_cache_is_deployed() {
+    let stage = Stage::with(|host| host.args(&["--no-local-build"]));
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!((&report["status"], &report["error"]), (&json!("failed"), &json!("build_failed")), "{report}");
+    let said = report["message"].as_str().unwrap();
+    let expected = "is not in a cache that this host uses, and this listener builds nothing itself (--no-local-build): \
+                    have the builder build it first, with `homelab-deploy build web1` or `deploy --build-first`";
+    assert!(said.contains(expected), "{said}");
+    assert_eq!((stage.runs().as_str(), stage.calls().as_str()), ("v0", ""));
+    // Somebody else builds it, as a builder whose results are fetched does.
+    stage.build("v1");
+    let report = stage.deploy("j-2", "switch", "v1").verdict();
+    assert_eq!(report["status"], "completed", "{report}");
+    assert_eq!(stage.runs(), "v1");
+}

@@ -103,6 +103,12 @@ impl Stage {
         fs::write(self.at(&format!("{version}.{action}")), script).unwrap();
     }
 
+    /// Builds a version in the store of the stage, without the listener.
+    pub(crate) fn build(&self, version: &str) {
+        fs::write(self.at("flake/version"), version).unwrap();
+        nix(self.folder.path(), &["build", "--no-link", &installable(self.folder.path())]);
+    }
+
     /// A gate for such a script: `read _ < $STAGE/NAME`.
     pub(crate) fn gate(&self, name: &str) -> Gate {
         Gate::at(self.at(name))

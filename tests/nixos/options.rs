@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 /// Every option of every module. The first ones have always been there under these names.
-const OPTIONS: [&str; 37] = [
+const OPTIONS: [&str; 38] = [
     "listener.enable",
     "listener.package",
     "listener.hostname",
@@ -34,6 +34,7 @@ const OPTIONS: [&str; 37] = [
     "listener.confirmTimeout",
     "listener.ignoreUnits",
     "listener.rollback",
+    "listener.localBuild",
     "nats.enable",
     "nats.hosts",
     "nats.hosts.<name>.tier",

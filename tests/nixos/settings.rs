@@ -36,6 +36,7 @@ pub(crate) const EVERY_SETTING: &[(&str, &str, &str)] = &[
     ("confirmTimeout", "confirmTimeout = 0;", "--confirm-timeout 0"),
     ("ignoreUnits", "ignoreUnits = [ \"backup-*\" ];", "\"--ignore-unit=backup-*\""),
     ("rollback", "rollback = false;", "--no-rollback"),
+    ("localBuild", "localBuild = false;", "--no-local-build"),
     ("metrics.enable", "metrics.enable = true;", "--metrics-enabled --metrics-addr :9972"),
     (
         "metrics.address",

@@ -6,6 +6,7 @@
 mod common;
 
 mod base_listener;
+mod build;
 mod cancel;
 mod clocks;
 mod completions;

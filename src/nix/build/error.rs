@@ -46,6 +46,17 @@ pub enum BuildError {
         /// The last lines of its log.
         log: String,
     },
+    /// No cache holds it, and nothing may be built here.
+    #[error(
+        "{host:?} of {flake} is not in a cache that this host uses, and this listener builds nothing itself (--no-local-build): \
+         have the builder build it first, with `homelab-deploy build {host}` or `deploy --build-first`"
+    )]
+    NotCached {
+        /// The host.
+        host: String,
+        /// The flake.
+        flake: String,
+    },
     /// The flake, one of its inputs, or something from a cache could not be fetched.
     #[error("could not fetch {flake} or what it needs: {said}; {advice}")]
     Unreachable {
@@ -102,7 +113,7 @@ impl BuildError {
             Self::MissingHost { .. } | Self::NotLocked { .. } | Self::Evaluation { .. } => {
                 ErrorCode::EvaluationFailed
             }
-            Self::Failed { .. } | Self::Ended { .. } | Self::NoResult { .. } => ErrorCode::BuildFailed,
+            Self::NotCached { .. } | Self::Failed { .. } | Self::Ended { .. } | Self::NoResult { .. } => ErrorCode::BuildFailed,
             Self::Unreachable { .. } => ErrorCode::SourceUnreachable,
             Self::Stopped { .. } => ErrorCode::Cancelled,
             Self::NoNix | Self::Run { .. } => ErrorCode::Internal,

@@ -58,6 +58,10 @@ impl Findings {
         let flake = order.flake.without_credentials();
         let host = order.host.to_string();
         let short = |text: &str| fit_start(text, MAX_SAID).to_owned();
+        let said_so = |complaint: &Complaint| complaint.says(&["unable to start any build", "max-jobs"]);
+        if self.failed.iter().chain(&self.last).any(said_so) {
+            return BuildError::NotCached { host, flake };
+        }
         if let Some(failed) = &self.failed {
             let (said, log) = failed.of_build();
             let log = self.log_of(&failed.derivation().unwrap_or_default()).unwrap_or(log);
