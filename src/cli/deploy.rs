@@ -1,6 +1,7 @@
 //! `deploy`: send a revision to hosts and follow each to its verdict.
 
 mod again;
+mod build_first;
 mod confirm;
 mod follow;
 mod pinned;
@@ -9,6 +10,7 @@ mod waves;
 mod wish;
 
 pub(super) use again::Again;
+use build_first::BuildFirst;
 pub(super) use follow::{follow_or_interrupt, follow_to_the_end};
 pub(super) use pinned::Pinning;
 pub(super) use waves::WavesArgs;
@@ -20,7 +22,7 @@ use super::exit::{Exit, Failed};
 use super::out::Format;
 use super::selector::SelectorArgs;
 use crate::deployer::Intent;
-use crate::protocol::{Action, Revision};
+use crate::protocol::{Action, Name, Revision};
 use clap::Args;
 
 /// How long a deployment is followed, in seconds.
@@ -46,6 +48,12 @@ pub(super) struct DeployArgs {
     /// Let each host look the branch up itself, also with waves
     #[arg(long)]
     no_pin: bool,
+    /// Have the builder build the commit first, and deploy only to hosts whose build passes
+    #[arg(long, conflicts_with = "no_pin")]
+    build_first: bool,
+    /// The repository for --build-first, as the builder calls it; without, its default one
+    #[arg(long, value_name = "NAME", requires = "build_first")]
+    build_repo: Option<Name>,
     /// Do not roll back for failed units or health checks
     #[arg(long)]
     keep: bool,
@@ -78,7 +86,7 @@ impl DeployArgs {
         let waves = self.waves.waves()?;
         let pinning = match (&waves, self.pin, self.no_pin) {
             (_, _, true) => Pinning::Never,
-            (None, false, _) => Pinning::WhenAsked,
+            (None, false, _) if !self.build_first => Pinning::WhenAsked,
             _ => Pinning::Always,
         };
         let again = self.again();
@@ -88,6 +96,7 @@ impl DeployArgs {
         let wish = Wish {
             waves,
             pinning,
+            build_first: self.build_first.then_some(BuildFirst { repo: self.build_repo }),
             skip_offline: self.skip_offline,
             yes: self.yes,
             ..Wish::new(intent, selection, self.timeout, self.output, again)
@@ -100,6 +109,8 @@ impl DeployArgs {
         again.flag("--action", (self.action != Action::Switch).then(|| self.action.to_string()));
         again.flag("--timeout", (self.timeout != TIMEOUT).then(|| self.timeout.to_string()));
         again.switch("--no-pin", self.no_pin);
+        again.switch("--build-first", self.build_first);
+        again.flag("--build-repo", self.build_repo.as_ref().map(ToString::to_string));
         again.switch("--keep", self.keep);
         again.switch("--skip-offline", self.skip_offline);
         again.switch("--yes", self.yes);

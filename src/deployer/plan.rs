@@ -137,8 +137,8 @@ impl Plan {
         for parcel in &mut self.parcels {
             parcel.hosts.retain(|host, _| !self.silent.contains_key(host) && is_so(host));
         }
+        self.rollout.retain(|parcel| !self.parcels[parcel].hosts.is_empty());
         self.parcels.retain(|parcel| !parcel.hosts.is_empty());
-        self.rollout = Rollout::at_once(self.parcels.len());
     }
 
     /// Every host that is expected to answer, with its tier.

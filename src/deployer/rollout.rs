@@ -95,6 +95,17 @@ impl Rollout {
         Self { waves, max_failures, pause, sent: 0, aborted: false }
     }
 
+    /// Leaves requests out, and waves that have none any more.
+    pub(super) fn retain(&mut self, stays: impl Fn(usize) -> bool) {
+        let mut from = 0;
+        for wave in &mut self.waves {
+            let left = wave.parcels.clone().filter(|parcel| stays(*parcel)).count();
+            wave.parcels = from..from + left;
+            from += left;
+        }
+        self.waves.retain(|wave| !wave.parcels.is_empty());
+    }
+
     /// What to do, as the requests stand that were sent.
     pub fn step(&self, part: impl Fn(usize) -> Part) -> Step {
         let sent = self.sent_parcels();

@@ -7,6 +7,7 @@ mod common;
 
 mod base_listener;
 mod build;
+mod build_first;
 mod cancel;
 mod clocks;
 mod completions;

@@ -4,6 +4,7 @@ use super::super::effective::Effective;
 use super::super::exit::{Exit, Failed};
 use super::super::out::{Format, Out};
 use super::again::Again;
+use super::build_first::BuildFirst;
 use super::{Pinning, confirm, follow_or_interrupt, pinned};
 use crate::deployer::{Discovery, Intent, Outcome, Plan, Selection, Waves};
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub(in crate::cli) struct Wish {
     /// One wave after the other; without, all at once.
     pub(in crate::cli) waves: Option<Waves>,
     pub(in crate::cli) pinning: Pinning,
+    /// Have the builder build first.
+    pub(in crate::cli) build_first: Option<BuildFirst>,
     /// Only hosts that say that they need a reboot.
     pub(in crate::cli) needed: bool,
     /// Leave out hosts that do not answer.
@@ -45,7 +48,20 @@ impl Wish {
     ) -> Self {
         let (waves, pinning) = (None, Pinning::Never);
         let (needed, skip_offline, yes) = (false, false, false);
-        Self { selection, intent, waves, pinning, needed, skip_offline, yes, timeout, output, again }
+        let build_first = None;
+        Self {
+            selection,
+            intent,
+            waves,
+            pinning,
+            build_first,
+            needed,
+            skip_offline,
+            yes,
+            timeout,
+            output,
+            again,
+        }
     }
 
     /// What hosts decide at once, and what needs no question: nothing that runs there is changed.
@@ -79,8 +95,14 @@ impl Wish {
             let branch = only.unwrap_or(revision.as_str()).to_owned();
             self.again.flag("--branch", Some(branch));
         }
+        let mut built = true;
+        if let Some(first) = self.build_first.take() {
+            built = first.carry_out(&mut plan, &self.selection, &operator, self.output).await?;
+        }
         let follow = operator.send(plan, discovery.fleet, None, Duration::from_secs(self.timeout)).await?;
-        follow_or_interrupt(follow, self.output, Some(&self.again)).await
+        let exit = follow_or_interrupt(follow, self.output, Some(&self.again)).await?;
+        // Hosts that were left out for their builds have failed, whatever became of the others.
+        Ok(if built { exit } else { Exit::Failed })
     }
 
     fn plan(&self, effective: &Effective, discovery: &Discovery) -> Result<Plan, Failed> {

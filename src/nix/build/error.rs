@@ -113,7 +113,9 @@ impl BuildError {
             Self::MissingHost { .. } | Self::NotLocked { .. } | Self::Evaluation { .. } => {
                 ErrorCode::EvaluationFailed
             }
-            Self::NotCached { .. } | Self::Failed { .. } | Self::Ended { .. } | Self::NoResult { .. } => ErrorCode::BuildFailed,
+            Self::NotCached { .. } | Self::Failed { .. } | Self::Ended { .. } | Self::NoResult { .. } => {
+                ErrorCode::BuildFailed
+            }
             Self::Unreachable { .. } => ErrorCode::SourceUnreachable,
             Self::Stopped { .. } => ErrorCode::Cancelled,
             Self::NoNix | Self::Run { .. } => ErrorCode::Internal,
