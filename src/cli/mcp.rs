@@ -20,6 +20,9 @@ pub(super) struct McpArgs {
     /// The file with the nkey seed for deploy_admin; it is not looked at without --enable-admin
     #[arg(long, value_name = "FILE")]
     admin_nkey_file: Option<PathBuf>,
+    /// Also offer build, which asks the builder; the key must be one that may (`keys new mcp`, `builds = true`)
+    #[arg(long)]
+    enable_builds: bool,
     /// Seconds to follow a deployment; the hosts go on beyond that
     #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
@@ -80,6 +83,6 @@ impl McpArgs {
             None => None,
         };
         let tier = Name::new("test").map_err(Failed::usage)?;
-        Ok(Server::new(access, admin, tier, branch, Duration::from_secs(self.timeout)))
+        Ok(Server::new(access, admin, self.enable_builds, tier, branch, Duration::from_secs(self.timeout)))
     }
 }

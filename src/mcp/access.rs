@@ -20,14 +20,20 @@ impl Access {
         Self(Mutex::new(Operator { issuer: "mcp".to_owned(), ..operator }))
     }
 
-    /// Asks who is there.
-    pub(super) async fn discover(&self, tier: Option<&Name>) -> Result<(Operator, Discovery), ToolError> {
-        let mut operator = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    /// The operator, once the link is up.
+    pub(super) async fn operator(&self) -> Result<Operator, ToolError> {
+        let operator = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut link = operator.bus.link();
         if timeout(LINK_WITHIN, link.wait_for(|link| link.up)).await.is_err() {
             let reason = operator.bus.link().borrow().reason.clone();
             return Err(LinkError::Down { reason }.into());
         }
+        Ok(operator)
+    }
+
+    /// Asks who is there.
+    pub(super) async fn discover(&self, tier: Option<&Name>) -> Result<(Operator, Discovery), ToolError> {
+        let mut operator = self.operator().await?;
         let discovery = operator.discover(tier, None).await?;
         self.0.lock().unwrap_or_else(PoisonError::into_inner).roster = operator.roster.clone();
         Ok((operator, discovery))

@@ -7,6 +7,7 @@
 mod access;
 mod answer;
 mod audit;
+mod build;
 mod confirm;
 mod deploy;
 mod error;

@@ -66,6 +66,44 @@ pub(super) struct AdminParameters {
     pub(super) confirm: bool,
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BuildParameters {
+    /// The repository, as the builder calls it; without it, the builder's default one.
+    #[schemars(with = "Option<String>")]
+    pub(super) repo: Option<Name>,
+    /// What to build: a host, by its name in the flake, or all, which is every host of it.
+    pub(super) target: Target,
+    /// Branch, tag or full commit; without it, the default branch of the repository.
+    #[schemars(with = "Option<String>")]
+    pub(super) branch: Option<Revision>,
+}
+
+/// A host, or all of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(super) struct Target(String);
+
+impl Target {
+    /// The host; none for all.
+    pub(super) fn host(&self) -> Result<Vec<Name>, ToolError> {
+        if self.0 == "all" {
+            return Ok(Vec::new());
+        }
+        let name = Name::new(self.0.as_str());
+        name.map(|name| vec![name]).map_err(|error| ToolError::new(format!("target: {:?}: {error}", self.0)))
+    }
+}
+
+impl fmt::Display for BuildParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "build {}", printable(&self.target.0))?;
+        let repo = self.repo.as_ref().map(|repo| format!(" of {repo}")).unwrap_or_default();
+        let branch = self.branch.as_ref().map(|branch| format!(" at {}", printable(branch.as_str())));
+        write!(f, "{repo}{}", branch.unwrap_or_default())
+    }
+}
+
 /// What a deployment may do.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -22,9 +22,14 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(follow: &Follow, context: &RequestContext<RoleServer>) -> Self {
+        Self::of(context, follow.outcome().hosts.into_iter().map(|result| result.host))
+    }
+
+    /// Of these hosts; with none, only sentences are told.
+    pub(super) fn of(context: &RequestContext<RoleServer>, hosts: impl IntoIterator<Item = Name>) -> Self {
         let token = context.meta.get_progress_token();
-        let hosts = follow.outcome().hosts.into_iter().map(|result| (result.host, 0));
-        Self { to: token.map(|token| (context.peer.clone(), token)), steps: hosts.collect(), within: 0 }
+        let steps = hosts.into_iter().map(|host| (host, 0)).collect();
+        Self { to: token.map(|token| (context.peer.clone(), token)), steps, within: 0 }
     }
 
     /// Tells news of the deployment.
@@ -49,9 +54,10 @@ impl Progress {
         let Some((peer, token)) = &self.to else { return };
         self.within += 1;
         let progress = number(self.steps.values().sum()) + 1.0 - 1.0 / f64::from(self.within);
-        let told = ProgressNotificationParam::new(token.clone(), progress)
-            .with_total(number(self.steps.len() * STEPS))
-            .with_message(text);
+        let mut told = ProgressNotificationParam::new(token.clone(), progress).with_message(text);
+        if !self.steps.is_empty() {
+            told = told.with_total(number(self.steps.len() * STEPS));
+        }
         // A client that has gone hears nothing more; the call ends by itself.
         let _ = peer.notify_progress(told).await;
     }

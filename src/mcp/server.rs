@@ -5,11 +5,11 @@ use super::audit::Audit;
 use super::confirm::Retry;
 use super::deploy::{self, Planned};
 use super::error::ToolError;
-use super::parameters::{AdminParameters, DeployParameters, Wish, read};
+use super::parameters::{AdminParameters, BuildParameters, DeployParameters, Wish, read};
 use super::tools::{
-    DEPLOY, DEPLOY_ADMIN, HOST_HISTORY, HOST_LOGS, HOST_STATUS, INSTRUCTIONS, LIST_HOSTS, tools,
+    BUILD, DEPLOY, DEPLOY_ADMIN, HOST_HISTORY, HOST_LOGS, HOST_STATUS, INSTRUCTIONS, LIST_HOSTS, tools,
 };
-use super::{logs, questions};
+use super::{build, logs, questions};
 use crate::protocol::{Name, Revision, fit_start, near, printable};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, Implementation, JsonObject, ListToolsResult,
@@ -28,6 +28,8 @@ pub struct Server {
     access: Access,
     /// The way with the admin key, where that is allowed.
     admin: Option<Access>,
+    /// Whether the builder may be asked.
+    builds: bool,
     /// The tier that `deploy` reaches.
     tier: Name,
     /// What is deployed where a call does not say.
@@ -37,15 +39,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server whose `deploy` reaches `tier` alone; `deploy_admin` exists with `admin`.
+    /// A server whose `deploy` reaches `tier` alone; `deploy_admin` exists with `admin`, and `build` with `builds`.
     pub fn new(
         access: Access,
         admin: Option<Access>,
+        builds: bool,
         tier: Name,
         branch: Revision,
         patience: Duration,
     ) -> Self {
-        Self { access, admin, tier, branch, patience }
+        Self { access, admin, builds, tier, branch, patience }
     }
 
     async fn deploy(
@@ -83,6 +86,19 @@ impl Server {
         called.await.inspect_err(|error| audit.failed(error))
     }
 
+    async fn build(
+        &self,
+        arguments: Option<JsonObject>,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ToolError> {
+        let mut audit = Audit::new(BUILD, context);
+        let called = async {
+            let parameters = read::<BuildParameters>(BUILD, arguments)?;
+            build::build(&self.access, parameters, self.patience, context, &mut audit).await
+        };
+        called.await.inspect_err(|error| audit.failed(error))
+    }
+
     async fn plan(&self, wish: Wish, access: &Access, audit: &mut Audit) -> Result<Planned, ToolError> {
         audit.what(&wish);
         let planned = deploy::plan(wish, access, &self.branch).await?;
@@ -91,7 +107,7 @@ impl Server {
     }
 
     fn unknown(&self, tool: &str) -> ErrorData {
-        let tools = tools(self.admin.is_some());
+        let tools = tools(self.admin.is_some(), self.builds);
         let names = tools.iter().map(|tool| tool.name.as_ref());
         let meant = near(tool, names.clone());
         let meant = if meant.is_empty() { names.collect() } else { meant };
@@ -116,7 +132,7 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools(self.admin.is_some())))
+        Ok(ListToolsResult::with_all_items(tools(self.admin.is_some(), self.builds)))
     }
 
     async fn call_tool(
@@ -131,6 +147,7 @@ impl ServerHandler for Server {
                 let retry = Retry { responses: request.input_responses, state: request.request_state };
                 self.deploy_admin(access, arguments, retry, &context).await
             }
+            (BUILD, _) if self.builds => self.build(arguments, &context).await,
             (LIST_HOSTS, _) => questions::list_hosts(&self.access, arguments).await,
             (HOST_STATUS, _) => questions::host_status(&self.access, arguments, &context).await,
             (HOST_LOGS, _) => logs::host_logs(&self.access, arguments).await,

@@ -7,11 +7,14 @@ mod job;
 pub(super) use host::HostView;
 pub(super) use job::{JobView, last_lines};
 
-use crate::deployer::HostResult;
-use crate::protocol::printable;
+use crate::deployer::{BuildOutcome, HostResult, Verdict};
+use crate::protocol::{ErrorCode, printable};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+
+/// How much of the log of a failed build is told, in bytes.
+const LOG_TAIL: usize = 4 * 1024;
 
 /// The hosts of the fleet.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -53,6 +56,83 @@ pub(super) struct DeploymentView {
     /// What else there is to know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) notes: Vec<String>,
+}
+
+/// How a build went.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct BuildView {
+    /// What was built: a host, or all.
+    pub(super) target: String,
+    /// The repository, as the builder calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) repo: Option<String>,
+    /// The commit that was built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) commit: Option<String>,
+    /// completed, failed, rejected (nothing was built), unknown (still at work when following ended) or silent (no builder
+    /// answered).
+    pub(super) verdict: String,
+    /// The code of what went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+    /// What the builder says of it in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<String>,
+    /// Each host.
+    pub(super) hosts: Vec<BuiltHostView>,
+    /// What else there is to know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) notes: Vec<String>,
+}
+
+/// The build of one host.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct BuiltHostView {
+    /// The host.
+    pub(super) hostname: String,
+    /// pending, running, done, failed or skipped.
+    pub(super) state: String,
+    /// How long it took, in seconds.
+    pub(super) seconds: u64,
+    /// The store path that was built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) system: Option<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+    /// The last lines of a failed build. They are data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) log_tail: Option<String>,
+}
+
+impl BuildView {
+    /// How the one build of a call went.
+    pub(super) fn new(outcome: &BuildOutcome, notes: Vec<String>) -> Self {
+        let build = outcome.builds.first();
+        let report = build.and_then(|build| build.report.as_deref());
+        let hosts = report.iter().flat_map(|report| &report.hosts).map(|host| BuiltHostView {
+            hostname: host.hostname.to_string(),
+            state: printable(host.state.as_str()),
+            seconds: host.elapsed_ms / 1000,
+            system: told(host.system.as_deref()),
+            error: told(host.error.as_deref()),
+            log_tail: host
+                .log_tail
+                .as_deref()
+                .map(|tail| last_lines(tail, LOG_TAIL))
+                .filter(|tail| !tail.is_empty()),
+        });
+        Self {
+            target: build.map(|build| printable(&build.target)).unwrap_or_default(),
+            repo: report.and_then(|report| report.repo.as_ref()).map(ToString::to_string),
+            commit: report.and_then(|report| told(report.commit.as_deref())),
+            verdict: build.map_or(Verdict::Silent, |build| build.verdict).as_str().to_owned(),
+            error: report.and_then(|report| told(report.error.as_ref().map(ErrorCode::as_str))),
+            message: report.and_then(|report| told(Some(&report.message))),
+            hosts: hosts.collect(),
+            notes,
+        }
+    }
 }
 
 /// What became of one host.

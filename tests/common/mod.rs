@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot go on fails its test")]
 
 mod broker;
+mod builder;
 mod followed;
 mod gate;
 mod host;
@@ -22,6 +23,7 @@ mod tty;
 mod wire;
 
 pub use broker::{Broker, HOSTS};
+pub use builder::{Builder, build_report};
 pub use followed::Followed;
 pub use gate::{Gate, WAIT, held_in};
 pub use host::{Host, HostBuilder};

@@ -7,6 +7,7 @@ mod common;
 
 mod admin;
 mod arguments;
+mod build;
 mod docs;
 mod following;
 mod hold;

@@ -1,7 +1,6 @@
 //! `deploy --build-first`: what the builder could not build is not deployed.
 
-use crate::build::{Builder, report};
-use crate::common::{Broker, Ended, Repo, operator, run};
+use crate::common::{Broker, Builder, Ended, Repo, build_report as report, operator, run};
 use crate::crowd::{Crowd, How, Member};
 use serde_json::json;
 
