@@ -3,8 +3,10 @@
 use super::hints::Teller;
 use super::operator::fresh_id;
 use super::{Hints, Operator, Roster};
-use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
-use crate::protocol::{Answer, Ask, DISCOVER, Inbound, REPORTS, ReplyTo, WireError};
+use crate::bus::{Bus, Link, LinkError, Received, Refusal, Subscription};
+use crate::protocol::{
+    Answer, Ask, BUILD_REPORTS, BuildReport, DISCOVER, Id, Inbound, REPORTS, ReplyTo, WireError,
+};
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
@@ -28,6 +30,10 @@ pub enum News {
     Link(Link),
     /// The server refused a subject.
     Refused(Refusal),
+    /// The builder reported.
+    Build(Box<(Id, BuildReport)>),
+    /// The server lets this key hear nothing of builds.
+    NoBuilds,
 }
 
 /// Everything that moves, from now on.
@@ -35,6 +41,7 @@ pub struct Watch {
     bus: Bus,
     reports: Subscription<Message>,
     answers: Subscription<Message>,
+    builds: Subscription<Result<BuildReport, WireError>>,
     answers_to: ReplyTo,
     link: watch::Receiver<Link>,
     refusals: broadcast::Receiver<Refusal>,
@@ -60,6 +67,7 @@ impl Operator {
             bus: self.bus.clone(),
             reports: self.bus.subscribe(REPORTS, Inbound::parse).await?,
             answers: self.bus.subscribe(&answers_to.to_string(), Inbound::parse).await?,
+            builds: self.bus.subscribe(BUILD_REPORTS, |_, payload| BuildReport::parse(payload)).await?,
             answers_to,
             link,
             refusals,
@@ -72,6 +80,13 @@ impl Operator {
     }
 }
 
+/// The report of a build, with its id: that of the report or, of a base builder, the one of the subject.
+fn build_of(received: Received<Result<BuildReport, WireError>>) -> Option<(Id, BuildReport)> {
+    let report = received.message?.ok()?;
+    let of_subject = || received.subject.rsplit('.').next().and_then(|token| Id::new(token).ok());
+    Some((report.id.clone().or_else(of_subject)?, report))
+}
+
 impl Watch {
     /// The next news; `None` once the connection is closed for good. Asks everybody as soon as the link is up, a
     /// minute later, and whenever something was lost.
@@ -79,12 +94,20 @@ impl Watch {
         loop {
             let first = tokio::select! {
                 biased;
-                Ok(refusal) = self.refusals.recv() => return Some(News::Refused(refusal)),
+                Ok(refusal) = self.refusals.recv() => return Some(match refusal.subject.as_str() {
+                    // A key that has nothing to do with builds is as good as any.
+                    BUILD_REPORTS => News::NoBuilds,
+                    _ => News::Refused(refusal),
+                }),
                 Ok(()) = self.link.changed() => return Some(News::Link(self.on_link().await)),
                 () = sleep_until(self.ask_at) => {
                     self.ask().await;
                     continue;
                 }
+                Some(received) = self.builds.next() => match build_of(received) {
+                    Some(build) => return Some(News::Build(Box::new(build))),
+                    None => continue,
+                },
                 received = self.answers.next() => received?.message,
                 received = self.reports.next() => received?.message,
             };

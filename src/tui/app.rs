@@ -103,6 +103,8 @@ pub struct App {
     pub(super) dirty: bool,
     /// Subjects whose refusal was told.
     pub(super) refused: BTreeSet<String>,
+    /// Whether the server lets this key hear nothing of builds.
+    pub builds_refused: bool,
 }
 
 impl App {
@@ -140,6 +142,7 @@ impl App {
             counted: false,
             dirty: true,
             refused: BTreeSet::new(),
+            builds_refused: false,
         }
     }
 
@@ -252,7 +255,9 @@ impl App {
         let wanted = match self.screens.last() {
             Some(Screen::Log(screen)) => Effect::WholeLog(screen.key.clone()),
             // They show none.
-            Some(Screen::Deployments(_) | Screen::Deployment(_)) => Effect::Log(None),
+            Some(Screen::Deployments(_) | Screen::Deployment(_) | Screen::Builds(_) | Screen::Build(_)) => {
+                Effect::Log(None)
+            }
             _ => Effect::Log(self.log_in_view()),
         };
         if self.followed == wanted {

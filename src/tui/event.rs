@@ -4,7 +4,7 @@ use super::Memory;
 use crate::bus::Refusal;
 use crate::deployer::{LogNews, Outcome, Plan, Told, WaveNews};
 use crate::fleet::{Heads, Host};
-use crate::protocol::{HistoryEntry, Id, Inbound, Name, Revision, WireError};
+use crate::protocol::{BuildReport, HistoryEntry, Id, Inbound, Name, Revision, WireError};
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use ratatui::layout::Size;
@@ -28,6 +28,10 @@ pub enum Event {
     Frame,
     /// Messages that arrived at this time, in the order they came.
     Messages(Vec<Result<Inbound, WireError>>, Timestamp),
+    /// The builder reported this at this time.
+    Build(Id, Box<BuildReport>, Timestamp),
+    /// The server lets this key hear nothing of builds.
+    NoBuilds,
     /// The state of the link.
     Link(LinkState),
     /// The server has answered a ping in this time.

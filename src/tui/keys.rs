@@ -13,6 +13,10 @@ pub enum Context {
     Deployments,
     /// The screen of one deployment.
     Deployment,
+    /// The screen of the builder's builds.
+    Builds,
+    /// The screen of one build.
+    Build,
     /// The screen of a log.
     Log,
     /// The search in a log is being typed.
@@ -65,6 +69,7 @@ pub enum Command {
     Cancel,
     Abort,
     Deployments,
+    Builds,
     PaneDown,
     PaneUp,
     Log,
@@ -132,6 +137,8 @@ const ALL: &[Context] = &[
     Context::Host,
     Context::Deployments,
     Context::Deployment,
+    Context::Builds,
+    Context::Build,
     Context::Log,
     Context::Search,
     Context::Filter,
@@ -152,12 +159,30 @@ const HOSTS: &[Context] = &[Context::Fleet, Context::Host];
 /// Where a command is about a deployment.
 const OF_DEPLOYMENT: &[Context] = &[Context::Deployments, Context::Deployment];
 /// Every screen.
-const SCREENS: &[Context] =
-    &[Context::Fleet, Context::Host, Context::Deployments, Context::Deployment, Context::Log];
+const SCREENS: &[Context] = &[
+    Context::Fleet,
+    Context::Host,
+    Context::Deployments,
+    Context::Deployment,
+    Context::Builds,
+    Context::Build,
+    Context::Log,
+];
 /// Where stepping back only closes the screen.
-const CLOSES: &[Context] = &[Context::Host, Context::Deployments, Context::Deployment];
-const SCROLLS: &[Context] =
-    &[Context::Fleet, Context::Host, Context::Deployments, Context::Deployment, Context::Help];
+const CLOSES: &[Context] =
+    &[Context::Host, Context::Deployments, Context::Deployment, Context::Builds, Context::Build];
+const SCROLLS: &[Context] = &[
+    Context::Fleet,
+    Context::Host,
+    Context::Deployments,
+    Context::Deployment,
+    Context::Builds,
+    Context::Build,
+    Context::Help,
+];
+const BUILDS: &[Context] = &[Context::Builds];
+/// Where a command is about a build.
+const OF_BUILD: &[Context] = &[Context::Builds, Context::Build];
 const COMMAND: &[Context] = &[Context::Command];
 const FORM: &[Context] = &[Context::Form];
 const CHOOSES: &[Context] = &[Context::Form, Context::Question];
@@ -173,6 +198,9 @@ pub const KEYS: &[Binding] = &[
     binding(FLEET, &[key('/')], Command::Filter, "filter the hosts, by text and by the terms below", Some("filter")),
     binding(HOSTS, &[key('l')], Command::Log, "the log of its job, the running one or else the last", Some("log")),
     binding(HOSTS, &[key('v')], Command::Deployments, "the deployments of all operators, running and past", Some("deployments")),
+    binding(FLEET, &[key('B')], Command::Builds, "the builds of the builder, running and past", None),
+    binding(BUILDS, &[code(KeyCode::Enter)], Command::Open, "each host of this build", Some("open")),
+    binding(OF_BUILD, &[key('y')], Command::Copy, "copy the commit of this build", Some("copy commit")),
     binding(DEPLOYMENTS, &[code(KeyCode::Enter)], Command::Open, "each host of this deployment", Some("open")),
     binding(DEPLOYMENT, &[code(KeyCode::Enter)], Command::Open, "all of this host", Some("host")),
     binding(DEPLOYMENT, &[key('l')], Command::Log, "the log of this host's job", Some("log")),

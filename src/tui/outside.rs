@@ -161,6 +161,11 @@ async fn pump(mut watch: Watch, into: mpsc::Sender<Event>, stop: CancellationTok
             News::Messages(messages) => Event::Messages(messages, Timestamp::now()),
             News::Link(link) => Event::Link(seen(link)),
             News::Refused(refusal) => Event::Refused(refusal),
+            News::NoBuilds => Event::NoBuilds,
+            News::Build(build) => {
+                let (id, report) = *build;
+                Event::Build(id, Box::new(report), Timestamp::now())
+            }
         };
         if into.send(event).await.is_err() {
             break;

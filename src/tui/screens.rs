@@ -1,9 +1,11 @@
 //! The screens that lie over the fleet screen, one on the other; stepping back takes the last one away.
 
+mod builds;
 mod deployments;
 mod host;
 mod log;
 
+pub use builds::{BuildScreen, BuildsScreen};
 pub use deployments::{DeploymentScreen, DeploymentsScreen, Failures};
 pub use host::{HistoryState, HostScreen, Item};
 pub(super) use log::TIME;
@@ -21,6 +23,10 @@ pub enum Screen {
     Deployments(DeploymentsScreen),
     /// One deployment.
     Deployment(DeploymentScreen),
+    /// The builder's builds.
+    Builds(BuildsScreen),
+    /// One build.
+    Build(BuildScreen),
     /// One log.
     Log(Box<LogScreen>),
 }
@@ -32,6 +38,8 @@ impl Screen {
             Self::Host(_) => Context::Host,
             Self::Deployments(_) => Context::Deployments,
             Self::Deployment(_) => Context::Deployment,
+            Self::Builds(_) => Context::Builds,
+            Self::Build(_) => Context::Build,
             Self::Log(screen) if screen.typing.is_some() => Context::Search,
             Self::Log(_) => Context::Log,
         }
@@ -41,7 +49,7 @@ impl Screen {
     pub fn host(&self) -> Option<&Name> {
         match self {
             Self::Host(screen) => Some(&screen.host),
-            Self::Deployments(_) => None,
+            Self::Deployments(_) | Self::Builds(_) | Self::Build(_) => None,
             Self::Deployment(screen) => screen.cursor.selected().map(|(host, _)| host),
             Self::Log(screen) => Some(&screen.key.host),
         }
@@ -51,7 +59,7 @@ impl Screen {
     pub fn as_host(&self) -> Option<&HostScreen> {
         match self {
             Self::Host(screen) => Some(screen),
-            Self::Deployments(_) | Self::Deployment(_) | Self::Log(_) => None,
+            _ => None,
         }
     }
 
@@ -59,7 +67,7 @@ impl Screen {
     pub fn as_host_mut(&mut self) -> Option<&mut HostScreen> {
         match self {
             Self::Host(screen) => Some(screen),
-            Self::Deployments(_) | Self::Deployment(_) | Self::Log(_) => None,
+            _ => None,
         }
     }
 
@@ -69,6 +77,8 @@ impl Screen {
             Self::Host(screen) => screen.host.to_string(),
             Self::Deployments(_) => "deployments".to_owned(),
             Self::Deployment(screen) => screen.title.clone(),
+            Self::Builds(_) => "builds".to_owned(),
+            Self::Build(screen) => screen.title.clone(),
             Self::Log(_) => "log".to_owned(),
         }
     }
@@ -79,6 +89,8 @@ impl Screen {
             Self::Host(_) => {}
             Self::Deployments(screen) => screen.settle(app),
             Self::Deployment(screen) => screen.settle(app),
+            Self::Builds(screen) => screen.settle(app),
+            Self::Build(screen) => screen.settle(app),
             Self::Log(screen) => screen.settle(screen.page(view::log_room(app.size))),
         }
     }

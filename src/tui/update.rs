@@ -1,5 +1,6 @@
 //! What each event does to the console, and what is to be done outside. Pure: no clock, no I/O.
 
+mod builds_screen;
 mod command_line;
 mod deployments_screen;
 mod dialog;
@@ -11,6 +12,7 @@ mod news;
 
 use super::{App, Command, Context, Effect, Event, Overlay, Tone, keys};
 use crossterm::event::KeyEvent;
+use std::sync::Arc;
 use tui_input::backend::crossterm::EventHandler;
 use tui_input::{Input, InputRequest};
 
@@ -45,6 +47,10 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Link(link) => effects.extend(news::link(app, link).then(|| host_screen::ask(app)).flatten()),
         Event::RoundTrip(time) => app.round_trip = Some(time),
+        Event::Build(id, report, now) => {
+            app.fleet.apply_build(&id, Arc::new(*report), now);
+        }
+        Event::NoBuilds => app.builds_refused = true,
         Event::Refused(refusal) => news::refused(app, &refusal),
         Event::Order(id, order) => news::order(app, &id, order),
         Event::Heads(heads) => {
@@ -86,6 +92,8 @@ fn act(app: &mut App, context: Context, command: Command) -> Option<Effect> {
         Context::Host => host_screen::act(app, command),
         Context::Deployments => deployments_screen::act(app, command),
         Context::Deployment => deployments_screen::act_on_one(app, command),
+        Context::Builds => builds_screen::act(app, command),
+        Context::Build => builds_screen::act_on_one(app, command),
         Context::Log => log_screen::act(app, command),
         Context::Search => log_screen::act_on_search(app, command),
         Context::Filter => fleet_screen::act_on_filter(app, command),

@@ -1,6 +1,7 @@
 //! What is shown: a pure picture of the console.
 
 mod boxes;
+mod builds;
 mod changes;
 mod columns;
 mod command_line;
@@ -18,6 +19,7 @@ mod log;
 mod painter;
 mod result;
 
+pub(super) use builds::built_in_view;
 pub(super) use deployment::{in_view as parts_in_view, lines_below as part_lines_below};
 pub(super) use form::page as form_page;
 pub(super) use help::{lines as help_lines, page as help_page};
@@ -105,6 +107,8 @@ pub fn view(app: &App, frame: &mut Frame<'_>) {
         Some(Screen::Host(screen)) => host::draw(app, screen, &mut painter, areas.body()),
         Some(Screen::Deployments(screen)) => deployments::draw(app, screen, &mut painter, &areas),
         Some(Screen::Deployment(screen)) => deployment::draw(app, screen, &mut painter, &areas),
+        Some(Screen::Builds(screen)) => builds::draw(app, screen, &mut painter, &areas),
+        Some(Screen::Build(screen)) => builds::draw_one(app, screen, &mut painter, &areas),
         Some(Screen::Log(screen)) => log::draw(app, screen, &mut painter, areas.body()),
     }
     header::footer(app, &mut painter, areas.footer);

@@ -6,6 +6,7 @@
 mod common;
 
 mod background;
+mod builds;
 mod cancel;
 mod contexts;
 mod deployments;

@@ -45,7 +45,7 @@ fn what_was_dropped_is_counted_and_every_host_is_asked_again() {
                 news = watch.next() => match news.expect("news") {
                     News::Messages(some) => messages += some.len(),
                     News::Link(link) => dropped = link.dropped,
-                    News::Refused(refusal) => panic!("{refusal:?}"),
+                    other => panic!("{other:?}"),
                 }
             }
         }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod behind;
+mod builds;
 mod causes;
 mod command_line;
 mod deployment_looks;

@@ -110,6 +110,8 @@ async fn follow(
                     break Err(Failed { exit: Exit::Link, error });
                 }
                 Some(News::Refused(refusal)) => break Err(LinkError::Refused(refusal).into()),
+                // No host is about them.
+                Some(News::Build(_) | News::NoBuilds) => {}
                 Some(News::Link(link)) => {
                     if let Some(note) = watched.on_link(&link) {
                         view.note(&note, out);

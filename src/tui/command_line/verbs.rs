@@ -63,6 +63,7 @@ const VERBS: &[Verb] = &[
     verb("history", Takes::Host, "the past of one host"),
     verb("log", Takes::Host, "the log of a host's job"),
     verb("deployments", Takes::Nothing, "the deployments of all operators"),
+    verb("builds", Takes::Nothing, "the builds of the builder"),
     verb("filter", Takes::Text, "show only hosts that match"),
     verb("sort", Takes::Sort, "sort by a column"),
     verb("group", Takes::Nothing, "group by tier and role, or not"),

@@ -1,7 +1,7 @@
 //! The command line: what a line does once it is entered.
 
 use super::fleet_screen::{self, ask_to_cancel};
-use super::{deployments_screen, dialog::down, host_screen};
+use super::{builds_screen, deployments_screen, dialog::down, host_screen};
 use crate::deployer::{Intent, Plan, Selection, Target};
 use crate::protocol::{Action, Name};
 use crate::tui::command_line::{self, CommandLine, Said, Targets};
@@ -98,6 +98,10 @@ fn carry_out(app: &mut App, said: Said) -> Result<Option<Effect>, String> {
                 .and_then(LogKey::of)
                 .ok_or_else(|| format!("{host} has no job whose log could be read"))?;
             app.screens.push(Screen::Log(LogScreen::new(key)));
+            None
+        }
+        Said::Builds => {
+            builds_screen::open(app);
             None
         }
         Said::Deployments => {

@@ -1,6 +1,6 @@
 //! Keys on the fleet screen and in its filter.
 
-use super::{command_line, deployments_screen, host_screen, log_screen};
+use super::{builds_screen, command_line, deployments_screen, host_screen, log_screen};
 use crate::deployer::Plan;
 use crate::protocol::Name;
 use crate::tui::app::Question;
@@ -54,6 +54,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         Command::Log => log_screen::open(app),
         Command::CommandLine => command_line::open(app),
         Command::Deployments => deployments_screen::open(app),
+        Command::Builds => builds_screen::open(app),
         Command::Help => app.overlay = Some(Overlay::Help(0)),
         Command::Back => step_back(app),
         Command::Quit => return Some(Effect::Quit),

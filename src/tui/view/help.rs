@@ -8,10 +8,12 @@ use crate::tui::{App, Context, Screen, Tone, text};
 use ratatui::layout::{Position, Rect, Size};
 
 /// What each part of the help is called.
-const PARTS: [(Context, &str); 10] = [
+const PARTS: [(Context, &str); 12] = [
     (Context::Fleet, "The fleet"),
     (Context::Host, "A host"),
     (Context::Deployments, "The deployments"),
+    (Context::Builds, "The builds"),
+    (Context::Build, "One build"),
     (Context::Deployment, "A deployment"),
     (Context::Log, "A log"),
     (Context::Search, "Searching a log"),
