@@ -1,6 +1,6 @@
 //! The schemas of docs/schemas are true: each command that prints JSON has one, and what it prints is what that says.
 
-use crate::common::{Ended, Running, run};
+use crate::common::{Broker, Builder, Ended, HostBuilder, Repo, Running, build_report, operator, run};
 use crate::show::Show;
 use homelab_deploy::cli;
 use serde_json::{Map, Value, json};
@@ -170,4 +170,24 @@ fn what_a_cancel_prints_is_as_its_schema_says() {
     deploy.tells(|line| line["value"]["status"] == "running");
     valid("cancel", &json(&show, &["cancel", "cache1"], 0));
     valid("deploy", &deploy.ended(1));
+}
+
+#[test]
+fn what_builds_print_is_as_their_schemas_say() {
+    let broker = Broker::start();
+    let _builder = Builder::start(&broker, |request| {
+        let running = build_report(request, 1, "progress", &[("web1", "running"), ("web2", "pending")]);
+        vec![running, build_report(request, 2, "failed", &[("web1", "done"), ("web2", "failed")])]
+    });
+    let print = |args: &[&str], code| {
+        let mut command = operator(&broker, "everything");
+        run(command.args(args).args(["--output", "json"]), code)
+    };
+    valid("build", &print(&["build", "--all"], 1));
+    valid("build", &print(&["build", "web1", "web2"], 1));
+    let repo = Repo::new();
+    repo.commit("flake.nix", "head");
+    let _host = HostBuilder::new(&broker, "web1", "test", "web").flake(&repo.url()).start();
+    let lines = valid("deploy", &print(&["deploy", "web1", "--build-first"], 0));
+    assert!(events(&lines).is_superset(&["build", "builds"].map(str::to_owned).into()), "{lines:#?}");
 }

@@ -23,7 +23,7 @@ fn the_page_lists_each_tool_with_its_parameters() {
         })
         .collect();
     let broker = Broker::start();
-    let mut session = Session::of(&mut admin_server(&broker));
+    let mut session = Session::of(admin_server(&broker).arg("--enable-builds"));
     let tools = session.ask("tools/list", &json!({}));
     let tools = tools["result"]["tools"].as_array().unwrap().iter();
     let listed: BTreeSet<_> = tools

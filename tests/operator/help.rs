@@ -19,6 +19,7 @@ const COMMANDS: &[&[&str]] = &[
     &["diff"],
     &["rollback"],
     &["reboot"],
+    &["build"],
     &["cancel"],
     &["hold"],
     &["release"],
@@ -94,6 +95,7 @@ const HISTORY: &[&str] = &["history"];
 const DIFF: &[&str] = &["diff", "web1"];
 const ROLLBACK: &[&str] = &["rollback", "web1"];
 const REBOOT: &[&str] = &["reboot", "web1"];
+const BUILD: &[&str] = &["build", "web1"];
 const CANCEL: &[&str] = &["cancel", "web1"];
 const HOLD: &[&str] = &["hold", "web1", "--reason=why"];
 const RELEASE: &[&str] = &["release", "web1"];
@@ -233,6 +235,17 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (REBOOT, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (REBOOT, "--tls-cert", "/missing", "--tls-key"),
     (REBOOT, "--tls-key", "/missing", "--tls-cert"),
+    (DEPLOY, "--build-repo", "a.b", "is not a name"),
+    (BUILD, "--repo", "a.b", "is not a name"),
+    (BUILD, "--branch", "deadbeef", "looks like a short commit"),
+    (BUILD, "--timeout", "0", "0 is not in 1.."),
+    (BUILD, "--output", "yaml", "human, json"),
+    (BUILD, "--context", "a.b", "is not a name"),
+    (BUILD, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (BUILD, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (BUILD, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (BUILD, "--tls-cert", "/missing", "--tls-key"),
+    (BUILD, "--tls-key", "/missing", "--tls-cert"),
     (ROLLBACK, "--output", "yaml", "human, json"),
     (ROLLBACK, "--context", "a.b", "is not a name"),
     (ROLLBACK, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
