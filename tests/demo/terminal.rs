@@ -37,7 +37,7 @@ fn a_deployment_fails_on_one_host_in_view_and_q_ends_it_all() {
     let (mut terminal, temporary, traces) = demo();
     terminal.types("/tier:test\ra");
     terminal.line(&["✓ 3 marked"]);
-    terminal.types("d\r\r\r\u{1b}[C\r");
+    terminal.types("d\r\r\r\r\u{1b}[C\r");
     terminal.line(&["▶ 3 deploying"]);
     terminal.line(&["│", "cache2", "✗ verify", "rolled back"]);
     terminal.shows("switch main on 3 hosts: 2 completed, 1 failed (cache2)");
