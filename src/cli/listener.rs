@@ -9,6 +9,7 @@ use crate::activation::{Engine, Owner, Pipeline, RebuildEngine, own_unit};
 use crate::bus::{Seed, Settings};
 use crate::config::{Setting, Source};
 use crate::listener::{self, Config};
+use crate::manager;
 use crate::metrics::Address;
 use crate::nix::FlakeUrl;
 use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, expand};
@@ -90,7 +91,7 @@ impl ListenerArgs {
     pub(super) fn run(self) -> Result<Exit, Failed> {
         let ended = self.serve();
         if let Err(failed) = &ended {
-            listener::could_not_start(&format!("could not start: {:#}", failed.error));
+            manager::could_not_start(&format!("could not start: {:#}", failed.error));
         }
         ended
     }

@@ -3,10 +3,10 @@
 use super::job::{self, Handle, Job};
 use super::metrics::Metrics;
 use super::prover::Prover;
-use super::reporter::{Reporter, now};
+use super::reporter::Reporter;
 use super::service::Service;
 use super::{history, hold};
-use crate::jobs::{Admission, Record, admit};
+use crate::jobs::{Admission, Record, admit, now};
 use crate::protocol::{BadRequest, DeployReport, DeployRequest, ErrorCode, Id, ReplyTo, Status};
 use std::sync::Arc;
 use std::time::Duration;
