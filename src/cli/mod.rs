@@ -3,6 +3,7 @@
 #![allow(rustdoc::invalid_html_tags, rustdoc::bare_urls, reason = "the same")]
 
 mod activation;
+mod builder;
 mod cancel;
 mod completions;
 mod config;
@@ -57,6 +58,8 @@ struct Cli {
 enum Command {
     /// Run on a host: take deployments and carry them out.
     Listener(Box<listener::ListenerArgs>),
+    /// Run on one host: build the hosts of listed repositories when asked to.
+    Builder(Box<builder::BuilderArgs>),
     /// Deploy a revision to hosts and follow it to the end.
     Deploy(deploy::DeployArgs),
     /// Open the console: the whole fleet live, deploy, watch, cancel.
@@ -128,6 +131,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Listener(args) => args.run(),
+        Command::Builder(args) => args.run(),
         Command::Deploy(args) => block_on(args.run()),
         Command::Tui(args) => block_on(args.run()),
         Command::Hosts(args) => block_on(args.run()),
