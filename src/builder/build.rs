@@ -3,14 +3,14 @@
 use super::config::{Repo, Rules};
 use super::host::{Ended, Failure, HostBuild, Outcome};
 use super::order::{Wanted, is_all};
-use super::stage::{Stage, named};
+use super::stage::{End, Stage, named};
 use super::store::Store;
 use crate::nix::{BuildError, BuildOrder, Locked, Nix};
 use crate::protocol::{ErrorCode, Name, PhaseState, fit_start, printable};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 const MIN_GAP: Duration = Duration::from_millis(250);
 /// How long a build may go without a report.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Why a host was not built.
+const ANOTHER_FAILED: &str = "another host failed before";
 
 /// A build that is about to begin.
 pub(super) struct Build {
@@ -36,6 +39,13 @@ pub(super) struct Build {
     pub(super) stop: CancellationToken,
 }
 
+/// Something that takes a slot.
+enum Task {
+    /// Look for the hosts of the flake.
+    List,
+    Host(Name),
+}
+
 /// Something has ended.
 enum Event {
     Listed(Result<Vec<String>, BuildError>),
@@ -46,8 +56,9 @@ enum Event {
 struct Work {
     build: Build,
     stage: Stage,
+    /// What is to be done yet, in its order.
+    waiting: VecDeque<Task>,
     running: JoinSet<Event>,
-    began: mpsc::Sender<Name>,
     begun: BTreeMap<Name, Instant>,
     /// Ends all that runs.
     stop: CancellationToken,
@@ -61,15 +72,17 @@ pub(super) type Built = (Stage, BTreeSet<Name>);
 impl Build {
     /// Works to the end; nothing where the builder was stopped before. `told` gets how it stands, from time to time.
     pub(super) async fn run(self, told: mpsc::Sender<(Name, Stage)>) -> Option<Built> {
-        let (began, mut beginnings) = mpsc::channel(64);
         let deadline = sleep_until(Instant::now() + self.rules.timeout);
         tokio::pin!(deadline);
+        let slots = self.slots.clone();
+        // Kept while other things happen, so that its place in the line is kept too.
+        let mut slot = Box::pin(slots.clone().acquire_owned());
         let mut work = Work {
             stop: self.stop.child_token(),
             build: self,
             stage: Stage::default(),
+            waiting: VecDeque::new(),
             running: JoinSet::new(),
-            began,
             begun: BTreeMap::new(),
             timed_out: false,
             missing: BTreeSet::new(),
@@ -77,23 +90,25 @@ impl Build {
         work.begin();
         let mut last = Instant::now();
         let mut next = last;
-        loop {
+        while work.goes_on() {
             tokio::select! {
                 biased;
-                Some(host) = beginnings.recv() => {
-                    work.host_began(&host);
+                () = work.stop.clone().cancelled_owned(), if !work.waiting.is_empty() => work.waiting.clear(),
+                Some(ended) = work.running.join_next() => {
+                    // A task that died is seen by its host, which never ends.
+                    if let Ok(event) = ended {
+                        work.ended(event);
+                    }
                     next = next.min(last + MIN_GAP);
                 }
-                ended = work.running.join_next() => match ended {
-                    None => break,
-                    Some(ended) => {
-                        // A task that died is seen by its host, which never ends.
-                        if let Ok(event) = ended {
-                            work.ended(event);
-                        }
-                        next = next.min(last + MIN_GAP);
+                taken = &mut slot, if !work.waiting.is_empty() => {
+                    // It is never closed.
+                    if let Ok(taken) = taken {
+                        work.start_next(taken);
                     }
-                },
+                    slot = Box::pin(slots.clone().acquire_owned());
+                    next = next.min(last + MIN_GAP);
+                }
                 () = &mut deadline, if !work.timed_out => {
                     work.timed_out = true;
                     work.stop.cancel();
@@ -114,50 +129,65 @@ impl Build {
 }
 
 impl Work {
-    fn begin(&mut self) {
-        let build = &self.build;
-        if let Ok(host) = Name::new(build.wanted.target.as_str()) {
-            self.stage.expect([host]);
-            return self.build_hosts();
-        }
-        let (nix, url, locked) = (build.nix.clone(), build.repo.url.clone(), build.locked.clone());
-        let (slots, stop) = (build.slots.clone(), self.stop.clone());
-        self.running.spawn(async move {
-            let slot = tokio::select! {
-                biased;
-                () = stop.cancelled() => None,
-                slot = slots.acquire_owned() => slot.ok(),
-            };
-            let Some(_slot) = slot else {
-                return Event::Listed(Err(BuildError::Stopped { host: "all".to_owned() }));
-            };
-            // Nobody listens: what it says on the way is nothing that an operator waits for.
-            let (told, _) = mpsc::channel(1);
-            Event::Listed(nix.hosts(&url, &locked, told, &stop).await)
-        });
+    fn goes_on(&self) -> bool {
+        !self.waiting.is_empty() || !self.running.is_empty()
     }
 
-    fn build_hosts(&mut self) {
-        let folder = self.build.store.roots(&self.build.name);
-        if let Err(error) = std::fs::create_dir_all(&folder) {
-            let what = format!("could not make {}: {error}", folder.display());
-            return self.fail_all(&ErrorCode::Unhealthy, &what);
+    fn begin(&mut self) {
+        match Name::new(self.build.wanted.target.as_str()) {
+            Ok(host) => self.expect([host].into()),
+            Err(_) => self.waiting.push_back(Task::List),
         }
-        for host in self.stage.hosts.iter().map(|host| host.hostname.clone()) {
-            let host_build = HostBuild {
-                nix: self.build.nix.clone(),
-                order: BuildOrder {
-                    flake: self.build.repo.url.clone(),
-                    locked: self.build.locked.clone(),
-                    out_link: folder.join(host.as_str()),
-                    host,
-                },
-                post_build: self.build.rules.post_build.clone(),
-                slots: self.build.slots.clone(),
-                began: self.began.clone(),
-                stop: self.stop.clone(),
-            };
-            self.running.spawn(async move { Event::Host(host_build.run().await) });
+    }
+
+    fn expect(&mut self, hosts: BTreeSet<Name>) {
+        self.stage.expect(hosts.iter().cloned());
+        let folder = self.build.store.roots(&self.build.name);
+        match std::fs::create_dir_all(&folder) {
+            Ok(()) => self.waiting.extend(hosts.into_iter().map(Task::Host)),
+            Err(error) => {
+                let what = format!("could not make {}: {error}", folder.display());
+                self.fail_all(&ErrorCode::Unhealthy, &what);
+            }
+        }
+    }
+
+    fn start_next(&mut self, slot: OwnedSemaphorePermit) {
+        let (build, stop) = (&self.build, self.stop.clone());
+        match self.waiting.pop_front() {
+            None => {}
+            Some(Task::List) => {
+                let (nix, url, locked) = (build.nix.clone(), build.repo.url.clone(), build.locked.clone());
+                self.running.spawn(async move {
+                    let _slot = slot;
+                    // Nobody listens: what it says on the way is nothing that an operator waits for.
+                    let (told, _) = mpsc::channel(1);
+                    Event::Listed(nix.hosts(&url, &locked, told, &stop).await)
+                });
+            }
+            Some(Task::Host(host)) => {
+                let host_build = HostBuild {
+                    nix: build.nix.clone(),
+                    order: BuildOrder {
+                        flake: build.repo.url.clone(),
+                        locked: build.locked.clone(),
+                        out_link: build.store.roots(&build.name).join(host.as_str()),
+                        host: host.clone(),
+                    },
+                    post_build: build.rules.post_build.clone(),
+                    keep_going: build.rules.keep_going,
+                    stop,
+                };
+                self.begun.insert(host.clone(), Instant::now());
+                if let Some(host) = self.stage.host(&host) {
+                    host.state = PhaseState::Running;
+                }
+                self.running.spawn(async move {
+                    let ended = host_build.run().await;
+                    drop(slot);
+                    Event::Host(ended)
+                });
+            }
         }
     }
 
@@ -166,13 +196,6 @@ impl Work {
             host.state = PhaseState::Failed;
             host.error = Some(why.to_owned());
             self.stage.errors.insert(host.hostname.clone(), code.clone());
-        }
-    }
-
-    fn host_began(&mut self, name: &Name) {
-        self.begun.insert(name.clone(), Instant::now());
-        if let Some(host) = self.stage.host(name) {
-            host.state = PhaseState::Running;
         }
     }
 
@@ -186,7 +209,7 @@ impl Work {
     }
 
     fn end_early(&mut self, code: ErrorCode, message: String) {
-        self.stage.end = Some(super::stage::End { error: Some(code), message });
+        self.stage.end = Some(End { error: Some(code), message });
     }
 
     /// The flake has these hosts.
@@ -209,15 +232,14 @@ impl Work {
         if self.build.is_default {
             self.build.store.drop_others(&self.build.name, &hosts);
         }
-        self.stage.expect(hosts);
-        self.build_hosts();
+        self.expect(hosts);
     }
 
-    fn host_ended(&mut self, Ended { host: name, outcome, elapsed }: Ended) {
-        let (timed_out, began) = (self.timed_out, self.begun.remove(&name).is_some());
-        let why = self.too_long();
+    fn host_ended(&mut self, Ended { host: name, outcome }: Ended) {
+        let elapsed = self.begun.remove(&name).map(|begun| millis(begun.elapsed()));
+        let (timed_out, why) = (self.timed_out, self.too_long());
         let Some(host) = self.stage.host(&name) else { return };
-        host.elapsed_ms = millis(elapsed);
+        host.elapsed_ms = elapsed.unwrap_or_default();
         let code = match outcome {
             Outcome::Done(system) => {
                 host.state = PhaseState::Done;
@@ -225,33 +247,27 @@ impl Work {
                 return;
             }
             Outcome::Failed(Failure { code, error, system, log_tail, missing }) => {
-                tracing::info!(repo = %self.build.name, host = %name, %code, reason = error, "a host failed");
-                let host = self.stage.host(&name);
-                if let Some(host) = host {
-                    host.state = PhaseState::Failed;
-                    host.system = system.map(|system| system.display().to_string());
-                    (host.error, host.log_tail) = (Some(error), log_tail);
-                }
+                tracing::info!(host = %name, %code, reason = error, "a host failed");
+                host.state = PhaseState::Failed;
+                host.system = system.map(|system| system.display().to_string());
+                (host.error, host.log_tail) = (Some(error), log_tail);
                 if missing {
                     self.missing.insert(name.clone());
                 }
                 code
             }
-            Outcome::Stopped if timed_out && began => {
+            Outcome::Stopped if timed_out => {
                 host.state = PhaseState::Failed;
                 host.error = Some(format!("stopped: {why}"));
                 ErrorCode::Timeout
             }
             Outcome::Stopped => {
                 host.state = PhaseState::Skipped;
-                host.error = Some(if timed_out { why } else { "another host failed before".to_owned() });
+                host.error = Some(ANOTHER_FAILED.to_owned());
                 return;
             }
         };
         self.stage.errors.insert(name, code);
-        if !self.build.rules.keep_going {
-            self.stop.cancel();
-        }
     }
 
     fn too_long(&self) -> String {
@@ -270,23 +286,27 @@ impl Work {
 
     fn conclude(&mut self) -> Stage {
         let mut stage = self.stage();
-        let open = |state: &PhaseState| matches!(state, PhaseState::Pending | PhaseState::Running);
         let Stage { hosts, errors, .. } = &mut stage;
-        for host in hosts.iter_mut().filter(|host| open(&host.state)) {
-            host.state = PhaseState::Failed;
-            host.error = Some("the task that built it died; see the builder's log".to_owned());
-            errors.insert(host.hostname.clone(), ErrorCode::Internal);
+        for host in hosts {
+            if host.state == PhaseState::Pending {
+                host.state = PhaseState::Skipped;
+                host.error = Some(if self.timed_out { self.too_long() } else { ANOTHER_FAILED.to_owned() });
+            } else if host.state == PhaseState::Running {
+                host.state = PhaseState::Failed;
+                host.error = Some("the task that built it died; see the builder's log".to_owned());
+                errors.insert(host.hostname.clone(), ErrorCode::Internal);
+            }
         }
         if stage.end.is_none() {
+            let all = is_all(&self.build.wanted.target);
             let timed_out = self.timed_out.then(|| self.too_long());
-            let listed = !stage.hosts.is_empty() || !is_all(&self.build.wanted.target);
-            if listed {
-                stage.conclude(timed_out);
-            } else {
-                let why = timed_out.unwrap_or_else(|| "the task that looked for hosts died".to_owned());
+            if all && stage.hosts.is_empty() {
+                let why = timed_out.unwrap_or_else(|| "the task died".to_owned());
                 let code = if self.timed_out { ErrorCode::Timeout } else { ErrorCode::Internal };
                 let message = format!("{why} while it looked for the hosts of the flake");
-                stage.end = Some(super::stage::End { error: Some(code), message });
+                stage.end = Some(End { error: Some(code), message });
+            } else {
+                stage.conclude(timed_out, all);
             }
         }
         stage

@@ -4,10 +4,7 @@ use crate::nix::{BuildError, BuildOrder, Nix, NixLine, post_build};
 use crate::protocol::{ErrorCode, Name, fit_start};
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// So many of the last lines of a log are told, each up to so many bytes.
@@ -22,18 +19,17 @@ pub(super) struct HostBuild {
     pub(super) order: BuildOrder,
     /// A program to call with the result; empty for none.
     pub(super) post_build: Vec<String>,
-    /// Each program of nix takes one.
-    pub(super) slots: Arc<Semaphore>,
-    /// Told when it begins.
-    pub(super) began: mpsc::Sender<Name>,
+    /// Ends this host and all others.
     pub(super) stop: CancellationToken,
+    /// Whether the others are built where this one fails.
+    pub(super) keep_going: bool,
 }
 
 /// What became of a host.
 pub(super) enum Outcome {
     Done(PathBuf),
     Failed(Failure),
-    /// It was stopped, maybe before it began.
+    /// It was stopped.
     Stopped,
 }
 
@@ -52,25 +48,17 @@ pub(super) struct Failure {
 pub(super) struct Ended {
     pub(super) host: Name,
     pub(super) outcome: Outcome,
-    pub(super) elapsed: Duration,
 }
 
 impl HostBuild {
     pub(super) async fn run(self) -> Ended {
-        let host = self.order.host.clone();
-        let slot = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => None,
-            slot = self.slots.clone().acquire_owned() => slot.ok(),
-        };
-        let Some(_slot) = slot else {
-            return Ended { host, outcome: Outcome::Stopped, elapsed: Duration::ZERO };
-        };
-        // Whoever listens is there as long as this runs.
-        let _ = self.began.send(host.clone()).await;
-        let begun = Instant::now();
+        let (host, stop, keep_going) = (self.order.host.clone(), self.stop.clone(), self.keep_going);
         let outcome = self.work().await;
-        Ended { host, outcome, elapsed: begun.elapsed() }
+        if !keep_going && matches!(outcome, Outcome::Failed(_)) {
+            // Before another host can begin.
+            stop.cancel();
+        }
+        Ended { host, outcome }
     }
 
     async fn work(self) -> Outcome {

@@ -87,12 +87,12 @@ impl Stage {
     }
 
     /// Concludes what became of the whole, once every host has ended.
-    pub(super) fn conclude(&mut self, timed_out: Option<String>) {
+    pub(super) fn conclude(&mut self, timed_out: Option<String>, all_wanted: bool) {
         let (done, all) = (self.count(&PhaseState::Done), self.hosts.len());
         let failed = self.names(&PhaseState::Failed);
         let (error, message) = match (timed_out, &self.hosts[..]) {
             (Some(why), _) => (Some(ErrorCode::Timeout), format!("{why}; {done} of {all} built")),
-            (None, [one]) if self.note.is_none() => {
+            (None, [one]) if !all_wanted => {
                 let error = self.errors.get(&one.hostname).cloned();
                 let built = || format!("{} built", one.hostname);
                 (error, one.error.clone().unwrap_or_else(built))

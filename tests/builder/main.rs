@@ -5,5 +5,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod after;
 mod hosts;
+mod limits;
+mod order;
+mod refused;
 mod stage;

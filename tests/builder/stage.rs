@@ -87,6 +87,15 @@ impl Stage {
         reports
     }
 
+    /// Runs nix's garbage collector on the store of the stage.
+    pub(crate) fn collect_garbage(&self) {
+        let mut command = std::process::Command::new("nix-store");
+        for (name, value) in environment(self.folder.path()) {
+            command.env(name, value);
+        }
+        assert!(command.args(["--gc", "--quiet"]).status().unwrap().success());
+    }
+
     /// Where the newest result of a host is kept.
     pub(crate) fn root(&self, host: &str) -> PathBuf {
         self.builder.file("state/roots/infra").join(host)
@@ -106,20 +115,24 @@ impl Drop for Stage {
     }
 }
 
-/// A builder whose store and state lie in a folder: it needs no root, no daemon and no cache.
-pub(crate) fn builder(broker: &Broker, folder: &Path, config: &str) -> HostBuilder {
+/// A nix whose store and state lie in a folder: it needs no root, no daemon and no cache.
+fn environment(folder: &Path) -> [(&'static str, String); 7] {
     let at = |name: &str| folder.join(name).display().to_string();
-    let mut builder = HostBuilder::builder(broker, config).env("NIX_REMOTE", "local").env("NIX_CONFIG", NIX);
-    for (name, path) in [
-        ("HOME", "home"),
-        ("XDG_CACHE_HOME", "cache"),
-        ("NIX_STORE_DIR", "store"),
-        ("NIX_STATE_DIR", "var"),
-        ("NIX_LOG_DIR", "log"),
-    ] {
-        builder = builder.env(name, &at(path));
-    }
-    builder.env("STAGE", &folder.display().to_string())
+    [
+        ("HOME", at("home")),
+        ("XDG_CACHE_HOME", at("cache")),
+        ("NIX_STORE_DIR", at("store")),
+        ("NIX_STATE_DIR", at("var")),
+        ("NIX_LOG_DIR", at("log")),
+        ("NIX_REMOTE", "local".to_owned()),
+        ("NIX_CONFIG", NIX.to_owned()),
+    ]
+}
+
+/// A builder with such a nix.
+pub(crate) fn builder(broker: &Broker, folder: &Path, config: &str) -> HostBuilder {
+    let builder = HostBuilder::builder(broker, config);
+    environment(folder).into_iter().fold(builder, |builder, (name, value)| builder.env(name, &value))
 }
 
 /// The text of a flake with these hosts.
