@@ -12,18 +12,13 @@ let
   path = "services.homelab-deploy.listener";
 
   token = import ./token.nix { inherit lib; };
-  readUnit = import ./unit.nix { inherit lib; };
-
-  # One word of a systemd command line.
-  word =
-    value:
-    let
-      # What is missing is told by an assertion.
-      text = toString value;
-      plain = builtins.match "[A-Za-z0-9_./:@+,=-]+" text != null;
-      escaped = lib.replaceStrings [ "%" "$" ] [ "%%" "$$" ] text;
-    in
-    if plain then text else builtins.toJSON escaped;
+  inherit (import ./service.nix { inherit lib; })
+    word
+    readUnit
+    environmentOf
+    keyAssertions
+    portOf
+    ;
 
   changed = option: cfg.${option} != options.${option}.default;
   flag =
@@ -89,17 +84,6 @@ let
     (readUnit (builtins.readFile ./homelab-deploy-listener.hardening.conf)).Service
   );
   service = unit.Service // hardening;
-  environmentOf = line: builtins.match "([^=]+)=(.*)" line;
-  ownEnvironment = lib.listToAttrs (
-    map (
-      line:
-      let
-        parts = environmentOf line;
-      in
-      lib.nameValuePair (builtins.elemAt parts 0) (builtins.elemAt parts 1)
-    ) (lib.toList (service.Environment or [ ]))
-  );
-
   required = option: example: {
     assertion = cfg.${option} != null;
     message = "${path}.${option} must be set, for example to ${builtins.toJSON example}.";
@@ -108,7 +92,7 @@ let
     assertion = cfg.rebuildCommand == null || !(changed option);
     message = "${path}.${option} has no effect with ${path}.rebuildCommand, which does all the work itself; leave one of them out.";
   };
-  port = builtins.match ".*:([0-9]{1,5})" cfg.metrics.address;
+  port = portOf cfg.metrics.address;
 
   options = {
     enable = mkOption {
@@ -281,14 +265,6 @@ in
       (required "nkeyFile" "/run/keys/host.nkey")
       (required "flakeUrl" "git+https://git.example.org/fleet")
       {
-        assertion = cfg.nkeyFile == null || builtins.match "/[^\n]*" cfg.nkeyFile != null;
-        message = "${path}.nkeyFile must be an absolute path on the host.";
-      }
-      {
-        assertion = cfg.nkeyFile == null || !(lib.hasPrefix builtins.storeDir cfg.nkeyFile);
-        message = "${path}.nkeyFile lies in the nix store, where everybody can read it; write the path in quotes and put the file on the host by other means.";
-      }
-      {
         assertion = cfg.metrics.openFirewall -> cfg.metrics.enable;
         message = "${path}.metrics.openFirewall has no effect without ${path}.metrics.enable.";
       }
@@ -297,6 +273,7 @@ in
         message = "${path}.metrics.address must end with a port, as in \":9972\" or \"[::1]:9972\".";
       }
     ]
+    ++ keyAssertions path cfg.nkeyFile
     ++ map onlyWithoutRebuildCommand [
       "requireHealthy"
       "healthChecks"
@@ -306,7 +283,7 @@ in
     ];
 
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.metrics.openFirewall [
-      (lib.toIntBase10 (builtins.head port))
+      (lib.toIntBase10 port)
     ];
 
     systemd.services.homelab-deploy-listener = {
@@ -334,7 +311,7 @@ in
         }
         # The daemon builds, so that this unit needs none of the rights that builds take.
         // lib.optionalAttrs (cfg.rebuildCommand == null) { NIX_REMOTE = "daemon"; }
-        // ownEnvironment
+        // environmentOf service
         // cfg.environment;
       serviceConfig = removeAttrs service [
         "Environment"

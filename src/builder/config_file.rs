@@ -74,13 +74,14 @@ fn file(reader: &mut Reader<'_>, table: &Spanned<DeTable<'_>>) -> Option<Rules> 
         keep_going: true,
         post_build: Vec::new(),
     };
+    // What is wrong is noted by the reader, and reading goes on so that all of it is told.
     for (key, value) in table.get_ref() {
         match key.get_ref().as_ref() {
             "repos" => repos(reader, value, &mut rules),
-            "timeout" => rules.timeout = timeout(reader, value)?,
-            "parallel" => rules.parallel = parallel(reader, value)?,
-            "keep_going" => rules.keep_going = reader.flag("keep_going", value)?.value,
-            "post_build_command" => rules.post_build = command(reader, value)?,
+            "timeout" => rules.timeout = timeout(reader, value).unwrap_or(DEFAULT_TIMEOUT),
+            "parallel" => rules.parallel = parallel(reader, value).unwrap_or(DEFAULT_PARALLEL),
+            "keep_going" => rules.keep_going = reader.flag("keep_going", value).is_none_or(|flag| flag.value),
+            "post_build_command" => rules.post_build = command(reader, value).unwrap_or_default(),
             _ => reader.unknown(key, "the file", &TOP),
         }
     }

@@ -6,8 +6,10 @@
 mod common;
 
 mod after;
+mod config;
 mod hosts;
 mod limits;
 mod order;
 mod refused;
 mod stage;
+mod watched;

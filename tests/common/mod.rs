@@ -12,6 +12,7 @@ mod broker;
 mod followed;
 mod gate;
 mod host;
+pub mod page;
 mod peer;
 mod redact;
 mod repo;

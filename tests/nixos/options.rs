@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 /// Every option of every module. The first ones have always been there under these names.
-const OPTIONS: [&str; 36] = [
+const OPTIONS: [&str; 47] = [
     "listener.enable",
     "listener.package",
     "listener.hostname",
@@ -43,6 +43,17 @@ const OPTIONS: [&str; 36] = [
     "nats.operators.<name>.tiers",
     "nats.operators.<name>.builds",
     "nats.operators.<name>.publicKey",
+    "builder.enable",
+    "builder.package",
+    "builder.natsUrl",
+    "builder.nkeyFile",
+    "builder.settings",
+    "builder.configFile",
+    "builder.environment",
+    "builder.metrics.enable",
+    "builder.metrics.address",
+    "builder.metrics.openFirewall",
+    "builder.extraArgs",
     "operator.enable",
     "operator.package",
     "operator.settings",
