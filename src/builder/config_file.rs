@@ -65,7 +65,7 @@ impl Rules {
     }
 }
 
-fn file(reader: &mut Reader<'_>, table: &Spanned<DeTable<'_>>) -> Option<Rules> {
+fn file(reader: &mut Reader<'_>, table: &Spanned<DeTable<'_>>) -> Rules {
     let mut rules = Rules {
         repos: BTreeMap::new(),
         default: None,
@@ -93,7 +93,7 @@ fn file(reader: &mut Reader<'_>, table: &Spanned<DeTable<'_>>) -> Option<Rules> 
     if rules.repos.len() == 1 {
         rules.default = rules.repos.keys().next().cloned();
     }
-    Some(rules)
+    rules
 }
 
 fn repos(reader: &mut Reader<'_>, value: &Value<'_>, rules: &mut Rules) {

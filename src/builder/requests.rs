@@ -116,8 +116,8 @@ impl Service {
         self.resolving.spawn(async move {
             // It is never closed.
             let _place = looking.acquire_owned().await;
-            let looked = timeout(LOOK_UP, resolve(&known.url, &branch, commit.as_deref())).await;
-            let locked = match looked {
+            let answer = timeout(LOOK_UP, resolve(&known.url, &branch, commit.as_deref())).await;
+            let locked = match answer {
                 Ok(Ok(locked)) => Ok(locked),
                 Ok(Err(error)) => Err((error.code(), error.to_string())),
                 Err(_) => {
@@ -163,7 +163,7 @@ impl Service {
         {
             // It has joined: told as that build stands.
             let stage = running.stage.clone();
-            self.on_stage(&repo, stage).await;
+            self.on_stage(&repo, stage, Some(&id)).await;
         }
         self.begin(&repo);
     }
@@ -190,21 +190,22 @@ impl Service {
         };
         let (news, repo) = (self.news.clone(), repo.clone());
         self.builds.spawn(async move {
-            let built = tokio::spawn(build.run(news)).await.unwrap_or_else(|error| {
+            let came_to = tokio::spawn(build.run(news)).await.unwrap_or_else(|error| {
                 let message = format!("the task of the build died: {error}");
                 let end = Some(End { error: Some(ErrorCode::Internal), message });
                 Some((Stage { end, ..Stage::default() }, std::collections::BTreeSet::new()))
             });
-            (repo, built)
+            (repo, came_to)
         });
     }
 
-    /// A build stands so: told to all who wait for it, and some may have their verdict.
-    pub(super) async fn on_stage(&mut self, repo: &Name, stage: Stage) {
+    /// A build stands so: told to all who wait for it, or to one of them; some may have their verdict.
+    pub(super) async fn on_stage(&mut self, repo: &Name, stage: Stage, only: Option<&Id>) {
         let Some(running) = self.lanes.get_mut(repo).and_then(|lane| lane.running.as_mut()) else { return };
         running.stage = stage;
         let mut ended = Vec::new();
-        for (at, order) in running.orders.iter_mut().enumerate() {
+        let all = running.orders.iter_mut().enumerate();
+        for (at, order) in all.filter(|(_, order)| only.is_none_or(|id| id == order.id())) {
             let mut report = report::of_stage(&order.record, &running.stage);
             // Whose build it is has its verdict when all of it has ended.
             if report.status.is_final() && at > 0 {

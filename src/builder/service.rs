@@ -30,7 +30,7 @@ use tokio::time::{Instant, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long a stop may wait for what runs to end, and for what was said to arrive.
-const STOPPING: Duration = Duration::from_millis(3500);
+const STOPPING: Duration = Duration::from_millis(2500);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Remotes that are asked for their branches at the same time.
 const LOOKING: usize = 4;
@@ -181,7 +181,7 @@ impl Service {
                 Some(resolved) = self.resolving.join_next() => if let Ok(resolved) = resolved {
                     self.on_resolved(resolved).await;
                 },
-                Some((repo, stage)) = stages.recv() => self.on_stage(&repo, stage).await,
+                Some((repo, stage)) = stages.recv() => self.on_stage(&repo, stage, None).await,
                 Some(built) = self.builds.join_next() => if let Ok((repo, built)) = built {
                     self.on_built(&repo, built).await;
                 },
@@ -236,7 +236,7 @@ impl Service {
             if let Some(stage) =
                 self.lanes.get(&repo).and_then(|lane| Some(lane.running.as_ref()?.stage.clone()))
             {
-                self.on_stage(&repo, stage).await;
+                self.on_stage(&repo, stage, None).await;
             }
         }
         self.tell_waiting().await;

@@ -18,31 +18,31 @@ const CONSOLE: [&str; 2] = ["shell", "mouse"];
 
 /// Reads the text of the file, or gives all that is wrong with it.
 pub(super) fn config(text: &str, path: &Path, home: Option<&Path>) -> Result<Config, Vec<Problem>> {
-    Reader::read(text, path, home, |reader, table| Some(reader.file(table)))
+    Reader::read(text, path, home, file)
+}
+
+fn file(reader: &mut Reader<'_>, table: &Spanned<DeTable<'_>>) -> Config {
+    let mut config = Config {
+        file: reader.file.clone(),
+        found: true,
+        context: None,
+        top: Section::default(),
+        contexts: BTreeMap::new(),
+        console: Console::default(),
+    };
+    for (key, value) in table.get_ref() {
+        match key.get_ref().as_ref() {
+            "context" => config.context = reader.parsed("context", value),
+            "contexts" => config.contexts = reader.contexts(value),
+            "console" => config.console = reader.console(value),
+            "aliases" | "branch" | "confirm_tiers" => reader.section_key(&mut config.top, key, value),
+            _ => reader.unknown(key, "the file", &TOP),
+        }
+    }
+    config
 }
 
 impl Reader<'_> {
-    fn file(&mut self, table: &Spanned<DeTable<'_>>) -> Config {
-        let mut config = Config {
-            file: self.file.clone(),
-            found: true,
-            context: None,
-            top: Section::default(),
-            contexts: BTreeMap::new(),
-            console: Console::default(),
-        };
-        for (key, value) in table.get_ref() {
-            match key.get_ref().as_ref() {
-                "context" => config.context = self.parsed("context", value),
-                "contexts" => config.contexts = self.contexts(value),
-                "console" => config.console = self.console(value),
-                "aliases" | "branch" | "confirm_tiers" => self.section_key(&mut config.top, key, value),
-                _ => self.unknown(key, "the file", &TOP),
-            }
-        }
-        config
-    }
-
     fn contexts(&mut self, value: &Value<'_>) -> BTreeMap<Name, Section> {
         let mut contexts = BTreeMap::new();
         for (key, value) in self.table("contexts", value).into_iter().flatten() {

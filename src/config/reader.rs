@@ -31,7 +31,7 @@ impl Reader<'_> {
         text: &str,
         path: &Path,
         home: Option<&Path>,
-        each: impl FnOnce(&mut Reader<'_>, &Spanned<DeTable<'_>>) -> Option<T>,
+        each: impl FnOnce(&mut Reader<'_>, &Spanned<DeTable<'_>>) -> T,
     ) -> Result<T, Vec<Problem>> {
         let mut reader = Reader { text, file: path.into(), home, context: None, problems: Vec::new() };
         // First of all, so that no other sentence can repeat a seed.
@@ -51,7 +51,7 @@ impl Reader<'_> {
             reader.wrong(&error.span().unwrap_or(0..0), Complaint::Syntax(message));
         }
         // What a broken file seems to say beyond that would only mislead.
-        let read = if errors.is_empty() { each(&mut reader, &table) } else { None };
+        let read = errors.is_empty().then(|| each(&mut reader, &table));
         reader.problems.sort_by_key(|problem| (problem.line, problem.column));
         read.filter(|_| reader.problems.is_empty()).ok_or(reader.problems)
     }

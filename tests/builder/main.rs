@@ -11,5 +11,6 @@ mod hosts;
 mod limits;
 mod order;
 mod refused;
+mod restarts;
 mod stage;
 mod watched;
