@@ -1,6 +1,7 @@
 //! The page of metrics of a listener.
 
 use crate::common::eventually;
+#[allow(unused_imports, reason = "the bench uses a part of it")]
 pub(crate) use crate::common::page::{Page, address, ending, get, served, try_get, whole};
 use crate::stage::Stage;
 
