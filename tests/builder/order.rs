@@ -86,6 +86,7 @@ fn a_moved_branch_is_another_build_which_waits_and_says_so() {
     assert_eq!(first.verdict()["commit"], json!(old));
     assert_eq!(stage.result("web1"), "v1");
     runs(&second, "web1");
+    runs(&third, "web1");
     gate.pass();
     assert_eq!(second.verdict()["commit"], json!(new));
     assert_eq!(third.verdict()["commit"], json!(new));
