@@ -5,9 +5,13 @@ use crate::durable::WriteError;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Written to find out whether anything can be. No id begins with a dot.
 const PROBE: &str = ".probe";
+/// How often, and with which pause, the lock is tried.
+const PATIENCE: u32 = 25;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A state directory that is ours.
 #[derive(Debug)]
@@ -29,10 +33,8 @@ impl StateDir {
         fs::create_dir_all(&records).map_err(wrong)?;
         // One name for all services: each has files of the same names here.
         let lock = lock_file(&path.join("listener.lock")).map_err(wrong)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(StoreError::Locked(path.to_owned())),
-            Err(fs::TryLockError::Error(source)) => return Err(wrong(source)),
+        if !take_patiently(&lock).map_err(wrong)? {
+            return Err(StoreError::Locked(path.to_owned()));
         }
         let (identity, unwritten) = Identity::begin(&path.join("identity.json"))?;
         Ok((Self { path: path.to_owned(), records, identity, _lock: lock }, unwritten))
@@ -60,6 +62,19 @@ impl StateDir {
         let written = fs::write(&path, [0; 4096]).and_then(|()| fs::remove_file(&path));
         written.map_err(|source| WriteError { path, source }.into())
     }
+}
+
+/// Takes the lock, or waits for a while: a program that a service was about to start when it was killed holds the lock of that
+/// service for a moment longer. Gives whether it is ours.
+fn take_patiently(lock: &File) -> io::Result<bool> {
+    for _ in 0..PATIENCE {
+        match lock.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            Err(fs::TryLockError::Error(source)) => return Err(source),
+        }
+    }
+    Ok(false)
 }
 
 /// The file of the lock; one that is there needs not be written to be locked.
