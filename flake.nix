@@ -66,6 +66,7 @@
 
       nixosModules = {
         default = ./nixos;
+        builder = ./nixos/builder.nix;
         listener = ./nixos/listener.nix;
         nats = ./nixos/nats.nix;
         operator = ./nixos/operator.nix;

@@ -1,6 +1,7 @@
 # Every module; each does nothing until it is enabled.
 {
   imports = [
+    ./builder.nix
     ./listener.nix
     ./nats.nix
     ./operator.nix

@@ -12,18 +12,13 @@ let
   path = "services.homelab-deploy.listener";
 
   token = import ./token.nix { inherit lib; };
-  readUnit = import ./unit.nix { inherit lib; };
-
-  # One word of a systemd command line.
-  word =
-    value:
-    let
-      # What is missing is told by an assertion.
-      text = toString value;
-      plain = builtins.match "[A-Za-z0-9_./:@+,=-]+" text != null;
-      escaped = lib.replaceStrings [ "%" "$" ] [ "%%" "$$" ] text;
-    in
-    if plain then text else builtins.toJSON escaped;
+  inherit (import ./service.nix { inherit lib; })
+    word
+    readUnit
+    environmentOf
+    keyAssertions
+    portOf
+    ;
 
   changed = option: cfg.${option} != options.${option}.default;
   flag =
@@ -91,17 +86,6 @@ let
     (readUnit (builtins.readFile ./homelab-deploy-listener.hardening.conf)).Service
   );
   service = unit.Service // hardening;
-  environmentOf = line: builtins.match "([^=]+)=(.*)" line;
-  ownEnvironment = lib.listToAttrs (
-    map (
-      line:
-      let
-        parts = environmentOf line;
-      in
-      lib.nameValuePair (builtins.elemAt parts 0) (builtins.elemAt parts 1)
-    ) (lib.toList (service.Environment or [ ]))
-  );
-
   required = option: example: {
     assertion = cfg.${option} != null;
     message = "${path}.${option} must be set, for example to ${builtins.toJSON example}.";
@@ -110,7 +94,7 @@ let
     assertion = cfg.rebuildCommand == null || !(changed option);
     message = "${path}.${option} has no effect with ${path}.rebuildCommand, which does all the work itself; leave one of them out.";
   };
-  port = builtins.match ".*:([0-9]{1,5})" cfg.metrics.address;
+  port = portOf cfg.metrics.address;
 
   options = {
     enable = mkOption {
@@ -298,14 +282,6 @@ in
       (required "nkeyFile" "/run/keys/host.nkey")
       (required "flakeUrl" "git+https://git.example.org/fleet")
       {
-        assertion = cfg.nkeyFile == null || builtins.match "/[^\n]*" cfg.nkeyFile != null;
-        message = "${path}.nkeyFile must be an absolute path on the host.";
-      }
-      {
-        assertion = cfg.nkeyFile == null || !(lib.hasPrefix builtins.storeDir cfg.nkeyFile);
-        message = "${path}.nkeyFile lies in the nix store, where everybody can read it; write the path in quotes and put the file on the host by other means.";
-      }
-      {
         assertion = builtins.all (key: builtins.match "U[A-Z2-7]{55}" key != null) cfg.trustedKeys;
         message = "${path}.trustedKeys must hold public keys alone, the texts starting with U that `homelab-deploy keys new` printed.";
       }
@@ -318,6 +294,7 @@ in
         message = "${path}.metrics.address must end with a port, as in \":9972\" or \"[::1]:9972\".";
       }
     ]
+    ++ keyAssertions path cfg.nkeyFile
     ++ map onlyWithoutRebuildCommand [
       "requireHealthy"
       "healthChecks"
@@ -328,7 +305,7 @@ in
     ];
 
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.metrics.openFirewall [
-      (lib.toIntBase10 (builtins.head port))
+      (lib.toIntBase10 port)
     ];
 
     systemd.services.homelab-deploy-listener = {
@@ -356,7 +333,7 @@ in
         }
         # The daemon builds, so that this unit needs none of the rights that builds take.
         // lib.optionalAttrs (cfg.rebuildCommand == null) { NIX_REMOTE = "daemon"; }
-        // ownEnvironment
+        // environmentOf service
         // cfg.environment;
       serviceConfig = removeAttrs service [
         "Environment"

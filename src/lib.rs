@@ -2,9 +2,10 @@
 //!
 //! Everything lives in this library; the binary only parses arguments and hands over. A module imports only from
 //! floors below its own: `protocol` at the bottom, then the single-purpose rooms, then `fleet` and `activation`,
-//! then `listener` and `deployer`, then the faces, then `cli`.
+//! then `listener`, `builder` and `deployer`, then the faces, then `cli`.
 
 pub mod activation;
+pub mod builder;
 pub mod bus;
 pub mod cli;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod fleet;
 pub mod jobs;
 pub mod keys;
 pub mod listener;
+pub mod manager;
 pub mod mcp;
 pub mod metrics;
 pub mod nix;

@@ -33,6 +33,20 @@ impl Link {
         !self.up && self.reason.as_deref() == Some(SAID_REFUSED)
     }
 
+    /// How it stands towards `server` in words, with the public half of our `key` where that is what is wrong.
+    pub fn told(&self, server: &str, key: Option<&str>) -> String {
+        if self.up {
+            return format!("connected to {server}");
+        }
+        match (&self.reason, key) {
+            (None, _) => format!("connecting to {server}"),
+            (Some(reason), Some(key)) if self.key_is_refused() => {
+                format!("not connected to {server}: {reason} {key}; add it to the server's authorization")
+            }
+            (Some(reason), _) => format!("not connected to {server}: {reason}"),
+        }
+    }
+
     /// Folds one event; gives the refusal of a subject where it is one.
     pub(super) fn apply(&mut self, event: &Event) -> Option<Refusal> {
         match event {

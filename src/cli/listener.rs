@@ -10,6 +10,7 @@ use crate::bus::{Seed, Settings};
 use crate::config::{Setting, Source};
 use crate::keys::{PublicKey, WRITE_KEY};
 use crate::listener::{self, Config};
+use crate::manager;
 use crate::metrics::Address;
 use crate::nix::FlakeUrl;
 use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, expand, holds_seed};
@@ -94,7 +95,7 @@ impl ListenerArgs {
     pub(super) fn run(self) -> Result<Exit, Failed> {
         let ended = self.serve();
         if let Err(failed) = &ended {
-            listener::could_not_start(&format!("could not start: {:#}", failed.error));
+            manager::could_not_start(&format!("could not start: {:#}", failed.error));
         }
         ended
     }

@@ -4,6 +4,7 @@
 
 mod activation;
 mod build;
+mod builder;
 mod cancel;
 mod completions;
 mod config;
@@ -59,6 +60,8 @@ struct Cli {
 enum Command {
     /// Run on a host: take deployments and carry them out.
     Listener(Box<listener::ListenerArgs>),
+    /// Run on one host: build the hosts of listed repositories when asked to.
+    Builder(Box<builder::BuilderArgs>),
     /// Deploy a revision to hosts and follow it to the end.
     Deploy(deploy::DeployArgs),
     /// Open the console: the whole fleet live, deploy, watch, cancel.
@@ -132,6 +135,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Listener(args) => args.run(),
+        Command::Builder(args) => args.run(),
         Command::Deploy(args) => block_on(args.run()),
         Command::Tui(args) => block_on(args.run()),
         Command::Hosts(args) => block_on(args.run()),

@@ -16,4 +16,5 @@ pub use error::{Complaint, ConfigError, Problem};
 pub use file::Config;
 pub use host::ExpectedHost;
 pub use place::{Place, Setting, Source};
+pub(crate) use reader::{Reader, Value};
 pub use section::{FileAlias, alias_key};

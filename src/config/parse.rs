@@ -3,7 +3,7 @@
 use super::reader::{Key, Reader, Value};
 use super::section::{Console, Section};
 use super::{Complaint, Config, ExpectedHost, FileAlias, Problem, Setting, alias_key};
-use crate::protocol::{Name, NameError, holds_seed};
+use crate::protocol::{Name, NameError};
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml::Spanned;
@@ -18,52 +18,31 @@ const CONSOLE: [&str; 2] = ["shell", "mouse"];
 
 /// Reads the text of the file, or gives all that is wrong with it.
 pub(super) fn config(text: &str, path: &Path, home: Option<&Path>) -> Result<Config, Vec<Problem>> {
-    let file = path.into();
-    let mut reader = Reader { text, file, home, context: None, problems: Vec::new() };
-    // First of all, so that no other sentence can repeat a seed.
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        if holds_seed(line) {
-            reader.wrong(&(at..at), Complaint::Seed);
+    Reader::read(text, path, home, file)
+}
+
+fn file(reader: &mut Reader<'_>, table: &Spanned<DeTable<'_>>) -> Config {
+    let mut config = Config {
+        file: reader.file.clone(),
+        found: true,
+        context: None,
+        top: Section::default(),
+        contexts: BTreeMap::new(),
+        console: Console::default(),
+    };
+    for (key, value) in table.get_ref() {
+        match key.get_ref().as_ref() {
+            "context" => config.context = reader.parsed("context", value),
+            "contexts" => config.contexts = reader.contexts(value),
+            "console" => config.console = reader.console(value),
+            "aliases" | "branch" | "confirm_tiers" => reader.section_key(&mut config.top, key, value),
+            _ => reader.unknown(key, "the file", &TOP),
         }
-        at += line.len();
     }
-    if !reader.problems.is_empty() {
-        return Err(reader.problems);
-    }
-    let (table, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        let message = error.message().lines().collect::<Vec<_>>().join(", ");
-        reader.wrong(&error.span().unwrap_or(0..0), Complaint::Syntax(message));
-    }
-    // What a broken file seems to say beyond that would only mislead.
-    let config = if errors.is_empty() { Some(reader.file(&table)) } else { None };
-    reader.problems.sort_by_key(|problem| (problem.line, problem.column));
-    config.filter(|_| reader.problems.is_empty()).ok_or(reader.problems)
+    config
 }
 
 impl Reader<'_> {
-    fn file(&mut self, table: &Spanned<DeTable<'_>>) -> Config {
-        let mut config = Config {
-            file: self.file.clone(),
-            found: true,
-            context: None,
-            top: Section::default(),
-            contexts: BTreeMap::new(),
-            console: Console::default(),
-        };
-        for (key, value) in table.get_ref() {
-            match key.get_ref().as_ref() {
-                "context" => config.context = self.parsed("context", value),
-                "contexts" => config.contexts = self.contexts(value),
-                "console" => config.console = self.console(value),
-                "aliases" | "branch" | "confirm_tiers" => self.section_key(&mut config.top, key, value),
-                _ => self.unknown(key, "the file", &TOP),
-            }
-        }
-        config
-    }
-
     fn contexts(&mut self, value: &Value<'_>) -> BTreeMap<Name, Section> {
         let mut contexts = BTreeMap::new();
         for (key, value) in self.table("contexts", value).into_iter().flatten() {
@@ -181,17 +160,5 @@ impl Reader<'_> {
             return None;
         }
         Some(shell)
-    }
-
-    /// The name that a key gives to something.
-    fn name(&mut self, section: &str, key: &Key<'_>) -> Option<Name> {
-        match Name::new(key.get_ref().as_ref()) {
-            Ok(name) => Some(name),
-            Err(error) => {
-                let (key_text, why) = (format!("{section}.{}", key.get_ref()), error.to_string());
-                self.wrong(&key.span(), Complaint::BadValue { key: key_text, why });
-                None
-            }
-        }
     }
 }

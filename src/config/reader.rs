@@ -1,7 +1,7 @@
 //! Reads values of the file one by one. What is wrong is noted with its place, and reading goes on.
 
 use super::{Complaint, Place, Problem, Setting, Source};
-use crate::protocol::{Name, near};
+use crate::protocol::{Name, holds_seed, near};
 use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,22 +11,64 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 /// A key of the file with its place.
-pub(super) type Key<'i> = Spanned<DeString<'i>>;
+pub(crate) type Key<'i> = Spanned<DeString<'i>>;
 /// A value of the file with its place.
-pub(super) type Value<'i> = Spanned<DeValue<'i>>;
+pub(crate) type Value<'i> = Spanned<DeValue<'i>>;
 
 /// Everything that reading needs, and what it found wrong.
-pub(super) struct Reader<'a> {
-    pub(super) text: &'a str,
-    pub(super) file: Arc<Path>,
-    pub(super) home: Option<&'a Path>,
+pub(crate) struct Reader<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) file: Arc<Path>,
+    pub(crate) home: Option<&'a Path>,
     /// The context that is being read.
-    pub(super) context: Option<Name>,
-    pub(super) problems: Vec<Problem>,
+    pub(crate) context: Option<Name>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
-    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+    /// Reads a file by `each`, or gives all that is wrong with it. `home` is what `~` stands for.
+    pub(crate) fn read<T>(
+        text: &str,
+        path: &Path,
+        home: Option<&Path>,
+        each: impl FnOnce(&mut Reader<'_>, &Spanned<DeTable<'_>>) -> T,
+    ) -> Result<T, Vec<Problem>> {
+        let mut reader = Reader { text, file: path.into(), home, context: None, problems: Vec::new() };
+        // First of all, so that no other sentence can repeat a seed.
+        let mut at = 0;
+        for line in text.split_inclusive('\n') {
+            if holds_seed(line) {
+                reader.wrong(&(at..at), Complaint::Seed);
+            }
+            at += line.len();
+        }
+        if !reader.problems.is_empty() {
+            return Err(reader.problems);
+        }
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            reader.wrong(&error.span().unwrap_or(0..0), Complaint::Syntax(message));
+        }
+        // What a broken file seems to say beyond that would only mislead.
+        let read = errors.is_empty().then(|| each(&mut reader, &table));
+        reader.problems.sort_by_key(|problem| (problem.line, problem.column));
+        read.filter(|_| reader.problems.is_empty()).ok_or(reader.problems)
+    }
+
+    /// The name that a key gives to something.
+    pub(crate) fn name(&mut self, section: &str, key: &Key<'_>) -> Option<Name> {
+        match Name::new(key.get_ref().as_ref()) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                let (key_text, why) = (format!("{section}.{}", key.get_ref()), error.to_string());
+                self.wrong(&key.span(), Complaint::BadValue { key: key_text, why });
+                None
+            }
+        }
+    }
+
+    pub(crate) fn place(&self, span: &Range<usize>) -> Place {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.rsplit('\n').next().unwrap_or_default();
         Place {
@@ -37,13 +79,13 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn wrong(&mut self, span: &Range<usize>, complaint: Complaint) {
+    pub(crate) fn wrong(&mut self, span: &Range<usize>, complaint: Complaint) {
         let Place { line, column, .. } = self.place(span);
         self.problems.push(Problem { line, column, complaint });
     }
 
     /// Notes a key that nobody reads, and the nearest of those that could stand there.
-    pub(super) fn unknown(&mut self, key: &Key<'_>, section: &str, known: &[&str]) {
+    pub(crate) fn unknown(&mut self, key: &Key<'_>, section: &str, known: &[&str]) {
         let text = key.get_ref().as_ref();
         let advice = match near(text, known.iter().copied()).first() {
             Some(near) => format!("did you mean {near}?"),
@@ -57,18 +99,18 @@ impl Reader<'_> {
         Setting { value: read, source: Source::File(self.place(&value.span())) }
     }
 
-    fn wrong_type(&mut self, key: &str, value: &Value<'_>, wanted: &'static str) {
+    pub(crate) fn wrong_type(&mut self, key: &str, value: &Value<'_>, wanted: &'static str) {
         let found = type_of(value.get_ref());
         self.wrong(&value.span(), Complaint::WrongType { key: key.to_owned(), found, wanted });
     }
 
     /// Notes a value that is of the right type and yet cannot be.
-    pub(super) fn bad(&mut self, key: &str, value: &Value<'_>, why: impl Display) {
+    pub(crate) fn bad(&mut self, key: &str, value: &Value<'_>, why: impl Display) {
         self.wrong(&value.span(), Complaint::BadValue { key: key.to_owned(), why: why.to_string() });
     }
 
     /// The keys below a key.
-    pub(super) fn table<'v, 'i>(&mut self, key: &str, value: &'v Value<'i>) -> Option<&'v DeTable<'i>> {
+    pub(crate) fn table<'v, 'i>(&mut self, key: &str, value: &'v Value<'i>) -> Option<&'v DeTable<'i>> {
         let table = value.get_ref().as_table();
         if table.is_none() {
             self.wrong_type(key, value, "a table");
@@ -76,7 +118,7 @@ impl Reader<'_> {
         table
     }
 
-    pub(super) fn text(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<String>> {
+    pub(crate) fn text(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<String>> {
         match value.get_ref().as_str() {
             Some("") => self.bad(key, value, "it is empty"),
             Some(text) => return Some(self.set(value, text.to_owned())),
@@ -86,7 +128,7 @@ impl Reader<'_> {
     }
 
     /// A text that is read further.
-    pub(super) fn parsed<T>(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<T>>
+    pub(crate) fn parsed<T>(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<T>>
     where
         T: FromStr<Err: Display>,
     {
@@ -100,7 +142,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn flag(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<bool>> {
+    pub(crate) fn flag(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<bool>> {
         let flag = value.get_ref().as_bool();
         if flag.is_none() {
             self.wrong_type(key, value, "true or false");
@@ -108,7 +150,7 @@ impl Reader<'_> {
         flag.map(|flag| self.set(value, flag))
     }
 
-    pub(super) fn names(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<Vec<Name>>> {
+    pub(crate) fn names(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<Vec<Name>>> {
         let Some(items) = value.get_ref().as_array() else {
             self.wrong_type(key, value, "a list, as in [\"prod\"]");
             return None;
@@ -119,7 +161,7 @@ impl Reader<'_> {
     }
 
     /// The name of a file: `~/` is the home directory, and what is relative lies beside the configuration.
-    pub(super) fn path(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<PathBuf>> {
+    pub(crate) fn path(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<PathBuf>> {
         let text = self.text(key, value)?;
         let path = match (text.value.strip_prefix("~/"), self.home) {
             (Some(rest), Some(home)) => home.join(rest),

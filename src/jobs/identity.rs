@@ -1,6 +1,7 @@
 //! Who this listener is across restarts, and the order of its reports.
 
 use crate::durable;
+use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
@@ -56,4 +57,10 @@ impl Sequence {
     pub fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
+}
+
+/// This host's clock, in milliseconds: finer than anybody reads it.
+pub fn now() -> Timestamp {
+    let now = Timestamp::now();
+    now.round(Unit::Millisecond).unwrap_or(now)
 }

@@ -1,17 +1,15 @@
 //! The store: one folder a job, under a lock that one listener holds.
 
-use super::{Identity, JobFolder, Record};
+use super::{Identity, JobFolder, Record, StateDir};
 use crate::durable::{self, WriteError};
 use crate::protocol::Id;
 use jiff::{SignedDuration, Timestamp};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// The note that a verdict has reached the server.
 const SENT: &str = "sent.json";
-/// Written to find out whether anything can be. No id begins with a dot.
-const PROBE: &str = ".probe";
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +23,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Somebody else uses it.
-    #[error("another listener uses the state directory {}; stop it, or choose another with --state-dir", .0.display())]
+    #[error("another listener or builder uses the state directory {}; stop it, or choose another with --state-dir", .0.display())]
     Locked(PathBuf),
     /// A file in it cannot be written.
     #[error(transparent)]
@@ -51,12 +49,9 @@ pub enum StoreError {
 /// The jobs of one host.
 #[derive(Debug)]
 pub struct Store {
-    folder: PathBuf,
-    identity: Identity,
+    dir: StateDir,
     /// What was wrong with the state directory, in sentences for the operator.
     warnings: Vec<String>,
-    /// Held as long as the store lives.
-    _lock: File,
 }
 
 impl Store {
@@ -64,27 +59,20 @@ impl Store {
     /// first; a damaged record is put aside. Where nothing can be written there any more, the host can still be looked at:
     /// see [`Store::warnings`].
     pub fn open(folder: &Path) -> Result<(Self, Vec<Record>), StoreError> {
-        let wrong = |source| StoreError::Folder { path: folder.to_owned(), source };
-        fs::create_dir_all(folder.join("jobs")).map_err(wrong)?;
-        let lock = lock_file(&folder.join("listener.lock")).map_err(wrong)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(StoreError::Locked(folder.to_owned())),
-            Err(fs::TryLockError::Error(source)) => return Err(wrong(source)),
-        }
-        let (identity, unwritten) = Identity::begin(&folder.join("identity.json"))?;
-        let mut store = Self { folder: folder.to_owned(), identity, warnings: Vec::new(), _lock: lock };
+        let (dir, unwritten) = StateDir::open(folder, "jobs")?;
+        let mut store = Self { dir, warnings: Vec::new() };
         if let Some(error) = unwritten {
             store.warn(format!("{error}; no job can be done here until that is mended"));
         }
-        let mut records = store.read_all().map_err(wrong)?;
+        let mut records =
+            store.read_all().map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
         records.sort_by_key(|record| record.accepted_at);
         Ok((store, records))
     }
 
     /// Who this listener is.
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        self.dir.identity()
     }
 
     /// What was wrong with the state directory when it was opened, in sentences.
@@ -99,12 +87,12 @@ impl Store {
 
     /// The state directory.
     pub fn state_dir(&self) -> &Path {
-        &self.folder
+        self.dir.path()
     }
 
     /// Where everything about one job lies.
     pub fn job(&self, id: &Id) -> JobFolder {
-        JobFolder::new(&self.folder, id)
+        JobFolder::new(self.dir.path(), id)
     }
 
     /// Writes a record durably.
@@ -114,10 +102,7 @@ impl Store {
 
     /// Whether a record could be written now. It is not synced: whoever asks may ask often.
     pub fn check_writable(&self) -> Result<(), StoreError> {
-        let path = self.folder.join("jobs").join(PROBE);
-        // As much as a record takes, for a full disk still takes an empty file.
-        let written = fs::write(&path, [0; 4096]).and_then(|()| fs::remove_file(&path));
-        written.map_err(|source| WriteError { path, source }.into())
+        self.dir.check_writable()
     }
 
     /// Puts the record of a job aside, so that no later start takes it up. One that is not there is as good.
@@ -161,7 +146,7 @@ impl Store {
 
     /// Removes the folders of jobs whose verdicts were told longer ago than `age`, unless they are to be kept.
     pub(super) fn sweep(&self, age: SignedDuration, now: Timestamp, kept: impl Fn(&Id) -> bool) {
-        let folders = fs::read_dir(self.folder.join("jobs")).into_iter().flatten().flatten();
+        let folders = fs::read_dir(self.dir.records()).into_iter().flatten().flatten();
         let ids = folders.filter_map(|folder| folder.file_name().to_str()?.parse::<Id>().ok());
         for id in ids.filter(|id| !kept(id)) {
             let told = fs::metadata(self.job(&id).path().join(SENT)).and_then(|note| note.modified());
@@ -174,7 +159,7 @@ impl Store {
 
     fn read_all(&mut self) -> io::Result<Vec<Record>> {
         let mut records = Vec::new();
-        for entry in fs::read_dir(self.folder.join("jobs"))? {
+        for entry in fs::read_dir(self.dir.records())? {
             let path = entry?.path().join("state.json");
             // A folder without a record is that of a job that was never durably begun.
             let Ok(bytes) = fs::read(&path) else { continue };
@@ -195,9 +180,4 @@ impl Store {
         }
         Ok(records)
     }
-}
-
-/// The file of the lock; one that is there needs not be written to be locked.
-fn lock_file(path: &Path) -> io::Result<File> {
-    File::create(path).or_else(|error| File::open(path).map_err(|_| error))
 }

@@ -1,7 +1,7 @@
 //! Delivers verdicts: tells them until one is known to have reached the server.
 
-use super::reporter::{Reporter, now};
-use crate::jobs::{Known, Store};
+use super::reporter::Reporter;
+use crate::jobs::{Known, Store, now};
 use crate::protocol::Id;
 use std::sync::Arc;
 

@@ -2,9 +2,9 @@
 //! timeout and cancel.
 
 use super::prover::Prover;
-use super::reporter::{Reporter, now};
+use super::reporter::Reporter;
 use crate::activation::{Engine, Failure, Order, Outcome, Step, Steps, Work, diagnostics, keep_diagnostics};
-use crate::jobs::{Record, Store, StoreError};
+use crate::jobs::{Record, Store, StoreError, now};
 use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseName, PhaseState, Phases, Status};
 use std::sync::Arc;
 use std::time::Duration;

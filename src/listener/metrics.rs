@@ -4,18 +4,12 @@ use super::Config;
 use crate::activation::Engine;
 use crate::bus::Link;
 use crate::jobs::{Record, Store};
-use crate::metrics::{self, Address, Page, Registry, Source};
+use crate::metrics::{Page, Registry, Source};
 use crate::protocol::{DeployReport, Id};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
-
-/// How long until an address that could not be had is tried again.
-const PAUSE: Duration = Duration::from_secs(10);
 
 /// The counts of this host, and what else its page tells.
 pub(super) struct Metrics {
@@ -131,32 +125,5 @@ impl Source for Metrics {
             return Err(format!("not connected to the server: {reason}"));
         }
         self.store.check_writable().map_err(|error| error.to_string())
-    }
-}
-
-/// Serves until `shutdown`. Where the address cannot be had, says so through `problem`, and tries again and again.
-pub(super) async fn serve(
-    metrics: Arc<Metrics>,
-    address: Address,
-    problem: watch::Sender<Option<String>>,
-    shutdown: CancellationToken,
-) {
-    loop {
-        let why = match address.bind().await {
-            Ok(listener) => {
-                let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
-                tracing::info!(address, "serving metrics");
-                problem.send_if_modified(|told| told.take().is_some());
-                return metrics::serve(listener, metrics, shutdown).await;
-            }
-            Err(error) => format!("metrics are not served: could not listen on {address}: {error}"),
-        };
-        let new = problem.send_if_modified(|told| told.replace(why.clone()).as_ref() != Some(&why));
-        if new {
-            tracing::warn!("{why}");
-        }
-        if timeout(PAUSE, shutdown.cancelled()).await.is_ok() {
-            return;
-        }
     }
 }

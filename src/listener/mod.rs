@@ -17,5 +17,4 @@ mod requests;
 mod service;
 
 pub use config::{Config, ConfigError};
-pub use manager::could_not_start;
 pub use service::{ListenerError, run};

@@ -3,12 +3,11 @@
 use super::Config;
 use crate::activation::Reachable;
 use crate::bus::{Bus, LinkError};
-use crate::jobs::{Identity, Sequence};
+use crate::jobs::{Identity, Sequence, now};
 use crate::protocol::{
     Answer, BadRequest, DeployReport, DeployRequest, ErrorCode, Id, LogLine, Name, ReplyTo, Status, of_log,
 };
 use futures_util::FutureExt;
-use jiff::{Timestamp, Unit};
 use std::time::Duration;
 
 /// The voice of one listener.
@@ -21,12 +20,6 @@ pub(super) struct Reporter {
     instance: String,
     heartbeat: Duration,
     sequence: Sequence,
-}
-
-/// This host's clock, in milliseconds: finer than anybody reads it.
-pub(super) fn now() -> Timestamp {
-    let now = Timestamp::now();
-    now.round(Unit::Millisecond).unwrap_or(now)
 }
 
 impl Reporter {

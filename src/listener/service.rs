@@ -6,12 +6,14 @@ use super::delivery::deliver;
 use super::history;
 use super::inbox::{Inbox, Incoming};
 use super::job::Handle;
-use super::manager::{self, Manager, Standing};
-use super::metrics::{Metrics, serve};
-use super::reporter::{Reporter, now};
+use super::manager::Standing;
+use super::metrics::Metrics;
+use super::reporter::Reporter;
 use crate::activation::Engine;
 use crate::bus::{Bus, ConnectError, LinkError, Seed};
-use crate::jobs::{AtHand, History, Hold, Record, Resume, Seen, Store, StoreError};
+use crate::jobs::{AtHand, History, Hold, Record, Resume, Seen, Store, StoreError, now};
+use crate::manager::{self, Manager};
+use crate::metrics::serve;
 use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, Want, WireError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -261,14 +263,15 @@ impl Service {
         let settings = &self.config.settings;
         let link = self.bus.link().borrow().clone();
         let job = self.running.as_ref().map(|(_, handle)| handle.report.borrow().clone());
-        manager.stands(&Standing {
+        let standing = Standing {
             server: &settings.shown(),
             key: settings.seed.as_ref().map(Seed::public_key),
             link: &link,
             job: job.as_deref(),
             held: self.hold.as_ref(),
             warnings: &self.warnings,
-        });
+        };
+        manager.stands(&standing.sentence());
     }
 
     /// Serves the metrics, where they are wanted.

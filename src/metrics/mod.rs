@@ -4,15 +4,18 @@
 //! only its text format would be left, and that is shorter to write than to feed.
 
 mod address;
+mod builds;
 mod counts;
 mod door;
 mod histogram;
+mod kept;
 mod page;
 mod registry;
 mod series;
 mod server;
 
 pub use address::{Address, AddressError};
+pub use builds::{Builds, BuiltHost};
 pub use page::Page;
 pub use registry::Registry;
 pub use server::{Source, serve};

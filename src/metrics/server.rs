@@ -1,16 +1,22 @@
 //! The server of `/metrics` and `/health`.
 
-use super::Page;
 use super::door::Door;
+use super::{Address, Page};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+/// How long until an address that could not be had is tried again.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// A service whose metrics and health are told. Both may look at files.
 pub trait Source: Send + Sync + 'static {
@@ -21,8 +27,35 @@ pub trait Source: Send + Sync + 'static {
     fn health(&self) -> Result<(), String>;
 }
 
+/// Serves until `shutdown`. Where the address cannot be had, says so through `problem`, and tries again and again.
+pub async fn serve(
+    source: Arc<dyn Source>,
+    address: Address,
+    problem: watch::Sender<Option<String>>,
+    shutdown: CancellationToken,
+) {
+    loop {
+        let why = match address.bind().await {
+            Ok(listener) => {
+                let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+                tracing::info!(address, "serving metrics");
+                problem.send_if_modified(|told| told.take().is_some());
+                return answer(listener, source, shutdown).await;
+            }
+            Err(error) => format!("metrics are not served: could not listen on {address}: {error}"),
+        };
+        let new = problem.send_if_modified(|told| told.replace(why.clone()).as_ref() != Some(&why));
+        if new {
+            tracing::warn!("{why}");
+        }
+        if timeout(PAUSE, shutdown.cancelled()).await.is_ok() {
+            return;
+        }
+    }
+}
+
 /// Serves until `shutdown`, and ends what it has begun to answer.
-pub async fn serve(listener: TcpListener, source: Arc<dyn Source>, shutdown: CancellationToken) {
+async fn answer(listener: TcpListener, source: Arc<dyn Source>, shutdown: CancellationToken) {
     let routes = Router::new()
         .route("/metrics", get(metrics))
         .route("/health", get(health))

@@ -10,14 +10,16 @@ mod said;
 use super::call::Nix;
 use super::process::quiet_ssh;
 use super::{FlakeUrl, Locked, NixLine};
-use crate::protocol::Name;
+use crate::protocol::{Name, fit_start};
 use running::Running;
 use std::io;
 use std::path::PathBuf;
+use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use error::BuildError;
+pub(super) use lines::Lines;
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -32,6 +34,14 @@ pub struct BuildOrder {
     pub out_link: PathBuf,
 }
 
+/// What nix is at work on, for what is told of a failure.
+#[derive(Debug)]
+struct About {
+    flake: FlakeUrl,
+    /// The host, or `all`.
+    host: String,
+}
+
 impl Nix {
     /// Builds the host's system and gives its store path. What nix tells on the way goes into `told`, without the
     /// credentials of the flake; nix waits while that is full, and goes on where nobody listens.
@@ -44,31 +54,65 @@ impl Nix {
         told: mpsc::Sender<NixLine>,
         stop: &CancellationToken,
     ) -> Result<PathBuf, BuildError> {
-        let host = order.host.to_string();
-        let failed = |source| BuildError::Run { host: host.clone(), source };
         let mut command = self.nix();
-        // Whatever goes wrong with git here goes wrong in nix too, which tells it better.
-        let _ = quiet_ssh(&mut command).await;
-        command
-            .args(["build", "--json", "--log-format", "internal-json"])
-            // A lock file made on the way would let two hosts build two systems of one commit.
-            .arg("--no-update-lock-file")
-            .arg("--out-link")
-            .arg(&order.out_link)
-            .arg(installable(&order));
+        command.args(["build", "--json"]).arg("--out-link").arg(&order.out_link).arg(installable(&order));
         if self.only_fetches {
             command.args(["--max-jobs", "0", "--builders", ""]);
         }
-        // The task ends nix in its own time, whatever becomes of this future.
-        let stop = stop.child_token();
-        let _dropped = stop.clone().drop_guard();
-        let task =
-            tokio::spawn(async move { Running::start(command, &order)?.follow(&order, told, &stop).await });
-        task.await.unwrap_or_else(|error| Err(failed(io::Error::other(error))))
+        let host = order.host.to_string();
+        let result = run(command, About { flake: order.flake, host: host.clone() }, told, stop).await?;
+        store_path(&result)
+            .ok_or_else(|| BuildError::NoResult { host, said: fit_start(&result, 500).to_owned() })
     }
+
+    /// The names of all hosts that a flake has, as they stand there: they may be no names of ours. Told and stopped as
+    /// [`Nix::build`] is.
+    pub async fn hosts(
+        &self,
+        flake: &FlakeUrl,
+        locked: &Locked,
+        told: mpsc::Sender<NixLine>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<String>, BuildError> {
+        let mut command = self.nix();
+        let all = format!("{}#nixosConfigurations", locked.url);
+        command.args(["eval", "--json", "--apply", "builtins.attrNames"]).arg(all);
+        let host = "all".to_owned();
+        let result = run(command, About { flake: flake.clone(), host: host.clone() }, told, stop).await?;
+        serde_json::from_str(&result)
+            .map_err(|_| BuildError::NoResult { host, said: fit_start(&result, 500).to_owned() })
+    }
+}
+
+/// Runs nix and gives what it prints.
+async fn run(
+    mut command: Command,
+    about: About,
+    told: mpsc::Sender<NixLine>,
+    stop: &CancellationToken,
+) -> Result<String, BuildError> {
+    // Whatever goes wrong with git here goes wrong in nix too, which tells it better.
+    let _ = quiet_ssh(&mut command).await;
+    command
+        .args(["--log-format", "internal-json"])
+        // A lock file made on the way would let two hosts build two systems of one commit.
+        .arg("--no-update-lock-file");
+    // The task ends nix in its own time, whatever becomes of this future.
+    let stop = stop.child_token();
+    let _dropped = stop.clone().drop_guard();
+    let host = about.host.clone();
+    let task =
+        tokio::spawn(async move { Running::start(command, &about)?.follow(&about, told, &stop).await });
+    task.await.unwrap_or_else(|error| Err(BuildError::Run { host, source: io::Error::other(error) }))
 }
 
 /// A host is a token, so it needs no escape within the quotes.
 fn installable(order: &BuildOrder) -> String {
     format!("{}#nixosConfigurations.\"{}\".config.system.build.toplevel", order.locked.url, order.host)
+}
+
+/// The path in nix's `[{"outputs":{"out":"/nix/store/…"}}]`.
+fn store_path(result: &str) -> Option<PathBuf> {
+    let result: serde_json::Value = serde_json::from_str(result).ok()?;
+    Some(result[0]["outputs"]["out"].as_str()?.into())
 }

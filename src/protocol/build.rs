@@ -121,6 +121,24 @@ pub struct BuildReport {
 }
 
 impl BuildReport {
+    /// A report that says no more than this.
+    pub fn new(target: impl Into<String>, status: BuildStatus, message: impl Into<String>) -> Self {
+        Self {
+            target: target.into(),
+            repo: None,
+            status,
+            error: None,
+            message: message.into(),
+            id: None,
+            seq: None,
+            at: None,
+            commit: None,
+            hosts: Vec::new(),
+            done: 0,
+            expected: 0,
+        }
+    }
+
     /// Reads a report.
     pub fn parse(payload: &[u8]) -> Result<Self, WireError> {
         wire::from_bytes(payload)

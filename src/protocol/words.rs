@@ -161,6 +161,8 @@ words! {
         BuildFailed = "build_failed",
         /// Prepare, build and check took longer than allowed.
         Timeout = "timeout",
+        /// The builder has no such repository; the message names those it has.
+        UnknownRepo = "unknown_repo",
         /// Not JSON, too large, or a bad field, which the message names.
         InvalidRequest = "invalid_request",
         /// The latest moment to begin has passed.

@@ -23,11 +23,12 @@ pub const HOSTS: [(&str, &str, &str); 6] = [
 ];
 
 /// The operators every broker knows: name, and the rest of its entry.
-const OPERATORS: [(&str, &str); 4] = [
+const OPERATORS: [(&str, &str); 5] = [
     ("admin", "kind = \"admin\""),
     ("tester", "kind = \"deployer\"\ntiers = [\"test\"]"),
     ("viewer", "kind = \"viewer\""),
     ("mcp", "kind = \"mcp\""),
+    ("builder", "kind = \"builder\""),
 ];
 
 /// A key of each, a key nobody knows, and one that may do everything, for tests that speak for both sides. Made once:

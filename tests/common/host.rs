@@ -51,10 +51,28 @@ impl HostBuilder {
             // What runs on this machine, and how much room it has, is nothing to the tests.
             ("--root", format!("{here}/root")),
         ];
+        Self::of("listener", folder, flags.into())
+    }
+
+    /// A builder with the key that the broker knows for it, and with this configuration.
+    pub fn builder(broker: &Broker, config: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let here = folder.path().display();
+        let flags = [
+            ("--config", format!("{here}/builder.toml")),
+            ("--nats-url", broker.url()),
+            ("--nkey-file", broker.key("builder").display().to_string()),
+            ("--state-dir", format!("{here}/state")),
+        ];
+        fs::write(folder.path().join("builder.toml"), config).unwrap();
+        Self::of("builder", folder, flags.into())
+    }
+
+    fn of(service: &str, folder: TempDir, flags: BTreeMap<&'static str, String>) -> Self {
         let mut command = Command::new(binary());
-        command.arg("listener");
+        command.arg(service);
         let script = "echo done".to_owned();
-        Self { folder, command, flags: flags.into(), script, gates: HashMap::new() }
+        Self { folder, command, flags, script, gates: HashMap::new() }
     }
 
     /// Another value for a flag that is always given.

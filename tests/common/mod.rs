@@ -13,6 +13,7 @@ mod builder;
 mod followed;
 mod gate;
 mod host;
+pub mod page;
 mod peer;
 mod redact;
 mod repo;

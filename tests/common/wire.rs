@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 /// A message that arrived.
@@ -165,9 +165,11 @@ impl Ears {
 
     /// The next message that `wanted` accepts.
     pub fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let mut passed = Vec::new();
+        let (mut passed, begun) = (Vec::new(), Instant::now());
         loop {
-            match self.heard.recv_timeout(DEADLINE) {
+            // Heartbeats would go on for ever.
+            let left = (2 * DEADLINE).saturating_sub(begun.elapsed());
+            match self.heard.recv_timeout(left.min(DEADLINE)) {
                 Ok(heard) if wanted(&heard.body) => return heard.body,
                 Ok(heard) => passed.push(heard.body.to_string()),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
@@ -189,8 +191,9 @@ impl Ears {
 
     /// Every report up to the final one.
     pub fn story(&self) -> Vec<Value> {
-        let mut story = Vec::new();
+        let (mut story, begun) = (Vec::new(), Instant::now());
         loop {
+            assert!(begun.elapsed() < 2 * DEADLINE, "no end of {story:#?}");
             story.push(self.next().body);
             if matches!(story[story.len() - 1]["status"].as_str(), Some("completed" | "failed" | "rejected"))
             {

@@ -146,7 +146,7 @@ fn a_state_directory_has_one_listener() {
     assert_eq!(second.ended().code(), Some(1));
     let said = second.rest_of_log();
     let expected = format!(
-        "error: another listener uses the state directory {}; stop it, or choose another with --state-dir",
+        "error: another listener or builder uses the state directory {}; stop it, or choose another with --state-dir",
         folder.display()
     );
     assert_eq!(said.last(), Some(&Value::String(expected)));

@@ -22,7 +22,8 @@ let
     callPackage = _: _: package "homelab-deploy";
     formats.toml = _: {
       type = types.attrsOf types.anything;
-      generate = name: value: { inherit name value; };
+      # A file that is named by what stands in it.
+      generate = name: value: "/nix/store/${builtins.toJSON { inherit name value; }}";
     };
   };
 

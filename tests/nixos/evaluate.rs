@@ -74,8 +74,13 @@ impl Library {
 
     /// The text of the listener's unit.
     pub(crate) fn unit(&self, settings: &str) -> String {
+        self.unit_of("listener", settings)
+    }
+
+    /// The text of a service's unit.
+    pub(crate) fn unit_of(&self, service: &str, settings: &str) -> String {
         let host = self.evaluate(settings);
-        host["units"]["homelab-deploy-listener"].as_str().expect("a unit of the listener").to_owned()
+        host["units"][format!("homelab-deploy-{service}")].as_str().expect("a unit").to_owned()
     }
 }
 

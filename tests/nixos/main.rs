@@ -8,6 +8,7 @@ mod common;
 #[path = "../keys/fixture.rs"]
 mod fixture;
 
+mod builder;
 mod evaluate;
 mod flake;
 mod nats;

@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 /// Every option of every module. The first ones have always been there under these names.
-const OPTIONS: [&str; 38] = [
+const OPTIONS: [&str; 48] = [
     "listener.enable",
     "listener.package",
     "listener.hostname",
@@ -45,6 +45,17 @@ const OPTIONS: [&str; 38] = [
     "nats.operators.<name>.tiers",
     "nats.operators.<name>.builds",
     "nats.operators.<name>.publicKey",
+    "builder.enable",
+    "builder.package",
+    "builder.natsUrl",
+    "builder.nkeyFile",
+    "builder.settings",
+    "builder.configFile",
+    "builder.environment",
+    "builder.metrics.enable",
+    "builder.metrics.address",
+    "builder.metrics.openFirewall",
+    "builder.extraArgs",
     "operator.enable",
     "operator.package",
     "operator.settings",

@@ -116,7 +116,7 @@ fn written(folder: &std::path::Path, settings: &str) -> std::path::PathBuf {
     path
 }
 
-fn systemd_analyze() -> Option<Command> {
+pub(crate) fn systemd_analyze() -> Option<Command> {
     let command = Command::new("systemd-analyze");
     Command::new("systemd-analyze").arg("--version").output().is_ok().then_some(command)
 }
@@ -126,7 +126,11 @@ fn systemd_has_nothing_against_the_unit() {
     let folder = tempfile::tempdir().unwrap();
     let Some(mut verify) = systemd_analyze() else { return };
     let output = verify.arg("verify").arg(written(folder.path(), LISTENER)).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    nothing_wrong(&String::from_utf8_lossy(&output.stderr));
+}
+
+/// Looks through what systemd says of a unit of ours.
+pub(crate) fn nothing_wrong(said: &str) {
     // What systemd before 254 and 256 does not know yet, and then leaves out.
     let newer = ["RestartMaxDelaySec", "RestartSteps", "@sandbox"];
     let wrong = |line: &&str| line.contains("homelab-deploy") && !newer.iter().any(|key| line.contains(key));

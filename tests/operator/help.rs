@@ -10,6 +10,7 @@ use std::process::Command;
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["listener"],
+    &["builder"],
     &["deploy"],
     &["tui"],
     &["hosts"],
@@ -86,6 +87,13 @@ const LISTENER: &[&str] = &[
     "--rebuild-command=true",
     "--state-dir=/dev/null",
 ];
+const BUILDER: &[&str] = &[
+    "builder",
+    "--config=CONFIG",
+    "--nats-url=nats://127.0.0.1:1",
+    "--nkey-file=KEY",
+    "--state-dir=/dev/null",
+];
 const DEPLOY: &[&str] = &["deploy", "web1"];
 const TUI: &[&str] = &["tui", "--snapshot"];
 const HOSTS: &[&str] = &["hosts"];
@@ -126,6 +134,15 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (LISTENER, "--min-free", "much", "write a size as in 500MiB or 1GiB"),
     (LISTENER, "--min-free", "99999999999999TiB", "write a size as in 500MiB or 1GiB"),
     (LISTENER, "--log-dir", "/dev/null/logs", "must be a writable folder"),
+    (BUILDER, "--config", "/missing", "could not read the builder's configuration /missing"),
+    (BUILDER, "--nats-url", "http://nats", "is not the URL of a NATS server"),
+    (BUILDER, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (BUILDER, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (BUILDER, "--tls-cert", "/missing", "--tls-key"),
+    (BUILDER, "--tls-key", "/missing", "--tls-cert"),
+    (BUILDER, "--metrics-addr", "9973", "write :PORT for all addresses"),
+    (BUILDER, "--log-format", "xml", "json, text"),
+    (BUILDER, "--log-dir", "/dev/null/logs", "must be a writable folder"),
     (DEPLOY, "--role", "a.b", "is not a name"),
     (DEPLOY, "--tier", "role", "reserved word"),
     (DEPLOY, "--branch", "a..b", "`..` and `//` are not allowed"),
@@ -298,7 +315,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
 ];
 
 /// Flags whose values can only turn out wrong once they are used.
-const LATER: [(&str, &str); 8] = [
+const LATER: [(&str, &str); 9] = [
+    ("builder", "--state-dir"),
     ("man", "--out"),
     ("config", "--nkey-file"),
     ("config", "--tls-ca"),
@@ -314,14 +332,18 @@ fn each_wrong_value_is_refused_as_exit_2_and_its_flag_named() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");
     Seed::generate().unwrap().write_new(&key).unwrap();
+    let config = folder.path().join("config");
+    std::fs::write(&config, "[repos.fleet]\nurl = \"git+https://git.example.org/fleet\"\n").unwrap();
     for (command, flag, value, why) in WRONG {
         let given = |argument: &&&str| argument.starts_with(&format!("{flag}="));
         let rest = command.iter().filter(|argument| !given(argument));
-        let rest = rest.map(|argument| argument.replace("KEY", key.to_str().unwrap()));
+        let rest = rest.map(|argument| {
+            argument.replace("KEY", key.to_str().unwrap()).replace("CONFIG", config.to_str().unwrap())
+        });
         let refused = run(nowhere().args(rest).arg(format!("{flag}={value}")), 2);
         // What may come from the environment too is named by what it is.
         let named = match *flag {
-            "--nkey-file" | "--out" | "--log-dir" => value,
+            "--nkey-file" | "--out" | "--log-dir" | "--config" => value,
             "--deploy-subject" | "--discover-subject" => "subject",
             flag => flag,
         };

@@ -1,7 +1,7 @@
 //! Gathers from a build what tells its failure, and draws the conclusion. Its memory is bounded.
 
 use super::complaint::Complaint;
-use super::{BuildError, BuildOrder};
+use super::{About, BuildError};
 use crate::nix::remote::{advice, last_lines};
 use crate::nix::{FlakeUrl, NixLine};
 use crate::protocol::{fit_end, fit_start};
@@ -54,9 +54,9 @@ impl Findings {
     }
 
     /// Why nix ended without a result.
-    pub(super) fn conclude(self, order: &BuildOrder, status: ExitStatus) -> BuildError {
-        let flake = order.flake.without_credentials();
-        let host = order.host.to_string();
+    pub(super) fn conclude(self, about: &About, status: ExitStatus) -> BuildError {
+        let flake = about.flake.without_credentials();
+        let host = about.host.clone();
         let short = |text: &str| fit_start(text, MAX_SAID).to_owned();
         let said_so = |complaint: &Complaint| complaint.says(&["unable to start any build", "max-jobs"]);
         if self.failed.iter().chain(&self.last).any(said_so) {
@@ -84,7 +84,7 @@ impl Findings {
         if last.says(&["cannot write modified lock file", "requires lock file changes"]) {
             return BuildError::NotLocked { flake };
         }
-        let away = order.flake.local_path().is_some_and(|path| !path.exists());
+        let away = about.flake.local_path().is_some_and(|path| !path.exists());
         if away || last.is_of_fetching() {
             // nix 2.26 tells what git said by git's own lines only.
             let said = others.unwrap_or(said);
@@ -110,8 +110,8 @@ fn last_of(log: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{BuildOrder, Findings, LOG_LINES};
-    use crate::nix::{BuildError, Locked, ProgressReader};
+    use super::{About, Findings, LOG_LINES};
+    use crate::nix::{BuildError, ProgressReader};
     use crate::protocol::ErrorCode;
     use serde_json::json;
     use std::os::unix::process::ExitStatusExt as _;
@@ -126,18 +126,13 @@ mod tests {
     }
 
     fn conclude(lines: &[String]) -> BuildError {
-        let order = BuildOrder {
-            flake: "github:o/r".parse().unwrap(),
-            locked: Locked { url: "github:o/r/C".to_owned(), commit: None, note: None },
-            host: "web".parse().unwrap(),
-            out_link: "/result".into(),
-        };
+        let about = About { flake: "github:o/r".parse().unwrap(), host: "web".to_owned() };
         let (mut findings, mut reader) = (Findings::default(), ProgressReader::new());
         for line in lines {
-            findings.hear(line, reader.line(line).as_ref(), &order.flake);
+            findings.hear(line, reader.line(line).as_ref(), &about.flake);
         }
         assert!(findings.log.len() <= LOG_LINES);
-        findings.conclude(&order, ExitStatus::from_raw(256))
+        findings.conclude(&about, ExitStatus::from_raw(256))
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 const MAX_LINE: usize = 256 << 10;
 
 /// Reads a pipe line by line.
-pub(super) struct Lines<R> {
+pub(in crate::nix) struct Lines<R> {
     pipe: BufReader<R>,
     line: Vec<u8>,
     /// Whether the line is longer than what is kept.
@@ -15,12 +15,12 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    pub(super) fn new(pipe: R) -> Self {
+    pub(in crate::nix) fn new(pipe: R) -> Self {
         Self { pipe: BufReader::new(pipe), line: Vec::new(), cut: false }
     }
 
     /// The next line; nothing at the end. Nothing is lost where the future is dropped.
-    pub(super) async fn next(&mut self) -> io::Result<Option<String>> {
+    pub(in crate::nix) async fn next(&mut self) -> io::Result<Option<String>> {
         loop {
             let chunk = self.pipe.fill_buf().await?;
             if chunk.is_empty() {

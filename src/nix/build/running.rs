@@ -2,13 +2,11 @@
 
 use super::findings::Findings;
 use super::lines::Lines;
-use super::{BuildError, BuildOrder};
+use super::{About, BuildError};
 use crate::nix::process::{Group, read};
 use crate::nix::{FlakeUrl, NixLine, ProgressReader};
-use crate::protocol::fit_start;
 use rustix::process::{Signal, kill_process_group};
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::process::{Child, ChildStderr, Command};
@@ -22,8 +20,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(250);
 /// How long the last lines may take once nix has ended: a connection of ssh that outlives it holds its pipe.
 const LAST_LINES: Duration = Duration::from_secs(1);
-/// The most of the result that is read, in bytes.
-const MAX_RESULT: u64 = 64 << 10;
+/// The most of the result that is read, in bytes: room for the names of many hosts.
+const MAX_RESULT: u64 = 1 << 20;
 
 /// nix at work.
 pub(super) struct Running {
@@ -36,8 +34,8 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts nix.
-    pub(super) fn start(mut command: Command, order: &BuildOrder) -> Result<Self, BuildError> {
-        let failed = |source| BuildError::Run { host: order.host.to_string(), source };
+    pub(super) fn start(mut command: Command, about: &About) -> Result<Self, BuildError> {
+        let failed = |source| BuildError::Run { host: about.host.clone(), source };
         let mut child = command.spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => BuildError::NoNix,
             _ => failed(error),
@@ -47,17 +45,17 @@ impl Running {
         Ok(Self { group, child, lines: Lines::new(stderr), findings: Findings::default() })
     }
 
-    /// Tells what nix says, and gives the store path that it builds.
+    /// Tells what nix says, and gives what it prints.
     pub(super) async fn follow(
         mut self,
-        order: &BuildOrder,
+        about: &About,
         told: mpsc::Sender<NixLine>,
         stop: &CancellationToken,
-    ) -> Result<PathBuf, BuildError> {
-        let host = || order.host.to_string();
+    ) -> Result<String, BuildError> {
+        let host = || about.host.clone();
         let stdout = self.child.stdout.take();
         let ended = tokio::select! {
-            ended = async { tokio::join!(self.listen(order, &told), read(stdout, MAX_RESULT)) } => Some(ended),
+            ended = async { tokio::join!(self.listen(about, &told), read(stdout, MAX_RESULT)) } => Some(ended),
             () = stop.cancelled() => None,
         };
         let Some((status, result)) = ended else {
@@ -67,20 +65,18 @@ impl Running {
         let status = status.map_err(|source| BuildError::Run { host: host(), source })?;
         self.group.ended();
         if !status.success() {
-            return Err(self.findings.conclude(order, status));
+            return Err(self.findings.conclude(about, status));
         }
-        let result = result.map_err(|source| BuildError::Run { host: host(), source })?;
-        store_path(&result)
-            .ok_or_else(|| BuildError::NoResult { host: host(), said: fit_start(&result, 500).to_owned() })
+        result.map_err(|source| BuildError::Run { host: host(), source })
     }
 
     /// Tells what nix says until it ends.
-    async fn listen(&mut self, order: &BuildOrder, told: &mpsc::Sender<NixLine>) -> io::Result<ExitStatus> {
+    async fn listen(&mut self, about: &About, told: &mpsc::Sender<NixLine>) -> io::Result<ExitStatus> {
         let mut reader = ProgressReader::new();
         let findings = &mut self.findings;
         let mut hear = async |line: String| {
-            let meaning = reader.line(&line).map(|meaning| scrubbed(&order.flake, meaning));
-            findings.hear(&line, meaning.as_ref(), &order.flake);
+            let meaning = reader.line(&line).map(|meaning| scrubbed(&about.flake, meaning));
+            findings.hear(&line, meaning.as_ref(), &about.flake);
             if let Some(meaning) = meaning {
                 // Nobody listens any more, and the result is wanted all the same.
                 let _ = told.send(meaning).await;
@@ -143,10 +139,4 @@ fn scrubbed(flake: &FlakeUrl, meaning: NixLine) -> NixLine {
             NixLine::Progress(progress)
         }
     }
-}
-
-/// The path in nix's `[{"outputs":{"out":"/nix/store/…"}}]`.
-fn store_path(result: &str) -> Option<PathBuf> {
-    let result: serde_json::Value = serde_json::from_str(result).ok()?;
-    Some(result[0]["outputs"]["out"].as_str()?.into())
 }

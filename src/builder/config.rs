@@ -1,0 +1,57 @@
+//! What a builder is told when it starts.
+
+use crate::bus::Settings;
+use crate::metrics::Address;
+use crate::nix::FlakeUrl;
+use crate::protocol::{Name, Revision};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a builder needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What its file says.
+    pub rules: Rules,
+    /// The server and the key.
+    pub settings: Settings,
+    /// Where builds and their results are kept; an absolute path.
+    pub state_dir: PathBuf,
+    /// Where metrics are served; `None` where nothing is measured.
+    pub metrics: Option<Address>,
+    /// What is wrong from the start and yet does not keep it from working.
+    pub warnings: Vec<String>,
+}
+
+/// What may be built, and how.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The repositories; at least one.
+    pub repos: BTreeMap<Name, Repo>,
+    /// The one that is meant where none is named.
+    pub default: Option<Name>,
+    /// How long a build may take.
+    pub timeout: Duration,
+    /// How many programs of nix are at work at the same time.
+    pub parallel: usize,
+    /// Whether the other hosts are built where one has failed.
+    pub keep_going: bool,
+    /// A program and its arguments, to be called with each store path that was built; empty for none.
+    pub post_build: Vec<String>,
+}
+
+/// A repository that may be built.
+#[derive(Debug, Clone)]
+pub struct Repo {
+    /// Where it is; never a mere folder, which has no commits.
+    pub url: FlakeUrl,
+    /// The branch that is built where none is named.
+    pub branch: Revision,
+}
+
+impl Rules {
+    /// The names of the repositories, for people.
+    pub(super) fn names(&self) -> String {
+        self.repos.keys().map(Name::as_str).collect::<Vec<_>>().join(", ")
+    }
+}

@@ -1,0 +1,149 @@
+//! Which hosts are built, and what is told of each.
+
+use crate::stage::{Stage, host, says, text};
+use serde_json::json;
+use std::fs;
+
+/// Three hosts of which one fails.
+const THREE: &str = r#"
+    web1 = sh "web1" "echo one > $out";
+    web2 = sh "web2" "echo undefined reference; exit 1";
+    db1 = sh "db1" "echo three > $out";
+"#;
+
+#[test]
+fn a_request_in_the_base_format_builds_a_host() {
+    let stage = Stage::new(THREE);
+    let commit = stage.repo.git(&["rev-parse", "HEAD"]);
+    let story = stage.build("b-1", "web1").story();
+    let report = story.last().unwrap();
+    says(report, "completed", "", &["web1 built"]);
+    assert_eq!(report["commit"], json!(commit));
+    assert_eq!(
+        (&report["repo"], &report["target"], &report["id"]),
+        (&json!("infra"), &json!("web1"), &json!("b-1"))
+    );
+    assert_eq!((&report["done"], &report["expected"]), (&json!(1), &json!(1)));
+    let web1 = host(report, "web1");
+    assert_eq!(web1["state"], "done", "{web1}");
+    assert_eq!(fs::read_to_string(text(&web1["system"])).unwrap(), "one\n");
+    says(&story[0], "started", "", &["looks up master in infra"]);
+    let seqs: Vec<_> = story.iter().map(|report| report["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.is_sorted_by(|a, b| a < b), "{seqs:?}");
+}
+
+#[test]
+fn a_host_that_fails_hides_nothing_of_the_others() {
+    let stage = Stage::new(THREE);
+    let story = stage.build("b-1", "all").story();
+    let report = story.last().unwrap();
+    says(report, "failed", "build_failed", &["2 of 3 built; failed: web2"]);
+    assert_eq!((&report["done"], &report["expected"]), (&json!(2), &json!(3)));
+    let states: Vec<_> =
+        ["db1", "web1", "web2"].iter().map(|name| text(&host(report, name)["state"])).collect();
+    assert_eq!(states, ["done", "done", "failed"]);
+    let web2 = host(report, "web2");
+    assert!(text(&web2["error"]).contains("its log ends: undefined reference"), "{web2}");
+    assert!(text(&web2["log_tail"]).contains("undefined reference"), "{web2}");
+    assert!(!text(&web2["error"]).contains("job's log"), "{web2}");
+    assert!(host(report, "web1")["log_tail"].is_null());
+    let progress = story.iter().filter(|report| report["status"] == "progress").count();
+    assert!(progress > 0, "{story:#?}");
+}
+
+#[test]
+fn a_host_whose_name_is_no_token_is_skipped_and_said_and_reaches_no_shell() {
+    let stage = Stage::new("");
+    stage.hosts(
+        &r#"
+        web1 = sh "web1" "echo one > $out";
+        "a b" = sh "x" "echo > $out";
+        "../../evil" = sh "x" "echo > $out";
+        "\$(touch PWNED)" = sh "x" "echo > $out";
+        "all" = sh "x" "echo > $out";
+        "q\"; touch PWNED; \"" = sh "x" "echo > $out";
+    "#
+        .replace("PWNED", stage.at("pwned").to_str().unwrap()),
+    );
+    let story = stage.build("b-1", "all").story();
+    let report = story.last().unwrap();
+    says(
+        report,
+        "completed",
+        "",
+        &["1 of 1 built; skipped ", "\"../../evil\"", "\"a b\"", "that is no name of"],
+    );
+    assert_eq!(report["hosts"].as_array().unwrap().len(), 1, "{report}");
+    assert!(!stage.at("pwned").exists());
+    assert_eq!(stage.root("").read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn a_flake_without_a_host_that_can_be_built_fails() {
+    let stage = Stage::new("\"a b\" = sh \"x\" \"echo > $out\";");
+    let report = stage.build("b-1", "all").verdict();
+    says(&report, "failed", "evaluation_failed", &["no host to build: skipped \"a b\""]);
+    stage.hosts("");
+    let report = stage.build("b-2", "all").verdict();
+    says(&report, "failed", "evaluation_failed", &["its nixosConfigurations is empty"]);
+}
+
+#[test]
+fn a_host_that_is_not_there_is_named_with_those_near() {
+    let stage = Stage::new(THREE);
+    let report = stage.build("b-1", "web9").verdict();
+    says(&report, "failed", "evaluation_failed", &["has no nixosConfigurations.\"web9\""]);
+    assert_eq!(host(&report, "web9")["state"], "failed");
+}
+
+#[test]
+fn a_flake_that_does_not_evaluate_is_told_with_what_nix_says() {
+    let stage = Stage::new("web1 = throw \"the option is gone\";");
+    for (id, target) in [("b-1", "web1"), ("b-2", "all")] {
+        let report = stage.build(id, target).verdict();
+        says(&report, "failed", "evaluation_failed", &[]);
+        assert!(text(&host(&report, "web1")["error"]).contains("the option is gone"), "{report}");
+    }
+    stage.repo.commit("flake.nix", "{ outputs = { self }: throw \"all of it is gone\"; }");
+    let report = stage.build("b-3", "all").verdict();
+    says(&report, "failed", "evaluation_failed", &["all of it is gone"]);
+}
+
+#[test]
+fn without_keep_going_the_first_failure_stops_the_others() {
+    let hosts = r#"
+        db1 = sh "db1" "read _ < GATE";
+        web1 = sh "web1" "exit 1";
+        web2 = sh "web2" "echo > $out";
+    "#;
+    let stage = Stage::with("", "keep_going = false", |builder| builder);
+    let _gate = stage.gate("gate");
+    stage.hosts(&hosts.replace("GATE", stage.at("gate").to_str().unwrap()));
+    let report = stage.build("b-1", "all").verdict();
+    says(&report, "failed", "build_failed", &["0 of 3 built; failed: web1"]);
+    for name in ["db1", "web2"] {
+        assert_eq!(host(&report, name)["state"], "skipped", "{report:#}");
+        assert_eq!(host(&report, name)["error"], "another host failed before", "{report:#}");
+    }
+}
+
+#[test]
+fn no_more_than_parallel_are_built_at_a_time() {
+    let (two, one) = ("parallel = 2", "parallel = 1");
+    for (top, most) in [(two, 2), (one, 1)] {
+        let stage = Stage::with("", top, |builder| builder);
+        let here = stage.at("");
+        let name = |n: usize| format!("h{n}");
+        let script = format!(
+            "echo > {0}$name; ls {0} | grep -c ^h >> {0}most; sleep 0.3; rm {0}$name; echo > $out",
+            here.display()
+        );
+        let each = |n: usize| format!("{0} = sh \"{0}\" \"name={0}; {script}\";\n", name(n));
+        // The home of nix lies there too.
+        stage.hosts(&(0..5).map(each).collect::<String>());
+        says(&stage.build("b-1", "all").verdict(), "completed", "", &["5 of 5 built"]);
+        let seen = fs::read_to_string(stage.at("most")).unwrap();
+        let seen: Vec<usize> = seen.lines().map(|line| line.parse::<usize>().unwrap() - 1).collect();
+        assert_eq!(seen.iter().max(), Some(&most), "{seen:?}");
+    }
+}

@@ -1,0 +1,100 @@
+//! What a build may not do: take for ever, leave programs behind, or fill memory and disk.
+
+use crate::common::{eventually, runs};
+use crate::stage::{Stage, host, says, text};
+use serde_json::Value;
+use std::fs;
+
+fn pid(stage: &Stage, file: &str) -> u32 {
+    let file = stage.at(file);
+    eventually("a number in a file", || fs::read_to_string(&file).ok()?.strip_suffix('\n')?.parse().ok())
+}
+
+#[test]
+fn a_build_that_takes_too_long_ends_with_all_it_started() {
+    let stage = Stage::with("", "timeout = \"2s\"\nparallel = 2", |builder| builder);
+    let _gate = stage.gate("gate");
+    let here = stage.at("");
+    let wait = format!("read _ < {}gate", here.display());
+    stage.hosts(&format!(
+        "a1 = sh \"a1\" \"({wait}) & echo $! > {0}child; echo $$ > {0}pid; {wait}\";
+         a2 = sh \"a2\" \"echo quick > $out\";
+         z1 = sh \"z1\" \"{wait}\"; z2 = sh \"z2\" \"{wait}\";",
+        here.display()
+    ));
+    let ears = stage.build("t-1", "all");
+    let (built, child) = (pid(&stage, "pid"), pid(&stage, "child"));
+    let report = ears.verdict();
+    says(&report, "failed", "timeout", &["the build took longer than 2 s; 1 of 4 built"]);
+    assert_eq!(host(&report, "a1")["state"], "failed");
+    assert_eq!(host(&report, "a1")["error"], "stopped: the build took longer than 2 s");
+    assert_eq!(host(&report, "a2")["state"], "done");
+    assert_eq!(host(&report, "z2")["state"], "skipped");
+    assert!(!runs(built) && !runs(child));
+}
+
+/// The programs of nix that work on this stage.
+fn nix_at_work(stage: &Stage) -> Vec<u32> {
+    let repo = stage.repo.path().to_str().unwrap();
+    let all =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let mine = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.starts_with("nix\0") && line.contains(repo)
+    };
+    all.filter(mine).collect()
+}
+
+#[test]
+fn a_flake_that_evaluates_for_ever_is_ended_by_the_time() {
+    let stage = Stage::with("", "timeout = 2", |builder| builder);
+    let for_ever = "let f = n: if n == 0 then 0 else f (if n == 1 then 9999999 else n - 1); in builtins.seq (builtins.foldl' (a: n: builtins.seq (builtins.genList (x: x) 100000) a) 0 (builtins.genList (x: x) 100000000))";
+    stage.repo.commit("flake.nix", &format!("{{ outputs = {{ self }}: {for_ever} {{ }}; }}"));
+    for (id, target) in [("t-1", "all"), ("t-2", "web1")] {
+        let ears = stage.build(id, target);
+        eventually("nix at work", || (!nix_at_work(&stage).is_empty()).then_some(()));
+        let report = ears.verdict();
+        says(&report, "failed", "timeout", &["the build took longer than 2 s"]);
+        assert_eq!(nix_at_work(&stage), [0; 0]);
+    }
+}
+
+#[test]
+fn a_huge_log_stays_small_here() {
+    let stage = Stage::new("");
+    let lines = "head -c 30000000 /dev/zero | tr '\\\\0' x | fold -w 100";
+    stage.hosts(&format!("web1 = sh \"web1\" \"{lines}; echo the end; exit 1\";"));
+    let report = stage.build("l-1", "web1").verdict();
+    says(&report, "failed", "build_failed", &["the end"]);
+    let tail = text(&host(&report, "web1")["log_tail"]);
+    assert!(tail.contains("the end\n") && tail.len() < 10_000, "{} bytes", tail.len());
+    let status = fs::read_to_string(format!("/proc/{}/status", stage.builder.process())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim();
+    let peak: u64 = peak.strip_suffix(" kB").unwrap().parse().unwrap();
+    assert!(peak < 100_000, "{peak} kB");
+    let used = std::process::Command::new("du").arg("-sk").arg(stage.builder.file("state")).output().unwrap();
+    let used = String::from_utf8(used.stdout).unwrap();
+    let used: u64 = used.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(used < 500, "{used} KiB");
+}
+
+#[test]
+fn two_hundred_hosts_that_fail_are_all_in_one_message() {
+    let stage = Stage::with("", "parallel = 8", |builder| builder);
+    let lines =
+        "for i in 1 2 3 4 5 6 7 8 9; do echo a long line of a log that goes on and on and on $i; done";
+    let name = |n: usize| format!("host-with-a-rather-long-name-{n:03}");
+    let each = |n: usize| format!("{0} = sh \"{0}\" \"{lines}; exit 1\";\n", name(n));
+    stage.hosts(&(0..200).map(each).collect::<String>());
+    let story = stage.build("m-1", "all").story();
+    let report = story.last().unwrap();
+    // At most four a second, and the last one when all is done.
+    let at = |report: &Value| text(&report["at"]).parse::<jiff::Timestamp>().unwrap();
+    let told: Vec<_> = story.iter().filter(|report| !report["hosts"].is_null()).map(at).collect();
+    let gaps = told[..told.len() - 1].windows(2).map(|pair| pair[1].duration_since(pair[0]).as_millis());
+    assert!(told.len() > 3 && gaps.min().unwrap() >= 200, "{told:?}");
+    says(report, "failed", "build_failed", &["0 of 200 built; failed: ", " and 195 more"]);
+    assert_eq!(report["hosts"].as_array().unwrap().len(), 200);
+    assert!(report.to_string().len() < 64 * 1024, "{}", report.to_string().len());
+}

@@ -1,0 +1,16 @@
+//! The builder through its front door: the real binary, a real broker with the generated permissions, real git
+//! repositories, real nix with a store of its own, and operators that speak plain JSON.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod after;
+mod config;
+mod hosts;
+mod limits;
+mod order;
+mod refused;
+mod restarts;
+mod stage;
+mod watched;

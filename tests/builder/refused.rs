@@ -1,0 +1,151 @@
+//! Requests that are refused, each with what is wrong.
+
+use crate::common::{DEADLINE, Repo};
+use crate::stage::{Stage, says};
+use serde_json::{Value, json};
+
+const ONE: &str = "web1 = sh \"web1\" \"echo one > $out\";";
+
+#[test]
+fn what_is_wrong_with_a_request_is_named() {
+    let other = Repo::new();
+    let top = format!("[repos.other]\nurl = {:?}\ndefault = true\n", other.url());
+    let stage = Stage::with(ONE, &top, |builder| builder);
+    let cases = [
+        (
+            "build.nope.web1",
+            json!({"target": "web1"}),
+            "unknown_repo",
+            "no repository \"nope\"; it has infra, other",
+        ),
+        ("build.web1", json!({"target": "web1", "repo": "nope"}), "unknown_repo", "no repository \"nope\""),
+        (
+            "build.web1",
+            json!({"target": "web1", "repo": "infra"}),
+            "invalid_request",
+            "`repo`: it is \"infra\", and the subject means \"other\"",
+        ),
+        (
+            "build.infra.web1",
+            json!({"target": "web1", "repo": "other"}),
+            "invalid_request",
+            "`repo`: it is \"other\", and the subject says \"infra\"",
+        ),
+        (
+            "build.infra.web1",
+            json!({"target": "web2"}),
+            "invalid_request",
+            "`target`: it is \"web2\", and the subject says \"web1\"",
+        ),
+        ("build.infra.web1", json!({"target": "web1; rm -rf /"}), "invalid_request", "`target`"),
+        ("build.infra.web1", json!({"target": "$(id)"}), "invalid_request", "`target`"),
+        ("build.infra.web1", json!({"target": "../web1"}), "invalid_request", "`target`"),
+        ("build.infra.web1", json!({"target": 7}), "invalid_request", "`target`"),
+        ("build.infra.web1", json!({}), "invalid_request", "`target`: it is missing"),
+        ("build.infra.web1", json!({"target": "web1", "branch": "a..b"}), "invalid_revision", "`branch`"),
+        (
+            "build.infra.web1",
+            json!({"target": "web1", "branch": "--upload-pack=id"}),
+            "invalid_revision",
+            "`branch`",
+        ),
+        (
+            "build.infra.web1",
+            json!({"target": "web1", "branch": "deadbeef"}),
+            "invalid_revision",
+            "short commit",
+        ),
+        ("build.infra.web1", json!({"target": "web1", "id": "a.b"}), "invalid_request", "`id`"),
+        (
+            "build.infra.web1",
+            json!({"target": "web1", "expires_at": "2020-01-01T00:00:00Z"}),
+            "expired",
+            "by the builder's clock",
+        ),
+        (
+            "build.infra.web1",
+            json!({"target": "web1", "expires_at": "soon"}),
+            "invalid_request",
+            "`expires_at`",
+        ),
+    ];
+    for (n, (subject, request, code, words)) in cases.into_iter().enumerate() {
+        let report = stage.ask(&format!("r-{n}"), subject, request.clone()).next().body;
+        says(&report, "rejected", code, &[words]);
+        assert!(report["seq"].is_u64() && report["at"].is_string(), "{request}: {report}");
+    }
+    assert_eq!(std::fs::read_dir(stage.builder.file("state/builds")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_branch_that_is_not_there_is_told_with_those_near() {
+    let stage = Stage::new(ONE);
+    let report = stage.ask("r-1", "build.web1", json!({"target": "web1", "branch": "mastre"})).verdict();
+    says(&report, "failed", "invalid_revision", &["\"mastre\" is no branch or tag of", "near names: master"]);
+}
+
+#[test]
+fn without_a_default_a_repository_must_be_named() {
+    let other = Repo::new();
+    let top = format!("[repos.other]\nurl = {:?}\n", other.url());
+    let stage = Stage::with(ONE, &top, |builder| builder);
+    let report = stage.build("r-1", "web1").next().body;
+    says(&report, "rejected", "unknown_repo", &["ask on build.<repo>.web1 for one of infra, other"]);
+    says(&stage.ask("r-2", "build.infra.web1", json!({"target": "web1"})).verdict(), "completed", "", &[]);
+}
+
+#[test]
+fn what_names_no_place_to_answer_to_is_answered_on_the_reply_subject_or_counted() {
+    let mut stage = Stage::new(ONE);
+    let reports = stage.wire.listen("build.responses.>");
+    let large = format!("{{\"target\":\"web1\",\"pad\":\"{}\"}}", "x".repeat(70_000));
+    for (n, (body, words)) in [
+        ("not json", "not a JSON object"),
+        ("[]", "not a JSON object"),
+        (large.as_str(), "too large"),
+        ("{\"target\":\"web1\"}", "`reply_to`"),
+        ("{\"target\":\"web1\",\"reply_to\":\"deploy.responses.x\"}", "`reply_to`"),
+        ("{\"target\":\"web1\",\"reply_to\":\"build.responses.a.b\"}", "`reply_to`"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let reply = format!("build.responses.n-{n}");
+        stage.wire.say_bytes("build.web1", Some(&reply), body.as_bytes().to_vec());
+        let heard = reports.next();
+        assert_eq!(heard.subject, reply);
+        says(&heard.body, "rejected", "invalid_request", &[words]);
+        assert_eq!(heard.body["target"], "web1");
+    }
+    for (count, reply) in
+        [None, Some("_INBOX.x"), Some("build.web1"), Some("build.responses.a.b")].into_iter().enumerate()
+    {
+        stage.wire.say_bytes("build.web1", reply, b"{}".to_vec());
+        let line = stage.builder.logged("a request named no place to answer to");
+        assert_eq!(line["count"], json!(count + 1));
+    }
+    says(&stage.build("r-1", "web1").verdict(), "completed", "", &[]);
+}
+
+#[test]
+fn a_remote_that_is_away_is_unreachable() {
+    let stage =
+        Stage::with(ONE, "[repos.away]\nurl = \"git+file:///dev/null/repository\"\n", |builder| builder);
+    let report = stage.ask("r-1", "build.away.web1", json!({"target": "web1"})).verdict();
+    says(&report, "failed", "source_unreachable", &["could not look up \"master\" in git+file:///dev/null"]);
+}
+
+#[test]
+fn no_more_than_a_hundred_wait() {
+    let stage = Stage::new("");
+    let _gate = stage.gate("gate");
+    stage.hosts(&format!("web1 = sh \"web1\" \"read _ < {}\";", stage.at("gate").display()));
+    let reports = stage.wire.listen("build.responses.>");
+    for n in 0..101 {
+        let request = json!({"target": "web1", "reply_to": format!("build.responses.m-{n}")});
+        stage.wire.say("build.web1", &request);
+    }
+    let refused: Value = reports.until(|report| report["status"] == "rejected");
+    says(&refused, "rejected", "already_running", &["100 builds wait here already"]);
+    assert!(reports.within(DEADLINE).is_some());
+}

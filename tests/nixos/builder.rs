@@ -1,0 +1,196 @@
+//! The builder's module: the unit it makes, what each option does to it, and what is refused.
+
+use crate::common::{binary, run};
+use crate::evaluate::{Library, file};
+use crate::options::{options, text};
+use crate::unit::{nothing_wrong, systemd_analyze};
+use crate::unit_text::{Settings, settings, words};
+use serde_json::json;
+use std::fs;
+use std::process::Command;
+
+const BUILDER: &str = r#"
+    services.homelab-deploy.builder = {
+      enable = true;
+      natsUrl = "nats://nats.example.org";
+      nkeyFile = "/run/keys/builder.nkey";
+      configFile = "/etc/builder.toml";
+    };
+"#;
+
+/// Option, setting, and a part of the unit that was not there before.
+const EVERY_SETTING: &[(&str, &str, &str)] = &[
+    (
+        "package",
+        "package = { outPath = \"/opt/other\"; type = \"derivation\"; name = \"other\"; };",
+        "=/opt/other/bin/homelab-deploy builder ",
+    ),
+    (
+        "environment",
+        "environment.GIT_SSH_COMMAND = \"ssh -i /k\";",
+        "Environment=\"GIT_SSH_COMMAND=ssh -i /k\"",
+    ),
+    ("metrics.enable", "metrics.enable = true;", "--metrics-enabled --metrics-addr :9973"),
+    (
+        "metrics.address",
+        "metrics = { enable = true; address = \"[::1]:9000\"; };",
+        "--metrics-addr \"[::1]:9000\"",
+    ),
+    ("extraArgs", "extraArgs = [ \"--debug\" ];", " --debug "),
+];
+
+fn with(line: &str) -> String {
+    BUILDER.replacen("enable = true;", &format!("enable = true; {line}"), 1)
+}
+
+/// The text that stands beside the module, filled in; without the environment, to which NixOS adds its own.
+fn plain(mut unit: Settings) -> Settings {
+    unit.retain(|(section, key), _| section != "Install" && key != "Environment");
+    unit
+}
+
+#[test]
+fn the_module_makes_the_unit_beside_it() {
+    let text = fs::read_to_string(file("nixos/homelab-deploy-builder.service")).unwrap();
+    let program = "/nix/store/00000000000000000000000000000000-homelab-deploy/bin/homelab-deploy";
+    let expected = settings(
+        &text
+            .replace("@program@", program)
+            .replace("@arguments@", "--nats-url nats://nats.example.org")
+            .replace("@config@", "/etc/builder.toml")
+            .replace("@key@", "/run/keys/builder.nkey"),
+    );
+    for library in Library::all() {
+        let unit = settings(&library.unit_of("builder", BUILDER));
+        let key = |section: &str, key: &str| unit[&(section.to_owned(), key.to_owned())].clone();
+        assert_eq!(key("Install", "WantedBy"), ["multi-user.target"]);
+        let environment = key("Service", "Environment");
+        for variable in ["\"NIX_REMOTE=daemon\"", "\"XDG_CACHE_HOME=/var/cache/homelab-deploy-builder\""] {
+            assert!(environment.contains(&variable.to_owned()), "{environment:?}");
+        }
+        let path = environment.iter().find(|variable| variable.starts_with("\"PATH=")).unwrap();
+        assert!(["-nix/bin", "-git/bin", "-openssh/bin"].iter().all(|part| path.contains(part)), "{path}");
+        assert_eq!(plain(unit), plain(expected.clone()), "{library:?}");
+    }
+}
+
+#[test]
+fn each_option_has_its_effect_on_the_unit() {
+    for library in Library::all() {
+        let before = settings(&library.unit_of("builder", BUILDER));
+        for (option, setting, effect) in EVERY_SETTING {
+            let unit = library.unit_of("builder", &with(setting));
+            assert!(unit.contains(effect), "{option}: {unit}");
+            assert_ne!(settings(&unit), before, "{option}");
+        }
+    }
+    let required = ["enable", "natsUrl", "nkeyFile", "configFile"];
+    // Tried by tests of their own.
+    let elsewhere = ["settings", "metrics.openFirewall"];
+    for option in options(&Library::Little) {
+        let Some(name) = text(&option, "name").strip_prefix("builder.") else { continue };
+        let tried = EVERY_SETTING.iter().any(|(tried, ..)| *tried == name);
+        assert!(tried || required.contains(&name) || elsewhere.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn settings_become_the_file() {
+    let line = "configFile = \"/etc/builder.toml\";";
+    let instead = "settings = { parallel = 4; repos.fleet.url = \"git+https://git.example.org/fleet\"; };";
+    for library in Library::all() {
+        let unit = settings(&library.unit_of("builder", &BUILDER.replace(line, instead)));
+        let command = words(&unit[&("Service".to_owned(), "ExecStart".to_owned())][0]);
+        let at = command.iter().position(|word| word == "--config").unwrap();
+        let written = command[at + 1].strip_prefix("/nix/store/").unwrap();
+        let written: serde_json::Value = serde_json::from_str(written).unwrap();
+        let repos = json!({"fleet": {"url": "git+https://git.example.org/fleet"}});
+        assert_eq!(written["value"], json!({"parallel": 4, "repos": repos}));
+    }
+}
+
+#[test]
+fn the_program_understands_each_command_line() {
+    for (_, setting, _) in EVERY_SETTING {
+        let unit = settings(&Library::Little.unit_of("builder", &with(setting)));
+        let command = words(&unit[&("Service".to_owned(), "ExecStart".to_owned())][0]);
+        let complaint = "could not read the builder's configuration /etc/builder.toml";
+        run(Command::new(binary()).args(&command[1..]), 2).complains(&[complaint]);
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_program() {
+    let help = run(Command::new(binary()).args(["builder", "--help"]), 0).out;
+    assert!(help.split_whitespace().collect::<String>().contains("[default::9973]"), "{help}");
+    let options = options(&Library::Little);
+    let address = options.iter().find(|option| option["name"] == "builder.metrics.address").unwrap();
+    assert_eq!(text(address, "default"), "\":9973\"");
+}
+
+#[test]
+fn what_is_missing_or_contradicts_itself_is_named() {
+    let one =
+        "set exactly one of services.homelab-deploy.builder.settings, for example to { repos.fleet.url = ";
+    for (from, to, said) in [
+        ("natsUrl = \"nats://nats.example.org\";", "", "builder.natsUrl must be set"),
+        ("nkeyFile = \"/run/keys/builder.nkey\";", "", "builder.nkeyFile must be set"),
+        ("configFile = \"/etc/builder.toml\";", "", one),
+        ("enable = true;", "enable = true; settings.repos.a.url = \"x\";", one),
+        (
+            "configFile = \"/etc/builder.toml\";",
+            "settings.parallel = 2;",
+            "settings.repos must name at least one",
+        ),
+        (
+            "enable = true;",
+            "enable = true; metrics.openFirewall = true;",
+            "openFirewall has no effect without",
+        ),
+        (
+            "enable = true;",
+            "enable = true; metrics = { enable = true; address = \"localhost\"; };",
+            "metrics.address must end with a port",
+        ),
+        ("/run/keys/builder.nkey", "keys/builder.nkey", "nkeyFile must be an absolute path"),
+        (
+            "/run/keys/builder.nkey",
+            "/nix/store/00000000000000000000000000000000-key",
+            "where everybody can read it",
+        ),
+    ] {
+        for library in Library::all() {
+            let settings = BUILDER.replacen(from, to, 1);
+            let host = library.try_evaluate(&settings).unwrap_or_else(|error| panic!("{settings}: {error}"));
+            let failed = host["failed"].as_array().unwrap();
+            assert!(
+                failed.len() == 1 && text(&json!({"x": failed[0]}), "x").contains(said),
+                "{to}: {failed:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_open_firewall_lets_in_the_port_of_the_metrics() {
+    for library in Library::all() {
+        let open = "metrics = { enable = true; openFirewall = true; address = \"[::1]:9000\"; };";
+        assert_eq!(library.evaluate(&with(open))["ports"], json!([9000]));
+        assert_eq!(library.evaluate(BUILDER)["ports"], json!([]));
+    }
+}
+
+#[test]
+fn systemd_has_nothing_against_the_unit_and_it_is_hardened() {
+    let folder = tempfile::tempdir().unwrap();
+    let (Some(mut verify), Some(mut security)) = (systemd_analyze(), systemd_analyze()) else { return };
+    let unit = Library::Little.unit_of("builder", BUILDER);
+    let program = "/nix/store/00000000000000000000000000000000-homelab-deploy/bin/homelab-deploy";
+    let path = folder.path().join("homelab-deploy-builder.service");
+    fs::write(&path, unit.replace(program, &binary().display().to_string())).unwrap();
+    let output = verify.arg("verify").arg(&path).output().unwrap();
+    nothing_wrong(&String::from_utf8_lossy(&output.stderr));
+    security.args(["security", "--offline=true", "--threshold=20", "--no-pager"]);
+    // It fails above the threshold.
+    run(security.arg(&path), 0);
+}
