@@ -4,6 +4,18 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod again;
+mod bad_input;
+mod failed;
 mod forge;
+mod forge_faults;
+mod github;
+mod interrupted;
+mod notify;
+mod race;
+#[allow(dead_code, reason = "written for the tests of nix")]
+#[path = "../nix/server.rs"]
+mod server;
 mod stage;
+mod token;
 mod updated;

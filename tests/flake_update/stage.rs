@@ -4,7 +4,7 @@ use crate::common::{Ended, Running, binary, run};
 use crate::forge::Forge;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -122,7 +122,8 @@ impl Stage {
 
     /// The branches of the remote, each with its commit.
     pub(crate) fn branches(&self) -> Vec<(String, String)> {
-        let listed = self.git("fleet.git", &["for-each-ref", "--format=%(refname:short) %(objectname)", "refs/heads"]);
+        let listed =
+            self.git("fleet.git", &["for-each-ref", "--format=%(refname:short) %(objectname)", "refs/heads"]);
         let pair = |line: &str| line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
         listed.lines().map(pair).collect()
     }
@@ -168,7 +169,8 @@ impl Stage {
     /// What holds for every run, however it ended.
     pub(crate) fn check(&self, ended: &Ended) {
         assert!(!ended.to_string().contains(TOKEN), "the token is shown\n{ended}");
-        let left: Vec<_> = fs::read_dir(self.path("tmp")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let left: Vec<_> =
+            fs::read_dir(self.path("tmp")).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert!(left.is_empty(), "{left:?}");
     }
 
@@ -207,9 +209,4 @@ impl Drop for Stage {
         // What nix puts into a store is read-only, also for who wants to clear it away.
         let _ = Command::new("chmod").args(["-R", "u+w"]).arg(self.folder.path()).status();
     }
-}
-
-/// Whether a folder is empty or not there.
-pub(crate) fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
 }
