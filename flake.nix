@@ -66,6 +66,7 @@
 
       nixosModules = {
         default = ./nixos;
+        flakeUpdate = ./nixos/flake-update.nix;
         listener = ./nixos/listener.nix;
         nats = ./nixos/nats.nix;
         operator = ./nixos/operator.nix;

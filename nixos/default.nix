@@ -1,6 +1,7 @@
 # Every module; each does nothing until it is enabled.
 {
   imports = [
+    ./flake-update.nix
     ./listener.nix
     ./nats.nix
     ./operator.nix

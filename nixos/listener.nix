@@ -14,16 +14,7 @@ let
   token = import ./token.nix { inherit lib; };
   readUnit = import ./unit.nix { inherit lib; };
 
-  # One word of a systemd command line.
-  word =
-    value:
-    let
-      # What is missing is told by an assertion.
-      text = toString value;
-      plain = builtins.match "[A-Za-z0-9_./:@+,=-]+" text != null;
-      escaped = lib.replaceStrings [ "%" "$" ] [ "%%" "$$" ] text;
-    in
-    if plain then text else builtins.toJSON escaped;
+  word = import ./word.nix { inherit lib; };
 
   changed = option: cfg.${option} != options.${option}.default;
   flag =

@@ -95,4 +95,6 @@ pub struct Outcome {
     pub pull_request: Option<PullRequest>,
     /// Why there is none where there should be one.
     pub left: Option<String>,
+    /// Why the hosts could not be listed.
+    pub unlisted: Option<String>,
 }

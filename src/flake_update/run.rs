@@ -322,12 +322,13 @@ impl<'a> Run<'a> {
             pushed: None,
             pull_request: None,
             left: None,
+            unlisted: None,
         }
     }
 
     fn outcome(&self, state: State, made: Made) -> Outcome {
         let (commit, hosts, skipped) = (Some(made.commit), made.hosts, made.skipped);
-        Outcome { state, commit, hosts, skipped, left: made.unlisted, ..self.current(made.before) }
+        Outcome { state, commit, hosts, skipped, unlisted: made.unlisted, ..self.current(made.before) }
     }
 }
 

@@ -97,7 +97,7 @@ fn told(outcome: &Outcome) -> String {
         (State::Failed, dry) => {
             let names: Vec<_> = failed.iter().map(|host| host.hostname.as_str()).collect();
             let what = if names.is_empty() {
-                let why = outcome.left.as_deref().map(printable).unwrap_or_default();
+                let why = outcome.unlisted.as_deref().map(printable).unwrap_or_default();
                 format!("the hosts could not be listed: {why}")
             } else {
                 format!("{} of {all} hosts do not build: {}", names.len(), names.join(", "))
