@@ -114,9 +114,9 @@ exits! {
 impl From<UpdateError> for Failed {
     fn from(error: UpdateError) -> Self {
         let exit = match error.ground() {
-            Ground::Usage => Exit::Usage,
+            // 1 says that a host does not build, and nothing else.
+            Ground::Usage | Ground::Local => Exit::Usage,
             Ground::Link => Exit::Link,
-            Ground::Local => Exit::Failed,
             Ground::Interrupted => Exit::Interrupted,
         };
         Self { exit, error: error.into() }

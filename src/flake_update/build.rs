@@ -74,7 +74,7 @@ impl Builds<'_> {
         let late = async {
             sleep_until(deadline).await;
             stop.cancel();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let outcome = tokio::select! {
             outcome = build => outcome,

@@ -8,6 +8,7 @@ use super::order::ForgeOrder;
 use super::place::{Place, Project};
 use http::Client;
 use serde_json::{Value, json};
+use std::fmt::Write;
 
 pub use http::ForgeError;
 
@@ -223,7 +224,7 @@ fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

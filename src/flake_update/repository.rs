@@ -222,17 +222,14 @@ async fn look_at(git: &Git, repo: &str, order: &Order) -> Result<String, UpdateE
         Ok(_) => return Err(no_checkout("it has no work tree".to_owned())),
         Err(error) => return Err(no_checkout(error.to_string())),
     }
-    let url = match git.run(&["remote", "get-url", &order.remote]).await {
-        Ok(url) => url,
-        Err(_) => {
-            let there = git.run(&["remote"]).await.unwrap_or_default();
-            let advice = if there.is_empty() {
-                "add one with `git remote add`".to_owned()
-            } else {
-                format!("name one of these with --remote: {}", there.replace('\n', ", "))
-            };
-            return Err(UpdateError::NoRemote { repo: repo(), remote: order.remote.clone(), advice });
-        }
+    let Ok(url) = git.run(&["remote", "get-url", &order.remote]).await else {
+        let there = git.run(&["remote"]).await.unwrap_or_default();
+        let advice = if there.is_empty() {
+            "add one with `git remote add`".to_owned()
+        } else {
+            format!("name one of these with --remote: {}", there.replace('\n', ", "))
+        };
+        return Err(UpdateError::NoRemote { repo: repo(), remote: order.remote.clone(), advice });
     };
     if git.run(&["symbolic-ref", "--quiet", "HEAD"]).await.is_err() {
         return Err(UpdateError::Detached { repo: repo(), base: order.base.to_string() });

@@ -28,19 +28,19 @@ impl Nix {
         command
             .args(["eval", "--json", "--no-update-lock-file", "--apply", "builtins.attrNames"])
             .arg(format!("{}#nixosConfigurations", locked.url));
-        let named = || format!("list the hosts of {}", flake.without_credentials());
+        let doing = || format!("list the hosts of {}", flake.without_credentials());
         match call(command, MAX_OUTPUT).await {
             Ok(list) => {
                 let names: Vec<String> = serde_json::from_str(&list).map_err(|error| {
-                    NixCause::Odd(format!("nix gave no list of names: {error}")).when(named())
+                    NixCause::Odd(format!("nix gave no list of names: {error}")).when(doing())
                 })?;
                 Ok(Hosts::of(names))
             }
             Err(NixCause::Refused(said)) if said.contains("does not provide attribute") => {
                 Ok(Hosts::of(Vec::new()))
             }
-            Err(NixCause::Refused(said)) => Err(NixCause::Refused(flake.scrub(&said)).when(named())),
-            Err(cause) => Err(cause.when(named())),
+            Err(NixCause::Refused(said)) => Err(NixCause::Refused(flake.scrub(&said)).when(doing())),
+            Err(cause) => Err(cause.when(doing())),
         }
     }
 }

@@ -131,7 +131,7 @@ fn an_input_that_is_away_is_told() {
     let stage = Stage::new(GOOD);
     fs::rename(stage.path("input"), stage.path("gone")).unwrap();
     let before = stage.branches();
-    let ended = stage.ended(&mut stage.update(), 1);
+    let ended = stage.ended(&mut stage.update(), 2);
     ended.complains(&[
         "error: could not update the inputs with `nix flake update --commit-lock-file`: ",
         "nothing was pushed; mend that, then run again",

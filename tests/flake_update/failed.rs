@@ -1,6 +1,8 @@
 //! A host does not build: the branch is pushed, a pull request asks for help, and the base branch is as it was.
 
 use crate::forge::{Forge, pull};
+use crate::race::waiting;
+use crate::schema::valid;
 use crate::stage::{BAD, Stage, TOKEN};
 use serde_json::{Value, json};
 
@@ -141,7 +143,7 @@ fn json_tells_each_host_and_the_pull_request() {
     let stage = Stage::new(BAD);
     let forge = Forge::gitea(|_| None);
     let ended = stage.ended(stage.update_with(&forge).args(["--output", "json"]), 1);
-    let lines = ended.json();
+    let lines = valid(&ended);
     let built = lines.iter().filter(|line| line["event"] == "built");
     let failed: Vec<_> = built.filter(|line| line["value"]["state"] == "failed").collect();
     assert_eq!(failed.len(), 1, "{ended}");
@@ -171,7 +173,7 @@ fn an_update_that_does_not_even_evaluate_gets_a_pull_request_too() {
 
 #[test]
 fn builds_that_take_too_long_have_failed() {
-    let stage = Stage::new("web1 = \"while :; do read x < /dev/zero & wait; done\";");
+    let (stage, _gate) = waiting();
     let ended = stage.ended(stage.update().args(["--timeout", "1"]), 1);
     assert!(ended.out.contains("web1  failed after "), "{ended}");
     assert!(ended.out.contains("it was not built within the 1 s that all builds may take"), "{ended}");

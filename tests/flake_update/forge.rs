@@ -110,10 +110,9 @@ fn plain(request: &Request) -> Answer {
     let ok = |status, body| Some((status, String::new(), body));
     let path = request.path.split('?').next().unwrap_or_default();
     match (request.method.as_str(), path) {
-        ("GET", _) => ok(200, json!([])),
+        ("GET", _) | ("POST", "/api/v1/repos/alice/fleet/issues/7/labels") => ok(200, json!([])),
         ("POST", "/api/v1/repos/alice/fleet/pulls") => ok(201, pull(7, "", "")),
         ("POST", "/api/v1/repos/alice/fleet/labels") => ok(201, json!({"id": 42})),
-        ("POST", "/api/v1/repos/alice/fleet/issues/7/labels") => ok(200, json!([])),
         _ => ok(404, json!({"message": "unexpected"})),
     }
 }

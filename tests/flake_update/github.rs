@@ -1,21 +1,20 @@
 //! GitHub's ways, and which repository on which forge is meant.
 
-use crate::forge::{Answer, Forge, Request, pull};
+use crate::forge::{Forge, Request, pull};
 use crate::stage::{BAD, GOOD, Stage, TOKEN};
-use serde_json::json;
+use serde_json::{Value, json};
 
-fn github(request: &Request) -> Answer {
-    let body = match request.method.as_str() {
+fn github(request: &Request) -> Value {
+    match request.method.as_str() {
         "GET" => json!([]),
         _ => pull(7, "", ""),
-    };
-    Some((200, String::new(), body))
+    }
 }
 
 #[test]
 fn github_is_spoken_to_in_its_own_way() {
     let stage = Stage::new(BAD);
-    let forge = Forge::new(|request, _| github(request));
+    let forge = Forge::new(|request, _| Some((200, String::new(), github(request))));
     let ended = stage.ended(stage.update_with(&forge).args(["--forge", "github"]), 1);
     assert!(ended.out.contains("opened the pull request"), "{ended}");
     let api = "/api/v3/repos/alice/fleet";

@@ -13,6 +13,7 @@ mod github;
 mod interrupted;
 mod notify;
 mod race;
+mod schema;
 #[allow(dead_code, reason = "written for the tests of nix")]
 #[path = "../nix/server.rs"]
 mod server;

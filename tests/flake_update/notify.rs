@@ -1,6 +1,7 @@
 //! `--notify`: the builder and the hosts that can are asked to build the new commit, over a real broker.
 
 use crate::common::{Broker, Peer, Wire, base_answer};
+use crate::schema::valid;
 use crate::stage::{BAD, GOOD, Stage};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -94,7 +95,7 @@ fn a_broker_that_is_away_takes_nothing_back() {
         "error: master is pushed, but the builder and the hosts were not asked to build it: could not connect to ",
         "`homelab-deploy deploy --all --tier TIER --action build` asks the hosts",
     ]);
-    let result = ended.json().pop().unwrap();
+    let result = valid(&ended).pop().unwrap();
     assert_eq!((&result["event"], &result["exit"]), (&json!("result"), &json!(5)));
 }
 

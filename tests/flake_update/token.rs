@@ -1,9 +1,11 @@
 //! The token for git: offered to the remote where that is on the forge, over no other road, and never shown.
 
+use crate::common::binary;
 use crate::server::Server;
 use crate::stage::{GOOD, Stage, TOKEN};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 /// `homelab-deploy:TOKEN`, as HTTP's basic authentication says it.
@@ -56,4 +58,41 @@ fn the_token_is_offered_to_no_other_host() {
     let elsewhere = ["--forge-url", "http://127.0.0.1:1"];
     let ended = stage.ended(update(&stage, &server).args(elsewhere), 5);
     ended.complains(&["could not look up the branches of http://", "could not read Username"]);
+}
+
+/// The script of the workflow in the documentation, as a runner takes it out of the file.
+fn script() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/flake-update.yml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (_, block) = text.split_once("        run: |\n").expect("a script");
+    // Where a reader of YAML is at hand it has the last word.
+    let parse = "import json, sys, yaml; job = yaml.safe_load(open(sys.argv[1]))['jobs']['flake-update']; \
+                 print(json.dumps(job['steps'][0]['run']))";
+    let parsed = Command::new("python3").args(["-c", parse]).arg(&file).output();
+    let lines = block.lines().map(|line| line.strip_prefix("          ").expect("the end of the file"));
+    let script: String = lines.flat_map(|line| [line, "\n"]).collect();
+    if let Ok(parsed) = parsed
+        && parsed.status.success()
+    {
+        assert_eq!(serde_json::from_slice::<String>(&parsed.stdout).unwrap(), script);
+    }
+    script
+}
+
+#[test]
+fn the_workflow_of_the_documentation_works_as_it_is_written() {
+    let (stage, server) = locked();
+    stage.git("checkout", &["push", "--quiet", "origin", "master:main"]);
+    let before = stage.at("main");
+    let (bin, temp) = (binary().parent().unwrap().display(), stage.path("runner"));
+    fs::create_dir(&temp).unwrap();
+    let mut job = stage.environment(Command::new("bash"));
+    job.args(["-e", "-c", &script()])
+        .env("PATH", format!("{bin}:{}", std::env::var("PATH").unwrap()))
+        .env("RUNNER_TEMP", &temp)
+        .env("TOKEN", TOKEN)
+        .env("REPO", format!("http://{}/alice/fleet.git", server.host()));
+    stage.ended(&mut job, 0);
+    assert_ne!(stage.at("main"), before);
+    assert_eq!(fs::read_dir(temp).unwrap().count(), 0, "the token is left");
 }

@@ -1,6 +1,7 @@
 //! Every host builds: the base branch moves on, and nothing else is left.
 
 use crate::forge::Forge;
+use crate::schema::valid;
 use crate::stage::{BAD, GOOD, Stage};
 use serde_json::{Value, json};
 
@@ -32,7 +33,7 @@ fn nothing_to_update_leaves_nothing() {
     assert_eq!(stage.branches(), branches);
     assert_eq!(stage.git("fleet.git", &["count-objects"]), objects);
     let ended = stage.ended(stage.update_of(&stage.remote()).args(["--output", "json"]), 0);
-    let result = ended.json().pop().unwrap();
+    let result = valid(&ended).pop().unwrap();
     assert_eq!(
         (&result["event"], &result["exit"], &result["value"]["state"]),
         (&json!("result"), &json!(0), &json!("current"))
@@ -46,7 +47,7 @@ fn a_url_is_cloned_and_the_clone_is_gone() {
     let ended =
         stage.ended(stage.update_of(&format!("git+{}", stage.remote())).args(["--output", "json"]), 0);
     assert_ne!(stage.at("master"), before);
-    let lines = ended.json();
+    let lines = valid(&ended);
     let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["fetched", "updated", "building", "built", "built", "built", "pushed", "result"]);
     let value = &lines.last().unwrap()["value"];

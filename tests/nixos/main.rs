@@ -10,6 +10,7 @@ mod fixture;
 
 mod evaluate;
 mod flake;
+mod flake_update;
 mod nats;
 mod operator;
 mod options;

@@ -38,7 +38,7 @@ impl Show {
             News::Built(host) => out.event("built", *host),
             News::Moved { base } => out.event("moved", json!({"branch": base})),
             News::Pushed { branch, commit } => {
-                out.event("pushed", json!({"branch": branch, "commit": commit}))
+                out.event("pushed", json!({"branch": branch, "commit": commit}));
             }
             News::Note(note) => out.event("note", note),
         }
@@ -49,8 +49,11 @@ impl Show {
             News::Fetched { base, commit } => format!("{base} is at {}", short(commit)),
             News::Updated { branch, commit, message } => {
                 let changes = message.lines().map(printable).filter(|line| !line.trim().is_empty());
-                let changes: String = changes.map(|line| format!("\n  {line}")).collect();
-                format!("updated on {branch}: {}{changes}", short(commit))
+                let head = format!("updated on {branch}: {}", short(commit));
+                std::iter::once(head).chain(changes).collect::<Vec<_>>().join(
+                    "
+  ",
+                )
             }
             News::Building { hosts, skipped } => {
                 for name in skipped {
