@@ -1,8 +1,11 @@
 //! GitHub's ways, and which repository on which forge is meant.
 
 use crate::forge::{Forge, Request, pull};
+use crate::server::Server;
 use crate::stage::{BAD, GOOD, Stage, TOKEN};
 use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::symlink;
 
 fn github(request: &Request) -> Value {
     match request.method.as_str() {
@@ -34,18 +37,30 @@ fn github_is_spoken_to_in_its_own_way() {
 }
 
 #[test]
-fn the_remote_tells_owner_and_name_and_the_forge_may_lie_deeper() {
+fn the_forge_and_its_repository_are_found() {
     let stage = Stage::new(BAD);
-    // git goes elsewhere than the URL says, as with a mirror.
-    let remote = "https://git.example.org/bob/infra.git";
-    stage.git("checkout", &["remote", "set-url", "origin", &stage.remote()]);
-    stage.git("checkout", &["config", &format!("url.{}.pushInsteadOf", stage.remote()), remote]);
-    let forge = Forge::gitea(|_| Some((404, String::new(), json!({"message": "none"}))));
-    let page = format!("http://{}/git/alice/fleet/", forge.address());
-    let mut update = stage.update();
-    update.arg("--token-file").arg(stage.path("token")).args(["--forge-url", &page]);
-    stage.ended(&mut update, 5);
-    assert_eq!(forge.calls(), ["GET /git/api/v1/repos/alice/fleet/pulls"]);
+    fs::create_dir_all(stage.path("git/alice")).unwrap();
+    symlink(stage.path("fleet.git"), stage.path("git/alice/fleet.git")).unwrap();
+    stage.git("fleet.git", &["config", "http.receivepack", "true"]);
+    let server = Server::open(&stage.path("."));
+    let forge = Forge::gitea(|_| None);
+    let hosted = format!("http://{}/git/alice/fleet.git", server.host());
+    let at = forge.address();
+    for (repo, url, called) in [
+        // A path tells nothing.
+        (stage.remote(), format!("http://{at}/git/alice/fleet/"), "/git/api/v1/repos/alice/fleet/pulls"),
+        // A URL tells owner and name, and the forge is where it is said to be.
+        (hosted.clone(), format!("http://{at}"), "/api/v1/repos/alice/fleet/pulls"),
+        (hosted.clone(), format!("http://{at}/git/"), "/git/api/v1/repos/alice/fleet/pulls"),
+        (hosted, format!("http://{at}/alice/fleet"), "/api/v1/repos/alice/fleet/pulls"),
+    ] {
+        let before = forge.calls().len();
+        let mut update = stage.update_of(&repo);
+        update.arg("--token-file").arg(stage.path("token")).args(["--forge-url", &url]);
+        // The plain forge knows nothing of other places.
+        stage.ended(&mut update, if called.starts_with("/git") { 5 } else { 1 });
+        assert_eq!(forge.calls()[before], format!("GET {called}"), "{repo} {url}");
+    }
 }
 
 #[test]
