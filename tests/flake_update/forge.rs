@@ -1,5 +1,9 @@
 //! A forge that answers as it is told and keeps every request for the test to look at.
 
+use crate::certificates::Pair;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -40,6 +44,25 @@ pub(crate) struct Forge {
 impl Forge {
     /// Answers as `answers` says, which is given the request and how many came before it.
     pub(crate) fn new(answers: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start(None, answers)
+    }
+
+    /// A plain Gitea that speaks TLS with this certificate.
+    pub(crate) fn with_tls(pair: &Pair) -> Self {
+        let chain = CertificateDer::pem_file_iter(&pair.certificate).unwrap().map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(&pair.key).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth();
+        let config = config.with_single_cert(chain, key).unwrap();
+        Self::start(Some(Arc::new(config)), |request, _| plain(request))
+    }
+
+    fn start(
+        tls: Option<Arc<ServerConfig>>,
+        answers: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (requests, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
@@ -49,9 +72,17 @@ impl Forge {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let (kept, answers) = (Arc::clone(&kept), Arc::clone(&answers));
+                let (kept, answers, tls) = (Arc::clone(&kept), Arc::clone(&answers), tls.clone());
                 // A client that hangs up early is no failure of the forge.
-                std::thread::spawn(move || connection.and_then(|stream| serve(stream, &kept, &*answers)));
+                std::thread::spawn(move || {
+                    connection.and_then(|stream| match tls {
+                        None => serve(stream, &kept, &*answers),
+                        Some(tls) => {
+                            let connection = ServerConnection::new(tls).map_err(std::io::Error::other)?;
+                            serve(StreamOwned::new(connection, stream), &kept, &*answers)
+                        }
+                    })
+                });
             }
         });
         Self { address, requests, stop, thread: Some(thread) }
@@ -117,8 +148,8 @@ fn plain(request: &Request) -> Answer {
     }
 }
 
-fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Request>>, answers: &Answers) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn serve(stream: impl Read + Write, kept: &Mutex<Vec<Request>>, answers: &Answers) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     loop {
         let Some(request) = read(&mut reader)? else { return Ok(()) };
         let before = {
@@ -134,11 +165,13 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Request>>, answers: &Answers) -
         let body = if body.is_string() { body.as_str().unwrap().to_owned() } else { body.to_string() };
         let location = if location.is_empty() { location } else { format!("Location: {location}\r\n") };
         let length = body.len();
+        let stream = reader.get_mut();
         write!(stream, "HTTP/1.1 {status} X\r\n{location}Content-Length: {length}\r\n\r\n{body}")?;
+        stream.flush()?;
     }
 }
 
-fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
+fn read(stream: &mut impl BufRead) -> std::io::Result<Option<Request>> {
     let mut line = String::new();
     if stream.read_line(&mut line)? == 0 {
         return Ok(None);

@@ -1,5 +1,6 @@
 //! A forge that refuses, is away, hangs, or sends elsewhere: the branch is pushed, and the error says what is left to do.
 
+use crate::certificates::Authority;
 use crate::forge::Forge;
 use crate::stage::{BAD, Stage, TOKEN};
 use serde_json::{Value, json};
@@ -95,4 +96,23 @@ fn a_forge_that_is_away_leaves_the_branch_pushed_and_the_next_run_goes_on() {
     let forge = Forge::gitea(|_| None);
     let ended = stage.ended(&mut with(&forge.page()), 1);
     assert!(ended.out.contains("opened the pull request"), "{ended}");
+}
+
+#[test]
+fn a_forge_with_a_certificate_is_trusted_by_the_authorities_of_this_machine_alone() {
+    let stage = Stage::new(BAD);
+    let home = Authority::new();
+    let forge = Forge::with_tls(&home.sign("forge", &["127.0.0.1", "localhost"]));
+    let run = |authority: &Authority, code| {
+        let mut update = stage.update();
+        update.arg("--token-file").arg(stage.path("token")).env("SSL_CERT_FILE", authority.ca());
+        update.args(["--forge-url", &format!("https://{}/alice/fleet", forge.address())]);
+        stage.ended(update.env_remove("SSL_CERT_DIR"), code)
+    };
+    let ended = run(&Authority::new(), 5);
+    ended.complains(&[" did not answer: ", "invalid peer certificate"]);
+    assert_eq!(forge.calls(), Vec::<String>::new());
+    let ended = run(&home, 1);
+    assert!(ended.out.contains("opened the pull request"), "{ended}");
+    assert_eq!(forge.requests()[0].header("authorization"), format!("token {TOKEN}"));
 }

@@ -6,6 +6,9 @@ mod common;
 
 mod again;
 mod bad_input;
+#[allow(dead_code, reason = "written for the tests of the server")]
+#[path = "../nats/certificates.rs"]
+mod certificates;
 mod failed;
 mod forge;
 mod forge_faults;
