@@ -67,6 +67,7 @@
       nixosModules = {
         default = ./nixos;
         builder = ./nixos/builder.nix;
+        flakeUpdate = ./nixos/flake-update.nix;
         listener = ./nixos/listener.nix;
         nats = ./nixos/nats.nix;
         operator = ./nixos/operator.nix;

@@ -2,6 +2,7 @@
 {
   imports = [
     ./builder.nix
+    ./flake-update.nix
     ./listener.nix
     ./nats.nix
     ./operator.nix

@@ -2,7 +2,7 @@
 //!
 //! Everything lives in this library; the binary only parses arguments and hands over. A module imports only from
 //! floors below its own: `protocol` at the bottom, then the single-purpose rooms, then `fleet` and `activation`,
-//! then `listener`, `builder` and `deployer`, then the faces, then `cli`.
+//! then `listener`, `builder`, `deployer` and `flake_update`, then the faces, then `cli`.
 
 pub mod activation;
 pub mod builder;
@@ -12,6 +12,7 @@ pub mod config;
 pub mod demo;
 pub mod deployer;
 pub mod durable;
+pub mod flake_update;
 pub mod fleet;
 pub mod jobs;
 pub mod keys;
@@ -21,4 +22,5 @@ pub mod mcp;
 pub mod metrics;
 pub mod nix;
 pub mod protocol;
+pub mod temporary;
 pub mod tui;

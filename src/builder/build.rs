@@ -5,8 +5,8 @@ use super::host::{Ended, Failure, HostBuild, Outcome};
 use super::order::{Wanted, is_all};
 use super::stage::{End, Stage, named};
 use super::store::Store;
-use crate::nix::{BuildError, BuildOrder, Locked, Nix};
-use crate::protocol::{ErrorCode, Name, PhaseState, fit_start, printable};
+use crate::nix::{BuildError, BuildOrder, Hosts, Locked, Nix};
+use crate::protocol::{ErrorCode, Name, PhaseState};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ enum Task {
 
 /// Something has ended.
 enum Event {
-    Listed(Result<Vec<String>, BuildError>),
+    Listed(Result<Hosts, BuildError>),
     Host(Ended),
 }
 
@@ -201,7 +201,7 @@ impl Work {
 
     fn ended(&mut self, event: Event) {
         match event {
-            Event::Listed(Ok(names)) => self.listed(names),
+            Event::Listed(Ok(hosts)) => self.listed(hosts),
             Event::Listed(Err(BuildError::Stopped { .. })) => {}
             Event::Listed(Err(error)) => self.end_early(error.code(), error.to_string()),
             Event::Host(ended) => self.host_ended(ended),
@@ -213,18 +213,13 @@ impl Work {
     }
 
     /// The flake has these hosts.
-    fn listed(&mut self, names: Vec<String>) {
-        let (mut hosts, mut others) = (BTreeSet::new(), Vec::new());
-        for name in names {
-            match Name::new(name.as_str()) {
-                Ok(host) => drop(hosts.insert(host)),
-                Err(_) => others.push(format!("{:?}", fit_start(&printable(&name), 80))),
-            }
-        }
-        if !others.is_empty() {
+    fn listed(&mut self, Hosts { names, skipped }: Hosts) {
+        if !skipped.is_empty() {
+            let quoted: Vec<_> = skipped.iter().map(|name| format!("{name:?}")).collect();
             let why = "as that is no name of 1 to 63 letters, digits, `_` or `-`";
-            self.stage.note = Some(format!("skipped {}, {why}", named(&others)));
+            self.stage.note = Some(format!("skipped {}, {why}", named(&quoted)));
         }
+        let hosts: BTreeSet<_> = names.into_iter().collect();
         if hosts.is_empty() {
             let note = self.stage.note.as_deref().unwrap_or("its nixosConfigurations is empty");
             return self.end_early(ErrorCode::EvaluationFailed, format!("no host to build: {note}"));

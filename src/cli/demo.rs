@@ -10,11 +10,12 @@ use crate::bus::Bus;
 use crate::demo::{self, Demo, Pace};
 use crate::deployer::{Discovery, Intent, Operator, Plan, Roster, Selection};
 use crate::protocol::{Action, Name, Revision};
+use crate::temporary::Temporary;
 use crate::tui::Options;
 use anyhow::Context;
 use clap::Args;
 use ratatui::layout::Size;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +44,9 @@ impl DemoArgs {
     }
 
     async fn show(&self) -> Result<Exit, Failed> {
-        let folder = Folder::make().context("could not make a temporary folder").map_err(Failed::host)?;
+        let folder = Temporary::new("homelab-deploy-demo")
+            .context("could not make a temporary folder")
+            .map_err(Failed::host)?;
         let program =
             std::env::current_exe().context("could not find our own executable").map_err(Failed::host)?;
         // Before anything is started, so that no signal finds us unprepared.
@@ -142,27 +145,4 @@ async fn everybody(operator: &mut Operator, count: usize) -> Result<Discovery, F
         }
     }
     Err(Failed::host(anyhow::anyhow!("not every simulated host came up within a minute")))
-}
-
-/// A temporary folder that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make() -> std::io::Result<Self> {
-        let name = format!("homelab-deploy-demo-{:016x}", fastrand::u64(..));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // The keeper may have been faster.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -3,6 +3,7 @@
 use crate::bus::{ConnectError, LinkError, SeedError, SettingsError};
 use crate::config::ConfigError;
 use crate::deployer::{DeployError, RosterError, SelectionError};
+use crate::flake_update::{Ground, UpdateError};
 use std::process::ExitCode;
 
 /// How a command ended.
@@ -108,6 +109,18 @@ exits! {
     SettingsError => usage,
     SelectionError => usage,
     RosterError => usage,
+}
+
+impl From<UpdateError> for Failed {
+    fn from(error: UpdateError) -> Self {
+        let exit = match error.ground() {
+            // 1 says that a host does not build, and nothing else.
+            Ground::Usage | Ground::Local => Exit::Usage,
+            Ground::Link => Exit::Link,
+            Ground::Interrupted => Exit::Interrupted,
+        };
+        Self { exit, error: error.into() }
+    }
 }
 
 impl From<DeployError> for Failed {

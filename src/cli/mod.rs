@@ -14,6 +14,7 @@ mod deploy;
 mod diff;
 mod effective;
 mod exit;
+mod flake_update;
 mod given;
 mod history;
 mod hold;
@@ -88,6 +89,8 @@ enum Command {
     Hold(hold::HoldArgs),
     /// Let held hosts take deployments again.
     Release(release::ReleaseArgs),
+    /// Update the inputs of a flake, and move its branch on only where every host builds.
+    FlakeUpdate(Box<flake_update::FlakeUpdateArgs>),
     /// Serve an assistant over MCP: it looks at hosts and deploys to the tier test.
     Mcp(mcp::McpArgs),
     /// Look at the configuration: what is in force, and what is wrong in the file.
@@ -149,6 +152,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Cancel(args) => block_on(args.run()),
         Command::Hold(args) => block_on(args.run()),
         Command::Release(args) => block_on(args.run()),
+        Command::FlakeUpdate(args) => block_on(args.run()),
         Command::Mcp(args) => args.run(),
         Command::Config(command) => command.run(),
         Command::Keys(command) => command.run(),

@@ -9,6 +9,7 @@ mod log;
 mod operator;
 mod outcome;
 mod plan;
+mod prebuild;
 mod questions;
 mod rollout;
 mod roster;

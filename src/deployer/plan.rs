@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 /// How long after sending a host may still begin.
-const EXPIRY: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const EXPIRY: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is to be done on each host.
 #[derive(Debug, Clone, PartialEq, Eq)]

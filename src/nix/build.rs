@@ -9,7 +9,7 @@ mod said;
 
 use super::call::Nix;
 use super::process::quiet_ssh;
-use super::{FlakeUrl, Locked, NixLine};
+use super::{FlakeUrl, Hosts, Locked, NixLine};
 use crate::protocol::{Name, fit_start};
 use running::Running;
 use std::io;
@@ -65,22 +65,27 @@ impl Nix {
             .ok_or_else(|| BuildError::NoResult { host, said: fit_start(&result, 500).to_owned() })
     }
 
-    /// The names of all hosts that a flake has, as they stand there: they may be no names of ours. Told and stopped as
-    /// [`Nix::build`] is.
+    /// The hosts of a flake, none of which is evaluated. A flake without `nixosConfigurations` has none. Told and
+    /// stopped as [`Nix::build`] is.
     pub async fn hosts(
         &self,
         flake: &FlakeUrl,
         locked: &Locked,
         told: mpsc::Sender<NixLine>,
         stop: &CancellationToken,
-    ) -> Result<Vec<String>, BuildError> {
+    ) -> Result<Hosts, BuildError> {
         let mut command = self.nix();
         let all = format!("{}#nixosConfigurations", locked.url);
         command.args(["eval", "--json", "--apply", "builtins.attrNames"]).arg(all);
         let host = "all".to_owned();
-        let result = run(command, About { flake: flake.clone(), host: host.clone() }, told, stop).await?;
-        serde_json::from_str(&result)
-            .map_err(|_| BuildError::NoResult { host, said: fit_start(&result, 500).to_owned() })
+        match run(command, About { flake: flake.clone(), host: host.clone() }, told, stop).await {
+            Ok(result) => match serde_json::from_str(&result) {
+                Ok(names) => Ok(Hosts::of(names)),
+                Err(_) => Err(BuildError::NoResult { host, said: fit_start(&result, 500).to_owned() }),
+            },
+            Err(BuildError::MissingHost { .. }) => Ok(Hosts::of(Vec::new())),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -11,6 +11,10 @@ use tokio::process::{Child, Command};
 /// The most of a program's complaints that is read, in bytes.
 const MAX_COMPLAINT: u64 = 64 << 10;
 
+/// What the environment of a hook or an editor may say of a repository around us.
+const REPOSITORY: [&str; 6] =
+    ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE"];
+
 /// A program that asks nobody, speaks English and, where it calls git, knows of no repository around it.
 pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
@@ -18,12 +22,14 @@ pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
         .current_dir("/")
         .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")
-        .env_remove("GIT_DIR")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
+    for name in REPOSITORY {
+        command.env_remove(name);
+    }
     command
 }
 

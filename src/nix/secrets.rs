@@ -2,7 +2,7 @@
 
 /// The text without the `user:password@` of any URL in it. The bare user of an ssh URL stays: it is a name there,
 /// while `https://TOKEN@host` is a secret.
-pub(super) fn without_userinfo(text: &str) -> String {
+pub fn without_userinfo(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {

@@ -11,6 +11,7 @@ mod closure;
 mod credentials;
 mod deploy;
 mod flake_url;
+mod hosts;
 mod profile;
 mod progress;
 mod remote_away;

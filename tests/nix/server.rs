@@ -25,15 +25,20 @@ impl Server {
 
     /// On another address of this machine.
     pub(crate) fn open_at(address: Ipv4Addr, folder: &Path) -> Self {
-        Self::start(address, folder, false)
+        Self::start(address, folder, None)
     }
 
     /// Asks for user `deploy` and password `s3cret-w0rd`.
     pub(crate) fn locked(folder: &Path) -> Self {
-        Self::start(Ipv4Addr::LOCALHOST, folder, true)
+        Self::asking(folder, BASIC)
     }
 
-    fn start(address: Ipv4Addr, folder: &Path, locked: bool) -> Self {
+    /// Asks for what HTTP's basic authentication says so.
+    pub(crate) fn asking(folder: &Path, basic: &'static str) -> Self {
+        Self::start(Ipv4Addr::LOCALHOST, folder, Some(basic))
+    }
+
+    fn start(address: Ipv4Addr, folder: &Path, locked: Option<&'static str>) -> Self {
         let listener = TcpListener::bind((address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
@@ -88,9 +93,9 @@ impl Request {
     }
 }
 
-fn answer(mut stream: TcpStream, folder: &PathBuf, locked: bool) -> std::io::Result<()> {
+fn answer(mut stream: TcpStream, folder: &PathBuf, locked: Option<&str>) -> std::io::Result<()> {
     let request = read(&mut BufReader::new(stream.try_clone()?))?;
-    if locked && request.header("authorization") != BASIC {
+    if locked.is_some_and(|basic| request.header("authorization") != basic) {
         let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\n\
                        Content-Length: 0\r\nConnection: close\r\n\r\n";
         return stream.write_all(refusal.as_bytes());

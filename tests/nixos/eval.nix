@@ -42,6 +42,14 @@ let
     };
   };
 
+  timer = {
+    options = {
+      description = any "";
+      wantedBy = any [ ];
+      timerConfig = any { };
+    };
+  };
+
   surroundings.options = {
     assertions = mkOption {
       type = types.listOf types.unspecified;
@@ -49,6 +57,10 @@ let
     };
     systemd.services = mkOption {
       type = types.attrsOf (types.submodule service);
+      default = { };
+    };
+    systemd.timers = mkOption {
+      type = types.attrsOf (types.submodule timer);
       default = { };
     };
     services.nats = {
@@ -160,6 +172,7 @@ in
 {
   failed = map (assertion: assertion.message) (lib.filter (assertion: !assertion.assertion) config.assertions);
   units = lib.mapAttrs (_: unit) config.systemd.services;
+  timers = lib.mapAttrs (_: timer: { inherit (timer) wantedBy timerConfig; }) config.systemd.timers;
   nats = config.services.nats;
   ports = config.networking.firewall.allowedTCPPorts;
   packages = map (package: package.name) config.environment.systemPackages;

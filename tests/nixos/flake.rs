@@ -63,7 +63,10 @@ fn it_offers_packages_apps_shells_modules_and_checks() {
     for output in ["packages", "apps", "devShells", "formatter", "checks"] {
         assert_eq!(names[output], systems, "{output}");
     }
-    assert_eq!(names["nixosModules"], json!(["builder", "default", "listener", "nats", "operator"]));
+    assert_eq!(
+        names["nixosModules"],
+        json!(["builder", "default", "flakeUpdate", "listener", "nats", "operator"])
+    );
     assert_eq!(names["overlays"], json!(["default"]));
     let checks = outputs("builtins.mapAttrs (_: builtins.attrNames) self.checks");
     assert_eq!(checks["x86_64-linux"], json!(["fleet", "package"]));

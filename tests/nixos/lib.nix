@@ -195,6 +195,7 @@ let
     splitString = separator: text: filter builtins.isString (builtins.split separator text);
     unique = foldl' (seen: value: if builtins.elem value seen then seen else seen ++ [ value ]) [ ];
     allUnique = list: lib.unique list == list;
+    optionalString = condition: text: if condition then text else "";
     boolToString = value: if value then "true" else "false";
     toIntBase10 = builtins.fromJSON;
     makeBinPath = packages: builtins.concatStringsSep ":" (map (package: "${package}/bin") packages);

@@ -11,6 +11,7 @@ mod fixture;
 mod builder;
 mod evaluate;
 mod flake;
+mod flake_update;
 mod nats;
 mod operator;
 mod options;

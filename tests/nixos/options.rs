@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 /// Every option of every module. The first ones have always been there under these names.
-const OPTIONS: [&str; 48] = [
+const OPTIONS: [&str; 63] = [
     "listener.enable",
     "listener.package",
     "listener.hostname",
@@ -59,6 +59,20 @@ const OPTIONS: [&str; 48] = [
     "operator.enable",
     "operator.package",
     "operator.settings",
+    "flakeUpdate.enable",
+    "flakeUpdate.package",
+    "flakeUpdate.repo",
+    "flakeUpdate.base",
+    "flakeUpdate.forge",
+    "flakeUpdate.forgeUrl",
+    "flakeUpdate.tokenFile",
+    "flakeUpdate.dates",
+    "flakeUpdate.notify.enable",
+    "flakeUpdate.notify.natsUrl",
+    "flakeUpdate.notify.nkeyFile",
+    "flakeUpdate.notify.builderRepo",
+    "flakeUpdate.environment",
+    "flakeUpdate.extraArgs",
 ];
 
 /// The options with their defaults, examples and descriptions.

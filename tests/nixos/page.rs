@@ -24,7 +24,7 @@ fn table(module: &str) -> String {
 #[test]
 fn the_page_lists_every_option_with_default_example_and_description() {
     let page = fs::read_to_string(file("docs/nixos.md")).unwrap();
-    for module in ["listener", "builder", "nats", "operator"] {
+    for module in ["listener", "builder", "nats", "operator", "flakeUpdate"] {
         let table = table(module);
         assert!(page.contains(&table), "docs/nixos.md needs this under {module}:\n\n{table}");
     }

@@ -24,6 +24,7 @@ const COMMANDS: &[&[&str]] = &[
     &["cancel"],
     &["hold"],
     &["release"],
+    &["flake-update"],
     &["mcp"],
     &["config"],
     &["config", "show"],
@@ -107,6 +108,7 @@ const BUILD: &[&str] = &["build", "web1"];
 const CANCEL: &[&str] = &["cancel", "web1"];
 const HOLD: &[&str] = &["hold", "web1", "--reason=why"];
 const RELEASE: &[&str] = &["release", "web1"];
+const FLAKE_UPDATE: &[&str] = &["flake-update", "--repo=/", "--notify"];
 const MCP: &[&str] = &["mcp", "--enable-admin", "--admin-nkey-file=KEY"];
 const CONFIG: &[&str] = &["config", "show"];
 const KEYS_NEW: &[&str] = &["keys", "new", "listener"];
@@ -270,6 +272,23 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (ROLLBACK, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (ROLLBACK, "--tls-cert", "/missing", "--tls-key"),
     (ROLLBACK, "--tls-key", "/missing", "--tls-cert"),
+    (FLAKE_UPDATE, "--repo", "/missing", "is no folder; give the folder of a checkout, or a URL"),
+    (FLAKE_UPDATE, "--base", "a..b", "`..` and `//` are not allowed"),
+    (FLAKE_UPDATE, "--remote", "-x", "write the name of a remote"),
+    (FLAKE_UPDATE, "--parallel", "0", "0 is not in 1..=1000"),
+    (FLAKE_UPDATE, "--timeout", "0", "0 is not in 1.."),
+    (FLAKE_UPDATE, "--output", "yaml", "human, json"),
+    (FLAKE_UPDATE, "--token-file", "/missing", "could not read the token file /missing"),
+    (FLAKE_UPDATE, "--forge", "gitlab", "gitea, github"),
+    (FLAKE_UPDATE, "--label", "", "write 1 to 50 characters on one line"),
+    (FLAKE_UPDATE, "--forge-timeout", "0", "0 is not in 1..=3600"),
+    (FLAKE_UPDATE, "--builder-repo", "a.b", "is not a name"),
+    (FLAKE_UPDATE, "--context", "a.b", "is not a name"),
+    (FLAKE_UPDATE, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
+    (FLAKE_UPDATE, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (FLAKE_UPDATE, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (FLAKE_UPDATE, "--tls-cert", "/missing", "--tls-key"),
+    (FLAKE_UPDATE, "--tls-key", "/missing", "--tls-cert"),
     (MCP, "--admin-nkey-file", "/missing", "could not read the key file /missing"),
     (MCP, "--log-format", "xml", "json, text"),
     (MCP, "--timeout", "0", "0 is not in 1.."),
@@ -315,9 +334,10 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
 ];
 
 /// Flags whose values can only turn out wrong once they are used.
-const LATER: [(&str, &str); 9] = [
+const LATER: [(&str, &str); 10] = [
     ("builder", "--state-dir"),
     ("man", "--out"),
+    ("flake-update", "--forge-url"),
     ("config", "--nkey-file"),
     ("config", "--tls-ca"),
     ("listener", "--rebuild-command"),
@@ -343,7 +363,7 @@ fn each_wrong_value_is_refused_as_exit_2_and_its_flag_named() {
         let refused = run(nowhere().args(rest).arg(format!("{flag}={value}")), 2);
         // What may come from the environment too is named by what it is.
         let named = match *flag {
-            "--nkey-file" | "--out" | "--log-dir" | "--config" => value,
+            "--nkey-file" | "--out" | "--log-dir" | "--config" | "--token-file" => value,
             "--deploy-subject" | "--discover-subject" => "subject",
             flag => flag,
         };

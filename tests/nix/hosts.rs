@@ -1,0 +1,38 @@
+//! The hosts of a flake, none of which is evaluated.
+
+use crate::resolve::ask;
+use crate::store::Store;
+use homelab_deploy::nix::{BuildError, Hosts};
+use homelab_deploy::protocol::ErrorCode;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+async fn hosts(store: &Store) -> Result<Hosts, BuildError> {
+    let path = store.path("flake");
+    let path = path.to_str().unwrap();
+    let locked = ask(path, "main", None).await.unwrap();
+    let (told, _) = mpsc::channel(1);
+    store.nix().hosts(&path.parse().unwrap(), &locked, told, &CancellationToken::new()).await
+}
+
+#[tokio::test]
+async fn they_are_listed_by_name_and_what_is_no_name_is_told() {
+    let store = Store::new();
+    store.hosts("web = abort \"evaluated\"; db = 1; \"a.b\" = 1; all = 1;");
+    let found = hosts(&store).await.unwrap();
+    let names: Vec<_> = found.names.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["db", "web"]);
+    assert_eq!(found.skipped, ["a.b", "all"]);
+}
+
+#[tokio::test]
+async fn a_flake_without_any_has_none_and_a_broken_one_is_an_error() {
+    let store = Store::new();
+    store.write("flake.nix", "{ outputs = { self }: { }; }");
+    assert_eq!(hosts(&store).await.unwrap(), Hosts { names: vec![], skipped: vec![] });
+    store.write("flake.nix", "{ outputs = { self }: { nixosConfigurations = abort \"broken here\"; }; }");
+    let error = hosts(&store).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::EvaluationFailed);
+    let said = error.to_string();
+    assert!(said.contains("broken here"), "{said}");
+}

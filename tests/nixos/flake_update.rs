@@ -1,0 +1,141 @@
+//! The timer that updates the flake: its unit, what the options make of it, and what is refused.
+
+use crate::common::{binary, run};
+use crate::evaluate::Library;
+use crate::options::{options, text};
+use crate::unit_text::{settings, words};
+use serde_json::{Value, json};
+use std::fs;
+use std::process::Command;
+
+const REPO: &str = "repo = \"https://git.example.org/alice/fleet.git\";";
+/// All that it can be told to do.
+const NOTIFY: &str = "notify = { enable = true; natsUrl = \"tls://nats.example.org\"; \
+    nkeyFile = \"/run/keys/update.nkey\"; builderRepo = \"infra\"; };";
+
+fn with(lines: &str) -> String {
+    format!("services.homelab-deploy.flakeUpdate = {{ enable = true; {lines} }};")
+}
+
+fn unit(library: &Library, lines: &str) -> String {
+    let host = library.evaluate(&with(&format!("{REPO} {lines}")));
+    host["units"]["homelab-deploy-flake-update"].as_str().expect("a unit of the update").to_owned()
+}
+
+/// The command line of the unit.
+fn arguments(unit: &str) -> Vec<String> {
+    words(&settings(unit)[&("Service".to_owned(), "ExecStart".to_owned())][0])
+}
+
+/// An option other than `enable`, a setting of it, and a part of the unit that was not there before.
+const EVERY_SETTING: [(&str, &str, &str); 9] = [
+    (
+        "package",
+        "package = { outPath = \"/opt/other\"; type = \"derivation\"; name = \"other\"; };",
+        "=/opt/other/bin/",
+    ),
+    ("base", "base = \"main\";", "--base main"),
+    ("forge", "forge = \"gitea\";", "--forge gitea"),
+    ("forgeUrl", "forgeUrl = \"https://forge.example.org\";", "--forge-url https://forge.example.org"),
+    ("tokenFile", "tokenFile = \"/run/keys/t\";", "LoadCredential=token:/run/keys/t"),
+    (
+        "notify.enable",
+        NOTIFY,
+        " --notify --builder-repo infra --nats-url tls://nats.example.org --nkey-file %d/nkey",
+    ),
+    ("notify.nkeyFile", NOTIFY, "LoadCredential=nkey:/run/keys/update.nkey"),
+    (
+        "environment",
+        "environment.GIT_SSH_COMMAND = \"ssh -i /k\";",
+        "Environment=\"GIT_SSH_COMMAND=ssh -i /k\"",
+    ),
+    ("extraArgs", "extraArgs = [ \"--label\" \"does not build\" ];", "--label \"does not build\""),
+];
+
+#[test]
+fn each_option_has_its_effect_and_the_program_understands_it() {
+    for library in Library::all() {
+        let plain = unit(&library, "");
+        for (option, setting, effect) in EVERY_SETTING {
+            let unit = unit(&library, setting);
+            assert!(unit.contains(effect) && !plain.contains(effect), "{option}: {unit}");
+            // There is neither a token file at %d, nor nix.
+            let told = arguments(&unit);
+            let mut program = Command::new(binary());
+            run(program.args(&told[1..]).arg("--help").env_clear(), 0);
+        }
+    }
+    let told = arguments(&unit(&Library::Little, "tokenFile = \"/run/keys/t\";"));
+    let ended = run(Command::new(binary()).args(&told[1..]), 2);
+    ended.complains(&["could not read the token file %d/token"]);
+    let tried = |name: &str| name == "dates" || EVERY_SETTING.iter().any(|(option, ..)| *option == name);
+    for option in options(&Library::Little) {
+        let Some(name) = text(&option, "name").strip_prefix("flakeUpdate.") else { continue };
+        assert!(
+            tried(name) || ["enable", "repo", "notify.natsUrl", "notify.builderRepo"].contains(&name),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_timer_goes_by_the_dates_and_a_failing_host_fails_no_unit() {
+    for library in Library::all() {
+        let timer = |lines: &str| {
+            let host = library.evaluate(&with(&format!("{REPO} {lines}")));
+            host["timers"]["homelab-deploy-flake-update"].clone()
+        };
+        assert_eq!(timer("")["wantedBy"], json!(["timers.target"]));
+        assert_eq!(timer("")["timerConfig"]["OnCalendar"], "weekly");
+        assert_eq!(timer("dates = \"Sat 04:00\";")["timerConfig"]["OnCalendar"], "Sat 04:00");
+        assert!(unit(&library, "").contains("SuccessExitStatus=1\n"));
+        let off = library.evaluate("");
+        assert_eq!((&off["timers"], &off["units"]), (&json!({}), &json!({})));
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_named() {
+    for library in Library::all() {
+        for (lines, expected) in [
+            ("", "services.homelab-deploy.flakeUpdate.repo must be set"),
+            (
+                "repo = \"https://u:p@h/a/b\";",
+                "flakeUpdate.repo holds a password, which everybody could read",
+            ),
+            ("repo = \"h:a/b\"; notify.enable = true;", "flakeUpdate.notify needs natsUrl and nkeyFile."),
+            ("repo = \"h:a/b\"; notify.natsUrl = \"nats://h\";", "have no effect without"),
+            (
+                "repo = \"h:a/b\"; tokenFile = \"/nix/store/x\";",
+                "flakeUpdate.tokenFile lies in the nix store",
+            ),
+            ("repo = \"h:a/b\"; tokenFile = \"token\";", "flakeUpdate.tokenFile must be an absolute path"),
+        ] {
+            let host = library.try_evaluate(&with(lines)).unwrap();
+            let failed: Vec<&Value> = host["failed"].as_array().unwrap().iter().collect();
+            let said = |message: &&&Value| message.as_str().unwrap().contains(expected);
+            assert_eq!(failed.iter().filter(said).count(), 1, "{lines}: {failed:?}");
+            assert_eq!(failed.len(), 1, "{failed:?}");
+        }
+    }
+}
+
+#[test]
+fn systemd_has_nothing_against_the_unit_and_it_is_hardened() {
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = "/nix/store/00000000000000000000000000000000-homelab-deploy/bin/homelab-deploy";
+    let unit = unit(&Library::Little, "tokenFile = \"/run/keys/t\";");
+    let path = folder.path().join("homelab-deploy-flake-update.service");
+    fs::write(&path, unit.replace(program, &binary().display().to_string())).unwrap();
+    let output = Command::new("systemd-analyze").arg("verify").arg(&path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let wrong: Vec<_> = said.lines().filter(|line| line.contains("flake-update")).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let mut security = Command::new("systemd-analyze");
+    security.args(["security", "--offline=true", "--threshold=20", "--no-pager"]).arg(&path);
+    // It fails above the threshold.
+    run(&mut security, 0);
+}
