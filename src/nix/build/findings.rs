@@ -73,7 +73,10 @@ impl Findings {
             return BuildError::Ended { host, status, said: short(&said) };
         };
         let said = last.told();
-        if last.says(&["does not provide attribute"]) && said.contains(&format!("\"{host}\"")) {
+        // No host is called `all`: then the attribute is the set of all of them.
+        let attribute =
+            if host == "all" { "'nixosConfigurations'".to_owned() } else { format!("\"{host}\"") };
+        if last.says(&["does not provide attribute"]) && said.contains(&attribute) {
             let near = last.whole.split_once("Did you mean ").and_then(|(_, near)| near.split_once('?'));
             let advice = match near {
                 Some((near, _)) => format!("did you mean {}?", near.trim()),
