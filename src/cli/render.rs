@@ -14,7 +14,7 @@ pub(super) use builds::builds;
 pub(super) use changes::changes;
 pub(super) use history::history;
 pub(super) use outdated::outdated;
-pub(super) use plan::{plan, untouched};
+pub(super) use plan::{plan, unbuilt, untouched};
 pub(super) use settings::settings;
 pub(super) use status::{silences, status};
 

@@ -177,7 +177,8 @@ impl Follow {
             let (instance, verdict, report) = (None, Verdict::Silent, None);
             hosts.push(HostResult { host: host.clone(), instance, verdict, seen: *seen, report });
         }
-        Outcome { id: self.plan.id.clone(), hosts, untouched, stopped: self.stopped }
+        let unbuilt = self.plan.unbuilt.iter().cloned().collect();
+        Outcome { id: self.plan.id.clone(), hosts, untouched, stopped: self.stopped, unbuilt }
     }
 
     /// The plan that was sent.

@@ -51,6 +51,9 @@ pub struct Outcome {
     /// Why the waves stopped, where they did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
+    /// Hosts that nothing was sent to, for the builder has not built them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unbuilt: Vec<Name>,
 }
 
 impl Verdict {
@@ -94,11 +97,13 @@ impl Verdict {
 impl Outcome {
     /// These hosts, and nobody was left out.
     pub fn new(id: Id, hosts: Vec<HostResult>) -> Self {
-        Self { id, hosts, untouched: Vec::new(), stopped: None }
+        Self { id, hosts, untouched: Vec::new(), stopped: None, unbuilt: Vec::new() }
     }
 
     /// The exit code: the first that applies of 1 failed, 4 out of time, 3 silent, 0.
     pub fn exit_code(&self) -> u8 {
-        Verdict::exit_code(self.hosts.iter().map(|host| host.verdict))
+        // What was not built has failed, whatever became of the others.
+        let unbuilt = self.unbuilt.iter().map(|_| Verdict::Failed);
+        Verdict::exit_code(self.hosts.iter().map(|host| host.verdict).chain(unbuilt))
     }
 }

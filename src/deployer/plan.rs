@@ -75,6 +75,8 @@ pub struct Plan {
     pub rollout: Rollout,
     /// When the silent ones among the hosts were last seen, if ever.
     pub silent: BTreeMap<Name, Option<Timestamp>>,
+    /// Hosts that were left out, for the builder has not built them.
+    pub unbuilt: BTreeSet<Name>,
 }
 
 impl Plan {
@@ -129,7 +131,7 @@ impl Plan {
             parcels.retain(|parcel| parcel.spelled || !parcel.hosts.is_empty());
         }
         let rollout = Rollout::at_once(parcels.len());
-        Ok(Self { id: fresh_id(), intent, parcels, rollout, silent })
+        Ok(Self { id: fresh_id(), intent, parcels, rollout, silent, unbuilt: BTreeSet::new() })
     }
 
     /// Sends only to hosts that answer and of which this is so. Those that do not answer stay expected.
@@ -139,6 +141,13 @@ impl Plan {
         }
         self.rollout.retain(|parcel| !self.parcels[parcel].hosts.is_empty());
         self.parcels.retain(|parcel| !parcel.hosts.is_empty());
+    }
+
+    /// Sends only to hosts that answer and are among these; the others are left out as [`Plan::unbuilt`].
+    pub fn only_built(&mut self, built: &BTreeSet<Name>) {
+        let out = |host: &&Name| !self.silent.contains_key(*host) && !built.contains(*host);
+        self.unbuilt = self.hosts().into_keys().filter(out).cloned().collect();
+        self.retain(|host| built.contains(host));
     }
 
     /// Every host that is expected to answer, with its tier.

@@ -5,10 +5,15 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[allow(dead_code, reason = "the client of the tests of MCP, of which this is a part")]
+#[path = "../mcp/stage.rs"]
+mod assistant;
+
 mod after;
 mod config;
 mod hosts;
 mod limits;
+mod operators;
 mod order;
 mod refused;
 mod restarts;

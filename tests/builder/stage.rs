@@ -42,7 +42,7 @@ impl Stage {
 
     /// The same with more at the top of its file, and with a builder that `adapt` has changed before it starts.
     pub(crate) fn with(hosts: &str, top: &str, adapt: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
-        let folder = Self::folder();
+        let folder = Self::made();
         let repo = Repo::new();
         repo.commit("flake.nix", &flake(hosts));
         let broker = Broker::start();
@@ -52,10 +52,15 @@ impl Stage {
         Self { wire, builder, repo, broker, folder }
     }
 
-    pub(crate) fn folder() -> TempDir {
+    pub(crate) fn made() -> TempDir {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("home")).unwrap();
         folder
+    }
+
+    /// Where the builder's nix lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A file of the stage, for scripts of hosts.
@@ -131,8 +136,12 @@ fn environment(folder: &Path) -> [(&'static str, String); 7] {
 
 /// A builder with such a nix.
 pub(crate) fn builder(broker: &Broker, folder: &Path, config: &str) -> HostBuilder {
-    let builder = HostBuilder::builder(broker, config);
-    environment(folder).into_iter().fold(builder, |builder, (name, value)| builder.env(name, &value))
+    as_builder(folder, HostBuilder::builder(broker, config))
+}
+
+/// A service with the nix of the builder.
+pub(crate) fn as_builder(folder: &Path, service: HostBuilder) -> HostBuilder {
+    environment(folder).into_iter().fold(service, |service, (name, value)| service.env(name, &value))
 }
 
 /// The text of a flake with these hosts.

@@ -162,7 +162,7 @@ fn the_service_manager_hears_how_it_stands() {
         })
     };
     let config = format!("[repos.infra]\nurl = {:?}\n", stage.repo.url());
-    let folder = Stage::folder();
+    let folder = Stage::made();
     let other = builder(&stage.broker, folder.path(), &config);
     let mut other = other.env("NOTIFY_SOCKET", stage.at("notify").to_str().unwrap()).start();
     assert_eq!(next(), "READY=1");

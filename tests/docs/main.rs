@@ -7,6 +7,7 @@ mod common;
 
 mod cli;
 mod commands;
+mod floors;
 mod links;
 mod migration;
 mod page;

@@ -47,7 +47,13 @@ impl Progress {
         }
         let target = printable(&report.target);
         if report.hosts.is_empty() && self.is_new(&format!("build {target}"), &report.message) {
-            self.live.line(&format!("{target}  {}: {}", report.status, printable(&report.message)), out);
+            let message = printable(&report.message);
+            let text = if report.status.is_final() || message.is_empty() {
+                format!("{target}  {}: {message}", report.status)
+            } else {
+                format!("{target}  {message}")
+            };
+            self.live.line(&text, out);
         }
     }
 

@@ -16,14 +16,14 @@ pub(in crate::cli) struct BuildFirst {
 }
 
 impl BuildFirst {
-    /// Has the builder build what the plan is for, and leaves hosts out whose build did not pass. Gives whether all have.
+    /// Has the builder build what the plan is for, and leaves hosts out whose build did not pass.
     pub(super) async fn carry_out(
         self,
         plan: &mut Plan,
         selection: &Selection,
         operator: &Operator,
         format: Format,
-    ) -> Result<bool, Failed> {
+    ) -> Result<(), Failed> {
         let expected: BTreeSet<Name> =
             plan.hosts().into_keys().filter(|host| !plan.silent.contains_key(*host)).cloned().collect();
         let mut out = Out::new();
@@ -36,13 +36,12 @@ impl BuildFirst {
             Format::Human => out.line(&format!("\n{}\n", render::builds(&outcome, out.colours))),
             Format::Json => out.event("builds", &outcome),
         }
-        let all = expected.is_subset(&passed);
-        plan.retain(|host| passed.contains(host));
+        plan.only_built(&passed);
         if plan.parcels.is_empty() {
             let error = anyhow::anyhow!("no host was built, so nothing was deployed");
             return Err(Failed { exit: Exit::of_outcome(outcome.exit_code()), error });
         }
-        Ok(all)
+        Ok(())
     }
 }
 

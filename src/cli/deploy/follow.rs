@@ -61,6 +61,9 @@ async fn follow_on(follow: &mut Follow, format: Format, again: Option<&Again>) -
                     out.line(&format!("\n{changes}"));
                 }
             }
+            if !outcome.unbuilt.is_empty() {
+                out.line(&format!("\n{}", render::unbuilt(&outcome)));
+            }
             if let Some(rest) = rest {
                 out.line(&format!("\n{}\n  {rest}", render::untouched(&outcome)));
             }

@@ -95,14 +95,11 @@ impl Wish {
             let branch = only.unwrap_or(revision.as_str()).to_owned();
             self.again.flag("--branch", Some(branch));
         }
-        let mut built = true;
         if let Some(first) = self.build_first.take() {
-            built = first.carry_out(&mut plan, &self.selection, &operator, self.output).await?;
+            first.carry_out(&mut plan, &self.selection, &operator, self.output).await?;
         }
         let follow = operator.send(plan, discovery.fleet, None, Duration::from_secs(self.timeout)).await?;
-        let exit = follow_or_interrupt(follow, self.output, Some(&self.again)).await?;
-        // Hosts that were left out for their builds have failed, whatever became of the others.
-        Ok(if built { exit } else { Exit::Failed })
+        follow_or_interrupt(follow, self.output, Some(&self.again)).await
     }
 
     fn plan(&self, effective: &Effective, discovery: &Discovery) -> Result<Plan, Failed> {

@@ -53,6 +53,12 @@ fn row(name: &Name, plan: &Plan, discovery: &Discovery) -> Vec<Cell> {
     cells([name.to_string(), of(tier), of(host.and_then(|host| host.role.as_ref())), runs, note])
 }
 
+/// Which hosts nothing was sent to because they were not built.
+pub(in crate::cli) fn unbuilt(outcome: &Outcome) -> String {
+    let hosts: Vec<_> = outcome.unbuilt.iter().map(Name::as_str).collect();
+    format!("not deployed, for the builder has not built it: {}", hosts.join(", "))
+}
+
 /// Which hosts nothing was sent to, and why; what to do follows.
 pub(in crate::cli) fn untouched(outcome: &Outcome) -> String {
     let hosts: Vec<_> = outcome.untouched.iter().map(Name::as_str).collect();

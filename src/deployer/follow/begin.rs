@@ -7,7 +7,7 @@ use crate::deployer::{Intent, Operator, Rollout};
 use crate::fleet::Fleet;
 use crate::protocol::{DeployReport, Inbound, REPORTS, ReplyTo};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -42,7 +42,7 @@ impl Operator {
         let (Some(id), Some(action)) = (job.id.clone(), job.action.clone()) else { return Ok(None) };
         let intent = Intent::new(action, self.issuer.clone());
         let (parcels, rollout, silent) = (Vec::new(), Rollout::at_once(0), BTreeMap::new());
-        let plan = Plan { id: id.clone(), intent, parcels, rollout, silent };
+        let plan = Plan { id: id.clone(), intent, parcels, rollout, silent, unbuilt: BTreeSet::new() };
         fleet.apply_report(job.clone(), Timestamp::now());
         let mut follow = self.hear(plan, fleet, None, patience).await?;
         follow.plan.rollout.send();
