@@ -7,6 +7,7 @@
 )]
 
 use homelab_deploy::demo::Broker;
+use homelab_deploy::keys::Seed;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -139,6 +140,10 @@ impl Builder {
         fs::write(&config, format!("parallel = {PARALLEL}\n{repo}")).unwrap();
         let mut command = yard.command(PROGRAM);
         command.arg("builder").arg("--config").arg(config).arg("--state-dir").arg(yard.at("state"));
+        // This server asks nobody who he is.
+        let key = yard.at("builder.nkey");
+        Seed::generate().unwrap().write_new(&key).unwrap();
+        command.arg("--nkey-file").arg(key);
         command.args(["--nats-url", url]).stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().unwrap())
     }
