@@ -102,11 +102,9 @@ impl HostBuild {
 }
 
 fn failure(error: &BuildError, log: &[String]) -> Failure {
-    // What follows is the advice for a host's job, whose log is kept; here it is the tail.
-    let text = error.to_string().replace("; look at the job's log", "");
     Failure {
         code: error.code(),
-        error: fit_start(&text, MAX_ERROR).to_owned(),
+        error: fit_start(&error.in_short(), MAX_ERROR).to_owned(),
         system: None,
         log_tail: (!log.is_empty()).then(|| log.join("\n")),
         missing: matches!(error, BuildError::MissingHost { .. }),

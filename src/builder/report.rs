@@ -24,6 +24,9 @@ pub(super) fn failed(record: &Record, error: ErrorCode, message: impl Into<Strin
 /// How the build of an order stands, unstamped; final where it has ended for this order.
 pub(super) fn of_stage(record: &Record, stage: &Stage) -> BuildReport {
     let mut report = match stage.end_of(&record.target) {
+        None if stage.hosts.is_empty() && !is_all(&record.target) => {
+            plain(record, BuildStatus::Progress, "begins to build")
+        }
         None => plain(record, BuildStatus::Progress, stage.sentence()),
         Some(End { error: None, message }) => plain(record, BuildStatus::Completed, message),
         Some(End { error: Some(error), message }) => failed(record, error, message),

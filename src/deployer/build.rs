@@ -45,6 +45,8 @@ struct Request {
     last: Instant,
     /// Whether nobody took it.
     given_up: bool,
+    /// Whether it was told that the builder is away.
+    missed: bool,
 }
 
 /// News of builds.
@@ -107,7 +109,8 @@ impl Operator {
         let link = self.bus.link();
         let connects = link.borrow().connects;
         let now = Instant::now();
-        let request = |target: String| Request { id: fresh_id(), target, last: now, given_up: false };
+        let request =
+            |target: String| Request { id: fresh_id(), target, last: now, given_up: false, missed: false };
         let requests = match &wish.hosts[..] {
             [] => vec![request("all".to_owned())],
             hosts => hosts.iter().map(|host| request(host.to_string())).collect(),
@@ -189,11 +192,15 @@ impl BuildFollow {
     /// When the builder is to be asked about the first of those that it says nothing of.
     fn overdue(&self) -> Instant {
         let open = self.requests.iter().filter(|request| !self.is_settled(request));
-        let due = |request: &Request| {
-            let heard = self.fleet.build(&request.id).is_some();
-            request.last + if heard { ASK_AGAIN } else { SILENCE }
-        };
-        open.map(due).min().unwrap_or(self.deadline)
+        open.filter_map(|request| self.due(request)).min().unwrap_or(self.deadline)
+    }
+
+    /// When the builder is to be asked about it; a base builder never once it has begun, for it would begin once more.
+    fn due(&self, request: &Request) -> Option<Instant> {
+        match self.fleet.build(&request.id) {
+            None => Some(request.last + SILENCE),
+            Some(build) => build.report.seq.map(|_| request.last + ASK_AGAIN),
+        }
     }
 
     /// Asks about builds that nothing was heard of for long: the same request again begins nothing, but is told how it
@@ -202,10 +209,10 @@ impl BuildFollow {
         let now = Instant::now();
         for at in 0..self.requests.len() {
             let request = &self.requests[at];
-            let heard = self.fleet.build(&request.id).is_some();
-            if self.is_settled(request) || now < request.last + if heard { ASK_AGAIN } else { SILENCE } {
+            if self.is_settled(request) || self.due(request).is_none_or(|due| now < due) {
                 continue;
             }
+            let heard = self.fleet.build(&request.id).is_some();
             self.requests[at].last = now;
             if heard {
                 self.send_if_up(at).await?;
@@ -223,7 +230,8 @@ impl BuildFollow {
             self.pending
                 .push_back(BuildUpdate::Note("connected again; asking what happened meanwhile".to_owned()));
             for at in 0..self.requests.len() {
-                if !self.is_settled(&self.requests[at]) {
+                let request = &self.requests[at];
+                if !self.is_settled(request) && self.due(request).is_some() {
                     self.send_if_up(at).await?;
                 }
             }
@@ -266,6 +274,19 @@ impl BuildFollow {
                 request.given_up = true;
             }
         }
+        let open = self
+            .requests
+            .iter()
+            .filter(|request| self.fleet.build(&request.id).is_some_and(|build| !build.is_over()));
+        if open.clone().any(|request| !request.missed) {
+            let note =
+                "no builder is there at the moment; one that comes back goes on with what it has begun"
+                    .to_owned();
+            self.pending.push_back(BuildUpdate::Note(note));
+        }
+        for request in &mut self.requests {
+            request.missed = true;
+        }
     }
 
     fn on_refusal(&mut self, refusal: Refusal) -> Result<(), DeployError> {
@@ -282,7 +303,7 @@ impl BuildFollow {
         let of_subject = || subject.rsplit('.').next().and_then(|token| Id::new(token).ok());
         let Some(id) = report.id.clone().or_else(of_subject) else { return };
         let Some(request) = self.requests.iter_mut().find(|request| request.id == id) else { return };
-        request.last = Instant::now();
+        (request.last, request.missed) = (Instant::now(), false);
         let report = Arc::new(BuildReport { id: Some(id.clone()), ..report });
         if self.fleet.apply_build(&id, report.clone(), Timestamp::now()) {
             self.pending.push_back(BuildUpdate::Report(report));

@@ -2,12 +2,14 @@
 
 use super::Fleet;
 use crate::protocol::{BuildHost, BuildReport, Id, PhaseState};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::sync::Arc;
 
 /// How many builds are remembered.
 const KEPT: usize = 100;
+/// How long a builder that counts its reports may say nothing: it reports every 15 s.
+const SILENT: SignedDuration = SignedDuration::from_secs(45);
 
 /// One build.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,6 +28,11 @@ impl Build {
     /// Whether it has its verdict.
     pub fn is_over(&self) -> bool {
         self.report.status.is_final()
+    }
+
+    /// Whether the builder has fallen silent in the middle of it. A base builder is always silent while it builds.
+    pub fn is_silent(&self, now: Timestamp) -> bool {
+        !self.is_over() && self.report.seq.is_some() && now.duration_since(self.heard) > SILENT
     }
 
     /// How many of its hosts are in this state.

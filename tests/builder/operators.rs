@@ -72,6 +72,26 @@ fn a_build_is_followed_live_and_whoever_stops_following_stops_nothing() {
 }
 
 #[test]
+fn a_builder_that_goes_away_in_the_middle_is_told_and_waited_for() {
+    let mut stage = Stage::new("");
+    let gate = stage.gate("gate");
+    stage.hosts(&format!("web1 = sh \"web1\" \"read _ < {}; echo one > $out\";", stage.at("gate").display()));
+    let mut command = operator(&stage.broker, "admin");
+    let mut following = Running::start(command.args(["build", "web1"]));
+    following.says("web1  building");
+    stage.builder.kill();
+    stage.broker.stop();
+    stage.broker.restart();
+    following.says("note: connected again; asking what happened meanwhile");
+    following
+        .says("note: no builder is there at the moment; one that comes back goes on with what it has begun");
+    stage.builder.restart();
+    gate.pass();
+    let done = following.ended(0);
+    assert!(done.out.contains("\nweb1  completed"), "{done}");
+}
+
+#[test]
 fn what_was_built_first_is_deployed_at_that_commit_and_the_rest_is_left_alone() {
     let stage = Stage::new(HOSTS);
     let listeners =

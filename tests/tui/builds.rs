@@ -4,6 +4,7 @@ use crate::keys::keys;
 use crate::stage::{PLAIN, Stage, noon};
 use homelab_deploy::protocol::{BuildReport, Id};
 use homelab_deploy::tui::{Context, Effect, Event};
+use jiff::SignedDuration;
 use serde_json::json;
 
 const COMMIT: &str = "3f2a91c0d5b84e6f8a7c1d2e3f4a5b6c7d8e9f01";
@@ -93,6 +94,23 @@ fn one_build_shows_each_host_and_the_last_lines_of_what_failed() {
     assert!(stage.effects().contains(&Effect::Copy(COMMIT.to_owned())));
     keys(&mut stage, "^^");
     assert_eq!(stage.app.context(), Context::Fleet);
+}
+
+#[test]
+fn what_is_built_takes_longer_and_longer_until_nothing_is_heard_of_it() {
+    let mut stage = stage();
+    keys(&mut stage, "B\n");
+    stage.clock(noon() + SignedDuration::from_secs(12));
+    let text = stage.text();
+    assert!(text.contains("▶ running             1:00 ") && !text.contains("silent"), "{text}");
+    stage.clock(noon() + SignedDuration::from_secs(120));
+    let text = stage.text();
+    assert!(text.contains("! silent for 2 min") && text.contains("▶ running             0:48 "), "{text}");
+    keys(&mut stage, "^");
+    let text = stage.text();
+    let lines = text.lines().filter(|line| line.contains("silent for 2 min")).count();
+    // In the table, and below it; what has ended may be silent.
+    assert_eq!(lines, 2, "{text}");
 }
 
 #[test]

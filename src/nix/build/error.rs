@@ -107,6 +107,14 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    /// The same without the end of the log, for where that is told beside it.
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Failed { host, said, .. } => format!("{host:?} did not build: {said}"),
+            error => error.to_string(),
+        }
+    }
+
     /// The code for the report.
     pub fn code(&self) -> ErrorCode {
         match self {

@@ -73,7 +73,7 @@ pub(super) fn draw(app: &App, screen: &BuildsScreen, painter: &mut Painter<'_>, 
         painter.line(shifted(place, 2, usize::MAX), &[Tone::Dim.text(why)]);
     }
     let selected = screen.cursor.selected().and_then(|id| app.fleet.build(id));
-    let lines = selected.map(|build| summary(build, usize::from(areas.detail.width), symbols));
+    let lines = selected.map(|build| summary(app, build, usize::from(areas.detail.width), symbols));
     pane(painter, areas.detail, selected.map(title), &lines.unwrap_or_default());
 }
 
@@ -86,7 +86,7 @@ pub(super) fn draw_one(app: &App, screen: &BuildScreen, painter: &mut Painter<'_
     let symbols = painter.theme.symbols();
     let inside = painter.framed(areas.hosts, &[Tone::Title.text(title(build))], &boxes::notice(app));
     let mut places = inside.rows();
-    for line in summary(build, usize::from(areas.hosts.width), symbols) {
+    for line in summary(app, build, usize::from(areas.hosts.width), symbols) {
         let Some(place) = places.next() else { return };
         painter.line(shifted(place, 1, usize::MAX), &line);
     }
@@ -95,9 +95,12 @@ pub(super) fn draw_one(app: &App, screen: &BuildScreen, painter: &mut Painter<'_
         grid.headings(painter, place);
     }
     let hosts = build.hosts();
+    // Of a builder that has fallen silent nobody knows whether it works.
+    let since = if build.is_silent(app.now) { 0 } else { app.now.duration_since(build.heard).as_millis() };
+    let since = u64::try_from(since).unwrap_or(0);
     for (place, (at, host)) in places.zip(hosts.iter().enumerate().skip(screen.cursor.top)) {
         let selected = at == screen.cursor.row();
-        grid.row(painter, place, selected, |what, _| vec![of_host(host, what, symbols)]);
+        grid.row(painter, place, selected, |what, _| vec![of_host(host, since, what, symbols)]);
     }
     let selected = hosts.get(screen.cursor.row());
     let columns = usize::from(areas.detail.width.saturating_sub(4));
@@ -111,7 +114,7 @@ pub(in crate::tui) fn built_in_view(app: &App, screen: &BuildScreen) -> usize {
     let above = app
         .fleet
         .build(&screen.id)
-        .map(|build| summary(build, usize::from(app.size.width), app.options.theme.symbols()).len());
+        .map(|build| summary(app, build, usize::from(app.size.width), app.options.theme.symbols()).len());
     super::rows_in_view(app.size).saturating_sub(above.unwrap_or(0)).max(1)
 }
 
@@ -134,8 +137,11 @@ fn title(build: &Build) -> String {
 }
 
 /// How many hosts are how; below it what the builder says in all.
-fn summary(build: &Build, columns: usize, symbols: &Symbols) -> Lines {
+fn summary(app: &App, build: &Build, columns: usize, symbols: &Symbols) -> Lines {
     let mut lines = vec![counts(build, symbols)];
+    if build.is_silent(app.now) {
+        lines.push(vec![silent(app, build, symbols)]);
+    }
     let report = &build.report;
     if !report.message.is_empty() {
         let error = report.error.as_ref().map(|error| format!("{}: ", printable(error.as_str())));
@@ -187,6 +193,11 @@ fn verdict(build: &Build, symbols: &Symbols) -> Piece {
     tone.text(format!("{symbol} {}", printable(build.report.status.as_str())))
 }
 
+fn silent(app: &App, build: &Build, symbols: &Symbols) -> Piece {
+    let age = words::age(build.heard, app.now);
+    Tone::Warn.text(format!("{} silent for {age}", symbols.warning))
+}
+
 fn cell(app: &App, build: &Build, what: What, width: usize, symbols: &Symbols) -> Piece {
     let report = &build.report;
     match what {
@@ -197,6 +208,9 @@ fn cell(app: &App, build: &Build, what: What, width: usize, symbols: &Symbols) -
             Tone::Plain.text(report.commit.as_deref().map(words::short).map(printable).unwrap_or_default())
         }
         What::Result => {
+            if build.is_silent(app.now) {
+                return silent(app, build, symbols);
+            }
             let told = counts(build, symbols);
             let failed = build.count(&PhaseState::Failed) > 0;
             let tone = if failed { Tone::Bad } else { verdict(build, symbols).tone };
@@ -209,7 +223,8 @@ fn cell(app: &App, build: &Build, what: What, width: usize, symbols: &Symbols) -
     }
 }
 
-fn of_host(host: &BuildHost, what: OfHost, symbols: &Symbols) -> Piece {
+/// `since`: how long ago its state was heard, in milliseconds.
+fn of_host(host: &BuildHost, since: u64, what: OfHost, symbols: &Symbols) -> Piece {
     match what {
         OfHost::Host => Tone::Plain.text(host.hostname.as_str()),
         OfHost::State => {
@@ -221,6 +236,9 @@ fn of_host(host: &BuildHost, what: OfHost, symbols: &Symbols) -> Piece {
                 _ => (symbols.pending, Tone::Dim),
             };
             tone.text(format!("{symbol} {}", printable(host.state.as_str())))
+        }
+        OfHost::Time if host.state == PhaseState::Running => {
+            Tone::Plain.text(words::so_far(host.elapsed_ms.saturating_add(since)))
         }
         OfHost::Time if host.elapsed_ms == 0 => Tone::Plain.text(""),
         OfHost::Time => Tone::Plain.text(words::duration(host.elapsed_ms)),
