@@ -159,6 +159,33 @@ fn after_a_lost_connection_the_same_request_asks_how_it_stands() {
 }
 
 #[test]
+fn a_builder_of_the_base_format_is_not_asked_twice_for_it_would_build_twice() {
+    let mut broker = Broker::start();
+    let builder = Builder::start(&broker, |request| {
+        let mut progress = report(request, 1, "progress", &[]);
+        if request["target"] == "db1" {
+            (progress["seq"], progress["id"]) = (Value::Null, Value::Null);
+        }
+        vec![progress]
+    });
+    let mut running = Running::start(&mut build(&broker, &["db1", "web1", "--output", "json"]));
+    let [db1, _] = ["db1", "web1"].map(|target| {
+        running.tells(|line| line["value"]["target"] == target);
+        builder.request().1
+    });
+    broker.stop();
+    running.tells(|line| line["value"] == "the connection was lost; what the builder builds goes on");
+    broker.restart();
+    // Asked for again is what can be asked for twice; db1 would come first.
+    let (_, again) = builder.request();
+    assert_eq!(again["target"], "web1");
+    for request in [&db1, &again] {
+        builder.say(request["reply_to"].as_str().unwrap(), &report(request, 5, "completed", &[]));
+    }
+    running.ended(0);
+}
+
+#[test]
 fn a_builder_of_the_base_format_tells_no_ids_and_is_understood() {
     let broker = Broker::start();
     let _builder = Builder::start(&broker, |request| {
