@@ -90,7 +90,7 @@ impl Builds<'_> {
                 );
                 (PhaseState::Failed, None, Some(why))
             }
-            Err(error) => (PhaseState::Failed, None, Some(self.secrets.blot(&error.to_string()))),
+            Err(error) => (PhaseState::Failed, None, Some(self.secrets.blot(&error.in_short()))),
         };
         let log_tail =
             error.as_ref().map(|_| self.secrets.blot(&tail.text())).filter(|tail| !tail.is_empty());

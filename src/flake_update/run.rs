@@ -12,6 +12,7 @@ use crate::protocol::{BuildHost, ErrorCode, PhaseState};
 use crate::temporary::Temporary;
 use std::future::Future;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// How often all is begun again because the base branch has moved meanwhile.
@@ -148,9 +149,15 @@ impl<'a> Run<'a> {
         let (flake, locked) = made.work.flake(&made.commit).await?;
         // Nobody listens: what nix says on the way is nothing that anybody waits for.
         let (told, _) = mpsc::channel(1);
-        let hosts = match self.order.nix.hosts(&flake, &locked, told, self.stop).await {
+        let listing = self.order.nix.hosts(&flake, &locked, told, self.stop);
+        // Dropped, it ends nix too. That the flake cannot be evaluated is something the update has broken as well.
+        let Ok(listed) = timeout(self.order.timeout, listing).await else {
+            let limit = self.order.timeout.as_secs();
+            made.unlisted = Some(format!("nix did not come to an end within {limit} s"));
+            return Ok(());
+        };
+        let hosts = match listed {
             Ok(hosts) => hosts,
-            // That too is something the update has broken.
             Err(error) if error.code() == ErrorCode::EvaluationFailed => {
                 made.unlisted = Some(self.repository.secrets.blot(&error.to_string()));
                 return Ok(());

@@ -1,6 +1,6 @@
 //! What a build may not do: take for ever, leave programs behind, or fill memory and disk.
 
-use crate::common::{eventually, runs};
+use crate::common::{eventually, nix_at_work, runs};
 use crate::stage::{Stage, host, says, text};
 use serde_json::Value;
 use std::fs;
@@ -33,30 +33,18 @@ fn a_build_that_takes_too_long_ends_with_all_it_started() {
     assert!(!runs(built) && !runs(child));
 }
 
-/// The programs of nix that work on this stage.
-fn nix_at_work(stage: &Stage) -> Vec<u32> {
-    let repo = stage.repo.path().to_str().unwrap();
-    let all =
-        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    let mine = |pid: &u32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).into_owned();
-        line.starts_with("nix\0") && line.contains(repo)
-    };
-    all.filter(mine).collect()
-}
-
 #[test]
 fn a_flake_that_evaluates_for_ever_is_ended_by_the_time() {
     let stage = Stage::with("", "timeout = 2", |builder| builder);
     let for_ever = "let f = n: if n == 0 then 0 else f (if n == 1 then 9999999 else n - 1); in builtins.seq (builtins.foldl' (a: n: builtins.seq (builtins.genList (x: x) 100000) a) 0 (builtins.genList (x: x) 100000000))";
     stage.repo.commit("flake.nix", &format!("{{ outputs = {{ self }}: {for_ever} {{ }}; }}"));
+    let repo = stage.repo.path().to_str().unwrap();
     for (id, target) in [("t-1", "all"), ("t-2", "web1")] {
         let ears = stage.build(id, target);
-        eventually("nix at work", || (!nix_at_work(&stage).is_empty()).then_some(()));
+        eventually("nix at work", || (!nix_at_work(repo).is_empty()).then_some(()));
         let report = ears.verdict();
         says(&report, "failed", "timeout", &["the build took longer than 2 s"]);
-        assert_eq!(nix_at_work(&stage), [0; 0]);
+        assert_eq!(nix_at_work(repo), [0; 0]);
     }
 }
 

@@ -44,6 +44,18 @@ use std::time::{Duration, Instant};
 /// How long any single event may take; far longer than it ever should.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
+/// The programs of nix that work on something with this name.
+pub fn nix_at_work(on: &str) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap();
+    let all = all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let ours = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.starts_with("nix\0") && line.contains(on)
+    };
+    all.filter(ours).collect()
+}
+
 /// The binary under test.
 pub fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_homelab-deploy"))

@@ -1,5 +1,6 @@
 //! A host does not build: the branch is pushed, a pull request asks for help, and the base branch is as it was.
 
+use crate::common::{eventually, nix_at_work};
 use crate::forge::{Forge, pull};
 use crate::race::waiting;
 use crate::schema::valid;
@@ -169,6 +170,25 @@ fn an_update_that_does_not_even_evaluate_gets_a_pull_request_too() {
     let opened = &forge.requests()[1].body;
     assert!(opened["title"].as_str().unwrap().ends_with(": the flake does not evaluate"), "{opened}");
     assert!(opened["body"].as_str().unwrap().contains("assert"), "{opened}");
+}
+
+#[test]
+fn an_update_that_evaluates_for_ever_is_ended_and_gets_a_pull_request_too() {
+    let stage = Stage::new(BAD);
+    let for_ever = "if dep.number == \"1\" then builtins.mapAttrs sh else let f = n: f (n + 1); in builtins.seq (builtins.foldl' (a: n: builtins.seq (builtins.genList (x: x) 100000) a) 0 (builtins.genList (x: x) 100000000)) (f 0)";
+    let text = stage.flake(BAD).replace("builtins.mapAttrs sh", &format!("({for_ever})"));
+    std::fs::write(stage.path("checkout/flake.nix"), text).unwrap();
+    stage.git("checkout", &["commit", "--quiet", "--all", "--message", "endless"]);
+    stage.git("checkout", &["push", "--quiet", "origin", "master"]);
+    let forge = Forge::gitea(|_| None);
+    let ended = stage.ended(stage.update_with(&forge).args(["--timeout", "2"]), 1);
+    assert!(
+        ended.out.contains("the hosts could not be listed: nix did not come to an end within 2 s"),
+        "{ended}"
+    );
+    assert!(forge.requests()[1].body["title"].as_str().unwrap().ends_with(": the flake does not evaluate"));
+    let work = stage.path("").display().to_string();
+    eventually("nix ending", || nix_at_work(&work).is_empty().then_some(()));
 }
 
 #[test]
