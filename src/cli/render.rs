@@ -102,7 +102,7 @@ fn failure(report: &DeployReport) -> String {
 }
 
 /// The last lines of what a failure wrote, each on a line of its own.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
     let last = &lines[lines.len().saturating_sub(QUOTED_LINES)..];
     last.iter().flat_map(|line| ["\n  | ".to_owned(), printable(line)]).collect()

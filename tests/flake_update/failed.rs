@@ -19,6 +19,7 @@ fn a_failing_host_gets_a_pull_request_with_its_log_and_a_label() {
     let last = "opened the pull request https://git.example.org/alice/fleet/pulls/7\n";
     assert!(ended.out.ends_with(last), "{ended}");
     assert!(ended.out.contains("1 of 3 hosts do not build: web2; master is as it was"), "{ended}");
+    assert!(ended.out.contains("failed with exit code 1\n  | nixos-system-web2> 2\n"), "{ended}");
 
     let api = "/api/v1/repos/alice/fleet";
     let calls = [

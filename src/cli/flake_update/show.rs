@@ -2,6 +2,7 @@
 
 use super::super::exit::Exit;
 use super::super::out::{Format, Out};
+use super::super::render;
 use crate::flake_update::{News, Outcome, State};
 use crate::fleet::words;
 use crate::protocol::{BuildHost, PhaseState, printable};
@@ -84,7 +85,10 @@ fn built(host: &BuildHost) -> String {
     let time = words::duration(host.elapsed_ms);
     match &host.error {
         None => format!("{}  built in {time}", host.hostname),
-        Some(error) => format!("{}  failed after {time}: {}", host.hostname, printable(error)),
+        Some(error) => {
+            let tail = render::quoted(host.log_tail.as_deref().unwrap_or_default());
+            format!("{}  failed after {time}: {}{tail}", host.hostname, printable(error))
+        }
     }
 }
 
