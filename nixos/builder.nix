@@ -15,7 +15,7 @@ let
     word
     readUnit
     environmentOf
-    keyAssertions
+    secretAssertions
     portOf
     ;
   toml = pkgs.formats.toml { };
@@ -169,7 +169,7 @@ in
         message = "${path}.metrics.address must end with a port, as in \":9973\" or \"[::1]:9973\".";
       }
     ]
-    ++ keyAssertions path cfg.nkeyFile;
+    ++ secretAssertions "${path}.nkeyFile" cfg.nkeyFile;
 
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.metrics.openFirewall [ (lib.toIntBase10 port) ];
 

@@ -12,7 +12,7 @@ let
   path = "services.homelab-deploy.flakeUpdate";
 
   token = import ./token.nix { inherit lib; };
-  inherit (import ./service.nix { inherit lib; }) word;
+  inherit (import ./service.nix { inherit lib; }) word secretAssertions;
 
   given =
     name: value:
@@ -37,17 +37,6 @@ let
     "${cfg.package}/bin/homelab-deploy flake-update ${lib.concatMapStringsSep " " word arguments}"
     + lib.optionalString (cfg.tokenFile != null) " --token-file %d/token"
     + lib.optionalString (cfg.notify.nkeyFile != null) " --nkey-file %d/nkey";
-
-  secret = name: file: [
-    {
-      assertion = file == null || builtins.match "/[^\n]*" file != null;
-      message = "${path}.${name} must be an absolute path on the host.";
-    }
-    {
-      assertion = file == null || !(lib.hasPrefix builtins.storeDir file);
-      message = "${path}.${name} lies in the nix store, where everybody can read it; write the path in quotes and put the file on the host by other means.";
-    }
-  ];
 in
 {
   options.services.homelab-deploy.flakeUpdate = {
@@ -173,8 +162,8 @@ in
         message = "${path}.notify.natsUrl, nkeyFile and builderRepo have no effect without ${path}.notify.enable.";
       }
     ]
-    ++ secret "tokenFile" cfg.tokenFile
-    ++ secret "notify.nkeyFile" cfg.notify.nkeyFile;
+    ++ secretAssertions "${path}.tokenFile" cfg.tokenFile
+    ++ secretAssertions "${path}.notify.nkeyFile" cfg.notify.nkeyFile;
 
     systemd.timers.homelab-deploy-flake-update = {
       description = "Updates the fleet's flake";

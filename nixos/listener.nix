@@ -16,7 +16,7 @@ let
     word
     readUnit
     environmentOf
-    keyAssertions
+    secretAssertions
     portOf
     ;
 
@@ -294,7 +294,7 @@ in
         message = "${path}.metrics.address must end with a port, as in \":9972\" or \"[::1]:9972\".";
       }
     ]
-    ++ keyAssertions path cfg.nkeyFile
+    ++ secretAssertions "${path}.nkeyFile" cfg.nkeyFile
     ++ map onlyWithoutRebuildCommand [
       "requireHealthy"
       "healthChecks"

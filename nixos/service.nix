@@ -26,15 +26,15 @@ in
   # The variables that a unit sets.
   environmentOf = service: lib.listToAttrs (map variable (lib.toList (service.Environment or [ ])));
 
-  # `nkeyFile` as an absolute path on the host and never in the store.
-  keyAssertions = path: nkeyFile: [
+  # A file with a secret: an absolute path on the host and never in the store.
+  secretAssertions = option: file: [
     {
-      assertion = nkeyFile == null || builtins.match "/[^\n]*" nkeyFile != null;
-      message = "${path}.nkeyFile must be an absolute path on the host.";
+      assertion = file == null || builtins.match "/[^\n]*" file != null;
+      message = "${option} must be an absolute path on the host.";
     }
     {
-      assertion = nkeyFile == null || !(lib.hasPrefix builtins.storeDir nkeyFile);
-      message = "${path}.nkeyFile lies in the nix store, where everybody can read it; write the path in quotes and put the file on the host by other means.";
+      assertion = file == null || !(lib.hasPrefix builtins.storeDir file);
+      message = "${option} lies in the nix store, where everybody can read it; write the path in quotes and put the file on the host by other means.";
     }
   ];
 

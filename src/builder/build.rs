@@ -1,11 +1,12 @@
 //! A build at work: finds the hosts, builds them side by side, and tells how it stands.
 
 use super::config::{Repo, Rules};
+use super::engine::Engine;
 use super::host::{Ended, Failure, HostBuild, Outcome};
 use super::order::{Wanted, is_all};
 use super::stage::{End, Stage, named};
 use super::store::Store;
-use crate::nix::{BuildError, BuildOrder, Hosts, Locked, Nix};
+use crate::nix::{BuildError, BuildOrder, Hosts, Locked};
 use crate::protocol::{ErrorCode, Name, PhaseState};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub(super) struct Build {
     /// Whether the commit is what the repository's default branch is at.
     pub(super) is_default: bool,
     pub(super) rules: Arc<Rules>,
-    pub(super) nix: Nix,
+    pub(super) engine: Arc<dyn Engine>,
     pub(super) store: Arc<Store>,
     pub(super) slots: Arc<Semaphore>,
     /// The builder goes away.
@@ -157,17 +158,15 @@ impl Work {
         match self.waiting.pop_front() {
             None => {}
             Some(Task::List) => {
-                let (nix, url, locked) = (build.nix.clone(), build.repo.url.clone(), build.locked.clone());
+                let listing = build.engine.hosts(build.repo.url.clone(), build.locked.clone(), stop);
                 self.running.spawn(async move {
                     let _slot = slot;
-                    // Nobody listens: what it says on the way is nothing that an operator waits for.
-                    let (told, _) = mpsc::channel(1);
-                    Event::Listed(nix.hosts(&url, &locked, told, &stop).await)
+                    Event::Listed(listing.await)
                 });
             }
             Some(Task::Host(host)) => {
                 let host_build = HostBuild {
-                    nix: build.nix.clone(),
+                    engine: build.engine.clone(),
                     order: BuildOrder {
                         flake: build.repo.url.clone(),
                         locked: build.locked.clone(),

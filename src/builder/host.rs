@@ -1,9 +1,11 @@
 //! The build of one host, and what comes after it.
 
-use crate::nix::{BuildError, BuildOrder, Nix, NixLine, post_build};
+use super::engine::Engine;
+use crate::nix::{BuildError, BuildOrder, NixLine, post_build};
 use crate::protocol::{ErrorCode, Name, fit_start};
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +17,7 @@ const MAX_ERROR: usize = 2048;
 
 /// One host to build.
 pub(super) struct HostBuild {
-    pub(super) nix: Nix,
+    pub(super) engine: Arc<dyn Engine>,
     pub(super) order: BuildOrder,
     /// A program to call with the result; empty for none.
     pub(super) post_build: Vec<String>,
@@ -74,7 +76,7 @@ impl HostBuild {
                 }
             }
         };
-        let (built, ()) = tokio::join!(self.nix.build(self.order, told, &self.stop), listen);
+        let (built, ()) = tokio::join!(self.engine.build(self.order, told, self.stop.clone()), listen);
         let system = match built {
             Ok(system) => system,
             Err(BuildError::Stopped { .. }) => return Outcome::Stopped,

@@ -4,6 +4,7 @@ mod admission;
 mod build;
 mod config;
 mod config_file;
+mod engine;
 mod host;
 mod inbox;
 mod lane;
@@ -21,5 +22,6 @@ mod verdicts;
 
 pub use config::{Config, Repo, Rules};
 pub use config_file::RulesError;
+pub use engine::{Building, Engine, Listing};
 pub use inbox::PING_SUBJECT;
 pub use service::{BuilderError, run};

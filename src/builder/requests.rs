@@ -183,7 +183,7 @@ impl Service {
             locked,
             wanted: running.wanted.clone(),
             rules: self.rules.clone(),
-            nix: self.nix.clone(),
+            engine: self.engine.clone(),
             store: self.store.clone(),
             slots: self.slots.clone(),
             stop: self.stop.clone(),

@@ -3,6 +3,7 @@
 use super::Config;
 use super::build::{Built, HEARTBEAT};
 use super::config::Rules;
+use super::engine::Engine;
 use super::inbox::Inbox;
 use super::lane::Lane;
 use super::metrics::Metrics;
@@ -19,7 +20,6 @@ use crate::bus::{Bus, ConnectError, LinkError, Seed, Settings};
 use crate::jobs::{StoreError, now};
 use crate::manager::{self, Manager};
 use crate::metrics::serve;
-use crate::nix::Nix;
 use crate::protocol::{BuildReport, ErrorCode, Id, Name};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub(super) struct Service {
     pub(super) rules: Arc<Rules>,
     pub(super) store: Arc<Store>,
     pub(super) reporter: Reporter,
-    pub(super) nix: Nix,
+    pub(super) engine: Arc<dyn Engine>,
     pub(super) lanes: BTreeMap<Name, Lane>,
     /// Verdicts that are not known to have reached the server.
     owed: HashMap<Id, Record>,
@@ -82,7 +82,11 @@ pub(super) struct Service {
 }
 
 /// Runs the builder until `shutdown`: connects as soon as there is a server, and serves through every loss of it.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), BuilderError> {
+pub async fn run(
+    config: Config,
+    engine: Arc<dyn Engine>,
+    shutdown: CancellationToken,
+) -> Result<(), BuilderError> {
     let (store, records, mut warnings) = Store::open(&config.state_dir)?;
     let bus = Bus::lasting(&config.settings).await?;
     let store = Arc::new(store);
@@ -98,7 +102,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Buil
         reporter: Reporter::new(bus.clone(), store.identity().starts),
         rules: Arc::new(config.rules),
         store,
-        nix: Nix::new(),
+        engine,
         lanes: BTreeMap::new(),
         owed: HashMap::new(),
         metrics,

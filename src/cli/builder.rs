@@ -10,9 +10,11 @@ use crate::bus::{Seed, Settings};
 use crate::config::{Setting, Source};
 use crate::manager;
 use crate::metrics::Address;
+use crate::nix::Nix;
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Args)]
@@ -65,7 +67,7 @@ impl BuilderArgs {
         runtime.block_on(async {
             let shutdown = CancellationToken::new();
             stop_on_signal(shutdown.clone()).context("could not listen for signals").map_err(Failed::host)?;
-            builder::run(config, shutdown).await.map_err(Failed::host)?;
+            builder::run(config, Arc::new(Nix::new()), shutdown).await.map_err(Failed::host)?;
             Ok(Exit::Done)
         })
     }

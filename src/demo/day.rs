@@ -4,7 +4,7 @@ use super::engine::SimulatedEngine;
 use super::part::Part;
 use super::{DemoError, DemoHost};
 use crate::bus::{Bus, Settings};
-use crate::deployer::{DeployError, Intent, Operator, Plan, Roster, Selection, Target};
+use crate::deployer::{BuildWish, DeployError, Intent, Operator, Plan, Roster, Selection, Target};
 use crate::fleet::{Presence, Standing};
 use crate::protocol::{Action, Name, Revision};
 use std::time::Duration;
@@ -17,6 +17,11 @@ const FIRST_TURN: Duration = Duration::from_secs(12);
 const BETWEEN_TURNS: Duration = Duration::from_secs(70);
 /// How long she watches a deployment.
 const PATIENCE: Duration = Duration::from_mins(5);
+
+/// What she has the builder build, and how long until then and between two builds.
+const BRANCHES: [&str; 3] = ["testing", "broken", "main"];
+const FIRST_BUILD: Duration = Duration::from_secs(20);
+const BETWEEN_BUILDS: Duration = Duration::from_mins(2);
 
 /// How long until the power fails, and between two failures.
 const FIRST_CUT: Duration = Duration::from_secs(30);
@@ -60,6 +65,29 @@ pub(super) async fn deploy(settings: Settings, hosts: Vec<DemoHost>) -> Result<(
             tracing::warn!(%error, "a turn of the demo's other operator failed");
         }
         sleep(BETWEEN_TURNS).await;
+    }
+    Ok(())
+}
+
+/// Has the builder build one branch after the other.
+pub(super) async fn build(settings: Settings) -> Result<(), DemoError> {
+    let bus = Bus::lasting(&settings).await?;
+    let operator = Operator { bus, roster: Roster::default(), issuer: ISSUER.to_owned() };
+    sleep(FIRST_BUILD).await;
+    for branch in BRANCHES.iter().cycle() {
+        if let Err(error) = ask(branch, &operator).await {
+            tracing::warn!(%error, "a build of the demo's other operator failed");
+        }
+        sleep(BETWEEN_BUILDS).await;
+    }
+    Ok(())
+}
+
+async fn ask(branch: &str, operator: &Operator) -> Result<(), DeployError> {
+    let wish = BuildWish { repo: None, hosts: Vec::new(), branch: Revision::new(branch).ok() };
+    let mut follow = operator.build(wish, PATIENCE).await?;
+    while let Some(update) = follow.next().await {
+        update?;
     }
     Ok(())
 }

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 /// The name of the demo's operator.
 pub(super) const OPERATOR: &str = "operator";
-/// The name of the other one, who may change the hosts of [`ALICES_TIER`].
+/// The name of the other one, who may change the hosts of [`ALICES_TIER`] and ask the builder.
 pub(super) const ALICE: &str = "alice";
+/// The name of the builder.
+pub(super) const BUILDER: &str = "builder";
 const ALICES_TIER: &str = "test";
 
 /// Where the key of a host or operator lies.
@@ -26,8 +28,9 @@ pub(super) fn make(folder: &Path, hosts: &[DemoHost]) -> Result<String, DemoErro
     }
     let credential = Credential::Admin { tiers: hosts.iter().map(|host| host.tier.clone()).collect() };
     users.push(user(folder, OPERATOR, credential)?);
-    let credential = Credential::Deployer { tiers: [Name::new(ALICES_TIER)?].into(), builds: false };
+    let credential = Credential::Deployer { tiers: [Name::new(ALICES_TIER)?].into(), builds: true };
     users.push(user(folder, ALICE, credential)?);
+    users.push(user(folder, BUILDER, Credential::Builder)?);
     Ok(render_authorization(&users))
 }
 

@@ -1,6 +1,7 @@
 //! The demo: a private broker with real keys and permissions, simulated hosts that are real listeners, and their day.
 
 mod broker;
+mod builder;
 mod commit;
 mod day;
 mod engine;
@@ -20,10 +21,12 @@ mod store;
 pub use broker::{Broker, BrokerError};
 pub use keeper::{KeeperError, run as keep};
 
+use crate::builder::BuilderError;
 use crate::bus::{ConnectError, Seed, SeedError, Settings, SettingsError};
 use crate::jobs::StoreError;
 use crate::listener::ListenerError;
 use crate::protocol::NameError;
+use builder::SimulatedBuilds;
 use engine::SimulatedEngine;
 use host::DemoHost;
 use part::Part;
@@ -33,6 +36,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// Where operators knock.
+const ASK: &str = "deploy.responses.ask.ping";
 
 /// Why the demo could not start or went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +83,7 @@ pub struct Demo {
     broker: Broker,
     folder: PathBuf,
     hosts: JoinSet<Result<(), ListenerError>>,
+    builder: JoinSet<Result<(), BuilderError>>,
     day: JoinSet<()>,
     shutdown: CancellationToken,
     /// How many simulated hosts there are.
@@ -93,11 +100,17 @@ impl Demo {
             broker,
             folder: folder.to_owned(),
             hosts: JoinSet::new(),
+            builder: JoinSet::new(),
             day: JoinSet::new(),
             shutdown: CancellationToken::new(),
             count,
         };
         let flake: Arc<str> = repository::make(folder).await.into();
+        let settings = demo.settings(keys::BUILDER, crate::builder::PING_SUBJECT)?;
+        if let Some(config) = builder::config(&flake, settings, folder)? {
+            let engine = Arc::new(SimulatedBuilds::of(&hosts, pace));
+            demo.builder.spawn(crate::builder::run(config, engine, demo.shutdown.clone()));
+        }
         let past = Past::of(count, &flake);
         for host in &hosts {
             let state = folder.join("state").join(host.name.as_str());
@@ -118,9 +131,11 @@ impl Demo {
             demo.hosts.spawn(power::run(config, engine, supply, demo.shutdown.clone()));
         }
         if pace == Pace::Day {
-            let settings = demo.settings(keys::ALICE)?;
+            let settings = demo.settings(keys::ALICE, ASK)?;
             demo.day.spawn(async move {
-                if let Err(error) = day::deploy(settings, hosts).await {
+                let (deploys, builds) =
+                    tokio::join!(day::deploy(settings.clone(), hosts), day::build(settings));
+                for error in [deploys.err(), builds.err()].into_iter().flatten() {
                     tracing::warn!(%error, "the demo's other operator is not at work");
                 }
             });
@@ -135,7 +150,7 @@ impl Demo {
 
     /// Connection settings for the operator of the demo.
     pub fn operator(&self) -> Result<Settings, DemoError> {
-        self.settings(keys::OPERATOR)
+        self.settings(keys::OPERATOR, ASK)
     }
 
     /// Ends every host and the broker.
@@ -143,13 +158,14 @@ impl Demo {
         self.day.shutdown().await;
         self.shutdown.cancel();
         while self.hosts.join_next().await.is_some() {}
+        while self.builder.join_next().await.is_some() {}
         self.broker.stop().await?;
         Ok(())
     }
 
-    fn settings(&self, name: &str) -> Result<Settings, DemoError> {
+    fn settings(&self, name: &str, ping: &str) -> Result<Settings, DemoError> {
         let seed = Seed::read(&keys::file(&self.folder, name))?;
-        Ok(Settings::new(self.url(), Some(seed), "homelab-deploy demo", "deploy.responses.ask.ping")?)
+        Ok(Settings::new(self.url(), Some(seed), "homelab-deploy demo", ping)?)
     }
 }
 

@@ -5,6 +5,7 @@ mod build;
 mod units;
 
 pub(super) use activate::{HEALTH_CHECK, HEALTH_TIMEOUT};
+pub(super) use build::broken_log;
 pub(super) use units::journal;
 
 use super::DemoHost;

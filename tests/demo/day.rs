@@ -20,3 +20,13 @@ fn another_operator_deploys_and_a_host_loses_its_power() {
     }
     stage.console.line(&["│", "ci3", "◐ stale"]);
 }
+
+#[test]
+fn another_operator_has_the_builder_build() {
+    let mut stage = Stage::open(4);
+    stage.console.types("B");
+    stage.console.line(&["all", "fleet", "9f1763a", "✓ 1 built", "▶ 3 building"]);
+    stage.console.types("\r");
+    stage.console.line(&["cache1", "✓ done", "/nix/store/"]);
+    stage.console.line(&["✓ 4 built"]);
+}

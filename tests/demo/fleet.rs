@@ -120,6 +120,30 @@ fn the_branch_broken_does_not_build_on_any_host() {
 }
 
 #[test]
+fn the_builder_builds_every_host_and_tells_why_one_does_not_build() {
+    let stage = Stage::open(4);
+    let built = stage.run(&["build", "--all", "--branch", "main"], 0).out;
+    for host in ["cache1", "ci1", "dns1", "web1"] {
+        assert!(
+            built.contains(&format!("\n{host}")) && built.contains(&format!("-nixos-system-{host}-")),
+            "{built}"
+        );
+    }
+    assert!(
+        built.contains("\nall: commit 2541e4a151a866f4f74eaf055807ca22147f75cc of fleet\n  4 of 4 built"),
+        "{built}"
+    );
+    let broken = stage.run(&["build", "web1", "--branch", "broken"], 1).out;
+    for said in [
+        "\nweb1: \"web1\" did not build: build of nginx-1.28.0 failed",
+        "\n  | nginx-1.28.0> ngx_http_brotli",
+    ] {
+        assert!(broken.contains(said), "no {said:?} in {broken}");
+    }
+    stage.run(&["build", "web2"], 1);
+}
+
+#[test]
 fn what_does_not_prove_itself_is_rolled_back_unless_it_is_to_be_kept() {
     let stage = Stage::open(12);
     let before = stage.host("web3");

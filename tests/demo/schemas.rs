@@ -1,6 +1,6 @@
 //! The schemas of docs/schemas are true: each command that prints JSON has one, and what it prints is what that says.
 
-use crate::common::{Broker, Builder, Ended, HostBuilder, Repo, Running, build_report, operator, run};
+use crate::common::{Ended, Running, run};
 use crate::show::Show;
 use homelab_deploy::cli;
 use serde_json::{Map, Value, json};
@@ -174,20 +174,14 @@ fn what_a_cancel_prints_is_as_its_schema_says() {
 
 #[test]
 fn what_builds_print_is_as_their_schemas_say() {
-    let broker = Broker::start();
-    let _builder = Builder::start(&broker, |request| {
-        let running = build_report(request, 1, "progress", &[("web1", "running"), ("web2", "pending")]);
-        vec![running, build_report(request, 2, "failed", &[("web1", "done"), ("web2", "failed")])]
-    });
-    let print = |args: &[&str], code| {
-        let mut command = operator(&broker, "everything");
-        run(command.args(args).args(["--output", "json"]), code)
-    };
-    valid("build", &print(&["build", "--all"], 1));
-    valid("build", &print(&["build", "web1", "web2"], 1));
-    let repo = Repo::new();
-    repo.commit("flake.nix", "head");
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").flake(&repo.url()).start();
-    let lines = valid("deploy", &print(&["deploy", "web1", "--build-first"], 0));
+    let show = Show::open();
+    let failed = valid("build", &json(&show, &["build", "--all", "--branch", "broken"], 1));
+    let hosts = &failed[failed.len() - 1]["value"]["builds"][0]["report"]["hosts"];
+    assert_eq!(hosts.as_array().unwrap().len(), 12, "{hosts:#}");
+    valid("build", &json(&show, &["build", "cache1", "nosuch"], 1));
+    let lines = valid("deploy", &json(&show, &["deploy", "cache1", "--build-first"], 0));
     assert!(events(&lines).is_superset(&["build", "builds"].map(str::to_owned).into()), "{lines:#?}");
+    let lines =
+        valid("deploy", &json(&show, &["deploy", "cache1", "ci1", "--build-first", "--branch", "broken"], 1));
+    assert!(!events(&lines).contains("report"), "{lines:#?}");
 }

@@ -39,6 +39,9 @@ const TOOLCHAIN: [&str; 27] = [
     "docker-27.5.1",
 ];
 
+/// Why the broken package does not build.
+const WHY: &str = "brotli/encode.h: No such file or directory";
+
 /// How much a package is to fetch, in MiB.
 const SIZES: [u64; 5] = [4, 11, 18, 37, 62];
 
@@ -113,25 +116,31 @@ impl Writer<'_> {
     }
 
     fn broken(&mut self, name: &str, derivation: &str) -> Failure {
-        let why = "brotli/encode.h: No such file or directory";
-        for line in [
-            "unpacking source archive",
-            "configuring",
-            "checking for brotli ... not found",
-            "building",
-            &format!("ngx_http_brotli_filter_module.c:12:10: fatal error: {why}"),
-            "compilation terminated.",
-            "make[1]: *** [objs/Makefile:1231: objs/addon/brotli.o] Error 1",
-        ] {
-            self.say(&format!("{name}> {line}"));
+        for line in broken_log(name, derivation) {
+            self.say(&line);
         }
-        self.say(&format!("error: builder for '{derivation}' failed with exit code 2"));
-        self.say(&format!("error: build of {name} failed"));
         let message = format!(
-            "\"{}\" did not build: build of {name} failed with exit code 2; its log ends: fatal error: {why}; look at the \
+            "\"{}\" did not build: build of {name} failed with exit code 2; its log ends: fatal error: {WHY}; look at the \
              job's log",
             self.host.name
         );
         Failure::new(ErrorCode::BuildFailed, message)
     }
+}
+
+/// The log of the package that does not build.
+pub(in crate::demo) fn broken_log(name: &str, derivation: &str) -> Vec<String> {
+    let lines = [
+        "unpacking source archive",
+        "configuring",
+        "checking for brotli ... not found",
+        "building",
+        &format!("ngx_http_brotli_filter_module.c:12:10: fatal error: {WHY}"),
+        "compilation terminated.",
+        "make[1]: *** [objs/Makefile:1231: objs/addon/brotli.o] Error 1",
+    ];
+    let mut log: Vec<_> = lines.iter().map(|line| format!("{name}> {line}")).collect();
+    log.push(format!("error: builder for '{derivation}' failed with exit code 2"));
+    log.push(format!("error: build of {name} failed"));
+    log
 }
