@@ -10,12 +10,19 @@ pub struct Cursor<K> {
     rows: Vec<K>,
     at: usize,
     selected: Option<K>,
+    /// Stays at the first row, whatever comes to be there, until somebody moves it.
+    rests: bool,
 }
 
 impl<K: Clone + PartialEq> Cursor<K> {
     /// No rows yet; this one will be selected, or else the first.
     pub(super) fn new(selected: Option<K>) -> Self {
-        Self { top: 0, rows: Vec::new(), at: 0, selected }
+        Self { top: 0, rows: Vec::new(), at: 0, selected, rests: false }
+    }
+
+    /// No rows yet; whatever is the first one is selected until somebody moves the selection.
+    pub(super) fn resting() -> Self {
+        Self { rests: true, ..Self::new(None) }
     }
 
     /// The rows, in order.
@@ -37,7 +44,7 @@ impl<K: Clone + PartialEq> Cursor<K> {
     /// selection stays at its row.
     pub(super) fn settle(&mut self, rows: Vec<K>, height: usize) {
         self.rows = rows;
-        let row = self.rows.iter().position(|row| Some(row) == self.selected.as_ref());
+        let row = self.rows.iter().position(|row| Some(row) == self.selected.as_ref() && !self.rests);
         self.select(row.unwrap_or(self.at));
         let height = height.max(1);
         self.top = self.top.min(self.rows.len().saturating_sub(height));
@@ -60,6 +67,7 @@ impl<K: Clone + PartialEq> Cursor<K> {
             Command::Last => self.rows.len(),
             _ => return false,
         };
+        self.rests = false;
         self.select(row);
         true
     }

@@ -90,10 +90,28 @@ fn one_build_shows_each_host_and_the_last_lines_of_what_failed() {
     stage.tell(Event::Frame);
     let text = stage.text();
     assert!(text.contains("✓ 2 built  ✗ 1 failed  ! 1 skipped"), "{text}");
+    assert!(text.contains("▸ web2"), "{text}");
     keys(&mut stage, "y");
     assert!(stage.effects().contains(&Effect::Copy(COMMIT.to_owned())));
     keys(&mut stage, "^^");
     assert_eq!(stage.app.context(), Context::Fleet);
+}
+
+#[test]
+fn what_fails_is_seen_until_somebody_looks_at_another_host() {
+    let mut stage = Stage::fleet(120, 40, PLAIN);
+    let hosts = |db1, web1| [("db1", db1), ("ns1", "running"), ("web1", web1)];
+    report(&mut stage, "b1", 1, "progress", &hosts("running", "running"));
+    keys(&mut stage, "B\n");
+    assert!(stage.text().contains("▸ db1 "), "{}", stage.text());
+    report(&mut stage, "b1", 2, "progress", &hosts("done", "running"));
+    assert!(stage.text().contains("▸ ns1 "), "{}", stage.text());
+    report(&mut stage, "b1", 3, "progress", &hosts("done", "failed"));
+    assert!(stage.text().contains("▸ web1 ") && stage.text().contains("cc: fatal"), "{}", stage.text());
+    // From here on the selection is somebody's.
+    keys(&mut stage, "jk");
+    report(&mut stage, "b1", 4, "failed", &hosts("failed", "failed"));
+    assert!(stage.text().contains("▸ web1 "), "{}", stage.text());
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl BuildsScreen {
 
 impl BuildScreen {
     pub(in crate::tui) fn new(id: Id, title: String) -> Self {
-        Self { id, title, cursor: Cursor::new(None) }
+        Self { id, title, cursor: Cursor::resting() }
     }
 
     pub(in crate::tui) fn settle(&mut self, app: &App) {
