@@ -58,23 +58,14 @@ fn host_of(host: &BuildHost, missing: &BTreeSet<Name>) -> Option<BuiltHost> {
 impl Source for Metrics {
     fn write(&self, page: &mut Page) {
         self.builds.write(page);
-        let connected = u8::from(self.link.borrow().up);
-        page.gauge(
-            "homelab_deploy_nats_connected",
-            "1 while connected to the NATS server, else 0.",
-            connected,
-        );
+        page.connected(self.link.borrow().up);
         let name = "homelab_deploy_builder_info";
         page.metric(name, "gauge", "The version of the builder; always 1.");
         page.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
     }
 
     fn health(&self) -> Result<(), String> {
-        let link = self.link.borrow().clone();
-        if !link.up {
-            let reason = link.reason.as_deref().unwrap_or("connecting");
-            return Err(format!("not connected to the server: {reason}"));
-        }
+        self.link.borrow().health()?;
         self.store.check_writable().map_err(|error| error.to_string())
     }
 }

@@ -30,17 +30,7 @@ pub(super) struct Stage {
 impl Stage {
     /// These hosts are to be built.
     pub(super) fn expect(&mut self, hosts: impl IntoIterator<Item = Name>) {
-        self.hosts = hosts
-            .into_iter()
-            .map(|hostname| BuildHost {
-                hostname,
-                state: PhaseState::Pending,
-                elapsed_ms: 0,
-                system: None,
-                error: None,
-                log_tail: None,
-            })
-            .collect();
+        self.hosts = hosts.into_iter().map(BuildHost::pending).collect();
     }
 
     pub(super) fn host(&mut self, name: &Name) -> Option<&mut BuildHost> {

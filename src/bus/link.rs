@@ -47,6 +47,12 @@ impl Link {
         }
     }
 
+    /// Whether it is up, or why not in words.
+    pub fn health(&self) -> Result<(), String> {
+        let reason = || self.reason.as_deref().unwrap_or("connecting");
+        if self.up { Ok(()) } else { Err(format!("not connected to the server: {}", reason())) }
+    }
+
     /// Folds one event; gives the refusal of a subject where it is one.
     pub(super) fn apply(&mut self, event: &Event) -> Option<Refusal> {
         match event {

@@ -2,9 +2,9 @@
 
 use super::deploy::follow_to_the_end;
 use super::exit::{Exit, Failed};
-use super::listener::stop_on_signal;
 use super::out::{Format, Out};
 use super::render;
+use super::service::stop_on_signal;
 use super::tui::{self, is_terminal};
 use crate::bus::Bus;
 use crate::demo::{self, Demo, Pace};

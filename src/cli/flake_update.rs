@@ -5,8 +5,8 @@ mod show;
 
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failed};
-use super::listener::stop_on_signal;
 use super::out::Format;
+use super::service::stop_on_signal;
 use crate::flake_update::{ForgeKind, ForgeOrder, Order, Source, State, Token, update};
 use crate::nix::Nix;
 use crate::protocol::{Name, Revision};

@@ -1,16 +1,14 @@
 //! `listener`: the service of one host.
 
-use super::connection::refuse_seed;
 use super::exit::{Exit, Failed};
-use super::logging::{self, LogFormat};
+use super::logging::LogArgs;
 use super::policy::PolicyArgs;
+use super::service;
 use super::tls::TlsArgs;
 use crate::activation::{Engine, Owner, Pipeline, RebuildEngine, own_unit};
-use crate::bus::{Seed, Settings};
-use crate::config::{Setting, Source};
+use crate::bus::Settings;
 use crate::keys::{PublicKey, WRITE_KEY};
 use crate::listener::{self, Config};
-use crate::manager;
 use crate::metrics::Address;
 use crate::nix::FlakeUrl;
 use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, expand, holds_seed};
@@ -19,9 +17,6 @@ use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::AbortHandle;
-use tokio_util::sync::CancellationToken;
 
 /// In seconds; what lies much further away has no place in the clock.
 const YEAR: u64 = 365 * 86400;
@@ -78,34 +73,25 @@ pub(super) struct ListenerArgs {
     /// Where jobs are kept [default: $STATE_DIRECTORY, else /var/lib/homelab-deploy]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Log more
-    #[arg(long)]
-    debug: bool,
-    /// How to log to standard error
-    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
-    log_format: LogFormat,
-    /// Also log to daily files there, 14 kept
-    #[arg(long, value_name = "DIR")]
-    log_dir: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
     #[command(flatten)]
     policy: PolicyArgs,
 }
 
 impl ListenerArgs {
     pub(super) fn run(self) -> Result<Exit, Failed> {
-        let ended = self.serve();
-        if let Err(failed) = &ended {
-            manager::could_not_start(&format!("could not start: {:#}", failed.error));
-        }
-        ended
+        service::serve(&self.log.clone(), || {
+            let config = self.config()?;
+            let engine = self.engine(&config)?;
+            Ok(async |shutdown| Box::pin(listener::run(config, engine, shutdown)).await.map_err(Failed::host))
+        })
     }
 
-    fn serve(self) -> Result<Exit, Failed> {
-        logging::start(self.log_format, self.debug, self.log_dir.as_deref()).map_err(Failed::usage)?;
-        let config = self.config()?;
+    fn engine(self, config: &Config) -> Result<Arc<dyn Engine>, Failed> {
         let launcher =
             std::env::current_exe().context("could not find our own executable").map_err(Failed::usage)?;
-        let engine: Arc<dyn Engine> = match self.rebuild_command {
+        Ok(match self.rebuild_command {
             Some(program) => Arc::new(RebuildEngine {
                 program,
                 flake: self.flake_url,
@@ -124,14 +110,6 @@ impl ListenerArgs {
                 },
                 policy: self.policy.policy(),
             }),
-        };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.context("could not start").map_err(Failed::host)?;
-        runtime.block_on(async {
-            let shutdown = CancellationToken::new();
-            stop_on_signal(shutdown.clone()).context("could not listen for signals").map_err(Failed::host)?;
-            Box::pin(listener::run(config, engine, shutdown)).await.map_err(Failed::host)?;
-            Ok(Exit::Done)
         })
     }
 
@@ -139,16 +117,8 @@ impl ListenerArgs {
         let (host, tier, role) = (&self.hostname, &self.tier, self.role.as_ref());
         let discover = expand(&self.discover_subject, host, tier, role, false).map_err(Failed::usage)?;
         let discover_subject = discover.unwrap_or_else(|| DISCOVER.to_owned());
-        let source = Source::Flag("--nkey-file".to_owned());
-        refuse_seed(&Setting { value: self.nkey_file.clone(), source })?;
-        let seed = Seed::read(&self.nkey_file)?;
-        let warnings: Vec<_> = seed.warning().into_iter().collect();
-        for warning in &warnings {
-            tracing::warn!("{warning}");
-        }
+        let (seed, warnings) = service::seed(&self.nkey_file)?;
         let name = format!("homelab-deploy listener {host}");
-        let systemd = || std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
-        let state_dir = self.state_dir.clone().or_else(systemd);
         let mut settings = Settings::new(&self.nats_url, Some(seed), &name, &discover_subject)?;
         settings.tls = self.tls.tls()?;
         let deploy_subjects =
@@ -168,7 +138,7 @@ impl ListenerArgs {
             timeout: Duration::from_secs(self.timeout),
             heartbeat: Duration::from_secs(self.heartbeat_interval),
             presence: Duration::from_secs(self.presence_interval),
-            state_dir: state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/homelab-deploy")),
+            state_dir: service::state_dir(self.state_dir.as_deref(), "/var/lib/homelab-deploy"),
             flake_url: Some(self.flake_url.without_credentials()),
             metrics: self.metrics_enabled.then(|| self.metrics_addr.clone()),
             warnings,
@@ -194,17 +164,4 @@ fn trusted_keys(given: &[String]) -> anyhow::Result<Vec<PublicKey>> {
         }
     }
     Ok(keys)
-}
-
-/// Cancels `shutdown` on SIGTERM and SIGINT, until that is aborted.
-pub(super) fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<AbortHandle> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        shutdown.cancel();
-    });
-    Ok(stop.abort_handle())
 }

@@ -1,10 +1,10 @@
 //! The log of services: JSON lines with `time`, `level`, `msg` and fields at the top level, or plain text.
 
 use anyhow::Context;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
@@ -27,7 +27,28 @@ pub(super) enum LogFormat {
     Text,
 }
 
-/// Starts logging to standard error and, if wanted, to daily files.
+/// The flags of a service for its log.
+#[derive(Debug, Clone, Args)]
+pub(super) struct LogArgs {
+    /// Log more
+    #[arg(long)]
+    debug: bool,
+    /// How to log to standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
+    log_format: LogFormat,
+    /// Also log to daily files there, 14 kept
+    #[arg(long, value_name = "DIR")]
+    log_dir: Option<PathBuf>,
+}
+
+impl LogArgs {
+    /// Starts logging to standard error and, if wanted, to daily files.
+    pub(super) fn start(&self) -> anyhow::Result<()> {
+        start(self.log_format, self.debug, self.log_dir.as_deref())
+    }
+}
+
+/// The same with these.
 pub(super) fn start(format: LogFormat, debug: bool, folder: Option<&Path>) -> anyhow::Result<()> {
     let (ours, others) = if debug { (Level::DEBUG, Level::INFO) } else { (Level::INFO, Level::ERROR) };
     let filter = Targets::new().with_target("homelab_deploy", ours).with_default(others);

@@ -34,6 +34,7 @@ mod render;
 mod replies;
 mod rollback;
 mod selector;
+mod service;
 mod status;
 mod targets;
 mod tls;

@@ -175,15 +175,7 @@ impl<'a> Run<'a> {
             let repo = self.repository.checkout.clone().unwrap_or_else(|| self.repository.shown.clone());
             return Err(UpdateError::NoHosts { repo, skipped });
         }
-        let pending = |hostname| BuildHost {
-            hostname,
-            state: PhaseState::Pending,
-            elapsed_ms: 0,
-            system: None,
-            error: None,
-            log_tail: None,
-        };
-        made.hosts = hosts.names.into_iter().map(pending).collect();
+        made.hosts = hosts.names.into_iter().map(BuildHost::pending).collect();
         made.skipped = hosts.skipped;
         Ok(())
     }

@@ -106,12 +106,7 @@ impl Source for Metrics {
             "1 where the running system wants a reboot, else 0.",
             reboot,
         );
-        let connected = u8::from(self.link.borrow().up);
-        page.gauge(
-            "homelab_deploy_nats_connected",
-            "1 while connected to the NATS server, else 0.",
-            connected,
-        );
+        page.connected(self.link.borrow().up);
         let name = "homelab_deploy_info";
         page.metric(name, "gauge", "The host and the version of its listener; always 1.");
         let labels: Vec<_> = self.info.iter().map(|(label, value)| (*label, value.as_str())).collect();
@@ -119,11 +114,7 @@ impl Source for Metrics {
     }
 
     fn health(&self) -> Result<(), String> {
-        let link = self.link.borrow().clone();
-        if !link.up {
-            let reason = link.reason.as_deref().unwrap_or("connecting");
-            return Err(format!("not connected to the server: {reason}"));
-        }
+        self.link.borrow().health()?;
         self.store.check_writable().map_err(|error| error.to_string())
     }
 }

@@ -33,6 +33,12 @@ impl Page {
         self.sample(name, &[], value);
     }
 
+    /// The gauge of the link, which every service has.
+    pub fn connected(&mut self, up: bool) {
+        let help = "1 while connected to the NATS server, else 0.";
+        self.gauge("homelab_deploy_nats_connected", help, u8::from(up));
+    }
+
     /// The text.
     pub fn into_text(self) -> String {
         self.0

@@ -120,6 +120,14 @@ pub struct BuildReport {
     pub expected: u64,
 }
 
+impl BuildHost {
+    /// A host that is to be built.
+    pub fn pending(hostname: Name) -> Self {
+        let state = super::PhaseState::Pending;
+        Self { hostname, state, elapsed_ms: 0, system: None, error: None, log_tail: None }
+    }
+}
+
 impl BuildReport {
     /// A report that says no more than this.
     pub fn new(target: impl Into<String>, status: BuildStatus, message: impl Into<String>) -> Self {

@@ -1,10 +1,9 @@
 //! What watches the builder: Prometheus, health checks, and the service manager.
 
 use crate::common::eventually;
-use crate::common::page::{Page, address, get, served};
+use crate::common::page::{Page, address, get, metrics_of, metrics_told, served};
 use crate::stage::{Stage, builder, says};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 
@@ -118,28 +117,10 @@ fn it_is_healthy_while_it_is_connected_and_can_write() {
 
 #[test]
 fn the_page_about_metrics_lists_each_of_the_builder() {
-    const PAGE: &str = include_str!("../../docs/metrics.md");
-    let words = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>();
-    let below = PAGE.split("| metric of a builder | type | labels | |").nth(1).expect("a table");
-    let told: BTreeMap<_, _> = below
-        .lines()
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
-        .map(|cells| (words(cells[1]).pop_first().unwrap(), (cells[2].to_owned(), words(cells[3]))))
-        .collect();
     let mut stage = measured(THREE);
     stage.build("m-1", "web1").verdict();
     let page = get(&address(&mut stage.builder), "/metrics").body;
-    let mut served = BTreeMap::new();
-    for line in page.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
-        let (name, kind) = line.split_once(' ').unwrap();
-        let sample = page.lines().find(|line| line.starts_with(name)).unwrap();
-        let inner = sample.split_once('{').map_or("", |(_, rest)| rest.split_once('}').unwrap().0);
-        let labels = inner.split(',').filter_map(|pair| Some(pair.split_once('=')?.0.to_owned()));
-        served.insert(name.to_owned(), (kind.to_owned(), labels.filter(|label| label != "le").collect()));
-    }
-    assert_eq!(told, served);
+    assert_eq!(metrics_told("| metric of a builder | type | labels | |"), metrics_of(&page));
 }
 
 #[test]

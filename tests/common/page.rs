@@ -1,7 +1,7 @@
 //! The page of metrics as a client reads it.
 
 use super::{DEADLINE, Host, HostBuilder};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -87,6 +87,39 @@ impl Page {
     pub fn sum(&self, begin: &str) -> u64 {
         self.0.iter().filter(|(series, _)| series.starts_with(begin)).map(|(_, value)| whole(*value)).sum()
     }
+}
+
+/// The metrics that a page serves: the kind and the labels of each.
+pub fn metrics_of(page: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let of = |line: &str| {
+        let (name, kind) = line.split_once(' ').unwrap();
+        let sample = page.lines().find(|line| line.starts_with(name)).unwrap();
+        let inner = sample.split_once('{').map_or("", |(_, rest)| rest.split_once('}').unwrap().0);
+        let labels = inner.split(',').filter_map(|pair| Some(pair.split_once('=')?.0.to_owned()));
+        (name.to_owned(), (kind.to_owned(), labels.filter(|label| label != "le").collect()))
+    };
+    page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(of).collect()
+}
+
+/// The metrics that the table below this heading of docs/metrics.md tells of: the kind and the labels of each.
+pub fn metrics_told(heading: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let of = |cells: Vec<&str>| {
+        (words(cells[1]).pop_first().unwrap(), (cells[2].to_owned(), words(cells[3]).into_iter().collect()))
+    };
+    told(heading).into_iter().map(of).collect()
+}
+
+/// The rows of the table below this heading of docs/metrics.md, as cells.
+pub fn told(heading: &str) -> Vec<Vec<&'static str>> {
+    let page = include_str!("../../docs/metrics.md");
+    let below = page.split(heading).nth(1).unwrap_or_else(|| panic!("no table {heading}"));
+    let rows = below.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.split('|').map(str::trim).collect()).collect()
+}
+
+/// The words in code style of a cell.
+pub fn words(text: &str) -> BTreeSet<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 /// Counts are whole and small.
