@@ -16,6 +16,9 @@ let
     readUnit
     environmentOf
     secretAssertions
+    packageOption
+    metricsOptions
+    metricsAssertions
     portOf
     ;
   toml = pkgs.formats.toml { };
@@ -59,7 +62,6 @@ let
     assertion = cfg.${option} != null;
     message = "${path}.${option} must be set, for example to ${builtins.toJSON example}.";
   };
-  port = portOf cfg.metrics.address;
 
   options = {
     enable = mkOption {
@@ -68,13 +70,7 @@ let
       example = true;
       description = "Whether this host builds when operators ask for it.";
     };
-    package = mkOption {
-      type = types.package;
-      default = pkgs.callPackage ./package.nix { };
-      defaultText = lib.literalMD "built from this repository with the host's nixpkgs";
-      example = lib.literalExpression "pkgs.homelab-deploy";
-      description = "The package with the program.";
-    };
+    package = packageOption pkgs;
     natsUrl = mkOption {
       type = types.nullOr types.str;
       default = null;
@@ -117,26 +113,7 @@ let
       };
       description = "Further variables of the builder's environment, which nix, git and the post-build command have too.";
     };
-    metrics = {
-      enable = mkOption {
-        type = types.bool;
-        default = false;
-        example = true;
-        description = "Whether to serve `/metrics` for Prometheus, and `/health`.";
-      };
-      address = mkOption {
-        type = types.str;
-        default = ":9973";
-        example = "127.0.0.1:9973";
-        description = "Where to serve them; without an address before the port, on all of the host's.";
-      };
-      openFirewall = mkOption {
-        type = types.bool;
-        default = false;
-        example = true;
-        description = "Whether to open that port in the firewall.";
-      };
-    };
+    metrics = metricsOptions 9973;
     extraArgs = mkOption {
       type = types.listOf types.str;
       default = [ ];
@@ -160,18 +137,13 @@ in
         assertion = cfg.settings == { } || (cfg.settings.repos or { }) != { };
         message = "${path}.settings.repos must name at least one repository, for example fleet.url = \"git+https://git.example.org/fleet\".";
       }
-      {
-        assertion = cfg.metrics.openFirewall -> cfg.metrics.enable;
-        message = "${path}.metrics.openFirewall has no effect without ${path}.metrics.enable.";
-      }
-      {
-        assertion = cfg.metrics.enable -> port != null;
-        message = "${path}.metrics.address must end with a port, as in \":9973\" or \"[::1]:9973\".";
-      }
     ]
+    ++ metricsAssertions path 9973 cfg.metrics
     ++ secretAssertions "${path}.nkeyFile" cfg.nkeyFile;
 
-    networking.firewall.allowedTCPPorts = lib.mkIf cfg.metrics.openFirewall [ (lib.toIntBase10 port) ];
+    networking.firewall.allowedTCPPorts = lib.mkIf cfg.metrics.openFirewall [
+      (portOf cfg.metrics.address)
+    ];
 
     systemd.services.homelab-deploy-builder = {
       description = unit.Unit.Description;

@@ -12,7 +12,7 @@ let
   path = "services.homelab-deploy.flakeUpdate";
 
   token = import ./token.nix { inherit lib; };
-  inherit (import ./service.nix { inherit lib; }) word secretAssertions;
+  inherit (import ./service.nix { inherit lib; }) word secretAssertions packageOption;
 
   given =
     name: value:
@@ -46,13 +46,7 @@ in
       example = true;
       description = "Whether this host updates the fleet's flake on a timer. It builds every host of the fleet.";
     };
-    package = mkOption {
-      type = types.package;
-      default = pkgs.callPackage ./package.nix { };
-      defaultText = lib.literalMD "built from this repository with the host's nixpkgs";
-      example = lib.literalExpression "pkgs.homelab-deploy";
-      description = "The package with the program.";
-    };
+    package = packageOption pkgs;
     repo = mkOption {
       type = types.nullOr types.str;
       default = null;

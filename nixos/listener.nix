@@ -17,6 +17,9 @@ let
     readUnit
     environmentOf
     secretAssertions
+    packageOption
+    metricsOptions
+    metricsAssertions
     portOf
     ;
 
@@ -94,7 +97,6 @@ let
     assertion = cfg.rebuildCommand == null || !(changed option);
     message = "${path}.${option} has no effect with ${path}.rebuildCommand, which does all the work itself; leave one of them out.";
   };
-  port = portOf cfg.metrics.address;
 
   options = {
     enable = mkOption {
@@ -103,13 +105,7 @@ let
       example = true;
       description = "Whether this host takes deployments.";
     };
-    package = mkOption {
-      type = types.package;
-      default = pkgs.callPackage ./package.nix { };
-      defaultText = lib.literalMD "built from this repository with the host's nixpkgs";
-      example = lib.literalExpression "pkgs.homelab-deploy";
-      description = "The package with the program.";
-    };
+    package = packageOption pkgs;
     hostname = mkOption {
       type = token;
       default = config.networking.hostName;
@@ -241,26 +237,7 @@ let
       example = false;
       description = "Whether to build what no cache holds. Without, such a deployment is refused, and the builder has to build it first.";
     };
-    metrics = {
-      enable = mkOption {
-        type = types.bool;
-        default = false;
-        example = true;
-        description = "Whether to serve `/metrics` for Prometheus, and `/health`.";
-      };
-      address = mkOption {
-        type = types.str;
-        default = ":9972";
-        example = "127.0.0.1:9972";
-        description = "Where to serve them; without an address before the port, on all of the host's.";
-      };
-      openFirewall = mkOption {
-        type = types.bool;
-        default = false;
-        example = true;
-        description = "Whether to open that port in the firewall.";
-      };
-    };
+    metrics = metricsOptions 9972;
     extraArgs = mkOption {
       type = types.listOf types.str;
       default = [ ];
@@ -285,15 +262,8 @@ in
         assertion = builtins.all (key: builtins.match "U[A-Z2-7]{55}" key != null) cfg.trustedKeys;
         message = "${path}.trustedKeys must hold public keys alone, the texts starting with U that `homelab-deploy keys new` printed.";
       }
-      {
-        assertion = cfg.metrics.openFirewall -> cfg.metrics.enable;
-        message = "${path}.metrics.openFirewall has no effect without ${path}.metrics.enable.";
-      }
-      {
-        assertion = cfg.metrics.enable -> port != null;
-        message = "${path}.metrics.address must end with a port, as in \":9972\" or \"[::1]:9972\".";
-      }
     ]
+    ++ metricsAssertions path 9972 cfg.metrics
     ++ secretAssertions "${path}.nkeyFile" cfg.nkeyFile
     ++ map onlyWithoutRebuildCommand [
       "requireHealthy"
@@ -305,7 +275,7 @@ in
     ];
 
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.metrics.openFirewall [
-      (lib.toIntBase10 port)
+      (portOf cfg.metrics.address)
     ];
 
     systemd.services.homelab-deploy-listener = {

@@ -10,6 +10,7 @@ let
   inherit (lib) mkOption types;
   cfg = config.services.homelab-deploy.operator;
   format = pkgs.formats.toml { };
+  inherit (import ./service.nix { inherit lib; }) packageOption;
 in
 {
   options.services.homelab-deploy.operator = {
@@ -19,13 +20,7 @@ in
       example = true;
       description = "Whether everybody on this machine has the program, with completions and manual pages.";
     };
-    package = mkOption {
-      type = types.package;
-      default = pkgs.callPackage ./package.nix { };
-      defaultText = lib.literalMD "built from this repository with the host's nixpkgs";
-      example = lib.literalExpression "pkgs.homelab-deploy";
-      description = "The package with the program.";
-    };
+    package = packageOption pkgs;
     settings = mkOption {
       type = format.type;
       default = { };

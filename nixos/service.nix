@@ -2,6 +2,7 @@
 { lib }:
 
 let
+  inherit (lib) mkOption types;
   readUnit = import ./unit.nix { inherit lib; };
 
   variable =
@@ -10,8 +11,42 @@ let
       parts = builtins.match "([^=]+)=(.*)" line;
     in
     lib.nameValuePair (builtins.elemAt parts 0) (builtins.elemAt parts 1);
+
+  portIn = builtins.match ".*:([0-9]{1,5})";
 in
 {
+  packageOption =
+    pkgs:
+    mkOption {
+      type = types.package;
+      default = pkgs.callPackage ./package.nix { };
+      defaultText = lib.literalMD "built from this repository with the host's nixpkgs";
+      example = lib.literalExpression "pkgs.homelab-deploy";
+      description = "The package with the program.";
+    };
+
+  # Where metrics are served, on this port where nothing else is said.
+  metricsOptions = port: {
+    enable = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = "Whether to serve `/metrics` for Prometheus, and `/health`.";
+    };
+    address = mkOption {
+      type = types.str;
+      default = ":${toString port}";
+      example = "127.0.0.1:${toString port}";
+      description = "Where to serve them; without an address before the port, on all of the host's.";
+    };
+    openFirewall = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = "Whether to open that port in the firewall.";
+    };
+  };
+
   # One word of a systemd command line.
   word =
     value:
@@ -38,13 +73,20 @@ in
     }
   ];
 
-  # The port of an address, as a text; null where it has none.
-  portOf =
-    address:
-    let
-      parts = builtins.match ".*:([0-9]{1,5})" address;
-    in
-    if parts == null then null else builtins.head parts;
+  # Where metrics are served on `port` if nothing else is said.
+  metricsAssertions = path: port: metrics: [
+    {
+      assertion = metrics.openFirewall -> metrics.enable;
+      message = "${path}.metrics.openFirewall has no effect without ${path}.metrics.enable.";
+    }
+    {
+      assertion = metrics.enable -> portIn metrics.address != null;
+      message = "${path}.metrics.address must end with a port, as in \":${toString port}\" or \"[::1]:${toString port}\".";
+    }
+  ];
+
+  # The port of an address, as a number.
+  portOf = address: lib.toIntBase10 (builtins.head (portIn address));
 
   inherit readUnit;
 }
