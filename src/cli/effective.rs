@@ -123,8 +123,11 @@ impl Effective {
         Ok(Operator { bus: Bus::lasting(&settings).await?, roster, issuer: issuer() })
     }
 
-    /// The hosts that the broker runs on, where its URL tells that.
+    /// The hosts that the broker runs on: those that the file names, else what the server's URL tells.
     pub(super) fn brokers(&self) -> Result<Vec<Name>, Failed> {
+        if let Some(named) = &self.chosen.broker_hosts {
+            return Ok(named.value.clone());
+        }
         Ok(self.settings()?.machines().into_iter().filter_map(|machine| Name::new(machine).ok()).collect())
     }
 

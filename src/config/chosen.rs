@@ -32,6 +32,8 @@ pub struct Chosen {
     pub branch: Setting<Revision>,
     /// The tiers that are confirmed before anything is done there.
     pub confirm_tiers: Setting<Vec<Name>>,
+    /// The hosts that the broker runs on; where nothing is said, its URL may tell.
+    pub broker_hosts: Option<Setting<Vec<Name>>>,
     /// The hosts that are expected.
     pub hosts: BTreeMap<Name, Setting<ExpectedHost>>,
     /// Names for targets, by [`alias_key`](super::alias_key).
@@ -64,6 +66,7 @@ impl Config {
             tls_key: section.tls_key.clone(),
             branch: branch.unwrap_or_else(|| Setting::default_of(default_branch())),
             confirm_tiers: confirm_tiers.unwrap_or_else(|| Setting::default_of(default_confirm_tiers())),
+            broker_hosts: section.broker_hosts.clone(),
             hosts: section.hosts.clone(),
             aliases,
             shell: self.console.shell.clone().unwrap_or_else(shell),

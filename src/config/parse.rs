@@ -11,8 +11,18 @@ use toml::de::DeTable;
 
 /// The keys of each section.
 const TOP: [&str; 6] = ["context", "contexts", "aliases", "branch", "confirm_tiers", "console"];
-const CONTEXT: [&str; 9] =
-    ["nats_url", "nkey_file", "tls_ca", "tls_cert", "tls_key", "branch", "confirm_tiers", "hosts", "aliases"];
+const CONTEXT: [&str; 10] = [
+    "nats_url",
+    "nkey_file",
+    "tls_ca",
+    "tls_cert",
+    "tls_key",
+    "branch",
+    "confirm_tiers",
+    "broker_hosts",
+    "hosts",
+    "aliases",
+];
 const HOST: [&str; 2] = ["tier", "role"];
 const CONSOLE: [&str; 2] = ["shell", "mouse"];
 
@@ -73,6 +83,7 @@ impl Reader<'_> {
             "tls_key" => section.tls_key = self.path("tls_key", value),
             "branch" => section.branch = self.parsed("branch", value),
             "confirm_tiers" => section.confirm_tiers = self.names("confirm_tiers", value),
+            "broker_hosts" => section.broker_hosts = self.names("broker_hosts", value),
             "hosts" => section.hosts = self.hosts(value),
             _ => section.aliases = self.aliases(value),
         }

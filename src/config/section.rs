@@ -26,6 +26,7 @@ pub(super) struct Section {
     pub(super) tls_key: Option<Setting<PathBuf>>,
     pub(super) branch: Option<Setting<Revision>>,
     pub(super) confirm_tiers: Option<Setting<Vec<Name>>>,
+    pub(super) broker_hosts: Option<Setting<Vec<Name>>>,
     pub(super) hosts: BTreeMap<Name, Setting<ExpectedHost>>,
     /// By [`alias_key`].
     pub(super) aliases: BTreeMap<String, Setting<FileAlias>>,

@@ -14,6 +14,7 @@ nats_url = "nats://user:s3cret@nats.example.org"
 nkey_file = "~/deployer.nkey"
 tls_ca = "/etc/ca.pem"
 confirm_tiers = ["prod", "lab"]
+broker_hosts = ["nas"]
 hosts.ns1 = { tier = "prod", role = "dns" }
 hosts.nas = { tier = "prod" }
 [aliases]
@@ -67,6 +68,7 @@ fn each_value_names_its_source() {
         ("tls_key", Value::Null, &(Value::Null, Value::Null)),
         ("branch", json!("main"), &of_file),
         ("confirm_tiers", json!(["prod", "lab"]), &of_context),
+        ("broker_hosts", json!(["nas"]), &of_context),
         ("console.shell", json!("ssh {host}"), &(json!("default"), json!("default"))),
         ("console.mouse", json!(false), &of_file),
         ("hosts.ns1", json!({"tier": "prod", "role": "dns"}), &of_context),
@@ -76,7 +78,7 @@ fn each_value_names_its_source() {
     ] {
         assert_eq!(row(&rows, name), (value, kind.clone(), source.clone()), "{name}");
     }
-    assert_eq!(rows.len(), 14);
+    assert_eq!(rows.len(), 15);
     assert_eq!(rows[1]["line"], 5);
 
     let mut command = home.command();
@@ -115,7 +117,7 @@ fn without_a_file_the_defaults_are_shown() {
     ] {
         assert_eq!(row(&rows, name), (value, json!("default"), json!("default")), "{name}");
     }
-    for name in ["context", "nats_url", "nkey_file", "tls_ca", "tls_cert", "tls_key"] {
+    for name in ["context", "nats_url", "nkey_file", "tls_ca", "tls_cert", "tls_key", "broker_hosts"] {
         assert_eq!(row(&rows, name), (Value::Null, Value::Null, Value::Null), "{name}");
     }
     let human = run(home.command().args(["config", "show"]), 0).out;

@@ -185,6 +185,23 @@ fn the_file_says_which_tiers_are_confirmed() {
 }
 
 #[test]
+fn the_file_says_which_hosts_the_broker_runs_on_and_they_come_last() {
+    let broker = Broker::start();
+    let _hosts = ["db1", "web1", "web2"].map(|name| HostBuilder::new(&broker, name, "test", "any").start());
+    let home = Home::of(&broker, "admin", "broker_hosts = [\"db1\"]");
+    let deploy = || {
+        let args = ["deploy", "--all", "--tier", "test", "--batch", "2", "--no-pin", "--output", "json"];
+        let lines = run(home.command().args(args), 0).json();
+        let waves = lines.into_iter().filter(|line| line["event"] == "wave");
+        waves.map(|line| line["value"]["hosts"].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(deploy(), [r#"["web1","web2"]"#, r#"["db1"]"#]);
+    // Whoever knows better than the server's URL can say that it is none of the hosts.
+    home.write(&context(&broker, "admin", "broker_hosts = []"));
+    assert_eq!(deploy(), [r#"["db1","web1"]"#, r#"["web2"]"#]);
+}
+
+#[test]
 fn aliases_of_the_file_stand_for_targets_and_the_environment_wins() {
     let broker = Broker::start();
     let _hosts = ["web1", "web2"].map(|name| HostBuilder::new(&broker, name, "test", "web").start());

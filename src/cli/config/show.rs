@@ -110,6 +110,7 @@ fn rows(effective: &Effective) -> Result<Vec<Shown>, Failed> {
         Shown::of("tls_key", effective.tls_key.as_ref(), path),
         Shown::new("branch", json!(chosen.branch.value), &chosen.branch.source),
         Shown::new("confirm_tiers", json!(chosen.confirm_tiers.value), &chosen.confirm_tiers.source),
+        Shown::of("broker_hosts", chosen.broker_hosts.as_ref(), |hosts| json!(hosts)),
         Shown::new("console.shell", json!(chosen.shell.value), &chosen.shell.source),
         Shown::new("console.mouse", json!(chosen.mouse.value), &chosen.mouse.source),
     ];
