@@ -23,9 +23,7 @@ pub trait Engine: Send + Sync {
 impl Engine for Nix {
     fn hosts(&self, flake: FlakeUrl, locked: Locked, stop: CancellationToken) -> Listing {
         let nix = self.clone();
-        // Nobody listens: what it says on the way is nothing that an operator waits for.
-        let (told, _) = mpsc::channel(1);
-        Box::pin(async move { nix.hosts(&flake, &locked, told, &stop).await })
+        Box::pin(async move { nix.hosts(&flake, &locked, &stop).await })
     }
 
     fn build(&self, order: BuildOrder, told: mpsc::Sender<NixLine>, stop: CancellationToken) -> Building {

@@ -1,17 +1,15 @@
 //! The build of one host, and what comes after it.
 
 use super::engine::Engine;
-use crate::nix::{BuildError, BuildOrder, NixLine, post_build};
+use crate::nix::{BuildError, BuildOrder, LogTail, NixLine, post_build};
 use crate::protocol::{ErrorCode, Name, fit_start};
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// So many of the last lines of a log are told, each up to so many bytes.
+/// So many of the last lines of a log are told.
 const LINES: usize = 20;
-const LINE_BYTES: usize = 400;
 /// The most that is told of an error, in bytes.
 const MAX_ERROR: usize = 2048;
 
@@ -65,14 +63,11 @@ impl HostBuild {
 
     async fn work(self) -> Outcome {
         let (told, mut heard) = mpsc::channel(64);
-        let mut log = VecDeque::new();
+        let mut log = LogTail::of(LINES);
         let listen = async {
             while let Some(line) = heard.recv().await {
                 if let NixLine::Log(text) = line {
-                    if log.len() == LINES {
-                        log.pop_front();
-                    }
-                    log.push_back(fit_start(&text, LINE_BYTES).to_owned());
+                    log.push(&text);
                 }
             }
         };
@@ -80,7 +75,7 @@ impl HostBuild {
         let system = match built {
             Ok(system) => system,
             Err(BuildError::Stopped { .. }) => return Outcome::Stopped,
-            Err(error) => return Outcome::Failed(failure(&error, log.make_contiguous())),
+            Err(error) => return Outcome::Failed(failure(&error, log.text())),
         };
         if self.post_build.is_empty() {
             return Outcome::Done(system);
@@ -103,12 +98,12 @@ impl HostBuild {
     }
 }
 
-fn failure(error: &BuildError, log: &[String]) -> Failure {
+fn failure(error: &BuildError, log: String) -> Failure {
     Failure {
         code: error.code(),
         error: fit_start(&error.in_short(), MAX_ERROR).to_owned(),
         system: None,
-        log_tail: (!log.is_empty()).then(|| log.join("\n")),
+        log_tail: Some(log).filter(|log| !log.is_empty()),
         missing: matches!(error, BuildError::MissingHost { .. }),
     }
 }

@@ -1,6 +1,7 @@
 //! Asks the builder to build, and follows every build to its verdict.
 
 use super::operator::fresh_id;
+use super::plan::EXPIRY;
 use super::{DeployError, Operator, Verdict};
 use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
 use crate::fleet::{Build, Fleet};
@@ -8,7 +9,7 @@ use crate::protocol::{
     BUILD_REPORTS, BuildReport, BuildRequest, BuildStatus, Id, Name, Revision, WireError, of_build,
     of_build_report,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,8 +23,6 @@ const PING: Duration = Duration::from_secs(3);
 const SILENCE: Duration = Duration::from_secs(5);
 /// After this long without a word it is asked how a build stands.
 const ASK_AGAIN: Duration = Duration::from_mins(1);
-/// How long after sending it may still begin.
-const EXPIRY: SignedDuration = SignedDuration::from_secs(60);
 
 /// What the builder is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,17 +250,9 @@ impl BuildFollow {
     }
 
     async fn send(&mut self, at: usize) -> Result<(), DeployError> {
-        let (request, now) = (&self.requests[at], Timestamp::now());
-        let body = BuildRequest {
-            target: request.target.clone(),
-            repo: self.wish.repo.clone(),
-            branch: self.wish.branch.clone(),
-            reply_to: of_build_report(&request.id),
-            id: Some(request.id.clone()),
-            issued_at: Some(now),
-            expires_at: now.checked_add(EXPIRY).ok(),
-            issuer: Some(self.issuer.clone()),
-        };
+        let (request, wish) = (&self.requests[at], &self.wish);
+        let (id, repo) = (request.id.clone(), wish.repo.as_ref());
+        let body = request_of(id, &request.target, repo, wish.branch.as_ref(), &self.issuer);
         let subject = of_build(self.wish.repo.as_ref(), &request.target);
         Ok(self.bus.publish_with_reply(&subject, &body.reply_to, body.encode()).await?)
     }
@@ -308,5 +299,26 @@ impl BuildFollow {
         if self.fleet.apply_build(&id, report.clone(), Timestamp::now()) {
             self.pending.push_back(BuildUpdate::Report(report));
         }
+    }
+}
+
+/// A request to the builder that begins within a minute from now or never.
+pub(super) fn request_of(
+    id: Id,
+    target: &str,
+    repo: Option<&Name>,
+    branch: Option<&Revision>,
+    issuer: &str,
+) -> BuildRequest {
+    let now = Timestamp::now();
+    BuildRequest {
+        target: target.to_owned(),
+        repo: repo.cloned(),
+        branch: branch.cloned(),
+        reply_to: of_build_report(&id),
+        id: Some(id),
+        issued_at: Some(now),
+        expires_at: now.checked_add(EXPIRY).ok(),
+        issuer: Some(issuer.to_owned()),
     }
 }

@@ -1,11 +1,10 @@
 //! Asks the builder and every host that can to build a commit, without waiting for it.
 
+use super::build::request_of;
 use super::operator::fresh_id;
-use super::plan::EXPIRY;
 use super::{DeployError, Discovery, Intent, Operator, Plan, Selection, Target};
-use crate::fleet::Presence;
-use crate::protocol::{Action, BuildRequest, Name, Revision, of_build, of_build_report};
-use jiff::Timestamp;
+use crate::fleet::{Presence, words};
+use crate::protocol::{Action, Name, Revision, of_build};
 use std::time::Duration;
 
 /// How long the server may take to answer a ping.
@@ -24,7 +23,8 @@ impl Operator {
         let mut refusals = self.bus.refusals();
         self.bus.ping(PING).await?;
         let subject = of_build(repo, "all");
-        self.bus.publish(&subject, self.build_request(branch, repo).encode()).await?;
+        let request = request_of(fresh_id(), "all", repo, Some(branch), &self.issuer);
+        self.bus.publish(&subject, request.encode()).await?;
         let mut notes = vec![format!("asked the builder on {subject} to build {branch}")];
         let (hosts, mut left_out) = self.able(branch, &discovery);
         notes.append(&mut left_out);
@@ -32,7 +32,7 @@ impl Operator {
             notes.push("no host is there that can build".to_owned());
         } else {
             let names: Vec<_> = hosts.iter().map(Name::as_str).collect();
-            notes.push(format!("asked {} to build {}", names.join(", "), &commit.as_str()[..7]));
+            notes.push(format!("asked {} to build {}", names.join(", "), words::short(commit.as_str())));
             let targets = Selection::Targets(hosts.into_iter().map(Target::Host).collect());
             let mut plan =
                 Plan::new(self.build_intent(branch), &targets, &discovery.fleet, discovery.at, true)?;
@@ -47,20 +47,6 @@ impl Operator {
             notes.push(refusal.to_string());
         }
         Ok(notes)
-    }
-
-    fn build_request(&self, branch: &Revision, repo: Option<&Name>) -> BuildRequest {
-        let (id, now) = (fresh_id(), Timestamp::now());
-        BuildRequest {
-            target: "all".to_owned(),
-            repo: repo.cloned(),
-            branch: Some(branch.clone()),
-            reply_to: of_build_report(&id),
-            id: Some(id),
-            issued_at: Some(now),
-            expires_at: now.checked_add(EXPIRY).ok(),
-            issuer: Some(self.issuer.clone()),
-        }
     }
 
     fn build_intent(&self, branch: &Revision) -> Intent {

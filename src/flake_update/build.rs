@@ -2,19 +2,17 @@
 
 use super::News;
 use super::secrets::Secrets;
-use crate::nix::{BuildError, BuildOrder, FlakeUrl, Locked, Nix, NixLine};
-use crate::protocol::{BuildHost, Name, PhaseState, fit_end, fit_start};
+use crate::nix::{BuildError, BuildOrder, FlakeUrl, Locked, LogTail, Nix, NixLine};
+use crate::protocol::{BuildHost, Name, PhaseState, fit_end};
 use futures_util::{StreamExt, stream};
-use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// So many of the last lines of a log are kept, each up to so many bytes, and so many of all of them.
+/// So many of the last lines of a log are kept, and so many bytes of all of them.
 const TAIL_LINES: usize = 100;
-const LINE_BYTES: usize = 400;
 const TAIL_BYTES: usize = 8 << 10;
 
 /// What all builds have in common.
@@ -60,12 +58,12 @@ impl Builds<'_> {
         };
         let stop = self.stop.child_token();
         let (told, mut heard) = mpsc::channel(64);
-        let mut tail = Tail::default();
+        let mut tail = LogTail::of(TAIL_LINES);
         let build = async {
             tokio::join!(self.nix.build(order, told, &stop), async {
                 while let Some(line) = heard.recv().await {
                     if let NixLine::Log(text) = line {
-                        tail.push(&text);
+                        text.lines().for_each(|line| tail.push(line));
                     }
                 }
             })
@@ -92,28 +90,8 @@ impl Builds<'_> {
             }
             Err(error) => (PhaseState::Failed, None, Some(self.secrets.blot(&error.in_short()))),
         };
-        let log_tail =
-            error.as_ref().map(|_| self.secrets.blot(&tail.text())).filter(|tail| !tail.is_empty());
+        let tail = || self.secrets.blot(fit_end(&tail.text(), TAIL_BYTES));
+        let log_tail = error.as_ref().map(|_| tail()).filter(|tail| !tail.is_empty());
         BuildHost { hostname: host.clone(), state, elapsed_ms, system, error, log_tail }
-    }
-}
-
-/// The last lines of a log.
-#[derive(Default)]
-struct Tail(VecDeque<String>);
-
-impl Tail {
-    fn push(&mut self, text: &str) {
-        for line in text.lines() {
-            if self.0.len() == TAIL_LINES {
-                self.0.pop_front();
-            }
-            self.0.push_back(fit_start(line, LINE_BYTES).to_owned());
-        }
-    }
-
-    fn text(&self) -> String {
-        let text = Vec::from(self.0.clone()).join("\n");
-        fit_end(&text, TAIL_BYTES).to_owned()
     }
 }

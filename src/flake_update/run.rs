@@ -11,7 +11,6 @@ use super::work::Work;
 use crate::protocol::{BuildHost, ErrorCode, PhaseState};
 use crate::temporary::Temporary;
 use std::future::Future;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -147,9 +146,7 @@ impl<'a> Run<'a> {
     /// Lists the hosts; they are pending from here on.
     async fn list(&self, made: &mut Made) -> Result<(), UpdateError> {
         let (flake, locked) = made.work.flake(&made.commit).await?;
-        // Nobody listens: what nix says on the way is nothing that anybody waits for.
-        let (told, _) = mpsc::channel(1);
-        let listing = self.order.nix.hosts(&flake, &locked, told, self.stop);
+        let listing = self.order.nix.hosts(&flake, &locked, self.stop);
         // Dropped, it ends nix too. That the flake cannot be evaluated is something the update has broken as well.
         let Ok(listed) = timeout(self.order.timeout, listing).await else {
             let limit = self.order.timeout.as_secs();

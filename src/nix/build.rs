@@ -65,15 +65,16 @@ impl Nix {
             .ok_or_else(|| BuildError::NoResult { host, said: fit_start(&result, 500).to_owned() })
     }
 
-    /// The hosts of a flake, none of which is evaluated. A flake without `nixosConfigurations` has none. Told and
-    /// stopped as [`Nix::build`] is.
+    /// The hosts of a flake, none of which is evaluated. A flake without `nixosConfigurations` has none. Stopped as
+    /// [`Nix::build`] is.
     pub async fn hosts(
         &self,
         flake: &FlakeUrl,
         locked: &Locked,
-        told: mpsc::Sender<NixLine>,
         stop: &CancellationToken,
     ) -> Result<Hosts, BuildError> {
+        // Nobody listens: what nix says on the way is nothing that anybody waits for.
+        let (told, _) = mpsc::channel(1);
         let mut command = self.nix();
         let all = format!("{}#nixosConfigurations", locked.url);
         command.args(["eval", "--json", "--apply", "builtins.attrNames"]).arg(all);

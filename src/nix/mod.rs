@@ -18,6 +18,7 @@ mod remote;
 mod resolve_error;
 mod roots;
 mod secrets;
+mod tail;
 mod units;
 
 pub use build::{BuildError, BuildOrder};
@@ -34,4 +35,5 @@ pub use reboot::reboot_needed;
 pub use resolve_error::ResolveError;
 pub use roots::drop_root;
 pub use secrets::without_userinfo;
+pub use tail::LogTail;
 pub use units::{Units, units_of_activation};

@@ -155,3 +155,15 @@ fn edit(app: &mut App, change: impl FnOnce(&mut Input)) {
         _ => {}
     }
 }
+
+/// What every screen of a list does with a command that is none of its own.
+fn step(app: &mut App, command: Command) {
+    match command {
+        Command::CommandLine => command_line::open(app),
+        Command::Help => app.overlay = Some(Overlay::Help(0)),
+        Command::Back => {
+            app.screens.pop();
+        }
+        _ => {}
+    }
+}

@@ -4,15 +4,13 @@ use crate::resolve::ask;
 use crate::store::Store;
 use homelab_deploy::nix::{BuildError, Hosts};
 use homelab_deploy::protocol::ErrorCode;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 async fn hosts(store: &Store) -> Result<Hosts, BuildError> {
     let path = store.path("flake");
     let path = path.to_str().unwrap();
     let locked = ask(path, "main", None).await.unwrap();
-    let (told, _) = mpsc::channel(1);
-    store.nix().hosts(&path.parse().unwrap(), &locked, told, &CancellationToken::new()).await
+    store.nix().hosts(&path.parse().unwrap(), &locked, &CancellationToken::new()).await
 }
 
 #[tokio::test]

@@ -47,10 +47,10 @@ impl Show {
 
     fn line(&mut self, news: &News) {
         let text = match news {
-            News::Fetched { base, commit } => format!("{base} is at {}", short(commit)),
+            News::Fetched { base, commit } => format!("{base} is at {}", words::short(commit)),
             News::Updated { branch, commit, message } => {
                 let changes = message.lines().map(printable).filter(|line| !line.trim().is_empty());
-                let head = format!("updated on {branch}: {}", short(commit));
+                let head = format!("updated on {branch}: {}", words::short(commit));
                 std::iter::once(head).chain(changes).collect::<Vec<_>>().join(
                     "
   ",
@@ -64,7 +64,7 @@ impl Show {
             }
             News::Built(host) => built(host),
             News::Moved { base } => format!("{base} has moved meanwhile; beginning again on its new tip"),
-            News::Pushed { branch, commit } => format!("pushed {branch}: {}", short(commit)),
+            News::Pushed { branch, commit } => format!("pushed {branch}: {}", words::short(commit)),
             News::Note(note) => printable(note),
         };
         self.out.line(&text);
@@ -96,7 +96,7 @@ fn told(outcome: &Outcome) -> String {
     let (base, branch) = (&outcome.base, &outcome.branch);
     let all = outcome.hosts.len();
     let failed: Vec<_> = outcome.hosts.iter().filter(|host| host.state != PhaseState::Done).collect();
-    let commit = outcome.commit.as_deref().map(short).unwrap_or_default();
+    let commit = outcome.commit.as_deref().map(words::short).unwrap_or_default();
     match (outcome.state, outcome.dry_run) {
         (State::Current, _) => "nothing to update".to_owned(),
         (State::Updated, false) => format!("all {all} hosts build; {base} is at {commit}"),
@@ -121,8 +121,4 @@ fn told(outcome: &Outcome) -> String {
             format!("{what}; {base} is as it was\n{then}")
         }
     }
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..7).unwrap_or(commit)
 }

@@ -1,7 +1,7 @@
 //! Keys on the screen of the builder's builds, and on that of one.
 
 use crate::protocol::{Id, printable};
-use crate::tui::{App, BuildScreen, BuildsScreen, Command, Effect, Overlay, Screen, Tone, view};
+use crate::tui::{App, BuildScreen, BuildsScreen, Command, Effect, Screen, Tone, view};
 
 pub(super) fn open(app: &mut App) {
     app.screens.push(Screen::Builds(BuildsScreen::new()));
@@ -16,7 +16,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
     match (command, screen.cursor.selected().cloned()) {
         (Command::Open, Some(id)) => open_one(app, id),
         (Command::Copy, Some(id)) => return copy_commit(app, &id),
-        _ => step(app, command),
+        _ => super::step(app, command),
     }
     None
 }
@@ -30,7 +30,7 @@ pub(super) fn act_on_one(app: &mut App, command: Command) -> Option<Effect> {
     }
     match command {
         Command::Copy => return copy_commit(app, &id),
-        _ => step(app, command),
+        _ => super::step(app, command),
     }
     None
 }
@@ -48,15 +48,4 @@ fn copy_commit(app: &mut App, id: &Id) -> Option<Effect> {
     };
     app.say(Tone::Good, format!("copied {commit}"));
     Some(Effect::Copy(commit))
-}
-
-fn step(app: &mut App, command: Command) {
-    match command {
-        Command::CommandLine => super::command_line::open(app),
-        Command::Help => app.overlay = Some(Overlay::Help(0)),
-        Command::Back => {
-            app.screens.pop();
-        }
-        _ => {}
-    }
 }

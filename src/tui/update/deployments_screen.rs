@@ -29,7 +29,7 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
         (Command::Cancel, Some(id)) => ask_to_cancel(app, &id),
         (Command::Abort, Some(id)) => return abort(app, &id),
         (Command::Copy, Some(id)) => return Some(copy(app, &id)),
-        _ => step(app, command),
+        _ => super::step(app, command),
     }
     None
 }
@@ -52,20 +52,9 @@ pub(super) fn act_on_one(app: &mut App, command: Command) -> Option<Effect> {
         (Command::Cancel, _) => ask_to_cancel(app, &id),
         (Command::Abort, _) => return abort(app, &id),
         (Command::Deploy, _) => deploy_to_the_rest(app, &id),
-        _ => step(app, command),
+        _ => super::step(app, command),
     }
     None
-}
-
-fn step(app: &mut App, command: Command) {
-    match command {
-        Command::CommandLine => super::command_line::open(app),
-        Command::Help => app.overlay = Some(Overlay::Help(0)),
-        Command::Back => {
-            app.screens.pop();
-        }
-        _ => {}
-    }
 }
 
 /// Copies the commit of a deployment, or its id where that is not known.
