@@ -289,10 +289,8 @@ impl BuildFollow {
         Ok(())
     }
 
-    /// A base builder tells no id; its subject does.
     fn on_report(&mut self, subject: &str, report: BuildReport) {
-        let of_subject = || subject.rsplit('.').next().and_then(|token| Id::new(token).ok());
-        let Some(id) = report.id.clone().or_else(of_subject) else { return };
+        let Some(id) = report.id_on(subject) else { return };
         let Some(request) = self.requests.iter_mut().find(|request| request.id == id) else { return };
         (request.last, request.missed) = (Instant::now(), false);
         let report = Arc::new(BuildReport { id: Some(id.clone()), ..report });

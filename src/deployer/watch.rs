@@ -80,11 +80,10 @@ impl Operator {
     }
 }
 
-/// The report of a build, with its id: that of the report or, of a base builder, the one of the subject.
+/// The report of a build, with its id.
 fn build_of(received: Received<Result<BuildReport, WireError>>) -> Option<(Id, BuildReport)> {
     let report = received.message?.ok()?;
-    let of_subject = || received.subject.rsplit('.').next().and_then(|token| Id::new(token).ok());
-    Some((report.id.clone().or_else(of_subject)?, report))
+    Some((report.id_on(&received.subject)?, report))
 }
 
 impl Watch {

@@ -147,6 +147,11 @@ impl BuildReport {
         }
     }
 
+    /// The build it is about: its own id or, where a base builder told none, the last token of the subject.
+    pub fn id_on(&self, subject: &str) -> Option<Id> {
+        self.id.clone().or_else(|| Id::new(subject.rsplit('.').next()?).ok())
+    }
+
     /// Reads a report.
     pub fn parse(payload: &[u8]) -> Result<Self, WireError> {
         wire::from_bytes(payload)
