@@ -4,6 +4,7 @@ use async_nats::Client;
 use futures_util::StreamExt;
 use homelab_deploy::activation::{Engine, Facts, Order, Steps, Work};
 use homelab_deploy::bus::Settings;
+use homelab_deploy::jobs::HealthRules;
 use homelab_deploy::listener::{self, Config, ListenerError};
 use homelab_deploy::protocol::{Action, Ask, DISCOVER, Id, Name, ReplyTo};
 use std::collections::HashSet;
@@ -75,6 +76,8 @@ fn config(url: &str, n: usize, state: &Path) -> Config {
         heartbeat: Duration::from_secs(15),
         presence: Duration::ZERO,
         state_dir: state.join(host.as_str()),
+        runtime_dir: state.join("run"),
+        rules: HealthRules::default(),
         flake_url: None,
         metrics: None,
         trusted_keys: Vec::new(),

@@ -14,13 +14,13 @@ use tokio::time::{Instant, interval};
 const LOOK: Duration = Duration::from_millis(50);
 /// How long nobody may hold the lock before the recovery is started; a unit of its own recovers by itself before that.
 const ORPHANED: Duration = Duration::from_secs(3);
-/// How often the recovery is tried.
+/// How often the recovery may fail to begin.
 const ATTEMPTS: u32 = 5;
 
 /// Follows to the verdict, whatever becomes of files meanwhile: as long as somebody may own the job, nobody else gives it
 /// one. Where the owner has died, starts one that recovers.
 pub(super) async fn follow(owner: &Owner, id: &Id, mut tail: Option<JobLogTail>, steps: &Steps) -> Outcome {
-    let folder = JobFolder::new(&owner.state_dir, id);
+    let folder = owner.folder(id);
     let mut look = interval(LOOK);
     let mut seen = None;
     let mut verdict = None;
@@ -52,7 +52,7 @@ pub(super) async fn follow(owner: &Owner, id: &Id, mut tail: Option<JobLogTail>,
                 let runs = owner.host.current_system();
                 let runs = runs.map_or_else(String::new, |system| format!("{system} runs now; "));
                 let message = format!(
-                    "the activation program dies again and again; {runs}look at the host and its log"
+                    "the activation program cannot be started again; {runs}look at the host and its log"
                 );
                 if let Some(outcome) =
                     give_up(owner, id, Failure::new(ErrorCode::Interrupted, message), |_| true)
@@ -79,7 +79,7 @@ pub(super) fn not_started(owner: &Owner, id: &Id, why: &io::Error) -> Option<Out
 /// does nothing. Nothing where somebody owns it after all.
 fn give_up(owner: &Owner, id: &Id, failure: Failure, may: impl Fn(&Record) -> bool) -> Option<Outcome> {
     let _lock = ActivationLock::take_patiently(&owner.state_dir).ok()??;
-    let folder = JobFolder::new(&owner.state_dir, id);
+    let folder = owner.folder(id);
     // One that cannot be read is of no use to anybody who comes late either.
     let Ok(mut record) = folder.record() else { return Some(Err(failure)) };
     if let Some(verdict) = verdict_of(&record) {
@@ -92,7 +92,7 @@ fn give_up(owner: &Owner, id: &Id, failure: Failure, may: impl Fn(&Record) -> bo
     record.report.status = Status::Failed;
     record.report.error = Some(failure.code.clone());
     record.report.message.clone_from(&failure.message);
-    if let Err(error) = folder.save(&record) {
+    if let Err(error) = folder.save_anywhere(&record) {
         tracing::error!(%id, %error, "the verdict could not be kept");
     }
     Some(Err(failure))
@@ -101,7 +101,7 @@ fn give_up(owner: &Owner, id: &Id, failure: Failure, may: impl Fn(&Record) -> bo
 /// The record, where its file is another one than last time.
 fn changed(folder: &JobFolder, seen: &mut Option<(u64, i64, i64)>) -> Option<Record> {
     let of = |path: &Path| fs::metadata(path).map(|data| (data.ino(), data.mtime(), data.mtime_nsec()));
-    let now = of(&folder.record_file()).ok()?;
+    let now = of(&folder.newest_record_file()).ok()?;
     if *seen == Some(now) {
         return None;
     }

@@ -2,6 +2,7 @@
 
 use crate::jobs::System;
 use crate::nix::SYSTEM_PROFILE;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,16 @@ impl HostPaths {
     /// The store path of the running system.
     pub fn current_system(&self) -> Option<String> {
         target(&self.root.join("run/current-system"))
+    }
+
+    /// The store path of the system that was booted.
+    pub fn booted_system(&self) -> Option<String> {
+        target(&self.root.join("run/booted-system"))
+    }
+
+    /// Where is written what the state directory does not take; it ends with the boot.
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.root.join("run/homelab-deploy")
     }
 
     /// The store path that the profile resolves to.
@@ -55,6 +66,8 @@ impl HostPaths {
             profile_link: self.profile_link(),
             profile_target: self.profile_target(),
             failed_units,
+            looping_units: Vec::new(),
+            restarts: BTreeMap::new(),
             boot_id: self.boot_id(),
         }
     }

@@ -26,4 +26,4 @@ pub use owner::Owner;
 pub use phase_line::PhaseLine;
 pub use pipeline::{Pipeline, Policy};
 pub use rebuild::RebuildEngine;
-pub use service_manager::{ServiceManager, own_unit};
+pub use service_manager::{ServiceManager, ServiceState, own_unit};

@@ -1,6 +1,6 @@
 //! Starts the activation program so that nothing takes it along: in a unit of its own, or detached in a session of its own.
 
-use super::HostPaths;
+use super::{HostPaths, ServiceManager};
 use crate::jobs::JobFolder;
 use crate::protocol::Id;
 use std::ffi::OsString;
@@ -15,8 +15,6 @@ use tokio::time::timeout;
 /// Room that is set aside for the log: activation scripts panic on a full disk.
 #[cfg(target_os = "linux")]
 const SET_ASIDE: u64 = 1 << 20;
-/// The longest that a recovery may take: proof, checks, persisting and going back, each to its own limit.
-const RECOVERY: Duration = Duration::from_hours(1);
 /// How long the service manager may take to start it.
 const ANSWER: Duration = Duration::from_mins(1);
 /// Variables that the program and its children need.
@@ -50,9 +48,15 @@ impl Owner {
 
     /// Starts it for a job that was handed over; with `recover`, for one whose owner has died.
     pub async fn start(&self, id: &Id, recover: bool) -> io::Result<()> {
-        let folder = JobFolder::new(&self.state_dir, id);
-        let log = OpenOptions::new().create(true).append(true).open(folder.log())?;
+        let folder = self.folder(id);
+        // A recovery must begin also where no log can be written.
+        let log = OpenOptions::new().create(true).append(true).open(folder.log());
+        let log =
+            if recover { log.or_else(|_| OpenOptions::new().write(true).open("/dev/null")) } else { log }?;
         set_room_aside(&log)?;
+        if !recover {
+            folder.reserve()?;
+        }
         if self.host.has_systemd() {
             self.in_unit(id, recover, &folder).await
         } else {
@@ -60,11 +64,24 @@ impl Owner {
         }
     }
 
-    fn arguments(&self, id: &Id, recover: bool) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> = vec!["activation".into(), "run".into()];
-        if recover {
-            arguments.push("--recover".into());
+    /// Starts a recovery for a job whose worker has ended without its result; called as its unit stops.
+    pub async fn recover(&self, id: &Id) -> io::Result<()> {
+        let is_final = self.folder(id).record().is_ok_and(|record| record.is_final());
+        // What was begun ends with this boot; the listener of the next one reports how.
+        if is_final || ServiceManager::new(self.host.has_systemd()).is_stopping().await {
+            return Ok(());
         }
+        self.start(id, true).await
+    }
+
+    /// The folder of a job on this host.
+    pub fn folder(&self, id: &Id) -> JobFolder {
+        JobFolder::new(&self.state_dir, id).with_runtime(&self.host.runtime_dir())
+    }
+
+    fn arguments(&self, command: &[&str], id: &Id) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec!["activation".into()];
+        arguments.extend(command.iter().map(OsString::from));
         arguments.extend(["--state-dir".into(), self.state_dir.clone().into_os_string()]);
         if self.host.root != Path::new("/") {
             arguments.extend(["--root".into(), self.host.root.clone().into_os_string()]);
@@ -93,17 +110,16 @@ impl Owner {
                 command.arg(pair);
             }
         }
-        let log = folder.log();
-        for output in ["StandardOutput", "StandardError"] {
-            command.arg(format!("--property={output}=append:{}", log.display()));
+        // systemd does not start a unit whose log it cannot open; the program writes what matters elsewhere then.
+        let has_log = OpenOptions::new().append(true).open(folder.log()).is_ok();
+        for output in ["StandardOutput", "StandardError"].into_iter().filter(|_| has_log) {
+            command.arg(format!("--property={output}=append:{}", folder.log().display()));
         }
         let recovery: Vec<_> =
-            self.arguments(id, true).iter().map(|word| quoted(&word.to_string_lossy())).collect();
+            self.arguments(&["recover"], id).iter().map(|word| quoted(&word.to_string_lossy())).collect();
         let stop_post = format!("{} {}", quoted(&self.program.to_string_lossy()), recovery.join(" "));
         command.arg(format!("--property=ExecStopPost={stop_post}"));
-        // It bounds the recovery too, which systemd would else end after 90 s, half way back.
-        command.arg(format!("--property=TimeoutStopSec={}", RECOVERY.as_secs()));
-        command.arg("--").arg(&self.program).args(self.arguments(id, recover));
+        command.arg("--").arg(&self.program).args(self.arguments(run(recover), id));
         let output = timeout(ANSWER, command.stdin(Stdio::null()).kill_on_drop(true).output()).await;
         let Ok(output) = output else {
             return Err(io::Error::other(format!("systemd-run did not end within {} s", ANSWER.as_secs())));
@@ -117,13 +133,18 @@ impl Owner {
 
     fn detached(&self, id: &Id, recover: bool, log: File) -> io::Result<()> {
         let mut command = Command::new(&self.program);
-        command.args(["activation", "launch"]).arg(&self.program).args(self.arguments(id, recover));
+        command.args(["activation", "launch"]).arg(&self.program).args(self.arguments(run(recover), id));
         command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut child = command.spawn()?;
         // So that it leaves no zombie where it ends before us.
         tokio::spawn(async move { child.wait().await });
         Ok(())
     }
+}
+
+/// The command of the program that does the work.
+fn run(recover: bool) -> &'static [&'static str] {
+    if recover { &["run", "--recover"] } else { &["run"] }
 }
 
 /// Keeps room for what the log is going to hold.

@@ -35,6 +35,12 @@ pub struct Policy {
     pub ignore_units: Vec<String>,
     /// Build nothing here: what no cache holds is refused.
     pub no_local_build: bool,
+    /// The least time between an activation that touched the connection and its last confirmation.
+    pub confirm_hold: Duration,
+    /// How long an activation may take.
+    pub activate_timeout: Duration,
+    /// Whether the host may be rebooted if nothing else brings the old system back.
+    pub last_resort_reboot: bool,
     /// Leave a new system running whose units or checks fail.
     pub no_rollback: bool,
     /// Bytes that must be free on the nix store and in the state directory.
@@ -176,17 +182,24 @@ impl Run {
             return Err(self.stopped(&PhaseName::Check).await);
         }
         // Somebody at the host may have switched while it was built, and that is where to go back to.
-        let now = self.host().snapshot(old.failed_units.clone());
+        let mut now = self.host().snapshot(old.failed_units.clone());
+        (now.looping_units, now.restarts) = (old.looping_units.clone(), old.restarts.clone());
         if now != old {
             self.say("what runs has changed since this job began").await?;
-            self.tell(Step::Old(Box::new(now))).await;
         }
+        // The second look: a service that was restarted since the first one loops.
+        self.look_at_services(&mut now).await;
+        self.tell(Step::Old(Box::new(now))).await;
         let policy = &self.pipeline.policy;
         let keep = policy.no_rollback || self.order.request.on_failure == Some(OnFailure::Keep);
         let owner = &self.pipeline.owner;
+        let lowered = self.order.request.activate_timeout_s.map_or(Duration::MAX, Duration::from_secs);
         let orders = Orders {
             profile: owner.host.profile.to_string_lossy().into_owned(),
             confirm_timeout_s: policy.confirm_timeout.as_secs(),
+            confirm_hold_s: policy.confirm_hold.as_secs(),
+            activate_timeout_s: lowered.min(policy.activate_timeout).as_secs(),
+            last_resort_reboot: policy.last_resort_reboot,
             health_checks: policy.health_checks.clone(),
             health_timeout_s: policy.health_timeout.as_secs(),
             ignore_units: policy.ignore_units.clone(),
@@ -232,6 +245,19 @@ impl Run {
     async fn stopped(&self, phase: &PhaseName) -> Failure {
         self.tell(Step::Stopping).await;
         Failure::new(ErrorCode::Cancelled, format!("stopped in {phase}; nothing was changed"))
+    }
+
+    /// Adds the services that crash again and again to what ran before: a new system is not to blame for them.
+    async fn look_at_services(&self, old: &mut System) {
+        for (unit, state) in self.services().services().await {
+            let is_restarted = old.restarts.get(&unit).is_some_and(|before| state.restarts > *before);
+            if (state.crashed || is_restarted) && !old.looping_units.contains(&unit) {
+                old.looping_units.push(unit.clone());
+            }
+            if state.restarts > 0 {
+                old.restarts.insert(unit, state.restarts);
+            }
+        }
     }
 
     fn services(&self) -> ServiceManager {

@@ -5,28 +5,34 @@
 
 mod child;
 mod diagnostics;
+mod known_failures;
+mod output;
 mod persist;
 mod prove;
 mod rollback;
+mod switch;
+mod touched;
+mod unit_watch;
 mod verdict;
 mod verify;
 
 use super::{Failure, HostPaths, JobLog, Outcome, ServiceManager, own_unit};
 use crate::jobs::{ActivationLock, JobFolder, Orders, Record, StoreError};
-use crate::nix::{reboot_needed, units_of_activation};
+use crate::nix::reboot_needed;
 use crate::protocol::{Action, ErrorCode, Id, PhaseName, PhaseState, Status};
-use child::Ended;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::process::Command;
 use tokio::time::Instant;
-use verdict::Activated;
+use verdict::{Activated, Running};
 
-/// How long an activation may take.
-const ACTIVATE: Duration = Duration::from_mins(5);
-/// How long going back may take.
+/// How long the boot loader may take.
+const BOOT_LOADER: Duration = Duration::from_mins(15);
+/// How long one attempt to roll back may take.
 const ROLLBACK: Duration = Duration::from_mins(10);
+
+/// How many workers may take one job over from one that died. Something else must be wrong then.
+const MAX_RECOVERIES: u32 = 5;
 
 /// Why the program could not do its work at all.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +65,19 @@ struct Program {
     phase_begun: Instant,
     /// Whether the activation itself started the listener anew, with all that is new for it.
     listener_renewed: bool,
+    /// When the activation ended.
+    activated_at: Instant,
+    /// What the activation touched that the connection depends on. Unknown, and so possible, for a worker that did not see
+    /// it.
+    touched: Option<String>,
+    /// Units that systemd refused to start, restart or stop.
+    refused_units: Vec<String>,
+    /// Units that could not be reloaded.
+    not_reloaded_units: Vec<String>,
+    /// What the report says beside its result.
+    notes: Vec<String>,
+    /// Whether the rollback has restored the boot loader.
+    boot_loader_restored: bool,
     _lock: ActivationLock,
 }
 
@@ -68,13 +87,14 @@ pub async fn run(state_dir: &Path, root: &Path, id: &Id, recover: bool) -> Resul
     let lock = ActivationLock::take_patiently(state_dir)
         .map_err(|source| ProgramError::Lock { state_dir: state_dir.to_owned(), source })?;
     let Some(lock) = lock else { return Ok(()) };
-    let folder = JobFolder::new(state_dir, id);
+    let mut host = HostPaths { root: root.to_owned(), ..HostPaths::default() };
+    let folder = JobFolder::new(state_dir, id).with_runtime(&host.runtime_dir());
     let record = folder.record()?;
     if record.is_final() {
         return Ok(());
     }
     let orders = record.orders.clone().ok_or_else(|| ProgramError::NotOurs(id.clone()))?;
-    let host = HostPaths { root: root.to_owned(), profile: PathBuf::from(&orders.profile) };
+    host.profile = PathBuf::from(&orders.profile);
     let units = ServiceManager::new(host.has_systemd());
     // What was begun ends with this boot; the listener of the next one tells how.
     if recover && units.is_stopping().await {
@@ -92,10 +112,23 @@ pub async fn run(state_dir: &Path, root: &Path, id: &Id, recover: bool) -> Resul
         begun: now,
         phase_begun: now,
         listener_renewed: false,
+        activated_at: now,
+        touched: Some("what is not known".to_owned()),
+        refused_units: Vec::new(),
+        not_reloaded_units: Vec::new(),
+        notes: Vec::new(),
+        boot_loader_restored: false,
         _lock: lock,
     };
+    if recover {
+        program.end_predecessor().await;
+    }
     program.record.unit = units.is_there().then(own_unit).flatten();
-    let outcome = program.go_on().await;
+    let outcome = if recover && program.count_recovery() > MAX_RECOVERIES {
+        Err(program.give_up().await)
+    } else {
+        program.go_on().await
+    };
     program.conclude(outcome).await
 }
 
@@ -130,6 +163,11 @@ impl Program {
             Some(PhaseName::Verify) => self.verify_and_go_on().await,
             Some(PhaseName::Persist) if self.record.request.action == Action::Boot => self.persist().await,
             Some(PhaseName::Persist) if self.runs_new() => self.persist().await,
+            Some(PhaseName::Rollback) if self.record.rebooting => {
+                self.reboot_whatever_it_takes().await;
+                let why = "the host did not reboot when it was asked to".to_owned();
+                Err(Failure { rolled_back: Some(false), ..Failure::new(ErrorCode::RollbackFailed, why) })
+            }
             Some(PhaseName::Rollback) => {
                 let report = &self.record.report;
                 let code = report.error.clone().unwrap_or(ErrorCode::ActivationFailed);
@@ -155,6 +193,48 @@ impl Program {
         wanted.is_some() && self.host.current_system().as_deref() == wanted
     }
 
+    /// Whether the host is being rolled back.
+    fn is_rolling_back(&self) -> bool {
+        self.record.report.phases.running().is_some_and(|phase| phase.name == PhaseName::Rollback)
+    }
+
+    /// Whether an activation was begun, so that what runs may have changed.
+    fn was_activated(&self) -> bool {
+        let activate = self.record.report.phases.0.iter().find(|phase| phase.name == PhaseName::Activate);
+        activate.is_some_and(|phase| !matches!(phase.state, PhaseState::Pending | PhaseState::Skipped))
+    }
+
+    /// Where output goes that the job's log does not take.
+    fn other_log(&self) -> PathBuf {
+        self.host.runtime_dir().join(self.record.request.id.as_str()).join("log")
+    }
+
+    /// Ends what a worker that died has left running: its activation would go on beside ours.
+    async fn end_predecessor(&self) {
+        let unit = self.record.unit.clone().filter(|unit| own_unit().as_ref() != Some(unit));
+        if let Some(unit) = unit {
+            self.units.kill(&unit).await;
+        }
+    }
+
+    /// Counts this worker, which has taken over from one that died.
+    fn count_recovery(&mut self) -> u32 {
+        self.record.recoveries += 1;
+        // Also on a full disk, or it would never end.
+        let _ = self.folder.save_anywhere(&self.record);
+        self.record.recoveries
+    }
+
+    /// Ends a job whose workers die again and again; a reboot may still lead to the old system.
+    async fn give_up(&mut self) -> Failure {
+        let why = format!("the activation program has died {MAX_RECOVERIES} times");
+        let moved = self.was_activated() && self.has_moved();
+        let why = if moved { self.reboot_back(&why).await.err().unwrap_or(why) } else { why };
+        let runs = self.host.current_system().unwrap_or_else(|| "an unknown system".to_owned());
+        let message = format!("{why}; {runs} runs now; look at the host and its log");
+        Failure { rolled_back: moved.then_some(false), ..Failure::new(ErrorCode::Interrupted, message) }
+    }
+
     /// Whether another system runs than before.
     fn has_moved(&self) -> bool {
         self.host.current_system() != self.record.old.as_ref().and_then(|old| old.system.clone())
@@ -163,23 +243,52 @@ impl Program {
     async fn activate(&mut self) -> Result<(), Failure> {
         self.record.orders.get_or_insert_with(|| self.orders.clone()).starts = self.starts();
         self.enter(&PhaseName::Activate)?;
-        let ended = self.switch_to(&self.system()?, "test", ACTIVATE).await?;
-        match verdict::judge(&ended) {
-            Activated::Done | Activated::SomeUnitsFailed => {
-                let unit = self.orders.listener_unit.as_deref();
-                self.listener_renewed = unit.is_some_and(|unit| {
-                    units_of_activation(&ended.said).restarted.iter().any(|restarted| restarted == unit)
-                });
-                Ok(())
+        let system = self.system()?;
+        let old = self.record.old.as_ref().and_then(|old| old.system.clone());
+        let unit = self.orders.listener_unit.clone();
+        let credentials = |of: Option<&str>| {
+            let of = of.zip(unit.as_deref());
+            of.map(|(system, unit)| touched::credentials(Path::new(system), unit)).unwrap_or_default()
+        };
+        let credentials_before = credentials(old.as_deref());
+        let limit = Duration::from_secs(self.orders.activate_timeout_s);
+        let switched = self.switch_to(&system, "test", limit).await?;
+        self.activated_at = Instant::now();
+        let current = self.host.current_system();
+        let running = Running { wanted: current.as_deref() == Some(&*system), moved: current != old };
+        let known = self.failed_snippets(old.as_deref());
+        let activated = verdict::judge(&switched.ended, &switched.output, running, &known);
+        let units = switched.output.units();
+        match activated {
+            Activated::Done | Activated::SomeUnitsFailed => {}
+            Activated::Busy => return Err(Failure::new(ErrorCode::ActivationFailed, verdict::BUSY)),
+            Activated::NothingChanged(why) => return Err(Failure::new(ErrorCode::ActivationFailed, why)),
+            Activated::Broken(why) => {
+                return Err(self.go_back(Failure::new(ErrorCode::ActivationFailed, why)).await);
             }
-            Activated::Busy => Err(Failure::new(ErrorCode::ActivationFailed, verdict::BUSY)),
-            // Some endings say that nothing was changed and are told after the change as well.
-            Activated::NothingChanged(why) if self.has_moved() => {
-                Err(self.go_back(Failure::new(ErrorCode::ActivationFailed, why)).await)
-            }
-            Activated::NothingChanged(why) => Err(Failure::new(ErrorCode::ActivationFailed, why)),
-            Activated::Broken(why) => Err(self.go_back(Failure::new(ErrorCode::ActivationFailed, why)).await),
         }
+        let output = switched.output;
+        if !output.failed_snippets.is_empty() {
+            let parts = output.failed_snippets.join(", ");
+            self.notes.push(format!("{parts} failed in the activation script, as in the system before"));
+        }
+        if !known.is_empty() || !output.failed_snippets.is_empty() {
+            self.keep_failed_snippets(&system, &output.failed_snippets);
+        }
+        self.notes.extend(output.failed_users);
+        self.listener_renewed = unit.as_ref().is_some_and(|unit| units.restarted.contains(unit));
+        let comparison = touched::Comparison {
+            old: Path::new(old.as_deref().unwrap_or("/")),
+            new: Path::new(&system),
+            units: &units,
+            listener_unit: unit.as_deref(),
+        };
+        let credential = || "the credentials of the listener".to_owned();
+        let same_credentials = credentials_before == credentials(Some(&system));
+        self.touched = comparison.touched().or_else(|| (!same_credentials).then(credential));
+        self.refused_units = [output.failed_jobs, units.failed].concat();
+        self.not_reloaded_units = output.failed_reloads;
+        Ok(())
     }
 
     async fn verify_and_go_on(&mut self) -> Outcome {
@@ -211,13 +320,6 @@ impl Program {
         self.record.report.system.clone().map(String::from).ok_or_else(missing)
     }
 
-    /// Runs a closure's own `switch-to-configuration`.
-    async fn switch_to(&self, system: &str, action: &str, limit: Duration) -> Result<Ended, Failure> {
-        let mut command = Command::new(Path::new(system).join("bin/switch-to-configuration"));
-        command.arg(action);
-        child::run(command, &self.folder.log(), limit).await.map_err(|error| log_failed(&error))
-    }
-
     /// Writes down that a phase begins, before it does. Without that nothing is changed.
     fn enter(&mut self, phase: &PhaseName) -> Result<(), Failure> {
         self.time_phase();
@@ -227,8 +329,14 @@ impl Program {
         self.save()
     }
 
+    /// Writes the record down. A rollback is not kept up by a disk that takes nothing.
     fn save(&self) -> Result<(), Failure> {
-        self.folder.save(&self.record).map_err(|error| {
+        let saved = if self.is_rolling_back() {
+            self.folder.save_anywhere(&self.record)
+        } else {
+            self.folder.save(&self.record)
+        };
+        saved.map_err(|error| {
             Failure::new(ErrorCode::Unhealthy, format!("could not write down what is done next: {error}"))
         })
     }
@@ -259,7 +367,8 @@ impl Program {
             Ok(message) => {
                 report.phases.end(&PhaseState::Done);
                 report.status = Status::Completed;
-                report.message = message;
+                let notes = std::mem::take(&mut self.notes);
+                report.message = [vec![message], notes].concat().join("; ");
                 let booted = self.host.root.join("run/booted-system");
                 let system = report.system.as_ref();
                 report.reboot_needed =
@@ -278,7 +387,8 @@ impl Program {
             }
         }
         self.say(&format!("{}: {}", self.record.report.status, self.record.report.message));
-        self.folder.save(&self.record)?;
+        self.folder.release_reserve();
+        self.folder.save_anywhere(&self.record)?;
         Ok(())
     }
 }

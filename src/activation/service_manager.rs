@@ -15,6 +15,51 @@ pub struct ServiceManager {
     systemd: bool,
 }
 
+/// A service, as far as it tells whether it crashes again and again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceState {
+    /// How often systemd has restarted it since somebody started it.
+    pub restarts: u64,
+    /// Whether it has crashed and waits for its next start.
+    pub crashed: bool,
+    /// How long systemd waits before it starts it again.
+    pub restart_delay: Duration,
+}
+
+impl ServiceState {
+    /// Reads what `systemctl show` prints about one service, and gives its name as well.
+    fn parse(block: &str) -> Option<(String, Self)> {
+        let value = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        let crashed = value("SubState")?.starts_with("auto-restart")
+            && (value("Result") != Some("success") || value("ExecMainStatus") != Some("0"));
+        let state = Self {
+            restarts: value("NRestarts")?.parse().ok()?,
+            crashed,
+            restart_delay: value("RestartUSec").and_then(timespan).unwrap_or_default(),
+        };
+        Some((value("Id")?.to_owned(), state))
+    }
+}
+
+/// Reads a time span as systemd prints it: `1min 30s`, `100ms`.
+fn timespan(text: &str) -> Option<Duration> {
+    let part = |part: &str| {
+        let unit = part.find(|c: char| c.is_ascii_alphabetic())?;
+        let number: f64 = part[..unit].parse().ok()?;
+        let seconds = match &part[unit..] {
+            "us" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "min" => 60.0,
+            "h" => 3600.0,
+            "d" => 86400.0,
+            _ => return None,
+        };
+        Duration::try_from_secs_f64(number * seconds).ok()
+    };
+    text.split_whitespace().map(part).sum()
+}
+
 impl ServiceManager {
     /// The units of a host that systemd runs, or of one without.
     pub fn new(systemd: bool) -> Self {
@@ -45,18 +90,45 @@ impl ServiceManager {
         Some(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     }
 
-    /// How often each service was started again after a failure.
-    pub async fn restarts(self) -> BTreeMap<String, u64> {
-        let text = self.ask(&["show", "--property=Id,NRestarts", "*.service"]).await;
-        let mut restarts = BTreeMap::new();
-        for block in text.split("\n\n") {
-            let value =
-                |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-            if let (Some(unit), Some(Ok(count))) = (value("Id"), value("NRestarts").map(str::parse)) {
-                restarts.insert(unit.to_owned(), count);
+    /// Every service that systemd has loaded.
+    pub async fn services(self) -> BTreeMap<String, ServiceState> {
+        let properties = "--property=Id,NRestarts,ActiveState,SubState,Result,ExecMainStatus,RestartUSec";
+        let text = self.ask(&["show", properties, "*.service"]).await;
+        text.split("\n\n").filter_map(ServiceState::parse).collect()
+    }
+
+    /// The jobs that systemd works on, as `podman-db.service (start)`.
+    pub async fn running_jobs(self) -> Vec<String> {
+        let text = self.ask(&["list-jobs", "--no-legend", "--no-pager", "--full"]).await;
+        let job = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [_, unit, kind, "running"] => Some(format!("{unit} ({kind})")),
+            _ => None,
+        };
+        text.lines().filter_map(job).collect()
+    }
+
+    /// Those of `units` that are not active.
+    pub async fn inactive(self, units: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut inactive = BTreeSet::new();
+        for unit in units {
+            if self.ask(&["show", "--property=ActiveState", "--value", "--", unit]).await.trim() == "inactive"
+            {
+                inactive.insert(unit.clone());
             }
         }
-        restarts
+        inactive
+    }
+
+    /// Asks for units to be started or restarted and does not wait for it.
+    pub async fn begin(self, verb: &str, units: &[String]) {
+        let mut arguments = vec![verb, "--no-block", "--"];
+        arguments.extend(units.iter().map(String::as_str));
+        self.ask(&arguments).await;
+    }
+
+    /// Kills everything that runs in a unit.
+    pub async fn kill(self, unit: &str) {
+        self.ask(&["kill", "--kill-whom=all", "--signal=KILL", "--", unit]).await;
     }
 
     /// Whether systemd calls the host degraded.
@@ -103,6 +175,12 @@ impl ServiceManager {
         self.ask(&["--no-block", "reboot"]).await;
     }
 
+    /// Reboots without stopping services, or without even systemd's help.
+    pub async fn reboot_by_force(self, without_systemd: bool) {
+        let force: &[&str] = if without_systemd { &["--force", "--force"] } else { &["--force"] };
+        self.ask(&[force, &["reboot"]].concat()).await;
+    }
+
     async fn ask(self, arguments: &[&str]) -> String {
         if !self.systemd {
             return String::new();
@@ -137,4 +215,45 @@ async fn ended(command: &mut Command) -> Option<Output> {
 
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn service_in_a_crash_loop_waits_for_its_next_start_after_a_failure() {
+        let block = |sub, result, status| {
+            format!(
+                "Id=web.service\nNRestarts=3\nActiveState=activating\nSubState={sub}\nResult={result}\nExecMainStatus={status}\n\
+                 RestartUSec=1min 30s"
+            )
+        };
+        let crashed =
+            |sub, result, status| ServiceState::parse(&block(sub, result, status)).unwrap().1.crashed;
+        assert!(crashed("auto-restart", "exit-code", "7"));
+        assert!(crashed("auto-restart-queued", "success", "7"));
+        // One that ends well and is started again each time.
+        assert!(!crashed("auto-restart", "success", "0"));
+        assert!(!crashed("running", "exit-code", "7"));
+        let (name, state) = ServiceState::parse(&block("running", "success", "0")).unwrap();
+        assert_eq!(
+            (name.as_str(), state.restarts, state.restart_delay),
+            ("web.service", 3, Duration::from_secs(90))
+        );
+        assert_eq!(ServiceState::parse(""), None);
+    }
+
+    #[test]
+    fn time_spans_are_read_as_systemd_prints_them() {
+        for (text, expected) in [
+            ("100ms", Some(100)),
+            ("10s", Some(10_000)),
+            ("1min 30s", Some(90_000)),
+            ("0", None),
+            ("infinity", None),
+        ] {
+            assert_eq!(timespan(text), expected.map(Duration::from_millis), "{text}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::block_on;
 use super::exit::{Exit, Failed};
 use super::out::Out;
-use crate::activation::{PhaseLine, launch, program};
+use crate::activation::{HostPaths, Owner, PhaseLine, launch, program};
 use crate::protocol::{Id, PhaseName};
 use clap::Subcommand;
 use std::ffi::OsString;
@@ -25,6 +25,17 @@ pub(super) enum ActivationCommand {
         /// The job.
         id: Id,
     },
+    /// Start the recovery of a job whose owner has ended without its result.
+    Recover {
+        /// Where jobs are kept.
+        #[arg(long, value_name = "DIR")]
+        state_dir: PathBuf,
+        /// The root directory of the host.
+        #[arg(long, value_name = "DIR", default_value = "/")]
+        root: PathBuf,
+        /// The job.
+        id: Id,
+    },
     /// Become a program in a session of its own.
     Launch {
         /// The program and its arguments.
@@ -38,6 +49,12 @@ impl ActivationCommand {
         match self {
             Self::Run { state_dir, root, recover, id } => block_on(async move {
                 program::run(&state_dir, &root, &id, recover).await.map_err(Failed::host)?;
+                Ok(Exit::Done)
+            }),
+            Self::Recover { state_dir, root, id } => block_on(async move {
+                let program = std::env::current_exe().map_err(Failed::host)?;
+                let host = HostPaths { root, ..HostPaths::default() };
+                Owner { program, state_dir, host }.recover(&id).await.map_err(Failed::host)?;
                 Ok(Exit::Done)
             }),
             Self::Launch { command } => Err(become_program(command)),

@@ -1,6 +1,7 @@
 //! How a listener treats its host when it activates a new system.
 
 use crate::activation::{HostPaths, Policy};
+use crate::jobs::HealthRules;
 use crate::nix::SYSTEM_PROFILE;
 use clap::Args;
 use std::path::PathBuf;
@@ -24,6 +25,15 @@ pub(super) struct PolicyArgs {
     /// Seconds to prove that the host can still be reached; 0: no proof
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86400))]
     confirm_timeout: u64,
+    /// Seconds between an activation that touched network or listener and its last confirmation
+    #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=3600))]
+    confirm_hold: u64,
+    /// Seconds that an activation may take; a request may lower it
+    #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    activate_timeout: u64,
+    /// Never reboot the host to bring the old system back
+    #[arg(long)]
+    no_last_resort_reboot: bool,
     /// A glob of units whose failure does not count; repeatable
     #[arg(long, value_name = "GLOB")]
     ignore_unit: Vec<String>,
@@ -68,10 +78,22 @@ impl PolicyArgs {
             health_timeout: Duration::from_secs(self.health_timeout),
             pre_activate_script: self.pre_activate_script.clone(),
             confirm_timeout: Duration::from_secs(self.confirm_timeout),
+            confirm_hold: Duration::from_secs(self.confirm_hold),
+            activate_timeout: Duration::from_secs(self.activate_timeout),
+            last_resort_reboot: !self.no_last_resort_reboot,
             ignore_units: self.ignore_unit.clone(),
             no_local_build: self.no_local_build,
             no_rollback: self.no_rollback,
             min_free: self.min_free,
+        }
+    }
+
+    /// What a listener that is started after an activation hands to the worker that judges it.
+    pub(super) fn rules(&self) -> HealthRules {
+        HealthRules {
+            health_checks: self.health_check.clone(),
+            health_timeout_s: self.health_timeout,
+            ignore_units: self.ignore_unit.clone(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::part::Part;
 use crate::bus::{Seed, SeedError, Settings, SettingsError};
+use crate::jobs::HealthRules;
 use crate::listener::Config;
 use crate::protocol::{DISCOVER, Name, NameError, of_host, of_role, of_tier};
 use std::path::PathBuf;
@@ -52,7 +53,9 @@ impl DemoHost {
             timeout: Duration::from_mins(10),
             heartbeat: Duration::from_secs(2),
             presence: Duration::from_secs(10),
+            runtime_dir: state_dir.join("run"),
             state_dir,
+            rules: HealthRules::default(),
             flake_url: Some(flake.to_owned()),
             metrics: None,
             trusted_keys: Vec::new(),

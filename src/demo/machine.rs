@@ -6,6 +6,7 @@ use super::{DemoHost, store};
 use crate::activation::Facts;
 use crate::jobs;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 
 /// The unit that has failed on a degraded host.
@@ -98,6 +99,8 @@ impl Machine {
             profile_link: Some(format!("system-{}-link", self.profile)),
             profile_target: target,
             failed_units: self.failed_units.clone(),
+            looping_units: Vec::new(),
+            restarts: BTreeMap::new(),
             boot_id: Some(self.boot_id.clone()),
         }
     }

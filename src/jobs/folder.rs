@@ -4,86 +4,187 @@ use super::{Record, StoreError};
 use crate::durable;
 use crate::protocol::Id;
 use serde::{Deserialize, Serialize};
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+
+/// What is kept free for the result of a job, in bytes: on a full disk the record is written into its place.
+const RESERVE: usize = 64 << 10;
 
 /// Where everything about one job lies.
 ///
-/// The record has one owner at a time: the listener until it hands the job over, then the activation program until the
-/// verdict stands. The proof and the note that the verdict was told are always the listener's.
+/// The record has one owner at a time: the listener until it hands the job over, then the worker until the result is
+/// final. The confirmation and the note that the result was delivered are always the listener's.
+///
+/// With a runtime directory, a record or confirmation that the state directory does not take is written there instead: a
+/// tmpfs, which ends with the boot, as an activation does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobFolder(PathBuf);
+pub struct JobFolder {
+    path: PathBuf,
+    runtime: Option<PathBuf>,
+}
 
-/// What a listener found out about its link after an activation.
+/// What a listener found out about its connection after an activation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// What it was asked to write down.
     pub nonce: String,
     /// Whether a fresh connection with every subscription was made.
     pub proved: bool,
-    /// Whether the connection was refused: the network works and the broker is away.
+    /// Whether the connection was refused: the network works and the NATS server is away.
     #[serde(default)]
     pub refused: bool,
+    /// Whether a connection was made all the same: the NATS server refused a subject.
+    #[serde(default)]
+    pub connected: bool,
     /// Why not, in words.
     #[serde(default)]
     pub said: String,
+    /// By which rules the system that this listener belongs to is judged.
+    #[serde(default)]
+    pub rules: Option<HealthRules>,
+}
+
+/// By which rules a listener was configured to judge its system.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthRules {
+    /// Commands that must succeed after the activation.
+    pub health_checks: Vec<String>,
+    /// Seconds for them.
+    pub health_timeout_s: u64,
+    /// Globs of units whose failure does not count.
+    pub ignore_units: Vec<String>,
 }
 
 impl JobFolder {
     /// The folder of a job in a state directory. An id is a token, so it is a safe name.
     pub fn new(state_dir: &Path, id: &Id) -> Self {
-        Self(state_dir.join("jobs").join(id.as_str()))
+        Self { path: state_dir.join("jobs").join(id.as_str()), runtime: None }
+    }
+
+    /// The same with a directory for what the state directory does not take.
+    pub fn with_runtime(self, runtime_dir: &Path) -> Self {
+        // An id is one path component, and so the folder has a name.
+        let runtime = self.path.file_name().map(|id| runtime_dir.join(id));
+        Self { runtime, ..self }
     }
 
     /// The links that keep the new system and what ran before it from garbage collection.
     pub fn roots(&self) -> [PathBuf; 2] {
-        ["result", "old"].map(|name| self.0.join(name))
+        ["result", "old"].map(|name| self.path.join(name))
     }
 
     /// The folder itself.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The job's whole output.
     pub fn log(&self) -> PathBuf {
-        self.0.join("log")
+        self.path.join("log")
     }
 
-    /// The file of the record.
+    /// The file of the record in the state directory.
     pub fn record_file(&self) -> PathBuf {
-        self.0.join("state.json")
+        self.path.join("state.json")
     }
 
-    /// Reads the record.
+    /// The file that holds the newest record: one in the runtime directory is newer, because it was written after the
+    /// state directory had failed.
+    pub fn newest_record_file(&self) -> PathBuf {
+        self.runtime_file("state.json").filter(|file| file.exists()).unwrap_or_else(|| self.record_file())
+    }
+
+    /// Reads the newest record.
     pub fn record(&self) -> Result<Record, StoreError> {
-        let path = self.record_file();
+        let path = self.newest_record_file();
         let bytes = fs::read(&path).map_err(|source| StoreError::Folder { path: path.clone(), source })?;
         Record::parse(&bytes).map_err(|source| StoreError::Damaged { path, source })
     }
 
-    /// Writes the record durably.
+    /// Writes the record durably into the state directory.
     pub fn save(&self, record: &Record) -> Result<(), StoreError> {
-        let path = &self.0;
+        let path = &self.path;
         fs::create_dir_all(path).map_err(|source| StoreError::Folder { path: path.clone(), source })?;
-        let id = &record.request.id;
-        let json = record.encode().map_err(|source| StoreError::Encode { id: id.clone(), source })?;
-        Ok(durable::write(&self.record_file(), &json)?)
+        durable::write(&self.record_file(), &encode(record)?)?;
+        if let Some(file) = self.runtime_file("state.json") {
+            // Older than what was just written.
+            let _ = fs::remove_file(file);
+        }
+        Ok(())
     }
 
-    /// What a listener last wrote down about its link; `None` where it wrote nothing that can be read.
+    /// The same, whatever it takes: in place of what was reserved for it, or else in the runtime directory.
+    pub fn save_anywhere(&self, record: &Record) -> Result<(), StoreError> {
+        let Err(error) = self.save(record) else { return Ok(()) };
+        self.release_reserve();
+        if self.save(record).is_ok() {
+            return Ok(());
+        }
+        let Some(file) = self.runtime_file("state.json") else { return Err(error) };
+        write_runtime(&file, &encode(record)?).map_err(|_| error)
+    }
+
+    /// Keeps room free for the result of the job.
+    pub fn reserve(&self) -> io::Result<()> {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).open(self.reserve_file())?;
+        // A file system may compress zeros away.
+        let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(RESERVE).collect();
+        file.write_all(&bytes)?;
+        file.sync_all()
+    }
+
+    /// Gives up the room that was kept free.
+    pub fn release_reserve(&self) {
+        // Where there is none, nothing was kept free.
+        let _ = fs::remove_file(self.reserve_file());
+    }
+
+    fn reserve_file(&self) -> PathBuf {
+        self.path.join("reserve")
+    }
+
+    /// What a listener last wrote down about its connection; `None` where it wrote nothing that can be read.
     pub fn proof(&self) -> Option<Proof> {
-        serde_json::from_slice(&fs::read(self.proof_file()).ok()?).ok()
+        let read = |file: &Path| serde_json::from_slice(&fs::read(file).ok()?).ok();
+        let runtime = self.runtime_file("proof.json");
+        runtime.and_then(|file| read(&file)).or_else(|| read(&self.proof_file()))
     }
 
-    /// Writes down what was found out about the link.
+    /// Writes down what was found out about the connection.
     pub fn write_proof(&self, proof: &Proof) -> Result<(), StoreError> {
         // Our own plain struct always has a JSON form.
         let json = serde_json::to_vec(proof).unwrap_or_default();
-        Ok(durable::write(&self.proof_file(), &json)?)
+        let runtime = self.runtime_file("proof.json");
+        match (durable::write(&self.proof_file(), &json), runtime) {
+            (Ok(()), runtime) => {
+                if let Some(file) = runtime {
+                    let _ = fs::remove_file(file);
+                }
+                Ok(())
+            }
+            (Err(error), Some(file)) => Ok(write_runtime(&file, &json).map_err(|_| error)?),
+            (Err(error), None) => Err(error.into()),
+        }
     }
 
     fn proof_file(&self) -> PathBuf {
-        self.0.join("proof.json")
+        self.path.join("proof.json")
     }
+
+    fn runtime_file(&self, name: &str) -> Option<PathBuf> {
+        Some(self.runtime.as_ref()?.join(name))
+    }
+}
+
+fn encode(record: &Record) -> Result<Vec<u8>, StoreError> {
+    let id = &record.request.id;
+    record.encode().map_err(|source| StoreError::Encode { id: id.clone(), source })
+}
+
+fn write_runtime(file: &Path, content: &[u8]) -> Result<(), durable::WriteError> {
+    let failed = |source| durable::WriteError { path: file.to_owned(), source };
+    fs::create_dir_all(file.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
+    durable::write(file, content)
 }

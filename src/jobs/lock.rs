@@ -31,7 +31,9 @@ impl ActivationLock {
     /// Takes the lock of a state directory; `None` where another process holds it.
     fn take(state_dir: &Path) -> io::Result<Option<Self>> {
         let path = state_dir.join("activation.lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        // A file that is there needs not be written to be locked: the file system may have become read-only.
+        let file = file.or_else(|error| File::open(&path).map_err(|_| error))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),

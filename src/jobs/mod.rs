@@ -18,7 +18,7 @@ mod store;
 
 pub use admission::{Admission, admit};
 pub use at_hand::{AtHand, Known};
-pub use folder::{JobFolder, Proof};
+pub use folder::{HealthRules, JobFolder, Proof};
 pub use history::{History, Page};
 pub use hold::Hold;
 pub use identity::{Identity, Sequence, now};

@@ -9,6 +9,15 @@ pub struct Orders {
     pub profile: String,
     /// Seconds to prove that the host can be reached; 0: no proof.
     pub confirm_timeout_s: u64,
+    /// The least number of seconds between an activation that touched the connection and its last confirmation.
+    #[serde(default)]
+    pub confirm_hold_s: u64,
+    /// Seconds that the activation may take.
+    #[serde(default = "default_activate_timeout_s")]
+    pub activate_timeout_s: u64,
+    /// Whether the host may be rebooted if nothing else brings the old system back.
+    #[serde(default)]
+    pub last_resort_reboot: bool,
     /// Commands that must succeed after the activation.
     #[serde(default)]
     pub health_checks: Vec<String>,
@@ -25,4 +34,8 @@ pub struct Orders {
     pub listener_unit: Option<String>,
     /// How often the service had started when the job was handed over: only a later start may prove anything.
     pub starts: u64,
+}
+
+fn default_activate_timeout_s() -> u64 {
+    900
 }

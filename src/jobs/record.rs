@@ -5,6 +5,7 @@ use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseName, PhaseSt
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// All that is known of one job. Every field is written, also where it is empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,15 +32,24 @@ pub struct Record {
     /// Whether this job has moved the system profile.
     #[serde(default)]
     pub profile_moved: bool,
-    /// The generation of the profile that this job made.
+    /// The newest generation of the profile before this job moved it: a newer one is this job's.
     #[serde(default)]
-    pub generation_made: Option<u64>,
+    pub newest_generation: Option<u64>,
     /// The unit that activates.
     #[serde(default)]
     pub unit: Option<String>,
     /// What a new listener writes down to prove that it is reachable.
     #[serde(default)]
     pub nonce: Option<String>,
+    /// How many workers have taken this job over from one that died.
+    #[serde(default)]
+    pub recoveries: u32,
+    /// Whether the listener was restarted after the rollback. That is done once, whatever else is tried again.
+    #[serde(default)]
+    pub listener_restarted: bool,
+    /// Whether the host is being rebooted because nothing else brought the old system back. It is asked for once.
+    #[serde(default)]
+    pub rebooting: bool,
     /// Whether the metrics have counted it.
     #[serde(default)]
     pub counted: bool,
@@ -60,6 +70,12 @@ pub struct System {
     /// Units that had failed already.
     #[serde(default)]
     pub failed_units: Vec<String>,
+    /// Services that crashed and were restarted again and again already.
+    #[serde(default)]
+    pub looping_units: Vec<String>,
+    /// How often systemd had restarted each service, where it had.
+    #[serde(default)]
+    pub restarts: BTreeMap<String, u64>,
     /// Which boot it was.
     pub boot_id: Option<String>,
 }
@@ -83,9 +99,12 @@ impl Record {
             old: None,
             orders: None,
             profile_moved: false,
-            generation_made: None,
+            newest_generation: None,
             unit: None,
             nonce: None,
+            recoveries: 0,
+            listener_restarted: false,
+            rebooting: false,
             counted: false,
             newer: Map::new(),
         }
@@ -131,6 +150,23 @@ impl Record {
         self.report.status = Status::Completed;
         self.report.progress = None;
         "reboot done".clone_into(&mut self.report.message);
+    }
+
+    /// Ends a job whose host was rebooted because its old system could not be brought back otherwise.
+    pub fn rolled_back_by_reboot(&mut self, current_system: Option<&str>) {
+        let old = self.old.as_ref();
+        let expected = old.and_then(|old| old.system.as_deref());
+        let booted = old.and_then(|old| old.profile_target.as_deref());
+        let back = current_system.is_some() && [expected, booted].contains(&current_system);
+        self.report.phases.end(if back { &PhaseState::Done } else { &PhaseState::Failed });
+        self.report.status = Status::Failed;
+        self.report.progress = None;
+        self.report.rolled_back = Some(back);
+        if !back {
+            self.report.error = Some(ErrorCode::RollbackFailed);
+        }
+        let runs = current_system.unwrap_or("an unknown system");
+        self.report.message = format!("{}; the host was rebooted and runs {runs} now", self.report.message);
     }
 
     /// Ends a job whose process is gone: nobody can tell any more how it went.

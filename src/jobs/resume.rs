@@ -13,6 +13,8 @@ pub enum Resume {
     Follow,
     /// It was to reboot the host, and has.
     Rebooted,
+    /// Its rollback was to reboot the host, which has happened.
+    RolledBack,
     /// Nobody can tell any more how it would have ended.
     Interrupted,
 }
@@ -27,6 +29,10 @@ impl Record {
         if then == boot_id {
             return Resume::Follow;
         }
-        if self.request.action == Action::Reboot { Resume::Rebooted } else { Resume::Interrupted }
+        match self.request.action {
+            Action::Reboot => Resume::Rebooted,
+            _ if self.rebooting => Resume::RolledBack,
+            _ => Resume::Interrupted,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What a listener is told when it starts.
 
 use crate::bus::Settings;
+use crate::jobs::HealthRules;
 use crate::keys::PublicKey;
 use crate::metrics::Address;
 use crate::protocol::{Name, TemplateError, expand, overlaps};
@@ -30,6 +31,10 @@ pub struct Config {
     pub presence: Duration,
     /// Where jobs are kept.
     pub state_dir: PathBuf,
+    /// Where is kept what the state directory does not take; it ends with the boot.
+    pub runtime_dir: PathBuf,
+    /// By which rules its system is judged after an activation.
+    pub rules: HealthRules,
     /// The flake it deploys, without credentials.
     pub flake_url: Option<String>,
     /// Where metrics are served; `None` where nothing is measured.

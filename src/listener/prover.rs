@@ -2,7 +2,7 @@
 //! every subscription, and an answer of the server after them.
 
 use super::Config;
-use crate::bus::{Bus, ConnectError};
+use crate::bus::{Bus, ConnectError, LinkError};
 use crate::jobs::{JobFolder, Proof, Record};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,7 @@ impl Prover {
             return;
         }
         self.stop();
+        let folder = folder.with_runtime(&self.config.runtime_dir);
         let work = tokio::spawn(prove(self.config.clone(), nonce.clone(), folder));
         self.at_work = Some((nonce.clone(), work.abort_handle()));
     }
@@ -58,11 +59,18 @@ impl Drop for Prover {
 
 async fn prove(config: Arc<Config>, nonce: String, folder: JobFolder) {
     loop {
-        let (refused, said) = match attempt(&config).await {
-            Ok(()) => (false, String::new()),
-            Err((refused, said)) => (refused, said),
+        let mut proof = Proof {
+            nonce: nonce.clone(),
+            proved: true,
+            refused: false,
+            connected: true,
+            said: String::new(),
+            rules: Some(config.rules.clone()),
         };
-        let proof = Proof { nonce: nonce.clone(), proved: said.is_empty(), refused, said };
+        if let Err(failed) = attempt(&config).await {
+            proof.proved = false;
+            (proof.refused, proof.connected, proof.said) = (failed.refused, failed.connected, failed.why);
+        }
         let (to, written) = (folder.clone(), proof.clone());
         let wrote = tokio::task::spawn_blocking(move || to.write_proof(&written)).await;
         match wrote {
@@ -74,11 +82,24 @@ async fn prove(config: Arc<Config>, nonce: String, folder: JobFolder) {
     }
 }
 
-/// Whether everything this listener needs works on a new connection; else whether the connection was refused, and why.
-async fn attempt(config: &Config) -> Result<(), (bool, String)> {
-    let bus = Bus::once(&config.settings).await.map_err(|error| (is_refused(&error), error.to_string()))?;
+/// Why an attempt failed.
+struct Failed {
+    /// Whether the connection was refused.
+    refused: bool,
+    /// Whether a connection was made.
+    connected: bool,
+    why: String,
+}
+
+/// Whether everything this listener needs works on a new connection.
+async fn attempt(config: &Config) -> Result<(), Failed> {
+    let bus = Bus::once(&config.settings).await.map_err(|error| Failed {
+        refused: is_refused(&error),
+        connected: false,
+        why: error.to_string(),
+    })?;
     let mut refusals = bus.refusals();
-    let other = |error: crate::bus::LinkError| (false, error.to_string());
+    let other = |error: LinkError| Failed { refused: false, connected: false, why: error.to_string() };
     let mut held = Vec::new();
     for subject in config.deploy_subjects.iter().chain([&config.discover_subject]) {
         held.push(bus.subscribe(subject, |_, _| ()).await.map_err(other)?);
@@ -88,7 +109,7 @@ async fn attempt(config: &Config) -> Result<(), (bool, String)> {
         bus.ping(ANSWER).await.map_err(other)?;
     }
     match refusals.try_recv() {
-        Ok(refusal) => Err((false, refusal.to_string())),
+        Ok(refusal) => Err(Failed { refused: false, connected: true, why: refusal.to_string() }),
         Err(_) => Ok(()),
     }
 }

@@ -152,13 +152,16 @@ impl Service {
                     self.take_up(record, false);
                     continue;
                 }
-                if decision == Resume::Rebooted {
-                    record.rebooted();
-                } else {
-                    let runs = self.engine.facts().system;
-                    let runs = runs
-                        .map_or("look at what runs now".to_owned(), |system| format!("{system} runs now"));
-                    record.interrupt(&runs);
+                let runs = self.engine.facts().system;
+                match decision {
+                    Resume::Rebooted => record.rebooted(),
+                    Resume::RolledBack => record.rolled_back_by_reboot(runs.as_deref()),
+                    _ => {
+                        let runs = runs.map_or("look at what runs now".to_owned(), |system| {
+                            format!("{system} runs now")
+                        });
+                        record.interrupt(&runs);
+                    }
                 }
                 self.reporter.stamp(&mut record.report);
                 let reason = &record.report.message;

@@ -34,6 +34,9 @@ pub struct DeployRequest {
     /// Lowers, never raises, the listener's own timeout, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u64>,
+    /// Lowers, never raises, the listener's own limit of an activation, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activate_timeout_s: Option<u64>,
     /// What to do about failed units and health checks; absent means `rollback`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
@@ -76,6 +79,7 @@ impl DeployRequest {
             issuer: None,
             commit: None,
             timeout_s: None,
+            activate_timeout_s: None,
             on_failure: None,
             reason: None,
             job: None,
@@ -153,6 +157,9 @@ impl DeployRequest {
         }
         if self.timeout_s == Some(0) {
             return bad("bad field `timeout_s`: it must be at least 1 second");
+        }
+        if self.activate_timeout_s == Some(0) {
+            return bad("bad field `activate_timeout_s`: it must be at least 1 second");
         }
         if self.on_failure.as_ref().is_some_and(|choice| !choice.is_known()) {
             return bad("bad field `on_failure`: it is `rollback` or `keep`");

@@ -59,7 +59,7 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
         // A reload that takes too long ends so, after the change.
         activation(
             "activate; exit 1",
-            "refused to be activated (ended with exit code 1); back on what ran before",
+            "switch-to-configuration ended with exit code 1; back on what ran before",
         ),
         activation("exit 5", "switch-to-configuration ended with exit code 5"),
         activation("activate; kill -9 $$", "switch-to-configuration was killed by signal 9"),
@@ -121,7 +121,7 @@ fn what_failed_units_say_decides_nothing() {
 
 #[test]
 fn going_back_that_fails_says_so_and_asks_for_eyes() {
-    let stage = Stage::new();
+    let stage = Stage::with(|host| host.args(&["--confirm-timeout", "2"]));
     stage.fault("v1", "test", "activate; exit 2");
     stage.fault("v0", "test", "exit 2");
     let report = stage.deploy("j-1", "switch", "v1").verdict();

@@ -35,7 +35,8 @@ impl Run {
             ));
         }
         let failed: Vec<String> = services.failed().await.unwrap_or_default().into_iter().collect();
-        let old = self.host().snapshot(failed);
+        let mut old = self.host().snapshot(failed);
+        self.look_at_services(&mut old).await;
         self.tell(Step::Old(Box::new(old.clone()))).await;
         self.link(&PhaseName::Prepare).await?;
         Ok(old)

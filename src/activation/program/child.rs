@@ -2,19 +2,17 @@
 
 use crate::activation::JobLog;
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
-use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
 
 /// How long a child may take to heed SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
-/// How much of the end of its output is looked at.
-const TAIL: u64 = 16 * 1024;
 
 /// How a child ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,72 +21,117 @@ pub(super) struct Ended {
     pub(super) code: Option<i32>,
     /// How it ended, in words.
     pub(super) how: String,
-    /// The end of its output.
-    pub(super) said: String,
 }
 
 impl Ended {
     pub(super) fn is_success(&self) -> bool {
         self.code == Some(0)
     }
+
+    fn of(status: ExitStatus) -> Self {
+        let how = match (status.code(), status.signal()) {
+            (Some(code), _) => format!("ended with exit code {code}"),
+            (None, Some(signal)) => format!("was killed by signal {signal}"),
+            (None, None) => format!("ended with {status}"),
+        };
+        Self { code: status.code(), how }
+    }
 }
 
-/// Runs a command to its end or for `limit`, then ends its whole group. A pipe would break with us and take the child
-/// along in the middle of its work: so it writes into the log itself.
-pub(super) async fn run(mut command: Command, log: &Path, limit: Duration) -> io::Result<Ended> {
+/// Where a child writes, and from which byte on. Nowhere, if no file takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Written {
+    /// The file.
+    pub(super) file: PathBuf,
+    /// Where its output begins.
+    pub(super) from: u64,
+}
+
+/// A child at work.
+pub(super) struct Running {
+    child: Child,
+    group: Option<Pid>,
+    begun: Instant,
+    /// Where its output is.
+    pub(super) written: Option<Written>,
+}
+
+/// Starts a command; a child that cannot be started has ended. A pipe would break with us and take the child along in
+/// the middle of its work: so it writes into the log itself, or into `other` where that cannot be written.
+pub(super) fn start(mut command: Command, log: &Path, other: &Path) -> io::Result<Result<Running, Ended>> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     let arguments: Vec<_> = command.as_std().get_args().map(|text| text.to_string_lossy()).collect();
-    let begun = || -> io::Result<File> {
-        let mut job_log = JobLog::open(log)?;
-        job_log.line(&format!("$ {program} {}", arguments.join(" ")))?;
-        Ok(job_log.into_file())
+    let line = format!("$ {program} {}", arguments.join(" "));
+    let open = |path: &Path| -> io::Result<(File, Option<Written>)> {
+        let mut log = JobLog::open(path)?;
+        log.line(&line)?;
+        let file = log.into_file();
+        let from = file.metadata()?.len();
+        Ok((file, Some(Written { file: path.to_owned(), from })))
     };
     // A host must find its way back also where its log cannot be written.
-    let file = begun().or_else(|_| OpenOptions::new().write(true).open("/dev/null"))?;
-    let from = file.metadata()?.len();
+    let (file, written) = open(log)
+        .or_else(|_| {
+            fs::create_dir_all(other.parent().unwrap_or(Path::new("/")))?;
+            open(other)
+        })
+        .or_else(|_| OpenOptions::new().write(true).open("/dev/null").map(|file| (file, None)))?;
     command.current_dir("/").stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
-    let mut child = match command.spawn() {
+    Ok(match command.spawn() {
+        Ok(child) => {
+            let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+            Ok(Running { child, group, begun: Instant::now(), written })
+        }
+        Err(error) => Err(Ended { code: None, how: format!("could not be started: {error}") }),
+    })
+}
+
+impl Running {
+    /// How long it has run.
+    pub(super) fn age(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Waits for its end, at most so long.
+    pub(super) async fn wait(&mut self, limit: Duration) -> io::Result<Option<Ended>> {
+        match timeout(limit, self.child.wait()).await {
+            Ok(status) => Ok(Some(Ended::of(status?))),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Ends it with its whole group, and says why in the ending.
+    pub(super) async fn end(mut self, how: String) -> io::Result<Ended> {
+        self.signal(Signal::TERM);
+        let heeded = timeout(GRACE, self.child.wait()).await;
+        self.signal(Signal::KILL);
+        if heeded.is_err() {
+            self.child.wait().await?;
+        }
+        Ok(Ended { code: None, how })
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group {
+            // Gone already is as good.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+/// Runs a command to its end or for `limit`, then ends its whole group.
+pub(super) async fn run(command: Command, log: &Path, other: &Path, limit: Duration) -> io::Result<Ended> {
+    let mut child = match start(command, log, other)? {
         Ok(child) => child,
-        Err(error) => {
-            let how = format!("could not be started: {error}");
-            return Ok(Ended { code: None, how, said: String::new() });
-        }
+        Err(ended) => return Ok(ended),
     };
-    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-    let (status, late) = match timeout(limit, child.wait()).await {
-        Ok(status) => (status?, false),
-        Err(_) => {
-            signal(group, Signal::TERM);
-            let status = timeout(GRACE, child.wait()).await;
-            signal(group, Signal::KILL);
-            (if let Ok(status) = status { status? } else { child.wait().await? }, true)
-        }
-    };
-    let said = end_of(log, from).unwrap_or_default();
-    if late {
-        let how = format!("took longer than {} s and was ended", limit.as_secs());
-        return Ok(Ended { code: None, how, said });
-    }
-    let how = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(signal)) => format!("was killed by signal {signal}"),
-        (None, None) => format!("ended with {status}"),
-    };
-    Ok(Ended { code: status.code(), how, said })
-}
-
-fn signal(group: Option<Pid>, signal: Signal) {
-    if let Some(group) = group {
-        // Gone already is as good.
-        let _ = kill_process_group(group, signal);
+    match child.wait(limit).await? {
+        Some(ended) => Ok(ended),
+        None => child.end(too_long(limit)).await,
     }
 }
 
-fn end_of(log: &Path, from: u64) -> io::Result<String> {
-    let mut file = File::open(log)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL))))?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+/// How a child ended that took too long.
+pub(super) fn too_long(limit: Duration) -> String {
+    format!("took longer than {} s and was ended", limit.as_secs())
 }

@@ -1,6 +1,6 @@
 //! Making the new system the one that boots: the profile first, for the boot loader is made from it.
 
-use super::{ACTIVATE, Program};
+use super::{BOOT_LOADER, Program};
 use crate::activation::{Failure, Outcome};
 use crate::nix::{Nix, NixError, Profile};
 use crate::protocol::{Action, ErrorCode, PhaseName};
@@ -28,19 +28,19 @@ impl Program {
         if self.host.profile_target().as_ref() != Some(system) {
             // Before it is done, so that whoever comes after looks.
             self.record.profile_moved = true;
+            let all = profile.generations().map_err(said)?;
+            self.record.newest_generation = all.last().map(|generation| generation.number);
             self.save().map_err(|failure| failure.message)?;
             let generation = self.record.report.generation;
             match generation.filter(|_| self.record.request.action == Action::Rollback) {
                 Some(generation) => profile.switch_link(&profile.link_of(generation)).map_err(said)?,
-                None => {
-                    let set = Nix::new().set(&profile, Path::new(system)).await.map_err(said)?;
-                    self.record.generation_made = set.made.then_some(set.generation);
-                }
+                None => drop(Nix::new().set(&profile, Path::new(system)).await.map_err(said)?),
             }
         }
         self.record.report.generation = profile.generation().map_err(said)?;
         self.save().map_err(|failure| failure.message)?;
-        let ended = self.switch_to(system, "boot", ACTIVATE).await.map_err(|failure| failure.message)?;
+        let ended =
+            self.switch_to(system, "boot", BOOT_LOADER).await.map_err(|failure| failure.message)?.ended;
         if ended.is_success() { Ok(()) } else { Err(format!("switch-to-configuration boot {}", ended.how)) }
     }
 

@@ -1,7 +1,8 @@
-//! The proof of life: a listener that was started after the activation makes a fresh connection, or the host goes back.
+//! The confirmation: a listener that was started after the activation makes a fresh connection, or the host rolls back.
 
 use super::Program;
 use crate::activation::Failure;
+use crate::jobs::HealthRules;
 use crate::protocol::ErrorCode;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -12,45 +13,98 @@ const BROKER_AWAY: Duration = Duration::from_mins(5);
 /// How often the proof is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Why a connection is not confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unconfirmed {
+    /// Whether the network works all the same: the NATS server refused the connection, or some of its subjects.
+    pub(super) network_works: bool,
+    /// In words.
+    pub(super) why: String,
+}
+
 impl Program {
-    /// Asks for the proof and waits for it.
+    /// Has the new system confirm its connection, and takes over the rules by which it is to be judged.
     pub(super) async fn prove(&mut self) -> Result<(), Failure> {
-        let limit = Duration::from_secs(self.orders.confirm_timeout_s);
-        if limit.is_zero() {
-            self.say("no proof is asked for, as the listener was told");
+        if self.orders.confirm_timeout_s == 0 {
+            self.say("no proof is asked for, as the listener was told; the checks are those of the old configuration");
             return Ok(());
         }
-        let renew = self.listener_to_renew();
-        if renew.is_some() {
+        if let Some(unit) = self.listener_to_renew() {
             // One that died meanwhile was started again with what it had before: it may not answer either.
             let starts = self.starts();
             self.record.orders.get_or_insert_with(|| self.orders.clone()).starts = starts;
-        }
-        let nonce = format!("{:016x}", fastrand::u64(..));
-        self.record.nonce = Some(nonce.clone());
-        self.save()?;
-        if let Some(unit) = renew {
+            self.ask_for_confirmation()?;
             self.say(&format!("restarting {unit}, so that it proves itself"));
             self.units.restart(&unit).await;
+        } else {
+            self.ask_for_confirmation()?;
         }
+        self.await_confirmation().await.map_err(unconfirmed)?;
+        if let Some(rules) = self.folder.proof().and_then(|proof| proof.rules) {
+            let HealthRules { health_checks, health_timeout_s, ignore_units } = rules;
+            self.orders.health_checks = health_checks;
+            self.orders.health_timeout_s = health_timeout_s;
+            self.orders.ignore_units = ignore_units;
+        }
+        Ok(())
+    }
+
+    /// Confirms the connection once more before anything is kept: not at once if the activation touched what the connection
+    /// depends on, because that may take effect seconds later.
+    pub(super) async fn confirm_again(&mut self) -> Result<(), Failure> {
+        if self.orders.confirm_timeout_s == 0 {
+            return Ok(());
+        }
+        let hold = Duration::from_secs(self.orders.confirm_hold_s);
+        if let Some(what) = self.touched.clone().filter(|_| !hold.is_zero()) {
+            let left = hold.saturating_sub(self.activated_at.elapsed());
+            self.say(&format!(
+                "the activation touched {what}: its connection is confirmed again {} s after it",
+                hold.as_secs()
+            ));
+            sleep(left).await;
+        }
+        self.confirm().await.map_err(unconfirmed)
+    }
+
+    /// Has the present system confirm its connection, by a listener that has been restarted already.
+    pub(super) async fn confirm(&mut self) -> Result<(), Unconfirmed> {
+        if self.orders.confirm_timeout_s == 0 {
+            return Ok(());
+        }
+        if let Err(failure) = self.ask_for_confirmation() {
+            return Err(Unconfirmed { network_works: false, why: failure.message });
+        }
+        self.await_confirmation().await
+    }
+
+    fn ask_for_confirmation(&mut self) -> Result<(), Failure> {
+        self.record.nonce = Some(format!("{:016x}", fastrand::u64(..)));
+        self.save()
+    }
+
+    /// Waits for the answer to what was last asked.
+    async fn await_confirmation(&mut self) -> Result<(), Unconfirmed> {
+        let limit = Duration::from_secs(self.orders.confirm_timeout_s);
+        let nonce = self.record.nonce.clone().unwrap_or_default();
         let begun = Instant::now();
         let mut said = "no listener has tried".to_owned();
         loop {
-            let mut refused = false;
+            let (mut refused, mut connected) = (false, false);
             if let Some(proof) = self.folder.proof().filter(|proof| proof.nonce == nonce) {
                 if proof.proved {
                     self.say("the host proved that it can be reached");
                     return Ok(());
                 }
-                (refused, said) = (proof.refused, proof.said);
+                (refused, connected, said) = (proof.refused, proof.connected, proof.said);
             }
             let waited = begun.elapsed();
             if is_given_up(waited, limit, refused) {
-                let message = format!(
+                let why = format!(
                     "the host did not prove within {} s that it can be reached: {said}",
                     waited.as_secs()
                 );
-                return Err(Failure::new(ErrorCode::VerificationFailed, message));
+                return Err(Unconfirmed { network_works: refused || connected, why });
             }
             sleep(LOOK).await;
         }
@@ -64,6 +118,10 @@ impl Program {
         let renewed = (self.listener_renewed || asked) && self.starts() > begun;
         self.orders.listener_unit.clone().filter(|_| !renewed)
     }
+}
+
+fn unconfirmed(why: Unconfirmed) -> Failure {
+    Failure::new(ErrorCode::VerificationFailed, why.why)
 }
 
 /// Whether no proof comes any more.

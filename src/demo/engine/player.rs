@@ -91,6 +91,9 @@ impl Player {
         let orders = Orders {
             profile: "/nix/var/nix/profiles/system".to_owned(),
             confirm_timeout_s: 60,
+            confirm_hold_s: 20,
+            activate_timeout_s: 900,
+            last_resort_reboot: true,
             health_checks: vec![HEALTH_CHECK.to_owned()],
             health_timeout_s: HEALTH_TIMEOUT,
             ignore_units: Vec::new(),
