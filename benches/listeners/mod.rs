@@ -77,6 +77,7 @@ fn config(url: &str, n: usize, state: &Path) -> Config {
         presence: Duration::ZERO,
         state_dir: state.join(host.as_str()),
         runtime_dir: state.join("run"),
+        confirm_peers: None,
         rules: HealthRules::default(),
         flake_url: None,
         metrics: None,

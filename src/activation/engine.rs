@@ -1,7 +1,7 @@
 //! The engine: whatever carries out an order on this host.
 
 use super::{Facts, LogPiece};
-use crate::jobs::{JobFolder, Orders, Record, System};
+use crate::jobs::{JobFolder, Orders, PeersBefore, Record, System};
 use crate::protocol::{Action, Changes, DeployRequest, ErrorCode, PhaseName, Progress};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
@@ -22,29 +22,37 @@ pub struct Order {
     pub folder: JobFolder,
     /// How long prepare, build and check may take together.
     pub timeout: Duration,
-    /// Asks whether the link to the server works now.
-    pub reachable: Reachable,
+    /// Asks whether the link to the server works now, and waits for its answer up to ten seconds.
+    pub reachable: Probe<bool>,
+    /// Listens for another client, where only that can confirm this host after an activation. `Err` says why none was
+    /// heard.
+    pub peers: Probe<Result<PeersBefore, String>>,
 }
 
-/// Asks whether the link to the server works now, and waits for its answer up to ten seconds.
-#[derive(Clone)]
-pub struct Reachable(Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>);
+/// Something that an engine may ask while it works.
+pub struct Probe<T>(Arc<dyn Fn() -> BoxFuture<'static, T> + Send + Sync>);
 
-impl Reachable {
+impl<T> Probe<T> {
     /// By this question.
-    pub fn new(ask: impl Fn() -> BoxFuture<'static, bool> + Send + Sync + 'static) -> Self {
+    pub fn new(ask: impl Fn() -> BoxFuture<'static, T> + Send + Sync + 'static) -> Self {
         Self(Arc::new(ask))
     }
 
     /// Asks.
-    pub async fn ask(&self) -> bool {
+    pub async fn ask(&self) -> T {
         (self.0)().await
     }
 }
 
-impl fmt::Debug for Reachable {
+impl<T> Clone for Probe<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> fmt::Debug for Probe<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Reachable")
+        f.write_str("Probe")
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn follow(owner: &Owner, id: &Id, mut tail: Option<JobLogTail>,
     let mut seen = None;
     let mut verdict = None;
     let mut orphaned = Instant::now();
-    let mut attempts = 0;
+    let (mut recoveries, mut attempts) = (0, 0);
     loop {
         look.tick().await;
         // Looked at first: who has let go of it has written its last word.
@@ -35,6 +35,10 @@ pub(super) async fn follow(owner: &Owner, id: &Id, mut tail: Option<JobLogTail>,
         });
         if let Some(record) = changed(&folder, &mut seen) {
             verdict = verdict_of(&record);
+            if record.recoveries > recoveries {
+                // It did begin, and counts itself.
+                (recoveries, attempts) = (record.recoveries, 0);
+            }
             let _ = steps.send(Step::Record(Box::new(record))).await;
         }
         hear(&mut tail, steps, verdict.is_some() && !held).await;

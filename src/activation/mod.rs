@@ -16,7 +16,7 @@ mod rebuild;
 mod service_manager;
 
 pub use diagnostics::{diagnostics, keep_diagnostics};
-pub use engine::{Engine, Failure, HandedOver, Order, Outcome, Reachable, Step, Steps, Units, Work};
+pub use engine::{Engine, Failure, HandedOver, Order, Outcome, Probe, Step, Steps, Units, Work};
 pub use facts::Facts;
 pub use host::HostPaths;
 pub use job_log::{JobLog, JobLogTail, LogPiece, last_lines};

@@ -9,7 +9,7 @@ use super::{
     Engine, Facts, Failure, HostPaths, JobLog, JobLogTail, Order, Outcome, Owner, ServiceManager, Step,
     Steps, Units, Work,
 };
-use crate::jobs::{Orders, System};
+use crate::jobs::{Orders, PeersBefore, System};
 use crate::nix::{BuildError, BuildOrder, FlakeUrl, Locked, Nix, NixLine};
 use crate::protocol::{Action, ErrorCode, Name, OnFailure, PhaseName};
 use std::io;
@@ -190,6 +190,7 @@ impl Run {
         // The second look: a service that was restarted since the first one loops.
         self.look_at_services(&mut now).await;
         self.tell(Step::Old(Box::new(now))).await;
+        let peers = self.peers().await?;
         let policy = &self.pipeline.policy;
         let keep = policy.no_rollback || self.order.request.on_failure == Some(OnFailure::Keep);
         let owner = &self.pipeline.owner;
@@ -197,6 +198,7 @@ impl Run {
         let orders = Orders {
             profile: owner.host.profile.to_string_lossy().into_owned(),
             confirm_timeout_s: policy.confirm_timeout.as_secs(),
+            peers,
             confirm_hold_s: policy.confirm_hold.as_secs(),
             activate_timeout_s: lowered.min(policy.activate_timeout).as_secs(),
             last_resort_reboot: policy.last_resort_reboot,
@@ -245,6 +247,19 @@ impl Run {
     async fn stopped(&self, phase: &PhaseName) -> Failure {
         self.tell(Step::Stopping).await;
         Failure::new(ErrorCode::Cancelled, format!("stopped in {phase}; nothing was changed"))
+    }
+
+    /// Who can confirm this host after the activation. Where nobody can, nothing is changed.
+    async fn peers(&self) -> Result<PeersBefore, Failure> {
+        let activates = !matches!(self.order.request.action, Action::Boot | Action::Reboot);
+        if !activates || self.pipeline.policy.confirm_timeout.is_zero() {
+            return Ok(PeersBefore::NotNeeded);
+        }
+        tokio::select! {
+            peers = self.order.peers.ask() => peers
+                .map_err(|why| Failure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed"))),
+            () = self.stop.cancelled() => Err(self.stopped(&PhaseName::Check).await),
+        }
     }
 
     /// Adds the services that crash again and again to what ran before: a new system is not to blame for them.

@@ -286,6 +286,7 @@ impl Program {
         let credential = || "the credentials of the listener".to_owned();
         let same_credentials = credentials_before == credentials(Some(&system));
         self.touched = comparison.touched().or_else(|| (!same_credentials).then(credential));
+        self.record.connection_touched = self.touched.is_some();
         self.refused_units = [output.failed_jobs, units.failed].concat();
         self.not_reloaded_units = output.failed_reloads;
         Ok(())

@@ -28,7 +28,7 @@ pub(super) async fn connect(settings: &Settings, lasting: bool) -> Result<Bus, C
     }
     let client = options.connect(settings.servers()).await.map_err(|error| explain(settings, &error))?;
     let pinger = Arc::new(Pinger::new(settings.ping_subject.clone()));
-    let bus = Bus { client, link, refusals, pinger, seed: settings.seed.clone() };
+    let bus = Bus { client, link, refusals, pinger, settings: Arc::new(settings.clone()) };
     if !lasting {
         // The event that tells of the connection follows on its heels.
         let _ = bus.link().wait_for(|link| link.up).await;

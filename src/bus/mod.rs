@@ -7,6 +7,7 @@ mod connect;
 mod error;
 mod gather;
 mod link;
+mod local;
 mod ping;
 mod seed;
 mod settings;
@@ -33,8 +34,8 @@ pub struct Bus {
     link: watch::Receiver<Link>,
     refusals: broadcast::Sender<Refusal>,
     pinger: Arc<ping::Pinger>,
-    /// What requests are signed with.
-    seed: Option<Seed>,
+    /// How it was made.
+    settings: Arc<Settings>,
 }
 
 impl Bus {
@@ -46,6 +47,11 @@ impl Bus {
     /// Connects as soon as a server can be reached and reconnects for ever; [`Bus::link`] tells how it stands.
     pub async fn lasting(settings: &Settings) -> Result<Self, ConnectError> {
         connect::connect(settings, true).await
+    }
+
+    /// Makes another connection in the same way, as [`Bus::once`] does.
+    pub async fn open_another(&self) -> Result<Self, ConnectError> {
+        Self::once(&self.settings).await
     }
 
     /// The state of the link, and every change of it.
@@ -92,7 +98,7 @@ impl Bus {
 
     fn signature(&self, subject: &str, payload: &[u8]) -> Result<HeaderMap, LinkError> {
         let mut headers = HeaderMap::new();
-        if let Some(seed) = &self.seed {
+        if let Some(seed) = &self.settings.seed {
             let signature =
                 seed.sign(&signed_bytes(subject, payload)).map_err(|error| not_sent(subject, &error))?;
             headers.insert(KEY_HEADER, seed.public_key());

@@ -140,6 +140,7 @@ impl ListenerArgs {
             presence: Duration::from_secs(self.presence_interval),
             state_dir: service::state_dir(self.state_dir.as_deref(), "/var/lib/homelab-deploy"),
             runtime_dir: self.policy.host().runtime_dir(),
+            confirm_peers: self.policy.confirm_peers(),
             rules: self.policy.rules(),
             flake_url: Some(self.flake_url.without_credentials()),
             metrics: self.metrics_enabled.then(|| self.metrics_addr.clone()),

@@ -2,6 +2,7 @@
 
 use crate::activation::{HostPaths, Policy};
 use crate::jobs::HealthRules;
+use crate::listener::Peers;
 use crate::nix::SYSTEM_PROFILE;
 use clap::Args;
 use std::path::PathBuf;
@@ -28,6 +29,9 @@ pub(super) struct PolicyArgs {
     /// Seconds between an activation that touched network or listener and its last confirmation
     #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=3600))]
     confirm_hold: u64,
+    /// Hosts of which one must be heard after an activation: any, or names with commas
+    #[arg(long, value_name = "any|HOST,…")]
+    confirm_peers: Option<Peers>,
     /// Seconds that an activation may take; a request may lower it
     #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     activate_timeout: u64,
@@ -86,6 +90,10 @@ impl PolicyArgs {
             no_rollback: self.no_rollback,
             min_free: self.min_free,
         }
+    }
+
+    pub(super) fn confirm_peers(&self) -> Option<Peers> {
+        self.confirm_peers.clone()
     }
 
     /// What a listener that is started after an activation hands to the worker that judges it.

@@ -55,6 +55,7 @@ impl DemoHost {
             presence: Duration::from_secs(10),
             runtime_dir: state_dir.join("run"),
             state_dir,
+            confirm_peers: None,
             rules: HealthRules::default(),
             flake_url: Some(flake.to_owned()),
             metrics: None,

@@ -23,7 +23,7 @@ pub(super) fn make(folder: &Path, hosts: &[DemoHost]) -> Result<String, DemoErro
     let mut users = Vec::new();
     for host in hosts {
         let (name, tier, role) = (host.name.clone(), host.tier.clone(), Some(host.role.clone()));
-        let credential = Credential::Listener { host: name, tier, role };
+        let credential = Credential::Listener { host: name, tier, role, confirm_peers: false };
         users.push(user(folder, host.name.as_str(), credential)?);
     }
     let credential = Credential::Admin { tiers: hosts.iter().map(|host| host.tier.clone()).collect() };

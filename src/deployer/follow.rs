@@ -7,6 +7,7 @@ mod wave;
 
 use super::operator::fresh_id;
 use super::plan::own_subject;
+use super::vouch::Voucher;
 use super::{DeployError, HostResult, Outcome, Parcel, Plan, Stopped, Verdict, WaveKind};
 use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
 use crate::fleet::Fleet;
@@ -95,6 +96,7 @@ pub struct Follow {
     /// How many messages of the present wave nobody took.
     untaken: usize,
     pending: VecDeque<Update>,
+    voucher: Voucher,
 }
 
 impl Follow {
@@ -257,6 +259,7 @@ impl Follow {
         if !ours {
             return Ok(());
         }
+        self.voucher.look(&report);
         self.last_news = Instant::now();
         let Some(id) = report.id.clone() else { return Ok(()) };
         let target = self.targets.entry(report.hostname.clone()).or_insert_with(|| Target::new(id, None));

@@ -14,6 +14,7 @@ mod questions;
 mod rollout;
 mod roster;
 mod selection;
+mod vouch;
 mod watch;
 mod waves;
 

@@ -2,6 +2,7 @@
 
 use super::hints::Teller;
 use super::operator::fresh_id;
+use super::vouch::Voucher;
 use super::{Hints, Operator, Roster};
 use crate::bus::{Bus, Link, LinkError, Received, Refusal, Subscription};
 use crate::protocol::{
@@ -48,6 +49,7 @@ pub struct Watch {
     /// Who was ever seen.
     roster: Roster,
     teller: Teller,
+    voucher: Voucher,
     /// How often the link had come about, and what it had dropped, when we last looked.
     connects: u64,
     dropped: u64,
@@ -73,6 +75,7 @@ impl Operator {
             refusals,
             roster: std::mem::take(&mut self.roster),
             teller: Teller::new(),
+            voucher: Voucher::new(self.bus.clone()),
             connects: 0,
             dropped: 0,
             ask_at: Instant::now() + ASK_AGAIN,
@@ -155,8 +158,12 @@ impl Watch {
     fn note(&mut self, messages: &[Message]) {
         let now = Timestamp::now();
         for message in messages {
-            if let Ok(Inbound::Presence(answer) | Inbound::Answer(_, Answer::Host(answer))) = message {
-                self.roster.note(answer, now);
+            match message {
+                Ok(Inbound::Presence(answer) | Inbound::Answer(_, Answer::Host(answer))) => {
+                    self.roster.note(answer, now);
+                }
+                Ok(Inbound::Report(report)) => self.voucher.look(report),
+                _ => {}
             }
         }
     }

@@ -23,7 +23,7 @@ pub use history::{History, Page};
 pub use hold::Hold;
 pub use identity::{Identity, Sequence, now};
 pub use lock::ActivationLock;
-pub use orders::Orders;
+pub use orders::{Orders, PeersBefore};
 pub use record::{Record, System};
 pub use resume::Resume;
 pub use seen::Seen;

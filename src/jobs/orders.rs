@@ -2,6 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Which other client a host heard before its activation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeersBefore {
+    /// Its own connection is enough.
+    #[default]
+    NotNeeded,
+    /// None, and its health checks take their place.
+    Alone,
+    /// An operator who follows the job.
+    Operator,
+    /// A host that announced itself unasked.
+    Hosts,
+    /// A host, over a connection that was made for it.
+    FreshHosts,
+}
+
 /// How a host proves itself after an activation, and what is done where it does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orders {
@@ -9,6 +26,9 @@ pub struct Orders {
     pub profile: String,
     /// Seconds to prove that the host can be reached; 0: no proof.
     pub confirm_timeout_s: u64,
+    /// Which other client was heard before the activation, where only another client can confirm this host.
+    #[serde(default)]
+    pub peers: PeersBefore,
     /// The least number of seconds between an activation that touched the connection and its last confirmation.
     #[serde(default)]
     pub confirm_hold_s: u64,

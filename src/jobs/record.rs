@@ -41,6 +41,9 @@ pub struct Record {
     /// What a new listener writes down to prove that it is reachable.
     #[serde(default)]
     pub nonce: Option<String>,
+    /// Whether the activation touched what connections depend on, so that one of before confirms nothing.
+    #[serde(default)]
+    pub connection_touched: bool,
     /// How many workers have taken this job over from one that died.
     #[serde(default)]
     pub recoveries: u32,
@@ -102,6 +105,7 @@ impl Record {
             newest_generation: None,
             unit: None,
             nonce: None,
+            connection_touched: true,
             recoveries: 0,
             listener_restarted: false,
             rebooting: false,

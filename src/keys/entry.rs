@@ -117,7 +117,7 @@ impl Entry {
 /// Who has which fields.
 fn fields(kind: Kind) -> (&'static str, &'static [&'static str]) {
     match kind {
-        Kind::Listener => ("a host", &["tier", "role", "public_key"]),
+        Kind::Listener => ("a host", &["tier", "role", "confirm_peers", "public_key"]),
         Kind::Deployer => ("a deployer", &["kind", "tiers", "builds", "public_key"]),
         Kind::Mcp => ("an mcp", &["kind", "tiers", "builds", "public_key"]),
         Kind::Admin => ("an admin", &["kind", "public_key"]),

@@ -129,7 +129,8 @@ fn host(name: &Name, entry: &mut Entry) -> Result<Credential, FleetFileError> {
     entry.only_fields_of(Kind::Listener)?;
     let tier = entry.required("tier", WRITE_TIER)?;
     let tier = entry.name("tier", tier, WRITE_TIER)?;
-    Ok(Credential::Listener { host: name.clone(), tier, role: entry.optional_name("role", WRITE_ROLE)? })
+    let role = entry.optional_name("role", WRITE_ROLE)?;
+    Ok(Credential::Listener { host: name.clone(), tier, role, confirm_peers: entry.flag("confirm_peers")? })
 }
 
 fn operator(name: &Name, entry: &mut Entry) -> Result<Credential, FleetFileError> {

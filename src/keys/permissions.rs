@@ -1,7 +1,7 @@
 //! What each credential may publish and subscribe to: the least that its work needs.
 
 use super::Kind;
-use crate::protocol::{self, DISCOVER, Name, REPORTS};
+use crate::protocol::{self, DISCOVER, Name, PRESENCE, REPORTS};
 use std::collections::BTreeSet;
 
 /// The one tier that an assistant may change.
@@ -23,6 +23,8 @@ pub enum Credential {
         tier: Name,
         /// Its role.
         role: Option<Name>,
+        /// Whether it hears other hosts, which confirm it after an activation.
+        confirm_peers: bool,
     },
     /// Changes the hosts of some tiers.
     Deployer {
@@ -82,7 +84,9 @@ pub struct Permissions {
 /// The permissions of a credential.
 pub fn permissions(credential: &Credential) -> Permissions {
     match credential {
-        Credential::Listener { host, tier, role } => listener(host, tier, role.as_ref()),
+        Credential::Listener { host, tier, role, confirm_peers } => {
+            listener(host, tier, role.as_ref(), *confirm_peers)
+        }
         Credential::Deployer { tiers, builds } => operator(tiers.iter().map(Name::as_str), *builds),
         Credential::Admin { tiers } => operator(tiers.iter().map(Name::as_str), true),
         Credential::Mcp { builds } => operator([MCP_TIER], *builds),
@@ -91,14 +95,17 @@ pub fn permissions(credential: &Credential) -> Permissions {
     }
 }
 
-fn listener(host: &Name, tier: &Name, role: Option<&Name>) -> Permissions {
+fn listener(host: &Name, tier: &Name, role: Option<&Name>, confirm_peers: bool) -> Permissions {
     let mut subjects = vec![protocol::of_host(tier, host), protocol::of_tier(tier)];
     subjects.extend(role.map(|role| protocol::of_role(tier, role)));
     subjects.push(DISCOVER.to_owned());
-    Permissions {
-        publish: allow([REPORTS, ANSWERS, &format!("deploy.responses.*.log.{host}")]),
-        subscribe: Rules { allow: subjects, deny: Vec::new() },
+    let mut publish = allow([REPORTS, ANSWERS, &format!("deploy.responses.*.log.{host}")]);
+    if confirm_peers {
+        // It asks hosts to announce themselves, and hears them.
+        publish.allow.push(DISCOVER.to_owned());
+        subjects.push(PRESENCE.to_owned());
     }
+    Permissions { publish, subscribe: Rules { allow: subjects, deny: Vec::new() } }
 }
 
 fn operator<'a>(tiers: impl IntoIterator<Item = &'a str>, builds: bool) -> Permissions {

@@ -1,5 +1,6 @@
 //! What a listener is told when it starts.
 
+use super::Peers;
 use crate::bus::Settings;
 use crate::jobs::HealthRules;
 use crate::keys::PublicKey;
@@ -33,6 +34,9 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Where is kept what the state directory does not take; it ends with the boot.
     pub runtime_dir: PathBuf,
+    /// Which hosts count as another client, if only another client can confirm this host; a host whose NATS server is its
+    /// own needs one in any case.
+    pub confirm_peers: Option<Peers>,
     /// By which rules its system is judged after an activation.
     pub rules: HealthRules,
     /// The flake it deploys, without credentials.

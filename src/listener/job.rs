@@ -45,6 +45,8 @@ pub(super) struct Job {
     handed_over: bool,
     /// Proves the link where the activation program asks for it.
     prover: Prover,
+    /// The nonce that operators who follow are asked to send back.
+    confirm: watch::Receiver<Option<String>>,
     /// Who asked to cancel and waits to hear whether that came in time.
     asked: Vec<oneshot::Sender<CancelAnswer>>,
     note: Option<String>,
@@ -78,6 +80,7 @@ impl Job {
             stopping: None,
             stopped: false,
             handed_over: record_is_handed_over,
+            confirm: prover.wanted(),
             prover,
             asked: Vec::new(),
             note: None,
@@ -134,6 +137,7 @@ impl Job {
             request: self.record.request.clone(),
             folder: self.store.job(&id),
             reachable: self.reporter.reachable(),
+            peers: self.prover.peers(),
             timeout: self.timeout,
         };
         let (told, mut steps) = mpsc::channel(64);
@@ -171,6 +175,9 @@ impl Job {
                         self.stopping.get_or_insert(ErrorCode::Cancelled);
                         stop.cancel();
                     }
+                }
+                Ok(()) = self.confirm.changed() => {
+                    next_report = next_report.min(last_report + MIN_GAP);
                 }
                 () = &mut deadline, if may_stop && self.can_be_stopped() => {
                     self.stopping = Some(ErrorCode::Timeout);
@@ -334,7 +341,9 @@ impl Job {
 
     /// Publishes the report, and shows it to whoever asks this listener.
     async fn tell(&self) {
-        let shared = Arc::new(self.record.report.clone());
+        let mut report = self.record.report.clone();
+        report.confirm = self.confirm.borrow().as_deref().map(Into::into);
+        let shared = Arc::new(report);
         self.report.send_replace(shared.clone());
         // While the link is down nobody hears it: the next one, or the record, will tell.
         let _ = self.reporter.send(&self.record.request.reply_to, &shared).await;

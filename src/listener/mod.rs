@@ -10,6 +10,7 @@ mod job;
 mod log_answer;
 mod manager;
 mod metrics;
+mod peers;
 mod permit;
 mod prover;
 mod reporter;
@@ -17,4 +18,5 @@ mod requests;
 mod service;
 
 pub use config::{Config, ConfigError};
+pub use peers::Peers;
 pub use service::{ListenerError, run};

@@ -1,7 +1,7 @@
 //! Stamps and publishes what this listener says.
 
 use super::Config;
-use crate::activation::Reachable;
+use crate::activation::Probe;
 use crate::bus::{Bus, LinkError};
 use crate::jobs::{Identity, Sequence, now};
 use crate::protocol::{
@@ -105,9 +105,9 @@ impl Reporter {
     }
 
     /// Asks the server whether it still hears us.
-    pub(super) fn reachable(&self) -> Reachable {
+    pub(super) fn reachable(&self) -> Probe<bool> {
         let bus = self.bus.clone();
-        Reachable::new(move || {
+        Probe::new(move || {
             let bus = bus.clone();
             async move { bus.ping(Duration::from_secs(10)).await.is_ok() }.boxed()
         })

@@ -8,6 +8,7 @@ use super::inbox::{Inbox, Incoming};
 use super::job::Handle;
 use super::manager::Standing;
 use super::metrics::Metrics;
+use super::peers;
 use super::reporter::Reporter;
 use crate::activation::Engine;
 use crate::bus::{Bus, ConnectError, LinkError, Seed};
@@ -68,6 +69,8 @@ pub(super) struct Service {
     units: Option<BTreeSet<String>>,
     /// The service manager being asked for them, one question at a time.
     asking: JoinSet<Option<BTreeSet<String>>>,
+    /// Announcing this host over a fresh connection, one at a time.
+    announcing: JoinSet<()>,
     /// Counts of refusals on their way to the disk, all at once.
     pub(super) keeping: JoinSet<()>,
 }
@@ -120,6 +123,7 @@ pub async fn run(
         warnings,
         units: None,
         asking: JoinSet::new(),
+        announcing: JoinSet::new(),
         keeping: JoinSet::new(),
         bus,
         config: Arc::new(config),
@@ -235,6 +239,7 @@ impl Service {
                     }
                     reason = now.reason;
                 }
+                Some(_) = self.announcing.join_next() => {}
                 Some(_) = self.keeping.join_next() => self.keep_refusals(),
                 Ok(()) = problems.changed() => {
                     self.warnings.retain(|warning| Some(warning) != told_problem.as_ref());
@@ -335,7 +340,18 @@ impl Service {
         match ask.wanted() {
             Want::Log => self.answer_log(ask),
             Want::History => self.answer_history(ask),
+            Want::Presence => self.announce_afresh(&ask),
             _ => self.reporter.answer(&ask.reply_to, &self.view().answer(&ask)).await,
+        }
+    }
+
+    /// Announces this host over a fresh connection, for one that only another client can confirm.
+    fn announce_afresh(&mut self, ask: &Ask) {
+        if self.announcing.is_empty() {
+            let confirm = ask.confirm.as_deref().map(Into::into);
+            let answer = HostAnswer { confirm, ..self.view().host() };
+            let config = self.config.clone();
+            self.announcing.spawn(async move { peers::announce(&config, answer).await });
         }
     }
 

@@ -33,6 +33,9 @@ pub struct Ask {
     /// From which byte, for `log`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+    /// A nonce: of a host that asks to hear others, or of the report that is answered over a fresh connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
 }
 
 impl Ask {
@@ -48,6 +51,7 @@ impl Ask {
             limit: None,
             before: None,
             offset: None,
+            confirm: None,
         }
     }
 

@@ -89,6 +89,9 @@ pub struct HostAnswer {
     /// `false` in the last announcement before a stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub online: Option<bool>,
+    /// The nonce of the host that asked for this announcement, which came over a fresh connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<SharedText>,
 }
 
 impl HostAnswer {
@@ -122,6 +125,7 @@ impl HostAnswer {
             capabilities: Vec::new(),
             interval_s: None,
             online: None,
+            confirm: None,
         }
     }
 

@@ -87,6 +87,10 @@ pub struct DeployReport {
     /// The job that runs, with `already_running`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running_job: Option<Id>,
+    /// A nonce, if only another client can confirm that this host is reached: one that follows the job sends it back
+    /// over a fresh connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<SharedText>,
     /// Last output and the failed units' journal, on failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnostics: Option<String>,
@@ -121,6 +125,7 @@ impl DeployReport {
             changes: None,
             failed_units: Vec::new(),
             running_job: None,
+            confirm: None,
             diagnostics: None,
         }
     }

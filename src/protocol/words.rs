@@ -268,6 +268,8 @@ words! {
         History = "history",
         /// A piece of a job's log.
         Log = "log",
+        /// An announcement over a fresh connection, with the nonce of the query.
+        Presence = "presence",
     }
 }
 

@@ -9,6 +9,8 @@ mod commands;
 mod deaths;
 mod fault_run;
 mod faults;
+mod judged;
+mod peers;
 mod proof;
 mod refused;
 mod roads;

@@ -1,6 +1,6 @@
 //! A host with a store, a profile and a `switch-to-configuration` of its own, and an operator who speaks plain JSON.
 
-use crate::common::{Broker, Ears, Gate, Host, HostBuilder, Wire, eventually};
+use crate::common::{Broker, Ears, Gate, Host, HostBuilder, Vouching, Wire, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
@@ -44,6 +44,8 @@ exit 0
 
 pub(crate) struct Stage {
     pub(crate) wire: Wire,
+    /// Follows every job, so that it confirms a host that runs its NATS server.
+    pub(crate) operator: Vouching,
     pub(crate) host: Host,
     pub(crate) broker: Broker,
     folder: TempDir,
@@ -76,6 +78,7 @@ impl Stage {
 
         let broker = Broker::start();
         let wire = Wire::connect(&broker, "tester");
+        let operator = wire.vouch();
         let presence = wire.listen("deploy.responses.presence");
         let mut host = HostBuilder::new(&broker, "web1", "test", "web")
             .without("--rebuild-command")
@@ -90,7 +93,7 @@ impl Stage {
         }
         let host = adapt(host).start();
         presence.next();
-        Self { wire, host, broker, folder }
+        Self { wire, operator, host, broker, folder }
     }
 
     /// A file of the stage.

@@ -22,6 +22,9 @@ pub const HOSTS: [(&str, &str, &str); 6] = [
     ("old1", "test", "legacy"),
 ];
 
+/// The one that hears the others.
+const HEARS_HOSTS: &str = "web1";
+
 /// The operators every broker knows: name, and the rest of its entry.
 const OPERATORS: [(&str, &str); 5] = [
     ("admin", "kind = \"admin\""),
@@ -83,6 +86,9 @@ impl Broker {
             let key = key(name);
             writeln!(fleet, "[hosts.{name}]\ntier = {tier:?}\nrole = {role:?}\npublic_key = {key:?}")
                 .unwrap();
+            if name == HEARS_HOSTS {
+                writeln!(fleet, "confirm_peers = true").unwrap();
+            }
         }
         for (name, entry) in OPERATORS {
             let key = key(name);

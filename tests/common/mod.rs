@@ -35,7 +35,7 @@ pub use running::{Ended, Running, run};
 pub use signer::Signer;
 pub use terminal::{Screen, Terminal, lines};
 pub use tty::Tty;
-pub use wire::{Ears, Heard, Wire};
+pub use wire::{Ears, Heard, Vouching, Wire};
 
 use std::path::Path;
 use std::process::Command;

@@ -76,7 +76,8 @@ fn names_of_entries() {
 
 #[test]
 fn fields_of_hosts() {
-    let unknown = "there is no such field here; the fields of a host are tier, role, public_key";
+    let unknown =
+        "there is no such field here; the fields of a host are tier, role, confirm_peers, public_key";
     hold_fields(
         "hosts.ns1",
         &[

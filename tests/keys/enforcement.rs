@@ -6,63 +6,64 @@ use crate::server::{Server, WITNESS};
 use homelab_deploy::protocol::overlaps;
 use std::collections::BTreeSet;
 
-/// What each entry of the fixture may do with a subject: publish, subscribe, or neither. Nobody may do both. Subjects
-/// with a wildcard can only be subscribed to.
+/// What each entry of the fixture may do with a subject: publish, subscribe, both or neither. Subjects with a wildcard can
+/// only be subscribed to.
 ///
-/// `ns1` is the listener of a host of the tier prod with the role dns, `www` one of test without a role; `alice` deploys
+/// `ns1` is the listener of a host of the tier prod with the role dns, `www` one of test without a role,
+/// `gw` one of prod that hears other hosts; `alice` deploys
 /// to prod, `dana` to test and lab, with builds; `robot` and `tinker` are mcp, `tinker` with builds; `root` is an admin, `eve` a
 /// viewer, `forge` the builder.
 const TABLE: &str = "
-                                  ns1  www  alice dana robot tinker root eve  forge
-    deploy.prod.ns1               sub  -    pub   -    -     -      pub  -    -
-    deploy.prod.ns2               -    -    pub   -    -     -      pub  -    -
-    deploy.prod.all               sub  -    pub   -    -     -      pub  -    -
-    deploy.prod.role.dns          sub  -    pub   -    -     -      pub  -    -
-    deploy.prod.role.web          -    -    pub   -    -     -      pub  -    -
-    deploy.prod                   -    -    -     -    -     -      -    -    -
-    deploy.test.www               -    sub  -     pub  pub   pub    pub  -    -
-    deploy.test.ns1               -    -    -     pub  pub   pub    pub  -    -
-    deploy.test.all               -    sub  -     pub  pub   pub    pub  -    -
-    deploy.test.role.dns          -    -    -     pub  pub   pub    pub  -    -
-    deploy.lab.box                -    -    -     pub  -     -      pub  -    -
-    deploy.lab.all                -    -    -     pub  -     -      pub  -    -
-    deploy.elsewhere.all          -    -    -     -    -     -      -    -    -
-    deploy.discover               sub  sub  pub   pub  pub   pub    pub  pub  -
-    deploy.responses.id1          pub  pub  sub   sub  sub   sub    sub  sub  -
-    deploy.responses.presence     pub  pub  sub   sub  sub   sub    sub  sub  -
-    deploy.responses.ask.id1      pub  pub  sub   sub  sub   sub    sub  sub  -
-    deploy.responses.id1.log.ns1  pub  -    sub   sub  sub   sub    sub  sub  -
-    deploy.responses.id1.log.www  -    pub  sub   sub  sub   sub    sub  sub  -
-    deploy.responses.id1.other    -    -    sub   sub  sub   sub    sub  sub  -
-    build.ns1                     -    -    -     pub  -     pub    pub  -    sub
-    build.all                     -    -    -     pub  -     pub    pub  -    sub
-    build.nixos.ns1               -    -    -     pub  -     pub    pub  -    sub
-    build.nixos.all               -    -    -     pub  -     pub    pub  -    sub
-    build.responses.id1           -    -    sub   sub  sub   sub    sub  sub  pub
-    _INBOX.abc                    -    -    -     -    -     -      -    -    -
-    _INBOX.abc.def                -    -    -     -    -     -      -    -    -
-    $SYS.REQ.SERVER.PING          -    -    -     -    -     -      -    -    -
-    other                         -    -    -     -    -     -      -    -    -
-    deploy.prod.*                 -    -    -     -    -     -      -    -    -
-    deploy.prod.>                 -    -    -     -    -     -      -    -    -
-    deploy.test.role.*            -    -    -     -    -     -      -    -    -
-    deploy.*.ns1                  -    -    -     -    -     -      -    -    -
-    deploy.*.all                  -    -    -     -    -     -      -    -    -
-    deploy.*                      -    -    -     -    -     -      -    -    -
-    deploy.>                      -    -    -     -    -     -      -    -    -
-    deploy.responses.*            -    -    sub   sub  sub   sub    sub  sub  -
-    deploy.responses.ask.*        -    -    sub   sub  sub   sub    sub  sub  -
-    deploy.responses.*.log.*      -    -    sub   sub  sub   sub    sub  sub  -
-    deploy.responses.>            -    -    sub   sub  sub   sub    sub  sub  -
-    build.responses.*             -    -    sub   sub  sub   sub    sub  sub  -
-    build.responses.>             -    -    sub   sub  sub   sub    sub  sub  -
-    build.*                       -    -    -     -    -     -      -    -    sub
-    build.*.*                     -    -    -     -    -     -      -    -    sub
-    build.>                       -    -    -     -    -     -      -    -    sub
-    *.>                           -    -    -     -    -     -      -    -    -
-    _INBOX.>                      -    -    -     -    -     -      -    -    -
-    $SYS.>                        -    -    -     -    -     -      -    -    -
-    >                             -    -    -     -    -     -      -    -    -
+                                  ns1  www  gw   alice dana robot tinker root eve  forge
+    deploy.prod.ns1               sub  -    -    pub   -    -     -      pub  -    -
+    deploy.prod.ns2               -    -    -    pub   -    -     -      pub  -    -
+    deploy.prod.all               sub  -    sub  pub   -    -     -      pub  -    -
+    deploy.prod.role.dns          sub  -    -    pub   -    -     -      pub  -    -
+    deploy.prod.role.web          -    -    -    pub   -    -     -      pub  -    -
+    deploy.prod                   -    -    -    -     -    -     -      -    -    -
+    deploy.test.www               -    sub  -    -     pub  pub   pub    pub  -    -
+    deploy.test.ns1               -    -    -    -     pub  pub   pub    pub  -    -
+    deploy.test.all               -    sub  -    -     pub  pub   pub    pub  -    -
+    deploy.test.role.dns          -    -    -    -     pub  pub   pub    pub  -    -
+    deploy.lab.box                -    -    -    -     pub  -     -      pub  -    -
+    deploy.lab.all                -    -    -    -     pub  -     -      pub  -    -
+    deploy.elsewhere.all          -    -    -    -     -    -     -      -    -    -
+    deploy.discover               sub  sub  both pub   pub  pub   pub    pub  pub  -
+    deploy.responses.id1          pub  pub  pub  sub   sub  sub   sub    sub  sub  -
+    deploy.responses.presence     pub  pub  both sub   sub  sub   sub    sub  sub  -
+    deploy.responses.ask.id1      pub  pub  pub  sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.log.ns1  pub  -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.log.www  -    pub  -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.other    -    -    -    sub   sub  sub   sub    sub  sub  -
+    build.ns1                     -    -    -    -     pub  -     pub    pub  -    sub
+    build.all                     -    -    -    -     pub  -     pub    pub  -    sub
+    build.nixos.ns1               -    -    -    -     pub  -     pub    pub  -    sub
+    build.nixos.all               -    -    -    -     pub  -     pub    pub  -    sub
+    build.responses.id1           -    -    -    sub   sub  sub   sub    sub  sub  pub
+    _INBOX.abc                    -    -    -    -     -    -     -      -    -    -
+    _INBOX.abc.def                -    -    -    -     -    -     -      -    -    -
+    $SYS.REQ.SERVER.PING          -    -    -    -     -    -     -      -    -    -
+    other                         -    -    -    -     -    -     -      -    -    -
+    deploy.prod.*                 -    -    -    -     -    -     -      -    -    -
+    deploy.prod.>                 -    -    -    -     -    -     -      -    -    -
+    deploy.test.role.*            -    -    -    -     -    -     -      -    -    -
+    deploy.*.ns1                  -    -    -    -     -    -     -      -    -    -
+    deploy.*.all                  -    -    -    -     -    -     -      -    -    -
+    deploy.*                      -    -    -    -     -    -     -      -    -    -
+    deploy.>                      -    -    -    -     -    -     -      -    -    -
+    deploy.responses.*            -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.ask.*        -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.*.log.*      -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.>            -    -    -    sub   sub  sub   sub    sub  sub  -
+    build.responses.*             -    -    -    sub   sub  sub   sub    sub  sub  -
+    build.responses.>             -    -    -    sub   sub  sub   sub    sub  sub  -
+    build.*                       -    -    -    -     -    -     -      -    -    sub
+    build.*.*                     -    -    -    -     -    -     -      -    -    sub
+    build.>                       -    -    -    -     -    -     -      -    -    sub
+    *.>                           -    -    -    -     -    -     -      -    -    -
+    _INBOX.>                      -    -    -    -     -    -     -      -    -    -
+    $SYS.>                        -    -    -    -     -    -     -      -    -    -
+    >                             -    -    -    -     -    -     -      -    -    -
 ";
 
 /// The builder may subscribe to what reaches over its own responses, and is spared those.
@@ -143,7 +144,7 @@ fn each_credential_may_do_what_the_table_says_and_nothing_else() {
     witness.subscribe(">");
     witness.ping();
     for (entry, column) in columns() {
-        let section = if ["ns1", "www"].contains(&entry) { "hosts" } else { "operators" };
+        let section = if ["ns1", "www", "gw"].contains(&entry) { "hosts" } else { "operators" };
         let mut line = server.connect(&format!("{section}.{entry}")).unwrap();
         let subjects: Vec<_> = column.iter().map(|(subject, _)| *subject).collect();
         let outcomes = tried(entry, &mut line, &mut witness, &subjects);

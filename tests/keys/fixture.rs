@@ -4,7 +4,8 @@ use nkeys::{KeyPair, KeyPairType};
 use std::sync::LazyLock;
 
 /// Everybody in [`fleet_file`], in the order of the rendered users.
-pub(crate) const ENTRIES: [&str; 9] = [
+pub(crate) const ENTRIES: [&str; 10] = [
+    "hosts.gw",
     "hosts.ns1",
     "hosts.www",
     "operators.alice",
@@ -28,9 +29,9 @@ pub(crate) fn public_key(entry: &str) -> String {
     pair(entry).public_key()
 }
 
-/// The entries of the file, in no particular order: two hosts, and an operator of each kind, two where `builds`
+/// The entries of the file, in no particular order: three hosts, and an operator of each kind, two where `builds`
 /// makes a difference.
-const FILE: [(&str, &str); 9] = [
+const FILE: [(&str, &str); 10] = [
     ("operators.root", "kind = \"admin\""),
     ("operators.alice", "kind = \"deployer\"\ntiers = [\"prod\"]"),
     ("operators.dana", "kind = \"deployer\"\ntiers = [\"test\", \"lab\"]\nbuilds = true"),
@@ -38,6 +39,7 @@ const FILE: [(&str, &str); 9] = [
     ("operators.forge", "kind = \"builder\""),
     ("operators.robot", "kind = \"mcp\""),
     ("operators.tinker", "kind = \"mcp\"\ntiers = [\"test\"]\nbuilds = true"),
+    ("hosts.gw", "tier = \"prod\"\nconfirm_peers = true"),
     ("hosts.www", "tier = \"test\""),
     ("hosts.ns1", "tier = \"prod\"\nrole = \"dns\""),
 ];

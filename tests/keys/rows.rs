@@ -51,6 +51,23 @@ fn the_listener_of_a_host_without_a_role() {
 }
 
 #[test]
+fn the_listener_of_a_host_that_hears_other_hosts() {
+    let plain = of("hosts.ns1");
+    let expected = Permissions {
+        publish: rules(
+            &["deploy.responses.*", "deploy.responses.ask.*", "deploy.responses.*.log.gw", "deploy.discover"],
+            &[],
+        ),
+        subscribe: rules(
+            &["deploy.prod.gw", "deploy.prod.all", "deploy.discover", "deploy.responses.presence"],
+            &[],
+        ),
+    };
+    assert_eq!(of("hosts.gw"), expected);
+    assert!(!plain.subscribe.allow.contains(&"deploy.responses.presence".to_owned()));
+}
+
+#[test]
 fn a_deployer() {
     let publish = rules(&["deploy.prod.>", "deploy.discover"], &[]);
     assert_eq!(of("operators.alice"), Permissions { publish, subscribe: responses() });

@@ -104,13 +104,13 @@ prop_compose! {
         [revision, issuer, instance, commit, system] in uniform5(of(shared())),
         diagnostics in of(text()),
         [seq, elapsed_ms, heartbeat_s, generation] in uniform4(of(any::<u64>())),
-        (rolled_back, reboot_needed, at) in (of(any::<bool>()), of(any::<bool>()), of(time())),
+        (rolled_back, reboot_needed, at, confirm) in (of(any::<bool>()), of(any::<bool>()), of(time()), of(shared())),
         (phases, progress, changes, failed_units) in (phases(), of(progress()), of(changes()), units()),
     ) -> DeployReport {
         DeployReport {
             hostname, status, error, message, id, tier, role, action, revision, issuer, instance, seq, at,
             elapsed_ms, heartbeat_s, commit, system, generation, phases, progress, rolled_back, reboot_needed,
-            changes, failed_units, running_job, diagnostics,
+            changes, failed_units, running_job, confirm, diagnostics,
         }
     }
 }
@@ -121,7 +121,7 @@ prop_compose! {
         (deploy_subjects, failed_units, warnings) in (units(), units(), units()),
         [instance, version, os_version, revision, commit] in uniform5(of(shared())),
         [system, booted_system, flake_url] in uniform3(of(shared())),
-        held in of(text()),
+        (held, confirm) in (of(text()), of(shared())),
         [generation, nix_free_bytes, boot_free_bytes, interval_s] in uniform4(of(any::<u64>())),
         [reboot_needed, restarting, online] in uniform3(of(any::<bool>())),
         (boot_at, job) in (of(time()), of(report().boxed())),
@@ -131,7 +131,7 @@ prop_compose! {
             want, id, hostname, tier, role, deploy_subjects, instance, version, os_version, revision, commit,
             system, generation, booted_system, reboot_needed, failed_units, boot_at, flake_url,
             nix_free_bytes, boot_free_bytes, warnings, held, restarting, job: job.map(Arc::new),
-            capabilities, interval_s, online,
+            capabilities, interval_s, online, confirm,
         }
     }
 }
@@ -142,6 +142,7 @@ prop_compose! {
         (issued_at, expires_at) in (of(time()), of(time())),
         [issuer, reason] in uniform2(of(text())),
         (commit, timeout_s, generation) in (of(Just(COMMIT.to_owned())), of(1..u64::MAX), of(any::<u64>())),
+        activate_timeout_s in of(1..u64::MAX),
         on_failure in of(select(OnFailure::ALL)),
     ) -> DeployRequest {
         // A few of these look like short commits.
@@ -150,7 +151,7 @@ prop_compose! {
         let reason = if action == Action::Hold { Some("bisect".to_owned()) } else { reason };
         let request = DeployRequest::new(action, revision, id);
         DeployRequest {
-            issued_at, expires_at, issuer, commit, timeout_s, on_failure, reason, job: Some(job), generation,
+            issued_at, expires_at, issuer, commit, timeout_s, activate_timeout_s, on_failure, reason, job: Some(job), generation,
             ..request
         }
     }
@@ -160,11 +161,11 @@ prop_compose! {
     pub(crate) fn ask()(
         (reply_to, answers, id, before) in (id(), any::<bool>(), of(id()), of(id())),
         (tier, role, want) in (of(name()), of(name()), of(word(Want::ALL))),
-        hosts in list(name()),
+        (hosts, confirm) in (list(name()), of(text())),
         [limit, offset] in uniform2(of(any::<u64>())),
     ) -> Ask {
         let reply_to = if answers { ReplyTo::answers(reply_to) } else { ReplyTo::reports(reply_to) };
-        Ask { reply_to, tier, role, hosts, want, id, limit, before, offset }
+        Ask { reply_to, tier, role, hosts, want, id, limit, before, offset, confirm }
     }
 }
 

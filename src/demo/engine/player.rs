@@ -4,7 +4,7 @@ use super::SimulatedEngine;
 use crate::activation::{Failure, JobLog, Order, Outcome, Step, Steps, last_lines};
 use crate::demo::report;
 use crate::demo::script::{Beat, HEALTH_CHECK, HEALTH_TIMEOUT, Script};
-use crate::jobs::{Orders, Record};
+use crate::jobs::{Orders, PeersBefore, Record};
 use crate::protocol::{ErrorCode, OnFailure, PhaseName, PhaseState};
 use std::io;
 use std::time::Duration;
@@ -91,6 +91,7 @@ impl Player {
         let orders = Orders {
             profile: "/nix/var/nix/profiles/system".to_owned(),
             confirm_timeout_s: 60,
+            peers: PeersBefore::NotNeeded,
             confirm_hold_s: 20,
             activate_timeout_s: 900,
             last_resort_reboot: true,

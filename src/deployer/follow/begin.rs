@@ -3,6 +3,7 @@
 use super::target::Target;
 use super::{DeployError, Follow, Plan};
 use crate::deployer::operator::fresh_id;
+use crate::deployer::vouch::Voucher;
 use crate::deployer::{Intent, Operator, Rollout};
 use crate::fleet::Fleet;
 use crate::protocol::{DeployReport, Inbound, REPORTS, ReplyTo};
@@ -92,6 +93,7 @@ impl Operator {
             last_news: now,
             untaken: 0,
             pending: VecDeque::new(),
+            voucher: Voucher::new(self.bus.clone()),
         })
     }
 }

@@ -1,0 +1,132 @@
+//! A host that reaches its NATS server over an address of its own is confirmed by another client only.
+
+use crate::common::{Ears, HostBuilder, Wire};
+use crate::stage::Stage;
+use serde_json::{Value, json};
+use std::fs;
+use std::time::Duration;
+
+/// How long a host listens for another client, and a margin.
+const LONG: Duration = Duration::from_secs(60);
+
+fn result(reports: &Ears) -> Value {
+    loop {
+        let heard = reports.within(LONG).expect("a report").body;
+        if ["completed", "failed"].iter().any(|status| heard["status"] == *status) {
+            return heard;
+        }
+    }
+}
+
+fn log(stage: &Stage, id: &str) -> String {
+    fs::read_to_string(stage.job_file(id, "log")).unwrap()
+}
+
+#[test]
+fn host_that_nobody_else_can_confirm_is_not_changed() {
+    let stage = Stage::new();
+    stage.operator.stop();
+    let report = result(&stage.deploy("j-1", "switch", "v1"));
+    assert_eq!(report["error"], "unhealthy", "{report}");
+    let message = report["message"].as_str().unwrap();
+    for part in ["over an address of its own", "none was heard", "--health-check", "nothing was changed"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert_eq!((stage.calls().as_str(), stage.runs().as_str()), ("v1 check", "v0"));
+    // Nothing runs after these, or nothing is to be confirmed.
+    assert_eq!(result(&stage.deploy("j-2", "dry-activate", "v1"))["status"], "completed");
+    assert_eq!(result(&stage.deploy("j-3", "boot", "v1"))["status"], "completed");
+}
+
+#[test]
+fn health_check_takes_the_place_of_another_client() {
+    let stage = Stage::with(|host| host.args(&["--health-check", "true"]));
+    stage.operator.stop();
+    let report = result(&stage.deploy("j-1", "switch", "v1"));
+    assert_eq!(report["status"], "completed", "{report}");
+}
+
+#[test]
+fn operator_that_is_not_heard_after_the_activation_confirms_nothing() {
+    let stage = Stage::with(|host| host.args(&["--confirm-timeout", "2"]));
+    let gate = stage.gate("gate");
+    stage.fault("v1", "test", "read _ < $STAGE/gate");
+    let reports = stage.deploy("j-1", "switch", "v1");
+    stage.called("v1 test");
+    stage.operator.stop();
+    gate.pass();
+    let report = result(&reports);
+    let ended = (&report["error"], &report["rolled_back"]);
+    assert_eq!(ended, (&json!("verification_failed"), &json!(true)), "{report}");
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("has heard no other client since the activation"), "{message}");
+    assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v0", "v0 as 1"));
+}
+
+#[test]
+fn client_that_is_lost_before_persist_is_noticed() {
+    let check = "test -e $STAGE/checked || { : > $STAGE/checked; read _ < $STAGE/gate; }";
+    let stage = Stage::with(|host| host.args(&["--confirm-timeout", "2", "--health-check", check]));
+    let gate = stage.gate("gate");
+    let reports = stage.deploy("j-1", "switch", "v1");
+    crate::common::eventually("the health check", || stage.at("checked").exists().then_some(()));
+    stage.operator.stop();
+    gate.pass();
+    let report = result(&reports);
+    let ended = (&report["error"], &report["rolled_back"]);
+    assert_eq!(ended, (&json!("verification_failed"), &json!(true)), "{report}");
+    // It was confirmed once, and nothing was kept.
+    assert_eq!(log(&stage, "j-1").matches("the host proved that it can be reached").count(), 1);
+    assert!(!stage.calls().contains("v1 boot"), "{}", stage.calls());
+    assert_eq!(stage.profile(), "v0 as 1");
+}
+
+/// A host whose key may hear others, as `confirm_peers` in the fleet file lets it, and no operator who follows.
+fn hearing(args: &[&str]) -> Stage {
+    let stage = Stage::with(|host| host.args(args));
+    stage.operator.stop();
+    stage
+}
+
+#[test]
+fn another_host_that_announces_itself_over_a_fresh_connection_confirms() {
+    let stage = hearing(&["--confirm-timeout", "20"]);
+    let peer =
+        HostBuilder::new(&stage.broker, "web2", "test", "web").flag("--presence-interval", "0").start();
+    let hosts = "mkdir -p $out/bin $out/etc\n        printf %s \"$version\" > $out/etc/hosts";
+    stage.change_flake("mkdir -p $out/bin", hosts);
+    let report = result(&stage.deploy("j-1", "switch", "v1"));
+    assert_eq!(report["status"], "completed", "{report}");
+    drop(peer);
+    let report = result(&stage.deploy("j-2", "switch", "v2"));
+    assert_eq!(report["error"], "unhealthy", "{report}");
+}
+
+#[test]
+fn connection_of_before_does_not_confirm_what_touched_the_connection() {
+    let stage = hearing(&["--confirm-timeout", "3", "--confirm-hold", "0"]);
+    // A host of an older version announces itself by itself only; one that can do more is there before the activation.
+    let peer =
+        HostBuilder::new(&stage.broker, "web2", "test", "web").flag("--presence-interval", "0").start();
+    let hosts = "mkdir -p $out/bin $out/etc\n        printf %s \"$version\" > $out/etc/hosts";
+    stage.change_flake("mkdir -p $out/bin", hosts);
+    let gate = stage.gate("gate");
+    stage.fault("v1", "test", "read _ < $STAGE/gate");
+    let reports = stage.deploy("j-1", "switch", "v1");
+    stage.called("v1 test");
+    drop(peer);
+    let web2 = Wire::connect(&stage.broker, "web2");
+    let presence = json!({"hostname": "web2", "tier": "test", "deploy_subjects": []});
+    gate.pass();
+    let report = loop {
+        web2.say("deploy.responses.presence", &presence);
+        if let Some(heard) = reports.within(Duration::from_millis(300)) {
+            if heard.body["status"] == "failed" {
+                break heard.body;
+            }
+            assert_ne!(heard.body["status"], "completed", "{}", heard.body);
+        }
+    };
+    assert_eq!(report["rolled_back"], true, "{report}");
+    assert!(report["message"].as_str().unwrap().contains("has heard no other client"), "{report}");
+}
