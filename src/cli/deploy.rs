@@ -24,6 +24,7 @@ use super::selector::SelectorArgs;
 use crate::deployer::Intent;
 use crate::protocol::{Action, Name, Revision};
 use clap::Args;
+use std::time::Duration;
 
 /// How long a deployment is followed, in seconds.
 pub(super) const TIMEOUT: u64 = 900;
@@ -42,6 +43,9 @@ pub(super) struct DeployArgs {
     /// Seconds to follow the deployment, or each wave
     #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = TIMEOUT, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
+    /// Seconds that each activation may take, if that is less than the listener's own limit
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    activate_timeout: Option<u64>,
     /// Look the branch up once, so that every host builds the same commit; always so with waves
     #[arg(long, conflicts_with = "no_pin")]
     pin: bool,
@@ -91,7 +95,9 @@ impl DeployArgs {
         };
         let again = self.again();
         let revision = Some(effective.branch(self.branch));
-        let intent = Intent { revision, keep: self.keep, ..Intent::new(self.action, issuer()) };
+        let activate_timeout = self.activate_timeout.map(Duration::from_secs);
+        let intent =
+            Intent { revision, keep: self.keep, activate_timeout, ..Intent::new(self.action, issuer()) };
         let selection = self.selector.selection(&effective)?;
         let wish = Wish {
             waves,
@@ -108,6 +114,7 @@ impl DeployArgs {
         let mut again = Again::new("deploy", &self.connection).waves(&self.waves, false);
         again.flag("--action", (self.action != Action::Switch).then(|| self.action.to_string()));
         again.flag("--timeout", (self.timeout != TIMEOUT).then(|| self.timeout.to_string()));
+        again.flag("--activate-timeout", self.activate_timeout.map(|seconds| seconds.to_string()));
         again.switch("--no-pin", self.no_pin);
         again.switch("--build-first", self.build_first);
         again.flag("--build-repo", self.build_repo.as_ref().map(ToString::to_string));

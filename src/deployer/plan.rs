@@ -26,6 +26,8 @@ pub struct Intent {
     pub revision: Option<Revision>,
     /// Leave the new system running on failed units and health checks.
     pub keep: bool,
+    /// The most that each activation may take, if that is less than the listener's own limit.
+    pub activate_timeout: Option<Duration>,
     /// Who asks.
     pub issuer: String,
     /// Which generation to go back to, for a rollback; without, what ran before the last change.
@@ -37,7 +39,15 @@ pub struct Intent {
 impl Intent {
     /// To do this, with nothing said beside it.
     pub fn new(action: Action, issuer: String) -> Self {
-        Self { action, revision: None, keep: false, issuer, generation: None, reason: None }
+        Self {
+            action,
+            revision: None,
+            keep: false,
+            activate_timeout: None,
+            issuer,
+            generation: None,
+            reason: None,
+        }
     }
 }
 
@@ -183,6 +193,7 @@ impl Plan {
             expires_at: by_its_clock.checked_add(EXPIRY).ok(),
             issuer: Some(intent.issuer.clone()),
             timeout_s: timeout.map(|timeout| timeout.as_secs()),
+            activate_timeout_s: intent.activate_timeout.map(|timeout| timeout.as_secs()),
             on_failure: intent.keep.then_some(OnFailure::Keep),
             job: parcel.job.clone(),
             generation: intent.generation,
