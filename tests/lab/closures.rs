@@ -1,168 +1,286 @@
-//! The closures of the lab behave as those of NixOS: the words and exit codes of `switch-to-configuration`, and each
-//! fault. Whoever proves a rollback must know that there was something to roll back.
+//! The `switch-to-configuration` of the lab's closures does what `switch-to-configuration.md` says of NixOS's: a trial for
+//! each row of its tables.
 
-use crate::common::{Ended, eventually};
-use crate::harness::{Closure, Fault, Host, LISTENER, Lab, Point};
+use crate::harness::{Closure, Fault, Host, Lab, Point, UNLOCK};
+use crate::switch_table::{Row, rows};
+use std::collections::BTreeSet;
 
-/// A host and its first system, which each trial goes back to.
-struct Trial {
+/// What brings a host into a situation.
+struct Situation {
+    /// The new system.
+    next: Closure,
+    /// Another one, which an action of its program comes before that with.
+    first: Option<(Closure, &'static str)>,
+    /// Shell before the program is called, and before that call.
+    before: &'static str,
+    environment: &'static str,
+    /// Shell that must succeed afterwards, and what undoes the situation.
+    after: &'static str,
+}
+
+const DBUS_GONE: &str =
+    "systemctl mask --runtime --quiet dbus.socket dbus.service; systemctl stop dbus.socket dbus.service";
+const DBUS_BACK: &str =
+    "systemctl unmask --runtime --quiet dbus.socket dbus.service; systemctl start dbus.socket";
+/// Waits until the lock is held.
+const LOCKED: &str =
+    "while flock --nonblock /run/nixos/switch-to-configuration.lock true; do sleep 0.05; done";
+
+/// The text of a unit with these settings in each section.
+fn text(unit: &str, service: &str) -> String {
+    format!("[Unit]\n{unit}\n\n[Service]\nType=exec\nExecReload=true\n{service}\n")
+}
+
+/// A system with the units that the situations change.
+fn system(label: &str) -> Closure {
+    let service = |settings: &str| text("", &format!("ExecStart=sleep infinity\n{settings}"));
+    Closure::new(label)
+        .unit("web.service", &service(""))
+        .unit("refused.service", &service(""))
+        .unit("in-place.service", &service("X-StopIfChanged=false"))
+        .unit("reloaded.service", &service("X-ReloadIfChanged=true"))
+        .unit("left.service", &service("X-RestartIfChanged=false"))
+        .unit("triggered.service", &triggered("one"))
+        .unit("misplaced.service", &misplaced("infinity"))
+        .unit("on-demand.service", &service(""))
+        .unit("on-demand.socket", "[Socket]\nListenStream=/run/on-demand.socket\n")
+        .fault(Fault::ReloadRefused)
+}
+
+fn triggered(trigger: &str) -> String {
+    text(&format!("X-Reload-Triggers={trigger}"), "ExecStart=sleep infinity")
+}
+
+fn misplaced(time: &str) -> String {
+    text("X-RestartIfChanged=false", &format!("ExecStart=sleep {time}"))
+}
+
+/// The new system, but for what differs in it.
+fn next() -> Closure {
+    system("base").named("next")
+}
+
+/// The new system, with another command of one service.
+fn changed(name: &str, settings: &str) -> Closure {
+    next().unit(&format!("{name}.service"), &text("", &format!("ExecStart=sleep 1002\n{settings}")))
+}
+
+fn with(next: Closure) -> Situation {
+    Situation { next, first: None, before: "", environment: "", after: "" }
+}
+
+fn faulty(fault: Fault) -> Situation {
+    with(next().fault(fault))
+}
+
+type Make = fn() -> Situation;
+
+const SITUATIONS: &[(&str, Make)] = &[
+    ("the action is not known", || with(next())),
+    ("all is well", || with(next())),
+    ("nothing changed", || with(next())),
+    ("a check refuses", || faulty(Fault::CheckRefuses)),
+    ("a check refuses on standard output", || with(next().fault(Fault::CheckRefuses).checks_on_stdout())),
+    ("a check refuses, with `NIXOS_NO_CHECK=1`", || Situation {
+        environment: "NIXOS_NO_CHECK=1",
+        ..faulty(Fault::CheckRefuses)
+    }),
+    ("only a boot takes it up", || faulty(Fault::Inhibited)),
+    ("the lock is held", || Situation {
+        first: Some((next().fault(Fault::Locked), "check")),
+        before: LOCKED,
+        after: UNLOCK,
+        ..with(next())
+    }),
+    ("the boot loader fails", || faulty(Fault::BootLoaderFails)),
+    ("another init", || faulty(Fault::NeedsReboot)),
+    ("D-Bus is away", || Situation { before: DBUS_GONE, after: DBUS_BACK, ..with(changed("web", "")) }),
+    ("a service changed", || with(changed("web", ""))),
+    ("a drop-in changed", || {
+        Situation {
+        before: "mkdir /etc/systemd/system/web.service.d
+            printf '[Service]\\nEnvironment=A=b\\n' >/etc/systemd/system/web.service.d/a.conf; systemctl daemon-reload",
+        after: "rm -r /etc/systemd/system/web.service.d; systemctl daemon-reload; systemctl is-active web.service",
+        ..with(next())
+    }
+    }),
+    ("a service is new", || with(next().service("new", "sleep infinity"))),
+    ("a service is gone", || Situation {
+        after: "! systemctl is-active web.service",
+        ..with(next().without("etc/systemd/system/web.service"))
+    }),
+    ("it is to be restarted in place", || with(changed("in-place", "X-StopIfChanged=false"))),
+    ("it is to be reloaded", || with(changed("reloaded", "X-ReloadIfChanged=true"))),
+    ("its reload trigger changed", || with(next().unit("triggered.service", &triggered("two")))),
+    ("it is to be left alone", || with(changed("left", "X-RestartIfChanged=false"))),
+    ("its `X-` key is in the wrong section", || with(next().unit("misplaced.service", &misplaced("1002")))),
+    ("only its description changed", || {
+        with(next().unit("web.service", &text("Description=The web", "ExecStart=sleep infinity")))
+    }),
+    ("its socket is active", || with(changed("on-demand", ""))),
+    ("a part of the activation script fails", || faulty(Fault::ActivationFails)),
+    ("the activation script ends in the middle", || faulty(Fault::ActivationExits)),
+    ("a part of the activation script fails, and a unit as always", || {
+        with(next().fault(Fault::ActivationFails).fault(Fault::UnitFailsAlways))
+    }),
+    ("the activation script ends in the middle, and a unit fails as always", || {
+        with(next().fault(Fault::ActivationExits).fault(Fault::UnitFailsAlways))
+    }),
+    ("a unit fails as always", || faulty(Fault::UnitFailsAlways)),
+    ("a new unit fails", || faulty(Fault::UnitFails)),
+    ("a changed unit fails", || {
+        with(next().unit("web.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n"))
+    }),
+    ("systemd refuses a changed unit", || Situation {
+        after: "! systemctl is-active refused.service",
+        ..faulty(Fault::BadUnitSetting)
+    }),
+    ("a reload fails", || Situation {
+        after: "systemctl is-active reloads.service",
+        ..faulty(Fault::ReloadRefused)
+    }),
+    ("a unit fails at once, again and again", || Situation {
+        after: "systemctl is-failed looping.service || [ \"$(systemctl show -P SubState looping)\" = auto-restart ]",
+        ..faulty(Fault::CrashLoop(30))
+    }),
+    ("a unit fails once the program has ended", || Situation {
+        after: "until [ \"$(systemctl show -P NRestarts flapping)\" -ge 2 ]; do sleep 0.1; done",
+        ..faulty(Fault::UnitFlaps)
+    }),
+    ("a unit is slow to start", || Situation {
+        after: "systemctl is-active slow.service",
+        ..faulty(Fault::SlowUnit(3))
+    }),
+    ("a user's units fail", || faulty(Fault::UserUnitsFail)),
+    ("systemd does not end its reload", || with(changed("web", "").fault(Fault::ReloadTimesOut))),
+    ("D-Bus dies once units were stopped", || Situation {
+        after: "grep -qx web.service /run/nixos/start-list && ! systemctl is-active web.service",
+        ..with(changed("web", "").fault(Fault::DbusDies))
+    }),
+    ("D-Bus dies once units were stopped, and the next run", || Situation {
+        first: Some((changed("web", "").fault(Fault::DbusDies), "test")),
+        after: "[ ! -e /run/nixos/start-list ] && systemctl is-active web.service",
+        ..with(next())
+    }),
+    ("logind is away", || Situation {
+        after: "rm /run/lab-logind-away; grep -qx web.service /run/nixos/start-list && ! systemctl is-active web.service",
+        ..with(changed("web", "").fault(Fault::LogindAway))
+    }),
+    ("the program is killed", || faulty(Fault::DiesAt(Point::Reload))),
+    ("Perl: it knows no check", || faulty(Fault::CheckUnknown)),
+    ("Perl: nothing changed", || faulty(Fault::CheckUnknown)),
+    ("Perl: the boot loader fails", || with(next().perl().fault(Fault::BootLoaderFails))),
+    ("Perl: a part of the activation script fails", || with(next().perl().fault(Fault::ActivationFails))),
+    ("Perl: systemd cannot reload", || faulty(Fault::ReloadFails)),
+    ("Perl: systemd cannot reload, and a unit fails as always", || {
+        Situation {
+        // A unit that systemd knows already: of those of the new system it does not hear.
+        before: "systemd-run --quiet --collect --unit=chronic --property=Restart=always --property=RestartSec=60 false
+            until [ \"$(systemctl show -P SubState chronic)\" = auto-restart ]; do sleep 0.05; done",
+        after: "systemctl stop chronic.service",
+        ..faulty(Fault::ReloadFails)
+    }
+    }),
+    ("Perl: the lock is held for a while", || {
+        Situation {
+        before: "systemd-run --quiet --collect --unit=lab-locked flock /run/nixos/switch-to-configuration.lock sleep 2
+            while flock --nonblock /run/nixos/switch-to-configuration.lock true; do sleep 0.05; done",
+        after: "! systemctl is-active lab-locked.service",
+        ..faulty(Fault::CheckUnknown)
+    }
+    }),
+];
+
+#[test]
+fn every_row_has_a_trial_and_every_trial_a_row() {
+    let rows = rows();
+    let rows: BTreeSet<_> = rows.iter().map(|row| row.situation).collect();
+    let trials: BTreeSet<_> = SITUATIONS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(rows, trials);
+    assert_eq!(trials.len(), SITUATIONS.len(), "one of them twice");
+}
+
+#[test]
+fn every_action_does_what_the_table_says() {
+    tried("Every action");
+}
+
+#[test]
+fn units_are_changed_as_the_table_says() {
+    tried("Units");
+}
+
+#[test]
+fn what_fails_ends_as_the_table_says() {
+    tried("What fails");
+}
+
+#[test]
+fn the_perl_program_does_what_the_table_says() {
+    tried("The Perl program");
+}
+
+/// Tries each row of a table on one host.
+fn tried(table: &str) {
+    let lab = Lab::with(&system("base"));
+    let host = lab.boot("web1");
+    let base = host.current_system();
+    let bench = Bench { host, base, lab };
+    // The first one after a boot names targets and mounts as new that systemd has not heard of before.
+    bench.back();
+    let rows: Vec<_> = rows().into_iter().filter(|row| row.table == table).collect();
+    assert!(!rows.is_empty(), "no table {table:?}");
+    for row in rows {
+        for action in row.actions.clone() {
+            bench.tries(&row, action);
+        }
+    }
+}
+
+/// A host and its first system, which it is taken back to between two trials.
+struct Bench {
     host: Host,
     base: String,
     lab: Lab,
 }
 
-impl Trial {
-    fn new() -> Self {
-        let lab = Lab::with(&Closure::new("base").service("web", "sleep infinity"));
-        let host = lab.boot("web1");
-        let base = host.current_system();
-        Self { host, base, lab }
+impl Bench {
+    fn tries(&self, row: &Row, action: &str) {
+        let (_, make) = SITUATIONS.iter().find(|(name, _)| *name == row.situation).unwrap();
+        let situation = make();
+        if let Some((closure, action)) = &situation.first {
+            let system = self.build(closure);
+            self.host.run(&format!("{system}/bin/switch-to-configuration {action}"));
+        }
+        let system = self.build(&situation.next);
+        self.host.sh(&format!("{}\n:", situation.before));
+        let environment = situation.environment;
+        let ended = self.host.run(&format!("{environment} {system}/bin/switch-to-configuration {action}"));
+        row.holds(action, &ended);
+        let pick = |new| if new { &system } else { &self.base };
+        let case = format!("{}, {action}: {ended}", row.situation);
+        assert_eq!(&self.host.current_system(), pick(row.runs_new), "runs after {case}");
+        assert_eq!(&self.host.boot_default(), pick(row.boots_new), "boots after {case}");
+        let after = self.host.run(situation.after);
+        assert_eq!(after.code, 0, "{after}\nafter {case}");
+        self.back();
     }
 
-    /// Builds a closure and calls its `switch-to-configuration`.
-    fn call(&self, closure: Closure, action: &str) -> Ended {
-        self.lab.flake.commit(&closure.service("web", "sleep infinity"));
-        let system = self.host.build(&self.lab.flake).unwrap();
-        self.host.run(&format!("{system}/bin/switch-to-configuration {action}"))
-    }
-
-    /// The same with a fault; it must end with this code.
-    fn ends(&self, fault: Fault, action: &str, code: i32) {
-        let ended = self.call(Closure::new("next").fault(fault), action);
-        assert_eq!(ended.code, code, "{fault:?} {action}: {ended}");
+    fn build(&self, closure: &Closure) -> String {
+        self.lab.flake.commit(closure);
+        self.host.build(&self.lab.flake).unwrap()
     }
 
     /// Goes back to the first system, as a rollback does.
     fn back(&self) {
-        self.host.sh(&format!("{}/bin/switch-to-configuration test", self.base));
-        assert_eq!(self.host.current_system(), self.base);
+        let back = format!("NIXOS_NO_CHECK=1 {}/bin/switch-to-configuration", self.base);
+        // A unit that will not be reloaded refuses once more, and is as it was before.
+        self.host.sh(&format!("{back} test || {back} test && {back} boot"));
+        assert_eq!(
+            (self.host.current_system(), self.host.boot_default()),
+            (self.base.clone(), self.base.clone())
+        );
         assert_eq!(self.host.failed_units(), [""; 0]);
         assert_eq!(self.host.unit("web.service").active, "active");
-        self.lab.online("web1");
     }
-}
-
-#[test]
-fn a_sound_closure_does_what_is_asked() {
-    let trial = Trial::new();
-    let next = || Closure::new("next").service("new", "sleep infinity").restarts_listener();
-    let listener = trial.host.unit(LISTENER);
-
-    let ended = trial.call(next(), "dry-activate");
-    assert_eq!(ended.code, 0, "{ended}");
-    ended.complains(&[
-        "would activate the configuration...",
-        "would restart the following units: homelab-deploy-listener.service\n",
-    ]);
-    assert_eq!(trial.call(next(), "check").code, 0);
-    assert_eq!(trial.call(next(), "boot").code, 0);
-    assert_eq!((trial.host.label(), trial.host.boot_default()), ("base".into(), trial.base.clone()));
-
-    let ended = trial.call(next(), "test");
-    assert_eq!(ended.code, 0, "{ended}");
-    ended.complains(&[
-        "activating the configuration...",
-        "restarting the following units: homelab-deploy-listener.service\n",
-        "the following new units were started: new.service\n",
-    ]);
-    assert_eq!((trial.host.label(), trial.host.boot_default()), ("next".into(), trial.base.clone()));
-    assert_ne!(trial.host.unit(LISTENER).pid, listener.pid);
-    assert_eq!(trial.host.unit("new.service").active, "active");
-    trial.back();
-    assert_eq!(trial.host.unit("new.service").active, "inactive");
-
-    let ended = trial.call(next(), "nonsense");
-    assert_eq!(ended.code, 1);
-    ended.complains(&["Usage: switch-to-configuration ["]);
-}
-
-#[test]
-fn what_is_refused_changes_nothing() {
-    let trial = Trial::new();
-    for (fault, action, code) in [
-        (Fault::CheckRefuses, "check", 1),
-        (Fault::CheckRefuses, "test", 1),
-        (Fault::CheckUnknown, "check", 1),
-        (Fault::Locked, "test", 1),
-        (Fault::NeedsReboot, "check", 0),
-        (Fault::NeedsReboot, "test", 100),
-        (Fault::DiesAt(Point::Check), "check", 137),
-    ] {
-        trial.ends(fault, action, code);
-        assert_eq!(trial.host.current_system(), trial.base, "{fault:?} {action}");
-    }
-    trial.ends(Fault::CheckUnknown, "test", 0);
-    trial.back();
-
-    trial.lab.flake.commit(&Closure::new("next").fault(Fault::BuildFails));
-    let error = trial.host.build(&trial.lab.flake).unwrap_err();
-    assert!(error.contains("the source does not compile"), "{error}");
-}
-
-#[test]
-fn what_fails_half_way_is_mended_by_the_old_system() {
-    let trial = Trial::new();
-    for (fault, code) in [
-        (Fault::ActivationFails, 2),
-        (Fault::DiesAt(Point::Activate), 2),
-        (Fault::ReloadFails, 3),
-        (Fault::UnitFails, 4),
-        (Fault::ListenerBroken, 4),
-        (Fault::DiesAt(Point::Reload), 137),
-        (Fault::DiesAt(Point::Units), 137),
-    ] {
-        trial.ends(fault, "test", code);
-        if fault == Fault::UnitFails {
-            assert_eq!(trial.host.failed_units(), ["broken.service"]);
-            assert!(trial.host.journal("broken.service").contains("cannot work"));
-        }
-        trial.back();
-    }
-    trial.ends(Fault::UnitFlaps, "test", 0);
-    trial.host.unit_becomes("flapping.service", |unit| unit.restarts >= 2);
-    trial.back();
-}
-
-#[test]
-fn faults_that_only_a_proof_of_life_finds() {
-    let trial = Trial::new();
-    trial.ends(Fault::CutsNetwork, "test", 0);
-    assert_ne!(trial.host.run(&trial.lab.knock()).code, 0);
-    trial.back();
-
-    trial.ends(Fault::KeyRefused, "test", 0);
-    trial.host.sh(&format!("systemctl restart {LISTENER}"));
-    let refused = || trial.host.journal(LISTENER).contains("authorization violation").then_some(());
-    eventually("the broker refusing the key", refused);
-    trial.host.sh(&format!("{}/bin/switch-to-configuration test", trial.base));
-    trial.host.sh(&format!("systemctl restart {LISTENER}"));
-    trial.back();
-
-    trial.ends(Fault::ListenerGone, "test", 0);
-    trial.lab.online("web1");
-    trial.back();
-}
-
-#[test]
-fn a_hold_stops_the_host_at_its_point() {
-    let trial = Trial::new();
-    let hold = trial.host.hold(Point::Units);
-    trial.lab.flake.commit(&Closure::new("next").fault(Fault::HoldsAt(Point::Units)));
-    let system = trial.host.build(&trial.lab.flake).unwrap();
-    let call = format!("systemd-run --unit=held --quiet {system}/bin/switch-to-configuration test");
-    trial.host.sh(&call);
-    hold.reached();
-    assert_eq!(trial.host.unit("held.service").active, "active");
-    let ended = trial.host.run(&format!("{}/bin/switch-to-configuration test", trial.base));
-    assert_eq!(ended.code, 1);
-    ended.complains(&["Could not acquire lock"]);
-    hold.pass();
-    trial.host.unit_becomes("held.service", |unit| unit.active == "inactive");
-
-    trial.lab.flake.commit(&Closure::new("stuck").fault(Fault::HangsAt(Point::Activate)));
-    let system = trial.host.build(&trial.lab.flake).unwrap();
-    trial.host.sh(&format!("systemd-run --unit=stuck --quiet {system}/bin/switch-to-configuration test"));
-    trial.host.unit_becomes("stuck.service", |unit| unit.active == "active");
-    trial.host.sh("systemctl kill --signal=KILL stuck.service");
-    trial.back();
 }

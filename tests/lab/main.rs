@@ -17,10 +17,13 @@ mod closures;
 mod cut_off;
 mod daemon;
 mod disk_full;
+mod faults;
 mod harness;
 mod killed;
 mod leftovers;
 mod operators;
 mod power;
 mod replaced;
+#[allow(dead_code, reason = "the tests of activation read another part of it")]
+mod switch_table;
 mod units;

@@ -2,7 +2,7 @@
 
 use super::fault::{Fault, Point};
 use super::tree::guest;
-use super::unit::{self, LISTENER, NETWORK};
+use super::unit::{self, LISTENER, NETWORK, TARGETS};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,12 +27,14 @@ pub(crate) struct Closure {
     label: String,
     units: BTreeMap<String, String>,
     snippets: BTreeMap<&'static str, String>,
+    checks: BTreeMap<String, String>,
+    markers: Vec<&'static str>,
     packages: Vec<(String, String)>,
     missing: Vec<String>,
     kernel: Option<String>,
     interface: String,
     key: String,
-    network: bool,
+    network: String,
     listener: Option<String>,
     arguments: Vec<String>,
     trigger: Option<String>,
@@ -45,16 +47,24 @@ impl Closure {
             label: label.to_owned(),
             units: BTreeMap::new(),
             snippets: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            markers: Vec::new(),
             packages: Vec::new(),
             missing: Vec::new(),
             kernel: None,
             interface: "2".to_owned(),
             key: "host".to_owned(),
-            network: true,
+            network: unit::network(true),
             listener: Some(unit::PROGRAM.to_owned()),
             arguments: Vec::new(),
             trigger: None,
         }
+    }
+
+    /// The same under another label.
+    pub(crate) fn named(mut self, label: &str) -> Self {
+        label.clone_into(&mut self.label);
+        self
     }
 
     /// A unit that `multi-user.target` wants.
@@ -79,6 +89,24 @@ impl Closure {
         let text = self.snippets.entry(point.name()).or_default();
         text.push_str(snippet);
         text.push('\n');
+        self
+    }
+
+    /// A check before each switch to it, as in `system.preSwitchChecks`: `$1` is the system, `$2` the action.
+    pub(crate) fn check(mut self, name: &str, script: &str) -> Self {
+        self.checks.insert(name.to_owned(), script.to_owned());
+        self
+    }
+
+    /// Its checks write to standard output, as when NixOS began to have them.
+    pub(crate) fn checks_on_stdout(mut self) -> Self {
+        self.markers.push("checks-on-stdout");
+        self
+    }
+
+    /// Its `switch-to-configuration` is the Perl program of NixOS up to 24.11.
+    pub(crate) fn perl(mut self) -> Self {
+        self.markers.push("perl");
         self
     }
 
@@ -122,9 +150,14 @@ impl Closure {
         self
     }
 
-    pub(super) fn cuts_network(mut self) -> Self {
-        self.network = false;
+    /// Another unit of the network.
+    pub(super) fn network(mut self, text: String) -> Self {
+        self.network = text;
         self
+    }
+
+    pub(super) fn label(&self) -> &str {
+        &self.label
     }
 
     pub(super) fn listener_program(mut self, program: &str) -> Self {
@@ -141,15 +174,25 @@ impl Closure {
     pub(super) fn write(&self, folder: &Path, site: &Site) {
         let _ = fs::remove_dir_all(folder);
         let tree = folder.join("tree");
-        for part in ["bin", "lab", "etc/systemd/system/multi-user.target.wants"] {
+        for part in ["bin", "lab/checks", "etc/systemd/system/multi-user.target.wants"] {
             fs::create_dir_all(tree.join(part)).unwrap();
         }
-        for (from, to) in
-            [("activate", "activate"), ("switch-to-configuration", "bin/switch-to-configuration")]
-        {
+        for (from, to) in [
+            ("activate", "activate"),
+            ("switch-to-configuration", "bin/switch-to-configuration"),
+            ("pre-switch-checks", "lab/pre-switch-checks"),
+            ("unit-settings", "lab/unit-settings"),
+            ("compare-units", "lab/compare-units"),
+        ] {
             fs::copy(guest(from), tree.join(to)).unwrap();
         }
         let file = |name: &str, text: &str| fs::write(tree.join(name), text).unwrap();
+        for (name, script) in &self.checks {
+            file(&format!("lab/checks/{name}"), script);
+        }
+        for marker in &self.markers {
+            file(&format!("lab/{marker}"), "");
+        }
         file("nixos-version", &self.label);
         file("init-interface-version", &self.interface);
         file("lab/key", &self.key);
@@ -160,9 +203,12 @@ impl Closure {
             let text = unit::listener(site, program, &self.arguments, self.trigger.as_deref());
             (LISTENER.to_owned(), text)
         });
-        let network = (NETWORK.to_owned(), unit::network(self.network));
+        let network = (NETWORK.to_owned(), self.network.clone());
+        let units = tree.join("etc/systemd/system");
+        for (name, text) in TARGETS {
+            fs::write(units.join(name), text).unwrap();
+        }
         for (name, text) in self.units.clone().into_iter().chain(listener).chain([network]) {
-            let units = tree.join("etc/systemd/system");
             fs::write(units.join(&name), text).unwrap();
             symlink(format!("../{name}"), units.join("multi-user.target.wants").join(&name)).unwrap();
         }

@@ -20,7 +20,7 @@ mod tree;
 mod unit;
 
 pub(crate) use closure::{Closure, Site};
-pub(crate) use fault::{Fault, Hold, Point, WAITING_CHECK};
+pub(crate) use fault::{Fault, Hold, Point, STATE_FILLER, UNLOCK, WAITING_CHECK};
 pub(crate) use flake::Flake;
 pub(crate) use host::{Host, HostBuilder};
 pub(crate) use inside::Unit;

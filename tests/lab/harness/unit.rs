@@ -7,6 +7,18 @@ pub(crate) const LISTENER: &str = "homelab-deploy-listener.service";
 /// The name of the network's.
 pub(super) const NETWORK: &str = "lab-network.service";
 
+/// The targets of every closure: what the system is for, and what `switch-to-configuration` restarts each time.
+pub(super) const TARGETS: [(&str, &str); 2] = [
+    (
+        "multi-user.target",
+        "[Unit]\nDescription=The system\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes\n",
+    ),
+    (
+        "sysinit-reactivation.target",
+        "[Unit]\nDescription=What is to be done again before other units start\n",
+    ),
+];
+
 const TEXT: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/nixos/homelab-deploy-listener.service"));
 
@@ -49,5 +61,15 @@ pub(super) fn network(up: bool) -> String {
     format!(
         "[Unit]\nDescription=The network\nBefore=network-online.target\n\n\
          [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c '{command}'\n"
+    )
+}
+
+/// The network of a host, up until this many seconds have passed. Where it is stopped in time, it stays up.
+pub(super) fn late_cut(seconds: u32) -> String {
+    let up = network(true);
+    let cut = "systemd-run --quiet --collect --unit=lab-late-cut";
+    format!(
+        "{up}ExecStartPost={cut} --on-active={seconds} ip link set host0 down\n\
+         ExecStop=-systemctl stop lab-late-cut.timer\n"
     )
 }
