@@ -5,7 +5,7 @@ use serde_json::json;
 
 /// What becomes of a switch to `v1` with this fault.
 struct Case {
-    /// The action of `switch-to-configuration` that goes wrong, and how.
+    /// The step of `switch-to-configuration` that goes wrong, and how.
     fault: (&'static str, &'static str),
     error: &'static str,
     rolled_back: Option<bool>,
@@ -29,8 +29,9 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
         says,
         calls: BROKEN,
     };
+    // Before it begins with anything.
     let unchanged = |fault, says| Case {
-        fault: ("test", fault),
+        fault: ("program", fault),
         error: "activation_failed",
         rolled_back: None,
         runs: "v0",
@@ -48,9 +49,12 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
             says: "the new system's own check refused: the disk layout has changed; nothing was changed",
             calls: "v1 check",
         },
-        unchanged("exit 1", "refused to be activated (ended with exit code 1)"),
-        unchanged("exit 100", "deploy with boot, then reboot"),
-        unchanged("echo 'Could not acquire lock'; exit 1", "another activation runs on this host"),
+        unchanged("[ $action != test ] || exit 1", "refused to be activated (ended with exit code 1)"),
+        unchanged("[ $action != test ] || exit 100", "deploy with boot, then reboot"),
+        unchanged(
+            "[ $action != test ] || { echo 'Could not acquire lock' >&2; exit 11; }",
+            "another activation runs on this host",
+        ),
         activation(
             "activate; exit 2",
             "the activation script failed (ended with exit code 2); back on what ran before",
@@ -75,8 +79,8 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
     ];
     for case in cases {
         let stage = Stage::new();
-        let (action, script) = case.fault;
-        stage.fault("v1", action, script);
+        let (step, script) = case.fault;
+        stage.fault("v1", step, script);
         let report = stage.deploy("j-1", "switch", "v1").verdict();
         let told = format!("{script}: {report}");
         assert_eq!((&report["status"], &report["error"]), (&json!("failed"), &json!(case.error)), "{told}");
@@ -87,7 +91,7 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
         let record = &stage.record("j-1")["report"];
         assert_eq!((&record["status"], &record["error"]), (&report["status"], &report["error"]), "{told}");
         // The next deployment works.
-        std::fs::remove_file(stage.at(&format!("v1.{action}"))).unwrap();
+        std::fs::remove_file(stage.at(&format!("v1.{step}"))).unwrap();
         let next = stage.deploy("j-2", "switch", "v2").verdict();
         assert_eq!(next["status"], "completed", "{script}: {next}");
         assert_eq!(stage.runs(), "v2");
@@ -97,7 +101,9 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
 #[test]
 fn a_check_that_is_not_known_yet_is_passed_over() {
     let stage = Stage::new();
-    stage.fault("v1", "check", "echo 'Usage: switch-to-configuration [switch|boot|test]' >&2; exit 1");
+    let older =
+        "[ $action != check ] || { echo 'Usage: switch-to-configuration [switch|boot|test]' >&2; exit 1; }";
+    stage.fault("v1", "program", older);
     assert_eq!(stage.deploy("j-1", "switch", "v1").verdict()["status"], "completed");
 }
 

@@ -4,6 +4,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code, reason = "the lab reads another part of it")]
+#[path = "../lab/switch_table.rs"]
+mod switch_table;
 
 mod commands;
 mod deaths;
@@ -16,5 +19,6 @@ mod refused;
 mod roads;
 mod sources;
 mod stage;
+mod stand_in;
 mod starting;
 mod way_back;

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 #[test]
 fn what_only_a_boot_takes_up_is_offered_for_that_and_taken_there() {
     let stage = Stage::new();
-    let inhibited = "echo \"Pre-switch check 'switchInhibitors' failed\" >&2; exit 1";
+    let inhibited = "[ $action = boot ] || { name=switchInhibitors; exit 1; }";
     stage.fault("v1", "check", inhibited);
     let report = stage.deploy("j-1", "switch", "v1").verdict();
     assert_eq!(report["error"], "check_refused", "{report}");

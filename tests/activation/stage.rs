@@ -27,17 +27,63 @@ const FLAKE: &str = r#"{
   };
 }"#;
 
-/// Notes that it was called, does what the file `VERSION.ACTION` says, then what it is for.
+/// Stands in for `switch-to-configuration`, as far as it can without systemd; `tests/lab/switch-to-configuration.md` says
+/// what that does. Notes that it was called. At each step it does first what a file of the stage says, as a shell script
+/// that knows `$action`:
+///
+/// - `VERSION.program` before everything else.
+/// - `VERSION.check`: a check, before every action. It refuses by ending with another code than 0; `$name` is its name.
+/// - `VERSION.boot`: the boot loader, which fails likewise.
+/// - `VERSION.test`, `VERSION.dry-activate`: before the work of that action. `exit` ends the program.
+/// - `VERSION.activate`: in the activation script. `status=1` fails a part of it, `exit 1` ends it there.
+/// - `VERSION.units`: units are started. `code=4` says that some failed.
 pub(crate) const SWITCH: &str = r#"#!/bin/sh
 system=$(dirname "$(dirname "$(readlink -f "$0")")")
 version=$(cat "$system/nixos-version")
-echo "$version $1" >> "$STAGE/calls"
+action=$1
+echo "$version $action" >> "$STAGE/calls"
+step() { if [ -f "$STAGE/$version.$1" ]; then . "$STAGE/$version.$1"; fi; }
+checks() (
+  name=stage
+  trap '[ $? = 0 ] || { echo "Pre-switch check $q$name$q failed" >&2; exit 1; }' EXIT
+  step check
+)
+boot_loader() (
+  step boot
+  echo "$system" > "$STAGE/bootloader"
+)
 activate() { ln -sfn "$system" "$STAGE/root/run/current-system"; }
-if [ -f "$STAGE/$version.$1" ]; then . "$STAGE/$version.$1"; fi
-case $1 in
-  test) activate ;;
-  boot) readlink "$STAGE/profiles/system" > "$STAGE/bootloader" ;;
-  dry-activate) echo "would restart the following units: nginx.service, sshd.service" ;;
+activation_script() (
+  status=0
+  step activate
+  activate
+  exit $status
+)
+q="'"
+step program
+case $action in
+  check | switch | boot | test | dry-activate) ;;
+  *) echo "Usage: switch-to-configuration [check|switch|boot|test|dry-activate]" >&2; exit 1 ;;
+esac
+if [ "$NIXOS_NO_CHECK" != 1 ]; then
+  checks || { echo "Pre-switch checks failed" >&2; exit 1; }
+fi
+case $action in
+  switch | boot) boot_loader || { echo "Failed to install bootloader" >&2; exit 1; } ;;
+esac
+case $action in
+  switch | test)
+    code=0
+    echo "activating the configuration..." >&2
+    step test
+    activation_script || { echo "Failed to run activate script" >&2; code=2; }
+    echo "restarting sysinit-reactivation.target" >&2
+    step units
+    exit $code ;;
+  dry-activate)
+    echo "would activate the configuration..." >&2
+    step dry-activate
+    echo "would restart the following units: nginx.service, sshd.service" >&2 ;;
 esac
 exit 0
 "#;
@@ -101,9 +147,9 @@ impl Stage {
         self.folder.path().join(path)
     }
 
-    /// What `switch-to-configuration` of a version does before its work for an action, as a shell script.
-    pub(crate) fn fault(&self, version: &str, action: &str, script: &str) {
-        fs::write(self.at(&format!("{version}.{action}")), script).unwrap();
+    /// What `switch-to-configuration` of a version does first at a step, see [`SWITCH`].
+    pub(crate) fn fault(&self, version: &str, step: &str, script: &str) {
+        fs::write(self.at(&format!("{version}.{step}")), script).unwrap();
     }
 
     /// Builds a version in the store of the stage, without the listener.

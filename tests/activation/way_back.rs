@@ -71,8 +71,8 @@ fn who_switched_the_host_while_it_was_built_finds_it_as_they_left_it() {
 fn another_activation_of_the_host_is_left_alone() {
     let (stage, other) = with_another_system();
     let script =
-        format!("echo 'Could not acquire lock'; ln -sfn {other} $STAGE/root/run/current-system; exit 1");
-    stage.fault("v2", "test", &script);
+        format!("echo 'Could not acquire lock' >&2; ln -sfn {other} $STAGE/root/run/current-system; exit 11");
+    stage.fault("v2", "program", &format!("[ $action != test ] || {{ {script}; }}"));
     let report = stage.deploy("j-1", "switch", "v2").verdict();
     assert_eq!(ended(&report), (&json!("activation_failed"), &Value::Null), "{report}");
     assert_eq!(report["message"], "another activation runs on this host; try again once it has ended");
