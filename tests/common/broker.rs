@@ -152,6 +152,11 @@ impl Broker {
         self.folder.path()
     }
 
+    /// What another server needs to let the same users in.
+    pub fn configuration(&self) -> String {
+        fs::read_to_string(self.folder.path().join("nats.conf")).unwrap()
+    }
+
     /// Sends the server a signal.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.server.id()).unwrap()).unwrap();

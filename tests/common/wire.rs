@@ -196,10 +196,14 @@ impl Ears {
 
     /// The next message that `wanted` accepts.
     pub fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.until_within(2 * DEADLINE, wanted)
+    }
+
+    fn until_within(&self, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
         let (mut passed, begun) = (Vec::new(), Instant::now());
         loop {
             // Heartbeats would go on for ever.
-            let left = (2 * DEADLINE).saturating_sub(begun.elapsed());
+            let left = limit.saturating_sub(begun.elapsed());
             match self.heard.recv_timeout(left.min(DEADLINE)) {
                 Ok(heard) if wanted(&heard.body) => return heard.body,
                 Ok(heard) => passed.push(heard.body.to_string()),
@@ -212,7 +216,14 @@ impl Ears {
 
     /// The next report that is final.
     pub fn verdict(&self) -> Value {
-        self.until(|body| matches!(body["status"].as_str(), Some("completed" | "failed" | "rejected")))
+        self.verdict_within(2 * DEADLINE)
+    }
+
+    /// The same where more time is needed.
+    pub fn verdict_within(&self, limit: Duration) -> Value {
+        let is_final =
+            |body: &Value| matches!(body["status"].as_str(), Some("completed" | "failed" | "rejected"));
+        self.until_within(limit, is_final)
     }
 
     /// Everything that has arrived so far; after a [`Wire::round_trip`], all that was said before it.

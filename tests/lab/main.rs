@@ -21,9 +21,12 @@ mod faults;
 mod harness;
 mod killed;
 mod leftovers;
+mod limits;
 mod operators;
 mod power;
 mod replaced;
+mod rollback;
+mod stranded;
 #[allow(dead_code, reason = "the tests of activation read another part of it")]
 mod switch_table;
 mod units;

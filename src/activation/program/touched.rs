@@ -8,14 +8,12 @@ use std::path::{Path, PathBuf};
 use wildmatch::WildMatch;
 
 /// Units of network, firewall, name resolution, VPN, time and NATS.
-const UNITS: [&str; 43] = [
-    "network-*",
-    "network.target",
-    "networking.*",
-    "systemd-networkd*",
-    "systemd-resolved*",
+const UNITS: [&str; 39] = [
+    "*network*",
+    "*firewall*",
+    "*resolv*",
+    "*vpn*",
     "systemd-timesyncd*",
-    "NetworkManager*",
     "ModemManager*",
     "wpa_supplicant*",
     "iwd*",
@@ -24,13 +22,11 @@ const UNITS: [&str; 43] = [
     "dhclient*",
     "*-netdev.*",
     "sys-subsystem-net-*",
-    "firewall*",
     "nftables*",
     "iptables*",
     "ip6tables*",
     "ufw*",
     "fail2ban*",
-    "resolvconf*",
     "nscd*",
     "nsncd*",
     "dnsmasq*",
@@ -39,10 +35,10 @@ const UNITS: [&str; 43] = [
     "bind*",
     "coredns*",
     "adguardhome*",
-    "wireguard-*",
+    "pihole*",
+    "*wireguard*",
     "wg-quick-*",
-    "openvpn-*",
-    "tailscaled*",
+    "*tailscale*",
     "zerotierone*",
     "nebula*",
     "netbird*",
@@ -106,7 +102,8 @@ impl Comparison<'_> {
     }
 
     fn matters(&self, unit: &str) -> bool {
-        self.listener_unit == Some(unit) || UNITS.iter().any(|pattern| WildMatch::new(pattern).matches(unit))
+        self.listener_unit == Some(unit)
+            || UNITS.iter().any(|pattern| WildMatch::new_case_insensitive(pattern).matches(unit))
     }
 
     fn changed_file(&self) -> Option<String> {

@@ -73,6 +73,12 @@ impl Closure {
         self
     }
 
+    /// The NATS server, on a host that has it.
+    pub(crate) fn nats_server(self) -> Self {
+        let server = format!("/lab/nats-server -c /lab/nats.conf -a 0.0.0.0 -p {}", unit::NATS_PORT);
+        self.service("nats", &server)
+    }
+
     /// A service that runs a command, which lasts.
     pub(crate) fn service(self, name: &str, command: &str) -> Self {
         let text = format!("[Unit]\nDescription={name}\n\n[Service]\nType=exec\nExecStart={command}\n");

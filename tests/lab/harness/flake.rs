@@ -34,6 +34,11 @@ impl Flake {
         self.server.flake()
     }
 
+    /// Tells listeners of another server, with the next commit.
+    pub(super) fn reach_nats_at(&mut self, url: &str) {
+        url.clone_into(&mut self.nats_url);
+    }
+
     /// Gives every host this closure, on `main`, and gives the commit.
     pub(crate) fn commit(&self, closure: &Closure) -> String {
         let all: Vec<_> = HOSTS.iter().map(|(name, ..)| (*name, closure)).collect();

@@ -4,6 +4,7 @@ use super::disk::Disk;
 use super::fault::{Hold, Point};
 use super::flake::Flake;
 use super::machine::{Machine, Plan};
+use super::memory;
 use super::net::Net;
 use super::tool;
 use super::tree::{guest, tree};
@@ -22,6 +23,7 @@ pub(crate) struct HostBuilder<'a> {
     pub(super) name: &'a str,
     pub(super) index: u8,
     pub(super) disk: Option<u64>,
+    pub(super) nats: bool,
 }
 
 /// A host with the closure that was on `main` when it was made.
@@ -40,6 +42,12 @@ impl HostBuilder<'_> {
     /// Gives the host a small disk of its own, in MiB.
     pub(crate) fn disk(mut self, mib: u64) -> Self {
         self.disk = Some(mib);
+        self
+    }
+
+    /// Gives the host the NATS server of this machine, which [`super::Closure::nats_server`] runs.
+    pub(crate) fn nats_server(mut self) -> Self {
+        self.nats = true;
         self
     }
 
@@ -65,6 +73,14 @@ impl HostBuilder<'_> {
         fs::copy(self.broker.key(self.name), lab.join("keys/host")).unwrap();
         fs::copy(self.broker.key("stranger"), lab.join("keys/stranger")).unwrap();
         fs::copy(guest("rebuild"), lab.join("rebuild")).unwrap();
+        if self.nats {
+            let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap());
+            let find =
+                |folder: &str| Some(PathBuf::from(folder).join("nats-server")).filter(|file| file.exists());
+            let program = path.split(':').find_map(find).expect("nats-server is installed");
+            fs::copy(program, lab.join("nats-server")).unwrap();
+            fs::write(lab.join("nats.conf"), self.broker.configuration()).unwrap();
+        }
         fs::write(lab.join("address"), self.net.host_address(self.index)).unwrap();
         let flake = self.flake.folder();
         let script = guest("install");
@@ -122,6 +138,12 @@ impl Host {
     /// Makes closures with [`super::Fault::HoldsAt`] wait here, as long as the hold lives.
     pub(crate) fn hold(&self, point: Point) -> Hold {
         Hold::new(&self.plan.folder.join("lab/gates"), point)
+    }
+
+    /// Puts a process of this host, as the host counts it, under a limit of memory, in MiB. What it starts from then on is
+    /// under it too.
+    pub(crate) fn limit_memory(&self, pid: u32, mib: u64) {
+        memory::limit(&self.plan.machine, self.leader(), pid, mib);
     }
 
     /// Leaves only so much room on its disk, which must be one of its own.

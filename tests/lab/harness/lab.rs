@@ -4,6 +4,7 @@ use super::closure::Closure;
 use super::flake::Flake;
 use super::host::{Host, HostBuilder};
 use super::net::Net;
+use super::unit::NATS_PORT;
 use crate::common::{Broker, Ears, HOSTS, Wire, eventually, operator};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -57,7 +58,25 @@ impl Lab {
     pub(crate) fn host<'a>(&'a self, name: &'a str) -> HostBuilder<'a> {
         let index = self.hosts.fetch_add(1, Ordering::Relaxed);
         let (net, broker, flake) = (Arc::clone(&self.net), &self.broker, &self.flake);
-        HostBuilder { net, broker, flake, name, index, disk: None }
+        HostBuilder { net, broker, flake, name, index, disk: None, nats: false }
+    }
+
+    /// Has the host that is made first run the NATS server of all, which is not up before that host is. This closure is
+    /// everybody's from now on; that of the first host needs [`Closure::nats_server`] as well.
+    pub(crate) fn nats_on_first_host(&mut self, closure: &Closure) -> String {
+        let address = self.net.host_address(0);
+        let url = format!("nats://{}:{NATS_PORT}", address.split('/').next().expect("an address"));
+        self.flake.reach_nats_at(&url);
+        self.flake.commit(closure);
+        url
+    }
+
+    /// Speaks through another server from now on.
+    pub(crate) fn connect_to(&mut self, url: &str) {
+        self.wire = eventually("the server on a host", || {
+            std::net::TcpStream::connect(url.trim_start_matches("nats://")).ok()?;
+            Some(Wire::with_key(url, self.broker.key("tester")))
+        });
     }
 
     /// Boots a host and waits until it answers.

@@ -1,9 +1,9 @@
 //! A running container: systemd as its first process, in a control group of its own.
 
 use super::cgroup::Cgroup;
-use super::tool;
 use super::tree::tree;
 use super::unit::PROGRAM;
+use super::{memory, tool};
 use crate::common::{DEADLINE, binary, eventually};
 use std::ffi::OsString;
 use std::fs::File;
@@ -111,6 +111,7 @@ impl Drop for Machine {
         let _ = self.cgroup.end_this();
         let _ = self.nspawn.kill();
         let _ = self.nspawn.wait();
+        memory::release(self.port.trim_start_matches("vb-"));
     }
 }
 

@@ -15,6 +15,7 @@ mod host;
 mod inside;
 mod lab;
 mod machine;
+mod memory;
 mod net;
 mod tree;
 mod unit;
@@ -25,6 +26,7 @@ pub(crate) use flake::Flake;
 pub(crate) use host::{Host, HostBuilder};
 pub(crate) use inside::Unit;
 pub(crate) use lab::Lab;
+pub(crate) use memory::can_limit;
 pub(crate) use net::Net;
 pub(crate) use unit::LISTENER;
 

@@ -19,6 +19,9 @@ pub(super) const TARGETS: [(&str, &str); 2] = [
     ),
 ];
 
+/// Where a host with the NATS server listens.
+pub(super) const NATS_PORT: u16 = 4222;
+
 const TEXT: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/nixos/homelab-deploy-listener.service"));
 
