@@ -1,7 +1,7 @@
 //! A new system that cuts off others, or its own host some seconds later: rolled back automatically.
 
 use crate::common::eventually;
-use crate::harness::{Closure, Fault, Host, LISTENER, Lab};
+use crate::harness::{Closure, Fault, Host, LISTENER, Lab, Point};
 use serde_json::{Value, json};
 
 fn ended(report: &Value) -> (&Value, &Value) {
@@ -52,15 +52,17 @@ fn host_that_others_are_reached_through_is_confirmed_by_one_of_them() {
     assert_eq!(report["status"], "completed", "{report}");
     // It reaches the NATS server itself, and cuts the other host off.
     let bad = Closure::new("bad").listener_argument(argument).service("web", "sleep 1002");
-    let cut = "touch /lab/cut";
-    lab.flake.commit_each(&[("web1", &bad.at(crate::harness::Point::Activate, cut))]);
+    let cut = "touch /run/cut";
+    lab.flake.commit_each(&[("web1", &bad.at(Point::Activate, cut))]);
     let reports = lab.request("web1", "j-2", &json!({}));
-    eventually("the cut", || (router.run("test -e /lab/cut").code == 0).then_some(()));
+    eventually("the cut", || (router.run("test -e /run/cut").code == 0).then_some(()));
     other.cut();
+    // As the old system does for the hosts behind it.
+    router.logs("j-2", "going back");
+    other.restore();
     let report = reports.verdict();
     assert_eq!(ended(&report), (&json!("verification_failed"), &json!(true)), "{report}");
     router.ended("j-2", &report, "router");
-    other.restore();
     lab.online("db1");
 }
 

@@ -158,8 +158,12 @@ impl Program {
         for (verb, list) in [("start", "start-list"), ("restart", "restart-list")] {
             let file = self.host.root.join("run/nixos").join(list);
             let text = fs::read_to_string(file).unwrap_or_default();
-            let units: Vec<String> =
-                text.lines().map(str::to_owned).filter(|unit| !unit.is_empty()).collect();
+            let mut units: Vec<String> = Vec::new();
+            for unit in text.lines().filter(|unit| !unit.is_empty()) {
+                if !units.iter().any(|known| known == unit) {
+                    units.push(unit.to_owned());
+                }
+            }
             if !units.is_empty() {
                 let note = format!(
                     "an interrupted activation had left {} to {verb}, which was done",

@@ -72,7 +72,7 @@ pub(super) fn late_cut(seconds: u32) -> String {
     let up = network(true);
     let cut = "systemd-run --quiet --collect --unit=lab-late-cut";
     format!(
-        "{up}ExecStartPost={cut} --on-active={seconds} ip link set host0 down\n\
+        "{up}ExecStartPost={cut} --on-active={seconds} --timer-property=AccuracySec=100ms ip link set host0 down\n\
          ExecStop=-systemctl stop lab-late-cut.timer\n"
     )
 }
