@@ -41,7 +41,7 @@ lab:
 	scripts/lab-tree
 	cargo test --test lab -- --test-threads=4
 
-# Two hundred deployments, each with a death at a random moment; takes minutes. FAULTS_SEED repeats a run.
+# A thousand deployments (FAULTS=…), each with a fault at a random moment; takes an hour. FAULTS_SEED repeats a run.
 faults:
 	@scripts/need nats-server nix git
 	cargo test --test activation fault_run -- --ignored --nocapture

@@ -4,9 +4,14 @@
 use crate::bus::{Bus, ConnectError, LinkError};
 use crate::protocol::{Ask, DISCOVER, DeployReport, Id, Name, ReplyTo, Want};
 use std::time::Duration;
+use tokio::time::sleep;
 
 /// How long the NATS server may take to read what was sent.
 const DELIVERED: Duration = Duration::from_secs(5);
+
+/// How often it is tried, and the pause between: the server may be away for a moment.
+const ATTEMPTS: u32 = 30;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Answers hosts whose reports ask to hear another client.
 pub(super) struct Voucher {
@@ -32,8 +37,14 @@ impl Voucher {
         let (bus, id) = (self.bus.clone(), report.id.clone());
         tokio::spawn(async move {
             let (host, nonce) = asked;
-            if let Err(error) = vouch(&bus, &host, id, &nonce).await {
-                tracing::warn!(%host, %error, "failed to confirm a host over a fresh connection");
+            for _ in 0..ATTEMPTS {
+                match vouch(&bus, &host, id.clone(), &nonce).await {
+                    Ok(()) => return,
+                    Err(error) => {
+                        tracing::warn!(%host, %error, "failed to confirm a host over a fresh connection")
+                    }
+                }
+                sleep(PAUSE).await;
             }
         });
     }

@@ -105,6 +105,11 @@ impl Stage {
 
     /// The same, with a listener that `adapt` has changed before it starts.
     pub(crate) fn with(adapt: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
+        Self::beside(|_, host| adapt(host))
+    }
+
+    /// The same where the change has to do with the broker.
+    pub(crate) fn beside(adapt: impl FnOnce(&Broker, HostBuilder) -> HostBuilder) -> Self {
         let folder = TempDir::new().unwrap();
         let at = |path: &str| folder.path().join(path);
         for path in ["flake", "root/run", "profiles", "home", "bin"] {
@@ -137,7 +142,7 @@ impl Stage {
         for (name, value) in environment(folder.path()) {
             host = host.env(name, &value);
         }
-        let host = adapt(host).start();
+        let host = adapt(&broker, host).start();
         presence.next();
         Self { wire, operator, host, broker, folder }
     }

@@ -75,6 +75,11 @@ impl HostBuilder {
         Self { folder, command, flags, script, gates: HashMap::new() }
     }
 
+    /// The folder of the host.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Another value for a flag that is always given.
     pub fn flag(mut self, name: &'static str, value: &str) -> Self {
         self.flags.insert(name, value.to_owned());
