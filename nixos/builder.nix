@@ -25,7 +25,8 @@ let
 
   configFile =
     if cfg.configFile != null then
-      toString cfg.configFile
+      # A file beside the configuration becomes one in the store, and belongs to the unit.
+      "${cfg.configFile}"
     else
       "${toml.generate "homelab-deploy-builder.toml" cfg.settings}";
 

@@ -3,14 +3,7 @@
 
 let
   inherit (lib) mkOption types;
-  readUnit = import ./unit.nix { inherit lib; };
-
-  variable =
-    line:
-    let
-      parts = builtins.match "([^=]+)=(.*)" line;
-    in
-    lib.nameValuePair (builtins.elemAt parts 0) (builtins.elemAt parts 1);
+  inherit (import ./unit.nix { inherit lib; }) assignment readUnit;
 
   portIn = builtins.match ".*:([0-9]{1,5})";
 in
@@ -59,7 +52,7 @@ in
     if plain then text else builtins.toJSON escaped;
 
   # The variables that a unit sets.
-  environmentOf = service: lib.listToAttrs (map variable (lib.toList (service.Environment or [ ])));
+  environmentOf = service: lib.listToAttrs (map assignment (lib.toList (service.Environment or [ ])));
 
   # A file with a secret: an absolute path on the host and never in the store.
   secretAssertions = option: file: [

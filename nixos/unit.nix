@@ -1,20 +1,27 @@
-# Reads the text of a systemd unit: `{ Unit = { Description = "…"; }; Service = { … }; }`. A key that stands there more than
-# once becomes a list, as NixOS writes such keys.
+# Reads the text of a systemd unit: `{ Unit = { Description = "…"; }; Service = { … }; }`. A key that occurs more than once
+# becomes a list, as NixOS writes such keys.
 { lib }:
 
 let
+  # `NAME=VALUE`. `match` drops the context of a string: without it, a store path in the value would be a mere name that
+  # NixOS neither builds nor copies to the host.
+  assignment =
+    line:
+    let
+      parts = builtins.match "([^=]+)=(.*)" line;
+    in
+    lib.nameValuePair (builtins.elemAt parts 0) (lib.addContextFrom line (builtins.elemAt parts 1));
+
   isPair = line: line != "" && !(lib.hasPrefix "#" line) && !(lib.hasPrefix ";" line);
 
   add =
     section: line:
     let
-      parts = builtins.match "([^=]+)=(.*)" line;
-      key = builtins.elemAt parts 0;
-      value = builtins.elemAt parts 1;
+      inherit (assignment line) name value;
     in
     section
     // {
-      ${key} = if section ? ${key} then lib.toList section.${key} ++ [ value ] else value;
+      ${name} = if section ? ${name} then lib.toList section.${name} ++ [ value ] else value;
     };
 
   step =
@@ -32,8 +39,13 @@ let
         };
       };
 in
-text:
-(lib.foldl' step {
-  section = "Unit";
-  unit = { };
-} (builtins.filter isPair (lib.splitString "\n" text))).unit
+{
+  inherit assignment;
+
+  readUnit =
+    text:
+    (lib.foldl' step {
+      section = "Unit";
+      unit = { };
+    } (builtins.filter isPair (lib.splitString "\n" text))).unit;
+}

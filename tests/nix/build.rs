@@ -1,9 +1,9 @@
 //! nix really builds what a revision was pinned to, from a real remote, with nix's own cache in between.
 
+use crate::own_store::own_store;
 use crate::repository::Repository;
 use crate::resolve::ask;
 use crate::server::Server;
-use crate::store::own_store;
 use homelab_deploy::nix::{NixLine, ProgressReader};
 use std::process::Command;
 use tempfile::TempDir;

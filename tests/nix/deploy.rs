@@ -2,8 +2,8 @@
 
 use crate::build::repository_with_flake;
 use crate::common::{Broker, HostBuilder, operator};
+use crate::own_store::own_store;
 use crate::server::Server;
-use crate::store::own_store;
 use serde_json::Value;
 use tempfile::TempDir;
 

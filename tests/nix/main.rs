@@ -12,6 +12,7 @@ mod credentials;
 mod deploy;
 mod flake_url;
 mod hosts;
+mod own_store;
 mod profile;
 mod progress;
 mod remote_away;

@@ -1,27 +1,13 @@
 //! nix with a store of its own, and flakes to build in it: no root, no daemon, no network.
 
+use crate::own_store::{CONFIGURATION, own_store};
 use crate::resolve::ask;
 use homelab_deploy::nix::{BuildError, BuildOrder, Nix, NixLine};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-/// No cache to ask, and builds as the user who runs the tests.
-const CONFIGURATION: &str = "substituters =\nsandbox = false\nbuild-users-group =\n";
-
-/// The environment of a nix whose store, state and cache lie in `home`: it needs no root, no daemon and no /nix.
-pub(crate) fn own_store(home: &Path) -> [(&'static str, PathBuf); 6] {
-    [
-        ("HOME", home.to_owned()),
-        ("XDG_CACHE_HOME", home.join("cache")),
-        ("NIX_STORE_DIR", home.join("store")),
-        ("NIX_STATE_DIR", home.join("var")),
-        ("NIX_LOG_DIR", home.join("log")),
-        ("NIX_REMOTE", PathBuf::from("local")),
-    ]
-}
 
 /// A store and a folder for flakes. Both go away with it.
 pub(crate) struct Store {

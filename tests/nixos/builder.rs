@@ -3,8 +3,9 @@
 use crate::common::{binary, run};
 use crate::evaluate::{Library, file};
 use crate::options::{options, text};
+use crate::store::Store;
 use crate::unit::{nothing_wrong, systemd_analyze};
-use crate::unit_text::{Settings, settings, words};
+use crate::unit_text::{Settings, command, program, settings};
 use serde_json::json;
 use std::fs;
 use std::process::Command;
@@ -20,11 +21,7 @@ const BUILDER: &str = r#"
 
 /// Option, setting, and a part of the unit that was not there before.
 const EVERY_SETTING: &[(&str, &str, &str)] = &[
-    (
-        "package",
-        "package = { outPath = \"/opt/other\"; type = \"derivation\"; name = \"other\"; };",
-        "=/opt/other/bin/homelab-deploy builder ",
-    ),
+    ("package", "package = pkgs.other;", "-other/bin/homelab-deploy builder "),
     (
         "environment",
         "environment.GIT_SSH_COMMAND = \"ssh -i /k\";",
@@ -52,16 +49,16 @@ fn plain(mut unit: Settings) -> Settings {
 #[test]
 fn the_module_makes_the_unit_beside_it() {
     let text = fs::read_to_string(file("nixos/homelab-deploy-builder.service")).unwrap();
-    let program = "/nix/store/00000000000000000000000000000000-homelab-deploy/bin/homelab-deploy";
-    let expected = settings(
-        &text
-            .replace("@program@", program)
-            .replace("@arguments@", "--nats-url nats://nats.example.org")
-            .replace("@config@", "/etc/builder.toml")
-            .replace("@key@", "/run/keys/builder.nkey"),
-    );
     for library in Library::all() {
-        let unit = settings(&library.unit_of("builder", BUILDER));
+        let made = library.unit_of("builder", BUILDER);
+        let expected = settings(
+            &text
+                .replace("@program@", &program(&made))
+                .replace("@arguments@", "--nats-url nats://nats.example.org")
+                .replace("@config@", "/etc/builder.toml")
+                .replace("@key@", "/run/keys/builder.nkey"),
+        );
+        let unit = settings(&made);
         let key = |section: &str, key: &str| unit[&(section.to_owned(), key.to_owned())].clone();
         assert_eq!(key("Install", "WantedBy"), ["multi-user.target"]);
         let environment = key("Service", "Environment");
@@ -70,7 +67,7 @@ fn the_module_makes_the_unit_beside_it() {
         }
         let path = environment.iter().find(|variable| variable.starts_with("\"PATH=")).unwrap();
         assert!(["-nix/bin", "-git/bin", "-openssh/bin"].iter().all(|part| path.contains(part)), "{path}");
-        assert_eq!(plain(unit), plain(expected.clone()), "{library:?}");
+        assert_eq!(plain(unit), plain(expected), "{library:?}");
     }
 }
 
@@ -99,21 +96,22 @@ fn settings_become_the_file() {
     let line = "configFile = \"/etc/builder.toml\";";
     let instead = "settings = { parallel = 4; repos.fleet.url = \"git+https://git.example.org/fleet\"; };";
     for library in Library::all() {
-        let unit = settings(&library.unit_of("builder", &BUILDER.replace(line, instead)));
-        let command = words(&unit[&("Service".to_owned(), "ExecStart".to_owned())][0]);
+        let store = Store::new();
+        let unit = store.build(&library, &BUILDER.replace(line, instead), "built.homelab-deploy-builder");
+        // Nothing but the unit was built: what it names is there, or the host would not have it.
+        let command = command(&fs::read_to_string(unit).unwrap());
         let at = command.iter().position(|word| word == "--config").unwrap();
-        let written = command[at + 1].strip_prefix("/nix/store/").unwrap();
-        let written: serde_json::Value = serde_json::from_str(written).unwrap();
+        let written: serde_json::Value =
+            serde_json::from_slice(&fs::read(&command[at + 1]).unwrap()).unwrap();
         let repos = json!({"fleet": {"url": "git+https://git.example.org/fleet"}});
-        assert_eq!(written["value"], json!({"parallel": 4, "repos": repos}));
+        assert_eq!(written, json!({"parallel": 4, "repos": repos}));
     }
 }
 
 #[test]
 fn the_program_understands_each_command_line() {
     for (_, setting, _) in EVERY_SETTING {
-        let unit = settings(&Library::Little.unit_of("builder", &with(setting)));
-        let command = words(&unit[&("Service".to_owned(), "ExecStart".to_owned())][0]);
+        let command = command(&Library::Little.unit_of("builder", &with(setting)));
         let complaint = "could not read the builder's configuration /etc/builder.toml";
         run(Command::new(binary()).args(&command[1..]), 2).complains(&[complaint]);
     }
@@ -185,9 +183,8 @@ fn systemd_has_nothing_against_the_unit_and_it_is_hardened() {
     let folder = tempfile::tempdir().unwrap();
     let (Some(mut verify), Some(mut security)) = (systemd_analyze(), systemd_analyze()) else { return };
     let unit = Library::Little.unit_of("builder", BUILDER);
-    let program = "/nix/store/00000000000000000000000000000000-homelab-deploy/bin/homelab-deploy";
     let path = folder.path().join("homelab-deploy-builder.service");
-    fs::write(&path, unit.replace(program, &binary().display().to_string())).unwrap();
+    fs::write(&path, unit.replace(&program(&unit), &binary().display().to_string())).unwrap();
     let output = verify.arg("verify").arg(&path).output().unwrap();
     nothing_wrong(&String::from_utf8_lossy(&output.stderr));
     security.args(["security", "--offline=true", "--threshold=20", "--no-pager"]);

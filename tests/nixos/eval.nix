@@ -1,6 +1,11 @@
 # Evaluates our modules with stand-ins for the parts of NixOS that they touch. `--arg lib` is nixpkgs' library or the
-# little one beside this file, `--arg settings` a module with what a test sets.
-{ lib, settings }:
+# little one beside this file, `--arg settings` a module with what a test sets, `--arg modules` where ours come from.
+{
+  lib,
+  settings,
+  modules ? [ ../../nixos ],
+  overlay ? { },
+}:
 
 let
   inherit (lib) mkOption types;
@@ -10,22 +15,33 @@ let
     inherit default;
   };
 
-  package = name: {
-    type = "derivation";
-    inherit name;
-    outPath = "/nix/store/00000000000000000000000000000000-${name}";
-  };
+  # Real derivations, which a shell builds: only those show what a text depends on.
+  derive =
+    name: content:
+    derivation {
+      inherit name content;
+      system = builtins.currentSystem;
+      builder = "/bin/sh";
+      args = [
+        "-c"
+        "printf '%s' \"$content\" >$out"
+      ];
+    };
+  package = name: derive name "the package ${name}";
   pkgs = {
+    stdenv.hostPlatform.system = builtins.currentSystem;
     gitMinimal = package "git";
     openssh = package "openssh";
     curl = package "curl";
+    other = package "other";
+    # What a host's own nixpkgs makes of our package.nix.
     callPackage = _: _: package "homelab-deploy";
     formats.toml = _: {
       type = types.attrsOf types.anything;
-      # A file that is named by what stands in it.
-      generate = name: value: "/nix/store/${builtins.toJSON { inherit name value; }}";
+      generate = name: value: derive name (builtins.toJSON value);
     };
-  };
+  }
+  // overlay;
 
   service = {
     options = {
@@ -92,8 +108,7 @@ let
   };
 
   evaluated = lib.evalModules {
-    modules = [
-      ../../nixos
+    modules = modules ++ [
       surroundings
       settings
     ];
@@ -127,6 +142,22 @@ let
       ]
     )
     + "\n";
+
+  texts = lib.mapAttrs (_: unit) config.systemd.services;
+
+  # The name of a path in the store.
+  nameOf = path: builtins.substring (builtins.stringLength builtins.storeDir + 34) (-1) path;
+  # The store paths that a text names and does not depend on. NixOS would neither build them nor copy them to the host. A
+  # derivation has the name of what it makes.
+  unbound =
+    text:
+    let
+      named = builtins.split "(${builtins.storeDir}/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+)" text;
+      paths = map builtins.head (lib.filter lib.isList named);
+      context = builtins.attrNames (builtins.getContext text);
+      bound = path: builtins.elem path context || builtins.elem "${nameOf path}.drv" (map nameOf context);
+    in
+    lib.filter (path: !bound path) paths;
 
   # In nix, on one line, as a page shows it.
   shown =
@@ -171,10 +202,14 @@ let
 in
 {
   failed = map (assertion: assertion.message) (lib.filter (assertion: !assertion.assertion) config.assertions);
-  units = lib.mapAttrs (_: unit) config.systemd.services;
+  units = texts;
+  unbound = lib.mapAttrs (_: unbound) texts;
+  # A unit as NixOS makes it: a path in the store that holds the text and nothing else.
+  built = lib.mapAttrs (name: derive "unit-${name}.service") texts;
   timers = lib.mapAttrs (_: timer: { inherit (timer) wantedBy timerConfig; }) config.systemd.timers;
   nats = config.services.nats;
   ports = config.networking.firewall.allowedTCPPorts;
+  programs = config.environment.systemPackages;
   packages = map (package: package.name) config.environment.systemPackages;
   inherit (config.environment) etc;
   options = list "" evaluated.options.services.homelab-deploy;

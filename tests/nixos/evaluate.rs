@@ -37,7 +37,7 @@ impl Library {
         Some(Self::Nixpkgs(folder.canonicalize().expect("NIXPKGS_LIB names a folder that is there")))
     }
 
-    fn expression(&self) -> String {
+    pub(crate) fn expression(&self) -> String {
         match self {
             Self::Little => format!("import {}/lib.nix", here()),
             // The checkout itself or the folder `lib` within.
@@ -48,13 +48,19 @@ impl Library {
         }
     }
 
+    /// What nix is called with to evaluate a host with these settings.
+    pub(crate) fn arguments(&self, settings: &str) -> [String; 7] {
+        let settings = format!("{{ lib, pkgs, ... }}: {{ {settings} }}");
+        let arg = || "--arg".to_owned();
+        let eval = file("tests/nixos/eval.nix").display().to_string();
+        [eval, arg(), "lib".to_owned(), self.expression(), arg(), "settings".to_owned(), settings]
+    }
+
     /// What a host with these settings becomes, or why it cannot be evaluated.
     pub(crate) fn try_evaluate(&self, settings: &str) -> Result<Value, String> {
         let output = nix_instantiate()
             .args(["--eval", "--strict", "--json"])
-            .arg(format!("{}/eval.nix", here()))
-            .args(["--arg", "lib", &self.expression()])
-            .args(["--arg", "settings", &format!("{{ lib, ... }}: {{ {settings} }}")])
+            .args(self.arguments(settings))
             .output()
             .expect("nix-instantiate runs");
         if output.status.success() {
@@ -64,11 +70,14 @@ impl Library {
         }
     }
 
-    /// What a host with these settings becomes; nothing may be refused.
+    /// What a host with these settings becomes; nothing may be refused, and NixOS must bring all that a unit names.
     pub(crate) fn evaluate(&self, settings: &str) -> Value {
         let host =
             self.try_evaluate(settings).unwrap_or_else(|error| panic!("{self:?}: {error}\n{settings}"));
         assert_eq!(host["failed"], serde_json::json!([]), "{self:?}\n{settings}");
+        for (unit, paths) in host["unbound"].as_object().unwrap() {
+            assert_eq!(paths, &serde_json::json!([]), "{unit} does not depend on what it names\n{settings}");
+        }
         host
     }
 

@@ -3,7 +3,7 @@
 use crate::common::{binary, run};
 use crate::evaluate::Library;
 use crate::options::{options, text};
-use crate::unit_text::{settings, words};
+use crate::unit_text::{command, program};
 use serde_json::{Value, json};
 use std::fs;
 use std::process::Command;
@@ -22,18 +22,9 @@ fn unit(library: &Library, lines: &str) -> String {
     host["units"]["homelab-deploy-flake-update"].as_str().expect("a unit of the update").to_owned()
 }
 
-/// The command line of the unit.
-fn arguments(unit: &str) -> Vec<String> {
-    words(&settings(unit)[&("Service".to_owned(), "ExecStart".to_owned())][0])
-}
-
 /// An option other than `enable`, a setting of it, and a part of the unit that was not there before.
 const EVERY_SETTING: [(&str, &str, &str); 9] = [
-    (
-        "package",
-        "package = { outPath = \"/opt/other\"; type = \"derivation\"; name = \"other\"; };",
-        "=/opt/other/bin/",
-    ),
+    ("package", "package = pkgs.other;", "-other/bin/homelab-deploy flake-update "),
     ("base", "base = \"main\";", "--base main"),
     ("forge", "forge = \"gitea\";", "--forge gitea"),
     ("forgeUrl", "forgeUrl = \"https://forge.example.org\";", "--forge-url https://forge.example.org"),
@@ -60,12 +51,12 @@ fn each_option_has_its_effect_and_the_program_understands_it() {
             let unit = unit(&library, setting);
             assert!(unit.contains(effect) && !plain.contains(effect), "{option}: {unit}");
             // There is neither a token file at %d, nor nix.
-            let told = arguments(&unit);
+            let told = command(&unit);
             let mut program = Command::new(binary());
             run(program.args(&told[1..]).arg("--help").env_clear(), 0);
         }
     }
-    let told = arguments(&unit(&Library::Little, "tokenFile = \"/run/keys/t\";"));
+    let told = command(&unit(&Library::Little, "tokenFile = \"/run/keys/t\";"));
     let ended = run(Command::new(binary()).args(&told[1..]), 2);
     ended.complains(&["could not read the token file %d/token"]);
     let tried = |name: &str| name == "dates" || EVERY_SETTING.iter().any(|(option, ..)| *option == name);
@@ -126,10 +117,9 @@ fn systemd_has_nothing_against_the_unit_and_it_is_hardened() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let program = "/nix/store/00000000000000000000000000000000-homelab-deploy/bin/homelab-deploy";
     let unit = unit(&Library::Little, "tokenFile = \"/run/keys/t\";");
     let path = folder.path().join("homelab-deploy-flake-update.service");
-    fs::write(&path, unit.replace(program, &binary().display().to_string())).unwrap();
+    fs::write(&path, unit.replace(&program(&unit), &binary().display().to_string())).unwrap();
     let output = Command::new("systemd-analyze").arg("verify").arg(&path).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let wrong: Vec<_> = said.lines().filter(|line| line.contains("flake-update")).collect();

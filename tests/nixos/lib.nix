@@ -52,12 +52,17 @@ let
     else
       [ ];
 
+  isOverride = value: value._type or "" == "override";
+  priorityOf = value: if isOverride value then value.priority else 100;
+
+  # The definitions of the strongest priority, which is the lowest number.
   valueOf =
     option: defs:
     let
-      firm = filter (value: value._type or "" != "default") defs;
-      weak = map (value: value.content) (filter (value: value._type or "" == "default") defs);
-      used = if firm != [ ] then firm else weak;
+      strongest = foldl' (least: value: if priorityOf value < least then priorityOf value else least) 1500 defs;
+      used = map (value: if isOverride value then value.content else value) (
+        filter (value: priorityOf value == strongest) defs
+      );
     in
     if used != [ ] then
       option.type.merge used
@@ -85,14 +90,32 @@ let
       load =
         module:
         let
-          value = if isAttrs module || isFunction module then module else import module;
+          inline = isAttrs module || isFunction module;
+          value = if inline then module else import module;
           loaded = if isFunction value then value (specialArgs // { inherit config lib; }) else value;
-          whole = if loaded ? config || loaded ? options || loaded ? imports then loaded else { config = loaded; };
+          whole = {
+            # A file counts once, however often it is imported.
+            key = loaded.key or (if inline then null else toString module);
+            imports = loaded.imports or [ ];
+            options = loaded.options or { };
+            config =
+              if loaded ? config || loaded ? options then
+                loaded.config or { }
+              else
+                removeAttrs loaded [
+                  "_file"
+                  "key"
+                  "imports"
+                ];
+          };
         in
-        concatMap load (whole.imports or [ ]) ++ [ whole ];
-      all = concatMap load modules;
-      options = foldl' recursiveUpdate { } (map (module: module.options or { }) all);
-      config = configOf options (map (module: module.config or { }) all);
+        concatMap load whole.imports ++ [ whole ];
+      all = foldl' (
+        seen: module:
+        if module.key != null && builtins.any (other: other.key == module.key) seen then seen else seen ++ [ module ]
+      ) [ ] (concatMap load modules);
+      options = foldl' recursiveUpdate { } (map (module: module.options) all);
+      config = configOf options (map (module: module.config) all);
     in
     {
       inherit config options;
@@ -109,12 +132,15 @@ let
           "bool"
           "str"
           "path"
-          "package"
           "port"
           "unspecified"
         ]
     )
     // {
+      # As in nixpkgs, where two definitions are too many also if they are equal.
+      package = plain "package" // {
+        merge = defs: if length defs == 1 then head defs else throw "a package is defined multiple times";
+      };
       anything = plain "anything" // {
         merge = foldl' recursiveUpdate { };
       };
@@ -170,12 +196,24 @@ let
       _type = "if";
       inherit condition content;
     };
-    mkDefault = content: {
-      _type = "default";
-      inherit content;
+    mkOverride = priority: content: {
+      _type = "override";
+      inherit priority content;
     };
+    mkDefault = lib.mkOverride 1000;
+    mkForce = lib.mkOverride 50;
     literalExpression = text: { inherit text; };
     literalMD = text: { inherit text; };
+    genAttrs =
+      names: f:
+      listToAttrs (
+        map (name: {
+          inherit name;
+          value = f name;
+        }) names
+      );
+    getExe = package: "${package}/bin/${package.meta.mainProgram or package.name}";
+    hasSuffix = end: text: builtins.match ".*${end}" text != null;
     optional = condition: value: if condition then [ value ] else [ ];
     optionals = condition: list: if condition then list else [ ];
     optionalAttrs = condition: attrs: if condition then attrs else { };
@@ -192,7 +230,11 @@ let
       );
     concatMapStringsSep = separator: f: list: builtins.concatStringsSep separator (map f list);
     hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
-    splitString = separator: text: filter builtins.isString (builtins.split separator text);
+    # As in nixpkgs, every part depends on all that the string depends on.
+    splitString =
+      separator: text:
+      map (lib.addContextFrom text) (filter builtins.isString (builtins.split separator text));
+    addContextFrom = from: text: substring 0 0 from + text;
     unique = foldl' (seen: value: if builtins.elem value seen then seen else seen ++ [ value ]) [ ];
     allUnique = list: lib.unique list == list;
     optionalString = condition: text: if condition then text else "";

@@ -7,8 +7,11 @@ mod common;
 #[allow(dead_code, reason = "written for the tests of keys")]
 #[path = "../keys/fixture.rs"]
 mod fixture;
+#[path = "../nix/own_store.rs"]
+mod own_store;
 
 mod builder;
+mod closure;
 mod evaluate;
 mod flake;
 mod flake_update;
@@ -18,5 +21,6 @@ mod options;
 mod page;
 mod refused;
 mod settings;
+mod store;
 mod unit;
 mod unit_text;

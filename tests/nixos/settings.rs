@@ -2,11 +2,7 @@
 
 /// Option, setting, and a part of the unit that was not there before.
 pub(crate) const EVERY_SETTING: &[(&str, &str, &str)] = &[
-    (
-        "package",
-        "package = { outPath = \"/opt/other\"; type = \"derivation\"; name = \"other\"; };",
-        "=/opt/other/bin/homelab-deploy listener ",
-    ),
+    ("package", "package = pkgs.other;", "-other/bin/homelab-deploy listener "),
     ("hostname", "hostname = \"web7\";", "--hostname web7 "),
     ("timeout", "timeout = 900;", "--timeout 900"),
     (

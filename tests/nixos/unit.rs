@@ -3,12 +3,12 @@
 use crate::common::{binary, run};
 use crate::evaluate::{LISTENER, Library, file, listener_with};
 use crate::settings::EVERY_SETTING;
-use crate::unit_text::{Settings, settings, words};
+use crate::unit_text::{Settings, command, program, settings};
 use std::fs;
 use std::process::Command;
 
 /// The text, filled in as the lab does it.
-fn proven(hardened: bool) -> Settings {
+fn proven(program: &str, hardened: bool) -> Settings {
     let arguments = "--hostname web1 --tier test --role web --nats-url nats://nats.example.org --flake-url \
                      git+https://git.example.org/fleet";
     let read = |name: &str| fs::read_to_string(file("nixos").join(name)).unwrap();
@@ -16,7 +16,6 @@ fn proven(hardened: bool) -> Settings {
     if hardened {
         text += &read("homelab-deploy-listener.hardening.conf");
     }
-    let program = "/nix/store/00000000000000000000000000000000-homelab-deploy/bin/homelab-deploy";
     settings(
         &text
             .replace("@program@", program)
@@ -34,7 +33,8 @@ fn without_surroundings(mut unit: Settings) -> Settings {
 #[test]
 fn the_module_makes_the_unit_that_the_lab_proves() {
     for library in Library::all() {
-        let unit = settings(&library.unit(LISTENER));
+        let text = library.unit(LISTENER);
+        let unit = settings(&text);
         let key = |section: &str, key: &str| unit[&(section.to_owned(), key.to_owned())].clone();
         assert_eq!(key("Install", "WantedBy"), ["multi-user.target"]);
         let environment = key("Service", "Environment");
@@ -45,7 +45,11 @@ fn the_module_makes_the_unit_that_the_lab_proves() {
         }
         let path = environment.iter().find(|variable| variable.starts_with("\"PATH=")).unwrap();
         assert!(["-nix/bin", "-git/bin", "-openssh/bin"].iter().all(|part| path.contains(part)), "{path}");
-        assert_eq!(without_surroundings(unit), without_surroundings(proven(true)), "{library:?}");
+        assert_eq!(
+            without_surroundings(unit),
+            without_surroundings(proven(&program(&text), true)),
+            "{library:?}"
+        );
     }
 }
 
@@ -55,7 +59,10 @@ fn a_rebuild_command_is_held_back_by_nothing() {
         let unit = library.unit(&listener_with("rebuildCommand = \"/bin/rebuild\";"));
         let plain = unit.replace(" --rebuild-command /bin/rebuild", "");
         assert_ne!(plain, unit);
-        assert_eq!(without_surroundings(settings(&plain)), without_surroundings(proven(false)));
+        assert_eq!(
+            without_surroundings(settings(&plain)),
+            without_surroundings(proven(&program(&plain), false))
+        );
         assert!(!unit.contains("NIX_REMOTE"), "{unit}");
     }
 }
@@ -74,8 +81,7 @@ fn each_option_has_its_effect_on_the_unit() {
 
 /// The arguments of a unit, without those that the program does not have yet.
 fn arguments(unit: &str) -> Vec<String> {
-    let settings = settings(unit);
-    let command = words(&settings[&("Service".to_owned(), "ExecStart".to_owned())][0]);
+    let command = command(unit);
     assert!(command[0].ends_with("/bin/homelab-deploy"), "{command:?}");
     let help = run(Command::new(binary()).args(["listener", "--help"]), 0).out;
     let mut known = command[1..].to_vec();
@@ -109,8 +115,7 @@ fn what_systemd_would_expand_or_split_arrives_whole() {
 /// Writes the unit with a program that is there, for systemd to look at.
 fn written(folder: &std::path::Path, settings: &str) -> std::path::PathBuf {
     let unit = Library::Little.unit(settings);
-    let program = "/nix/store/00000000000000000000000000000000-homelab-deploy/bin/homelab-deploy";
-    let unit = unit.replace(program, &binary().display().to_string());
+    let unit = unit.replace(&program(&unit), &binary().display().to_string());
     let path = folder.join("homelab-deploy-listener.service");
     fs::write(&path, unit).unwrap();
     path

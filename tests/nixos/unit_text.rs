@@ -20,6 +20,20 @@ pub(crate) fn settings(text: &str) -> Settings {
     settings
 }
 
+/// The words of a unit's command line.
+pub(crate) fn command(unit: &str) -> Vec<String> {
+    words(&settings(unit)[&("Service".to_owned(), "ExecStart".to_owned())][0])
+}
+
+/// Our program as a unit names it: in the store.
+pub(crate) fn program(unit: &str) -> String {
+    let program = command(unit).swap_remove(0);
+    let in_store =
+        program.starts_with("/nix/store/") && program.ends_with("-homelab-deploy/bin/homelab-deploy");
+    assert!(in_store, "{program}");
+    program
+}
+
 /// The words of a command line, as systemd splits it. Nothing in it but the folder of credentials may be expanded.
 pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();

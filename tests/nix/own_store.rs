@@ -1,0 +1,18 @@
+//! A nix with a separate store: no root, no daemon, no /nix.
+
+use std::path::{Path, PathBuf};
+
+/// No cache to ask, and builds as the user who runs the tests.
+pub(crate) const CONFIGURATION: &str = "substituters =\nsandbox = false\nbuild-users-group =\n";
+
+/// The environment of a nix whose store, state and cache lie in `home`: it needs no root, no daemon and no /nix.
+pub(crate) fn own_store(home: &Path) -> [(&'static str, PathBuf); 6] {
+    [
+        ("HOME", home.to_owned()),
+        ("XDG_CACHE_HOME", home.join("cache")),
+        ("NIX_STORE_DIR", home.join("store")),
+        ("NIX_STATE_DIR", home.join("var")),
+        ("NIX_LOG_DIR", home.join("log")),
+        ("NIX_REMOTE", PathBuf::from("local")),
+    ]
+}

@@ -1,0 +1,136 @@
+//! Whatever in the store a unit names is in the unit's closure: NixOS builds and copies to a host what its units depend on,
+//! and a path that is only named is not there.
+
+use crate::evaluate::{Library, file};
+use crate::options::{options, text};
+use crate::store::Store;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Each option of the services that can hold a path in the store, set to one: a package that nothing else brings, `other`,
+/// or a file beside the configuration.
+const SETTINGS: [(&str, &str); 25] = [
+    ("listener.package", "package = pkgs.other;"),
+    ("listener.natsUrl", "natsUrl = \"nats://${pkgs.other}\";"),
+    ("listener.flakeUrl", "flakeUrl = \"path:${pkgs.other}\";"),
+    ("listener.environment", "environment.A = \"x=${pkgs.other}\";"),
+    ("listener.rebuildCommand", "rebuildCommand = \"${pkgs.other}/bin/rebuild\";"),
+    ("listener.rebuildCommand", "rebuildCommand = FILE;"),
+    ("listener.healthChecks", "healthChecks = [ \"true\" \"${pkgs.other}/bin/curl --fail \\\"a\\\"\" ];"),
+    ("listener.ignoreUnits", "ignoreUnits = [ \"${pkgs.other}\" ];"),
+    ("listener.deploySubjects", "deploySubjects = [ \"${pkgs.other}\" ];"),
+    ("listener.discoverSubject", "discoverSubject = \"${pkgs.other}\";"),
+    ("listener.extraArgs", "extraArgs = [ \"--tls-ca\" \"${pkgs.other}/ca.pem\" ];"),
+    ("builder.package", "package = pkgs.other;"),
+    ("builder.natsUrl", "natsUrl = \"nats://${pkgs.other}\";"),
+    ("builder.settings", "settings.repos.a.url = \"path:${pkgs.other}\";"),
+    ("builder.configFile", "configFile = \"${pkgs.other}/builder.toml\";"),
+    ("builder.configFile", "configFile = FILE;"),
+    ("builder.environment", "environment.A = \"x=${pkgs.other}\";"),
+    ("builder.extraArgs", "extraArgs = [ \"${pkgs.other}\" ];"),
+    ("flakeUpdate.package", "package = pkgs.other;"),
+    ("flakeUpdate.repo", "repo = \"${pkgs.other}\";"),
+    ("flakeUpdate.base", "base = \"${pkgs.other}\";"),
+    ("flakeUpdate.forgeUrl", "forgeUrl = \"${pkgs.other}\";"),
+    (
+        "flakeUpdate.notify.natsUrl",
+        "notify = { enable = true; nkeyFile = \"/run/keys/u\"; natsUrl = \"nats://${pkgs.other}\"; };",
+    ),
+    ("flakeUpdate.environment", "environment.A = \"x=${pkgs.other}\";"),
+    ("flakeUpdate.extraArgs", "extraArgs = [ \"${pkgs.other}\" ];"),
+];
+
+/// Options of the services that cannot: switches, numbers, names, addresses, keys, dates; and secrets, which are refused there.
+const WITHOUT_PATHS: [&str; 27] = [
+    "listener.enable",
+    "listener.hostname",
+    "listener.tier",
+    "listener.role",
+    "listener.nkeyFile",
+    "listener.timeout",
+    "listener.trustedKeys",
+    "listener.heartbeatInterval",
+    "listener.requireHealthy",
+    "listener.confirmTimeout",
+    "listener.rollback",
+    "listener.localBuild",
+    "listener.metrics.enable",
+    "listener.metrics.address",
+    "listener.metrics.openFirewall",
+    "builder.enable",
+    "builder.nkeyFile",
+    "builder.metrics.enable",
+    "builder.metrics.address",
+    "builder.metrics.openFirewall",
+    "flakeUpdate.enable",
+    "flakeUpdate.forge",
+    "flakeUpdate.tokenFile",
+    "flakeUpdate.dates",
+    "flakeUpdate.notify.enable",
+    "flakeUpdate.notify.nkeyFile",
+    "flakeUpdate.notify.builderRepo",
+];
+
+/// What each service needs besides, as option and value.
+const REQUIRED: [(&str, &[(&str, &str)]); 3] = [
+    (
+        "listener",
+        &[
+            ("tier", "\"test\""),
+            ("natsUrl", "\"nats://h\""),
+            ("nkeyFile", "\"/k\""),
+            ("flakeUrl", "\"path:/f\""),
+        ],
+    ),
+    ("builder", &[("natsUrl", "\"nats://h\""), ("nkeyFile", "\"/k\""), ("configFile", "\"/b.toml\"")]),
+    ("flakeUpdate", &[("repo", "\"https://h/a/b.git\"")]),
+];
+
+/// The unit of an option's service, and the configuration of a host with this setting of it.
+fn with(option: &str, setting: &str) -> (String, String) {
+    let (service, option) = option.split_once('.').unwrap();
+    let file = format!("(/. + \"{}\")", file("tests/nixos/lib.nix").display());
+    let mut settings = format!("enable = true; {}", setting.replace("FILE", &file));
+    let (_, required) = REQUIRED.iter().find(|(name, _)| *name == service).unwrap();
+    // The builder takes one of its two options only.
+    let given = if option == "settings" { "configFile" } else { option };
+    for (name, value) in required.iter().filter(|(name, _)| *name != given) {
+        write!(settings, " {name} = {value};").unwrap();
+    }
+    let unit = if service == "flakeUpdate" { "flake-update" } else { service };
+    (unit.to_owned(), format!("services.homelab-deploy.{service} = {{ {settings} }};"))
+}
+
+#[test]
+fn every_path_in_the_store_that_a_unit_names_comes_with_the_unit() {
+    for library in Library::all() {
+        let store = Store::new();
+        for (option, setting) in SETTINGS {
+            let (unit, settings) = with(option, setting);
+            // Whatever an evaluated unit names must be in the context of its text.
+            let text = library.unit_of(&unit, &settings);
+            let brought = if setting.contains("FILE") { "-lib.nix" } else { "-other" };
+            // A file of settings is named in place of what it names.
+            assert!(text.contains(brought) || option == "builder.settings", "{option}: {text}");
+            let built = store.build(&library, &settings, &format!("built.homelab-deploy-{unit}"));
+            let closure = store.closure(&built);
+            assert!(closure.contains(&brought[1..]), "{option}: {setting}: {closure:?}");
+            assert!(option.ends_with("package") || closure.contains("homelab-deploy"), "{closure:?}");
+            for program in ["nix", "git", "openssh"] {
+                assert!(closure.contains(program), "{option}: {closure:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_option_of_the_services_is_among_them_or_holds_no_path() {
+    let tried = SETTINGS.iter().map(|(option, _)| (*option).to_owned());
+    let known: BTreeSet<_> = tried.chain(WITHOUT_PATHS.map(str::to_owned)).collect();
+    let options = options(&Library::Little);
+    let there = options.iter().map(|option| text(option, "name").to_owned());
+    let there: BTreeSet<_> = there
+        .filter(|name| REQUIRED.iter().any(|(service, _)| name.starts_with(&format!("{service}."))))
+        .collect();
+    assert_eq!(known, there);
+}
