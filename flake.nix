@@ -64,14 +64,36 @@
         homelab-deploy = final.callPackage ./nixos/package.nix { };
       };
 
-      nixosModules = {
-        default = ./nixos;
-        builder = ./nixos/builder.nix;
-        flakeUpdate = ./nixos/flake-update.nix;
-        listener = ./nixos/listener.nix;
-        nats = ./nixos/nats.nix;
-        operator = ./nixos/operator.nix;
-      };
+      nixosModules =
+        let
+          # `name` is that of the module's options too. The host's package is the one that this flake pins: a new nixpkgs of
+          # the host does not compile it again. Weaker than any `mkDefault`; on other systems the module's own default holds.
+          withPackage =
+            name: file:
+            { lib, pkgs, ... }:
+            let
+              package = self.packages.${pkgs.stdenv.hostPlatform.system}.default or null;
+            in
+            {
+              _file = toString file;
+              # However often and from wherever it is imported, it counts once.
+              key = "${toString file}#package";
+              imports = [ file ];
+              config = lib.mkIf (package != null) {
+                services.homelab-deploy.${name}.package = lib.mkOverride 1400 package;
+              };
+            };
+          modules = {
+            nats = ./nixos/nats.nix;
+          }
+          // lib.mapAttrs withPackage {
+            builder = ./nixos/builder.nix;
+            flakeUpdate = ./nixos/flake-update.nix;
+            listener = ./nixos/listener.nix;
+            operator = ./nixos/operator.nix;
+          };
+        in
+        modules // { default.imports = lib.attrValues modules; };
 
       formatter = forEach systems (pkgs: pkgs.nixfmt-tree);
 

@@ -12,8 +12,9 @@ in
     pkgs:
     mkOption {
       type = types.package;
-      default = pkgs.callPackage ./package.nix { };
-      defaultText = lib.literalMD "built from this repository with the host's nixpkgs";
+      # The flake's modules name the flake's own instead.
+      default = pkgs.homelab-deploy or (pkgs.callPackage ./package.nix { });
+      defaultText = lib.literalMD "the flake's own, if the module comes from the flake; else `pkgs.homelab-deploy`, if an overlay has it; else built from this repository with the host's nixpkgs";
       example = lib.literalExpression "pkgs.homelab-deploy";
       description = "The package with the program.";
     };

@@ -1,6 +1,6 @@
 //! What nix can say of the flake here, where nixpkgs cannot be had: its syntax, its lock, and what it offers.
 
-use crate::evaluate::{file, nix_instantiate};
+use crate::evaluate::{Library, file, nix_instantiate};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -23,36 +23,38 @@ fn every_file_can_be_read() {
 
 /// Evaluates the flake's outputs with stand-ins for nixpkgs, without building anything.
 fn outputs(expression: &str) -> Value {
+    outputs_with(&Library::Little, expression)
+}
+
+fn outputs_with(library: &Library, expression: &str) -> Value {
     let stand_in = format!(
         r#"
         let
-          lib = import {0}/tests/nixos/lib.nix // {{
-            genAttrs = names: f: builtins.listToAttrs (map (name: {{ inherit name; value = f name; }}) names);
-            hasSuffix = end: text: builtins.match ".*${{end}}" text != null;
-            getExe = package: "${{package}}/bin/${{package.name}}";
-          }};
-          package = name: {{ type = "derivation"; inherit name; outPath = "/nix/store/${{name}}"; }};
+          lib = {};
+          package = name: derivation {{ inherit name; system = "x86_64-linux"; builder = "/bin/sh"; }};
           pkgs = system: {{
             stdenv.hostPlatform = {{ inherit system; }};
-            callPackage = path: _: package "homelab-deploy";
-            writeShellScript = name: text: {{ inherit name text; outPath = "/nix/store/${{name}}"; }};
+            callPackage = path: _: package "homelab-deploy" // {{ meta.mainProgram = "homelab-deploy"; }};
+            writeShellScript = name: text: package name;
             mkShell = shell: package "shell" // shell;
             testers.runNixOSTest = test: package "vm-test";
             nixfmt-tree = package "nixfmt";
           }} // builtins.listToAttrs (map (name: {{ inherit name; value = package name; }})
             [ "nats-server" "cargo" "cargo-deny" "clippy" "git" "rust-analyzer" "rustc" "rustfmt" ]);
-          flake = import {0}/flake.nix;
+          flake = import {1}/flake.nix;
           nixpkgs = {{
             inherit lib;
             legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-linux" "aarch64-darwin" ] pkgs;
           }};
           self = flake.outputs {{ inherit self nixpkgs; }};
+          host = import {1}/tests/nixos/eval.nix;
         in {expression}"#,
+        library.expression(),
         env!("CARGO_MANIFEST_DIR")
     );
     let output =
         nix_instantiate().args(["--eval", "--strict", "--json", "--expr", &stand_in]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{expression}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -72,11 +74,69 @@ fn it_offers_packages_apps_shells_modules_and_checks() {
     assert_eq!(checks["x86_64-linux"], json!(["fleet", "package"]));
     assert_eq!(checks["aarch64-darwin"], json!(["package"]), "a Mac runs no virtual NixOS");
     let apps = outputs("builtins.mapAttrs (_: app: app.program) self.apps.x86_64-linux");
-    assert_eq!(apps["default"], "/nix/store/homelab-deploy/bin/homelab-deploy");
+    let program = apps["default"].as_str().unwrap();
+    assert!(program.ends_with("-homelab-deploy/bin/homelab-deploy"), "{program}");
     let shell = outputs("map (package: package.name) self.devShells.aarch64-darwin.default.packages");
     assert!(shell.as_array().unwrap().contains(&json!("nats-server")), "{shell}");
-    let modules = outputs("builtins.mapAttrs (_: path: builtins.pathExists path) self.nixosModules");
-    assert!(modules.as_object().unwrap().values().all(|there| there == true), "{modules}");
+}
+
+/// Module, settings, and how what they install is found.
+const INSTALLERS: [(&str, &str, &str); 4] = [
+    (
+        "listener",
+        "tier = \"t\"; natsUrl = \"n\"; nkeyFile = \"/k\"; flakeUrl = \"f\";",
+        "units.homelab-deploy-listener",
+    ),
+    ("builder", "natsUrl = \"n\"; nkeyFile = \"/k\"; configFile = \"/c\";", "units.homelab-deploy-builder"),
+    ("flakeUpdate", "repo = \"r\";", "units.homelab-deploy-flake-update"),
+    ("operator", "", "programs"),
+];
+
+#[test]
+fn its_modules_install_the_program_that_it_pins_unless_another_is_named() {
+    for library in Library::all() {
+        let installed = |modules: &str, module: usize, further: &str, overlay: &str| {
+            let (name, settings, at) = INSTALLERS[module];
+            let settings =
+                format!("services.homelab-deploy.{name} = {{ enable = true; {settings} {further} }};");
+            let text = outputs_with(
+                &library,
+                &format!(
+                    "\"${{toString (host {{ inherit lib; modules = {modules}; \
+                     settings = {{ pkgs, lib, ... }}: {{ {settings} }}; overlay = {overlay}; }}).{at}}}\""
+                ),
+            );
+            text.as_str().unwrap().to_owned()
+        };
+        let flakes = outputs_with(&library, "\"${self.packages.x86_64-linux.default}/\"");
+        let is_the_flakes = |text: &str| text.contains(flakes.as_str().unwrap().trim_end_matches('/'));
+        let overlay = "{ stdenv.hostPlatform.system = \"x86_64-linux\"; homelab-deploy = derivation { name = \"overlaid\"; \
+                       system = \"x86_64-linux\"; builder = \"/bin/sh\"; }; }";
+        let linux = "{ stdenv.hostPlatform.system = \"x86_64-linux\"; }";
+        let foreign = "{ stdenv.hostPlatform.system = \"riscv64-linux\"; }";
+        let here = format!("[ {}/nixos ]", env!("CARGO_MANIFEST_DIR"));
+        for (module, (name, ..)) in INSTALLERS.iter().enumerate() {
+            let own = format!("[ self.nixosModules.{name} ]");
+            // Alone, all of them, and both at once.
+            for modules in
+                [&own, "[ self.nixosModules.default ]", &format!("{own} ++ [ self.nixosModules.default ]")]
+            {
+                for overlay in [linux, overlay] {
+                    let text = installed(modules, module, "", overlay);
+                    assert!(is_the_flakes(&text), "{name}: {modules}: {text}");
+                }
+            }
+            let other = installed(&own, module, "package = lib.mkDefault pkgs.other;", linux);
+            assert!(other.contains("-other") && !is_the_flakes(&other), "{name}: {other}");
+            // Where the flake has no package, and where the module was not imported from it.
+            for (modules, platform) in [(&own, foreign), (&here, linux)] {
+                let text = installed(modules, module, "", platform);
+                assert!(text.contains("-homelab-deploy") && !is_the_flakes(&text), "{name}: {text}");
+            }
+            let overlaid = installed(&here, module, "", overlay);
+            assert!(overlaid.contains("-overlaid"), "{name}: {overlaid}");
+        }
+    }
 }
 
 #[test]
