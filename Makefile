@@ -3,12 +3,13 @@
 # Debian keeps nats-server where a user's path does not reach.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test test-clients test-metrics lab faults check bench
+.PHONY: help demo test test-clients test-nixos test-metrics lab faults check bench
 
 help:
 	@echo 'make demo          the console on a private broker and simulated hosts; gone afterwards'
 	@echo 'make test          every test, against a real broker and real nix'
 	@echo 'make test-clients  the MCP server, driven by the official client in Python'
+	@echo 'make test-nixos    the script of the test in virtual machines, checked as NixOS checks it'
 	@echo 'make test-metrics  the metrics, alerts and dashboard, against a real Prometheus'
 	@echo 'make lab           deployments on real systemd hosts in containers; needs root'
 	@echo 'make check         formatting, lints and documentation, warnings denied'
@@ -26,9 +27,14 @@ test:
 test-clients:
 	@scripts/need nats-server python3-venv
 	cargo build
-	@scripts/clients-venv target/clients-venv
+	@scripts/venv tests/clients/requirements.txt target/clients-venv
 	HOMELAB_DEPLOY_BINARY=$${CARGO_TARGET_DIR:-target}/debug/homelab-deploy target/clients-venv/bin/python -B \
 		-m unittest discover --catch -s tests/clients -t tests/clients
+
+test-nixos:
+	@scripts/need nix python3-venv
+	@scripts/venv tests/nixos/requirements.txt target/nixos-venv
+	HOMELAB_DEPLOY_NIXOS_VENV=$(CURDIR)/target/nixos-venv cargo test --test nixos -- --ignored
 
 test-metrics:
 	@scripts/need nats-server nix git prometheus promtool

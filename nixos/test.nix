@@ -182,8 +182,8 @@ in
               host.wait_for_unit("homelab-deploy-listener.service")
 
       with subtest("the metrics have counted that, across the restart of the listener"):
-          for host in ["host1", "host2"]:
-              page = broker.succeed(f"${lib.getExe pkgs.curl} -fsS http://{host}:9972/metrics")
+          for name in ["host1", "host2"]:
+              page = broker.succeed(f"${lib.getExe pkgs.curl} -fsS http://{name}:9972/metrics")
               counted = [
                   line
                   for line in page.splitlines()
@@ -192,7 +192,7 @@ in
                   and 'action="switch"' in line
               ]
               assert counted and counted[0].endswith(" 1"), counted
-              broker.succeed(f"${lib.getExe pkgs.curl} -fsS http://{host}:9972/health")
+              broker.succeed(f"${lib.getExe pkgs.curl} -fsS http://{name}:9972/health")
 
       with subtest("a system with a failing unit goes back by itself"):
           commit("${flake (of "broken")}")

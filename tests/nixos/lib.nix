@@ -228,6 +228,7 @@ let
           value = attrs.${name};
         }) (filter (name: keep name attrs.${name}) (attrNames attrs))
       );
+    concatStrings = builtins.concatStringsSep "";
     concatMapStringsSep = separator: f: list: builtins.concatStringsSep separator (map f list);
     hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
     # As in nixpkgs, every part depends on all that the string depends on.

@@ -24,3 +24,4 @@ mod settings;
 mod store;
 mod unit;
 mod unit_text;
+mod vm_test;
