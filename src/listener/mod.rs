@@ -13,6 +13,7 @@ mod metrics;
 mod peers;
 mod permit;
 mod prover;
+mod removal;
 mod reporter;
 mod requests;
 mod service;

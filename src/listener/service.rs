@@ -9,6 +9,7 @@ use super::job::Handle;
 use super::manager::Standing;
 use super::metrics::Metrics;
 use super::peers;
+use super::removal::Removal;
 use super::reporter::Reporter;
 use crate::activation::Engine;
 use crate::bus::{Bus, ConnectError, LinkError, Seed};
@@ -198,6 +199,7 @@ impl Service {
         let (problem, mut problems) = watch::channel(None);
         let mut server = self.serve_metrics(problem, shutdown.clone());
         let mut manager = Manager::ready();
+        let mut removal = Removal::watch(self.config.presence);
         loop {
             self.tell(&mut manager);
             tokio::select! {
@@ -221,7 +223,14 @@ impl Service {
                         announce_at = Instant::now();
                     }
                 }
-                Some(delivered) = self.deliveries.join_next() => self.on_delivered(&delivered.unwrap_or_default()),
+                Some(delivered) = self.deliveries.join_next() => {
+                    self.on_delivered(&delivered.unwrap_or_default());
+                    removal.look_soon();
+                }
+                () = removal.removed(), if self.is_idle() => {
+                    tracing::info!(unit = removal.unit, "this listener was removed from the host: stopping");
+                    break;
+                }
                 () = phase_changed(&mut self.running) => {}
                 Ok(refusal) = refusals.recv() => {
                     self.warnings.insert(refusal.to_string());
@@ -387,6 +396,14 @@ impl Service {
         for id in ids {
             self.jobs.sent(id);
         }
+    }
+
+    /// Whether no job runs and every final report is delivered.
+    fn is_idle(&self) -> bool {
+        self.running.is_none()
+            && self.work.is_empty()
+            && self.deliveries.is_empty()
+            && self.jobs.owed(None, now()).is_empty()
     }
 
     /// The present report of a job, running or ended.

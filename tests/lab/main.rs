@@ -24,6 +24,7 @@ mod leftovers;
 mod limits;
 mod operators;
 mod power;
+mod removed;
 mod replaced;
 mod rollback;
 mod stranded;
