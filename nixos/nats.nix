@@ -40,11 +40,14 @@ let
   };
 
   listener = host: entry: {
-    publish = allow [
-      "deploy.responses.*"
-      "deploy.responses.ask.*"
-      "deploy.responses.*.log.${host}"
-    ];
+    publish = allow (
+      [
+        "deploy.responses.*"
+        "deploy.responses.ask.*"
+        "deploy.responses.*.log.${host}"
+      ]
+      ++ lib.optional entry.confirmPeers "deploy.discover"
+    );
     subscribe = allow (
       [
         "deploy.${entry.tier}.${host}"
@@ -52,6 +55,7 @@ let
       ]
       ++ lib.optional (entry.role != null) "deploy.${entry.tier}.role.${entry.role}"
       ++ [ "deploy.discover" ]
+      ++ lib.optional entry.confirmPeers "deploy.responses.presence"
     );
   };
   operator =
@@ -110,6 +114,12 @@ let
         default = null;
         example = "dns";
         description = "The role of the host.";
+      };
+      confirmPeers = mkOption {
+        type = types.bool;
+        default = false;
+        example = true;
+        description = "Whether the host hears other hosts, which confirm it after an activation: for the host of the NATS server, and others through which hosts reach it.";
       };
       inherit publicKey;
     };

@@ -15,7 +15,11 @@ fn settings() -> String {
         for (name, entry) in entries.as_object().unwrap() {
             write!(nix, "{section}.{name} = {{").unwrap();
             for (key, value) in entry.as_object().unwrap() {
-                let key = if key == "public_key" { "publicKey" } else { key };
+                let key = match key.as_str() {
+                    "public_key" => "publicKey",
+                    "confirm_peers" => "confirmPeers",
+                    key => key,
+                };
                 write!(nix, " {key} = {};", value.to_string().replace(',', " ")).unwrap();
             }
             nix.push_str(" };\n");

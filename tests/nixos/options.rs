@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 /// Every option of every module. The first ones have always been there under these names.
-const OPTIONS: [&str; 63] = [
+const OPTIONS: [&str; 64] = [
     "listener.enable",
     "listener.package",
     "listener.hostname",
@@ -39,6 +39,7 @@ const OPTIONS: [&str; 63] = [
     "nats.hosts",
     "nats.hosts.<name>.tier",
     "nats.hosts.<name>.role",
+    "nats.hosts.<name>.confirmPeers",
     "nats.hosts.<name>.publicKey",
     "nats.operators",
     "nats.operators.<name>.kind",
