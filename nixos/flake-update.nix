@@ -194,6 +194,8 @@ in
         ExecStart = command;
         # It says that a host does not build, and has done what is to be done about it.
         SuccessExitStatus = 1;
+        # An evaluation that runs out of memory fails its host, and the update says so.
+        OOMPolicy = "continue";
         LoadCredential =
           lib.optional (cfg.tokenFile != null) "token:${cfg.tokenFile}"
           ++ lib.optional (cfg.notify.nkeyFile != null) "nkey:${cfg.notify.nkeyFile}";

@@ -84,7 +84,7 @@ let
       ]
       (builtins.readFile ./homelab-deploy-listener.service);
   unit = readUnit text;
-  # A rebuild command does all its work inside this unit.
+  # A rebuild command builds and activates in the listener's place.
   hardening = lib.optionalAttrs (cfg.rebuildCommand == null) (
     (readUnit (builtins.readFile ./homelab-deploy-listener.hardening.conf)).Service
   );
@@ -196,9 +196,10 @@ let
       default = null;
       example = lib.literalExpression "lib.getExe pkgs.nixos-rebuild";
       description = ''
-        A program that builds and activates in the listener's place, called as `PROGRAM ACTION --flake LOCKED_URL#HOST`. It runs
-        inside the listener's unit, which is not hardened then. Without it the host is changed step by step and goes back by
-        itself where that fails.
+        A program that builds and activates in the listener's place, called as `PROGRAM ACTION --flake LOCKED_URL#HOST`. It runs in
+        a separate unit, so the restart of the listener in a switch that changes the listener's unit does not end it; the restarted
+        listener follows it. The listener's unit is not hardened then. Without it the host is changed step by step and rolled back
+        automatically if that fails.
       '';
     };
     requireHealthy = mkOption {
@@ -288,6 +289,7 @@ in
         "Wants"
         "After"
       ];
+      # Also in the middle of a deployment: activations and rebuild commands run in separate units.
       restartIfChanged = true;
       stopIfChanged = service.X-StopIfChanged != "false";
       path = [

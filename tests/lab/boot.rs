@@ -1,6 +1,6 @@
 //! Hosts boot, connect with their keys, and answer.
 
-use crate::harness::Lab;
+use crate::harness::{LISTENER, Lab};
 use std::time::Instant;
 
 #[test]
@@ -19,4 +19,13 @@ fn three_hosts_boot_connect_with_their_keys_and_answer() {
         assert_eq!(host.failed_units(), [""; 0]);
         assert_eq!(host.sh("hostname"), host.name());
     }
+}
+
+#[test]
+fn systemd_keeps_the_listener_if_memory_runs_out_and_asks_the_kernel_to_spare_it() {
+    let lab = Lab::new();
+    let host = lab.boot("web1");
+    // What the kernel has of it cannot be compared: not every machine lets a container lower the score of a process.
+    let policy = host.sh(&format!("systemctl show --property=OOMPolicy,OOMScoreAdjust {LISTENER} | sort"));
+    assert_eq!(policy, "OOMPolicy=continue\nOOMScoreAdjust=-500");
 }

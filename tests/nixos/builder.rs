@@ -10,7 +10,7 @@ use serde_json::json;
 use std::fs;
 use std::process::Command;
 
-const BUILDER: &str = r#"
+pub(crate) const BUILDER: &str = r#"
     services.homelab-deploy.builder = {
       enable = true;
       natsUrl = "nats://nats.example.org";

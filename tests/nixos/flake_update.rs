@@ -17,7 +17,7 @@ fn with(lines: &str) -> String {
     format!("services.homelab-deploy.flakeUpdate = {{ enable = true; {lines} }};")
 }
 
-fn unit(library: &Library, lines: &str) -> String {
+pub(crate) fn unit(library: &Library, lines: &str) -> String {
     let host = library.evaluate(&with(&format!("{REPO} {lines}")));
     host["units"]["homelab-deploy-flake-update"].as_str().expect("a unit of the update").to_owned()
 }

@@ -1,5 +1,6 @@
 //! The listener's unit: the text that the lab proves, what the options make of it, and what systemd says of it.
 
+use crate::builder::BUILDER;
 use crate::common::{binary, run};
 use crate::evaluate::{LISTENER, Library, file, listener_with};
 use crate::settings::EVERY_SETTING;
@@ -75,6 +76,22 @@ fn each_option_has_its_effect_on_the_unit() {
             let unit = library.unit(&listener_with(setting));
             assert!(unit.contains(effect), "{option}: {unit}");
             assert_ne!(settings(&unit), plain, "{option}");
+        }
+    }
+}
+
+#[test]
+fn memory_that_runs_out_ends_nix_and_not_the_service() {
+    for library in Library::all() {
+        for setting in ["", "rebuildCommand = \"/bin/rebuild\";"] {
+            let unit = library.unit(&listener_with(setting));
+            assert!(
+                unit.contains("OOMPolicy=continue\n") && unit.contains("OOMScoreAdjust=-500\n"),
+                "{unit}"
+            );
+        }
+        for unit in [library.unit_of("builder", BUILDER), crate::flake_update::unit(&library, "")] {
+            assert!(unit.contains("OOMPolicy=continue\n"), "{unit}");
         }
     }
 }
