@@ -131,6 +131,13 @@ const SITUATIONS: &[(&str, Make)] = &[
     ("a changed unit fails", || {
         with(next().unit("web.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n"))
     }),
+    ("a changed unit cannot be read", || {
+        let continued = "ExecStart=sleep \\\n  infinity";
+        Situation {
+            after: "systemctl is-active web.service",
+            ..with(next().unit("web.service", &text("", continued)))
+        }
+    }),
     ("systemd refuses a changed unit", || Situation {
         after: "! systemctl is-active refused.service",
         ..faulty(Fault::BadUnitSetting)

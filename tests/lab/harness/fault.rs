@@ -138,8 +138,7 @@ StartLimitIntervalSec=0
 [Service]
 Restart=always
 RestartSec=200ms
-ExecStart=/bin/sh -c 'begun=/run/flapping-$$(basename $$(readlink /run/current-system)); \
-    [ -e $$begun ] || flock /run/nixos/switch-to-configuration.lock touch $$begun; sleep 0.3; exit 1'
+ExecStart=/bin/sh -c 'begun=/run/flapping-$$(basename $$(readlink /run/current-system)); [ -e $$begun ] || flock /run/nixos/switch-to-configuration.lock touch $$begun; sleep 0.3; exit 1'
 ";
 
 /// Lets the first check pass, as that of a listener, and holds the lock from then on; so that a later action finds it held.
