@@ -1,7 +1,7 @@
 //! The jobs that a listener has at hand. What has ended, is told and is not among the newest is known by its folder alone, so
 //! that a listener does not grow with what it has done.
 
-use super::{Record, Store};
+use super::{AcceptanceOrder, Record, Store};
 use crate::protocol::{Action, DeployReport, ErrorCode, Id, Name, ReplyTo, Status};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, HashSet};
@@ -19,6 +19,8 @@ const SWEEP: SignedDuration = SignedDuration::from_hours(1);
 pub struct Known {
     /// When it was accepted.
     pub accepted_at: Timestamp,
+    /// Its place among the jobs of the host.
+    order: AcceptanceOrder,
     /// Where its reports go.
     pub reply_to: ReplyTo,
     /// Its last report.
@@ -69,6 +71,7 @@ impl AtHand {
     pub fn insert(&mut self, record: &Record) {
         let known = Known {
             accepted_at: record.accepted_at,
+            order: record.order(),
             reply_to: record.request.reply_to.clone(),
             report: Arc::new(record.report.clone()),
             sent: self.store.is_sent(&record.request.id),
@@ -131,16 +134,16 @@ impl AtHand {
         let without_roots = |id: &&Id| !rooted.iter().flatten().any(|rooted| rooted == *id);
         self.jobs.keys().filter(without_roots).for_each(|id| self.store.drop_roots(id));
 
-        let mut by_age: Vec<_> = self.jobs.iter().map(|(id, job)| (job.accepted_at, id.clone())).collect();
+        let mut by_age: Vec<_> = self.jobs.iter().map(|(id, job)| (job.order, id.clone())).collect();
         by_age.sort_unstable_by(|a, b| b.cmp(a));
         let mut systems = HashSet::new();
-        for (n, (accepted_at, id)) in by_age.into_iter().enumerate() {
+        for (n, (_, id)) in by_age.into_iter().enumerate() {
             let job = &self.jobs[&id];
             let made = job.deployed() && systems.insert(job.report.system.clone());
             if n < NEWEST || !job.report.status.is_final() {
                 continue;
             }
-            if now.duration_since(accepted_at) > REMEMBERED {
+            if now.duration_since(job.accepted_at) > REMEMBERED {
                 self.store.remove(&id);
                 self.jobs.remove(&id);
             } else if !made
@@ -164,6 +167,6 @@ impl AtHand {
 
     fn newest_of(&self, matches: impl Fn(&Known) -> bool) -> Option<(&Id, &Known)> {
         let jobs = self.jobs.iter().filter(|(_, job)| matches(job));
-        jobs.max_by_key(|(_, job)| job.accepted_at)
+        jobs.max_by_key(|(_, job)| job.order)
     }
 }

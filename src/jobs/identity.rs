@@ -37,6 +37,15 @@ impl Identity {
             Err(error) => Err(error),
         }
     }
+
+    /// Makes the count of starts higher than this one, durably.
+    pub(super) fn start_after(&mut self, starts: u64, path: &Path) -> Result<(), durable::WriteError> {
+        if self.starts > starts {
+            return Ok(());
+        }
+        self.starts = starts + 1;
+        durable::write(path, &serde_json::to_vec(self).unwrap_or_default())
+    }
 }
 
 fn random() -> String {

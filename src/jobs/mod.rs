@@ -24,7 +24,7 @@ pub use hold::Hold;
 pub use identity::{Identity, Sequence, now};
 pub use lock::ActivationLock;
 pub use orders::{Orders, PeersBefore};
-pub use record::{Record, System};
+pub use record::{AcceptanceOrder, Record, System};
 pub use resume::Resume;
 pub use seen::Seen;
 pub use state_dir::StateDir;

@@ -21,6 +21,9 @@ pub struct Record {
     pub deadline: Timestamp,
     /// The count of service starts at which it was accepted.
     pub starts: u64,
+    /// The number of its first report.
+    #[serde(default)]
+    pub accepted_seq: Option<u64>,
     /// The job as operators are told: phases, commit, system, generation, and in the end the verdict.
     pub report: DeployReport,
     /// What ran before.
@@ -98,6 +101,7 @@ impl Record {
             accepted_at,
             deadline,
             starts,
+            accepted_seq: report.seq,
             report,
             old: None,
             orders: None,
@@ -186,7 +190,16 @@ impl Record {
         self.report.progress = None;
         self.report.message = format!("the job died {phase} with its listener; {what_runs}");
     }
+
+    /// The place of this job among those of its host. Clocks jump and the count of starts does not: the time decides only
+    /// between jobs that an older version accepted after one start.
+    pub fn order(&self) -> AcceptanceOrder {
+        (self.starts, self.accepted_seq, self.accepted_at)
+    }
 }
+
+/// Orders the jobs of a host as they were accepted.
+pub type AcceptanceOrder = (u64, Option<u64>, Timestamp);
 
 /// What `all` holds beyond the known fields: of the record itself, and of the objects in it down to `depth`.
 fn unknown(all: Map<String, Value>, known: &Map<String, Value>, depth: u8) -> Map<String, Value> {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Written to find out whether anything can be. No id begins with a dot.
 const PROBE: &str = ".probe";
+/// Who this service is.
+const IDENTITY: &str = "identity.json";
 /// How often, and with which pause, the lock is tried.
 const PATIENCE: u32 = 25;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -36,7 +38,7 @@ impl StateDir {
         if !take_patiently(&lock).map_err(wrong)? {
             return Err(StoreError::Locked(path.to_owned()));
         }
-        let (identity, unwritten) = Identity::begin(&path.join("identity.json"))?;
+        let (identity, unwritten) = Identity::begin(&path.join(IDENTITY))?;
         Ok((Self { path: path.to_owned(), records, identity, _lock: lock }, unwritten))
     }
 
@@ -53,6 +55,11 @@ impl StateDir {
     /// Who this service is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Makes the count of starts higher than this one, durably.
+    pub(super) fn start_after(&mut self, starts: u64) -> Result<(), WriteError> {
+        self.identity.start_after(starts, &self.path.join(IDENTITY))
     }
 
     /// Whether a record could be written now. It is not synced: whoever asks may ask often.

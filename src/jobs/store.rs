@@ -66,7 +66,13 @@ impl Store {
         }
         let mut records =
             store.read_all().map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
-        records.sort_by_key(|record| record.accepted_at);
+        records.sort_by_key(Record::order);
+        // A new identity counts its starts from one: jobs that come must not be older than those that lie here.
+        if let Some(newest) = records.last()
+            && let Err(error) = store.dir.start_after(newest.starts)
+        {
+            store.warn(error.to_string());
+        }
         Ok((store, records))
     }
 
