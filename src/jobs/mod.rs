@@ -25,7 +25,7 @@ pub use identity::{Identity, Sequence, now};
 pub use lock::ActivationLock;
 pub use orders::{Orders, PeersBefore};
 pub use record::{AcceptanceOrder, Record, System};
-pub use resume::Resume;
+pub use resume::{HostNow, Resume};
 pub use seen::Seen;
 pub use state_dir::StateDir;
 pub use store::{Store, StoreError};

@@ -1,7 +1,7 @@
 //! The record of one job, as it lies on disk.
 
 use super::Orders;
-use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseName, PhaseState, Status};
+use crate::protocol::{DeployReport, DeployRequest, PhaseName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -24,6 +24,12 @@ pub struct Record {
     /// The number of its first report.
     #[serde(default)]
     pub accepted_seq: Option<u64>,
+    /// The boot on which it was accepted, if that is known.
+    #[serde(default)]
+    pub boot_id: Option<String>,
+    /// How often a listener has restarted it because the one before went away.
+    #[serde(default)]
+    pub restarts: u32,
     /// The job as operators are told: phases, commit, system, generation, and in the end the verdict.
     pub report: DeployReport,
     /// What ran before.
@@ -102,6 +108,8 @@ impl Record {
             deadline,
             starts,
             accepted_seq: report.seq,
+            boot_id: None,
+            restarts: 0,
             report,
             old: None,
             orders: None,
@@ -150,45 +158,6 @@ impl Record {
         let before =
             |phase: &PhaseName| matches!(phase, PhaseName::Prepare | PhaseName::Build | PhaseName::Check);
         self.report.phases.running().is_none_or(|phase| before(&phase.name))
-    }
-
-    /// Ends a job that was to reboot the host, which has happened.
-    pub fn rebooted(&mut self) {
-        self.report.phases.end(&PhaseState::Done);
-        self.report.status = Status::Completed;
-        self.report.progress = None;
-        "reboot done".clone_into(&mut self.report.message);
-    }
-
-    /// Ends a job whose host was rebooted because its old system could not be brought back otherwise.
-    pub fn rolled_back_by_reboot(&mut self, current_system: Option<&str>) {
-        let old = self.old.as_ref();
-        let expected = old.and_then(|old| old.system.as_deref());
-        let booted = old.and_then(|old| old.profile_target.as_deref());
-        let back = current_system.is_some() && [expected, booted].contains(&current_system);
-        self.report.phases.end(if back { &PhaseState::Done } else { &PhaseState::Failed });
-        self.report.status = Status::Failed;
-        self.report.progress = None;
-        self.report.rolled_back = Some(back);
-        if !back {
-            self.report.error = Some(ErrorCode::RollbackFailed);
-        }
-        let runs = current_system.unwrap_or("an unknown system");
-        self.report.message = format!("{}; the host was rebooted and runs {runs} now", self.report.message);
-    }
-
-    /// Ends a job whose process is gone: nobody can tell any more how it went.
-    pub fn interrupt(&mut self, what_runs: &str) {
-        let phase = self
-            .report
-            .phases
-            .running()
-            .map_or("before its first phase".to_owned(), |phase| format!("in {}", phase.name));
-        self.report.phases.end(&PhaseState::Failed);
-        self.report.status = Status::Failed;
-        self.report.error = Some(ErrorCode::Interrupted);
-        self.report.progress = None;
-        self.report.message = format!("the job died {phase} with its listener; {what_runs}");
     }
 
     /// The place of this job among those of its host. Clocks jump and the count of starts does not: the time decides only

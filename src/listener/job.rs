@@ -133,8 +133,12 @@ impl Job {
 
     async fn work(&mut self, work: impl FnOnce(Order, Steps, CancellationToken) -> Work) -> Outcome {
         let id = self.record.request.id.clone();
+        let mut request = self.record.request.clone();
+        // A job that is done again builds the commit that was reported, wherever the branch is by now.
+        let resolved = || self.record.report.commit.as_ref().map(ToString::to_string);
+        request.commit = request.commit.or_else(resolved);
         let order = Order {
-            request: self.record.request.clone(),
+            request,
             folder: self.store.job(&id),
             reachable: self.reporter.reachable(),
             peers: self.prover.peers(),
@@ -212,12 +216,14 @@ impl Job {
                     self.answer_cancel();
                 }
                 // So that it is known after a crash how far it was.
-                if let Err(error) = self.save().await {
-                    tracing::warn!(id = %self.record.request.id, %error, "a phase could not be recorded");
-                }
+                self.save_step("a phase").await;
             }
             Step::Progress(progress) => report.progress = Some(progress),
-            Step::Commit(commit) => report.commit = Some(commit.into()),
+            Step::Commit(commit) => {
+                report.commit = Some(commit.into());
+                // What was told must be what is built, also by a later start.
+                self.save_step("the commit").await;
+            }
             Step::System(system) => report.system = Some(system.into()),
             Step::Generation(generation) => report.generation = Some(generation),
             Step::Note(note) => self.note = Some(note),
@@ -347,6 +353,12 @@ impl Job {
         self.report.send_replace(shared.clone());
         // While the link is down nobody hears it: the next one, or the record, will tell.
         let _ = self.reporter.send(&self.record.request.reply_to, &shared).await;
+    }
+
+    async fn save_step(&self, what: &str) {
+        if let Err(error) = self.save().await {
+            tracing::warn!(id = %self.record.request.id, %error, "failed to record {what}");
+        }
     }
 
     async fn save(&self) -> Result<(), StoreError> {

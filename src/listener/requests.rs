@@ -150,6 +150,7 @@ impl Service {
         let timeout = asked.min(self.config.timeout);
         let mut record = job::accept(request, self.store.identity().starts, timeout, &self.reporter);
         record.verified_key = key;
+        record.boot_id = self.engine.boot_id();
         record
     }
 

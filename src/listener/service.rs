@@ -13,7 +13,7 @@ use super::removal::Removal;
 use super::reporter::Reporter;
 use crate::activation::Engine;
 use crate::bus::{Bus, ConnectError, LinkError, Seed};
-use crate::jobs::{AtHand, History, Hold, Record, Resume, Seen, Store, StoreError, now};
+use crate::jobs::{AtHand, History, Hold, HostNow, Record, Resume, Seen, Store, StoreError, now};
 use crate::manager::{self, Manager};
 use crate::metrics::serve;
 use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, Want, WireError};
@@ -138,8 +138,10 @@ impl Service {
     fn recover(&mut self, records: Vec<Record>) {
         let mut ended = Vec::new();
         let records = self.recover_hold(records);
-        let boot_id = self.engine.boot_id();
-        let resume = |record: &Record| record.resume(now(), boot_id.as_deref());
+        let (boot_id, facts) = (self.engine.boot_id(), self.engine.facts());
+        let system = facts.system.as_deref();
+        let (boot_id, generation) = (boot_id.as_deref(), facts.generation);
+        let resume = |record: &Record| record.resume(HostNow { now: now(), boot_id, system, generation });
         // Whatever else is open: one that somebody may be at work on comes first.
         let owned = records.iter().any(|record| !record.is_final() && resume(record) == Resume::Follow);
         for mut record in records {
@@ -154,20 +156,11 @@ impl Service {
                 }
                 if self.running.is_none() && !owned && decision == Resume::Again && self.engine.can_repeat() {
                     tracing::info!(%id, "doing a job again that had changed nothing yet");
+                    record.restarts += 1;
                     self.take_up(record, false);
                     continue;
                 }
-                let runs = self.engine.facts().system;
-                match decision {
-                    Resume::Rebooted => record.rebooted(),
-                    Resume::RolledBack => record.rolled_back_by_reboot(runs.as_deref()),
-                    _ => {
-                        let runs = runs.map_or("look at what runs now".to_owned(), |system| {
-                            format!("{system} runs now")
-                        });
-                        record.interrupt(&runs);
-                    }
-                }
+                record.end(decision, system);
                 self.reporter.stamp(&mut record.report);
                 let reason = &record.report.message;
                 tracing::warn!(%id, status = %record.report.status, reason, "ended a job that another listener began");

@@ -16,6 +16,7 @@ mod judged;
 mod peers;
 mod proof;
 mod refused;
+mod resumed;
 mod roads;
 mod sources;
 mod stage;

@@ -1,0 +1,162 @@
+//! What becomes of an unfinished job at the next start: on this boot or another, in time or late, for the third time.
+
+use crate::common::{Ears, Repo};
+use crate::stage::{SWITCH, Stage, flake};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::symlink;
+
+const HOLD: &str = "read _ < $STAGE/gate";
+
+/// The host is on this boot from now on.
+fn boot(stage: &Stage, id: &str) {
+    let file = stage.at("root/proc/sys/kernel/random/boot_id");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, id).unwrap();
+}
+
+/// Changes the record of the job on disk.
+fn rewrite(stage: &Stage, change: impl FnOnce(&mut Value)) {
+    let mut record = stage.record("j-1");
+    change(&mut record);
+    fs::write(stage.job_file("j-1", "state.json"), record.to_string()).unwrap();
+}
+
+/// A switch to `v1` on the first boot, whose listener died in check.
+fn died_in_check(mut stage: Stage) -> (Stage, Ears) {
+    boot(&stage, "boot-1");
+    let gate = stage.gate("gate");
+    stage.fault("v1", "check", HOLD);
+    let reports = stage.deploy("j-1", "switch", "v1");
+    stage.called("v1 check");
+    stage.host.kill();
+    fs::remove_file(stage.at("v1.check")).unwrap();
+    drop(gate);
+    (stage, reports)
+}
+
+fn is_interrupted(stage: &Stage, report: &Value, says: &str) {
+    assert_eq!((&report["status"], &report["error"]), (&json!("failed"), &json!("interrupted")), "{report}");
+    assert_eq!(report["message"], format!("{says}; {} runs now", stage.system()), "{report}");
+    assert_eq!((stage.runs().as_str(), stage.calls().as_str()), ("v0", "v1 check"));
+}
+
+#[test]
+fn a_job_is_not_done_again_after_the_host_restarted() {
+    // Another version's record has no boot of its own; the one of what ran before tells as well.
+    for forgets in [false, true] {
+        let (mut stage, reports) = died_in_check(Stage::new());
+        if forgets {
+            rewrite(&stage, |record| drop(record.as_object_mut().unwrap().remove("boot_id")));
+        }
+        boot(&stage, "boot-2");
+        stage.host.restart();
+        let report = reports.verdict();
+        is_interrupted(&stage, &report, "the host restarted while the job was in check");
+        assert_eq!(stage.deploy("j-2", "switch", "v2").verdict()["status"], "completed");
+    }
+}
+
+#[test]
+fn a_job_that_had_not_begun_is_not_begun_after_its_request_expired() {
+    let (mut stage, reports) = died_in_check(Stage::new());
+    rewrite(&stage, |record| {
+        record["request"]["expires_at"] = json!("2020-01-01T00:00:00Z");
+        for phase in record["report"]["phases"].as_array_mut().unwrap() {
+            phase["state"] = json!("pending");
+        }
+    });
+    stage.host.restart();
+    let says = "the request expired at 2020-01-01T00:00:00Z, and the listener went away while the job was before its first phase";
+    is_interrupted(&stage, &reports.verdict(), says);
+}
+
+#[test]
+fn a_job_that_had_begun_on_this_boot_is_done_again_after_its_request_expired() {
+    let (mut stage, reports) = died_in_check(Stage::new());
+    rewrite(&stage, |record| record["request"]["expires_at"] = json!("2020-01-01T00:00:00Z"));
+    stage.host.restart();
+    let report = reports.verdict();
+    assert_eq!((&report["status"], stage.runs().as_str()), (&json!("completed"), "v1"), "{report}");
+}
+
+#[test]
+fn a_job_that_is_done_again_builds_the_commit_that_was_reported() {
+    let repo = Repo::new();
+    fs::write(repo.path().join("switch-to-configuration"), SWITCH).unwrap();
+    fs::write(repo.path().join("flake.nix"), flake()).unwrap();
+    let reported = repo.commit("version", "v1");
+    let (mut stage, reports) = died_in_check(Stage::with(|host| host.flake(&repo.url())));
+    assert_eq!(stage.record("j-1")["report"]["commit"], reported);
+    repo.commit("version", "v2");
+    stage.host.restart();
+    let report = reports.verdict();
+    assert_eq!((&report["status"], &report["commit"]), (&json!("completed"), &json!(reported)), "{report}");
+    assert_eq!(stage.runs(), "v1");
+}
+
+#[test]
+fn a_build_that_takes_the_listener_down_three_times_is_not_tried_again() {
+    let mut stage = Stage::new();
+    stage.program_named("nix", "echo build >> $STAGE/builds; kill -9 $PPID");
+    let reports = stage.deploy("j-1", "switch", "v1");
+    for _ in 0..2 {
+        stage.host.ended();
+        stage.host.relaunch();
+    }
+    stage.host.ended();
+    stage.host.restart();
+    let report = reports.verdict();
+    assert_eq!(report["error"], "build_failed", "{report}");
+    let expected = format!(
+        "the listener died 3 times while it did this job, the last time in build: the host probably ran out of memory \
+         (`journalctl -k` tells); have another machine build it (`deploy --build-first`), add memory or swap, or lower \
+         `cores` and `max-jobs` of nix; nothing was changed; {} runs now",
+        stage.system()
+    );
+    assert_eq!(report["message"], expected);
+    assert_eq!(fs::read_to_string(stage.at("builds")).unwrap(), "build\n".repeat(3));
+    fs::remove_file(stage.at("bin/nix")).unwrap();
+    assert_eq!(stage.deploy("j-2", "switch", "v2").verdict()["status"], "completed");
+}
+
+/// A switch to `v1` that lost power in persist, with the profile at `v1` and the boot loader not made yet.
+fn lost_power_in_persist() -> (Stage, Ears) {
+    let mut stage = Stage::new();
+    boot(&stage, "boot-1");
+    fs::create_dir_all(stage.at("root/nix/var/nix")).unwrap();
+    symlink(stage.at("profiles"), stage.at("root/nix/var/nix/profiles")).unwrap();
+    let gate = stage.gate("gate");
+    stage.fault("v1", "boot", HOLD);
+    let reports = stage.deploy("j-1", "switch", "v1");
+    stage.called("v1 boot");
+    stage.host.kill();
+    stage.kill_program();
+    drop(gate);
+    boot(&stage, "boot-2");
+    (stage, reports)
+}
+
+#[test]
+fn a_host_that_lost_power_in_persist_and_has_booted_the_new_system_has_completed() {
+    let (mut stage, reports) = lost_power_in_persist();
+    stage.host.restart();
+    let report = reports.verdict();
+    assert_eq!((&report["status"], &report["error"]), (&json!("completed"), &Value::Null), "{report}");
+    let expected = "switch done, generation 2; the host restarted in persist, and has booted this system";
+    assert_eq!(report["message"], expected);
+    assert_eq!(stage.record("j-1")["report"]["status"], "completed");
+}
+
+#[test]
+fn a_host_that_lost_power_in_persist_and_has_booted_the_old_system_is_interrupted() {
+    let (mut stage, reports) = lost_power_in_persist();
+    let old = fs::read_link(stage.at("profiles/system-1-link")).unwrap();
+    fs::remove_file(stage.at("root/run/current-system")).unwrap();
+    symlink(old, stage.at("root/run/current-system")).unwrap();
+    stage.host.restart();
+    let report = reports.verdict();
+    assert_eq!(report["error"], "interrupted", "{report}");
+    let expected = format!("the host restarted while the job was in persist; {} runs now", stage.system());
+    assert_eq!(report["message"], expected);
+}
