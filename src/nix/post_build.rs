@@ -34,7 +34,7 @@ pub async fn post_build(command: &[String], store_path: &Path) -> Result<(), Pos
     let not_run = |error: io::Error| failed(format!("could not be run: {error}"), String::new());
     let mut child = process::command(program);
     child.args(command.iter().skip(1)).arg(store_path);
-    let mut child = child.spawn().map_err(not_run)?;
+    let mut child = process::spawn(&mut child).map_err(not_run)?;
     // Declared after the child, so dropped before it: the number is then still its own.
     let group = Group::of(&child);
     let (out, err) = (child.stdout.take(), child.stderr.take());

@@ -11,6 +11,9 @@ use tokio::process::{Child, Command};
 /// The most of a program's complaints that is read, in bytes.
 const MAX_COMPLAINT: u64 = 64 << 10;
 
+/// How readily the kernel ends a program where memory runs out, from -1000 to 1000: well before any service.
+const OOM_SCORE: i32 = 500;
+
 /// What the environment of a hook or an editor may say of a repository around us.
 const REPOSITORY: [&str; 6] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE"];
@@ -53,10 +56,27 @@ pub(super) struct Ended {
     pub(super) stderr: String,
 }
 
+/// Starts a program that the kernel ends before this process where memory runs out.
+///
+/// Nobody but the program itself could raise its score before it begins, so it begins with ours; what it starts later has
+/// the raised one. nix and git read their settings first, and so early they need no memory to speak of.
+pub(super) fn spawn(command: &mut Command) -> io::Result<Child> {
+    let child = command.spawn()?;
+    if let Some(id) = child.id() {
+        let file = format!("/proc/{id}/oom_score_adj");
+        let score = fs::read_to_string(&file).ok().and_then(|score| score.trim().parse::<i32>().ok());
+        if score.is_some_and(|score| score < OOM_SCORE) {
+            // It may have ended already.
+            let _ = fs::write(&file, OOM_SCORE.to_string());
+        }
+    }
+    Ok(child)
+}
+
 /// Runs to the end. At most `max` bytes of stdout are read. Dropping the future kills the program and all that it
 /// started.
 pub(super) async fn run(mut command: Command, max: u64) -> io::Result<Ended> {
-    let mut child = command.spawn()?;
+    let mut child = spawn(&mut command)?;
     // Declared after the child, so dropped before it: the number is then still its own.
     let group = Group::of(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

@@ -1,6 +1,6 @@
 //! What becomes of an unfinished job at the next start: on this boot or another, in time or late, for the third time.
 
-use crate::common::{Ears, Repo};
+use crate::common::{Ears, Repo, eventually};
 use crate::stage::{SWITCH, Stage, flake};
 use serde_json::{Value, json};
 use std::fs;
@@ -118,6 +118,29 @@ fn a_build_that_takes_the_listener_down_three_times_is_not_tried_again() {
     assert_eq!(fs::read_to_string(stage.at("builds")).unwrap(), "build\n".repeat(3));
     fs::remove_file(stage.at("bin/nix")).unwrap();
     assert_eq!(stage.deploy("j-2", "switch", "v2").verdict()["status"], "completed");
+}
+
+#[test]
+fn what_builds_is_ended_before_the_listener_where_memory_runs_out() {
+    let stage = Stage::new();
+    let score = |pid: &str| -> i32 {
+        fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap().trim().parse().unwrap()
+    };
+    let before = score(&stage.host.process().to_string());
+    let gate = stage.gate("gate");
+    stage.program_named("nix", &format!("echo $$ > $STAGE/pid; {HOLD}; PATH=${{PATH#*:}} exec nix \"$@\""));
+    let builder =
+        format!("cat /proc/self/oom_score_adj > {}; mkdir -p $out/bin", stage.at("score").display());
+    stage.change_flake("mkdir -p $out/bin", &builder);
+    let reports = stage.deploy("j-1", "switch", "v1");
+    let pid =
+        eventually("nix", || fs::read_to_string(stage.at("pid")).ok().filter(|pid| pid.ends_with('\n')));
+    eventually("a raised score of nix", || (score(pid.trim()) == before.max(500)).then_some(()));
+    fs::remove_file(stage.at("bin/nix")).unwrap();
+    gate.pass();
+    assert_eq!(reports.verdict()["status"], "completed");
+    assert_eq!(fs::read_to_string(stage.at("score")).unwrap().trim(), before.max(500).to_string());
+    assert_eq!(score(&stage.host.process().to_string()), before);
 }
 
 /// A switch to `v1` that lost power in persist, with the profile at `v1` and the boot loader not made yet.

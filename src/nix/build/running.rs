@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use super::lines::Lines;
 use super::{About, BuildError};
-use crate::nix::process::{Group, read};
+use crate::nix::process::{Group, read, spawn};
 use crate::nix::{FlakeUrl, NixLine, ProgressReader};
 use rustix::process::{Signal, kill_process_group};
 use std::io;
@@ -36,7 +36,7 @@ impl Running {
     /// Starts nix.
     pub(super) fn start(mut command: Command, about: &About) -> Result<Self, BuildError> {
         let failed = |source| BuildError::Run { host: about.host.clone(), source };
-        let mut child = command.spawn().map_err(|error| match error.kind() {
+        let mut child = spawn(&mut command).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => BuildError::NoNix,
             _ => failed(error),
         })?;
