@@ -45,6 +45,20 @@ impl JobLog {
         Ok(LogPiece { offset, text })
     }
 
+    /// Appends whole lines at once and gives the last of them as a piece.
+    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<Option<LogPiece>> {
+        self.file.write_all(lines)?;
+        let end = self.offset + lines.len() as u64;
+        self.offset = end;
+        let last = lines.split_inclusive(|byte| *byte == b'\n').next_back();
+        Ok(last.map(|last| LogPiece { offset: end - last.len() as u64, text: same_length(last) }))
+    }
+
+    /// How long the log is, in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.offset
+    }
+
     /// The file, for a child process to write to.
     pub fn into_file(self) -> File {
         self.file

@@ -1,5 +1,6 @@
 //! Changing a host: the engine that does a job's work, and what it tells while it works.
 
+mod bounded_log;
 mod diagnostics;
 mod engine;
 mod facts;

@@ -4,10 +4,11 @@ mod boot_room;
 mod check;
 mod prepare;
 
+use super::bounded_log::BoundedLog;
 use super::follow::{follow, not_started};
 use super::{
-    Engine, Facts, Failure, HostPaths, JobLog, JobLogTail, Order, Outcome, Owner, ServiceManager, Step,
-    Steps, Units, Work,
+    Engine, Facts, Failure, HostPaths, JobLog, JobLogTail, LogPiece, Order, Outcome, Owner, ServiceManager,
+    Step, Steps, Units, Work,
 };
 use crate::jobs::{Orders, PeersBefore, System};
 use crate::nix::{BuildError, BuildOrder, FlakeUrl, Locked, Nix, NixLine};
@@ -149,24 +150,27 @@ impl Run {
             host: self.pipeline.hostname.clone(),
             out_link: self.order.folder.path().join("result"),
         };
-        let mut log = self.log()?;
+        let mut log = BoundedLog::new(self.log()?);
         let hear = async {
             while let Some(line) = lines.recv().await {
                 match line {
                     NixLine::Progress(progress) => self.tell(Step::Progress(progress)).await,
                     NixLine::Log(text) => {
                         for line in text.lines() {
-                            let piece = log.line(line).map_err(|error| log_failed(&error))?;
-                            self.tell(Step::Log(piece)).await;
+                            self.tell_log(log.line(line)?).await;
                         }
                     }
                 }
             }
-            Ok::<(), Failure>(())
+            self.tell_log(log.end()?).await;
+            Ok::<(), io::Error>(())
         };
+        let stop = self.stop.child_token();
+        // Without a log nobody could tell why a build failed. Nobody reads what nix says then, so it must not go on either.
+        let hear = async { hear.await.inspect_err(|_| stop.cancel()) };
         let nix = Nix::new().only_fetching(self.pipeline.policy.no_local_build);
-        let (built, heard) = tokio::join!(nix.build(order, told, &self.stop), hear);
-        heard?;
+        let (built, heard) = tokio::join!(nix.build(order, told, &stop), hear);
+        heard.map_err(|error| self.log_failed(&error))?;
         match built {
             Ok(system) => Ok(system.to_string_lossy().into_owned()),
             Err(BuildError::Stopped { .. }) => Err(self.stopped(&PhaseName::Build).await),
@@ -214,7 +218,7 @@ impl Run {
             () = self.stop.cancelled() => return Err(self.stopped(&PhaseName::Check).await),
         }
         self.say("handing over to the activation program").await?;
-        let tail = JobLogTail::at_end(&self.order.folder.log()).map_err(|error| log_failed(&error))?;
+        let tail = JobLogTail::at_end(&self.order.folder.log()).map_err(|error| self.log_failed(&error))?;
         let (answer, answered) = oneshot::channel();
         self.tell(Step::HandOver(Box::new(orders), answer)).await;
         let durable = answered.await.unwrap_or_else(|_| Err("the listener stopped".to_owned()));
@@ -234,12 +238,29 @@ impl Run {
     }
 
     fn log(&self) -> Result<JobLog, Failure> {
-        JobLog::open(&self.order.folder.log()).map_err(|error| log_failed(&error))
+        JobLog::open(&self.order.folder.log()).map_err(|error| self.log_failed(&error))
+    }
+
+    async fn tell_log(&self, piece: Option<LogPiece>) {
+        if let Some(piece) = piece {
+            self.tell(Step::Log(piece)).await;
+        }
+    }
+
+    fn log_failed(&self, error: &io::Error) -> Failure {
+        let log = self.order.folder.log();
+        let message = format!(
+            "could not write the log of the job, {}: {error}; nothing was changed: make it writable, or make room on that disk, \
+             then deploy again",
+            log.display()
+        );
+        Failure::new(ErrorCode::Unhealthy, message)
     }
 
     /// Writes a line into the log and tells it.
     async fn say(&self, line: &str) -> Result<(), Failure> {
-        let piece = self.log()?.line(&self.pipeline.flake.scrub(line)).map_err(|error| log_failed(&error))?;
+        let piece =
+            self.log()?.line(&self.pipeline.flake.scrub(line)).map_err(|error| self.log_failed(&error))?;
         self.tell(Step::Log(piece)).await;
         Ok(())
     }
@@ -282,10 +303,6 @@ impl Run {
     fn host(&self) -> &HostPaths {
         &self.pipeline.owner.host
     }
-}
-
-fn log_failed(error: &io::Error) -> Failure {
-    Failure::new(ErrorCode::Internal, format!("could not keep the log of the job: {error}"))
 }
 
 /// Whether a file is there, whatever it is.

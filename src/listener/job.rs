@@ -1,6 +1,7 @@
 //! One running job: folds the engine's steps into the record, tells operators, and is the one who decides about
 //! timeout and cancel.
 
+use super::live_log::LiveLog;
 use super::prover::Prover;
 use super::reporter::Reporter;
 use crate::activation::{Engine, Failure, Order, Outcome, Step, Steps, Work, diagnostics, keep_diagnostics};
@@ -50,6 +51,7 @@ pub(super) struct Job {
     /// Who asked to cancel and waits to hear whether that came in time.
     asked: Vec<oneshot::Sender<CancelAnswer>>,
     note: Option<String>,
+    live_log: LiveLog,
 }
 
 impl Job {
@@ -84,6 +86,7 @@ impl Job {
             prover,
             asked: Vec::new(),
             note: None,
+            live_log: LiveLog::new(),
         };
         (job, Handle { cancel: cancel_in, report: report_out })
     }
@@ -116,6 +119,10 @@ impl Job {
     async fn end(mut self, outcome: Outcome, engine: &dyn Engine) -> Record {
         // What the activation program concluded stands as it is.
         let ours = !(self.handed_over && self.record.is_final());
+        let left_out = self.live_log.left_out();
+        if left_out > 0 {
+            tracing::info!(id = %self.record.request.id, left_out, "left lines out of the live log; `logs` has them");
+        }
         if ours {
             self.conclude(outcome, engine).await;
         }
@@ -164,6 +171,7 @@ impl Job {
                     while let Ok(step) = steps.try_recv() {
                         self.fold(step).await;
                     }
+                    self.tell_last_line().await;
                     self.stopped |= outcome.as_ref().is_err_and(|failure| failure.code == ErrorCode::Cancelled);
                     if self.stopped {
                         self.answer_cancel();
@@ -186,6 +194,9 @@ impl Job {
                 () = &mut deadline, if may_stop && self.can_be_stopped() => {
                     self.stopping = Some(ErrorCode::Timeout);
                     stop.cancel();
+                }
+                () = sleep_until(self.live_log.due().unwrap_or(next_report)), if self.live_log.due().is_some() => {
+                    self.tell_last_line().await;
                 }
                 () = sleep_until(next_report) => {
                     self.record.report.status = Status::Running;
@@ -259,11 +270,20 @@ impl Job {
                 return false;
             }
             Step::Log(piece) => {
-                self.reporter.log(&self.record.request.id, piece.offset, piece.text).await;
+                if let Some(piece) = self.live_log.take(piece) {
+                    self.reporter.log(&self.record.request.id, piece.offset, piece.text).await;
+                }
                 return false;
             }
         }
         true
+    }
+
+    /// Publishes the last line that was left out, so that everybody sees that there is more.
+    async fn tell_last_line(&mut self) {
+        if let Some(piece) = self.live_log.take_last() {
+            self.reporter.log(&self.record.request.id, piece.offset, piece.text).await;
+        }
     }
 
     fn can_be_stopped(&self) -> bool {

@@ -7,6 +7,7 @@ mod history;
 mod hold;
 mod inbox;
 mod job;
+mod live_log;
 mod log_answer;
 mod manager;
 mod metrics;

@@ -13,6 +13,7 @@ mod deaths;
 mod fault_run;
 mod faults;
 mod judged;
+mod logs;
 mod peers;
 mod proof;
 mod refused;
