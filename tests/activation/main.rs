@@ -19,6 +19,7 @@ mod proof;
 mod refused;
 mod resumed;
 mod roads;
+mod rollbacks;
 mod sources;
 mod stage;
 mod stand_in;

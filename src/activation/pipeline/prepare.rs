@@ -2,8 +2,9 @@
 
 use super::{Failure, Run, Step};
 use crate::jobs::{ActivationLock, System};
-use crate::nix::{self, Locked, Nix, Profile};
+use crate::nix::{self, Generation, Locked, Nix, Profile};
 use crate::protocol::{ErrorCode, PhaseName};
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -113,12 +114,9 @@ impl Run {
         let refused = |why: String| Failure::new(ErrorCode::NotFound, format!("{why}; nothing was changed"));
         let profile = Profile::new(&self.host().profile);
         let all = profile.generations().map_err(|error| refused(error.to_string()))?;
-        let current = all.iter().find(|generation| generation.current).map(|generation| generation.number);
         let found = match self.order.request.generation {
             Some(wanted) => all.iter().find(|generation| generation.number == wanted),
-            // What ran before the last change: a system that was tried and not kept goes first.
-            None if old.system != old.profile_target => all.iter().find(|generation| generation.current),
-            None => all.iter().rev().find(|generation| Some(generation.number) < current),
+            None => self.before_last_change(&all, old.system.as_deref().map(Path::new))?,
         };
         let kept: Vec<_> = all.iter().map(|generation| generation.number.to_string()).collect();
         let Some(found) = found else {
@@ -130,4 +128,38 @@ impl Run {
         self.tell(Step::Generation(found.number)).await;
         Ok(found.system.to_string_lossy().into_owned())
     }
+
+    /// The generation before the last change of the host.
+    fn before_last_change<'a>(
+        &self,
+        all: &'a [Generation],
+        runs: Option<&Path>,
+    ) -> Result<Option<&'a Generation>, Failure> {
+        let Some(at) = all.iter().position(|generation| generation.current) else { return Ok(None) };
+        let (current, older) = (&all[at], &all[..at]);
+        let Some(runs) = runs else { return Ok(Some(current)) };
+        if current.system == runs || has_specialisation(current, runs) {
+            return Ok(older.last());
+        }
+        // The last change was a boot that no reboot has followed: what runs becomes the default again, and stays.
+        if let Some(running) = older.iter().rev().find(|generation| generation.system == runs) {
+            return Ok(Some(running));
+        }
+        if let Some(parent) = older.iter().rev().find(|generation| has_specialisation(generation, runs)) {
+            let message = format!(
+                "a specialisation of generation {} runs, and activating that generation would end it; to accept this, \
+                 `homelab-deploy rollback {} --generation {0}`; nothing was changed",
+                parent.number, self.pipeline.hostname
+            );
+            return Err(Failure::new(ErrorCode::Unhealthy, message));
+        }
+        // What runs was tried and not kept.
+        Ok(Some(current))
+    }
+}
+
+/// Whether `system` is a specialisation of a generation.
+fn has_specialisation(generation: &Generation, system: &Path) -> bool {
+    let all = fs::read_dir(generation.system.join("specialisation")).into_iter().flatten().flatten();
+    all.into_iter().any(|link| link.path().canonicalize().is_ok_and(|target| target == system))
 }
