@@ -16,6 +16,10 @@ use tokio_util::sync::CancellationToken;
 /// The shortest time between two reports of progress.
 const MIN_GAP: Duration = Duration::from_millis(250);
 
+/// What to do about a build that took too long.
+const BUILD_TIMEOUT_ADVICE: &str = "; what was built and fetched is kept, so deploy again to continue from there, or raise \
+                                    `--timeout` of the listener";
+
 /// Whether a cancel was taken, or why not.
 pub(super) type CancelAnswer = Result<String, (ErrorCode, String)>;
 
@@ -316,11 +320,15 @@ impl Job {
     fn reason(&self, failure: Failure) -> Failure {
         let after = self.timeout.as_secs();
         match (&self.stopping, &failure.code) {
-            (Some(ErrorCode::Timeout), ErrorCode::Cancelled) => Failure {
-                code: ErrorCode::Timeout,
-                message: format!("took longer than {after} s: {}", failure.message),
-                ..failure
-            },
+            (Some(ErrorCode::Timeout), ErrorCode::Cancelled) => {
+                let phase = self.record.report.phases.running().map(|phase| &phase.name);
+                let advice = if phase == Some(&PhaseName::Build) { BUILD_TIMEOUT_ADVICE } else { "" };
+                Failure {
+                    code: ErrorCode::Timeout,
+                    message: format!("took longer than {after} s: {}{advice}", failure.message),
+                    ..failure
+                }
+            }
             _ => failure,
         }
     }

@@ -46,6 +46,18 @@ pub struct FlakeUrl {
 }
 
 impl FlakeUrl {
+    /// The flake in a folder of a work tree.
+    fn in_work_tree(root: String, folder: &str, mut query: Vec<String>) -> Self {
+        let within = query.iter().position(|parameter| name_of(parameter) == "dir");
+        let within = within.map(|at| query.remove(at)).unwrap_or_default();
+        let folders = [folder, within.split_once('=').unwrap_or_default().1];
+        let folder = folders.into_iter().filter(|folder| !folder.is_empty()).collect::<Vec<_>>().join("/");
+        if !folder.is_empty() {
+            query.insert(0, format!("dir={folder}"));
+        }
+        Self { source: Source::Git { scheme: "file".to_owned(), rest: root }, query }
+    }
+
     /// The URL that git understands; nothing for a `path:`. It holds the credentials.
     pub fn remote(&self) -> Option<String> {
         match &self.source {

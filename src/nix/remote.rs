@@ -46,6 +46,9 @@ pub(super) fn last_lines(complaint: &str) -> Option<String> {
         !line.trim().is_empty()
             && !line.starts_with("Please make sure you have the correct access rights")
             && !line.starts_with("and the repository exists.")
+            // The advice says it better.
+            && !line.starts_with("To add an exception for this directory")
+            && !line.contains("--add safe.directory")
     };
     let mut lines: Vec<String> =
         complaint.lines().rev().filter(said).take(TOLD_LINES).map(printable).collect();
@@ -57,7 +60,10 @@ pub(super) fn last_lines(complaint: &str) -> Option<String> {
 pub(super) fn advice(complaint: &str) -> &'static str {
     let complaint = complaint.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| complaint.contains(word));
-    if says(&["host key verification failed"]) {
+    if says(&["dubious ownership", "unsafe repository"]) {
+        "the repository belongs to another user: give it to the user that runs this, or let that user's git trust it with \
+         `git config --global --add safe.directory PATH` (on NixOS `programs.git.config.safe.directory`)"
+    } else if says(&["host key verification failed"]) {
         "add the server's key to this user's known_hosts"
     } else if says(&["authentication failed", "could not read username", "could not read password"])
         || says(&["permission denied", "access denied", "error: 401", "error: 403"])

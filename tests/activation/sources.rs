@@ -30,6 +30,24 @@ fn a_url_that_is_no_repository_is_unreachable() {
 }
 
 #[test]
+fn a_repository_of_another_user_is_told_with_how_to_trust_it() {
+    let repo = Repo::new();
+    repo.commit("file", "one");
+    // Every repository counts as another user's.
+    let stage = Stage::with(|host| host.flake(&repo.url()).env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1"));
+    let report = refused(&stage, "master");
+    says(
+        &report,
+        "source_unreachable",
+        &format!("detected dubious ownership in repository at '{}", repo.path().display()),
+    );
+    let advice = "; the repository belongs to another user: give it to the user that runs this, or let that user's git trust it \
+                  with `git config --global --add safe.directory PATH` (on NixOS `programs.git.config.safe.directory`)";
+    says(&report, "source_unreachable", advice);
+    assert!(!report["message"].as_str().unwrap().contains("To add an exception"), "{report}");
+}
+
+#[test]
 fn a_branch_that_does_not_exist_is_named_with_those_near() {
     let repo = Repo::new();
     repo.commit("file", "one");
@@ -67,7 +85,9 @@ fn a_build_that_hangs_ends_with_the_time_of_the_job() {
     let builds = stage.at("builds");
     stage.change_flake("mkdir -p $out/bin", &format!("read _ < {}", builds.display()));
     let report = refused(&stage, "master");
-    says(&report, "timeout", "took longer than 3 s: stopped in build; nothing was changed");
+    let expected = "took longer than 3 s: stopped in build; nothing was changed; what was built and fetched is kept, so deploy \
+                    again to continue from there, or raise `--timeout` of the listener";
+    says(&report, "timeout", expected);
 }
 
 #[test]

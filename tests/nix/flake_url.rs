@@ -37,6 +37,32 @@ fn every_form_is_known_to_git_and_shown_without_secrets() {
     }
 }
 
+#[test]
+fn a_bare_path_in_a_work_tree_of_git_means_that_repository_as_nix_takes_it() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    std::fs::create_dir_all(root.join("tree/hosts/web")).unwrap();
+    std::fs::create_dir(root.join("plain")).unwrap();
+    std::fs::create_dir(root.join("tree/.git")).unwrap();
+    std::os::unix::fs::symlink(root.join("tree/hosts"), root.join("link")).unwrap();
+    let root = root.display();
+    for (text, shown) in [
+        (format!("{root}/tree"), format!("git+file://{root}/tree")),
+        (format!("{root}/tree/hosts"), format!("git+file://{root}/tree?dir=hosts")),
+        (format!("{root}/link"), format!("git+file://{root}/tree?dir=hosts")),
+        (format!("{root}/link?dir=web"), format!("git+file://{root}/tree?dir=hosts/web")),
+        (format!("{root}/tree?dir=hosts&shallow=1"), format!("git+file://{root}/tree?dir=hosts&shallow=1")),
+        (format!("{root}/plain"), format!("path:{root}/plain")),
+        (format!("path:{root}/tree"), format!("path:{root}/tree")),
+    ] {
+        assert_eq!(text.parse::<FlakeUrl>().unwrap().without_credentials(), shown, "{text}");
+    }
+    // A work tree of its own, beside its repository, has a file there.
+    std::fs::write(folder.path().join("plain/.git"), "gitdir: /elsewhere").unwrap();
+    let url: FlakeUrl = format!("{root}/plain").parse().unwrap();
+    assert_eq!(url.remote(), Some(format!("file://{root}/plain")));
+}
+
 const FORMS: &str = "use git+https://HOST/PATH, git+ssh://HOST/PATH, git+http://HOST/PATH, git+file:///PATH, \
                      github:OWNER/REPO, path:/PATH or an absolute path";
 

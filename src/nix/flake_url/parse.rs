@@ -2,6 +2,7 @@
 
 use super::{FlakeUrl, Source, authority, name_of};
 use crate::nix::secrets::without_userinfo;
+use std::path::Path;
 use std::str::FromStr;
 
 /// Why a text is no flake URL. The URLs in these texts have lost their credentials.
@@ -41,13 +42,24 @@ impl FromStr for FlakeUrl {
         if let Some(part) = query.iter().find(|part| ["ref", "rev"].contains(&name_of(part))) {
             return Err(FlakeUrlError::NamesRevision(shown(), part.clone()));
         }
-        let source = source(base)?;
-        let url = Self { source, query };
+        let url = match work_tree(base) {
+            Some((root, folder)) => Self::in_work_tree(root, &folder, query),
+            None => Self { source: source(base)?, query },
+        };
         match url.unpinned().chars().find(|c| !stands_in_a_url(*c)) {
             Some(c) => Err(FlakeUrlError::BadCharacter(shown(), c)),
             None => Ok(url),
         }
     }
+}
+
+/// The work tree of git that a bare path lies in, and where in it. As nix takes it: a `path:` would copy `.git`, and every
+/// file that git ignores, into the store, which all users can read.
+fn work_tree(base: &str) -> Option<(String, String)> {
+    let path = Path::new(base).canonicalize().ok().filter(|_| base.starts_with('/'))?;
+    let root = path.ancestors().find(|folder| folder.join(".git").exists())?;
+    let folder = path.strip_prefix(root).ok()?;
+    Some((root.to_str()?.to_owned(), folder.to_str()?.to_owned()))
 }
 
 fn source(base: &str) -> Result<Source, FlakeUrlError> {
