@@ -1,7 +1,7 @@
 //! The engine: whatever carries out an order on this host.
 
 use super::{Facts, LogPiece};
-use crate::jobs::{JobFolder, Orders, PeersBefore, Record, System};
+use crate::jobs::{ExternalCommand, JobFolder, Orders, PeersBefore, Record, System};
 use crate::protocol::{Action, Changes, DeployRequest, ErrorCode, PhaseName, Progress};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
@@ -80,6 +80,8 @@ pub enum Step {
     /// From here on the activation program owns the record: it is to be written once more, with these orders, and then
     /// answered.
     HandOver(Box<Orders>, HandedOver),
+    /// A program is about to be started that outlives this listener: it is to be noted in the record, and then answered.
+    External(Box<ExternalCommand>, HandedOver),
     /// The record as its new owner wrote it.
     Record(Box<Record>),
     /// A piece of output, already in the log.
@@ -142,9 +144,10 @@ pub trait Engine: Send + Sync + 'static {
     /// activation alone.
     fn work(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work;
 
-    /// Follows an order that was handed over to the activation program, by this process or by one before it.
-    fn follow(&self, order: Order, steps: Steps) -> Work {
-        let _ = (order, steps);
+    /// Follows an order that was handed over to the activation program or to an external one, by this process or by one
+    /// before it. `stop` is as in [`Engine::work`]; the activation program cannot be stopped.
+    fn follow(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {
+        let _ = (order, steps, stop);
         let message = "this listener was not told how to take up what another one began";
         Box::pin(std::future::ready(Err(Failure::new(ErrorCode::Interrupted, message))))
     }

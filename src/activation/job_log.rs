@@ -54,8 +54,8 @@ impl JobLog {
         Ok(last.map(|last| LogPiece { offset: end - last.len() as u64, text: same_length(last) }))
     }
 
-    /// How long the log is, in bytes.
-    pub(super) fn length(&self) -> u64 {
+    /// How long the log is, in bytes, as far as it was written here.
+    pub fn length(&self) -> u64 {
         self.offset
     }
 
@@ -81,6 +81,18 @@ impl JobLogTail {
         let mut file = File::open(path)?;
         let offset = file.seek(SeekFrom::End(0))?;
         Ok(Self { file, offset, rest: Vec::new() })
+    }
+
+    /// Reads from an offset in bytes.
+    pub fn at(path: &Path, offset: u64) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Self { file, offset, rest: Vec::new() })
+    }
+
+    /// Where the next piece begins, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// What has been written since, in whole lines; `last` gives an unfinished line as well. Empty once all is read.

@@ -8,7 +8,7 @@ use super::bounded_log::BoundedLog;
 use super::follow::{follow, not_started};
 use super::{
     Engine, Facts, Failure, HostPaths, JobLog, JobLogTail, LogPiece, Order, Outcome, Owner, ServiceManager,
-    Step, Steps, Units, Work,
+    Step, Steps, Units, Work, rebuild,
 };
 use crate::jobs::{Orders, PeersBefore, System};
 use crate::nix::{BuildError, BuildOrder, FlakeUrl, Locked, Nix, NixLine};
@@ -87,9 +87,13 @@ impl Engine for Pipeline {
         Box::pin(async move { Run { pipeline, order, steps, stop }.run().await })
     }
 
-    fn follow(&self, order: Order, steps: Steps) -> Work {
-        let owner = self.owner.clone();
+    fn follow(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {
+        let (owner, flake) = (self.owner.clone(), self.flake.clone());
         Box::pin(async move {
+            // The listener before this one may have had a rebuild program, which gave the host this one.
+            if order.folder.record().is_ok_and(|record| record.external_command.is_some()) {
+                return rebuild::follow(order, steps, stop, flake, owner.host, rebuild::SILENT).await;
+            }
             let tail = JobLogTail::at_end(&order.folder.log()).ok();
             follow(&owner, &order.request.id, tail, &steps).await
         })

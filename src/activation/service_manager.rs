@@ -1,5 +1,6 @@
 //! The units of the host, as its service manager tells. Where none runs there are none.
 
+use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -168,6 +169,12 @@ impl ServiceManager {
     pub async fn restart_at_once(self, unit: &str) {
         self.ask(&["reset-failed", unit]).await;
         self.restart(unit).await;
+    }
+
+    /// Sends a signal to every process of a unit.
+    pub async fn signal(self, unit: &str, signal: Signal) {
+        // By number, which every version takes.
+        self.ask(&["kill", &format!("--signal={}", signal.as_raw()), "--", unit]).await;
     }
 
     /// Asks the host to reboot.

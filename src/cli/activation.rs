@@ -3,7 +3,7 @@
 use super::block_on;
 use super::exit::{Exit, Failed};
 use super::out::Out;
-use crate::activation::{HostPaths, Owner, PhaseLine, launch, program};
+use crate::activation::{HostPaths, LaunchError, Owner, PhaseLine, launch, program, supervise};
 use crate::protocol::{Id, PhaseName};
 use clap::Subcommand;
 use std::ffi::OsString;
@@ -36,8 +36,11 @@ pub(super) enum ActivationCommand {
         /// The job.
         id: Id,
     },
-    /// Become a program in a session of its own.
+    /// Become a program in a session of its own, or run one there and note how it ended.
     Launch {
+        /// Where to note how it ended.
+        #[arg(long, value_name = "FILE")]
+        state: Option<PathBuf>,
         /// The program and its arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
@@ -57,15 +60,19 @@ impl ActivationCommand {
                 Owner { program, state_dir, host }.recover(&id).await.map_err(Failed::host)?;
                 Ok(Exit::Done)
             }),
-            Self::Launch { command } => Err(become_program(command)),
+            Self::Launch { state, mut command } => {
+                let program = command.remove(0);
+                let Some(state) = state else { return Err(not_launched(launch(program, command))) };
+                block_on(async move {
+                    supervise(&state, program, command).await.map_err(not_launched)?;
+                    Ok(Exit::Done)
+                })
+            }
         }
     }
 }
 
-/// Comes back only if it fails.
-fn become_program(mut command: Vec<OsString>) -> Failed {
-    let program = command.remove(0);
-    let error = launch(program, command);
+fn not_launched(error: LaunchError) -> Failed {
     // The output is the job's log: so it is known that nothing has begun.
     Out::new().line(&PhaseLine::write(&PhaseName::Prepare, &error.to_string()));
     Failed::host(error)

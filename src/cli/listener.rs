@@ -5,7 +5,7 @@ use super::logging::LogArgs;
 use super::policy::PolicyArgs;
 use super::service;
 use super::tls::TlsArgs;
-use crate::activation::{Engine, Owner, Pipeline, RebuildEngine, own_unit};
+use crate::activation::{Engine, Owner, Pipeline, RebuildEngine, SILENT, own_unit};
 use crate::bus::Settings;
 use crate::keys::{PublicKey, WRITE_KEY};
 use crate::listener::{self, Config};
@@ -46,6 +46,9 @@ pub(super) struct ListenerArgs {
     /// Hand build and activation to a program, called as PROGRAM ACTION --flake LOCKED_URL#HOST
     #[arg(long, value_name = "PROGRAM")]
     rebuild_command: Option<PathBuf>,
+    /// Seconds without output after which an activating program counts as hung
+    #[arg(long, default_value_t = SILENT.as_secs(), value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
+    rebuild_silence: u64,
     /// Seconds that prepare, build and check may take together
     #[arg(long, default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
@@ -98,6 +101,7 @@ impl ListenerArgs {
                 hostname: self.hostname,
                 launcher,
                 host: self.policy.host(),
+                silence: Duration::from_secs(self.rebuild_silence),
             }),
             None => Arc::new(Pipeline {
                 flake: self.flake_url,

@@ -95,6 +95,11 @@ impl JobFolder {
         self.runtime_file("state.json").filter(|file| file.exists()).unwrap_or_else(|| self.record_file())
     }
 
+    /// What became of the command that runs apart from the listener.
+    pub fn command_file(&self) -> PathBuf {
+        self.path.join("command.json")
+    }
+
     /// Reads the newest record.
     pub fn record(&self) -> Result<Record, StoreError> {
         let path = self.newest_record_file();

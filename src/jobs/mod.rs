@@ -4,6 +4,7 @@
 
 mod admission;
 mod at_hand;
+mod external_command;
 mod folder;
 mod history;
 mod hold;
@@ -18,6 +19,7 @@ mod store;
 
 pub use admission::{Admission, admit};
 pub use at_hand::{AtHand, Known};
+pub use external_command::ExternalCommand;
 pub use folder::{HealthRules, JobFolder, Proof};
 pub use history::{History, Page};
 pub use hold::Hold;

@@ -1,6 +1,6 @@
 //! The record of one job, as it lies on disk.
 
-use super::Orders;
+use super::{ExternalCommand, Orders};
 use crate::protocol::{DeployReport, DeployRequest, PhaseName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,9 @@ pub struct Record {
     /// What the activation program is to do; set once it owns the job.
     #[serde(default)]
     pub orders: Option<Orders>,
+    /// The program that does the job, where one was given to the listener; set before it starts.
+    #[serde(default)]
+    pub external_command: Option<ExternalCommand>,
     /// Whether this job has moved the system profile.
     #[serde(default)]
     pub profile_moved: bool,
@@ -113,6 +116,7 @@ impl Record {
             report,
             old: None,
             orders: None,
+            external_command: None,
             profile_moved: false,
             newest_generation: None,
             unit: None,

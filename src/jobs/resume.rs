@@ -12,7 +12,7 @@ const MAX_RESTARTS: u32 = 2;
 pub enum Resume {
     /// Nothing was changed yet, on this boot, and there is time: do it again; nix continues where it was.
     Again,
-    /// It was handed over on this boot: follow whoever owns it, or start the recovery.
+    /// It was handed over on this boot: follow whoever owns it, or start the recovery; or a program was started for it.
     Follow,
     /// It has reached what it was to reach, which this message says.
     Completed(String),
@@ -38,6 +38,10 @@ pub struct HostNow<'a> {
 impl Record {
     /// What to do about this job.
     pub fn resume(&self, host: HostNow) -> Resume {
+        if let Some(command) = &self.external_command {
+            let is_same_boot = command.boot_id.as_deref() == host.boot_id;
+            return if is_same_boot { Resume::Follow } else { self.interrupted("the host restarted") };
+        }
         if self.orders.is_some() { self.resume_handed_over(host) } else { self.resume_own(host) }
     }
 

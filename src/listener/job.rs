@@ -115,7 +115,7 @@ impl Job {
 
     /// Takes up a job that was handed over and gives the record: its owner works on, or is started to recover.
     pub(super) async fn take_up(mut self, engine: Arc<dyn Engine>) -> Record {
-        let work = |order, steps, _| engine.follow(order, steps);
+        let work = |order, steps, stop| engine.follow(order, steps, stop);
         let outcome = self.work(work).await;
         self.end(outcome, &*engine).await
     }
@@ -256,6 +256,14 @@ impl Job {
                 let saved = self.save().await.map_err(|error| error.to_string());
                 // The engine waits for this and for nothing else.
                 let _ = answer.send(saved);
+            }
+            Step::External(command, answer) => {
+                self.record.external_command = Some(*command);
+                self.stamp();
+                let saved = self.save().await.map_err(|error| error.to_string());
+                // The engine waits for this and for nothing else.
+                let _ = answer.send(saved);
+                return false;
             }
             Step::Record(record) => {
                 let changed = record.report != self.record.report;

@@ -47,10 +47,20 @@ fn a_child_that_goes_on_in_the_background_holds_up_no_verdict() {
 
 #[test]
 fn the_program_has_a_session_of_its_own_no_input_and_a_neutral_folder() {
-    let stage = Stage::new("cut -d' ' -f 5,6 /proc/$$/stat > $DIR/session; echo $$ > $DIR/pid; cat; pwd");
+    let session = "cut -d' ' -f 4,5,6 /proc/$$/stat > $DIR/session";
+    let stage = Stage::new(&format!(
+        "{session}; cut -d' ' -f 6 /proc/{}/stat > $DIR/ours; cat; pwd",
+        std::process::id()
+    ));
     stage.completes("g-6");
-    let pid = stage.host.pid("pid");
-    assert_eq!(fs::read_to_string(stage.host.file("session")).unwrap(), format!("{pid} {pid}\n"));
+    let read = |file| fs::read_to_string(stage.host.file(file)).unwrap();
+    let session = read("session");
+    let [supervisor, group, session] = session.split_whitespace().collect::<Vec<_>>()[..] else {
+        panic!("{session}")
+    };
+    // That of the process which watches it.
+    assert_eq!((group, session), (supervisor, supervisor));
+    assert_ne!(session, read("ours").trim());
     let log = fs::read_to_string(stage.job_file("g-6", "log")).unwrap();
     assert_eq!(log.lines().last(), Some("/"));
 }

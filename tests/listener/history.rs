@@ -125,6 +125,7 @@ fn a_restart_forgets_nothing_and_writes_nothing_twice() {
 
     let reports = stage.deploy("h-8", json!({}));
     reports.until(|report| report["message"] == "build");
+    stage.began_before_the_boot("h-8");
     stage.restart();
     assert_eq!(reports.verdict()["error"], "interrupted");
     let entries = page(&stage, json!({})).0;

@@ -12,17 +12,17 @@ fn held() -> Stage {
     Stage::with(&script, |host| host.gate("go"))
 }
 
-/// Runs a job up to its build and kills the listener there.
+/// Runs a job up to its build, kills the listener there, and boots the host.
 fn killed_in_build(id: &str) -> (Stage, crate::common::Ears) {
     let mut stage = held();
     let reports = stage.deploy(id, json!({}));
     reports.until(|report| report["message"] == "build");
-    stage.host.kill();
+    stage.began_before_the_boot(id);
     (stage, reports)
 }
 
 #[test]
-fn a_job_that_died_with_its_listener_is_told_as_interrupted_and_the_listener_serves() {
+fn a_job_that_ended_with_its_boot_is_told_as_interrupted_and_the_listener_serves() {
     let (mut stage, reports) = killed_in_build("r-1");
     stage.restart();
     let report = reports.verdict();
@@ -44,9 +44,18 @@ fn the_record_is_there_before_started_is_said_and_only_its_owner_can_read_it() {
     reports.until(|report| report["status"] == "started");
     let record = stage.record("r-3");
     assert_eq!((&record["request"]["id"], &record["request"]["issuer"]), (&json!("r-3"), &json!("alice")));
-    for field in
-        ["accepted_at", "deadline", "starts", "report", "old", "profile_moved", "unit", "nonce", "counted"]
-    {
+    for field in [
+        "accepted_at",
+        "deadline",
+        "starts",
+        "report",
+        "old",
+        "external_command",
+        "profile_moved",
+        "unit",
+        "nonce",
+        "counted",
+    ] {
         assert!(record.as_object().unwrap().contains_key(field), "{field}");
     }
     let file = stage.job_file("r-3", "state.json");
@@ -54,13 +63,14 @@ fn the_record_is_there_before_started_is_said_and_only_its_owner_can_read_it() {
     stage.host.open("go");
     let report = reports.verdict();
     assert_eq!(stage.record("r-3")["report"], report);
+    stage.told("r-3");
     let mut left: Vec<_> = fs::read_dir(file.parent().unwrap())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name != "sent.json")
         .collect();
     left.sort();
-    assert_eq!(left, ["log", "state.json"]);
+    assert_eq!(left, ["command.json", "log", "state.json"]);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod log_answers;
 mod logging;
 mod manager;
 mod many_jobs;
+mod outlived;
 mod phases;
 mod presence;
 mod stage;

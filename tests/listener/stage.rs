@@ -36,6 +36,14 @@ impl Stage {
         presence.next();
     }
 
+    /// Kills the listener and makes it look as if a job had been begun before the host booted.
+    pub(crate) fn began_before_the_boot(&mut self, id: &str) {
+        self.host.kill();
+        let mut record = self.record(id);
+        record["external_command"]["boot_id"] = json!("another boot");
+        fs::write(self.job_file(id, "state.json"), record.to_string()).unwrap();
+    }
+
     /// Sends a request to switch to `master`, changed by `fields`, and gives what comes back.
     pub(crate) fn deploy(&self, id: &str, fields: Value) -> Ears {
         let reports = self.wire.listen(&format!("deploy.responses.{id}"));

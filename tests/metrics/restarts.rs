@@ -73,11 +73,12 @@ fn a_rollback_is_counted() {
 }
 
 #[test]
-fn a_job_that_died_with_its_listener_is_counted_as_interrupted() {
+fn a_job_that_ended_with_its_boot_is_counted_as_interrupted() {
     let script = format!("{}read _ < $DIR/go", phase("build"));
     let mut stage = Stage::with(&script, |host| served(host.gate("go")));
     let reports = stage.deploy("m-1", json!({}));
     reports.until(|report| report["message"] == "build");
+    stage.began_before_the_boot("m-1");
     stage.restart();
     assert_eq!(reports.verdict()["error"], "interrupted");
     let page = Page::of(&mut stage.host);
