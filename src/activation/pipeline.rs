@@ -137,9 +137,9 @@ impl Run {
         }
         if let Some(system) = &system {
             self.tell(Step::System(system.clone())).await;
-            self.check(system).await?;
+            let note = self.check(system).await?;
             if action == Action::DryActivate {
-                return self.dry_activate(system).await;
+                return self.dry_activate(system, note).await;
             }
         }
         self.hand_over(old).await

@@ -26,6 +26,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use verdict::{Activated, Running};
 
+pub(super) use verdict::{AT_BOOT, BUSY};
+
 /// How long the boot loader may take.
 const BOOT_LOADER: Duration = Duration::from_mins(15);
 /// How long one attempt to roll back may take.

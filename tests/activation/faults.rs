@@ -46,7 +46,7 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
             rolled_back: None,
             runs: "v0",
             profile: "v0 as 1",
-            says: "the new system's own check refused: the disk layout has changed; nothing was changed",
+            says: "the pre-switch check 'stage' failed: the disk layout has changed; nothing was changed",
             calls: "v1 check",
         },
         unchanged("[ $action != test ] || exit 1", "refused to be activated (ended with exit code 1)"),

@@ -8,6 +8,7 @@ mod common;
 #[path = "../lab/switch_table.rs"]
 mod switch_table;
 
+mod checks;
 mod commands;
 mod deaths;
 mod fault_run;

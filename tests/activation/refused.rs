@@ -5,14 +5,21 @@ use serde_json::json;
 use std::fs;
 use std::os::unix::fs::symlink;
 
+/// The check of NixOS where parts have changed that a running system cannot take up.
+const INHIBITED: &str = "case $action in boot | dry-activate) exit 0 ;; esac
+    echo 'There are changes to critical components of the system:' >&2
+    echo 'dbus-implementation : dbus -> broker' >&2
+    echo 'WARNING: doing so might cause the switch to fail or your system to become unstable.' >&2
+    name=switchInhibitors
+    exit 1";
+
 #[test]
 fn what_only_a_boot_takes_up_is_offered_for_that_and_taken_there() {
     let stage = Stage::new();
-    let inhibited = "[ $action = boot ] || { name=switchInhibitors; exit 1; }";
-    stage.fault("v1", "check", inhibited);
+    stage.fault("v1", "check", INHIBITED);
     let report = stage.deploy("j-1", "switch", "v1").verdict();
     assert_eq!(report["error"], "check_refused", "{report}");
-    let expected = "the new system's own check refused: Pre-switch check 'switchInhibitors' failed; it can only be \
+    let expected = "the pre-switch check 'switchInhibitors' failed: dbus-implementation : dbus -> broker; it can only be \
                     taken up at boot: deploy with boot, then reboot; nothing was changed";
     assert_eq!(report["message"], expected);
     let report = stage.deploy("j-2", "boot", "v1").verdict();
@@ -47,7 +54,7 @@ fn a_kernel_that_finds_no_room_is_refused_where_it_would_be_put() {
 fn a_verdict_that_cannot_be_kept_stays_the_only_one() {
     let mut stage = Stage::new();
     // Where the listener writes before it moves the file into place.
-    let beside = format!("{}/state.$PPID.new", stage.job_file("j-1", "").display());
+    let beside = format!("{}/state.{}.new", stage.job_file("j-1", "").display(), stage.host.process());
     stage.fault("v1", "check", &format!("mkdir {beside}; exit 1"));
     let report = stage.deploy("j-1", "switch", "v1").verdict();
     assert_eq!(report["error"], "check_refused", "{report}");

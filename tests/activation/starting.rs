@@ -9,9 +9,15 @@ use std::fs;
 fn stage(systemd_run: &str) -> Stage {
     let stage = Stage::new();
     stage.program_named("systemctl", "exit 0");
-    stage.program_named("systemd-run", systemd_run);
+    for_activations(&stage, systemd_run);
     fs::create_dir_all(stage.at("root/run/systemd/system")).unwrap();
     stage
+}
+
+/// What it does with an activation; a check is started as it should be.
+fn for_activations(stage: &Stage, systemd_run: &str) {
+    let check = format!("case \"$*\" in *homelab-deploy-check-*) ({START}) & exit 0 ;; esac");
+    stage.program_named("systemd-run", &format!("{check}\n{systemd_run}"));
 }
 
 /// Every report that is final.
@@ -34,7 +40,7 @@ fn an_activation_that_cannot_be_started_changes_nothing() {
     assert_eq!(report["message"], expected);
     assert_eq!((stage.calls().as_str(), stage.runs().as_str()), ("v1 check", "v0"));
     assert_eq!(stage.record("j-1")["report"]["message"], expected);
-    stage.program_named("systemd-run", &format!("({START}) >/dev/null 2>&1 &"));
+    for_activations(&stage, &format!("({START}) >/dev/null 2>&1 &"));
     assert_eq!(stage.deploy("j-2", "switch", "v2").verdict()["status"], "completed");
 }
 
@@ -61,7 +67,7 @@ fn an_activation_that_starts_after_its_verdict_does_nothing() {
     let stage = stage("exit 1");
     let record = stage.job_file("j-1", "state.json");
     let script = format!("RECORD={}\n(exec </dev/null >/dev/null 2>&1; {late}) &\nexit 1", record.display());
-    stage.program_named("systemd-run", &script);
+    for_activations(&stage, &script);
     let reports = stage.deploy("j-1", "switch", "v1");
     let report = reports.verdict();
     assert_eq!(report["error"], "internal", "{report}");

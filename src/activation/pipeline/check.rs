@@ -1,23 +1,22 @@
 //! Whether the new system may be activated: it is one, its own checks agree, and it still has a listener.
 
+mod command;
+mod refusal;
+
 use super::{Failure, Outcome, Run, Step, exists};
+use crate::activation::program::{AT_BOOT, BUSY};
 use crate::nix::{Nix, units_of_activation};
 use crate::protocol::{Action, Changes, ErrorCode, PhaseName};
-use rustix::process::{Pid, Signal, kill_process_group};
+use command::Ran;
+use refusal::{Refusal, quote};
 use std::path::Path;
-use std::process::{Output, Stdio};
-use std::time::Duration;
-use tokio::process::Command;
-use tokio::time::timeout;
 
-/// How long a check of the new system may take.
-const LIMIT: Duration = Duration::from_mins(2);
-
-/// What the check of NixOS says where parts have changed that a running system cannot take up.
-const INHIBITED: &str = "'switchInhibitors' failed";
+/// What to do about a system that only a boot can take up.
+const BOOT: &str = "it can only be taken up at boot: deploy with boot, then reboot";
 
 impl Run {
-    pub(super) async fn check(&self, system: &str) -> Result<(), Failure> {
+    /// Checks a system. Gives what would refuse a switch, if that matters to nobody now.
+    pub(super) async fn check(&self, system: &str) -> Result<Option<String>, Failure> {
         self.tell(Step::Enter(PhaseName::Check)).await;
         let refused =
             |why: String| Failure::new(ErrorCode::CheckRefused, format!("{why}; nothing was changed"));
@@ -29,38 +28,42 @@ impl Run {
         self.has_listener(system).map_err(refused)?;
         let script = &self.pipeline.policy.pre_activate_script;
         if exists(system, script) {
-            let output = self.run_of(system, script, self.order.request.action.as_str()).await?;
-            if !output.status.success() {
-                return Err(refused(format!("the closure's own {script} refused with {}", output.status)));
+            let ran = self.run_of(system, script, self.order.request.action.as_str()).await?;
+            if !ran.status.success() {
+                let lines: Vec<&str> = ran.output.lines().filter(|line| !line.trim().is_empty()).collect();
+                let said = if lines.is_empty() { String::new() } else { format!(": {}", quote(&lines)) };
+                return Err(refused(format!("the closure's own {script} refused with {}{said}", ran.status)));
             }
         }
-        let output = self.run_of(system, "bin/switch-to-configuration", "check").await?;
-        self.judge_check(&output).map_err(refused)?;
+        let ran = self.run_of(system, "bin/switch-to-configuration", "check").await?;
+        let note = self.judge_check(&ran).map_err(refused)?;
         self.boot_room(system)
             .map_err(|why| Failure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed")))?;
         tokio::select! {
-            () = self.tell_changes(system, Changes::default()) => Ok(()),
+            () = self.tell_changes(system, Changes::default()) => Ok(note),
             () = self.stop.cancelled() => Err(self.stopped(&PhaseName::Check).await),
         }
     }
 
-    /// What `switch-to-configuration check` said.
-    fn judge_check(&self, output: &Output) -> Result<(), String> {
-        let said = text(&output.stderr);
-        // Older ones do not know `check` and print how they are used.
-        let unknown = output.status.code() == Some(1) && said.contains("Usage:");
-        if output.status.success() || unknown {
-            return Ok(());
+    /// What `switch-to-configuration check` printed. The checks of NixOS that compare what a running system cannot take up
+    /// do not concern the actions that leave it alone.
+    fn judge_check(&self, ran: &Ran) -> Result<Option<String>, String> {
+        if ran.status.success() {
+            return Ok(None);
         }
-        let inhibited = [&said, &text(&output.stdout)].iter().any(|said| said.contains(INHIBITED));
-        if inhibited && self.order.request.action == Action::Boot {
-            return Ok(());
+        let refusal = Refusal::read(&ran.output);
+        if refusal == Refusal::Unknown && ran.status.code() == Some(1) {
+            return Ok(None);
         }
-        let last =
-            said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing").trim();
-        let advice =
-            if inhibited { "; it can only be taken up at boot: deploy with boot, then reboot" } else { "" };
-        Err(format!("the new system's own check refused: {last}{advice}"))
+        let why = refusal.why("the new system's own check");
+        if !refusal.is_inhibited() {
+            return Err(why);
+        }
+        match self.order.request.action {
+            Action::Boot => Ok(None),
+            Action::DryActivate => Ok(Some(format!("a switch would be refused: {why}; {BOOT}"))),
+            _ => Err(format!("{why}; {BOOT}")),
+        }
     }
 
     /// A new system without the listener would never be heard of again.
@@ -79,14 +82,20 @@ impl Run {
         ))
     }
 
-    /// What `dry-activate` says would happen.
-    pub(super) async fn dry_activate(&self, system: &str) -> Outcome {
-        let output = self.run_of(system, "bin/switch-to-configuration", "dry-activate").await?;
-        if !output.status.success() {
-            let message = format!("dry-activate ended with {}", output.status);
-            return Err(Failure::new(ErrorCode::CheckRefused, message));
+    /// What `dry-activate` says would happen, and what the check had to say.
+    pub(super) async fn dry_activate(&self, system: &str, note: Option<String>) -> Outcome {
+        let ran = self.run_of(system, "bin/switch-to-configuration", "dry-activate").await?;
+        if !ran.status.success() {
+            let why = match ran.status.code() {
+                Some(100) => AT_BOOT.to_owned(),
+                _ => match Refusal::read(&ran.output).why("dry-activate") {
+                    why if why == BUSY => why,
+                    why => format!("{why} ({})", ran.status),
+                },
+            };
+            return Err(Failure::new(ErrorCode::CheckRefused, format!("{why}; nothing was changed")));
         }
-        let units = units_of_activation(&format!("{}\n{}", text(&output.stdout), text(&output.stderr)));
+        let units = units_of_activation(&ran.output);
         let (stop, start, restart) = (units.stopped.len(), units.started.len(), units.restarted.len());
         let changes = Changes {
             units_stopped: units.stopped,
@@ -95,7 +104,8 @@ impl Run {
             ..Changes::default()
         };
         self.tell_changes(system, changes).await;
-        Ok(format!("dry-activate done: {stop} units would stop, {start} start, {restart} restart"))
+        let note = note.map_or_else(String::new, |note| format!("; {note}"));
+        Ok(format!("dry-activate done: {stop} units would stop, {start} start, {restart} restart{note}"))
     }
 
     /// Tells what changes between the running system and the new one. That is good to know and never worth a failure.
@@ -111,40 +121,4 @@ impl Run {
         let changes = Changes { packages: closure.packages, bytes: closure.bytes, ..changes };
         self.tell(Step::Changes(Box::new(changes))).await;
     }
-
-    /// Runs a program of the closure; its output goes into the log.
-    async fn run_of(&self, system: &str, program: &str, argument: &str) -> Result<Output, Failure> {
-        let path = Path::new(system).join(program);
-        self.say(&format!("$ {} {argument}", path.display())).await?;
-        let mut command = Command::new(&path);
-        command.arg(argument).current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
-        // Its children share its group, so that none is left where it is stopped.
-        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let failed = |why: String| {
-            Failure::new(ErrorCode::CheckRefused, format!("{}: {why}; nothing was changed", path.display()))
-        };
-        let child = command.spawn().map_err(|error| failed(format!("could not be started: {error}")))?;
-        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let end_all = || group.map(|group| kill_process_group(group, Signal::KILL));
-        let output = tokio::select! {
-            output = timeout(LIMIT, child.wait_with_output()) => output,
-            () = self.stop.cancelled() => {
-                end_all();
-                return Err(self.stopped(&PhaseName::Check).await);
-            }
-        };
-        let Ok(output) = output else {
-            end_all();
-            return Err(failed(format!("no end after {} s", LIMIT.as_secs())));
-        };
-        let output = output.map_err(|error| failed(format!("could not be heard: {error}")))?;
-        for line in text(&output.stdout).lines().chain(text(&output.stderr).lines()) {
-            self.say(line).await?;
-        }
-        Ok(output)
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

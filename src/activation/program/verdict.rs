@@ -19,7 +19,12 @@ pub(super) enum Activated {
 }
 
 /// What an operator reads about [`Activated::Busy`].
-pub(super) const BUSY: &str = "another activation runs on this host; try again once it has ended";
+pub(in crate::activation) const BUSY: &str =
+    "another activation runs on this host; try again once it has ended";
+
+/// What an operator reads about a system that a running one cannot take up.
+pub(in crate::activation) const AT_BOOT: &str =
+    "the new system can only be taken up at boot; deploy with boot, then reboot";
 
 /// What runs after an activation, compared with before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,9 +64,7 @@ pub(super) fn judge(
         Some(4) => Activated::SomeUnitsFailed,
         // What comes after the change quotes activation scripts and failed units, which print what they like.
         Some(_) if output.lock_held && !output.began => Activated::Busy,
-        Some(100) if untouched => Activated::NothingChanged(
-            "the new system can only be taken up at boot; deploy with boot, then reboot".into(),
-        ),
+        Some(100) if untouched => Activated::NothingChanged(AT_BOOT.into()),
         // The program ends with 1 for any error, before and after it has changed something.
         Some(1 | 2) if untouched => {
             Activated::NothingChanged(format!("the new system refused to be activated ({how}{why})"))
