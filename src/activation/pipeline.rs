@@ -251,7 +251,7 @@ impl Run {
         }
     }
 
-    fn log_failed(&self, error: &io::Error) -> Failure {
+    pub(in crate::activation::pipeline) fn log_failed(&self, error: &io::Error) -> Failure {
         let log = self.order.folder.log();
         let message = format!(
             "could not write the log of the job, {}: {error}; nothing was changed: make it writable, or make room on that disk, \

@@ -1,6 +1,6 @@
 //! A program of the new closure that judges it: run as NixOS promises it, as root and outside the listener's restricted unit.
 
-use crate::activation::pipeline::{Run, log_failed};
+use crate::activation::pipeline::Run;
 use crate::activation::supervised::{CommandEnd, CommandSpec, GRACE, POLL, SupervisedCommand};
 use crate::activation::{Failure, JobLogTail, LogPiece, Step, TransientUnit};
 use crate::protocol::{ErrorCode, PhaseName};
@@ -35,7 +35,7 @@ impl Run {
             Failure::new(ErrorCode::CheckRefused, format!("{}: {why}; nothing was changed", path.display()))
         };
         let log = self.order.folder.log();
-        let mut tail = JobLogTail::at_end(&log).map_err(|error| log_failed(&error))?;
+        let mut tail = JobLogTail::at_end(&log).map_err(|error| self.log_failed(&error))?;
         let from = tail.offset();
         let unit = self.host().has_systemd().then(|| {
             // One that is told to end may take a while, and the next must not have its name.
@@ -84,7 +84,7 @@ impl Run {
         };
         match end {
             CommandEnd::WaitStatus(status) => {
-                let output = part(&log, from).map_err(|error| log_failed(&error))?;
+                let output = part(&log, from).map_err(|error| self.log_failed(&error))?;
                 Ok(Ran { status: ExitStatus::from_raw(status), output: self.pipeline.flake.mask(&output) })
             }
             CommandEnd::NotStarted(reason) => Err(failed(format!("could not be started: {reason}"))),
@@ -98,7 +98,7 @@ impl Run {
 
     /// Tells some of what the log has more, and gives whether there was any.
     async fn pass_on(&self, tail: &mut JobLogTail, last: bool) -> Result<bool, Failure> {
-        let pieces = tail.read(last).map_err(|error| log_failed(&error))?;
+        let pieces = tail.read(last).map_err(|error| self.log_failed(&error))?;
         let any = !pieces.is_empty();
         for LogPiece { offset, text } in pieces {
             self.tell(Step::Log(LogPiece { offset, text: self.pipeline.flake.mask(&text) })).await;
