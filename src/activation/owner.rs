@@ -1,5 +1,6 @@
 //! Starts the activation program so that nothing takes it along: in a unit of its own, or detached in a session of its own.
 
+use super::transient_unit::TransientUnit;
 use super::{HostPaths, ServiceManager};
 use crate::jobs::JobFolder;
 use crate::protocol::Id;
@@ -8,27 +9,11 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 use tokio::process::Command;
-use tokio::time::timeout;
 
 /// Room that is set aside for the log: activation scripts panic on a full disk.
 #[cfg(target_os = "linux")]
 const SET_ASIDE: u64 = 1 << 20;
-/// How long the service manager may take to start it.
-const ANSWER: Duration = Duration::from_mins(1);
-/// Variables that the program and its children need.
-const PASSED: [&str; 8] = [
-    "PATH",
-    "LOCALE_ARCHIVE",
-    "NIXOS_INSTALL_BOOTLOADER",
-    "NIX_REMOTE",
-    "NIX_STORE_DIR",
-    "NIX_STATE_DIR",
-    "NIX_LOG_DIR",
-    "HOME",
-];
-
 /// How to start the activation program on this host.
 #[derive(Debug, Clone)]
 pub struct Owner {
@@ -58,7 +43,7 @@ impl Owner {
             folder.reserve()?;
         }
         if self.host.has_systemd() {
-            self.in_unit(id, recover, &folder).await
+            self.in_unit(id, recover, has_log).await
         } else {
             self.detached(id, recover, log)
         }
@@ -90,45 +75,14 @@ impl Owner {
         arguments
     }
 
-    async fn in_unit(&self, id: &Id, recover: bool, folder: &JobFolder) -> io::Result<()> {
-        let mut command = Command::new("systemd-run");
+    async fn in_unit(&self, id: &Id, recover: bool, has_log: bool) -> io::Result<()> {
         // Two attempts to recover must not ask for the same name.
-        let unit =
+        let name =
             if recover { format!("{}-{:08x}", Self::unit(id), fastrand::u32(..)) } else { Self::unit(id) };
-        command.arg(format!("--unit={unit}"));
-        command.args([
-            "--collect",
-            "--service-type=exec",
-            "--no-ask-password",
-            "--quiet",
-            "--working-directory=/",
-        ]);
-        for name in PASSED {
-            if let Some(value) = std::env::var_os(name) {
-                let mut pair = OsString::from(format!("--setenv={name}="));
-                pair.push(value);
-                command.arg(pair);
-            }
-        }
+        let unit = TransientUnit::new(&name).stop_post(&self.program, &self.arguments(&["recover"], id));
         // systemd does not start a unit whose log it cannot open; the program writes what matters elsewhere then.
-        let has_log = OpenOptions::new().append(true).open(folder.log()).is_ok();
-        for output in ["StandardOutput", "StandardError"].into_iter().filter(|_| has_log) {
-            command.arg(format!("--property={output}=append:{}", folder.log().display()));
-        }
-        let recovery: Vec<_> =
-            self.arguments(&["recover"], id).iter().map(|word| quoted(&word.to_string_lossy())).collect();
-        let stop_post = format!("{} {}", quoted(&self.program.to_string_lossy()), recovery.join(" "));
-        command.arg(format!("--property=ExecStopPost={stop_post}"));
-        command.arg("--").arg(&self.program).args(self.arguments(run(recover), id));
-        let output = timeout(ANSWER, command.stdin(Stdio::null()).kill_on_drop(true).output()).await;
-        let Ok(output) = output else {
-            return Err(io::Error::other(format!("systemd-run did not end within {} s", ANSWER.as_secs())));
-        };
-        let output = output?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(io::Error::other(format!("systemd-run: {}", String::from_utf8_lossy(&output.stderr).trim())))
+        let unit = if has_log { unit.output(&self.folder(id).log()) } else { unit };
+        unit.start(&self.program, &self.arguments(run(recover), id)).await.map_err(io::Error::other)
     }
 
     fn detached(&self, id: &Id, recover: bool, log: File) -> io::Result<()> {
@@ -161,9 +115,4 @@ fn set_room_aside(log: &File) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn set_room_aside(_: &File) -> io::Result<()> {
     Ok(())
-}
-
-/// One word of a systemd command line.
-fn quoted(word: &str) -> String {
-    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$"))
 }
