@@ -34,8 +34,9 @@ impl Owner {
     /// Starts it for a job that was handed over; with `recover`, for one whose owner has died.
     pub async fn start(&self, id: &Id, recover: bool) -> io::Result<()> {
         let folder = self.folder(id);
-        // A recovery must begin also where no log can be written.
         let log = OpenOptions::new().create(true).append(true).open(folder.log());
+        let has_log = log.is_ok();
+        // A recovery must begin also where no log can be written.
         let log =
             if recover { log.or_else(|_| OpenOptions::new().write(true).open("/dev/null")) } else { log }?;
         set_room_aside(&log)?;
