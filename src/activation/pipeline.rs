@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How a listener was told to treat its host.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Policy {
     /// Refuse a host that systemd calls degraded.
     pub require_healthy: bool,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Activation (without --rebuild-command)")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct PolicyArgs {
     /// Refuse a host that systemd calls degraded
     #[arg(long)]

@@ -41,7 +41,7 @@ impl Voucher {
                 match vouch(&bus, &host, id.clone(), &nonce).await {
                     Ok(()) => return,
                     Err(error) => {
-                        tracing::warn!(%host, %error, "failed to confirm a host over a fresh connection")
+                        tracing::warn!(%host, %error, "failed to confirm a host over a fresh connection");
                     }
                 }
                 sleep(PAUSE).await;

@@ -63,6 +63,7 @@ impl JobFolder {
     }
 
     /// The same with a directory for what the state directory does not take.
+    #[must_use]
     pub fn with_runtime(self, runtime_dir: &Path) -> Self {
         // An id is one path component, and so the folder has a name.
         let runtime = self.path.file_name().map(|id| runtime_dir.join(id));

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 /// All that is known of one job. Every field is written, also where it is empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Record {
     /// What was asked for.
     pub request: DeployRequest,

@@ -14,7 +14,7 @@ pub(super) enum Incoming {
     /// A request.
     Request(Box<Arrived>),
     /// A question.
-    Ask(Result<Ask, WireError>),
+    Ask(Box<Result<Ask, WireError>>),
 }
 
 /// A request as it arrived.
@@ -43,7 +43,7 @@ impl Inbox {
             streams.push(requests.stream().filter_map(read).boxed());
         }
         let asks = bus.subscribe(&config.discover_subject, |_, payload| Ask::parse(payload)).await?;
-        streams.push(asks.messages().map(|(ask, _)| Incoming::Ask(ask)).boxed());
+        streams.push(asks.messages().map(|(ask, _)| Incoming::Ask(Box::new(ask))).boxed());
         Ok(Self(streams))
     }
 

@@ -200,7 +200,7 @@ impl Service {
                 incoming = inbox.next() => match incoming {
                     None => return Err(ListenerError::Closed),
                     Some(Incoming::Request(arrived)) => self.on_arrival(*arrived).await,
-                    Some(Incoming::Ask(ask)) => self.on_ask(ask).await,
+                    Some(Incoming::Ask(ask)) => self.on_ask(*ask).await,
                 },
                 Some(ended) = self.work.join_next() => {
                     self.on_job_end(ended.ok());

@@ -52,8 +52,11 @@ impl Program {
         // A generation that this job made is deleted with it.
         let profile = Profile::new(&self.host.profile);
         self.record.report.generation = profile.generation().ok().flatten().or(self.record.report.generation);
-        let notes =
-            std::mem::take(&mut self.notes).into_iter().map(|note| format!("; {note}")).collect::<String>();
+        let mut notes = String::new();
+        for note in std::mem::take(&mut self.notes) {
+            notes.push_str("; ");
+            notes.push_str(&note);
+        }
         match outcome {
             Ok(()) => {
                 failure.rolled_back = Some(true);

@@ -16,6 +16,17 @@ const SETTLING: Duration = Duration::from_secs(90);
 /// How many restarts after a failure count as one that lasts.
 const FLAPS: u64 = 2;
 
+/// What is known of the failed units by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// They may still change.
+    NotYet,
+    /// systemd has never answered.
+    Unknown,
+    /// These have newly failed, maybe none.
+    Failed(Vec<String>),
+}
+
 /// The units of a host while they settle after an activation.
 #[derive(Debug)]
 pub(super) struct UnitWatch {
@@ -90,11 +101,16 @@ impl UnitWatch {
         }
     }
 
-    /// The units that have newly failed, once that is certain; `None` inside if systemd has never answered.
-    pub(super) fn settled(&self, now: Instant) -> Option<Option<Vec<String>>> {
+    /// The units that have newly failed, once that is certain.
+    pub(super) fn settled(&self, now: Instant) -> Settled {
         let is_calm = self.failed.is_some() && now.duration_since(self.since) >= self.calm;
-        let is_over = is_calm || now.duration_since(self.begun) >= SETTLING;
-        is_over.then(|| self.failed.as_ref().map(|failed| failed.iter().cloned().collect()))
+        if !is_calm && now.duration_since(self.begun) < SETTLING {
+            return Settled::NotYet;
+        }
+        match &self.failed {
+            Some(failed) => Settled::Failed(failed.iter().cloned().collect()),
+            None => Settled::Unknown,
+        }
     }
 
     fn is_ignored(&self, unit: &str) -> bool {
@@ -133,13 +149,7 @@ mod tests {
         }
 
         /// A look at a second, and the result if there is one by then.
-        fn at(
-            &mut self,
-            second: u64,
-            failed: &[&str],
-            crashed: bool,
-            restarts: u64,
-        ) -> Option<Option<Vec<String>>> {
+        fn at(&mut self, second: u64, failed: &[&str], crashed: bool, restarts: u64) -> Settled {
             let now = self.begun + Duration::from_secs(second);
             let state = ServiceState { restarts, crashed, restart_delay: Duration::from_secs(10) };
             let services = BTreeMap::from([("loop.service".to_owned(), state)]);
@@ -153,34 +163,39 @@ mod tests {
         let mut trial = Trial::new();
         let failed = ["chronic.service", "backup-home.service"];
         for second in 0..5 {
-            assert_eq!(trial.at(second, &failed, false, 0), None);
+            assert_eq!(trial.at(second, &failed, false, 0), Settled::NotYet);
         }
-        assert_eq!(trial.at(5, &failed, false, 0), Some(Some(vec![])));
+        assert_eq!(trial.at(5, &failed, false, 0), Settled::Failed(vec![]));
     }
 
     #[test]
     fn crash_loop_with_a_long_pause_is_waited_for_and_counts() {
         let mut trial = Trial::new();
         for second in 0..15 {
-            assert_eq!(trial.at(second, &[], true, 0), None, "{second}");
+            assert_eq!(trial.at(second, &[], true, 0), Settled::NotYet, "{second}");
         }
-        assert_eq!(trial.at(15, &[], true, 1), Some(Some(vec!["loop.service".to_owned()])));
+        assert_eq!(trial.at(15, &[], true, 1), Settled::Failed(vec!["loop.service".to_owned()]));
     }
 
     #[test]
     fn service_that_crashed_once_and_then_stays_up_is_well() {
         let mut trial = Trial::new();
         for second in 0..25 {
-            assert_eq!(trial.at(second, &[], second < 10, u64::from(second >= 10)), None, "{second}");
+            assert_eq!(
+                trial.at(second, &[], second < 10, u64::from(second >= 10)),
+                Settled::NotYet,
+                "{second}"
+            );
         }
-        assert_eq!(trial.at(25, &[], false, 1), Some(Some(vec![])));
+        assert_eq!(trial.at(25, &[], false, 1), Settled::Failed(vec![]));
     }
 
     #[test]
     fn service_that_runs_for_a_moment_between_crashes_counts() {
         let mut trial = Trial::new();
-        let ended = (0..200).find_map(|second| trial.at(second, &[], second % 11 != 10, second / 11));
-        assert_eq!(ended, Some(Some(vec!["loop.service".to_owned()])));
+        let mut looks = (0..200).map(|second| trial.at(second, &[], second % 11 != 10, second / 11));
+        let ended = looks.find(|settled| *settled != Settled::NotYet);
+        assert_eq!(ended, Some(Settled::Failed(vec!["loop.service".to_owned()])));
     }
 
     #[test]
@@ -191,7 +206,7 @@ mod tests {
             let at = trial.begun + Duration::from_secs(second);
             trial.watch.look(Some(set(&[])), &set(&["refused.service"]), &BTreeMap::new(), at);
         }
-        assert_eq!(trial.watch.settled(now), Some(Some(vec!["refused.service".to_owned()])));
+        assert_eq!(trial.watch.settled(now), Settled::Failed(vec!["refused.service".to_owned()]));
     }
 
     #[test]
@@ -199,7 +214,7 @@ mod tests {
         let mut trial = Trial::new();
         let late = trial.begun + SETTLING;
         trial.watch.look(None, &BTreeSet::new(), &BTreeMap::new(), late);
-        assert_eq!(trial.watch.settled(trial.begun + CALM * 2), None);
-        assert_eq!(trial.watch.settled(late), Some(None));
+        assert_eq!(trial.watch.settled(trial.begun + CALM * 2), Settled::NotYet);
+        assert_eq!(trial.watch.settled(late), Settled::Unknown);
     }
 }

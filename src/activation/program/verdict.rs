@@ -82,8 +82,8 @@ mod tests {
     const DONE: Running = Running { wanted: true, moved: true };
     const UNMOVED: Running = Running { wanted: false, moved: false };
 
-    fn judged(code: Option<i32>, output: SwitchOutput, running: Running) -> Activated {
-        judge(&Ended { code, how: "x".into() }, &output, running, &["known".to_owned()])
+    fn judged(code: Option<i32>, output: &SwitchOutput, running: Running) -> Activated {
+        judge(&Ended { code, how: "x".into() }, output, running, &["known".to_owned()])
     }
 
     fn began() -> SwitchOutput {
@@ -92,14 +92,14 @@ mod tests {
 
     #[test]
     fn each_exit_code_has_its_meaning() {
-        assert_eq!(judged(Some(0), began(), DONE), Activated::Done);
-        assert_eq!(judged(Some(4), began(), DONE), Activated::SomeUnitsFailed);
+        assert_eq!(judged(Some(0), &began(), DONE), Activated::Done);
+        assert_eq!(judged(Some(4), &began(), DONE), Activated::SomeUnitsFailed);
         for code in [1, 2, 100] {
-            let judged = judged(Some(code), SwitchOutput::default(), UNMOVED);
+            let judged = judged(Some(code), &SwitchOutput::default(), UNMOVED);
             assert!(matches!(judged, Activated::NothingChanged(_)), "{code}: {judged:?}");
         }
         for code in [Some(2), Some(3), Some(5), Some(101), Some(127), None] {
-            let judged = judged(code, began(), DONE);
+            let judged = judged(code, &began(), DONE);
             assert!(matches!(judged, Activated::Broken(_)), "{code:?}: {judged:?}");
         }
     }
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn success_without_the_wanted_system_is_half_an_activation() {
         for code in [0, 4] {
-            let judged = judged(Some(code), began(), UNMOVED);
+            let judged = judged(Some(code), &began(), UNMOVED);
             assert!(matches!(judged, Activated::Broken(_)), "{code}: {judged:?}");
         }
     }
@@ -120,11 +120,11 @@ mod tests {
             ..began()
         };
         for code in [0, 2, 4] {
-            let new = judged(Some(code), failed("new"), DONE);
+            let new = judged(Some(code), &failed("new"), DONE);
             assert!(matches!(new, Activated::Broken(_)), "{code}: {new:?}");
-            let known = judged(Some(code), failed("known"), DONE);
+            let known = judged(Some(code), &failed("known"), DONE);
             assert!(!matches!(known, Activated::Broken(_)), "{code}: {known:?}");
-            let half = judged(Some(code), failed("known"), UNMOVED);
+            let half = judged(Some(code), &failed("known"), UNMOVED);
             assert!(matches!(half, Activated::Broken(_)), "{code}: {half:?}");
         }
     }
@@ -133,7 +133,7 @@ mod tests {
     fn nothing_changed_only_if_nothing_moved_and_nothing_was_stopped() {
         for code in [1, 100] {
             for (output, running) in [(began(), UNMOVED), (SwitchOutput::default(), DONE)] {
-                let judged = judged(Some(code), output, running);
+                let judged = judged(Some(code), &output, running);
                 assert!(matches!(judged, Activated::Broken(_)), "{code}: {judged:?}");
             }
         }
@@ -144,8 +144,8 @@ mod tests {
         let held = SwitchOutput { lock_held: true, ..SwitchOutput::default() };
         for code in [1, 11, 255] {
             // Another activation may have moved the system.
-            assert_eq!(judged(Some(code), held.clone(), DONE), Activated::Busy, "{code}");
-            let after = judged(Some(code), SwitchOutput { began: true, ..held.clone() }, DONE);
+            assert_eq!(judged(Some(code), &held, DONE), Activated::Busy, "{code}");
+            let after = judged(Some(code), &SwitchOutput { began: true, ..held.clone() }, DONE);
             assert!(matches!(after, Activated::Broken(_)), "{code}: {after:?}");
         }
     }

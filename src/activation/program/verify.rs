@@ -3,6 +3,7 @@
 
 use super::Program;
 use super::child;
+use super::unit_watch::Settled;
 use crate::activation::Failure;
 use crate::protocol::ErrorCode;
 use std::time::Duration;
@@ -68,14 +69,14 @@ impl Program {
             let failed = self.units.failed().await;
             let inactive = self.units.inactive(watch.refused()).await;
             watch.look(failed, &inactive, &self.units.services().await, Instant::now());
-            if let Some(failed) = watch.settled(Instant::now()) {
-                break failed;
+            match watch.settled(Instant::now()) {
+                Settled::NotYet => sleep(LOOK).await,
+                Settled::Failed(failed) => break failed,
+                Settled::Unknown => {
+                    let message = "systemd does not tell which units have failed";
+                    return Err(Failure::new(ErrorCode::VerificationFailed, message));
+                }
             }
-            sleep(LOOK).await;
-        };
-        let Some(failed) = failed else {
-            let message = "systemd does not tell which units have failed";
-            return Err(Failure::new(ErrorCode::VerificationFailed, message));
         };
         if failed.is_empty() {
             return Ok(());
