@@ -13,6 +13,7 @@ mod server;
 
 mod boot;
 mod broker_away;
+mod checks;
 mod closures;
 mod cut_off;
 mod daemon;
@@ -23,6 +24,7 @@ mod killed;
 mod leftovers;
 mod limits;
 mod operators;
+mod outlived;
 mod power;
 mod removed;
 mod replaced;

@@ -6,7 +6,7 @@ use super::unit::{self, LISTENER, NETWORK, TARGETS};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 /// What the unit of the listener needs to know of a host and its surroundings.
@@ -30,6 +30,7 @@ pub(crate) struct Closure {
     checks: BTreeMap<String, String>,
     markers: Vec<&'static str>,
     packages: Vec<(String, String)>,
+    programs: Vec<(String, String)>,
     missing: Vec<String>,
     kernel: Option<String>,
     interface: String,
@@ -50,6 +51,7 @@ impl Closure {
             checks: BTreeMap::new(),
             markers: Vec::new(),
             packages: Vec::new(),
+            programs: Vec::new(),
             missing: Vec::new(),
             kernel: None,
             interface: "2".to_owned(),
@@ -125,6 +127,12 @@ impl Closure {
     /// Kernel, initrd and modules of this version; without, it is the system of a container.
     pub(crate) fn kernel(mut self, version: &str) -> Self {
         self.kernel = Some(version.to_owned());
+        self
+    }
+
+    /// A program in it, as a shell script.
+    pub(crate) fn program(mut self, name: &str, script: &str) -> Self {
+        self.programs.push((name.to_owned(), format!("#!/bin/sh\n{script}\n")));
         self
     }
 
@@ -217,6 +225,11 @@ impl Closure {
         for (name, text) in self.units.clone().into_iter().chain(listener).chain([network]) {
             fs::write(units.join(&name), text).unwrap();
             symlink(format!("../{name}"), units.join("multi-user.target.wants").join(&name)).unwrap();
+        }
+        for (name, text) in &self.programs {
+            let path = tree.join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         for name in &self.missing {
             fs::remove_file(tree.join(name)).unwrap();

@@ -1,0 +1,135 @@
+//! A rebuild program goes on while systemd restarts the listener that started it, and its result is that of the job.
+
+use crate::common::{Ears, eventually};
+use crate::harness::{Closure, Fault, Host, LISTENER, Lab, Point};
+use serde_json::{Value, json};
+use std::fs;
+
+/// The unit of the program of a job.
+const UNIT: &str = "homelab-deploy-rebuild-j-1.service";
+
+/// A program that activates by itself, in no unit but its own.
+const DIRECTLY: &str = r#"#!/bin/sh
+set -eu
+echo '@homelab-deploy {"phase":"build"}'
+system=$(nix build --no-link --print-out-paths \
+    "${3%%#*}#nixosConfigurations.${3##*#}.config.system.build.toplevel")
+nix-env --profile /nix/var/nix/profiles/system --set "$system"
+echo "@homelab-deploy {\"phase\":\"activate\",\"system\":\"$system\"}"
+"$system/bin/switch-to-configuration" "$1"
+echo '@homelab-deploy {"message":"all of it was done"}'
+"#;
+
+/// Switches to a system that restarts the listener and gives every report.
+fn replaces_the_listener(program: Option<&str>, next: Closure) -> (Lab, Host, Vec<Value>) {
+    let lab = Lab::new();
+    let host = lab.boot("web1");
+    if let Some(program) = program {
+        host.lab_file("rebuild", program);
+    }
+    let listener = host.unit(LISTENER);
+    lab.flake.commit(&next.restarts_listener());
+    let story = lab.request("web1", "j-1", &json!({})).story();
+    assert_ne!(host.unit(LISTENER).pid, listener.pid);
+    assert_eq!(host.record("j-1")["external_command"]["unit"], UNIT);
+    (lab, host, story)
+}
+
+/// Of which start of the listener a report is.
+fn start_of(report: &Value) -> u64 {
+    report["seq"].as_u64().unwrap() / 1_000_000
+}
+
+#[test]
+fn a_switch_that_replaces_the_listener_is_told_as_completed_by_the_next_one() {
+    // The first one activates in a unit of its own, as `nixos-rebuild` does.
+    for (program, message) in [(None, "switch done"), (Some(DIRECTLY), "all of it was done")] {
+        let (_lab, host, story) = replaces_the_listener(program, Closure::new("next"));
+        let report = story.last().unwrap();
+        assert_eq!(
+            (&report["status"], &report["message"]),
+            (&json!("completed"), &json!(message)),
+            "{report}"
+        );
+        assert_eq!(report["system"], host.current_system());
+        assert!(start_of(report) > start_of(&story[0]), "another start of the service reports it");
+        host.ended("j-1", report, "next");
+        assert_eq!(host.unit(UNIT).active, "inactive");
+        assert_eq!(host.failed_units(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_switch_that_replaces_the_listener_and_fails_is_told_as_failed_in_its_phase() {
+    let (_lab, host, story) =
+        replaces_the_listener(Some(DIRECTLY), Closure::new("next").fault(Fault::UnitFails));
+    let report = story.last().unwrap();
+    assert_eq!(report["error"], "activation_failed", "{report}");
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("/lab/rebuild ended with exit status: 4 in activate"), "{message}");
+    assert_eq!(host.label(), "next");
+}
+
+/// A job whose program is held while it builds.
+fn held_in_build(lab: &Lab, host: &Host) -> Ears {
+    let hold = host.hold(Point::Build);
+    lab.flake.commit(&Closure::new("next").fault(Fault::HoldsAt(Point::Build)));
+    let reports = lab.request("web1", "j-1", &json!({}));
+    hold.reached();
+    assert_eq!(host.unit(UNIT).active, "active");
+    reports
+}
+
+#[test]
+fn a_program_that_builds_is_cancelled_as_a_whole() {
+    let lab = Lab::new();
+    let host = lab.boot("web1");
+    let reports = held_in_build(&lab, &host);
+    let answer = lab.request("web1", "c-1", &json!({"action": "cancel", "job": "j-1"})).verdict();
+    assert_eq!(answer["status"], "completed", "{answer}");
+    let report = reports.verdict();
+    assert_eq!(report["error"], "cancelled", "{report}");
+    host.unit_becomes(UNIT, |unit| unit.active == "inactive");
+    assert_eq!(host.label(), "base");
+}
+
+#[test]
+fn a_program_whose_unit_is_killed_is_told_as_interrupted_with_the_reason_of_systemd() {
+    let lab = Lab::new();
+    let host = lab.boot("web1");
+    let reports = held_in_build(&lab, &host);
+    host.sh(&format!("systemctl kill --signal=KILL {UNIT}"));
+    let report = reports.verdict();
+    assert_eq!(report["error"], "interrupted", "{report}");
+    let expected = "was killed in build together with the process that watched it (Failed with result 'signal'), so its exit \
+                    status is not known; ";
+    assert!(report["message"].as_str().unwrap().contains(expected), "{report}");
+}
+
+#[test]
+fn a_program_has_the_environment_of_the_listener_and_keeps_its_secrets() {
+    let lab = Lab::new();
+    let host = lab.boot("web1");
+    let word = r#"a "b" $HOME %n \\ `c`"#;
+    let drop_in = format!("/etc/systemd/system/{LISTENER}.d");
+    host.sh(&format!(
+        "mkdir {drop_in}; printf '[Service]\\nEnvironmentFile=/run/word\\n' >{drop_in}/word.conf
+         cat >/run/word <<'END'\nLAB_WORD='{word}'\nEND
+         systemctl daemon-reload; systemctl restart {LISTENER}"
+    ));
+    lab.online("web1");
+    host.lab_file(
+        "rebuild",
+        "#!/bin/sh\nprintf 'word: %s.\n' \"$LAB_WORD\"\necho \"socket: ${NOTIFY_SOCKET-none}.\"\nsystemctl show $UNIT >/run/shown\nexit 0\n"
+            .replace("$UNIT", UNIT)
+            .as_str(),
+    );
+    let report = lab.request("web1", "j-1", &json!({})).verdict();
+    assert_eq!(report["status"], "completed", "{report}");
+    let log = fs::read_to_string(host.on_disk("state/jobs/j-1/log")).unwrap();
+    assert!(log.contains(&format!("word: {word}.\nsocket: none.\n")), "{log}");
+    let shown = host.sh("cat /run/shown");
+    assert!(shown.contains("PATH=") && !shown.contains("`c`"), "{shown}");
+    let left = host.on_disk("state/jobs/j-1/environment");
+    eventually("the environment being removed", || (!left.exists()).then_some(()));
+}
