@@ -124,6 +124,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (LISTENER, "--tls-cert", "/missing", "--tls-key"),
     (LISTENER, "--tls-key", "/missing", "--tls-cert"),
     (LISTENER, "--flake-url", "nixpkgs", "nixpkgs"),
+    (LISTENER, "--rebuild-silence", "0", "0 is not in 1.."),
     (LISTENER, "--timeout", "0", "0 is not in 1.."),
     (LISTENER, "--deploy-subject", "deploy.<host>", "unknown placeholder"),
     (LISTENER, "--discover-subject", "deploy..discover", "cannot be used"),
