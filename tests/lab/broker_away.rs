@@ -68,8 +68,9 @@ fn a_broker_that_does_not_answer_for_longer_is_no_proof() {
     // Nobody refuses either: from here it looks like a host that cut itself off.
     host.cut();
     hold.pass();
-    host.logs("j-1", "going back");
-    host.concluded("j-1");
+    host.logs("j-1", "going back has not succeeded yet");
+    // It runs its old system, and waits until that is connected.
+    assert_eq!(host.label(), "base");
     host.restore();
     let report = lab.verdict("web1");
     assert_eq!(

@@ -168,3 +168,24 @@ fn stopping_the_unit_of_a_hung_activation_takes_no_hour() {
     host.ended("j-1", &report, "base");
     host.unit_becomes(unit, |unit| unit.active != "deactivating");
 }
+
+#[test]
+fn worker_that_dies_on_a_read_only_state_directory_is_followed_by_one_that_rolls_back() {
+    let lab = Lab::deploying(&[]);
+    let host = lab.boot("web1");
+    let read_only = "mount --bind /var/lib/homelab-deploy /var/lib/homelab-deploy; \
+                     mount -o remount,bind,ro /var/lib/homelab-deploy; kill -9 $PPID; mkfifo /tmp/never; read -r never </tmp/never";
+    lab.flake.commit(&Closure::new("bad").at(Point::Units, read_only));
+    let report = lab.request("web1", "j-1", &json!({})).verdict();
+    assert_eq!(ended(&report), (&json!("activation_failed"), &json!(true)), "{report}");
+    assert_eq!(host.label(), "base");
+    // It was kept elsewhere, and by the listener once that could.
+    host.sh("umount -l /var/lib/homelab-deploy");
+    host.run(&format!("systemctl restart {LISTENER}"));
+    let again = eventually("the same result", || lab.ask("web1", &json!({"want": "job"})));
+    assert_eq!(again["report"]["rolled_back"], true, "{again}");
+    lab.flake.commit(&Closure::new("good"));
+    let report = lab.request("web1", "j-2", &json!({})).verdict();
+    assert_eq!(report["status"], "completed", "{report}");
+    host.ended("j-2", &report, "good");
+}
