@@ -106,6 +106,10 @@ struct Task {
 }
 
 async fn prove(task: Task, folder: JobFolder) {
+    // By a listener before this one.
+    if folder.proof().is_some_and(|proof| proof.nonce == task.nonce && proof.proved) {
+        return;
+    }
     loop {
         let mut proof = Proof {
             nonce: task.nonce.clone(),
