@@ -1,7 +1,7 @@
 //! A rebuild program goes on while systemd restarts the listener that started it, and its result is that of the job.
 
 use crate::common::{Ears, eventually};
-use crate::harness::{Closure, Fault, Host, LISTENER, Lab, Point};
+use crate::harness::{Closure, Fault, Hold, Host, LISTENER, Lab, Point};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -70,21 +70,21 @@ fn a_switch_that_replaces_the_listener_and_fails_is_told_as_failed_in_its_phase(
     assert_eq!(host.label(), "next");
 }
 
-/// A job whose program is held while it builds.
-fn held_in_build(lab: &Lab, host: &Host) -> Ears {
+/// A job whose program is held while it builds, for as long as the hold is kept.
+fn held_in_build(lab: &Lab, host: &Host) -> (Hold, Ears) {
     let hold = host.hold(Point::Build);
     lab.flake.commit(&Closure::new("next").fault(Fault::HoldsAt(Point::Build)));
     let reports = lab.request("web1", "j-1", &json!({}));
     hold.reached();
     assert_eq!(host.unit(UNIT).active, "active");
-    reports
+    (hold, reports)
 }
 
 #[test]
 fn a_program_that_builds_is_cancelled_as_a_whole() {
     let lab = Lab::new();
     let host = lab.boot("web1");
-    let reports = held_in_build(&lab, &host);
+    let (_hold, reports) = held_in_build(&lab, &host);
     let answer = lab.request("web1", "c-1", &json!({"action": "cancel", "job": "j-1"})).verdict();
     assert_eq!(answer["status"], "completed", "{answer}");
     let report = reports.verdict();
@@ -97,7 +97,7 @@ fn a_program_that_builds_is_cancelled_as_a_whole() {
 fn a_program_whose_unit_is_killed_is_told_as_interrupted_with_the_reason_of_systemd() {
     let lab = Lab::new();
     let host = lab.boot("web1");
-    let reports = held_in_build(&lab, &host);
+    let (_hold, reports) = held_in_build(&lab, &host);
     host.sh(&format!("systemctl kill --signal=KILL {UNIT}"));
     let report = reports.verdict();
     assert_eq!(report["error"], "interrupted", "{report}");
