@@ -27,7 +27,10 @@ fn a_job_that_ended_with_its_boot_is_told_as_interrupted_and_the_listener_serves
     stage.restart();
     let report = reports.verdict();
     assert_eq!((&report["status"], &report["error"]), (&json!("failed"), &json!("interrupted")));
-    assert!(text(&report["message"]).starts_with("the host restarted while the job was in build; "), "{report}");
+    assert!(
+        text(&report["message"]).starts_with("the host restarted while the job was in build; "),
+        "{report}"
+    );
     assert_eq!(phases(&report), ["prepare: done", "build: failed"]);
     assert!(report["seq"].as_u64() > Some(2_000_000), "{report}");
     assert_eq!(stage.record("r-1")["report"], report);
