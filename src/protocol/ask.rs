@@ -1,5 +1,6 @@
 //! The ask: *learn* something from listeners, changing nothing.
 
+use super::report::cut_text;
 use super::wire::{self, WireError};
 use super::{Id, MAX_MESSAGE, Name, ReplyTo, Want};
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,9 @@ impl Ask {
         if bytes.len() < MAX_MESSAGE {
             return bytes;
         }
-        wire::to_bytes(&Self { hosts: Vec::new(), ..self.clone() })
+        let mut ask = Self { hosts: Vec::new(), ..self.clone() };
+        cut_text(&mut ask.confirm, 512);
+        wire::to_bytes(&ask)
     }
 
     /// What is asked for.

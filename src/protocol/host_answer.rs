@@ -150,6 +150,7 @@ impl HostAnswer {
             &mut answer.system,
             &mut answer.booted_system,
             &mut answer.flake_url,
+            &mut answer.confirm,
         ] {
             cut_shared(text, 512);
         }

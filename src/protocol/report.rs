@@ -166,6 +166,7 @@ impl DeployReport {
         for text in [&mut report.revision, &mut report.issuer, &mut report.instance, &mut report.commit] {
             cut_shared(text, 512);
         }
+        cut_shared(&mut report.confirm, 512);
         cut_shared(&mut report.system, 1024);
         cut_list(&mut report.failed_units, 8 * 1024);
         report.phases.0.truncate(16);
