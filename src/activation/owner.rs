@@ -2,7 +2,7 @@
 
 use super::transient_unit::TransientUnit;
 use super::{HostPaths, ServiceManager};
-use crate::jobs::JobFolder;
+use crate::jobs::{ActivationLock, JobFolder};
 use crate::protocol::Id;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -52,9 +52,11 @@ impl Owner {
 
     /// Starts a recovery for a job whose worker has ended without its result; called as its unit stops.
     pub async fn recover(&self, id: &Id) -> io::Result<()> {
-        let is_final = self.folder(id).record().is_ok_and(|record| record.is_final());
+        // A record that cannot be read is of no use to a recovery either, and one that is at work needs no other.
+        let is_open = self.folder(id).record().is_ok_and(|record| !record.is_final());
+        let is_owned = ActivationLock::is_held(&self.state_dir).unwrap_or(false);
         // What was begun ends with this boot; the listener of the next one reports how.
-        if is_final || ServiceManager::new(self.host.has_systemd()).is_stopping().await {
+        if !is_open || is_owned || ServiceManager::new(self.host.has_systemd()).is_stopping().await {
             return Ok(());
         }
         self.start(id, true).await

@@ -200,6 +200,9 @@ impl Run {
         self.look_at_services(&mut now).await;
         self.tell(Step::Old(Box::new(now))).await;
         let peers = self.peers().await?;
+        if peers == PeersBefore::Alone {
+            self.say("no other client was heard: the health checks of the new system take its place").await?;
+        }
         let policy = &self.pipeline.policy;
         let keep = policy.no_rollback || self.order.request.on_failure == Some(OnFailure::Keep);
         let owner = &self.pipeline.owner;

@@ -17,7 +17,7 @@ mod verdict;
 mod verify;
 
 use super::{Failure, HostPaths, JobLog, Outcome, ServiceManager, own_unit};
-use crate::jobs::{ActivationLock, JobFolder, Orders, Record, StoreError};
+use crate::jobs::{ActivationLock, JobFolder, Orders, Record, StoreError, now};
 use crate::nix::reboot_needed;
 use crate::protocol::{Action, ErrorCode, Id, PhaseName, PhaseState, Status};
 use std::io;
@@ -33,6 +33,8 @@ const BOOT_LOADER: Duration = Duration::from_mins(15);
 /// How long one attempt to roll back may take.
 const ROLLBACK: Duration = Duration::from_mins(10);
 
+/// How many failures in the service managers of users are reported.
+const MAX_NOTES: usize = 5;
 /// How many workers may take one job over from one that died. Something else must be wrong then.
 const MAX_RECOVERIES: u32 = 5;
 
@@ -102,7 +104,7 @@ pub async fn run(state_dir: &Path, root: &Path, id: &Id, recover: bool) -> Resul
     if recover && units.is_stopping().await {
         return Ok(());
     }
-    let now = Instant::now();
+    let begun = Instant::now();
     let state_dir = state_dir.to_owned();
     let mut program = Program {
         state_dir,
@@ -111,10 +113,10 @@ pub async fn run(state_dir: &Path, root: &Path, id: &Id, recover: bool) -> Resul
         orders,
         host,
         units,
-        begun: now,
-        phase_begun: now,
+        begun,
+        phase_begun: begun,
         listener_renewed: false,
-        activated_at: now,
+        activated_at: begun,
         touched: Some("what is not known".to_owned()),
         refused_units: Vec::new(),
         not_reloaded_units: Vec::new(),
@@ -129,7 +131,7 @@ pub async fn run(state_dir: &Path, root: &Path, id: &Id, recover: bool) -> Resul
     let outcome = if recover && program.count_recovery() > MAX_RECOVERIES {
         Err(program.give_up().await)
     } else {
-        program.go_on().await
+        program.go_on(recover).await
     };
     program.conclude(outcome).await
 }
@@ -150,7 +152,11 @@ impl Program {
 
     /// What is left to do, also after somebody died. A death in the middle of an activation is never trusted, and whoever
     /// comes late to a job finds how far another one took it.
-    async fn go_on(&mut self) -> Outcome {
+    async fn go_on(&mut self, recover: bool) -> Outcome {
+        if recover && self.record.is_untouched() && now() > self.record.deadline {
+            let message = "the worker never began before the time of the job was over; nothing was changed";
+            return Err(Failure::new(ErrorCode::Interrupted, message));
+        }
         if self.record.is_untouched() {
             return self.forward().await;
         }
@@ -277,7 +283,7 @@ impl Program {
         if !known.is_empty() || !output.failed_snippets.is_empty() {
             self.keep_failed_snippets(&system, &output.failed_snippets);
         }
-        self.notes.extend(output.failed_users);
+        self.notes.extend(output.failed_users.into_iter().take(MAX_NOTES));
         self.listener_renewed = unit.as_ref().is_some_and(|unit| units.restarted.contains(unit));
         let comparison = touched::Comparison {
             old: Path::new(old.as_deref().unwrap_or("/")),

@@ -4,20 +4,22 @@
 use crate::bus::{Bus, ConnectError, LinkError};
 use crate::protocol::{Ask, DISCOVER, DeployReport, Id, Name, ReplyTo, Want};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How long the NATS server may take to read what was sent.
 const DELIVERED: Duration = Duration::from_secs(5);
 
+/// How long an answer may take to be heard.
+const AGAIN: Duration = Duration::from_secs(10);
 /// How often it is tried, and the pause between: the server may be away for a moment.
-const ATTEMPTS: u32 = 30;
+const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Answers hosts whose reports ask to hear another client.
 pub(super) struct Voucher {
     bus: Bus,
-    /// The last answer for each host, by the host and the nonce of its report.
-    last: Vec<(Name, String)>,
+    /// The last answer for each host: the host, the nonce of its report, and when it was given.
+    last: Vec<(Name, String, Instant)>,
 }
 
 impl Voucher {
@@ -25,18 +27,20 @@ impl Voucher {
         Self { bus, last: Vec::new() }
     }
 
-    /// Answers a report that asks for it, once.
+    /// Answers a report that asks for it; one that asks again some time later has not heard it.
     pub(super) fn look(&mut self, report: &DeployReport) {
         let Some(nonce) = report.confirm.as_ref().map(|nonce| nonce.as_str().to_owned()) else { return };
-        let asked = (report.hostname.clone(), nonce);
-        if self.last.contains(&asked) {
+        let host = report.hostname.clone();
+        let is_recent = |(to, answered, at): &(Name, String, Instant)| {
+            *to == host && *answered == nonce && at.elapsed() < AGAIN
+        };
+        if self.last.iter().any(is_recent) {
             return;
         }
-        self.last.retain(|(host, _)| *host != asked.0);
-        self.last.push(asked.clone());
+        self.last.retain(|(to, ..)| *to != host);
+        self.last.push((host.clone(), nonce.clone(), Instant::now()));
         let (bus, id) = (self.bus.clone(), report.id.clone());
         tokio::spawn(async move {
-            let (host, nonce) = asked;
             for _ in 0..ATTEMPTS {
                 match vouch(&bus, &host, id.clone(), &nonce).await {
                     Ok(()) => return,

@@ -5,6 +5,7 @@ use super::Config;
 use crate::bus::{Bus, LinkError, Subscription};
 use crate::jobs::PeersBefore;
 use crate::protocol::{Ask, HostAnswer, Id, Name, PRESENCE, ReplyTo, Want, WireError};
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -37,10 +38,24 @@ impl FromStr for Peers {
         if text == "any" {
             return Ok(Self::Any);
         }
-        let host = |name: &str| {
-            Name::new(name.trim()).map_err(|error| format!("{error}; write any, or host names with commas"))
+        let host = |name: &str| match Name::new(name.trim()) {
+            Ok(host) if host.as_str() != "any" => Ok(host),
+            Ok(_) => Err("any stands alone; write any, or host names with commas".to_owned()),
+            Err(error) => Err(format!("{error}; write any, or host names with commas")),
         };
         text.split(',').map(host).collect::<Result<_, _>>().map(Self::Hosts)
+    }
+}
+
+impl fmt::Display for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any other host"),
+            Self::Hosts(hosts) => {
+                let names: Vec<_> = hosts.iter().map(Name::as_str).collect();
+                write!(f, "one of {}", names.join(", "))
+            }
+        }
     }
 }
 
@@ -65,13 +80,13 @@ pub(super) enum Heard {
 }
 
 impl Heard {
-    /// Whether it is enough for a host that heard `before` before the activation: no more than was possible then is asked
-    /// for. A connection of before may live on where no new one can be made; so a fresh one is wanted if the activation
-    /// touched what connections depend on.
+    /// Whether it is enough for a host that heard `before` before the activation. A connection of before may live on where no
+    /// new one can be made, so an announcement over it counts only if nothing better was to be had, and if the activation
+    /// touched nothing that connections depend on.
     fn is_enough(&self, before: PeersBefore, touched: bool) -> bool {
         match self {
             Self::Operator | Self::FreshHost(_) => true,
-            Self::Host(_) => !touched || matches!(before, PeersBefore::Hosts),
+            Self::Host(_) => !touched && matches!(before, PeersBefore::Hosts | PeersBefore::NotNeeded),
         }
     }
 
@@ -97,7 +112,8 @@ pub(super) async fn before(
     if !are_needed(config).await {
         return Ok(PeersBefore::NotNeeded);
     }
-    let patience = if config.rules.health_checks.is_empty() { BEFORE } else { BEFORE_CHECKS };
+    let has_checks = config.confirm_peers.is_none() && !config.rules.health_checks.is_empty();
+    let patience = if has_checks { BEFORE_CHECKS } else { BEFORE };
     let bus = Bus::once(&config.settings).await.map_err(|error| error.to_string())?;
     let mut ears = Ears::open(&bus, config).await.map_err(|error| error.to_string())?;
     let nonce = format!("{:016x}", fastrand::u64(..));
@@ -115,13 +131,25 @@ pub(super) async fn before(
     }
     match best {
         Some(heard) => Ok(heard.as_before()),
-        None if !config.rules.health_checks.is_empty() => Ok(PeersBefore::Alone),
-        None => Err(format!(
+        // Named hosts are asked for by who named them: nothing takes their place.
+        None if has_checks => Ok(PeersBefore::Alone),
+        None => Err(nobody(config, patience)),
+    }
+}
+
+/// Why a host is not changed that heard no other client.
+fn nobody(config: &Config, patience: Duration) -> String {
+    let seconds = patience.as_secs();
+    let follow = "follow the deployment with an operator, or let this host's key hear other hosts (`confirm_peers = true` in the \
+                  fleet file)";
+    match &config.confirm_peers {
+        Some(peers) => format!(
+            "--confirm-peers asks for {peers} to confirm this host, and none was heard within {seconds} s; {follow}"
+        ),
+        None => format!(
             "this host reaches its NATS server over an address of its own, so only another client can confirm that others \
-             reach it too, and none was heard within {} s; follow the deployment with an operator, let this host's key hear \
-             other hosts (`confirm_peers = true` in the fleet file), or give its listener a --health-check",
-            patience.as_secs()
-        )),
+             reach it too, and none was heard within {seconds} s; {follow}, or give its listener a --health-check"
+        ),
     }
 }
 

@@ -154,7 +154,9 @@ impl Task {
         let config = &self.config;
         let bus = Bus::once(&config.settings).await.map_err(|error| Failed {
             refused: is_refused(&error),
-            connected: false,
+            // A server that answers and does not let the old system in was changed itself: no reboot would help.
+            connected: self.rolling_back
+                && matches!(error, ConnectError::KeyRefused { .. } | ConnectError::Tls { .. }),
             why: error.to_string(),
         })?;
         let mut refusals = bus.refusals();
@@ -170,7 +172,9 @@ impl Task {
         if let Ok(refusal) = refusals.try_recv() {
             return Err(Failed { refused: false, connected: true, why: refusal.to_string() });
         }
-        if self.peers == PeersBefore::Alone || !peers::are_needed(config).await {
+        // Health checks take the place of another client, those of the new system.
+        let is_checked = self.peers == PeersBefore::Alone && !config.rules.health_checks.is_empty();
+        if is_checked || !peers::are_needed(config).await {
             return Ok(());
         }
         self.hear_another(&bus, folder).await
@@ -178,10 +182,11 @@ impl Task {
 
     /// Waits for another client, for its own connection says nothing.
     async fn hear_another(&self, bus: &Bus, folder: &JobFolder) -> Result<(), Failed> {
-        // An operator may have gone, which is no reason to reboot a host.
-        let connected = self.peers == PeersBefore::Operator;
-        let why =
-            "the host reaches its NATS server, but has heard no other client since the activation".to_owned();
+        // Others may have gone, which is no reason to reboot a host whose connections were not touched.
+        let connected = matches!(self.peers, PeersBefore::Operator | PeersBefore::NotNeeded) || !self.touched;
+        let why = "the host reaches its NATS server, but has heard no other client since the activation; follow it with an \
+                   operator"
+            .to_owned();
         let failed = Failed { refused: false, connected, why };
         let waiting = Proof {
             nonce: self.nonce.clone(),
@@ -197,10 +202,11 @@ impl Task {
             Ok(ears) => ears,
             Err(error) => return Err(Failed { why: error.to_string(), ..failed }),
         };
+        // On the way back any host will do: what was restored is what let the others in before.
+        let before = if self.rolling_back { PeersBefore::NotNeeded } else { self.peers };
         let touched = self.touched && !self.rolling_back;
         let until = Instant::now() + PEERS;
-        let heard =
-            ears.hear_enough(&self.config, &self.nonce, &self.wanted, until, (self.peers, touched)).await;
+        let heard = ears.hear_enough(&self.config, &self.nonce, &self.wanted, until, (before, touched)).await;
         if heard { Ok(()) } else { Err(failed) }
     }
 }

@@ -70,6 +70,8 @@ pub(super) struct Service {
     units: Option<BTreeSet<String>>,
     /// The service manager being asked for them, one question at a time.
     asking: JoinSet<Option<BTreeSet<String>>>,
+    /// Results that the state directory did not take yet: a restart of the host would end their jobs once more.
+    unsaved: Vec<Record>,
     /// Announcing this host over a fresh connection, one at a time.
     announcing: JoinSet<()>,
     /// Counts of refusals on their way to the disk, all at once.
@@ -125,6 +127,7 @@ pub async fn run(
         units: None,
         asking: JoinSet::new(),
         announcing: JoinSet::new(),
+        unsaved: Vec::new(),
         keeping: JoinSet::new(),
         bus,
         config: Arc::new(config),
@@ -250,6 +253,7 @@ impl Service {
                     announce_at = Instant::now();
                 }
                 () = sleep_until(announce_at), if self.announces() => {
+                    self.unsaved.retain(|record| self.store.save(record).is_err());
                     self.announce(self.view().host()).await;
                     self.ask_units();
                     // Jitter, so that a fleet that started together does not speak together for ever.
@@ -375,6 +379,10 @@ impl Service {
         self.jobs.insert(&record);
         self.jobs.tidy(now());
         self.deliver(Some(&record.request.id));
+        let is_saved = self.store.job(&record.request.id).record().is_ok_and(|saved| saved.is_final());
+        if !is_saved && record.is_final() && record.orders.is_some() {
+            self.unsaved.push(record);
+        }
     }
 
     /// Tells the verdicts that are not known to have arrived: of all jobs, or of the one with this id.

@@ -110,12 +110,16 @@ impl Program {
         }
     }
 
+    /// How often the service had started before the listener that may confirm.
+    pub(super) fn begun_at_start(&self) -> u64 {
+        self.record.orders.as_ref().map_or(self.orders.starts, |orders| orders.starts)
+    }
+
     /// The listener's unit where it is to be restarted, once: only what was started after the activation, and with all
     /// that the activation brought, proves anything about the next start.
     fn listener_to_renew(&self) -> Option<String> {
         let asked = self.record.nonce.is_some();
-        let begun = self.record.orders.as_ref().map_or(self.orders.starts, |orders| orders.starts);
-        let renewed = (self.listener_renewed || asked) && self.starts() > begun;
+        let renewed = (self.listener_renewed || asked) && self.starts() > self.begun_at_start();
         self.orders.listener_unit.clone().filter(|_| !renewed)
     }
 }

@@ -185,7 +185,8 @@ impl Program {
     /// the listener, or left it running with a key or a name of the new system's: it is restarted once.
     async fn confirm_old(&mut self) -> Result<(), Unconfirmed> {
         if let Some(unit) = self.orders.listener_unit.clone()
-            && !self.record.listener_restarted
+            // One that died may have noted the restart and not done it.
+            && !(self.record.listener_restarted && self.starts() > self.begun_at_start())
         {
             self.record.listener_restarted = true;
             self.record.orders.get_or_insert_with(|| self.orders.clone()).starts = self.starts();
