@@ -90,14 +90,7 @@ impl Engine for Pipeline {
 
     fn follow(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {
         let (owner, flake) = (self.owner.clone(), self.flake.clone());
-        Box::pin(async move {
-            // The listener before this one may have had a rebuild program, which gave the host this one.
-            if order.folder.record().is_ok_and(|record| record.external_command.is_some()) {
-                return rebuild::follow(order, steps, stop, flake, owner.host, rebuild::SILENT).await;
-            }
-            let tail = JobLogTail::at_end(&order.folder.log()).ok();
-            follow(&owner, &order.request.id, tail, &steps).await
-        })
+        Box::pin(rebuild::follow_any(owner, flake, rebuild::SILENT, order, steps, stop))
     }
 
     fn can_repeat(&self) -> bool {

@@ -6,20 +6,18 @@ mod run;
 
 use super::supervised::{CommandSpec, SupervisedCommand};
 use super::{
-    Engine, Facts, Failure, HostPaths, JobLog, LogPiece, Order, ServiceManager, Step, Steps, TransientUnit,
-    Units, Work,
+    Engine, Facts, Failure, JobLog, JobLogTail, LogPiece, Order, Outcome, Owner, ServiceManager, Step, Steps,
+    TransientUnit, Units, Work, follow as worker,
 };
 use crate::jobs::{ExternalCommand, now};
 use crate::nix::{self, FlakeUrl, Locked};
 use crate::protocol::{Action, ErrorCode, Name, PhaseName};
-use run::{Run, log_failed, tell};
+use run::{Run, follow, log_failed, tell};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-
-pub(super) use run::follow;
 
 /// How long a program that may be changing the host may write nothing by default.
 pub const SILENT: Duration = Duration::from_hours(1);
@@ -37,10 +35,8 @@ pub struct RebuildEngine {
     pub flake: FlakeUrl,
     /// The host in the flake.
     pub hostname: Name,
-    /// Our own executable, which launches the program.
-    pub launcher: PathBuf,
-    /// The host that is changed.
-    pub host: HostPaths,
+    /// Our own executable, which launches the program, and the host that is changed.
+    pub owner: Owner,
     /// How long a program that may be changing the host may write nothing before it counts as hung.
     pub silence: Duration,
 }
@@ -57,11 +53,11 @@ impl Engine for RebuildEngine {
     }
 
     fn facts(&self) -> Facts {
-        Facts::read(&self.host.root)
+        Facts::read(&self.owner.host.root)
     }
 
     fn failed_units(&self) -> Units {
-        Box::pin(ServiceManager::new(self.host.has_systemd()).failed())
+        Box::pin(ServiceManager::new(self.owner.host.has_systemd()).failed())
     }
 
     fn work(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {
@@ -74,14 +70,14 @@ impl Engine for RebuildEngine {
             };
             tell(&steps, locked.commit.clone().map(Step::Commit)).await;
             let (command, external) = engine.start(&order, &locked, &steps, &stop).await?;
-            Run::new(&order, steps, command, external, engine.flake, engine.host, engine.silence)?
+            Run::new(&order, steps, command, external, engine.flake, engine.owner.host, engine.silence)?
                 .follow(stop)
                 .await
         })
     }
 
     fn follow(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {
-        Box::pin(follow(order, steps, stop, self.flake.clone(), self.host.clone(), self.silence))
+        Box::pin(follow(order, steps, stop, self.flake.clone(), self.owner.host.clone(), self.silence))
     }
 
     /// The program is started only once that is on disk, so a job without that note has changed nothing.
@@ -90,8 +86,24 @@ impl Engine for RebuildEngine {
     }
 
     fn boot_id(&self) -> Option<String> {
-        self.host.boot_id()
+        self.owner.host.boot_id()
     }
+}
+
+/// Follows a job of an earlier listener, which may have been configured for the other engine: a worker or a program owns it.
+pub(super) async fn follow_any(
+    owner: Owner,
+    flake: FlakeUrl,
+    silence: Duration,
+    order: Order,
+    steps: Steps,
+    stop: CancellationToken,
+) -> Outcome {
+    if order.folder.record().is_ok_and(|record| record.external_command.is_some()) {
+        return follow(order, steps, stop, flake, owner.host, silence).await;
+    }
+    let tail = JobLogTail::at_end(&order.folder.log()).ok();
+    worker::follow(&owner, &order.request.id, tail, &steps).await
 }
 
 impl RebuildEngine {
@@ -118,7 +130,7 @@ impl RebuildEngine {
         let (said, log_offset) =
             self.announce(order, locked, &arguments).map_err(|error| log_failed(&error))?;
         tell(steps, said.into_iter().map(Step::Log)).await;
-        let unit = self.host.has_systemd().then(|| {
+        let unit = self.owner.host.has_systemd().then(|| {
             TransientUnit::new(&format!("homelab-deploy-rebuild-{}", order.request.id))
                 .output(&order.folder.log())
         });
@@ -147,8 +159,12 @@ impl RebuildEngine {
             Some(file) => unit.property("EnvironmentFile", file),
             None => unit,
         });
-        let spec =
-            CommandSpec { launcher: &self.launcher, unit, program: &self.program, arguments: &arguments };
+        let spec = CommandSpec {
+            launcher: &self.owner.program,
+            unit,
+            program: &self.program,
+            arguments: &arguments,
+        };
         let started = SupervisedCommand::start(&order.folder, spec).await;
         if let Some(Err(error)) = environment.map(std::fs::remove_file) {
             tracing::warn!(%error, "failed to remove the environment of a rebuild program");

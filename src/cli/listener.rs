@@ -94,24 +94,21 @@ impl ListenerArgs {
     fn engine(self, config: &Config) -> Result<Arc<dyn Engine>, Failed> {
         let launcher =
             std::env::current_exe().context("could not find our own executable").map_err(Failed::usage)?;
+        let owner =
+            Owner { program: launcher, state_dir: config.state_dir.clone(), host: self.policy.host() };
         Ok(match self.rebuild_command {
             Some(program) => Arc::new(RebuildEngine {
                 program,
                 flake: self.flake_url,
                 hostname: self.hostname,
-                launcher,
-                host: self.policy.host(),
+                owner,
                 silence: Duration::from_secs(self.rebuild_silence),
             }),
             None => Arc::new(Pipeline {
                 flake: self.flake_url,
                 hostname: self.hostname,
                 listener_unit: own_unit(),
-                owner: Owner {
-                    program: launcher,
-                    state_dir: config.state_dir.clone(),
-                    host: self.policy.host(),
-                },
+                owner,
                 policy: self.policy.policy(),
             }),
         })

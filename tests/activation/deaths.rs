@@ -27,6 +27,22 @@ fn a_listener_that_dies_changes_nothing_about_the_verdict() {
 }
 
 #[test]
+fn a_job_is_followed_also_by_a_listener_that_was_given_a_rebuild_command() {
+    let mut stage = Stage::new();
+    let gate = stage.gate("gate");
+    stage.fault("v1", "test", HOLD);
+    let reports = stage.deploy("j-1", "switch", "v1");
+    stage.called("v1 test");
+    stage.host.kill();
+    stage.host.add_args(&["--rebuild-command", "/bin/false"]);
+    stage.host.restart();
+    gate.pass();
+    let report = reports.verdict();
+    assert_eq!(report["status"], "completed", "{report}");
+    assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v1", "v1 as 2"));
+}
+
+#[test]
 fn a_verdict_that_came_while_no_listener_lived_is_told_by_the_next() {
     let mut stage = Stage::new();
     let gate = stage.gate("gate");
