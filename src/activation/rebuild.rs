@@ -77,7 +77,7 @@ impl Engine for RebuildEngine {
     }
 
     fn follow(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {
-        Box::pin(follow(order, steps, stop, self.flake.clone(), self.owner.host.clone(), self.silence))
+        Box::pin(follow_any(self.owner.clone(), self.flake.clone(), self.silence, order, steps, stop))
     }
 
     /// The program is started only once that is on disk, so a job without that note has changed nothing.
