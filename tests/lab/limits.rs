@@ -23,7 +23,7 @@ fn service_that_crashed_again_and_again_before_rolls_nothing_back() {
         let host = lab.boot("web1");
         host.unit_becomes("looping.service", |unit| unit.sub.starts_with("auto-restart"));
         lab.flake.commit(&Closure::new("next").fault(Fault::CrashLoop(pause)).service("web", "sleep 1002"));
-        let report = lab.request("web1", "j-1", &json!({})).verdict_within(Duration::from_secs(120));
+        let report = lab.request("web1", "j-1", &json!({})).verdict_within(Duration::from_mins(2));
         assert_eq!(report["status"], "completed", "{pause}: {report}");
         host.ended("j-1", &report, "next");
     }
@@ -57,7 +57,7 @@ fn unit_that_takes_six_minutes_to_start_is_waited_for_and_named() {
     };
     let told = reports.until(waits);
     assert_eq!(told["message"], "activate: systemd waits for slow.service (start)", "{told}");
-    let report = reports.verdict_within(Duration::from_secs(480));
+    let report = reports.verdict_within(Duration::from_mins(8));
     assert_eq!(report["status"], "completed", "{report}");
     assert!(report["phases"][3]["elapsed_ms"].as_u64().unwrap() >= 350_000, "{report}");
     host.ended("j-1", &report, "next");
@@ -68,7 +68,7 @@ fn activation_over_its_limit_names_the_unit_it_waited_for() {
     let lab = Lab::deploying(&["--activate-timeout 15"]);
     let host = lab.boot("web1");
     lab.flake.commit(&Closure::new("bad").fault(Fault::SlowUnit(360)));
-    let report = lab.request("web1", "j-1", &json!({})).verdict_within(Duration::from_secs(120));
+    let report = lab.request("web1", "j-1", &json!({})).verdict_within(Duration::from_mins(2));
     let message = report["message"].as_str().unwrap();
     assert!(
         message.contains("took longer than 15 s and was ended; systemd waited for slow.service (start)"),
