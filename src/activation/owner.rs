@@ -35,7 +35,6 @@ impl Owner {
     pub async fn start(&self, id: &Id, recover: bool) -> io::Result<()> {
         let folder = self.folder(id);
         let log = OpenOptions::new().create(true).append(true).open(folder.log());
-        let has_log = log.is_ok();
         // A recovery must begin also where no log can be written.
         let log =
             if recover { log.or_else(|_| OpenOptions::new().write(true).open("/dev/null")) } else { log }?;
@@ -44,7 +43,7 @@ impl Owner {
             folder.reserve()?;
         }
         if self.host.has_systemd() {
-            self.in_unit(id, recover, has_log).await
+            self.in_unit(id, recover).await
         } else {
             self.detached(id, recover, log)
         }
@@ -78,13 +77,12 @@ impl Owner {
         arguments
     }
 
-    async fn in_unit(&self, id: &Id, recover: bool, has_log: bool) -> io::Result<()> {
+    async fn in_unit(&self, id: &Id, recover: bool) -> io::Result<()> {
         // Two attempts to recover must not ask for the same name.
         let name =
             if recover { format!("{}-{:08x}", Self::unit(id), fastrand::u32(..)) } else { Self::unit(id) };
+        // Its words go to the journal: systemd runs nothing of a unit, nor what follows it, if it cannot open a log of its own.
         let unit = TransientUnit::new(&name).stop_post(&self.program, &self.arguments(&["recover"], id));
-        // systemd does not start a unit whose log it cannot open; the program writes what matters elsewhere then.
-        let unit = if has_log { unit.output(&self.folder(id).log()) } else { unit };
         unit.start(&self.program, &self.arguments(run(recover), id)).await.map_err(io::Error::other)
     }
 
