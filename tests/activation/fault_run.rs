@@ -13,8 +13,8 @@ const HOSTS: usize = 5;
 /// What goes wrong.
 const FAULTS: [&str; 5] =
     ["listener killed", "worker killed", "NATS server killed", "disk full", "connections dropped"];
-/// How large the disk of a host's state is, in MiB.
-const DISK: u64 = 24;
+/// How large the disk of a host's state is, in MiB: room for the logs of two hundred jobs.
+const DISK: u64 = 512;
 
 #[derive(Debug, Default)]
 struct Tally {
