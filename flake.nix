@@ -15,6 +15,24 @@
       ];
       forEach = systems: f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
       linux = lib.filter (lib.hasSuffix "-linux") systems;
+
+      # A module whose package is the one that this flake pins: a new nixpkgs of the host does not compile it again. `options` is
+      # where the module's options are. Weaker than any `mkDefault`; on other systems the module's own default holds.
+      withPackage =
+        options: file:
+        { lib, pkgs, ... }:
+        let
+          package = self.packages.${pkgs.stdenv.hostPlatform.system}.default or null;
+        in
+        {
+          _file = toString file;
+          # However often and from wherever it is imported, it counts once.
+          key = "${toString file}#package";
+          imports = [ file ];
+          config = lib.mkIf (package != null) (
+            lib.setAttrByPath (options ++ [ "package" ]) (lib.mkOverride 1400 package)
+          );
+        };
     in
     {
       packages = forEach systems (pkgs: rec {
@@ -53,10 +71,15 @@
             pkgs.clippy
             pkgs.git
             pkgs.nats-server
+            pkgs.nix
+            pkgs.prometheus
+            pkgs.python3
             pkgs.rust-analyzer
             pkgs.rustc
             pkgs.rustfmt
           ];
+          # For `make test-nixos`.
+          NIXPKGS_LIB = "${nixpkgs}/lib";
         };
       });
 
@@ -66,27 +89,11 @@
 
       nixosModules =
         let
-          # `name` is that of the module's options too. The host's package is the one that this flake pins: a new nixpkgs of
-          # the host does not compile it again. Weaker than any `mkDefault`; on other systems the module's own default holds.
-          withPackage =
-            name: file:
-            { lib, pkgs, ... }:
-            let
-              package = self.packages.${pkgs.stdenv.hostPlatform.system}.default or null;
-            in
-            {
-              _file = toString file;
-              # However often and from wherever it is imported, it counts once.
-              key = "${toString file}#package";
-              imports = [ file ];
-              config = lib.mkIf (package != null) {
-                services.homelab-deploy.${name}.package = lib.mkOverride 1400 package;
-              };
-            };
           modules = {
-            nats = ./nixos/nats.nix;
+            monitoring.imports = [ ./nixos/monitoring.nix ];
+            nats.imports = [ ./nixos/nats.nix ];
           }
-          // lib.mapAttrs withPackage {
+          // lib.mapAttrs (name: withPackage [ "services" "homelab-deploy" name ]) {
             builder = ./nixos/builder.nix;
             flakeUpdate = ./nixos/flake-update.nix;
             listener = ./nixos/listener.nix;
@@ -94,6 +101,19 @@
           };
         in
         modules // { default.imports = lib.attrValues modules; };
+
+      # For operators: home-manager, and nix-darwin.
+      homeModules.default = withPackage [ "programs" "homelab-deploy" ] ./nixos/home-manager.nix;
+      darwinModules.default = withPackage [ "services" "homelab-deploy" "operator" ] ./nixos/darwin.nix;
+
+      # `fleet` and `checks`: what a flake with a fleet takes from its own hosts.
+      lib = import ./nixos/fleet.nix { inherit lib; };
+
+      templates.default = {
+        path = ./templates/fleet;
+        description = "A fleet: two hosts, one of them with the NATS server, secrets by agenix, and an operator";
+        welcomeText = "Read README.md: it leads from here to the first deployment.";
+      };
 
       formatter = forEach systems (pkgs: pkgs.nixfmt-tree);
 

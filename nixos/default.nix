@@ -4,6 +4,7 @@
     ./builder.nix
     ./flake-update.nix
     ./listener.nix
+    ./monitoring.nix
     ./nats.nix
     ./operator.nix
   ];

@@ -12,7 +12,23 @@ let
   path = "services.homelab-deploy.flakeUpdate";
 
   token = import ./token.nix { inherit lib; };
-  inherit (import ./service.nix { inherit lib; }) word secretAssertions packageOption;
+  url = import ./url.nix { inherit lib; };
+  inherit (import ./service.nix { inherit lib; })
+    word
+    environmentOption
+    textType
+    secretAssertion
+    secretOption
+    withCredentials
+    packageOption
+    tlsOptions
+    tlsArguments
+    tlsAssertions
+    daemonAssertion
+    nixOptions
+    nixArguments
+    nixAssertions
+    ;
 
   given =
     name: value:
@@ -28,18 +44,53 @@ let
   ]
   ++ given "--forge" cfg.forge
   ++ given "--forge-url" cfg.forgeUrl
+  ++ given "--label" cfg.label
+  ++ given "--parallel" (if cfg.parallel == 2 then null else toString cfg.parallel)
+  ++ given "--timeout" (if cfg.timeout == 14400 then null else toString cfg.timeout)
   ++ lib.optional cfg.notify.enable "--notify"
   ++ given "--builder-repo" cfg.notify.builderRepo
   ++ given "--nats-url" cfg.notify.natsUrl
+  ++ given "--fleet-name" cfg.notify.fleetName
+  ++ tlsArguments cfg.notify.tls
+  ++ nixArguments cfg
   ++ cfg.extraArgs;
-  # systemd fills in where the credentials are.
-  command =
-    "${cfg.package}/bin/homelab-deploy flake-update ${lib.concatMapStringsSep " " word arguments}"
-    + lib.optionalString (cfg.tokenFile != null) " --token-file %d/token"
-    + lib.optionalString (cfg.notify.nkeyFile != null) " --nkey-file %d/nkey";
+  command = "${cfg.package}/bin/homelab-deploy flake-update ${lib.concatMapStringsSep " " word arguments}";
+  # Each secret with its option.
+  secrets = [
+    {
+      option = "tokenFile";
+      name = "token";
+      file = cfg.tokenFile;
+      flag = "--token-file";
+    }
+    {
+      option = "flakeCredentialsFile";
+      name = "flake-credentials";
+      file = cfg.flakeCredentialsFile;
+      flag = "--flake-credentials";
+    }
+    {
+      option = "notify.nkeyFile";
+      name = "nkey";
+      file = cfg.notify.nkeyFile;
+      flag = "--nkey-file";
+    }
+    {
+      option = "notify.tls.key";
+      name = "tls-key";
+      file = cfg.notify.tls.key;
+      flag = "--tls-key";
+    }
+  ];
+  onlyForNotify = [
+    "natsUrl"
+    "nkeyFile"
+    "builderRepo"
+    "fleetName"
+  ];
 in
 {
-  options.services.homelab-deploy.flakeUpdate = {
+  options.services.homelab-deploy.flakeUpdate = nixOptions // {
     enable = mkOption {
       type = types.bool;
       default = false;
@@ -51,7 +102,7 @@ in
       type = types.nullOr types.str;
       default = null;
       example = "https://git.example.org/alice/fleet.git";
-      description = "The repository, as git clones it. Required. Credentials belong into `tokenFile`, or for ssh into `environment.GIT_SSH_COMMAND`.";
+      description = "The repository, as git clones it; `?dir=DIR` behind it names the directory of the flake. Required. Credentials belong into `tokenFile` or `flakeCredentialsFile`, or for ssh into `environment.GIT_SSH_COMMAND`.";
     };
     base = mkOption {
       type = types.str;
@@ -76,15 +127,25 @@ in
       example = "https://git.example.org";
       description = "Where the forge is, if not where the repository is.";
     };
-    tokenFile = mkOption {
-      type = types.nullOr types.str;
+    tokenFile = secretOption "/run/keys/flake-update.token" "The file on the host with the forge's token. Without, a branch whose hosts do not build is pushed and no pull request opened.";
+    flakeCredentialsFile = secretOption "/run/keys/flake-credentials" "The file on the host with the passwords and tokens for the repository and the inputs, in the format of netrc.";
+    label = mkOption {
+      type = types.nullOr (textType "[^\n]{1,50}" "text of 1 to 50 characters on one line");
       default = null;
-      example = "/run/keys/flake-update.token";
-      description = ''
-        The file on the host with the forge's token. systemd hands it on as a credential, so only root needs to be able to read it.
-        Without, a branch whose hosts do not build is pushed and no pull request opened. It must not lie in the store, where
-        everybody can read.
-      '';
+      example = "update";
+      description = "The label of the pull request; `build-failure` without.";
+    };
+    parallel = mkOption {
+      type = types.ints.between 1 1000;
+      default = 2;
+      example = 4;
+      description = "How many hosts to build at once.";
+    };
+    timeout = mkOption {
+      type = types.ints.between 1 31536000;
+      default = 14400;
+      example = 28800;
+      description = "Seconds that all builds may take together.";
     };
     dates = mkOption {
       type = types.str;
@@ -100,16 +161,18 @@ in
         description = "Whether to ask the builder and the hosts to build the new commit, once the branch has moved on.";
       };
       natsUrl = mkOption {
-        type = types.nullOr types.str;
+        type = types.nullOr url.natsUrl;
         default = null;
         example = "tls://nats.example.org";
         description = "The NATS server for that. Needed with `notify.enable`.";
       };
-      nkeyFile = mkOption {
-        type = types.nullOr types.str;
+      nkeyFile = secretOption "/run/keys/flake-update.nkey" "The file on the host with the nkey seed of an admin, or of a deployer with `builds`. Needed with `notify.enable`.";
+      tls = tlsOptions;
+      fleetName = mkOption {
+        type = types.nullOr token;
         default = null;
-        example = "/run/keys/flake-update.nkey";
-        description = "The file on the host with the nkey seed of an admin, or of a deployer with `builds`. Needed with `notify.enable`.";
+        example = "home";
+        description = "The name of the fleet, if the hosts have a `fleetName`.";
       };
       builderRepo = mkOption {
         type = types.nullOr token;
@@ -118,46 +181,42 @@ in
         description = "The name of the repository at the builder. Without, the builder's default one.";
       };
     };
-    environment = mkOption {
-      type = types.attrsOf types.str;
-      default = { };
-      example = {
-        GIT_SSH_COMMAND = "ssh -i /run/keys/fleet";
-      };
-      description = "Further variables of the unit's environment, which nix and git have too.";
-    };
+    environment = environmentOption {
+      GIT_SSH_COMMAND = "ssh -i /run/credentials/homelab-deploy-flake-update.service/fleet";
+    } "Further variables of the unit's environment, which nix and git have too; `null` leaves one out.";
     extraArgs = mkOption {
       type = types.listOf types.str;
       default = [ ];
-      example = [
-        "--parallel"
-        "4"
-      ];
+      example = [ "--dry-run" ];
       description = "Further arguments of `homelab-deploy flake-update`.";
     };
   };
 
   config = lib.mkIf cfg.enable {
+    warnings = url.natsWarnings "${path}.notify.natsUrl" cfg.notify.natsUrl;
+
     assertions = [
       {
         assertion = cfg.repo != null;
         message = "${path}.repo must be set, for example to \"https://git.example.org/alice/fleet.git\".";
       }
       {
-        assertion = cfg.repo == null || builtins.match "[a-z+]+://[^/@]*:[^/@]*@.*" cfg.repo == null;
-        message = "${path}.repo holds a password, which everybody could read in the nix store; put a token into ${path}.tokenFile instead.";
+        assertion = cfg.repo == null || !(url.hasCredentials cfg.repo);
+        message = "${path}.repo holds a user or a password, which everybody could read in the nix store; put a token into ${path}.tokenFile or the file of ${path}.flakeCredentialsFile instead.";
       }
       {
         assertion = cfg.notify.enable -> cfg.notify.natsUrl != null && cfg.notify.nkeyFile != null;
         message = "${path}.notify needs natsUrl and nkeyFile.";
       }
       {
-        assertion = cfg.notify.enable || cfg.notify.natsUrl == null && cfg.notify.nkeyFile == null && cfg.notify.builderRepo == null;
-        message = "${path}.notify.natsUrl, nkeyFile and builderRepo have no effect without ${path}.notify.enable.";
+        assertion = cfg.notify.enable || builtins.all (option: cfg.notify.${option} == null) onlyForNotify;
+        message = "${path}.notify.${lib.concatStringsSep ", " onlyForNotify} have no effect without ${path}.notify.enable.";
       }
     ]
-    ++ secretAssertions "${path}.tokenFile" cfg.tokenFile
-    ++ secretAssertions "${path}.notify.nkeyFile" cfg.notify.nkeyFile;
+    ++ nixAssertions path cfg
+    ++ tlsAssertions "${path}.notify.tls" cfg.notify.tls
+    ++ [ (daemonAssertion path config "homelab-deploy-flake-update") ]
+    ++ map ({ option, file, ... }: secretAssertion "${path}.${option}" file) secrets;
 
     systemd.timers.homelab-deploy-flake-update = {
       description = "Updates the fleet's flake";
@@ -189,16 +248,13 @@ in
           NIX_REMOTE = "daemon";
         }
         // cfg.environment;
-      serviceConfig = {
+      serviceConfig = withCredentials secrets {
         Type = "oneshot";
         ExecStart = command;
         # It says that a host does not build, and has done what is to be done about it.
         SuccessExitStatus = 1;
         # An evaluation that runs out of memory fails its host, and the update says so.
         OOMPolicy = "continue";
-        LoadCredential =
-          lib.optional (cfg.tokenFile != null) "token:${cfg.tokenFile}"
-          ++ lib.optional (cfg.notify.nkeyFile != null) "nkey:${cfg.notify.nkeyFile}";
         # A user of its own, who may ask the daemon to build and nothing else.
         DynamicUser = true;
         # What nix fetches is kept from one time to the next.
@@ -208,8 +264,7 @@ in
         CapabilityBoundingSet = "";
         NoNewPrivileges = true;
         ProtectSystem = "strict";
-        # The keys of ssh that `environment` names may be there.
-        ProtectHome = "read-only";
+        ProtectHome = true;
         PrivateTmp = true;
         PrivateMounts = true;
         PrivateDevices = true;
@@ -226,9 +281,20 @@ in
         RestrictRealtime = true;
         RestrictSUIDSGID = true;
         # The remote, the forge and the broker; the socket of nix; netlink for the C library, which looks up names with it.
-        RestrictAddressFamilies = "AF_INET AF_INET6 AF_UNIX AF_NETLINK";
+        RestrictAddressFamilies = [
+          "AF_INET"
+          "AF_INET6"
+          "AF_UNIX"
+          "AF_NETLINK"
+        ];
         SystemCallArchitectures = "native";
-        SystemCallFilter = "@system-service";
+        # Landlock keeps nix from reading what it must not.
+        SystemCallFilter = [
+          "@system-service"
+          "landlock_create_ruleset"
+          "landlock_add_rule"
+          "landlock_restrict_self"
+        ];
         SystemCallErrorNumber = "EPERM";
       };
     };

@@ -2,6 +2,7 @@
 {
   config,
   lib,
+  pkgs,
   ...
 }:
 
@@ -11,10 +12,7 @@ let
   path = "services.homelab-deploy.nats";
 
   token = import ./token.nix { inherit lib; };
-  publicKeyType = types.strMatching "U[A-Z2-7]{55}" // {
-    description = "public nkey of a user, as in U… with 56 characters";
-    descriptionClass = "noun";
-  };
+  publicKeyType = import ./public-key.nix { inherit lib; };
 
   # The one tier that an assistant may change.
   mcpTier = "test";
@@ -42,9 +40,15 @@ let
   listener = host: entry: {
     publish = allow (
       [
+        "deploy.responses.*.${host}"
+        "deploy.responses.ask.*.${host}"
+        "deploy.responses.*.log.${host}"
+        "deploy.responses.presence"
+      ]
+      # Operators of the older tool hear these only.
+      ++ lib.optionals cfg.baseSubjects [
         "deploy.responses.*"
         "deploy.responses.ask.*"
-        "deploy.responses.*.log.${host}"
       ]
       ++ lib.optional entry.confirmPeers "deploy.discover"
     );
@@ -80,14 +84,37 @@ let
     ++ lib.optional (lib.any (entry: entry.kind == "mcp") (lib.attrValues cfg.operators)) mcpTier
   );
 
-  user = permissions: entry: {
-    nkey = entry.publicKey;
-    inherit permissions;
-  };
-  users =
-    lib.mapAttrsToList (host: entry: user (listener host entry) entry) cfg.hosts
-    ++ lib.mapAttrsToList (_: entry: user (operator entry) entry) cfg.operators;
+  # One for each key: two while a key is being replaced.
+  usersOf =
+    permissions: entry:
+    map (nkey: { inherit nkey permissions; }) (
+      [ entry.publicKey ] ++ lib.optional (entry.nextPublicKey != null) entry.nextPublicKey
+    );
+  users = lib.concatLists (
+    lib.mapAttrsToList (host: entry: usersOf (listener host entry) entry) cfg.hosts
+    ++ lib.mapAttrsToList (_: entry: usersOf (operator entry) entry) cfg.operators
+  );
   keys = map (user: user.nkey) users;
+
+  # The server's file has a fixed place, so that another list of keys is another file there and not another unit: the server takes
+  # it up on a reload, and nobody loses the connection. Whatever else is new in it takes a restart, as it does without this module.
+  server = config.services.nats;
+  place = "nats/nats.conf";
+  file =
+    let
+      made = (pkgs.formats.json { }).generate "nats.conf" server.settings;
+      isChecked =
+        server.validateConfig or true
+        && pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform;
+    in
+    if isChecked then
+      pkgs.runCommand "nats.conf" { } ''
+        ${lib.getExe pkgs.nats-server} -t -c ${made}
+        cp ${made} $out
+      ''
+    else
+      made;
+  digest = value: builtins.hashString "sha256" (builtins.toJSON value);
 
   names = attrs: lib.concatStringsSep ", " (builtins.attrNames attrs);
   wrong = check: lib.filterAttrs (_: entry: check entry) cfg.operators;
@@ -101,6 +128,12 @@ let
     type = publicKeyType;
     example = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
     description = "The public half of the key, as `homelab-deploy keys new` prints it. Required.";
+  };
+  nextPublicKey = mkOption {
+    type = types.nullOr publicKeyType;
+    default = null;
+    example = "UCNZ24GVCGUP5GTCPYXXFSRL4MFMJHBQFJDKIRDQ53YTWOKNPJ3PL64D";
+    description = "The key that replaces `publicKey`: the server accepts both, until it is written there instead.";
   };
   host = {
     options = {
@@ -121,7 +154,7 @@ let
         example = true;
         description = "Whether the host hears other hosts, which confirm it after an activation: for the host of the NATS server, and others through which hosts reach it.";
       };
-      inherit publicKey;
+      inherit publicKey nextPublicKey;
     };
   };
   operatorEntry = {
@@ -149,7 +182,7 @@ let
         example = true;
         description = "Whether a deployer or mcp may ask the builder too.";
       };
-      inherit publicKey;
+      inherit publicKey nextPublicKey;
     };
   };
 in
@@ -160,6 +193,12 @@ in
       default = false;
       example = true;
       description = "Whether the NATS server of this host gets the permissions of the fleet. Turns on `services.nats`.";
+    };
+    baseSubjects = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = "Whether hosts may publish on the subjects of the older tool, where any host can publish in any name. Switch it off when no listener or operator of the older tool is left.";
     };
     hosts = mkOption {
       type = types.attrsOf (types.submodule host);
@@ -180,7 +219,7 @@ in
         alice = {
           kind = "deployer";
           tiers = [ "prod" ];
-          publicKey = "UAAVKPMLJOLZDMDFQ2TM5ZRAZHJBA4V2PDGXRK7OGPMQ4XIQE5KKIGDY";
+          publicKey = "UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS";
         };
       };
       description = "Everybody else, people and services, by name.";
@@ -214,7 +253,19 @@ in
 
     services.nats = {
       enable = lib.mkDefault true;
-      settings.authorization = { inherit users; };
+      settings = {
+        authorization = { inherit users; };
+        # No message of the fleet is larger.
+        max_payload = lib.mkDefault 65536;
+      };
+    };
+
+    environment.etc = lib.mkIf server.enable { ${place}.source = file; };
+    systemd.services.nats = lib.mkIf server.enable {
+      # Before NixOS's own, and after what a host forces.
+      serviceConfig.ExecStart = lib.mkOverride 90 "${lib.getExe pkgs.nats-server} -c /etc/${place}";
+      reloadTriggers = [ (digest server.settings.authorization) ];
+      restartTriggers = [ (digest (removeAttrs server.settings [ "authorization" ])) ];
     };
   };
 }

@@ -3,7 +3,13 @@
   lib,
   stdenv,
   rustPlatform,
+  rustc,
   installShellFiles,
+  makeWrapper,
+  versionCheckHook,
+  gitMinimal,
+  openssh,
+  testers,
 }:
 
 let
@@ -29,8 +35,20 @@ rustPlatform.buildRustPackage {
   # The tests want a broker, nix, git and a terminal; `make test` has them.
   doCheck = false;
 
-  nativeBuildInputs = [ installShellFiles ];
-  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+  nativeBuildInputs = [
+    installShellFiles
+    makeWrapper
+  ];
+  # Heads of branches are looked up with git. What is on the PATH comes first.
+  postInstall = ''
+    wrapProgram $out/bin/homelab-deploy --suffix PATH : ${
+      lib.makeBinPath [
+        gitMinimal
+        openssh
+      ]
+    }
+  ''
+  + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     for shell in bash fish zsh; do
       $out/bin/homelab-deploy completions $shell >homelab-deploy.$shell
     done
@@ -40,10 +58,20 @@ rustPlatform.buildRustPackage {
     installManPage man/*.1
   '';
 
+  nativeInstallCheckInputs = [ versionCheckHook ];
+  versionCheckProgramArg = "--version";
+  doInstallCheck = true;
+
+  passthru.tests = lib.optionalAttrs stdenv.hostPlatform.isLinux {
+    fleet = testers.runNixOSTest (import ./test.nix { module = ./.; });
+  };
+
   meta = {
     inherit (manifest) description;
     license = lib.licenses.mit;
     mainProgram = "homelab-deploy";
     platforms = lib.platforms.unix;
+    # NixOS 26.05 is the first with a compiler that is new enough.
+    broken = lib.versionOlder rustc.version manifest.rust-version;
   };
 }

@@ -1,5 +1,5 @@
 # Reads the text of a systemd unit: `{ Unit = { Description = "…"; }; Service = { … }; }`. A key that occurs more than once
-# becomes a list, as NixOS writes such keys.
+# becomes a list, as NixOS writes such keys, and so does one that hosts add to.
 { lib }:
 
 let
@@ -14,14 +14,25 @@ let
 
   isPair = line: line != "" && !(lib.hasPrefix "#" line) && !(lib.hasPrefix ";" line);
 
+  # Keys that hosts add to. NixOS joins definitions of lists, and refuses a second one of a text.
+  ofWords = [
+    "CapabilityBoundingSet"
+    "ReadWritePaths"
+    "RestrictAddressFamilies"
+    "SystemCallFilter"
+  ];
+  ofLists = ofWords ++ [ "LoadCredential" ];
+
   add =
     section: line:
     let
       inherit (assignment line) name value;
+      values = if builtins.elem name ofWords then lib.splitString " " value else [ value ];
+      repeated = section ? ${name} || builtins.elem name ofLists;
     in
     section
     // {
-      ${name} = if section ? ${name} then lib.toList section.${name} ++ [ value ] else value;
+      ${name} = if repeated then lib.toList (section.${name} or [ ]) ++ values else value;
     };
 
   step =

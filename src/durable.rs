@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Why a file could not be written.
@@ -27,13 +27,38 @@ pub fn write_with(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), WriteError> {
+    put(path, content, |_| Ok(()))
+}
+
+/// Replaces the content of a file of others: it keeps its owner and its permissions, and a link to it still leads to it.
+pub fn rewrite(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    let failed = |source| WriteError { path: path.to_owned(), source };
+    let real = fs::canonicalize(path).map_err(failed)?;
+    let old = fs::metadata(&real).map_err(failed)?;
+    let keep = |file: &File| {
+        let new = file.metadata()?;
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            fchown(file, Some(old.uid()), Some(old.gid()))?;
+        }
+        file.set_permissions(old.permissions())
+    };
+    put(&real, |file| file.write_all(content), keep)
+}
+
+fn put(
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    finish: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<(), WriteError> {
     // Two commands may write one file at the same time, each beside it by itself.
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let put = || -> io::Result<()> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         let mut file = BufWriter::new(file);
         content(&mut file)?;
-        file.into_inner()?.sync_all()?;
+        let file = file.into_inner()?;
+        finish(&file)?;
+        file.sync_all()?;
         fs::rename(&beside, path)?;
         sync_folder_of(path)
     };
@@ -71,6 +96,19 @@ pub fn append(path: &Path, lines: &[u8]) -> Result<(), WriteError> {
     };
     put().map_err(|source| WriteError { path: path.to_owned(), source })
 }
+
+/// Keeps room on the disk for what will be added to a file. Not every file system can.
+#[cfg(target_os = "linux")]
+pub fn reserve(file: &File, bytes: u64) {
+    use rustix::fs::{FallocateFlags, fallocate};
+    if let Ok(metadata) = file.metadata() {
+        let _ = fallocate(file, FallocateFlags::KEEP_SIZE, metadata.len(), bytes);
+    }
+}
+
+/// No listener runs elsewhere: only operators have other systems.
+#[cfg(not(target_os = "linux"))]
+pub fn reserve(_: &File, _: u64) {}
 
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     match path.parent() {

@@ -3,7 +3,7 @@
 use async_nats::Client;
 use futures_util::StreamExt;
 use homelab_deploy::activation::{Engine, Facts, Order, Steps, Work};
-use homelab_deploy::bus::Settings;
+use homelab_deploy::bus::{Seed, Settings};
 use homelab_deploy::jobs::HealthRules;
 use homelab_deploy::listener::{self, Config, ListenerError};
 use homelab_deploy::protocol::{Action, Ask, DISCOVER, Id, Name, ReplyTo};
@@ -41,6 +41,7 @@ pub(crate) struct Listeners {
 
 impl Listeners {
     /// Starts `count` of them, `host0` and so on of tier test, with their state in `state`, and waits until all answer.
+    #[allow(dead_code, reason = "not every bench has hosts that sign nothing")]
     pub(crate) async fn start(
         url: &str,
         client: &Client,
@@ -48,9 +49,21 @@ impl Listeners {
         state: &Path,
         engine: Arc<dyn Engine>,
     ) -> Self {
+        Self::start_with(url, client, vec![None; count], state, engine).await
+    }
+
+    /// The same, one for each seed, which sign with it.
+    pub(crate) async fn start_with(
+        url: &str,
+        client: &Client,
+        seeds: Vec<Option<Seed>>,
+        state: &Path,
+        engine: Arc<dyn Engine>,
+    ) -> Self {
         let (mut tasks, shutdown) = (JoinSet::new(), CancellationToken::new());
-        for n in 0..count {
-            tasks.spawn(listener::run(config(url, n, state), engine.clone(), shutdown.clone()));
+        let count = seeds.len();
+        for (n, seed) in seeds.into_iter().enumerate() {
+            tasks.spawn(listener::run(config(url, n, seed, state), engine.clone(), shutdown.clone()));
         }
         let ask = Ask::new(ReplyTo::reports(Id::new("warm").unwrap()));
         until_all_answer(client, DISCOVER, &ask.encode(), count).await;
@@ -64,10 +77,10 @@ impl Listeners {
     }
 }
 
-fn config(url: &str, n: usize, state: &Path) -> Config {
+fn config(url: &str, n: usize, seed: Option<Seed>, state: &Path) -> Config {
     let host = Name::new(format!("host{n}")).unwrap();
     Config {
-        settings: Settings::new(url, None, host.as_str(), DISCOVER).unwrap(),
+        settings: Settings::new(url, seed, host.as_str(), DISCOVER).unwrap(),
         deploy_subjects: vec![format!("deploy.test.{host}"), "deploy.test.all".to_owned()],
         discover_subject: DISCOVER.to_owned(),
         tier: Name::new("test").unwrap(),

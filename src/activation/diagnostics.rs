@@ -2,9 +2,9 @@
 
 use super::{Facts, last_lines};
 use crate::jobs::JobFolder;
+use crate::private;
 use crate::protocol::printable;
 use std::fmt::Write;
-use std::fs;
 
 /// How many lines of the log are told.
 const LOG_LINES: usize = 60;
@@ -34,5 +34,5 @@ pub fn diagnostics(folder: &JobFolder, journals: &[(String, String)], facts: &Fa
 /// Keeps the whole text in the job's folder: a report tells what fits into a message. A full disk must not cost the
 /// verdict.
 pub fn keep_diagnostics(folder: &JobFolder, text: &str) {
-    let _ = fs::write(folder.path().join("diagnostics.txt"), text);
+    let _ = private::write(&folder.path().join("diagnostics.txt"), text.as_bytes());
 }

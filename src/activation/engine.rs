@@ -1,7 +1,7 @@
 //! The engine: whatever carries out an order on this host.
 
 use super::{Facts, LogPiece};
-use crate::jobs::{ExternalCommand, JobFolder, Orders, PeersBefore, Record, System};
+use crate::jobs::{BranchCommit, ExternalCommand, JobFolder, Orders, PeersBefore, Record, System};
 use crate::protocol::{Action, Changes, DeployRequest, ErrorCode, PhaseName, Progress};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
@@ -63,6 +63,8 @@ pub enum Step {
     Enter(PhaseName),
     /// How far the build is.
     Progress(Progress),
+    /// The commit and the branch that it is deployed from.
+    Origin(BranchCommit),
     /// The commit that is deployed.
     Commit(String),
     /// The store path of the new system.

@@ -1,7 +1,8 @@
 //! The log of a job: one file, written by whoever works and read along while it grows.
 
+use crate::private;
 use crate::protocol::{fit_start, printable};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -31,7 +32,7 @@ pub struct JobLog {
 impl JobLog {
     /// Opens a log for appending.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = private::options().append(true).open(path)?;
         let offset = file.metadata()?.len();
         Ok(Self { file, offset })
     }
@@ -57,11 +58,6 @@ impl JobLog {
     /// How long the log is, in bytes, as far as it was written here.
     pub fn length(&self) -> u64 {
         self.offset
-    }
-
-    /// The file, for a child process to write to.
-    pub fn into_file(self) -> File {
-        self.file
     }
 }
 
@@ -97,29 +93,36 @@ impl JobLogTail {
 
     /// What has been written since, in whole lines; `last` gives an unfinished line as well. Empty once all is read.
     pub fn read(&mut self, last: bool) -> io::Result<Vec<LogPiece>> {
-        (&mut self.file).take(MAX_READ).read_to_end(&mut self.rest)?;
+        self.read_masked(last, |_, text| text)
+    }
+
+    /// The same of a log that may hold secrets: `mask` gets what was read and its offset, and gives it back as long as it was,
+    /// without secrets. None is cut in two before, if it is no longer than a piece.
+    pub fn read_masked(
+        &mut self,
+        last: bool,
+        mask: impl FnOnce(u64, String) -> String,
+    ) -> io::Result<Vec<LogPiece>> {
+        let read = (&mut self.file).take(MAX_READ).read_to_end(&mut self.rest)?;
+        // Where that was not all, the rest of a line may follow.
+        let last = last && (read as u64) < MAX_READ;
+        let masked = mask(self.offset, same_length(&self.rest));
         let mut pieces = Vec::new();
         let mut start = 0;
-        while start < self.rest.len() {
-            let rest = &self.rest[start..];
-            let end = match rest.iter().take(MAX_PIECE).position(|b| *b == b'\n') {
+        while start < masked.len() {
+            let rest = &masked[start..];
+            let end = match rest.bytes().take(MAX_PIECE).position(|byte| byte == b'\n') {
                 Some(end) => end + 1,
-                None if rest.len() > MAX_PIECE => char_end(rest),
-                None if last => rest.len(),
+                None if last || rest.len() > 2 * MAX_PIECE => rest.floor_char_boundary(MAX_PIECE),
                 None => break,
             };
-            pieces.push(LogPiece { offset: self.offset, text: same_length(&rest[..end]) });
+            pieces.push(LogPiece { offset: self.offset, text: rest[..end].to_owned() });
             self.offset += end as u64;
             start += end;
         }
         self.rest.drain(..start);
         Ok(pieces)
     }
-}
-
-/// Where to cut a line that is longer than a piece: not within a character.
-fn char_end(bytes: &[u8]) -> usize {
-    (MAX_PIECE - 3..=MAX_PIECE).rev().find(|at| bytes[*at] & 0xc0 != 0x80).unwrap_or(MAX_PIECE)
 }
 
 /// The text of these bytes, as long as they are.

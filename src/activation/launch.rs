@@ -3,7 +3,11 @@
 //!
 //! They are processes because only the new process itself can leave a session.
 
+use super::bounded_log::{BoundedLog, LogRoom};
+use super::child_output::ChildOutput;
 use super::supervised::{CommandEnd, StateFile};
+use super::{JobLog, PhaseLine};
+use crate::protocol::PhaseName;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -11,11 +15,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How often, and with which pause, a state file is locked that a listener may only be looking at.
 const PATIENCE: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How often it is noted that a program has printed something.
+const TOUCH: Duration = Duration::from_secs(1);
 
 /// Why a program did not start.
 #[derive(Debug, thiserror::Error)]
@@ -48,11 +55,29 @@ pub fn run(program: OsString, arguments: Vec<OsString>) -> LaunchError {
     LaunchError::Program { program, source }
 }
 
+/// What a supervised program is to its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgramKind {
+    /// A rebuild program: its output may be that of a build, and the lines that tell its phases are kept.
+    Rebuild,
+    /// A check of a new system.
+    Check,
+}
+
 /// Starts a session, runs `program` in it, and writes into the file `state` how it ended. Does nothing if that file says
-/// already that the command ended, or if another process runs it.
+/// already that the command ended, or if another process runs it. Its output goes into the file `log`, as much as there
+/// is room for.
 ///
-/// SIGTERM is sent to the whole session and is for the program: this process stays to see how the program ends.
-pub async fn supervise(path: &Path, program: OsString, arguments: Vec<OsString>) -> Result<(), LaunchError> {
+/// SIGTERM is sent to the whole session and is for the program: this process stays to see how the program ends. If
+/// `stays`, it also stays for what the program has left in the background, which could print no more without it.
+pub async fn supervise(
+    path: &Path,
+    log: &Path,
+    kind: ProgramKind,
+    stays: bool,
+    program: OsString,
+    arguments: Vec<OsString>,
+) -> Result<(), LaunchError> {
     let _ = rustix::process::setsid();
     let failed = |source| LaunchError::State { path: path.to_owned(), source };
     let _terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -63,18 +88,57 @@ pub async fn supervise(path: &Path, program: OsString, arguments: Vec<OsString>)
     }
     state.pid = Some(rustix::process::getpid().as_raw_nonzero().get());
     file.write(&state).map_err(failed)?;
-    let child = tokio::process::Command::new(&program).args(arguments).stdin(Stdio::null()).spawn();
-    let mut child = match child {
-        Ok(child) => child,
+    let room = match kind {
+        ProgramKind::Rebuild => LogRoom::BUILD,
+        ProgramKind::Check => LogRoom::STEP,
+    };
+    let log = JobLog::open(log).ok().map(|log| BoundedLog::new(log, room));
+    let mut command = tokio::process::Command::new(&program);
+    command.args(arguments).stdin(Stdio::null());
+    let started = ChildOutput::of(&mut command, log).and_then(|output| Ok((command.spawn()?, output)));
+    // It has the end of the pipe into which the program writes.
+    drop(command);
+    let (mut child, mut output) = match started {
+        Ok(started) => started,
         Err(source) => {
             state.end = Some(CommandEnd::NotStarted(source.to_string()));
             file.write(&state).map_err(failed)?;
             return Err(LaunchError::Program { program, source });
         }
     };
-    let status = child.wait().await.map_err(|source| LaunchError::Program { program, source })?;
+    let mut phase = PhaseName::Prepare;
+    let mut matters = |line: &str| {
+        let told = (kind == ProgramKind::Rebuild).then(|| PhaseLine::parse(line)).flatten();
+        if let Some(next) = told.as_ref().and_then(|told| told.phase.clone())
+            && PhaseLine::goes_on(&phase, &next)
+        {
+            phase = next;
+            state.phase = Some(phase.clone());
+            // Its line is in the log, if there is room for that.
+            let _ = file.write(&state);
+        }
+        told.is_some_and(|told| !told.is_only_progress())
+    };
+    let mut touched = Instant::now();
+    let status = loop {
+        tokio::select! {
+            biased;
+            status = child.wait() => break status.map_err(|source| LaunchError::Program { program, source })?,
+            () = output.take_next(&mut matters) => {}
+        }
+        if touched.elapsed() >= TOUCH {
+            touched = Instant::now();
+            let _ = file.touch();
+        }
+    };
+    output.finish(&mut matters);
     state.end = Some(CommandEnd::WaitStatus(status.into_raw()));
-    file.write(&state).map_err(failed)
+    file.write(&state).map_err(failed)?;
+    drop(file);
+    if stays {
+        output.discard().await;
+    }
+    Ok(())
 }
 
 async fn lock(path: &Path) -> io::Result<Option<StateFile>> {

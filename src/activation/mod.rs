@@ -1,6 +1,7 @@
 //! Changing a host: the engine that does a job's work, and what it tells while it works.
 
 mod bounded_log;
+mod child_output;
 mod diagnostics;
 mod engine;
 mod facts;
@@ -14,6 +15,7 @@ mod phase_line;
 mod pipeline;
 pub mod program;
 mod rebuild;
+mod resolve;
 mod service_manager;
 mod supervised;
 mod transient_unit;
@@ -23,7 +25,7 @@ pub use engine::{Engine, Failure, HandedOver, Order, Outcome, Probe, Step, Steps
 pub use facts::Facts;
 pub use host::HostPaths;
 pub use job_log::{JobLog, JobLogTail, LogPiece, last_lines};
-pub use launch::{LaunchError, run as launch, supervise};
+pub use launch::{LaunchError, ProgramKind, run as launch, supervise};
 pub use log_part::LogPart;
 pub use owner::Owner;
 pub use phase_line::PhaseLine;

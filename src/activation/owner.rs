@@ -2,17 +2,17 @@
 
 use super::transient_unit::TransientUnit;
 use super::{HostPaths, ServiceManager};
+use crate::durable::reserve;
 use crate::jobs::{ActivationLock, JobFolder};
+use crate::private;
 use crate::protocol::Id;
+use crate::unattended;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use tokio::process::Command;
 
-/// Room that is set aside for the log: activation scripts panic on a full disk.
-#[cfg(target_os = "linux")]
+/// Room that is set aside for the log, so that it can be written on a full disk too.
 const SET_ASIDE: u64 = 1 << 20;
 /// How to start the activation program on this host.
 #[derive(Debug, Clone)]
@@ -34,19 +34,23 @@ impl Owner {
     /// Starts it for a job that was handed over; with `recover`, for one whose owner has died.
     pub async fn start(&self, id: &Id, recover: bool) -> io::Result<()> {
         let folder = self.folder(id);
-        let log = OpenOptions::new().create(true).append(true).open(folder.log());
+        let log = private::options().append(true).open(folder.log());
         // A recovery must begin also where no log can be written.
         let log =
             if recover { log.or_else(|_| OpenOptions::new().write(true).open("/dev/null")) } else { log }?;
-        set_room_aside(&log)?;
+        reserve(&log, SET_ASIDE);
         if !recover {
             folder.reserve()?;
         }
-        if self.host.has_systemd() {
+        let started = if self.host.has_systemd() {
             self.in_unit(id, recover).await
         } else {
             self.detached(id, recover, log)
+        };
+        if started.is_err() {
+            folder.trim_log();
         }
+        started
     }
 
     /// Starts a recovery for a job whose worker has ended without its result; called as its unit stops.
@@ -87,9 +91,9 @@ impl Owner {
     }
 
     fn detached(&self, id: &Id, recover: bool, log: File) -> io::Result<()> {
-        let mut command = Command::new(&self.program);
+        let mut command = unattended::command(&self.program);
         command.args(["activation", "launch"]).arg(&self.program).args(self.arguments(run(recover), id));
-        command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.current_dir("/").stdout(log.try_clone()?).stderr(log);
         let mut child = command.spawn()?;
         // So that it leaves no zombie where it ends before us.
         tokio::spawn(async move { child.wait().await });
@@ -100,20 +104,4 @@ impl Owner {
 /// The command of the program that does the work.
 fn run(recover: bool) -> &'static [&'static str] {
     if recover { &["run", "--recover"] } else { &["run"] }
-}
-
-/// Keeps room for what the log is going to hold.
-#[cfg(target_os = "linux")]
-fn set_room_aside(log: &File) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate};
-    let length = log.metadata()?.len();
-    // Not every file system can; then the log has what room there is.
-    let _ = fallocate(log, FallocateFlags::KEEP_SIZE, length, SET_ASIDE);
-    Ok(())
-}
-
-/// No listener runs elsewhere: only operators have other systems.
-#[cfg(not(target_os = "linux"))]
-fn set_room_aside(_: &File) -> io::Result<()> {
-    Ok(())
 }

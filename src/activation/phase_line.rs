@@ -35,6 +35,23 @@ impl PhaseLine {
         serde_json::from_str(line.strip_prefix(MARK)?).ok()
     }
 
+    /// Whether it tells nothing but progress.
+    pub(super) fn is_only_progress(&self) -> bool {
+        let parts = [
+            self.phase.is_some(),
+            self.commit.is_some(),
+            self.system.is_some(),
+            self.generation.is_some(),
+            self.message.is_some(),
+        ];
+        !parts.contains(&true)
+    }
+
+    /// Whether a phase may follow another: they only go on.
+    pub(super) fn goes_on(from: &PhaseName, to: &PhaseName) -> bool {
+        *from != PhaseName::Rollback && (*to == PhaseName::Rollback || to.rank() > from.rank())
+    }
+
     /// The line that begins a phase and says something for the report.
     pub fn write(phase: &PhaseName, message: &str) -> String {
         format!("{MARK}{}", json!({"phase": phase, "message": message}))

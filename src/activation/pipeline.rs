@@ -4,14 +4,14 @@ mod boot_room;
 mod check;
 mod prepare;
 
-use super::bounded_log::BoundedLog;
+use super::bounded_log::{BoundedLog, LogRoom};
 use super::follow::{follow, not_started};
 use super::{
     Engine, Facts, Failure, HostPaths, JobLog, JobLogTail, LogPiece, Order, Outcome, Owner, ServiceManager,
     Step, Steps, Units, Work, rebuild,
 };
 use crate::jobs::{Orders, PeersBefore, System};
-use crate::nix::{BuildError, BuildOrder, FlakeUrl, Locked, Nix, NixLine};
+use crate::nix::{BuildError, BuildOrder, CommitPolicy, FlakeAttr, FlakeUrl, Locked, Nix, NixLine};
 use crate::protocol::{Action, ErrorCode, Name, OnFailure, PhaseName};
 use std::io;
 use std::path::Path;
@@ -37,6 +37,8 @@ pub struct Policy {
     pub ignore_units: Vec<String>,
     /// Build nothing here: what no cache holds is refused.
     pub no_local_build: bool,
+    /// Let the `nixConfig` of the flake set options of nix.
+    pub accept_flake_config: bool,
     /// The least time between an activation that touched the connection and its last confirmation.
     pub confirm_hold: Duration,
     /// How long an activation may take.
@@ -54,8 +56,12 @@ pub struct Policy {
 pub struct Pipeline {
     /// The flake to deploy.
     pub flake: FlakeUrl,
-    /// The host in the flake.
+    /// Which commits of it are deployed.
+    pub commits: CommitPolicy,
+    /// The host.
     pub hostname: Name,
+    /// What the flake calls it.
+    pub attr: FlakeAttr,
     /// Starts the activation program.
     pub owner: Owner,
     /// The listener's own unit, where a service manager runs it.
@@ -146,16 +152,17 @@ impl Run {
             flake: self.pipeline.flake.clone(),
             locked,
             host: self.pipeline.hostname.clone(),
+            attr: self.pipeline.attr.clone(),
             out_link: self.order.folder.path().join("result"),
         };
-        let mut log = BoundedLog::new(self.log()?);
+        let mut log = BoundedLog::new(self.log()?, LogRoom::BUILD);
         let hear = async {
             while let Some(line) = lines.recv().await {
                 match line {
                     NixLine::Progress(progress) => self.tell(Step::Progress(progress)).await,
                     NixLine::Log(text) => {
                         for line in text.lines() {
-                            self.tell_log(log.line(line)?).await;
+                            self.tell_log(log.take(format!("{line}\n").as_bytes(), false)?).await;
                         }
                     }
                 }
@@ -166,7 +173,10 @@ impl Run {
         let stop = self.stop.child_token();
         // Without a log nobody could tell why a build failed. Nobody reads what nix says then, so it must not go on either.
         let hear = async { hear.await.inspect_err(|_| stop.cancel()) };
-        let nix = Nix::new().only_fetching(self.pipeline.policy.no_local_build);
+        let policy = &self.pipeline.policy;
+        let nix = Nix::new()
+            .only_fetching(policy.no_local_build)
+            .accepting_flake_config(policy.accept_flake_config);
         let (built, heard) = tokio::join!(nix.build(order, told, &stop), hear);
         heard.map_err(|error| self.log_failed(&error))?;
         match built {

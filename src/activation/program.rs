@@ -397,6 +397,8 @@ impl Program {
         }
         self.say(&format!("{}: {}", self.record.report.status, self.record.report.message));
         self.folder.release_reserve();
+        // Nothing more is logged.
+        self.folder.trim_log();
         self.folder.save_anywhere(&self.record)?;
         Ok(())
     }

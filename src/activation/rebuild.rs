@@ -4,14 +4,15 @@ mod environment;
 mod narration;
 mod run;
 
+use super::resolve::{origin, resolve};
 use super::supervised::{CommandSpec, SupervisedCommand};
 use super::{
-    Engine, Facts, Failure, JobLog, JobLogTail, LogPiece, Order, Outcome, Owner, ServiceManager, Step, Steps,
-    TransientUnit, Units, Work, follow as worker,
+    Engine, Facts, Failure, JobLog, JobLogTail, LogPiece, Order, Outcome, Owner, ProgramKind, ServiceManager,
+    Step, Steps, TransientUnit, Units, Work, follow as worker,
 };
 use crate::jobs::{ExternalCommand, now};
-use crate::nix::{self, FlakeUrl, Locked};
-use crate::protocol::{Action, ErrorCode, Name, PhaseName};
+use crate::nix::{CommitPolicy, FlakeAttr, FlakeUrl, Locked};
+use crate::protocol::{Action, ErrorCode, PhaseName};
 use run::{Run, follow, log_failed, tell};
 use std::io;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub const SILENT: Duration = Duration::from_hours(1);
 
 /// Calls a program as `PROGRAM ACTION --flake LOCKED_URL#HOST`, in a transient unit or a session of its own, its output in the
-/// job's log.
+/// job's log. The credentials of the flake are in its environment, where git and nix find them.
 ///
 /// A program may tell its phases (see [`super::PhaseLine`]). One whose first line tells none counts as activating from
 /// its start, and is then stopped by neither timeout nor cancel.
@@ -33,8 +34,10 @@ pub struct RebuildEngine {
     pub program: PathBuf,
     /// The flake to deploy.
     pub flake: FlakeUrl,
-    /// The host in the flake.
-    pub hostname: Name,
+    /// Which commits of it are deployed.
+    pub commits: CommitPolicy,
+    /// What the flake calls the host.
+    pub attr: FlakeAttr,
     /// Our own executable, which launches the program, and the host that is changed.
     pub owner: Owner,
     /// How long a program that may be changing the host may write nothing before it counts as hung.
@@ -65,9 +68,10 @@ impl Engine for RebuildEngine {
         Box::pin(async move {
             tell(&steps, [Step::Enter(PhaseName::Prepare)]).await;
             let locked = tokio::select! {
-                locked = engine.resolve(&order) => locked?,
+                locked = resolve(&engine.commits, &engine.flake, &engine.owner, &order.request) => locked?,
                 () = stop.cancelled() => return Err(run::stopped(&PhaseName::Prepare)),
             };
+            tell(&steps, origin(&locked).map(Step::Origin)).await;
             tell(&steps, locked.commit.clone().map(Step::Commit)).await;
             let (command, external) = engine.start(&order, &locked, &steps, &stop).await?;
             Run::new(&order, steps, command, external, engine.flake, engine.owner.host, engine.silence)?
@@ -107,16 +111,6 @@ pub(super) async fn follow_any(
 }
 
 impl RebuildEngine {
-    async fn resolve(&self, order: &Order) -> Result<Locked, Failure> {
-        let request = &order.request;
-        let Some(revision) = &request.revision else {
-            return Err(Failure::new(ErrorCode::InvalidRevision, "the request names no revision"));
-        };
-        nix::resolve(&self.flake, revision, request.commit.as_deref())
-            .await
-            .map_err(|error| Failure::new(error.code(), error.to_string()))
-    }
-
     /// Starts the program, once it is on disk that it is.
     async fn start(
         &self,
@@ -125,7 +119,7 @@ impl RebuildEngine {
         steps: &Steps,
         stop: &CancellationToken,
     ) -> Result<(SupervisedCommand, ExternalCommand), Failure> {
-        let installable = format!("{}#{}", locked.url, self.hostname);
+        let installable = format!("{}#{}", locked.url, self.attr);
         let arguments = [order.request.action.as_str(), "--flake", &installable];
         let (said, log_offset) =
             self.announce(order, locked, &arguments).map_err(|error| log_failed(&error))?;
@@ -148,9 +142,10 @@ impl RebuildEngine {
         if stop.is_cancelled() {
             return Err(run::stopped(&PhaseName::Prepare));
         }
+        let credentials = self.flake.environment();
         let environment = match &unit {
             Some(_) => Some(
-                environment::write(order.folder.path())
+                environment::write(order.folder.path(), &credentials)
                     .map_err(|error| run::not_started(&external, &error.to_string()))?,
             ),
             None => None,
@@ -164,6 +159,8 @@ impl RebuildEngine {
             unit,
             program: &self.program,
             arguments: &arguments,
+            kind: ProgramKind::Rebuild,
+            environment: &credentials,
         };
         let started = SupervisedCommand::start(&order.folder, spec).await;
         if let Some(Err(error)) = environment.map(std::fs::remove_file) {

@@ -1,5 +1,6 @@
 //! The units of the host, as its service manager tells. Where none runs there are none.
 
+use crate::unattended;
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Output, Stdio};
@@ -77,7 +78,7 @@ impl ServiceManager {
         if !self.systemd {
             return Some(BTreeSet::new());
         }
-        let mut command = Command::new("systemctl");
+        let mut command = unattended::command("systemctl");
         command.args([
             "list-units",
             "--all",
@@ -148,7 +149,7 @@ impl ServiceManager {
             return String::new();
         }
         let count = lines.to_string();
-        output(Command::new("journalctl").args([
+        output(unattended::command("journalctl").args([
             "--unit",
             unit,
             "--lines",
@@ -192,7 +193,7 @@ impl ServiceManager {
         if !self.systemd {
             return String::new();
         }
-        output(Command::new("systemctl").args(arguments)).await
+        output(unattended::command("systemctl").args(arguments)).await
     }
 }
 
@@ -216,7 +217,7 @@ async fn answer(command: &mut Command) -> Option<String> {
 }
 
 async fn ended(command: &mut Command) -> Option<Output> {
-    command.env("LC_ALL", "C").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.env("LC_ALL", "C").stderr(Stdio::null()).kill_on_drop(true);
     timeout(PATIENCE, command.output()).await.ok()?.ok()
 }
 

@@ -3,18 +3,18 @@
 
 mod state_file;
 
-use super::{ServiceManager, TransientUnit};
+use super::{ProgramKind, ServiceManager, TransientUnit};
 use crate::jobs::JobFolder;
-use crate::protocol::fit_start;
+use crate::private;
+use crate::protocol::{PhaseName, fit_start};
+use crate::unattended;
 use rustix::process::{Pid, Signal, kill_process_group};
 pub(super) use state_file::{CommandEnd, CommandState, StateFile};
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
-use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 /// How often a command is looked at.
@@ -38,6 +38,10 @@ pub(super) struct CommandSpec<'a> {
     pub(super) program: &'a Path,
     /// Its arguments.
     pub(super) arguments: &'a [&'a str],
+    /// What it is.
+    pub(super) kind: ProgramKind,
+    /// Further variables, where it runs in no unit; values may be secret.
+    pub(super) environment: &'a [(String, String)],
 }
 
 /// A command of a job: at most one at a time. Dropping it leaves the command alone.
@@ -60,12 +64,16 @@ impl SupervisedCommand {
         let command = Self { file: folder.command_file(), unit: unit.clone(), since: Instant::now() };
         StateFile::create(&command.file, unit)
             .map_err(|error| format!("could not write {}: {error}", command.file.display()))?;
-        let mut arguments: Vec<OsString> = ["activation", "launch", "--state"].map(OsString::from).into();
-        arguments.extend([command.file.clone().into_os_string(), spec.program.into()]);
+        let mut arguments: Vec<OsString> = ["activation", "supervise", "--state"].map(OsString::from).into();
+        arguments.extend([command.file.clone().into(), "--log".into(), folder.log().into()]);
+        arguments.extend((spec.kind == ProgramKind::Check).then(|| "--check".into()));
+        // The end of its unit is the end of all that runs there.
+        arguments.extend(spec.unit.is_none().then(|| "--stay".into()));
+        arguments.push(spec.program.into());
         arguments.extend(spec.arguments.iter().map(OsString::from));
         let started = match &spec.unit {
             Some(unit) => unit.start(spec.launcher, &arguments).await.map_err(|error| error.to_string()),
-            None => detached(spec.launcher, &arguments, &folder.log())
+            None => detached(spec.launcher, &arguments, spec.environment, &folder.log())
                 .map_err(|error| format!("could not start {}: {error}", spec.launcher.display())),
         };
         match started {
@@ -107,6 +115,16 @@ impl SupervisedCommand {
                 None
             }
         }
+    }
+
+    /// The last phase that it named.
+    pub(super) fn phase(&self) -> Option<PhaseName> {
+        self.state()?.phase
+    }
+
+    /// How long it has written nothing, to the second, as far as that can be seen.
+    pub(super) fn silence(&self) -> Option<Duration> {
+        fs::metadata(&self.file).ok()?.modified().ok()?.elapsed().ok()
     }
 
     /// Ends it with everything it started: SIGTERM first, SIGKILL for what is left after `grace`.
@@ -181,12 +199,17 @@ fn settle(file: &StateFile, reason: &str) -> CommandEnd {
     end
 }
 
-fn detached(launcher: &Path, arguments: &[OsString], log: &Path) -> io::Result<()> {
-    let log = OpenOptions::new().create(true).append(true).open(log)?;
-    let mut child = Command::new(launcher)
+fn detached(
+    launcher: &Path,
+    arguments: &[OsString],
+    environment: &[(String, String)],
+    log: &Path,
+) -> io::Result<()> {
+    let log = private::options().append(true).open(log)?;
+    let mut child = unattended::command(launcher)
         .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir("/")
-        .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()?;

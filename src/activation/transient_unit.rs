@@ -1,12 +1,11 @@
 //! A command in a transient systemd unit, started by `systemd-run`: nothing that happens to its caller's unit reaches it, and
 //! the restrictions of that unit do not apply to it.
 
+use crate::unattended;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
-use tokio::process::Command;
 use tokio::time::timeout;
 
 /// How long `systemd-run` may take to report that the command was executed.
@@ -83,7 +82,7 @@ impl TransientUnit {
 
     /// Starts a command in it, with `/` as its working directory, and waits until it was executed.
     pub async fn start(&self, program: &Path, arguments: &[OsString]) -> Result<(), TransientUnitError> {
-        let mut command = Command::new("systemd-run");
+        let mut command = unattended::command("systemd-run");
         command.arg(format!("--unit={}", self.name));
         command.args([
             "--collect",
@@ -106,7 +105,7 @@ impl TransientUnit {
                 .iter()
                 .map(|word| word.to_str().map_or(word.clone(), |word| word.replace('$', "$$").into())),
         );
-        command.stdin(Stdio::null()).kill_on_drop(true);
+        command.kill_on_drop(true);
         let output = timeout(ANSWER, command.output()).await.map_err(|_| TransientUnitError::NoAnswer)?;
         let output = output.map_err(TransientUnitError::NoSystemdRun)?;
         if output.status.success() {

@@ -6,7 +6,8 @@ use super::host::{Ended, Failure, HostBuild, Outcome};
 use super::order::{Wanted, is_all};
 use super::stage::{End, Stage, named};
 use super::store::Store;
-use crate::nix::{BuildError, BuildOrder, Hosts, Locked};
+use crate::nix::{BuildError, BuildOrder, FlakeAttr, Hosts, Locked};
+use crate::private;
 use crate::protocol::{ErrorCode, Name, PhaseState};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -61,6 +62,8 @@ struct Work {
     waiting: VecDeque<Task>,
     running: JoinSet<Event>,
     begun: BTreeMap<Name, Instant>,
+    /// What the flake calls hosts, as far as that is known.
+    attrs: BTreeMap<Name, FlakeAttr>,
     /// Ends all that runs.
     stop: CancellationToken,
     timed_out: bool,
@@ -80,6 +83,7 @@ impl Build {
         let mut slot = Box::pin(slots.clone().acquire_owned());
         let mut work = Work {
             stop: self.stop.child_token(),
+            attrs: self.repo.attrs.clone(),
             build: self,
             stage: Stage::default(),
             waiting: VecDeque::new(),
@@ -144,7 +148,7 @@ impl Work {
     fn expect(&mut self, hosts: BTreeSet<Name>) {
         self.stage.expect(hosts.iter().cloned());
         let folder = self.build.store.roots(&self.build.name);
-        match std::fs::create_dir_all(&folder) {
+        match private::directory(&folder) {
             Ok(()) => self.waiting.extend(hosts.into_iter().map(Task::Host)),
             Err(error) => {
                 let what = format!("could not make {}: {error}", folder.display());
@@ -171,8 +175,10 @@ impl Work {
                         flake: build.repo.url.clone(),
                         locked: build.locked.clone(),
                         out_link: build.store.roots(&build.name).join(host.as_str()),
+                        attr: self.attrs.get(&host).cloned().unwrap_or_else(|| FlakeAttr::from(&host)),
                         host: host.clone(),
                     },
+                    is_attr_known: self.attrs.contains_key(&host),
                     post_build: build.rules.post_build.clone(),
                     keep_going: build.rules.keep_going,
                     stop,
@@ -215,10 +221,12 @@ impl Work {
     fn listed(&mut self, Hosts { names, skipped }: Hosts) {
         if !skipped.is_empty() {
             let quoted: Vec<_> = skipped.iter().map(|name| format!("{name:?}")).collect();
-            let why = "as that is no name of 1 to 63 letters, digits, `_` or `-`";
-            self.stage.note = Some(format!("skipped {}, {why}", named(&quoted)));
+            self.stage.note = Some(format!("skipped {}: {}", named(&quoted), Hosts::RULE));
         }
-        let hosts: BTreeSet<_> = names.into_iter().collect();
+        for (name, attr) in names {
+            self.attrs.entry(name).or_insert(attr);
+        }
+        let hosts: BTreeSet<_> = self.attrs.keys().cloned().collect();
         if hosts.is_empty() {
             let note = self.stage.note.as_deref().unwrap_or("its nixosConfigurations is empty");
             return self.end_early(ErrorCode::EvaluationFailed, format!("no host to build: {note}"));

@@ -1,12 +1,16 @@
 //! What a builder is told when it starts.
 
 use crate::bus::Settings;
+use crate::keys::TrustedKey;
 use crate::metrics::Address;
-use crate::nix::FlakeUrl;
+use crate::nix::{FlakeAttr, FlakeUrl};
 use crate::protocol::{Name, Revision};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// The directory of the roots in the state directory.
+pub(super) const ROOTS: &str = "roots";
 
 /// Everything a builder needs to know.
 #[derive(Debug, Clone)]
@@ -38,6 +42,10 @@ pub struct Rules {
     pub keep_going: bool,
     /// A program and its arguments, to be called with each store path that was built; empty for none.
     pub post_build: Vec<String>,
+    /// Only what one of these keys has signed is taken; everything if there is none.
+    pub trusted_keys: Vec<TrustedKey>,
+    /// The fleet's name, which is part of what is signed.
+    pub fleet: Option<Name>,
 }
 
 /// A repository that may be built.
@@ -47,9 +55,31 @@ pub struct Repo {
     pub url: FlakeUrl,
     /// The branch that is built where none is named.
     pub branch: Revision,
+    /// What the flake calls hosts, where that is not their name.
+    pub attrs: BTreeMap<Name, FlakeAttr>,
+}
+
+impl Config {
+    /// Where the roots of results are kept.
+    pub fn roots(&self) -> PathBuf {
+        self.state_dir.join(ROOTS)
+    }
 }
 
 impl Rules {
+    /// Trusts one more key.
+    pub fn trust(&mut self, trusted: TrustedKey) -> Result<(), String> {
+        match self.trusted_keys.iter().find(|known| known.key == trusted.key) {
+            None => self.trusted_keys.push(trusted),
+            Some(known) if *known == trusted => {}
+            Some(_) => {
+                let key = trusted.key.as_str();
+                return Err(format!("{key} is given before with another date; give each key once"));
+            }
+        }
+        Ok(())
+    }
+
     /// The names of the repositories, for people.
     pub(super) fn names(&self) -> String {
         self.repos.keys().map(Name::as_str).collect::<Vec<_>>().join(", ")

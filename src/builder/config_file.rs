@@ -2,7 +2,8 @@
 
 use super::config::{Repo, Rules};
 use crate::config::{Complaint, Problem, Reader, Value};
-use crate::nix::FlakeUrl;
+use crate::keys::TrustedKey;
+use crate::nix::{FlakeAttr, FlakeUrl};
 use crate::protocol::{Name, Revision};
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,8 +14,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The keys of each section.
-const TOP: [&str; 5] = ["repos", "timeout", "parallel", "keep_going", "post_build_command"];
-const REPO: [&str; 3] = ["url", "default_branch", "default"];
+const TOP: [&str; 7] =
+    ["repos", "timeout", "parallel", "keep_going", "post_build_command", "trusted_keys", "fleet_name"];
+const REPO: [&str; 4] = ["url", "default_branch", "default", "flake_attrs"];
 
 const DEFAULT_BRANCH: &str = "master";
 const DEFAULT_TIMEOUT: Duration = Duration::from_hours(4);
@@ -73,6 +75,8 @@ fn file(reader: &mut Reader<'_>, table: &Spanned<DeTable<'_>>) -> Rules {
         parallel: DEFAULT_PARALLEL,
         keep_going: true,
         post_build: Vec::new(),
+        trusted_keys: Vec::new(),
+        fleet: None,
     };
     // What is wrong is noted by the reader, and reading goes on so that all of it is told.
     for (key, value) in table.get_ref() {
@@ -82,6 +86,8 @@ fn file(reader: &mut Reader<'_>, table: &Spanned<DeTable<'_>>) -> Rules {
             "parallel" => rules.parallel = parallel(reader, value).unwrap_or(DEFAULT_PARALLEL),
             "keep_going" => rules.keep_going = reader.flag("keep_going", value).is_none_or(|flag| flag.value),
             "post_build_command" => rules.post_build = command(reader, value).unwrap_or_default(),
+            "trusted_keys" => trusted_keys(reader, value, &mut rules),
+            "fleet_name" => rules.fleet = reader.parsed("fleet_name", value).map(|name| name.value),
             _ => reader.unknown(key, "the file", &TOP),
         }
     }
@@ -101,11 +107,13 @@ fn repos(reader: &mut Reader<'_>, value: &Value<'_>, rules: &mut Rules) {
         let Some(name) = reader.name("repos", key) else { continue };
         let title = format!("repos.{name}");
         let (mut url, mut branch, mut told) = (None, Some(Revision::new(DEFAULT_BRANCH).ok()), false);
+        let mut attrs = BTreeMap::new();
         for (field, value) in reader.table(&title, value).into_iter().flatten() {
             let path = format!("{title}.{}", field.get_ref());
             match field.get_ref().as_ref() {
                 "url" => (url, told) = (repo_url(reader, &path, value), true),
                 "default_branch" => branch = reader.parsed(&path, value).map(|set| Some(set.value)),
+                "flake_attrs" => attrs = flake_attrs(reader, &path, value),
                 "default" => be_default(reader, &path, value, &name, rules),
                 _ => reader.unknown(field, &format!("[{title}]"), &REPO),
             }
@@ -115,7 +123,7 @@ fn repos(reader: &mut Reader<'_>, value: &Value<'_>, rules: &mut Rules) {
             reader.wrong(&key.span(), Complaint::Missing { key: title, missing: "url", wanted });
         }
         if let (Some(url), Some(branch)) = (url, branch.flatten()) {
-            rules.repos.insert(name, Repo { url, branch });
+            rules.repos.insert(name, Repo { url, branch, attrs });
         }
     }
 }
@@ -130,6 +138,17 @@ fn repo_url(reader: &mut Reader<'_>, path: &str, value: &Value<'_>) -> Option<Fl
     Some(url)
 }
 
+fn flake_attrs(reader: &mut Reader<'_>, path: &str, value: &Value<'_>) -> BTreeMap<Name, FlakeAttr> {
+    let mut attrs = BTreeMap::new();
+    for (host, value) in reader.table(path, value).into_iter().flatten() {
+        let Some(name) = reader.name(path, host) else { continue };
+        if let Some(attr) = reader.parsed(&format!("{path}.{name}"), value) {
+            attrs.insert(name, attr.value);
+        }
+    }
+    attrs
+}
+
 fn be_default(reader: &mut Reader<'_>, path: &str, value: &Value<'_>, name: &Name, rules: &mut Rules) {
     if !reader.flag(path, value).is_some_and(|flag| flag.value) {
         return;
@@ -140,6 +159,17 @@ fn be_default(reader: &mut Reader<'_>, path: &str, value: &Value<'_>, name: &Nam
             reader.bad(path, value, why);
         }
         None => rules.default = Some(name.clone()),
+    }
+}
+
+fn trusted_keys(reader: &mut Reader<'_>, value: &Value<'_>, rules: &mut Rules) {
+    const KEY: &str = "trusted_keys";
+    let Some(keys) = reader.texts(KEY, value) else { return };
+    for text in keys.value {
+        let trusted = TrustedKey::parse(text.trim()).map_err(|error| error.to_string());
+        if let Err(why) = trusted.and_then(|trusted| rules.trust(trusted)) {
+            reader.bad(KEY, value, why);
+        }
     }
 }
 
@@ -195,7 +225,8 @@ fn command(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<String>> {
         }
         DeValue::String(_) => {
             let script = format!("{} \"$@\"", reader.text(KEY, value)?.value);
-            Some(["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()].into())
+            // By its path: a unit of NixOS has no shell on its PATH.
+            Some(["/bin/sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()].into())
         }
         _ => {
             reader.wrong_type(KEY, value, "a list, as in [\"attic\", \"push\", \"fleet\"]");

@@ -17,6 +17,8 @@ const MAX_ERROR: usize = 2048;
 pub(super) struct HostBuild {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) order: BuildOrder,
+    /// Whether the flake calls the host so; else it may call it by a full domain name.
+    pub(super) is_attr_known: bool,
     /// A program to call with the result; empty for none.
     pub(super) post_build: Vec<String>,
     /// Ends this host and all others.
@@ -61,6 +63,21 @@ impl HostBuild {
         Ended { host, outcome }
     }
 
+    async fn build(&self, told: mpsc::Sender<NixLine>) -> Result<PathBuf, BuildError> {
+        let order = self.order.clone();
+        let built = self.engine.build(order.clone(), told.clone(), self.stop.clone()).await;
+        if self.is_attr_known || !matches!(built, Err(BuildError::MissingHost { .. })) {
+            return built;
+        }
+        let listing = self.engine.hosts(order.flake.clone(), order.locked.clone(), self.stop.clone());
+        match listing.await?.names.remove(&order.host) {
+            Some(attr) if attr != order.attr => {
+                self.engine.build(BuildOrder { attr, ..order }, told, self.stop.clone()).await
+            }
+            _ => built,
+        }
+    }
+
     async fn work(self) -> Outcome {
         let (told, mut heard) = mpsc::channel(64);
         let mut log = LogTail::of(LINES);
@@ -71,7 +88,7 @@ impl HostBuild {
                 }
             }
         };
-        let (built, ()) = tokio::join!(self.engine.build(self.order, told, self.stop.clone()), listen);
+        let (built, ()) = tokio::join!(self.build(told), listen);
         let system = match built {
             Ok(system) => system,
             Err(BuildError::Stopped { .. }) => return Outcome::Stopped,

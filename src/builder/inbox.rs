@@ -1,21 +1,34 @@
 //! What arrives for the builder: requests, and what can be told of those that are none.
 
-use crate::bus::{Bus, LinkError};
-use crate::protocol::{BuildRequest, ErrorCode, Id, MAX_MESSAGE, Name, WireError, of_build_report};
+use super::config::Rules;
+use crate::bus::{Bus, LinkError, Received};
+use crate::jobs::now;
+use crate::keys::{Refused, Taker, signer};
+use crate::protocol::{
+    BuildRequest, ErrorCode, Id, MAX_MESSAGE, Name, PublicKey, Purpose, WireError, of_build_report,
+};
 use futures_util::stream::{BoxStream, SelectAll, StreamExt};
 use serde_json::Value;
+use std::future::ready;
+use std::sync::Arc;
 
 /// Where requests come: for the default repository, and for a named one. Our own reports lie below the second where a server
 /// does not keep them away.
 const SUBJECTS: [&str; 2] = ["build.*", "build.*.*"];
 /// The first of them, which this key may subscribe to, for round trips.
 pub const PING_SUBJECT: &str = SUBJECTS[0];
+/// The builder, in the words of a refusal.
+pub(super) const TAKER: Taker<'_> = Taker { name: "the builder", service: "the builder" };
 
 /// A request, and the repository that its subject names.
 #[derive(Debug)]
 pub(super) struct Asked {
+    /// Where it came.
+    pub(super) subject: String,
     pub(super) request: BuildRequest,
     pub(super) repo: Option<Name>,
+    /// Who has signed it; no one if no key is trusted.
+    pub(super) signer: Result<Option<PublicKey>, Refused>,
 }
 
 /// A request that was refused before it was understood, with as much of it as could be read.
@@ -37,19 +50,21 @@ pub(super) type Incoming = (Result<Asked, Box<BadRequest>>, Option<String>);
 pub(super) struct Inbox(SelectAll<BoxStream<'static, Incoming>>);
 
 impl Inbox {
-    pub(super) async fn open(bus: &Bus) -> Result<Self, LinkError> {
+    pub(super) async fn open(bus: &Bus, rules: &Arc<Rules>) -> Result<Self, LinkError> {
         let mut streams = SelectAll::new();
         for subject in SUBJECTS {
             let requests = bus.subscribe(subject, read).await?;
-            let ours = |(read, reply): (Option<_>, _)| std::future::ready(read.map(|read| (read, reply)));
-            streams.push(requests.messages().filter_map(ours).boxed());
+            let rules = rules.clone();
+            let read = move |received| ready(arrived(&rules, received));
+            streams.push(requests.stream().filter_map(read).boxed());
         }
         Ok(Self(streams))
     }
 
-    /// The next thing that arrives; `None` once the connection is closed for good.
-    pub(super) async fn next(&mut self) -> Option<Incoming> {
-        self.0.next().await
+    /// The next thing that arrives.
+    pub(super) async fn next(&mut self) -> Incoming {
+        // Subscriptions never end.
+        self.0.select_next_some().await
     }
 }
 
@@ -59,7 +74,28 @@ pub(super) fn reply_id(subject: &str) -> Option<Id> {
     (of_build_report(&id) == subject).then_some(id)
 }
 
-fn read(subject: &str, payload: &[u8]) -> Option<Result<Asked, Box<BadRequest>>> {
+/// What a message says, with who has signed it if keys are trusted.
+fn arrived(rules: &Rules, received: Received<Option<Read>>) -> Option<Incoming> {
+    let Received { subject, reply, headers, payload, message } = received;
+    let mut read = message??;
+    if !rules.trusted_keys.is_empty() {
+        let (trusted, fleet) = (&rules.trusted_keys, rules.fleet.as_ref());
+        let signer = signer(Purpose::Build, trusted, fleet, now(), &subject, &payload, &headers);
+        match (&mut read, signer) {
+            (Ok(asked), signer) => asked.signer = signer.map(Some),
+            (Err(bad), Err(refused)) => {
+                (bad.code, bad.message) = (refused.code(), refused.message(TAKER, &subject));
+            }
+            (Err(_), Ok(_)) => {}
+        }
+    }
+    Some((read, reply))
+}
+
+/// A message as it was read.
+type Read = Result<Asked, Box<BadRequest>>;
+
+fn read(subject: &str, payload: &[u8]) -> Option<Read> {
     let tokens: Vec<&str> = subject.split('.').collect();
     let (repo, target) = match tokens[..] {
         [_, "responses", _] => return None,
@@ -67,10 +103,10 @@ fn read(subject: &str, payload: &[u8]) -> Option<Result<Asked, Box<BadRequest>>>
         [_, repo, target] => (Some(repo), target),
         _ => return None,
     };
-    Some(understand(repo, target, payload).map_err(|error| Box::new(bad(&error, target, payload))))
+    Some(understand(subject, repo, target, payload).map_err(|error| Box::new(bad(&error, target, payload))))
 }
 
-fn understand(repo: Option<&str>, target: &str, payload: &[u8]) -> Result<Asked, WireError> {
+fn understand(subject: &str, repo: Option<&str>, target: &str, payload: &[u8]) -> Result<Asked, WireError> {
     let request = BuildRequest::parse(payload)?;
     let wrong = |path: &str, why: String| WireError::BadField { path: path.to_owned(), why };
     let repo = repo.map(Name::new).transpose().map_err(|error| wrong("subject", error.to_string()))?;
@@ -83,7 +119,7 @@ fn understand(repo: Option<&str>, target: &str, payload: &[u8]) -> Result<Asked,
     {
         return Err(wrong("repo", format!("it is \"{said}\", and the subject says \"{repo}\"")));
     }
-    Ok(Asked { request, repo })
+    Ok(Asked { subject: subject.to_owned(), request, repo, signer: Ok(None) })
 }
 
 fn bad(error: &WireError, target: &str, payload: &[u8]) -> BadRequest {

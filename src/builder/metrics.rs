@@ -4,7 +4,7 @@ use super::build::Built;
 use super::order::Wanted;
 use super::store::Store;
 use crate::bus::Link;
-use crate::metrics::{Builds, BuiltHost, Page, Source};
+use crate::metrics::{Builds, BuiltHost, Page, Recent, Source};
 use crate::protocol::{BuildHost, Id, Name, PhaseState};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ pub(super) struct Metrics {
     builds: Builds,
     store: Arc<Store>,
     link: watch::Receiver<Link>,
+    /// Whether the state directory can be written.
+    writable: Recent<Result<(), String>>,
 }
 
 impl Metrics {
@@ -24,7 +26,7 @@ impl Metrics {
         if let Some(warning) = &warning {
             tracing::warn!("{warning}");
         }
-        (Self { builds, store, link }, warning)
+        (Self { builds, store, link, writable: Recent::default() }, warning)
     }
 
     /// Counts a build that has ended, by the id of whose it is.
@@ -58,7 +60,9 @@ fn host_of(host: &BuildHost, missing: &BTreeSet<Name>) -> Option<BuiltHost> {
 impl Source for Metrics {
     fn write(&self, page: &mut Page) {
         self.builds.write(page);
-        page.connected(self.link.borrow().up);
+        let link = self.link.borrow().clone();
+        page.connection(link.up, link.ended);
+        page.dropped(link.dropped, link.too_large);
         let name = "homelab_deploy_builder_info";
         page.metric(name, "gauge", "The version of the builder; always 1.");
         page.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -66,6 +70,6 @@ impl Source for Metrics {
 
     fn health(&self) -> Result<(), String> {
         self.link.borrow().health()?;
-        self.store.check_writable().map_err(|error| error.to_string())
+        self.writable.get(|| self.store.check_writable().map_err(|error| error.to_string()))
     }
 }

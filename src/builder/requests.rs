@@ -2,7 +2,7 @@
 
 use super::admission::admit;
 use super::build::{Build, Built};
-use super::inbox::{Asked, BadRequest, reply_id};
+use super::inbox::{Asked, BadRequest, TAKER, reply_id};
 use super::lane::Lane;
 use super::order::Order;
 use super::record::Record;
@@ -10,8 +10,9 @@ use super::report;
 use super::service::Service;
 use super::stage::{End, Stage};
 use crate::jobs::now;
-use crate::nix::{Locked, resolve};
-use crate::protocol::{BuildReport, BuildStatus, ErrorCode, Id, Name};
+use crate::keys::{Refused, bounded, near};
+use crate::nix::{Deployed, Locked, resolve};
+use crate::protocol::{BuildReport, BuildStatus, ErrorCode, Id, Name, PublicKey};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -19,11 +20,26 @@ use tokio::time::timeout;
 /// How long a remote may take to say what a branch is at.
 const LOOK_UP: Duration = Duration::from_mins(2);
 
+/// Kinds of lines that anyone who may send requests can cause.
+const REFUSED: &str = "refused a request";
+const UNANSWERABLE: &str = "a request named no place to answer to";
+/// How many lines of each kind are logged in ten seconds: more than people and scripts cause.
+const MOST_REFUSED: u32 = 20;
+
 /// What a branch of an order is at, or why that is not known.
 pub(super) struct Resolved {
     repo: Name,
     id: Id,
     locked: Result<Locked, (ErrorCode, String)>,
+}
+
+/// Whether a request may be acted on: anyone's if no key is trusted, else what one of the keys has signed and is of use for a few
+/// minutes only. It is not used twice: the record of its id is kept for longer.
+fn permitted(asked: &Asked) -> Result<Option<PublicKey>, Refused> {
+    let Some(key) = asked.signer.clone()? else { return Ok(None) };
+    let expires_at = bounded(asked.request.issued_at, asked.request.expires_at)?;
+    near(expires_at, now())?;
+    Ok(Some(key))
 }
 
 impl Service {
@@ -36,6 +52,13 @@ impl Service {
             let _ = self.reporter.send(&reply_to, &report).await;
             return;
         }
+        let key = match permitted(&asked) {
+            Ok(key) => key,
+            Err(refused) => {
+                let message = refused.message(TAKER, &asked.subject);
+                return self.reject(&asked, id, reply_to, refused.code(), message).await;
+            }
+        };
         let open = self.lanes.values().flat_map(Lane::orders).count();
         let admitted = admit(&asked, &self.rules, open, now());
         let (repo, branch) = match admitted {
@@ -61,7 +84,8 @@ impl Service {
         record.report = report::plain(&record, BuildStatus::Started, message);
         self.reporter.stamp(&mut record.report);
         let (id, issuer) = (record.id.clone(), record.issuer.as_deref());
-        tracing::info!(%id, repo = %record.repo, target = record.target, branch = %record.branch, issuer,
+        let key = key.as_ref().map(PublicKey::as_str);
+        tracing::info!(%id, repo = %record.repo, target = record.target, branch = %record.branch, issuer, key,
             "accepted a build");
         if let Err(why) = self.save(&record).await {
             tracing::error!(%id, reason = why, "could not keep the record of a build");
@@ -80,15 +104,21 @@ impl Service {
         let Some(to) = bad.reply_to.clone().or_else(|| reply.and_then(reply_id)) else {
             self.unanswerable += 1;
             let count = self.unanswerable;
-            tracing::warn!(code = %bad.code, reason = bad.message, count, "a request named no place to answer to");
+            if self.log_fold.allows(UNANSWERABLE, MOST_REFUSED) {
+                tracing::warn!(code = %bad.code, reason = bad.message, count, "{UNANSWERABLE}");
+            }
             return;
         };
-        tracing::info!(id = %to, code = %bad.code, reason = bad.message, "refused a request");
+        if self.log_fold.allows(REFUSED, MOST_REFUSED) {
+            tracing::info!(id = %to, code = %bad.code, reason = bad.message, "{REFUSED}");
+        }
         let _ = self.reporter.send(&to, &self.reporter.refusal(bad)).await;
     }
 
-    async fn reject(&self, asked: &Asked, id: Id, to: Id, code: ErrorCode, message: String) {
-        tracing::info!(%id, %code, reason = message, "refused a request");
+    async fn reject(&mut self, asked: &Asked, id: Id, to: Id, code: ErrorCode, message: String) {
+        if self.log_fold.allows(REFUSED, MOST_REFUSED) {
+            tracing::info!(%id, %code, reason = message, "{REFUSED}");
+        }
         let target = asked.request.target.clone();
         let mut report = self.reporter.refusal(&BadRequest {
             code,
@@ -113,10 +143,20 @@ impl Service {
         let (repo, id) = (order.repo().clone(), order.id().clone());
         let (branch, commit) = (order.record.branch.clone(), order.record.commit.clone());
         let looking = self.looking.clone();
+        let policy = self.store.commits(&repo);
+        let history = self.histories.get(&repo).cloned().unwrap_or_default();
         self.resolving.spawn(async move {
             // It is never closed.
             let _place = looking.acquire_owned().await;
-            let answer = timeout(LOOK_UP, resolve(&known.url, &branch, commit.as_deref())).await;
+            let look = async {
+                if !branch.is_commit() {
+                    return resolve(&known.url, &branch, commit.as_deref()).await;
+                }
+                let _alone = history.lock().await;
+                let any = Deployed { allow_older: true, ..Deployed::default() };
+                policy.resolve(&known.url, &branch, commit.as_deref(), &any).await
+            };
+            let answer = timeout(LOOK_UP, look).await;
             let locked = match answer {
                 Ok(Ok(locked)) => Ok(locked),
                 Ok(Err(error)) => Err((error.code(), error.to_string())),

@@ -18,13 +18,14 @@ use super::store::Store;
 use super::verdicts::deliver;
 use crate::bus::{Bus, ConnectError, LinkError, Seed, Settings};
 use crate::jobs::{StoreError, now};
+use crate::log_fold::LogFold;
 use crate::manager::{self, Manager};
 use crate::metrics::serve;
 use crate::protocol::{BuildReport, ErrorCode, Id, Name};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ use tokio_util::sync::CancellationToken;
 /// How long a stop may wait for what runs to end, and for what was said to arrive.
 const STOPPING: Duration = Duration::from_millis(2500);
 const FAREWELL: Duration = Duration::from_secs(1);
+/// A kind of line that anyone who may send requests can cause.
+const DROPPED: &str = "messages were dropped";
 /// Remotes that are asked for their branches at the same time.
 const LOOKING: usize = 4;
 /// How often old records are looked for.
@@ -49,9 +52,6 @@ pub enum BuilderError {
     /// The client library.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The connection's own task ended, which only a fault of ours can cause.
-    #[error("the connection to the server was closed for good")]
-    Closed,
 }
 
 /// The state of the builder.
@@ -66,9 +66,12 @@ pub(super) struct Service {
     pub(super) metrics: Option<Arc<Metrics>>,
     /// Requests that named no place to answer to.
     pub(super) unanswerable: u64,
+    pub(super) log_fold: LogFold,
     /// Branches that are looked up.
     pub(super) resolving: JoinSet<Resolved>,
     pub(super) looking: Arc<Semaphore>,
+    /// Held while the history of a repository is looked at: one git at a time writes there.
+    pub(super) histories: BTreeMap<Name, Arc<Mutex<()>>>,
     /// Builds at work, one of each repository at most.
     pub(super) builds: JoinSet<(Name, Option<Built>)>,
     pub(super) slots: Arc<Semaphore>,
@@ -98,7 +101,9 @@ pub async fn run(
     });
     let (news, stages) = mpsc::channel(64);
     let slots = Arc::new(Semaphore::new(config.rules.parallel));
+    let histories = config.rules.repos.keys().map(|repo| (repo.clone(), Arc::default())).collect();
     let mut service = Service {
+        histories,
         reporter: Reporter::new(bus.clone(), store.identity().starts),
         rules: Arc::new(config.rules),
         store,
@@ -107,6 +112,7 @@ pub async fn run(
         owed: HashMap::new(),
         metrics,
         unanswerable: 0,
+        log_fold: LogFold::default(),
         resolving: JoinSet::new(),
         looking: Arc::new(Semaphore::new(LOOKING)),
         builds: JoinSet::new(),
@@ -166,10 +172,11 @@ impl Service {
     ) -> Result<(), BuilderError> {
         // First, so that no refusal of what follows is missed.
         let mut refusals = self.bus.refusals();
-        let mut inbox = Inbox::open(&self.bus).await?;
+        let mut inbox = Inbox::open(&self.bus, &self.rules).await?;
         let mut link = self.bus.link();
-        let (mut connects, mut reason) = (0, None);
+        let (mut connects, mut ended, mut reason) = (0, 0, None);
         let mut told_problem: Option<String> = None;
+        let mut lost = (0, 0);
         let mut beat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         let mut sweep = tokio::time::interval(SWEEP);
         let mut manager = Manager::ready();
@@ -178,9 +185,8 @@ impl Service {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 incoming = inbox.next() => match incoming {
-                    None => return Err(BuilderError::Closed),
-                    Some((Ok(asked), _)) => self.on_request(asked).await,
-                    Some((Err(bad), reply)) => self.on_bad_request(&bad, reply.as_deref()).await,
+                    (Ok(asked), _) => self.on_request(asked).await,
+                    (Err(bad), reply) => self.on_bad_request(&bad, reply.as_deref()).await,
                 },
                 Some(resolved) = self.resolving.join_next() => if let Ok(resolved) = resolved {
                     self.on_resolved(resolved).await;
@@ -197,15 +203,24 @@ impl Service {
                     let now = link.borrow_and_update().clone();
                     if now.up && now.connects != connects {
                         connects = now.connects;
-                        tracing::info!(server = self.settings.shown(), "connected");
+                        // One that replaces an ended connection is logged with the end of that, once a minute.
+                        if now.ended == ended {
+                            tracing::info!(server = self.settings.shown(), "connected");
+                        }
+                        ended = now.ended;
                         self.deliver(None);
                         self.tell_open().await;
-                    } else if !now.up && now.reason != reason {
+                    } else if !now.up && !now.is_replaced() && now.reason != reason {
                         let shown = now.reason.as_deref().unwrap_or("connecting");
                         tracing::warn!(attempt = now.attempts, reason = shown, "not connected");
                     }
+                    if lost != (now.dropped, now.too_large) && self.log_fold.allows(DROPPED, 1) {
+                        tracing::warn!(dropped = now.dropped, too_large = now.too_large, "{DROPPED}");
+                    }
+                    lost = (now.dropped, now.too_large);
                     reason = now.reason;
                 }
+                () = self.log_fold.due() => self.log_fold.log_due(),
                 Ok(()) = problems.changed() => {
                     self.warnings.retain(|warning| Some(warning) != told_problem.as_ref());
                     told_problem.clone_from(&problems.borrow_and_update());
@@ -220,6 +235,7 @@ impl Service {
         }
         drop(inbox);
         manager::stopping();
+        self.log_fold.log_all();
         self.farewell().await;
         Ok(())
     }

@@ -1,14 +1,18 @@
 //! The builder's state directory: a record for each order, and the roots of what was built.
 
+use super::config::ROOTS;
 use super::record::Record;
 use crate::durable;
 use crate::jobs::{Identity, StateDir, StoreError};
-use crate::nix::drop_root;
+use crate::nix::{CommitPolicy, drop_root};
 use crate::protocol::{Id, Name};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
+
+/// The directory of the commits of repositories, without their files, in the state directory.
+const COMMITS: &str = "commits";
 
 /// The records of a builder.
 #[derive(Debug)]
@@ -47,7 +51,13 @@ impl Store {
 
     /// Where the roots of a repository lie, one for each host. Names are tokens, so they are safe names of files.
     pub(super) fn roots(&self, repo: &Name) -> PathBuf {
-        self.dir.path().join("roots").join(repo.as_str())
+        self.dir.path().join(ROOTS).join(repo.as_str())
+    }
+
+    /// Which commits of a repository are built: those on a branch or a tag.
+    pub(super) fn commits(&self, repo: &Name) -> CommitPolicy {
+        let cache = self.dir.path().join(COMMITS).join(repo.as_str());
+        CommitPolicy { cache, allowed_branches: Vec::new(), signers: None }
     }
 
     /// Writes a record durably.

@@ -1,10 +1,11 @@
 //! Makes the connection in either manner and folds its events into the state of the link.
 
-use super::link::{Link, Refusal};
+use super::link::{Link, beyond_limit};
 use super::ping::Pinger;
-use super::{Bus, ConnectError, Settings};
+use super::supervisor::{Maker, Supervised};
+use super::{Bus, ConnectError, Settings, sign_in};
 use async_nats::{ConnectErrorKind, ConnectOptions};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 
@@ -12,23 +13,30 @@ use tokio::sync::{broadcast, watch};
 const MAX_DELAY: Duration = Duration::from_secs(10);
 /// How often an idle link is tested.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// How many messages of one subscription may wait to be read before some are dropped: a minute of a fleet at
-/// full speed.
-const SUBSCRIPTION_CAPACITY: usize = 256 * 1024;
 /// How much is read at once, in bytes. What is read at a time sets how many messages wait to be parsed when thousands
 /// of hosts answer at once; the others wait in the system's buffers.
 const READ_BUFFER: u16 = 8 * 1024;
 
+/// A kind of line that anyone can cause who may have a service reply where its key may not publish.
+const REFUSED: &str = "the server refused a subject";
+/// How many of them are logged in ten seconds.
+const MOST_REFUSED: u32 = 20;
+
 pub(super) async fn connect(settings: &Settings, lasting: bool) -> Result<Bus, ConnectError> {
     let (link_out, link) = watch::channel(Link::default());
     let (refusals, _) = broadcast::channel(64);
-    let mut options = options(settings, Arc::new(link_out), refusals.clone());
-    if lasting {
-        options = options.retry_on_initial_connect();
-    }
-    let client = options.connect(settings.servers()).await.map_err(|error| explain(settings, &error))?;
+    let settings = Arc::new(settings.clone());
+    let counts = Arc::new(link_out);
+    let maker = Maker {
+        settings: settings.clone(),
+        link: counts.clone(),
+        refusals: refusals.clone(),
+        log_fold: Arc::default(),
+    };
+    let (client, gate) = maker.make(lasting).await.map_err(|error| explain(&settings, &error))?;
     let pinger = Arc::new(Pinger::new(settings.ping_subject.clone()));
-    let bus = Bus { client, link, refusals, pinger, settings: Arc::new(settings.clone()) };
+    let supervised = Supervised::start(maker, client, gate);
+    let bus = Bus { supervised, link, counts, refusals, pinger, settings };
     if !lasting {
         // The event that tells of the connection follows on its heels.
         let _ = bus.link().wait_for(|link| link.up).await;
@@ -36,15 +44,10 @@ pub(super) async fn connect(settings: &Settings, lasting: bool) -> Result<Bus, C
     Ok(bus)
 }
 
-fn options(
-    settings: &Settings,
-    link: Arc<watch::Sender<Link>>,
-    refusals: broadcast::Sender<Refusal>,
-) -> ConnectOptions {
-    let mut options = match &settings.seed {
-        Some(seed) => ConnectOptions::with_nkey(seed.secret()),
-        None => ConnectOptions::new(),
-    };
+/// How a client is set up. Its events wait until it is `opened`; once they have ended, so has its connection's task.
+pub(super) fn options(maker: &Maker, opened: watch::Receiver<bool>) -> ConnectOptions {
+    let Maker { settings, link, refusals, log_fold } = maker.clone();
+    let mut options = sign_in::options(&settings);
     if let Some(ca) = &settings.tls.ca {
         options = options.add_root_certificates(ca.clone());
     }
@@ -55,25 +58,35 @@ fn options(
     options = options.require_tls(settings.insists_on_tls());
     let (on_event, on_delay, on_retry) = (link.clone(), link.clone(), link);
     let told = settings.clone();
+    let before = on_delay.borrow().connects;
     options
         .name(&settings.name)
         .ping_interval(PING_INTERVAL)
         .connection_timeout(Duration::from_secs(5))
-        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .subscription_capacity(settings.capacity.messages)
         .read_buffer_capacity(READ_BUFFER)
         .max_reconnects(None)
         .event_callback(move |event| {
-            on_event.send_modify(|link| {
-                if let Some(refusal) = link.apply(&event) {
-                    tracing::warn!(subject = refusal.subject, "{refusal}");
-                    // Nobody needs to be waiting for it.
-                    let _ = refusals.send(refusal);
-                }
-            });
-            std::future::ready(())
+            let (link, refusals, mut opened) = (on_event.clone(), refusals.clone(), opened.clone());
+            let log_fold = log_fold.clone();
+            async move {
+                // Its other end is gone only when no one wants the connection any more.
+                let _ = opened.wait_for(|opened| *opened).await;
+                link.send_modify(|link| {
+                    if let Some(refusal) = link.apply(&event) {
+                        let mut log_fold = log_fold.lock().unwrap_or_else(PoisonError::into_inner);
+                        log_fold.log_due();
+                        if log_fold.allows(REFUSED, MOST_REFUSED) {
+                            tracing::warn!(subject = refusal.subject, "{refusal}");
+                        }
+                        // Nobody needs to be waiting for it.
+                        let _ = refusals.send(refusal);
+                    }
+                });
+            }
         })
         .reconnect_delay_callback(move |attempts| {
-            let first = on_delay.borrow().connects == 0;
+            let first = on_delay.borrow().connects == before;
             let delay = delay(attempts, first);
             on_delay.send_modify(|link| link.retrying(attempts, delay));
             delay
@@ -88,7 +101,7 @@ fn options(
 }
 
 /// Grows to [`MAX_DELAY`], with jitter, so that a fleet does not come back all at once. Only the very first attempt
-/// of all is made without delay.
+/// of a client is made without delay.
 fn delay(attempts: usize, first: bool) -> Duration {
     if first && attempts <= 1 {
         return Duration::ZERO;
@@ -104,7 +117,18 @@ fn explain(settings: &Settings, error: &async_nats::ConnectError) -> ConnectErro
         return ConnectError::Tls { url, reason };
     }
     let reason = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    if let Some(reason) = beyond_limit(&reason) {
+        return ConnectError::Full { url, reason };
+    }
     match error.kind() {
+        ConnectErrorKind::Authentication if reason.contains(sign_in::NOT_A_NONCE) => {
+            ConnectError::NotANonce { url }
+        }
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication
+            if settings.login().is_some() =>
+        {
+            ConnectError::LoginRefused { url }
+        }
         ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
             let key = settings.seed.as_ref().map(|seed| format!(" {}", seed.public_key()));
             ConnectError::KeyRefused { url, key: key.unwrap_or_else(|| ": none was given".to_owned()) }

@@ -24,6 +24,14 @@ pub enum ConnectError {
         /// The operating system's or the library's reason.
         reason: String,
     },
+    /// The server has no room for another client.
+    #[error("could not connect to {url}: {reason}")]
+    Full {
+        /// Every server that was tried.
+        url: String,
+        /// What it says, and what to do.
+        reason: String,
+    },
     /// The server does not know the key.
     #[error("the server at {url} refused the key{key}; add its public key to the server's authorization")]
     KeyRefused {
@@ -31,6 +39,23 @@ pub enum ConnectError {
         url: String,
         /// ` U…`, or `: none was given`.
         key: String,
+    },
+    /// The server does not know the user, the password or the token of the URL.
+    #[error(
+        "the server at {url} refused the user and password, or the token, in its URL; correct them there, or use a key (--nkey-file)"
+    )]
+    LoginRefused {
+        /// The server.
+        url: String,
+    },
+    /// The server wants something signed that is not a nonce.
+    #[error(
+        "{url} sent something other than a nonce to sign, and a signature of it could be misused, so none was given; check \
+         who runs that server and use tls:// on a network that is not yours alone"
+    )]
+    NotANonce {
+        /// The server.
+        url: String,
     },
     /// Certificates.
     #[error("could not set up TLS with {url}: {reason}")]

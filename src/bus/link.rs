@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 /// How the library begins to say that the server does not know the key.
 const KEY_REFUSED: &str = "authorization violation";
 
+/// Why the link is down when a malformed message has ended the connection, which is replaced within a second.
+const ENDED: &str = "a malformed message ended the connection";
+
 /// How we say it.
 const SAID_REFUSED: &str = "the server refused the key";
 
@@ -25,9 +28,25 @@ pub struct Link {
     pub reason: Option<String>,
     /// How often messages were dropped because we read too slowly.
     pub dropped: u64,
+    /// How many messages were dropped unread because they are larger than any of ours.
+    pub too_large: u64,
+    /// How often a malformed message ended the connection.
+    pub ended: u64,
 }
 
 impl Link {
+    /// Whether it is down because a malformed message ended the connection, and a new one is being made.
+    pub fn is_replaced(&self) -> bool {
+        !self.up && self.reason.as_deref() == Some(ENDED)
+    }
+
+    /// Notes that the connection has ended.
+    pub(super) fn ended(&mut self) {
+        self.up = false;
+        self.ended += 1;
+        self.reason = Some(ENDED.to_owned());
+    }
+
     /// Whether it is down because the server does not know our key.
     pub fn key_is_refused(&self) -> bool {
         !self.up && self.reason.as_deref() == Some(SAID_REFUSED)
@@ -58,20 +77,17 @@ impl Link {
         match event {
             Event::Connected => {
                 let (connects, dropped) = (self.connects + 1, self.dropped);
-                *self = Self { up: true, connects, dropped, ..Self::default() };
+                let (too_large, ended) = (self.too_large, self.ended);
+                *self = Self { up: true, connects, dropped, too_large, ended, ..Self::default() };
             }
             Event::Disconnected => {
                 self.up = false;
                 self.reason = Some("the connection was lost".to_owned());
             }
-            Event::Closed => {
-                self.up = false;
-                self.reason = Some("the connection was closed".to_owned());
-            }
             Event::SlowConsumer(_) => self.dropped += 1,
             Event::ServerError(ServerError::Other(text)) => match Refusal::parse(text) {
                 Some(refusal) => return Some(refusal),
-                None => self.reason = Some(format!("the server says: {text}")),
+                None => self.reason = Some(said(text)),
             },
             Event::ServerError(ServerError::AuthorizationViolation) => {
                 self.reason = Some(SAID_REFUSED.to_owned());
@@ -89,7 +105,8 @@ impl Link {
     pub(super) fn failed(&mut self, reason: Option<String>) {
         if let Some(reason) = reason {
             let refused = reason.starts_with(KEY_REFUSED);
-            self.reason = Some(if refused { SAID_REFUSED.to_owned() } else { reason });
+            let reason = if refused { SAID_REFUSED.to_owned() } else { reason };
+            self.reason = Some(beyond_limit(&reason).unwrap_or(reason));
         }
     }
 
@@ -98,6 +115,23 @@ impl Link {
         self.attempts = attempts;
         self.next_try = Some(Instant::now() + delay);
     }
+}
+
+/// What a server says that is not about one subject.
+fn said(text: &str) -> String {
+    beyond_limit(text).unwrap_or_else(|| format!("the server says: {text}"))
+}
+
+/// What a server says, and what to do, if one of its limits is too low.
+pub(super) fn beyond_limit(text: &str) -> Option<String> {
+    let limits = [
+        ("maximum subscriptions exceeded", "max_subscriptions"),
+        ("maximum connections exceeded", "max_connections"),
+        ("maximum account active connections exceeded", "the connections of the account"),
+    ];
+    let lower = text.to_ascii_lowercase();
+    let (said, option) = limits.iter().find(|(said, _)| lower.contains(said))?;
+    Some(format!("the server says: {said}; raise {option} in its configuration, docs/nats.md says how far"))
 }
 
 /// A subject that our key may not use.

@@ -3,35 +3,48 @@
 //! It carries messages and does not know what they mean. Two manners: [`Bus::once`] for commands, which fails at
 //! once where nothing can be reached, and [`Bus::lasting`] for services and the console, which never gives up.
 
+mod backlog;
+mod capacity;
 mod connect;
 mod error;
 mod gather;
 mod link;
 mod local;
+mod outgoing;
+mod pace;
+mod panics;
 mod ping;
 mod seed;
 mod settings;
+mod sign_in;
 mod subscription;
+mod supervisor;
 mod tls;
 
+pub use capacity::Capacity;
 pub use error::{ConnectError, LinkError};
-pub use gather::{Gathered, Patience};
+pub use gather::{Gathered, Patience, Scatter};
 pub use link::{Link, Refusal};
+pub use panics::{hide_connection_panics, is_connection_panic};
 pub use seed::{Seed, SeedError};
 pub use settings::{Settings, SettingsError, Tls, shown_servers};
 pub use subscription::{Received, Subscription};
 
-use crate::protocol::{KEY_HEADER, SIGNATURE_HEADER, signed_bytes};
+use crate::protocol::{KEY_HEADER, MAX_ENCODED, MAX_MESSAGE, Name, Purpose, SIGNATURE_HEADER, signed_bytes};
 use async_nats::HeaderMap;
+use backlog::Backlog;
 use bytes::Bytes;
 use std::sync::Arc;
+use supervisor::Supervised;
 use tokio::sync::{broadcast, watch};
 
 /// A connection that many tasks share.
 #[derive(Clone)]
 pub struct Bus {
-    client: async_nats::Client,
+    supervised: Arc<Supervised>,
     link: watch::Receiver<Link>,
+    /// Where dropped messages are counted.
+    counts: Arc<watch::Sender<Link>>,
     refusals: broadcast::Sender<Refusal>,
     pinger: Arc<ping::Pinger>,
     /// How it was made.
@@ -69,81 +82,72 @@ impl Bus {
     ///
     /// A refusal by the server comes back later, through [`Bus::refusals`].
     pub async fn publish(&self, subject: &str, payload: Vec<u8>) -> Result<(), LinkError> {
-        self.check_up()?;
-        let sent = self.client.publish(subject.to_owned(), Bytes::from(payload)).await;
-        sent.map_err(|error| not_sent(subject, &error))
+        self.outgoing(subject, None, HeaderMap::new(), Bytes::from(payload)).await
     }
 
-    /// Publishes a message with a reply subject. Where we are subscribed to that and nobody takes the message, the
-    /// server answers "no responders" at once.
-    pub async fn publish_with_reply(
+    /// Publishes a message that is signed with the key of this connection, if it has one; with a reply subject, if that is
+    /// given. If we are subscribed to that and no one takes the message, the server answers "no responders" at once.
+    pub async fn publish_signed(
         &self,
+        purpose: Purpose,
         subject: &str,
-        reply: &str,
+        reply: Option<&str>,
         payload: Vec<u8>,
     ) -> Result<(), LinkError> {
-        self.send(subject, reply, HeaderMap::new(), payload).await
+        let headers = self.signature(purpose, subject, &payload)?;
+        self.outgoing(subject, reply, headers, Bytes::from(payload)).await
     }
 
-    /// The same with a request, which is signed with the key of this connection where it has one.
-    pub async fn publish_request(
-        &self,
-        subject: &str,
-        reply: &str,
-        payload: Vec<u8>,
-    ) -> Result<(), LinkError> {
-        let headers = self.signature(subject, &payload)?;
-        self.send(subject, reply, headers, payload).await
+    /// The largest message that the server takes without its headers, in bytes; unknown until there was a connection.
+    pub fn room(&self) -> Option<usize> {
+        self.max_payload().map(|most| most.saturating_sub(MAX_MESSAGE - MAX_ENCODED))
     }
 
-    fn signature(&self, subject: &str, payload: &[u8]) -> Result<HeaderMap, LinkError> {
+    /// What the server should be given more of, in a sentence.
+    pub fn shortage(&self) -> Option<String> {
+        self.max_payload().filter(|most| *most < MAX_MESSAGE).map(|most| {
+            format!(
+                "the server takes messages of at most {most} bytes (max_payload), so logs and long reports do not get \
+                 through; set max_payload to {MAX_MESSAGE} in its configuration"
+            )
+        })
+    }
+
+    fn max_payload(&self) -> Option<usize> {
+        Some(self.supervised.client().server_info().max_payload).filter(|most| *most > 0)
+    }
+
+    /// The fleet's name, which is part of everything that is signed.
+    pub fn fleet(&self) -> Option<&Name> {
+        self.settings.fleet.as_ref()
+    }
+
+    fn signature(&self, purpose: Purpose, subject: &str, payload: &[u8]) -> Result<HeaderMap, LinkError> {
         let mut headers = HeaderMap::new();
         if let Some(seed) = &self.settings.seed {
-            let signature =
-                seed.sign(&signed_bytes(subject, payload)).map_err(|error| not_sent(subject, &error))?;
+            let signature = seed.sign(&signed_bytes(purpose, self.fleet(), subject, payload));
             headers.insert(KEY_HEADER, seed.public_key());
-            headers.insert(SIGNATURE_HEADER, signature);
+            headers.insert(SIGNATURE_HEADER, signature.map_err(|error| not_sent(subject, &error))?);
         }
         Ok(headers)
     }
 
-    async fn send(
-        &self,
-        subject: &str,
-        reply: &str,
-        headers: HeaderMap,
-        payload: Vec<u8>,
-    ) -> Result<(), LinkError> {
-        self.check_up()?;
-        let (to, reply) = (subject.to_owned(), reply.to_owned());
-        let sent = self.client.publish_with_reply_and_headers(to, reply, headers, Bytes::from(payload)).await;
-        sent.map_err(|error| not_sent(subject, &error))
-    }
-
-    /// Subscribes for as long as the subscription lives, across reconnects. `read` makes the message from subject
-    /// and payload.
+    /// Subscribes for as long as the subscription lives, across reconnects and over every connection that replaces this
+    /// one. `read` makes the message from subject and payload.
     pub async fn subscribe<T>(
         &self,
         subject: &str,
         read: fn(&str, &[u8]) -> T,
     ) -> Result<Subscription<T>, LinkError> {
-        let inner = self.client.subscribe(subject.to_owned()).await;
-        let inner = inner.map_err(|error| LinkError::Subscribe {
-            subject: subject.to_owned(),
-            reason: error.to_string(),
-        })?;
-        Ok(Subscription::new(inner, read))
+        let subscribers = self.supervised.subscribe(subject).await?;
+        let backlog = Backlog::new(subscribers, self.settings.capacity, self.counts.clone());
+        Ok(Subscription::new(backlog, self.supervised.clone(), read))
     }
 
     /// Hands everything published so far to the operating system.
     pub async fn flush(&self) {
         // It fails only where the connection's own task is gone, and then there is nothing left to flush.
-        let _ = self.client.flush().await;
-    }
-
-    fn check_up(&self) -> Result<(), LinkError> {
-        let link = self.link.borrow();
-        if link.up { Ok(()) } else { Err(LinkError::Down { reason: link.reason.clone() }) }
+        let _ = self.supervised.client().flush().await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The nkey seed: read from a file, never shown.
+//! The nkey seed: read from a file, alone or in a `.creds` file, never shown.
 
 use crate::protocol::encode_signature;
 use std::fmt;
@@ -9,11 +9,15 @@ use std::path::{Path, PathBuf};
 /// An nkey seed of a user, with its public key.
 #[derive(Clone)]
 pub struct Seed {
-    secret: String,
     pair: nkeys::KeyPair,
     public: String,
+    /// The JWT of the user, from a `.creds` file.
+    jwt: Option<String>,
     exposed: Option<PathBuf>,
 }
+
+/// The line of a `.creds` file after which the JWT stands.
+const JWT_BEGINS: &str = "-----BEGIN NATS USER JWT-----";
 
 /// Why a key file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -58,12 +62,13 @@ impl Seed {
         let mode = std::fs::metadata(path).map_err(unreadable)?.mode();
         let bytes = std::fs::read(path).map_err(unreadable)?;
         let text = String::from_utf8_lossy(&bytes);
+        let text = text.trim_start_matches('\u{feff}');
         if text.trim().is_empty() {
             return Err(SeedError::Empty(path.to_owned()));
         }
         let wrong = |hint| SeedError::NotASeed { path: path.to_owned(), hint };
-        // `nk -gen user -pubout` writes the public key below the seed.
-        let lines = || text.lines().map(str::trim);
+        // `nk -gen user -pubout` writes the public key below the seed. People add comments, also behind it.
+        let lines = || text.lines().filter_map(|line| line.split_whitespace().next());
         let Some(secret) = lines().find(|line| line.starts_with("SU")) else {
             let public = lines().any(|line| nkeys::KeyPair::from_public_key(line).is_ok());
             let other = lines().any(|line| nkeys::KeyPair::from_seed(line).is_ok());
@@ -75,7 +80,8 @@ impl Seed {
         };
         let pair = nkeys::KeyPair::from_seed(secret).map_err(|_| wrong(": the seed is damaged"))?;
         let exposed = (mode & 0o004 != 0).then(|| path.to_owned());
-        Ok(Self { secret: secret.to_owned(), public: pair.public_key(), pair, exposed })
+        let jwt = text.split_once(JWT_BEGINS).and_then(|(_, rest)| rest.split_whitespace().next());
+        Ok(Self { public: pair.public_key(), pair, jwt: jwt.map(ToOwned::to_owned), exposed })
     }
 
     /// The public key, `U…`.
@@ -83,18 +89,24 @@ impl Seed {
         &self.public
     }
 
+    /// The JWT that stands beside it.
+    pub(super) fn jwt(&self) -> Option<&str> {
+        self.jwt.as_deref()
+    }
+
     /// What its owner should know about the file.
     pub fn warning(&self) -> Option<String> {
         self.exposed.clone().map(|path| SeedError::Exposed(path).to_string())
     }
 
-    /// Signs `content` and gives the signature as text.
+    /// Signs `content` and gives the signature as a string.
     pub fn sign(&self, content: &[u8]) -> Result<String, nkeys::error::Error> {
-        self.pair.sign(content).map(|signature| encode_signature(&signature))
+        self.sign_raw(content).map(|signature| encode_signature(&signature))
     }
 
-    pub(super) fn secret(&self) -> String {
-        self.secret.clone()
+    /// Signs `content` and gives the 64 bytes of the signature.
+    pub(super) fn sign_raw(&self, content: &[u8]) -> Result<Vec<u8>, nkeys::error::Error> {
+        self.pair.sign(content)
     }
 }
 

@@ -1,7 +1,10 @@
 //! Where to connect, and as whom.
 
-use super::{ConnectError, Seed};
+use super::sign_in::Login;
+use super::{Capacity, ConnectError, Seed};
+use crate::protocol::{Name, holds_seed};
 use async_nats::ServerAddr;
+use percent_encoding::percent_decode_str;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -17,6 +20,10 @@ pub struct Settings {
     pub name: String,
     /// A subject this key may subscribe to, for round trips.
     pub ping_subject: String,
+    /// The fleet's name, which is part of everything that is signed.
+    pub fleet: Option<Name>,
+    /// How much of each subscription may wait to be read; [`Capacity::OPERATOR`] unless it is changed.
+    pub capacity: Capacity,
 }
 
 /// Certificate files.
@@ -34,7 +41,7 @@ pub enum SettingsError {
     /// A bad URL.
     #[error(transparent)]
     Url(#[from] ConnectError),
-    /// No key towards another machine.
+    /// Neither a key nor a password towards another machine.
     #[error("no key for {0}: give one with --nkey-file; only a server on this machine may be used without")]
     NoKey(String),
 }
@@ -49,17 +56,25 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let servers = parse_all(urls)?;
         if seed.is_none()
+            && login(&servers).is_none()
             && let Some(far) = servers.iter().find(|server| !is_loopback(server))
         {
             return Err(SettingsError::NoKey(show(far)));
         }
         let (name, ping_subject) = (name.to_owned(), ping_subject.to_owned());
-        Ok(Self { servers, seed, tls: Tls::default(), name, ping_subject })
+        let capacity = Capacity::OPERATOR;
+        Ok(Self { servers, seed, tls: Tls::default(), name, ping_subject, fleet: None, capacity })
     }
 
     /// The servers, for the client library.
     pub(super) fn servers(&self) -> &[ServerAddr] {
         &self.servers
+    }
+
+    /// The user and password, or the token, of the first URL that has them. With one the key signs messages and does not
+    /// sign in.
+    pub(super) fn login(&self) -> Option<Login> {
+        login(&self.servers)
     }
 
     /// Whether nobody is spoken to without TLS.
@@ -107,7 +122,10 @@ fn show_all(servers: &[ServerAddr]) -> String {
 }
 
 fn parse(url: &str) -> Result<ServerAddr, ConnectError> {
-    let bad = |reason: String| ConnectError::BadUrl { url: url.to_owned(), reason };
+    let bad = |reason: String| ConnectError::BadUrl { url: recognisable(url), reason };
+    if holds_seed(url) {
+        return Err(bad("it holds a seed, which belongs into the file of --nkey-file".to_owned()));
+    }
     if url.is_empty() {
         return Err(bad("it is empty".to_owned()));
     }
@@ -119,6 +137,40 @@ fn parse(url: &str) -> Result<ServerAddr, ConnectError> {
         "nats" | "tls" => Ok(server),
         other => Err(bad(format!("{other}:// is not supported"))),
     }
+}
+
+/// A text that is no URL as it may be shown: what stands before an `@`, what is no number where the port belongs, and
+/// all that follows the host may be secret.
+fn recognisable(url: &str) -> String {
+    if holds_seed(url) {
+        return "…".to_owned();
+    }
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let scheme = if scheme.contains(['@', ':', '/']) { "…" } else { scheme };
+    let (userinfo, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("…@", rest));
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (address, more) = (&rest[..end], if end < rest.len() { "/…" } else { "" });
+    let address = match address.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') && !port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            // A user and a password without a host look just so.
+            let host = if host.starts_with('[') { host } else { host.split(':').next().unwrap_or_default() };
+            format!("{host}:…")
+        }
+        _ => address.to_owned(),
+    };
+    let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+    format!("{scheme}{userinfo}{address}{more}")
+}
+
+fn login(servers: &[ServerAddr]) -> Option<Login> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    servers.iter().find_map(|server| {
+        let user = decoded(server.username()?);
+        Some(match server.password() {
+            Some(password) => Login::Password { user, password: decoded(password) },
+            None => Login::Token(user),
+        })
+    })
 }
 
 fn is_loopback(server: &ServerAddr) -> bool {

@@ -1,9 +1,12 @@
 //! A typed stream of messages.
 
-use async_nats::{HeaderMap, HeaderValue, StatusCode, Subscriber};
+use super::backlog::Backlog;
+use super::supervisor::Supervised;
+use async_nats::{HeaderMap, HeaderValue, StatusCode};
+use bytes::Bytes;
 use futures_util::stream::unfold;
-use futures_util::{FutureExt, Stream, StreamExt};
-use tokio::task::coop::unconstrained;
+use futures_util::{Stream, StreamExt};
+use std::sync::Arc;
 
 /// One message as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,25 +17,29 @@ pub struct Received<T> {
     pub reply: Option<String>,
     /// The headers it carried, name and value.
     pub headers: Vec<(String, String)>,
+    /// Its exact content, which a signature is over.
+    pub payload: Bytes,
     /// What it says; `None` where the server tells that nobody took our message.
     pub message: Option<T>,
 }
 
-/// Messages of one subject, until dropped.
+/// Messages of one subject, until dropped. It outlives connections, so it never ends.
 pub struct Subscription<T> {
-    inner: Subscriber,
+    inner: Backlog,
+    /// Keeps the connection.
+    _supervised: Arc<Supervised>,
     read: fn(&str, &[u8]) -> T,
 }
 
 impl<T> Subscription<T> {
-    pub(super) fn new(inner: Subscriber, read: fn(&str, &[u8]) -> T) -> Self {
-        Self { inner, read }
+    pub(super) fn new(inner: Backlog, supervised: Arc<Supervised>, read: fn(&str, &[u8]) -> T) -> Self {
+        Self { inner, _supervised: supervised, read }
     }
 
-    /// The next message; `None` once the connection is closed for good.
-    pub async fn next(&mut self) -> Option<Received<T>> {
-        let message = self.inner.next().await?;
-        Some(self.received(message))
+    /// The next message. Cancel safe.
+    pub async fn next(&mut self) -> Received<T> {
+        let message = self.inner.next().await;
+        self.received(message)
     }
 
     /// Everything to come.
@@ -40,7 +47,7 @@ impl<T> Subscription<T> {
     where
         T: 'static,
     {
-        unfold(self, async |mut subscription| Some((subscription.next().await?, subscription)))
+        unfold(self, async |mut subscription| Some((subscription.next().await, subscription)))
     }
 
     /// All messages to come, each with the reply subject it carried.
@@ -53,15 +60,18 @@ impl<T> Subscription<T> {
 
     /// The next message if it has already arrived.
     pub fn ready(&mut self) -> Option<Received<T>> {
-        // The runtime would say that nothing is there once a task has had its share.
-        let message = unconstrained(self.inner.next()).now_or_never()??;
+        let message = self.inner.ready()?;
         Some(self.received(message))
     }
 
+    /// Waits until everything can be read that has arrived on the connection by now.
+    pub(super) async fn catch_up(&self) {
+        self.inner.catch_up().await;
+    }
+
     /// Tells the server that we want no more.
-    pub async fn end(mut self) {
-        // Fails only where the connection is gone, and then the server knows.
-        let _ = self.inner.unsubscribe().await;
+    pub async fn end(self) {
+        self.inner.end().await;
     }
 
     fn received(&self, message: async_nats::Message) -> Received<T> {
@@ -69,7 +79,13 @@ impl<T> Subscription<T> {
         let content = (!nobody).then(|| (self.read)(&message.subject, &message.payload));
         let reply = message.reply.map(|reply| reply.to_string());
         let headers = message.headers.as_ref().map(pairs).unwrap_or_default();
-        Received { subject: message.subject.to_string(), reply, headers, message: content }
+        Received {
+            subject: message.subject.to_string(),
+            reply,
+            headers,
+            payload: message.payload,
+            message: content,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::block_on;
 use super::exit::{Exit, Failed};
 use super::out::Out;
-use crate::activation::{HostPaths, LaunchError, Owner, PhaseLine, launch, program, supervise};
+use crate::activation::{HostPaths, LaunchError, Owner, PhaseLine, ProgramKind, launch, program, supervise};
 use crate::protocol::{Id, PhaseName};
 use clap::Subcommand;
 use std::ffi::OsString;
@@ -36,11 +36,26 @@ pub(super) enum ActivationCommand {
         /// The job.
         id: Id,
     },
-    /// Become a program in a session of its own, or run one there and note how it ended.
+    /// Become a program in a session of its own.
     Launch {
+        /// The program and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Run a program in a session of its own and note how it ended.
+    Supervise {
         /// Where to note how it ended.
         #[arg(long, value_name = "FILE")]
-        state: Option<PathBuf>,
+        state: PathBuf,
+        /// Where its output goes.
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+        /// It is a check of a new system, not a rebuild program.
+        #[arg(long)]
+        check: bool,
+        /// Stay for what it leaves in the background.
+        #[arg(long)]
+        stay: bool,
         /// The program and its arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
@@ -60,11 +75,15 @@ impl ActivationCommand {
                 Owner { program, state_dir, host }.recover(&id).await.map_err(Failed::host)?;
                 Ok(Exit::Done)
             }),
-            Self::Launch { state, mut command } => {
+            Self::Launch { mut command } => {
                 let program = command.remove(0);
-                let Some(state) = state else { return Err(not_launched(launch(program, command))) };
+                Err(not_launched(launch(program, command)))
+            }
+            Self::Supervise { state, log, check, stay, mut command } => {
+                let program = command.remove(0);
+                let kind = if check { ProgramKind::Check } else { ProgramKind::Rebuild };
                 block_on(async move {
-                    supervise(&state, program, command).await.map_err(not_launched)?;
+                    supervise(&state, &log, kind, stay, program, command).await.map_err(not_launched)?;
                     Ok(Exit::Done)
                 })
             }

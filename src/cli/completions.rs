@@ -2,7 +2,7 @@
 
 use super::exit::Exit;
 use super::out::Out;
-use clap::Args;
+use clap::{Args, Command, ValueHint};
 use clap_complete::Shell;
 
 #[derive(Debug, Args)]
@@ -15,7 +15,7 @@ pub(super) struct CompletionsArgs {
 impl CompletionsArgs {
     pub(super) fn run(&self) -> Exit {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut super::command(), super::NAME, &mut script);
+        clap_complete::generate(self.shell, &mut no_files(super::command()), super::NAME, &mut script);
         let script = String::from_utf8_lossy(&script);
         // clap_complete 4.6.11 mangles the hyphen of our name in two ways within one script, so bash offered nothing after
         // the first word.
@@ -23,4 +23,13 @@ impl CompletionsArgs {
         Out::new().line(script.trim_end());
         Exit::Done
     }
+}
+
+/// Keeps shells from offering files for what is a name, a revision or a number.
+fn no_files(command: Command) -> Command {
+    let no_file = |arg: clap::Arg| match arg.get_value_hint() {
+        ValueHint::Unknown if arg.get_action().takes_values() => arg.value_hint(ValueHint::Other),
+        _ => arg,
+    };
+    command.mut_args(no_file).mut_subcommands(no_files)
 }

@@ -11,14 +11,14 @@ pub(super) enum ConfigCommand {
     /// Print every setting that is in force, and where it comes from
     Show(Box<show::ShowArgs>),
     /// Check the configuration file: every context, key file, certificate, alias and host
-    Check,
+    Check(check::CheckArgs),
 }
 
 impl ConfigCommand {
     pub(super) fn run(self) -> Result<Exit, Failed> {
         match self {
             Self::Show(args) => args.run(),
-            Self::Check => check::run(),
+            Self::Check(args) => args.run(),
         }
     }
 }

@@ -4,9 +4,10 @@ use super::effective::Effective;
 use super::exit::Failed;
 use super::given::Given;
 use super::tls::TlsArgs;
-use crate::config::{Config, Setting};
+use crate::config::{Config, Setting, Unproven};
 use crate::protocol::{Name, holds_seed};
 use clap::Args;
+use std::cell::OnceCell;
 use std::path::PathBuf;
 
 /// The server and the key.
@@ -15,17 +16,23 @@ use std::path::PathBuf;
 pub(super) struct ConnectionArgs {
     #[command(flatten)]
     given: Given,
-    /// The context of the configuration file that says what is not said here
+    /// Configuration context that supplies unset options
     #[arg(long, env = "HOMELAB_DEPLOY_CONTEXT", value_name = "NAME")]
     context: Option<Name>,
     /// The NATS server, or a comma list of a cluster's: nats://host:4222 or tls://host:4222
     #[arg(long, env = "HOMELAB_DEPLOY_NATS_URL", value_name = "URL")]
     nats_url: Option<String>,
-    /// The file with our nkey seed; only a server on this machine may be used without
-    #[arg(long, env = "HOMELAB_DEPLOY_NKEY_FILE", value_name = "FILE")]
+    /// The file with our nkey seed, or a .creds file; only a server on this machine may be used without
+    #[arg(long, visible_alias = "creds-file", env = "HOMELAB_DEPLOY_NKEY_FILE", value_name = "FILE")]
     nkey_file: Option<PathBuf>,
     #[command(flatten)]
     tls: TlsArgs,
+    /// Name of the fleet, as its listeners have it
+    #[arg(long, env = "HOMELAB_DEPLOY_FLEET_NAME", value_name = "NAME", alias = "fleet")]
+    fleet_name: Option<Name>,
+    /// What to do with hosts that are not proven: allow or refuse [default: allow until a key is known]
+    #[arg(long, env = "HOMELAB_DEPLOY_UNPROVEN", value_name = "allow|refuse", hide_short_help = true)]
+    unproven: Option<Unproven>,
 }
 
 impl ConnectionArgs {
@@ -39,6 +46,8 @@ impl ConnectionArgs {
             ("tls_ca", path(&self.tls.ca)),
             ("tls_cert", path(&self.tls.cert)),
             ("tls_key", path(&self.tls.key)),
+            ("fleet_name", self.fleet_name.as_ref().map(ToString::to_string)),
+            ("unproven", self.unproven.as_ref().map(ToString::to_string)),
         ];
         let typed = values.into_iter().filter(|(id, _)| self.given.is_typed(id));
         typed
@@ -68,8 +77,17 @@ impl ConnectionArgs {
             tls_ca: given("tls_ca", &self.tls.ca, &chosen.tls_ca),
             tls_cert: given("tls_cert", &self.tls.cert, &chosen.tls_cert),
             tls_key: given("tls_key", &self.tls.key, &chosen.tls_key),
+            fleet_name: self
+                .given
+                .setting("fleet_name", self.fleet_name.as_ref())
+                .or_else(|| chosen.fleet_name.clone()),
+            unproven: self
+                .given
+                .setting("unproven", self.unproven.as_ref())
+                .or_else(|| chosen.unproven.clone()),
             config,
             chosen,
+            read: OnceCell::new(),
         })
     }
 }

@@ -8,7 +8,7 @@ use super::service::stop_on_signal;
 use super::tui::{self, is_terminal};
 use crate::bus::Bus;
 use crate::demo::{self, Demo, Pace};
-use crate::deployer::{Discovery, Intent, Operator, Plan, Roster, Selection};
+use crate::deployer::{Discovery, Intent, Operator, Plan, Selection};
 use crate::protocol::{Action, Name, Revision};
 use crate::temporary::Temporary;
 use crate::tui::Options;
@@ -60,6 +60,12 @@ impl DemoArgs {
             .await
             .map_err(Failed::host)?;
         out.line(&format!("the broker listens on {}", demo.url()));
+        if pace == Pace::Day {
+            let command = demo.example(&program);
+            out.line(&format!(
+                "commands work from another terminal as long as the demo runs, for example\n  {command}"
+            ));
+        }
         let exit = if pace == Pace::Day {
             signals.abort();
             tui::stop_on_terminate(stop.clone())?;
@@ -81,8 +87,8 @@ fn interrupted() -> Failed {
 }
 
 /// The operator of the demo.
-fn operator(bus: Bus) -> Operator {
-    Operator { bus, roster: Roster::default(), issuer: "operator@demo".to_owned() }
+fn operator(bus: Bus, demo: &Demo) -> Operator {
+    Operator::new(bus, demo.roster(), "operator@demo".to_owned())
 }
 
 fn options(demo: &Demo, operator: &Operator) -> Options {
@@ -92,7 +98,7 @@ fn options(demo: &Demo, operator: &Operator) -> Options {
 /// The console, until the operator leaves it.
 async fn console(demo: &Demo, stop: CancellationToken) -> Result<Exit, Failed> {
     let bus = Bus::lasting(&demo.operator().map_err(Failed::host)?).await?;
-    let operator = operator(bus);
+    let operator = operator(bus, demo);
     // Somebody may have a real host of that name.
     let shell = Some("echo '{host} is only simulated; enter goes back'; read -r _; #".to_owned());
     let options = Options {
@@ -108,7 +114,7 @@ async fn console(demo: &Demo, stop: CancellationToken) -> Result<Exit, Failed> {
 /// Shows the hosts, deploys to those of the tier `test`, and shows how it ended.
 async fn deploy(demo: &Demo, out: &mut Out) -> Result<Exit, Failed> {
     let settings = demo.operator().map_err(Failed::host)?;
-    let mut operator = operator(Bus::once(&settings).await?);
+    let mut operator = operator(Bus::once(&settings).await?, demo);
     let discovery = everybody(&mut operator, demo.count).await?;
     out.line("");
     out.line(&render::fleet(&discovery.fleet.hosts_by_name(), discovery.at));

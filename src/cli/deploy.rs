@@ -24,6 +24,7 @@ use super::selector::SelectorArgs;
 use crate::deployer::Intent;
 use crate::protocol::{Action, Name, Revision};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::time::Duration;
 
 /// How long a deployment is followed, in seconds.
@@ -37,8 +38,8 @@ pub(super) struct DeployArgs {
     /// Branch, tag or full commit; without, the context's branch, else master
     #[arg(long, env = "HOMELAB_DEPLOY_BRANCH")]
     branch: Option<Revision>,
-    /// What to do: switch, boot, test, dry-activate or build
-    #[arg(long, env = "HOMELAB_DEPLOY_ACTION", default_value = "switch", value_parser = parse_action)]
+    /// What to do
+    #[arg(long, env = "HOMELAB_DEPLOY_ACTION", default_value = "switch", value_parser = actions())]
     action: Action,
     /// Seconds to follow the deployment, or each wave
     #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = TIMEOUT, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
@@ -61,6 +62,9 @@ pub(super) struct DeployArgs {
     /// Do not roll back for failed units or health checks
     #[arg(long)]
     keep: bool,
+    /// Deploy a commit that is older than the last one deployed from its branch
+    #[arg(long)]
+    allow_older: bool,
     /// Leave out hosts that do not answer
     #[arg(long)]
     skip_offline: bool,
@@ -76,12 +80,10 @@ pub(super) struct DeployArgs {
     connection: ConnectionArgs,
 }
 
-fn parse_action(text: &str) -> Result<Action, String> {
-    let action = Action::from(text);
-    if action.needs_revision() {
-        return Ok(action);
-    }
-    Err("it is one of switch, boot, test, dry-activate and build".to_owned())
+/// The actions that take a revision.
+fn actions() -> impl TypedValueParser<Value = Action> {
+    PossibleValuesParser::new(["switch", "boot", "test", "dry-activate", "build"])
+        .map(|action| Action::from(action.as_str()))
 }
 
 impl DeployArgs {
@@ -96,8 +98,13 @@ impl DeployArgs {
         let again = self.again();
         let revision = Some(effective.branch(self.branch));
         let activate_timeout = self.activate_timeout.map(Duration::from_secs);
-        let intent =
-            Intent { revision, keep: self.keep, activate_timeout, ..Intent::new(self.action, issuer()) };
+        let intent = Intent {
+            revision,
+            keep: self.keep,
+            activate_timeout,
+            allow_older: self.allow_older,
+            ..Intent::new(self.action, issuer())
+        };
         let selection = self.selector.selection(&effective)?;
         let wish = Wish {
             waves,
@@ -119,6 +126,7 @@ impl DeployArgs {
         again.switch("--build-first", self.build_first);
         again.flag("--build-repo", self.build_repo.as_ref().map(ToString::to_string));
         again.switch("--keep", self.keep);
+        again.switch("--allow-older", self.allow_older);
         again.switch("--skip-offline", self.skip_offline);
         again.switch("--yes", self.yes);
         again

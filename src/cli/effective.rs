@@ -4,13 +4,17 @@ use super::exit::Failed;
 use super::targets;
 use super::tls::readable;
 use crate::bus::{Bus, Seed, Settings, Tls, shown_servers};
-use crate::config::{Chosen, Config, Setting};
-use crate::deployer::{Alias, Operator, Roster, SelectionError, Target};
+use crate::config::{Chosen, Config, Setting, Unproven};
+use crate::deployer::{Alias, KnownHost, KnownHosts, Operator, Roster, SelectionError, Target};
+use crate::keys::{FleetHost, host_keys};
+use crate::nix::{Credentials, FlakeUrl};
 use crate::protocol::{Name, Revision};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// A subject every operator may subscribe to; nobody publishes there.
-const PING_SUBJECT: &str = "deploy.responses.ask.ping";
+pub(super) const PING_SUBJECT: &str = "deploy.responses.ask.ping";
 
 /// Flags and variables, else the chosen context, else the defaults.
 #[derive(Debug)]
@@ -24,9 +28,18 @@ pub(super) struct Effective {
     pub(super) tls_ca: Option<Setting<PathBuf>>,
     pub(super) tls_cert: Option<Setting<PathBuf>>,
     pub(super) tls_key: Option<Setting<PathBuf>>,
+    pub(super) fleet_name: Option<Setting<Name>>,
+    pub(super) unproven: Option<Setting<Unproven>>,
+    /// The connection, once it was made from these.
+    pub(super) read: OnceCell<Settings>,
 }
 
 impl Effective {
+    /// The same with another key.
+    pub(super) fn with_key(self, file: Setting<PathBuf>) -> Self {
+        Self { nkey_file: Some(file), read: OnceCell::new(), ..self }
+    }
+
     /// The branch that is meant, where this one was given.
     pub(super) fn branch(&self, given: Option<Revision>) -> Revision {
         given.unwrap_or_else(|| self.chosen.branch.value.clone())
@@ -46,7 +59,16 @@ impl Effective {
         targets::of_environment(name).or_else(|| targets::of_file(&self.chosen, name))
     }
 
-    fn settings(&self) -> Result<Settings, Failed> {
+    /// Read once: the key may come from a pipe.
+    fn settings(&self) -> Result<&Settings, Failed> {
+        if self.read.get().is_none() {
+            // Nobody else sets it meanwhile.
+            let _ = self.read.set(self.read_settings()?);
+        }
+        self.read.get().ok_or_else(|| self.no_server())
+    }
+
+    fn read_settings(&self) -> Result<Settings, Failed> {
         let Some(url) = &self.nats_url else { return Err(self.no_server()) };
         let key = self.nkey_file.as_ref();
         let seed = key.map(|file| of_file(Seed::read_private(&file.value), file)).transpose()?;
@@ -54,6 +76,7 @@ impl Effective {
         let mut settings = of_file(settings, url)?;
         self.check_certificates()?;
         let path = |setting: &Option<Setting<PathBuf>>| setting.as_ref().map(|file| file.value.clone());
+        settings.fleet = self.fleet_name.as_ref().map(|name| name.value.clone());
         settings.tls =
             Tls { ca: path(&self.tls_ca), identity: path(&self.tls_cert).zip(path(&self.tls_key)) };
         Ok(settings)
@@ -108,19 +131,79 @@ impl Effective {
         for (name, host) in &self.chosen.hosts {
             roster.expect(name, &host.value.tier, host.value.role.as_ref());
         }
+        roster.allowed_flakes = self.allowed_flakes()?;
         Ok(roster)
+    }
+
+    /// What each host is held to: what the fleet file and the configuration say of it, else what the inventory knows.
+    fn known_hosts(&self, roster: &Roster) -> Result<KnownHosts, Failed> {
+        let mut known: BTreeMap<Name, KnownHost> = BTreeMap::new();
+        if let Some(file) = &self.chosen.fleet {
+            let hosts = of_file(host_keys(&file.value), file)?;
+            known.extend(hosts.into_iter().map(|host| {
+                let (keys, tier) = (host.keys, Some(host.tier));
+                (host.name, KnownHost { keys, tier, is_configured: true, ..KnownHost::default() })
+            }));
+        }
+        for (name, host) in &self.chosen.hosts {
+            let of = known.entry(name.clone()).or_default();
+            (of.tier, of.is_configured) = (Some(host.value.tier.clone()), true);
+            if let Some(key) = &host.value.public_key {
+                of.keys = vec![key.clone()];
+            }
+            of.subject.clone_from(&host.value.subject);
+        }
+        Ok(KnownHosts::new(known, self.chosen.fleet.is_some(), roster, self.allow_unproven()))
+    }
+
+    fn allow_unproven(&self) -> Option<bool> {
+        self.unproven.as_ref().map(|setting| setting.value == Unproven::Allow)
+    }
+
+    /// The flakes that the file allows, as hosts tell theirs: without credentials.
+    pub(super) fn allowed_flakes(&self) -> Result<BTreeSet<String>, Failed> {
+        let Some(listed) = &self.chosen.allowed_flakes else { return Ok(BTreeSet::new()) };
+        let read = |flake: &String| Ok(of_file(flake.parse::<FlakeUrl>(), listed)?.without_credentials());
+        listed.value.iter().map(read).collect()
     }
 
     /// Connects, or fails at once.
     pub(super) async fn operator(&self) -> Result<Operator, Failed> {
-        let (settings, roster) = (self.settings()?, self.roster()?);
-        Ok(Operator { bus: Bus::once(&settings).await?, roster, issuer: issuer() })
+        let (settings, operator) = (self.settings()?, self.parts()?);
+        Ok(operator(Bus::once(settings).await?))
+    }
+
+    /// Connects, or fails at once; the hosts of a fleet are held to the keys that it names, whatever else names others.
+    pub(super) async fn operator_of(&self, fleet: Vec<FleetHost>) -> Result<Operator, Failed> {
+        let mut operator = self.operator().await?;
+        // Not as what is configured: the inventory keeps their keys.
+        let known = |host: FleetHost| {
+            let (keys, tier) = (host.keys, Some(host.tier));
+            (host.name, KnownHost { keys, tier, ..KnownHost::default() })
+        };
+        let known = fleet.into_iter().map(known).collect();
+        operator.known = KnownHosts::new(known, true, &operator.roster, self.allow_unproven());
+        Ok(operator)
     }
 
     /// Connects as soon as there is a server, and again whenever it comes back.
     pub(super) async fn lasting_operator(&self) -> Result<Operator, Failed> {
-        let (settings, roster) = (self.settings()?, self.roster()?);
-        Ok(Operator { bus: Bus::lasting(&settings).await?, roster, issuer: issuer() })
+        let (settings, operator) = (self.settings()?, self.parts()?);
+        Ok(operator(Bus::lasting(settings).await?))
+    }
+
+    /// All of an operator but the connection: what is wrong with it is said before anything is connected.
+    fn parts(&self) -> Result<impl FnOnce(Bus) -> Operator, Failed> {
+        let roster = self.roster()?;
+        let (known, credentials) = (self.known_hosts(&roster)?, self.flake_credentials()?);
+        Ok(|bus| Operator { known, credentials, ..Operator::new(bus, roster, issuer()) })
+    }
+
+    /// For the repositories that this machine asks for their heads.
+    fn flake_credentials(&self) -> Result<Credentials, Failed> {
+        let read =
+            self.chosen.flake_credentials.as_ref().map(|file| of_file(Credentials::read(&file.value), file));
+        Ok(read.transpose()?.unwrap_or_default())
     }
 
     /// The hosts that the broker runs on: those that the file names, else what the server's URL tells.

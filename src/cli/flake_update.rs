@@ -1,17 +1,21 @@
 //! `flake-update`: update the inputs of a flake, and move its branch on only where every host builds.
 
 mod notify;
+mod repo;
 mod show;
 
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failed};
+use super::flake_credentials::{self, FlakeCredentialsArgs};
 use super::out::Format;
+use super::sandbox::NixArgs;
 use super::service::stop_on_signal;
 use crate::flake_update::{ForgeKind, ForgeOrder, Order, Source, State, Token, update};
-use crate::nix::Nix;
+use crate::nix::Credentials;
 use crate::protocol::{Name, Revision};
 use clap::{Args, ValueEnum};
 use show::Show;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +33,8 @@ enum Forge {
 
 #[derive(Debug, Args)]
 pub(super) struct FlakeUpdateArgs {
-    /// The flake: the folder of a checkout, or a URL that git clones. A checkout's files and branches are left as they are
+    /// The flake: its directory in a checkout, or a URL that git clones; ?dir=DIR and ?submodules=1 may follow. A checkout's files
+    /// and branches are left as they are
     #[arg(long, value_name = "DIR|URL", default_value = ".")]
     repo: String,
     /// The branch to update
@@ -47,11 +52,15 @@ pub(super) struct FlakeUpdateArgs {
     /// Update and build, but push nothing and open nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    credentials: FlakeCredentialsArgs,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
     output: Format,
     #[command(flatten)]
     forge: ForgeArgs,
+    #[command(flatten)]
+    nix: NixArgs,
     #[command(flatten)]
     notify: NotifyArgs,
     #[command(flatten)]
@@ -144,8 +153,18 @@ impl FlakeUpdateArgs {
                 timeout: Duration::from_secs(self.forge.forge_timeout),
             }),
         };
+        let (source, subflake) =
+            repo::read(&self.repo).map_err(|why| Failed::usage(anyhow::anyhow!("--repo {why}")))?;
+        if let Source::Url(url) = &source
+            && Credentials::taken_from(url).is_some()
+        {
+            // The update continues also if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "warning: {}", flake_credentials::warning("--repo"));
+        }
+        let credentials = self.credentials.read()?;
         Ok(Order {
-            source: source(&self.repo)?,
+            source,
+            subflake,
             remote: self.remote.clone(),
             base: self.base.clone(),
             forge,
@@ -153,29 +172,9 @@ impl FlakeUpdateArgs {
             dry_run: self.dry_run,
             parallel: usize::try_from(self.parallel).unwrap_or(1),
             timeout: Duration::from_secs(self.timeout),
-            nix: Nix::new(),
+            nix: self.nix.nix().credentials(credentials.clone()),
+            sandbox: self.nix.sandbox()?,
+            credentials,
         })
     }
-}
-
-/// A folder that is there is a folder; anything else with a scheme or a host is a URL.
-fn source(text: &str) -> Result<Source, Failed> {
-    let refused = |why: String| Failed::usage(anyhow::anyhow!("--repo {why}"));
-    let path = PathBuf::from(text);
-    if path.is_dir() {
-        let path =
-            path.canonicalize().map_err(|error| refused(format!("{text:?} cannot be used: {error}")))?;
-        return Ok(Source::Folder(path));
-    }
-    let host = text.split_once(':').is_some_and(|(host, _)| !host.is_empty() && !host.contains('/'));
-    if text.starts_with('-') || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(refused("is neither a folder nor a URL".to_owned()));
-    }
-    if let Some(rest) = text.strip_prefix("git+").filter(|rest| rest.contains("://")) {
-        return Ok(Source::Url(rest.to_owned()));
-    }
-    if host && !text.starts_with("ext:") && !text.contains("::") {
-        return Ok(Source::Url(text.to_owned()));
-    }
-    Err(refused(format!("{text:?} is no folder; give the folder of a checkout, or a URL that git can clone")))
 }

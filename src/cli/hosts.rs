@@ -2,6 +2,7 @@
 
 mod forget;
 mod outdated;
+mod trust;
 mod watch;
 
 use super::connection::ConnectionArgs;
@@ -13,7 +14,7 @@ use crate::deployer::Discovery;
 use crate::fleet::{Host, Presence};
 use crate::protocol::{Name, Revision};
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use outdated::Outdated;
 use serde::Serialize;
 
@@ -36,9 +37,19 @@ pub(super) struct HostsArgs {
     /// Keep running and show what changes, until Ctrl-C
     #[arg(long, conflicts_with = "outdated")]
     watch: bool,
-    /// Forget a host that was seen before, then end
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["tier", "role", "outdated", "watch"])]
-    forget: Option<Name>,
+    /// Trust the key, tier and subjects that a host names now, then end
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["tier", "role", "outdated", "watch", "forget"])]
+    trust: Option<Name>,
+    /// Add every new host that answers to the roster, not only the first 50
+    #[arg(long, conflicts_with = "forget")]
+    accept_new: bool,
+    /// Forget a host that was seen before, or with --silent-for all that are silent, then end
+    #[arg(long, value_name = "HOST", num_args = 0..=1, conflicts_with_all = ["tier", "role", "outdated", "watch"])]
+    #[expect(clippy::option_option, reason = "not given, given without a host, given with one")]
+    forget: Option<Option<Name>>,
+    /// Forget the hosts that were not heard of for this long, such as 1d or 12h
+    #[arg(long, value_name = "TIME", requires = "forget", value_parser = forget::span)]
+    silent_for: Option<SignedDuration>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
     output: Format,
@@ -71,15 +82,34 @@ impl HostsArgs {
             return Err(Failed::usage(anyhow::anyhow!("--branch is for --outdated; add that")));
         }
         let effective = self.connection.effective()?;
-        if let Some(host) = &self.forget {
-            out.line(&forget::forget(host, &effective)?);
-            return Ok(Exit::Done);
+        match (&self.forget, self.silent_for) {
+            (None, _) => {}
+            (Some(Some(host)), None) => {
+                out.line(&forget::forget(host, &effective)?);
+                return Ok(Exit::Done);
+            }
+            (Some(None), Some(span)) => {
+                out.line(&forget::forget_silent(span, &effective)?);
+                return Ok(Exit::Done);
+            }
+            (Some(None), None) | (Some(Some(_)), Some(_)) => {
+                return Err(Failed::usage(anyhow::anyhow!(
+                    "--forget needs either a host or --silent-for, such as `--forget ns1` or `--forget --silent-for 1d`"
+                )));
+            }
         }
         let mut operator = effective.operator().await?;
+        if let Some(host) = &self.trust {
+            out.line(&trust::trust(host, &mut operator).await?);
+            return Ok(Exit::Done);
+        }
+        if self.accept_new {
+            operator.roster.accept_new();
+        }
         let discovery = operator.discover(self.tier.as_ref(), self.role.as_ref()).await?;
         if self.outdated {
             let branch = effective.branch(self.branch);
-            return outdated::tell(&discovery, &branch, self.output, &mut out).await;
+            return outdated::tell(&discovery, &branch, &operator.credentials, self.output, &mut out).await;
         }
         if self.watch {
             return watch::watch(operator, discovery, (self.tier, self.role), self.output, &mut out).await;
@@ -102,6 +132,7 @@ impl HostsArgs {
             Format::Human => {
                 out.line(&render::fleet(&hosts, discovery.at));
                 replies::note_unreadable(&discovery.unreadable, self.output, out);
+                replies::warn_unlisted(discovery, self.output, out);
                 for host in hosts {
                     for note in render::notes(host) {
                         out.line(&note);

@@ -1,18 +1,20 @@
 //! `listener`: the service of one host.
 
+use super::commit_args::CommitArgs;
 use super::exit::{Exit, Failed};
+use super::flake_credentials::{FlakeCredentialsArgs, warnings as flake_warnings};
 use super::logging::LogArgs;
 use super::policy::PolicyArgs;
 use super::service;
 use super::tls::TlsArgs;
+use super::trusted_keys::trusted_keys;
 use crate::activation::{Engine, Owner, Pipeline, RebuildEngine, SILENT, own_unit};
-use crate::bus::Settings;
-use crate::keys::{PublicKey, WRITE_KEY};
+use crate::bus::{Capacity, Settings};
 use crate::listener::{self, Config};
 use crate::metrics::Address;
-use crate::nix::FlakeUrl;
-use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, expand, holds_seed};
-use anyhow::{Context, anyhow, bail};
+use crate::nix::{FlakeAttr, FlakeUrl};
+use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, expand};
+use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,8 +25,8 @@ const YEAR: u64 = 365 * 86400;
 
 #[derive(Debug, Args)]
 pub(super) struct ListenerArgs {
-    /// The name of this host, as the flake calls it
-    #[arg(long)]
+    /// The name of this host, as the flake calls it unless --flake-attr is given
+    #[arg(long, value_parser = hostname)]
     hostname: Name,
     /// The tier of this host, for example test or prod
     #[arg(long)]
@@ -35,15 +37,20 @@ pub(super) struct ListenerArgs {
     /// The NATS server, or a comma list of a cluster's
     #[arg(long, value_name = "URL")]
     nats_url: String,
-    /// The file with this host's nkey seed
-    #[arg(long, value_name = "FILE")]
+    /// The file with this host's nkey seed, or a .creds file
+    #[arg(long, visible_alias = "creds-file", value_name = "FILE")]
     nkey_file: PathBuf,
     #[command(flatten)]
     tls: TlsArgs,
     /// The flake to deploy: git+https://…, git+ssh://…, github:owner/repo, or path:…
     #[arg(long, value_name = "URL")]
     flake_url: FlakeUrl,
-    /// Hand build and activation to a program, called as PROGRAM ACTION --flake LOCKED_URL#HOST
+    /// What the flake calls this host below nixosConfigurations [default: the hostname]
+    #[arg(long, value_name = "NAME")]
+    flake_attr: Option<FlakeAttr>,
+    #[command(flatten)]
+    credentials: FlakeCredentialsArgs,
+    /// Hand build and activation to a program, called as PROGRAM ACTION --flake LOCKED_URL#ATTR
     #[arg(long, value_name = "PROGRAM")]
     rebuild_command: Option<PathBuf>,
     /// Seconds without output after which an activating program counts as hung
@@ -58,7 +65,10 @@ pub(super) struct ListenerArgs {
     /// Where to take questions
     #[arg(long, value_name = "SUBJECT", default_value = DISCOVER)]
     discover_subject: String,
-    /// Take only what this key has signed, a public key U…; repeatable
+    /// Name of the fleet: a signed request for another fleet is refused
+    #[arg(long, value_name = "NAME", alias = "fleet")]
+    fleet_name: Option<Name>,
+    /// Take only what this key has signed, U… or, if it expires, U…@2027-01-01; repeatable
     #[arg(long, value_name = "KEY")]
     trusted_key: Vec<String>,
     /// Seconds between reports while a job runs
@@ -79,6 +89,8 @@ pub(super) struct ListenerArgs {
     #[command(flatten)]
     log: LogArgs,
     #[command(flatten)]
+    commits: CommitArgs,
+    #[command(flatten)]
     policy: PolicyArgs,
 }
 
@@ -86,27 +98,33 @@ impl ListenerArgs {
     pub(super) fn run(self) -> Result<Exit, Failed> {
         service::serve(&self.log.clone(), || {
             let config = self.config()?;
-            let engine = self.engine(&config)?;
+            let flake = self.flake_url.clone().with_credentials(&self.credentials.read()?);
+            let engine = self.engine(&config, flake)?;
             Ok(async |shutdown| Box::pin(listener::run(config, engine, shutdown)).await.map_err(Failed::host))
         })
     }
 
-    fn engine(self, config: &Config) -> Result<Arc<dyn Engine>, Failed> {
+    fn engine(self, config: &Config, flake: FlakeUrl) -> Result<Arc<dyn Engine>, Failed> {
         let launcher =
             std::env::current_exe().context("could not find our own executable").map_err(Failed::usage)?;
         let owner =
             Owner { program: launcher, state_dir: config.state_dir.clone(), host: self.policy.host() };
+        let commits = self.commits.policy(&self.flake_url, &config.state_dir)?;
+        let attr = self.flake_attr.unwrap_or_else(|| FlakeAttr::from(&self.hostname));
         Ok(match self.rebuild_command {
             Some(program) => Arc::new(RebuildEngine {
                 program,
-                flake: self.flake_url,
-                hostname: self.hostname,
+                flake,
+                commits,
+                attr,
                 owner,
                 silence: Duration::from_secs(self.rebuild_silence),
             }),
             None => Arc::new(Pipeline {
-                flake: self.flake_url,
+                flake,
+                commits,
                 hostname: self.hostname,
+                attr,
                 listener_unit: own_unit(),
                 owner,
                 policy: self.policy.policy(),
@@ -118,10 +136,13 @@ impl ListenerArgs {
         let (host, tier, role) = (&self.hostname, &self.tier, self.role.as_ref());
         let discover = expand(&self.discover_subject, host, tier, role, false).map_err(Failed::usage)?;
         let discover_subject = discover.unwrap_or_else(|| DISCOVER.to_owned());
-        let (seed, warnings) = service::seed(&self.nkey_file)?;
+        let (seed, mut warnings) = service::seed(&self.nkey_file)?;
+        warnings.extend(service::warned(flake_warnings("--flake-url", &self.flake_url)));
         let name = format!("homelab-deploy listener {host}");
         let mut settings = Settings::new(&self.nats_url, Some(seed), &name, &discover_subject)?;
         settings.tls = self.tls.tls()?;
+        settings.fleet.clone_from(&self.fleet_name);
+        settings.capacity = Capacity::SERVICE;
         let deploy_subjects =
             Config::subjects(&self.deploy_subject, host, tier, role).map_err(Failed::usage)?;
         let trusted_keys = trusted_keys(&self.trusted_key).map_err(Failed::usage)?;
@@ -150,22 +171,12 @@ impl ListenerArgs {
     }
 }
 
-/// Reads what follows each `--trusted-key`. It is not told back: it could be a seed, or half of one.
-fn trusted_keys(given: &[String]) -> anyhow::Result<Vec<PublicKey>> {
-    let mut keys = Vec::new();
-    for (n, text) in given.iter().enumerate() {
-        let which = if given.len() > 1 { format!(" (number {})", n + 1) } else { String::new() };
-        if holds_seed(text) {
-            bail!(
-                "--trusted-key{which} holds a seed, which is secret: write the public key that belongs to it, the text starting \
-                 with U, and make a new key if others have seen this"
-            );
-        }
-        let wrong = |why| anyhow!("--trusted-key{which}: {why}; {WRITE_KEY}");
-        let key = PublicKey::parse(text.trim()).map_err(wrong)?;
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    Ok(keys)
+/// A full domain name is told how it is given.
+fn hostname(text: &str) -> Result<Name, String> {
+    Name::new(text).map_err(|error| match text.split_once('.').map(|(first, _)| Name::new(first)) {
+        Some(Ok(first)) => format!(
+            "{error}; where the flake calls the host by its full domain name, give --hostname {first} --flake-attr {text}"
+        ),
+        _ => error.to_string(),
+    })
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, Layer};
 use tracing_subscriber::layer::SubscriberExt;
@@ -51,7 +51,12 @@ impl LogArgs {
 /// The same with these.
 pub(super) fn start(format: LogFormat, debug: bool, folder: Option<&Path>) -> anyhow::Result<()> {
     let (ours, others) = if debug { (Level::DEBUG, Level::INFO) } else { (Level::INFO, Level::ERROR) };
-    let filter = Targets::new().with_target("homelab_deploy", ours).with_default(others);
+    // The library says at each attempt why it failed; the state of the link says it once.
+    let library = if debug { LevelFilter::INFO } else { LevelFilter::OFF };
+    let filter = Targets::new()
+        .with_target("homelab_deploy", ours)
+        .with_target("async_nats", library)
+        .with_default(others);
     let json =
         (format == LogFormat::Json).then(|| Layer::new().event_format(Json).with_writer(std::io::stderr));
     let text = (format == LogFormat::Text)

@@ -96,7 +96,8 @@ impl LogsArgs {
 
     async fn print(&self, operator: Operator, host: &Name, id: Id) -> Result<Exit, Failed> {
         let mut link = operator.bus.link();
-        let log = LogFollow::open(operator.bus, host.clone(), id.clone(), LogStart::From(0)).await?;
+        let (bus, known, start) = (operator.bus, operator.known, LogStart::From(0));
+        let log = LogFollow::open(bus, &known, host.clone(), id.clone(), start).await?;
         let mut log = if self.follow { log } else { log.until_now() };
         let (mut out, mut lines) = (Out::new(), Lines::default());
         loop {

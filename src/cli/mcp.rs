@@ -64,7 +64,7 @@ impl McpArgs {
     }
 
     async fn server(&self) -> Result<Server, Failed> {
-        let mut effective = self.connection.effective()?;
+        let effective = self.connection.effective()?;
         let branch = effective.branch(None);
         let access = Access::new(effective.lasting_operator().await?);
         let admin = match self.admin_nkey_file.as_ref().filter(|_| self.enable_admin) {
@@ -72,9 +72,8 @@ impl McpArgs {
                 let source = Source::Flag("--admin-nkey-file".to_owned());
                 let file = Setting { value: file.clone(), source };
                 refuse_seed(&file)?;
-                effective.nkey_file = Some(file);
                 // Whatever else may be wrong has been told above.
-                let operator = effective.lasting_operator().await;
+                let operator = effective.with_key(file).lasting_operator().await;
                 Some(Access::new(operator.map_err(|failed| Failed {
                     error: failed.error.context("--admin-nkey-file"),
                     ..failed

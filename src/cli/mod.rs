@@ -6,6 +6,7 @@ mod activation;
 mod build;
 mod builder;
 mod cancel;
+mod commit_args;
 mod completions;
 mod config;
 mod connection;
@@ -14,6 +15,7 @@ mod deploy;
 mod diff;
 mod effective;
 mod exit;
+mod flake_credentials;
 mod flake_update;
 mod given;
 mod history;
@@ -33,16 +35,21 @@ mod release;
 mod render;
 mod replies;
 mod rollback;
+mod said;
+mod sandbox;
 mod selector;
 mod service;
 mod status;
 mod targets;
 mod tls;
+mod trusted_keys;
 mod tui;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use crate::bus::hide_connection_panics;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::{Exit, Failed};
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
@@ -97,18 +104,21 @@ enum Command {
     /// Look at the configuration: what is in force, and what is wrong in the file.
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Make keys, and the permissions for them.
+    /// Make and replace keys, and make the permissions for them.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Try everything on this machine: a private broker, simulated hosts, a deployment.
     Demo(demo::DemoArgs),
-    /// Print the script that makes a shell complete our arguments.
+    /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write the pages of all commands.
     Man(man::ManArgs),
     /// Our own helper processes.
     #[command(hide = true, subcommand)]
     Activation(activation::ActivationCommand),
+    /// Our own helper process for nix.
+    #[command(hide = true)]
+    Sandbox(sandbox::SandboxArgs),
 }
 
 /// The command line as people see it, for completions, manual pages and the reference in `docs/`: without our own helper
@@ -123,15 +133,54 @@ pub fn command() -> clap::Command {
         .subcommands(shown)
 }
 
+/// The commands by what they are for.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Look", &["tui", "hosts", "status", "logs", "history", "diff"]),
+    ("Change", &["deploy", "rollback", "reboot", "cancel", "hold", "release", "build", "flake-update"]),
+    ("Run as a service", &["listener", "builder", "mcp"]),
+    ("Set up", &["demo", "keys", "config", "completions", "man", "help"]),
+];
+
+const EXAMPLES: &str = "Examples:
+  homelab-deploy demo                              Try the console on this machine
+  homelab-deploy diff web1 --branch main           What a deployment would change
+  homelab-deploy deploy web1 --branch main         Deploy to one host
+  homelab-deploy deploy --tier test --all          Deploy to a tier
+  homelab-deploy rollback web1                     Return to the previous generation
+
+docs/start.md in the repository leads from zero to the first deployment.";
+
+/// What is parsed. Its help lists the commands in groups, which clap cannot do by itself.
+fn parsed() -> clap::Command {
+    let mut all = Cli::command();
+    all.build();
+    let about = |name: &str| all.find_subcommand(name).and_then(clap::Command::get_about).cloned();
+    let mut text = String::new();
+    for (title, names) in GROUPS {
+        let _ = writeln!(text, "{title}:");
+        for name in names {
+            let _ = writeln!(text, "  {name:<14}{}", about(name).unwrap_or_default());
+        }
+        text.push('\n');
+    }
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{text}Options:\n{{options}}\n\n{EXAMPLES}"
+    );
+    Cli::command().help_template(template)
+}
+
 /// Parses the command line and carries it out.
 pub fn main() -> ExitCode {
+    hide_connection_panics();
     run(std::env::args_os())
 }
 
 fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let matches = parsed().try_get_matches_from(arguments);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = said::without_secrets(error);
             // A closed pipe is the reader's wish.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
@@ -156,11 +205,12 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::FlakeUpdate(args) => block_on(args.run()),
         Command::Mcp(args) => args.run(),
         Command::Config(command) => command.run(),
-        Command::Keys(command) => command.run(),
+        Command::Keys(command) => block_on(command.run()),
         Command::Demo(args) => args.run(),
         Command::Completions(args) => Ok(args.run()),
         Command::Man(args) => args.run(),
         Command::Activation(command) => command.run(),
+        Command::Sandbox(args) => args.run(),
     };
     match outcome {
         Ok(exit) => exit.into(),
@@ -173,7 +223,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 /// Runs an operator's command on one thread: it mostly waits.
-fn block_on(command: impl Future<Output = Result<Exit, Failed>>) -> Result<Exit, Failed> {
+fn block_on<T>(command: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime
         .map_err(|error| Failed::usage(anyhow::Error::new(error).context("could not start")))?

@@ -57,7 +57,9 @@ impl Out {
         // Our own plain structs always have a JSON form.
         for c in serde_json::to_string(value).unwrap_or_default().chars() {
             if c.is_control() || is_invisible(c) {
-                let _ = write!(line, "\\u{:04x}", u32::from(c));
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(line, "\\u{unit:04x}");
+                }
             } else {
                 line.push(c);
             }

@@ -48,6 +48,9 @@ pub(super) struct PolicyArgs {
     /// Build nothing here: refuse what no cache holds, so that the builder builds it
     #[arg(long, conflicts_with = "rebuild_command")]
     no_local_build: bool,
+    /// Let the nixConfig of the flake set options of nix
+    #[arg(long, conflicts_with = "rebuild_command")]
+    accept_flake_config: bool,
     /// What must be free on the nix store and in the state directory
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = parse_size)]
     min_free: u64,
@@ -88,6 +91,7 @@ impl PolicyArgs {
             last_resort_reboot: !self.no_last_resort_reboot,
             ignore_units: self.ignore_unit.clone(),
             no_local_build: self.no_local_build,
+            accept_flake_config: self.accept_flake_config,
             no_rollback: self.no_rollback,
             min_free: self.min_free,
         }

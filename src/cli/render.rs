@@ -4,6 +4,7 @@ mod builds;
 mod changes;
 mod failures;
 mod history;
+mod keys;
 mod outdated;
 mod plan;
 mod settings;
@@ -13,8 +14,9 @@ mod table;
 pub(super) use builds::builds;
 pub(super) use changes::changes;
 pub(super) use history::history;
+pub(super) use keys::keys;
 pub(super) use outdated::outdated;
-pub(super) use plan::{plan, unbuilt, untouched};
+pub(super) use plan::{left_out, plan, unbuilt, untouched};
 pub(super) use settings::settings;
 pub(super) use status::{silences, status};
 
@@ -113,7 +115,7 @@ pub(super) fn notes(host: &Host) -> Vec<String> {
     let held = host.answer.iter().filter_map(|answer| Some(format!("held: {}", answer.held.as_ref()?)));
     let warnings = host.answer.iter().flat_map(|answer| &answer.warnings).cloned();
     let note = |note: String| format!("note: {}: {}", host.name, printable(&note));
-    held.chain(warnings).map(note).collect()
+    host.identity_notes().into_iter().chain(held).chain(warnings).map(note).collect()
 }
 
 /// What the table of a fleet shows of each host.

@@ -63,6 +63,17 @@ pub(super) async fn find(
     Ok((operator, discovery, hosts))
 }
 
+/// Warns of new hosts that the roster does not list.
+pub(super) fn warn_unlisted(discovery: &Discovery, format: Format, out: &mut Out) {
+    if discovery.unlisted > 0 && format == Format::Human {
+        out.line(&format!(
+            "warning: {} more new hosts answered than one query adds to the roster; if they are yours, add them with \
+             `homelab-deploy hosts --accept-new`, else look for a host that answers in their names",
+            discovery.unlisted
+        ));
+    }
+}
+
 /// Tells of answers that could not be read.
 pub(super) fn note_unreadable(errors: &[WireError], format: Format, out: &mut Out) {
     for error in errors.iter().filter(|_| format == Format::Human) {

@@ -13,10 +13,10 @@ pub(super) struct SelectorArgs {
     #[arg(value_name = "TARGET", conflicts_with_all = ["role", "all"])]
     targets: Vec<String>,
     /// Every host of the tier with this role
-    #[arg(long, requires = "tier", conflicts_with = "all")]
+    #[arg(long, conflicts_with = "all")]
     role: Option<Name>,
     /// Every host of the tier
-    #[arg(long, requires = "tier")]
+    #[arg(long)]
     all: bool,
     /// The tier that is meant
     #[arg(long, conflicts_with = "targets")]
@@ -36,6 +36,13 @@ impl SelectorArgs {
 
     /// The same; every host, or all of the tier, where none is named.
     pub(super) fn selection_or_all(&self, effective: &Effective) -> Result<Selection, Failed> {
+        let group = if self.all { Some("--all") } else { self.role.as_ref().map(|_| "--role") };
+        if let (Some(group), None) = (group, &self.tier) {
+            // The usage that clap would print is not one that works.
+            return Err(Failed::usage(anyhow::anyhow!(
+                "{group} is for the hosts of a tier: add --tier <TIER>"
+            )));
+        }
         if self.targets.is_empty() {
             return Ok(Selection::All { tier: self.tier.clone(), role: self.role.clone() });
         }

@@ -45,11 +45,16 @@ where
 pub(super) fn seed(file: &Path) -> Result<(Seed, Vec<String>), Failed> {
     refuse_seed(&Setting { value: file.to_owned(), source: Source::Flag("--nkey-file".to_owned()) })?;
     let seed = Seed::read(file)?;
-    let warnings: Vec<_> = seed.warning().into_iter().collect();
+    let warnings = warned(seed.warning().into_iter().collect());
+    Ok((seed, warnings))
+}
+
+/// Writes warnings into the log too.
+pub(super) fn warned(warnings: Vec<String>) -> Vec<String> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    Ok((seed, warnings))
+    warnings
 }
 
 /// The state directory: the one that was given, else systemd's, else the usual one.

@@ -178,7 +178,7 @@ impl From<ConsoleError> for Failed {
     fn from(error: ConsoleError) -> Self {
         match error {
             ConsoleError::Link(error) => error.into(),
-            other => Self::host(other),
+            terminal @ ConsoleError::Terminal(_) => Self::host(terminal),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the file says for the context that is chosen, laid over what it says for all, laid over the defaults.
 
 use super::section::Section;
-use super::{Config, ConfigError, ExpectedHost, FileAlias, Setting, Source};
+use super::{Config, ConfigError, ExpectedHost, FileAlias, Setting, Source, Unproven};
 use crate::protocol::{Name, Revision};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,12 +28,22 @@ pub struct Chosen {
     pub tls_cert: Option<Setting<PathBuf>>,
     /// The key of our certificate.
     pub tls_key: Option<Setting<PathBuf>>,
+    /// The fleet file, which names the public key of each host.
+    pub fleet: Option<Setting<PathBuf>>,
+    /// The fleet's name, which is part of everything that is signed.
+    pub fleet_name: Option<Setting<Name>>,
+    /// What is done with hosts that are not proven; if not set, they are refused once a key is known.
+    pub unproven: Option<Setting<Unproven>>,
+    /// The file with the passwords for the repositories whose heads are looked up.
+    pub flake_credentials: Option<Setting<PathBuf>>,
     /// What is deployed where nothing else is named.
     pub branch: Setting<Revision>,
     /// The tiers that are confirmed before anything is done there.
     pub confirm_tiers: Setting<Vec<Name>>,
     /// The hosts that the broker runs on; where nothing is said, its URL may tell.
     pub broker_hosts: Option<Setting<Vec<Name>>>,
+    /// The flakes that heads are looked up in; without, those that hosts were known with.
+    pub allowed_flakes: Option<Setting<Vec<String>>>,
     /// The hosts that are expected.
     pub hosts: BTreeMap<Name, Setting<ExpectedHost>>,
     /// Names for targets, by [`alias_key`](super::alias_key).
@@ -64,9 +74,14 @@ impl Config {
             tls_ca: section.tls_ca.clone(),
             tls_cert: section.tls_cert.clone(),
             tls_key: section.tls_key.clone(),
+            fleet: section.fleet.clone(),
+            fleet_name: section.fleet_name.clone(),
+            unproven: section.unproven.clone(),
+            flake_credentials: section.flake_credentials.clone(),
             branch: branch.unwrap_or_else(|| Setting::default_of(default_branch())),
             confirm_tiers: confirm_tiers.unwrap_or_else(|| Setting::default_of(default_confirm_tiers())),
             broker_hosts: section.broker_hosts.clone(),
+            allowed_flakes: section.allowed_flakes.clone(),
             hosts: section.hosts.clone(),
             aliases,
             shell: self.console.shell.clone().unwrap_or_else(shell),

@@ -54,6 +54,14 @@ impl Config {
         Ok(Self::empty(path))
     }
 
+    /// Reads the file at `path`, whoever's it is.
+    pub fn load_file(path: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
+        let home = variable("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path, home.as_deref())
+    }
+
     /// Reads the text of the file at `path`. `home` is what `~` stands for.
     pub fn parse(text: &str, path: &Path, home: Option<&Path>) -> Result<Self, ConfigError> {
         parse::config(text, path, home)

@@ -10,6 +10,7 @@ mod parse;
 mod place;
 mod reader;
 mod section;
+mod unproven;
 
 pub use chosen::{Chosen, DEFAULT_SHELL, default_confirm_tiers};
 pub use error::{Complaint, ConfigError, Problem};
@@ -18,3 +19,4 @@ pub use host::ExpectedHost;
 pub use place::{Place, Setting, Source};
 pub(crate) use reader::{Reader, Value};
 pub use section::{FileAlias, alias_key};
+pub use unproven::Unproven;

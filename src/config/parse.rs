@@ -3,28 +3,45 @@
 use super::reader::{Key, Reader, Value};
 use super::section::{Console, Section};
 use super::{Complaint, Config, ExpectedHost, FileAlias, Problem, Setting, alias_key};
-use crate::protocol::{Name, NameError};
+use crate::protocol::{Name, NameError, PublicKey, SubjectError, check_literal};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::str::FromStr;
 use toml::Spanned;
 use toml::de::DeTable;
 
 /// The keys of each section.
 const TOP: [&str; 6] = ["context", "contexts", "aliases", "branch", "confirm_tiers", "console"];
-const CONTEXT: [&str; 10] = [
+const CONTEXT: [&str; 15] = [
     "nats_url",
     "nkey_file",
     "tls_ca",
     "tls_cert",
     "tls_key",
+    "fleet",
+    "fleet_name",
+    "unproven",
+    "flake_credentials",
     "branch",
     "confirm_tiers",
     "broker_hosts",
+    "allowed_flakes",
     "hosts",
     "aliases",
 ];
-const HOST: [&str; 2] = ["tier", "role"];
+const HOST: [&str; 4] = ["tier", "role", "public_key", "subject"];
 const CONSOLE: [&str; 2] = ["shell", "mouse"];
+
+/// A subject that a request can be sent to.
+struct RequestSubject(String);
+
+impl FromStr for RequestSubject {
+    type Err = SubjectError;
+
+    fn from_str(text: &str) -> Result<Self, SubjectError> {
+        check_literal(text).map(|()| Self(text.to_owned()))
+    }
+}
 
 /// Reads the text of the file, or gives all that is wrong with it.
 pub(super) fn config(text: &str, path: &Path, home: Option<&Path>) -> Result<Config, Vec<Problem>> {
@@ -81,9 +98,14 @@ impl Reader<'_> {
             "tls_ca" => section.tls_ca = self.path("tls_ca", value),
             "tls_cert" => section.tls_cert = self.path("tls_cert", value),
             "tls_key" => section.tls_key = self.path("tls_key", value),
+            "fleet" => section.fleet = self.path("fleet", value),
+            "fleet_name" => section.fleet_name = self.parsed("fleet_name", value),
+            "unproven" => section.unproven = self.parsed("unproven", value),
+            "flake_credentials" => section.flake_credentials = self.path("flake_credentials", value),
             "branch" => section.branch = self.parsed("branch", value),
             "confirm_tiers" => section.confirm_tiers = self.names("confirm_tiers", value),
             "broker_hosts" => section.broker_hosts = self.names("broker_hosts", value),
+            "allowed_flakes" => section.allowed_flakes = self.texts("allowed_flakes", value),
             "hosts" => section.hosts = self.hosts(value),
             _ => section.aliases = self.aliases(value),
         }
@@ -111,11 +133,14 @@ impl Reader<'_> {
             let title = format!("hosts.{name}");
             let Some(fields) = self.table(&title, value) else { continue };
             let (mut tier, mut role, mut told) = (None, None, false);
+            let (mut public_key, mut subject) = (None, None);
             for (field, value) in fields {
                 let path = format!("{title}.{}", field.get_ref());
                 match field.get_ref().as_ref() {
                     "tier" => (tier, told) = (self.parsed(&path, value), true),
                     "role" => role = self.parsed(&path, value),
+                    "public_key" => public_key = self.parsed(&path, value),
+                    "subject" => subject = self.parsed(&path, value),
                     _ => self.unknown(field, &title, &HOST),
                 }
             }
@@ -125,7 +150,9 @@ impl Reader<'_> {
             }
             let Some(tier) = tier else { continue };
             let role = role.map(|role: Setting<Name>| role.value);
-            let host = ExpectedHost { tier: tier.value, role };
+            let public_key = public_key.map(|key: Setting<PublicKey>| key.value);
+            let subject = subject.map(|subject: Setting<RequestSubject>| subject.value.0);
+            let host = ExpectedHost { tier: tier.value, role, public_key, subject };
             hosts.insert(name, Setting { value: host, source: super::Source::File(self.place(&key.span())) });
         }
         hosts

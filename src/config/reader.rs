@@ -151,13 +151,27 @@ impl Reader<'_> {
     }
 
     pub(crate) fn names(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<Vec<Name>>> {
+        self.list(key, value, "a list, as in [\"prod\"]", Self::parsed)
+    }
+
+    pub(crate) fn texts(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<Vec<String>>> {
+        self.list(key, value, "a list of texts in quotes", Self::text)
+    }
+
+    fn list<T>(
+        &mut self,
+        key: &str,
+        value: &Value<'_>,
+        wanted: &'static str,
+        read: impl Fn(&mut Self, &str, &Value<'_>) -> Option<Setting<T>>,
+    ) -> Option<Setting<Vec<T>>> {
         let Some(items) = value.get_ref().as_array() else {
-            self.wrong_type(key, value, "a list, as in [\"prod\"]");
+            self.wrong_type(key, value, wanted);
             return None;
         };
-        let names: Option<Vec<Name>> =
-            items.iter().map(|item| self.parsed(key, item).map(|name| name.value)).collect();
-        names.map(|names| self.set(value, names))
+        let items: Option<Vec<T>> =
+            items.iter().map(|item| read(self, key, item).map(|item| item.value)).collect();
+        items.map(|items| self.set(value, items))
     }
 
     /// The name of a file: `~/` is the home directory, and what is relative lies beside the configuration.

@@ -1,6 +1,6 @@
 //! What one section of the file says: a context, or the top for all of them.
 
-use super::{ExpectedHost, Place, Setting};
+use super::{ExpectedHost, Place, Setting, Unproven};
 use crate::protocol::{Name, Revision};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,9 +24,14 @@ pub(super) struct Section {
     pub(super) tls_ca: Option<Setting<PathBuf>>,
     pub(super) tls_cert: Option<Setting<PathBuf>>,
     pub(super) tls_key: Option<Setting<PathBuf>>,
+    pub(super) fleet: Option<Setting<PathBuf>>,
+    pub(super) fleet_name: Option<Setting<Name>>,
+    pub(super) unproven: Option<Setting<Unproven>>,
+    pub(super) flake_credentials: Option<Setting<PathBuf>>,
     pub(super) branch: Option<Setting<Revision>>,
     pub(super) confirm_tiers: Option<Setting<Vec<Name>>>,
     pub(super) broker_hosts: Option<Setting<Vec<Name>>>,
+    pub(super) allowed_flakes: Option<Setting<Vec<String>>>,
     pub(super) hosts: BTreeMap<Name, Setting<ExpectedHost>>,
     /// By [`alias_key`].
     pub(super) aliases: BTreeMap<String, Setting<FileAlias>>,

@@ -1,13 +1,15 @@
 //! A private NATS server on a free loopback port, for as long as this process lives.
 
 use super::server::{self, MARK};
+use crate::protocol::MAX_MESSAGE;
+use crate::unattended;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
 /// How long the server may take to be ready.
@@ -131,20 +133,20 @@ impl Broker {
 fn prepare(folder: &Path, authorization: &str) -> io::Result<(File, File)> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     // A folder of another demo would have another server's port in it.
-    File::create_new(server::config(folder))?.write_all(format!("{MARK}\n{authorization}").as_bytes())?;
+    File::create_new(server::config(folder))?
+        .write_all(format!("{MARK}\nmax_payload: {MAX_MESSAGE}\n{authorization}").as_bytes())?;
     let log = server::log(folder);
     Ok((File::create(&log)?, File::open(&log)?))
 }
 
+/// Ctrl-C on the terminal is for us; the keeper follows when we have ended.
 fn spawn_keeper(folder: &Path, program: &Path, log: File) -> io::Result<Child> {
-    Command::new(program)
+    unattended::command(program)
         .args(["demo", "--keeper"])
         .arg(folder)
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)
-        // Ctrl-C on the terminal is for us; the keeper follows when we have ended.
-        .process_group(0)
         .spawn()
 }
 

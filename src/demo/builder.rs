@@ -6,7 +6,7 @@ use super::script::broken_log;
 use super::{DemoHost, Pace, store};
 use crate::builder::{Building, Config, Engine, Listing, Repo, Rules};
 use crate::bus::Settings;
-use crate::nix::{BuildError, BuildOrder, FlakeUrl, Hosts, Locked, NixLine};
+use crate::nix::{BuildError, BuildOrder, FlakeAttr, FlakeUrl, Hosts, Locked, NixLine};
 use crate::protocol::{Name, NameError, Revision};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -28,12 +28,14 @@ pub(super) fn config(flake: &str, settings: Settings, folder: &Path) -> Result<O
     let Some((url, branch)) = local.filter(|_| flake.starts_with("git+file:")) else { return Ok(None) };
     let repo = Name::new(REPO)?;
     let rules = Rules {
-        repos: BTreeMap::from([(repo.clone(), Repo { url, branch })]),
+        repos: BTreeMap::from([(repo.clone(), Repo { url, branch, attrs: BTreeMap::new() })]),
         default: Some(repo),
         timeout: TIMEOUT,
         parallel: PARALLEL,
         keep_going: true,
         post_build: Vec::new(),
+        trusted_keys: Vec::new(),
+        fleet: None,
     };
     let state_dir = folder.join("builder");
     Ok(Some(Config { rules, settings, state_dir, metrics: None, warnings: Vec::new() }))
@@ -62,7 +64,7 @@ impl SimulatedBuilds {
         let (name, flake) = (order.host.to_string(), order.flake.without_credentials());
         let Some(host) = self.hosts.iter().find(|host| host.name == order.host) else {
             let advice = "look at `nix flake show` for the hosts it has".to_owned();
-            return Err(BuildError::MissingHost { host: name, flake, advice });
+            return Err(BuildError::MissingHost { attr: name, flake, advice });
         };
         let Some(commit) = order.locked.commit.as_deref().and_then(Commit::named) else {
             let said = "this commit is none of the demo's".to_owned();
@@ -97,7 +99,8 @@ impl Engine for SimulatedBuilds {
     fn hosts(&self, _: FlakeUrl, _: Locked, stop: CancellationToken) -> Listing {
         let builds = self.clone();
         Box::pin(async move {
-            let names = builds.hosts.iter().map(|host| host.name.clone()).collect();
+            let names =
+                builds.hosts.iter().map(|host| (host.name.clone(), FlakeAttr::from(&host.name))).collect();
             tokio::select! {
                 () = builds.pause(1200) => Ok(Hosts { names, skipped: Vec::new() }),
                 () = stop.cancelled() => Err(BuildError::Stopped { host: "all".to_owned() }),

@@ -58,7 +58,7 @@ pub(super) async fn cut_power(engine: SimulatedEngine) {
 /// Deploys again and again, with the rights of whoever has these settings.
 pub(super) async fn deploy(settings: Settings, hosts: Vec<DemoHost>) -> Result<(), DemoError> {
     let bus = Bus::lasting(&settings).await?;
-    let mut operator = Operator { bus, roster: Roster::default(), issuer: ISSUER.to_owned() };
+    let mut operator = Operator::new(bus, Roster::default(), ISSUER.to_owned());
     sleep(FIRST_TURN).await;
     for turn in TURNS.iter().cycle() {
         if let Err(error) = take(turn, &mut operator, &hosts).await {
@@ -72,7 +72,7 @@ pub(super) async fn deploy(settings: Settings, hosts: Vec<DemoHost>) -> Result<(
 /// Has the builder build one branch after the other.
 pub(super) async fn build(settings: Settings) -> Result<(), DemoError> {
     let bus = Bus::lasting(&settings).await?;
-    let operator = Operator { bus, roster: Roster::default(), issuer: ISSUER.to_owned() };
+    let operator = Operator::new(bus, Roster::default(), ISSUER.to_owned());
     sleep(FIRST_BUILD).await;
     for branch in BRANCHES.iter().cycle() {
         if let Err(error) = ask(branch, &operator).await {

@@ -23,7 +23,8 @@ pub(super) fn make(folder: &Path, hosts: &[DemoHost]) -> Result<String, DemoErro
     let mut users = Vec::new();
     for host in hosts {
         let (name, tier, role) = (host.name.clone(), host.tier.clone(), Some(host.role.clone()));
-        let credential = Credential::Listener { host: name, tier, role, confirm_peers: false };
+        let credential =
+            Credential::Listener { host: name, tier, role, confirm_peers: false, base_subjects: true };
         users.push(user(folder, host.name.as_str(), credential)?);
     }
     let credential = Credential::Admin { tiers: hosts.iter().map(|host| host.tier.clone()).collect() };
@@ -37,5 +38,6 @@ pub(super) fn make(folder: &Path, hosts: &[DemoHost]) -> Result<String, DemoErro
 fn user(folder: &Path, name: &str, credential: Credential) -> Result<User, DemoError> {
     let seed = Seed::generate()?;
     seed.write_new(&file(folder, name))?;
-    Ok(User { entry: name.to_owned(), public_key: seed.public_key().to_owned(), credential })
+    let (entry, public_key) = (name.to_owned(), seed.public_key().to_owned());
+    Ok(User { entry, public_key, next_public_key: None, expires_at: None, credential })
 }

@@ -23,6 +23,7 @@ pub use keeper::{KeeperError, run as keep};
 
 use crate::builder::BuilderError;
 use crate::bus::{ConnectError, Seed, SeedError, Settings, SettingsError};
+use crate::deployer::Roster;
 use crate::jobs::StoreError;
 use crate::listener::ListenerError;
 use crate::protocol::NameError;
@@ -86,6 +87,8 @@ pub struct Demo {
     builder: JoinSet<Result<(), BuilderError>>,
     day: JoinSet<()>,
     shutdown: CancellationToken,
+    /// The flake that its hosts name.
+    flake: Arc<str>,
     /// How many simulated hosts there are.
     pub count: usize,
 }
@@ -96,6 +99,7 @@ impl Demo {
         let hosts = (0..count).map(DemoHost::numbered).collect::<Result<Vec<_>, _>>()?;
         let authorization = keys::make(folder, &hosts)?;
         let broker = Broker::start(folder, &authorization, program).await?;
+        let flake: Arc<str> = repository::make(folder).await.into();
         let mut demo = Self {
             broker,
             folder: folder.to_owned(),
@@ -103,9 +107,9 @@ impl Demo {
             builder: JoinSet::new(),
             day: JoinSet::new(),
             shutdown: CancellationToken::new(),
+            flake: flake.clone(),
             count,
         };
-        let flake: Arc<str> = repository::make(folder).await.into();
         let settings = demo.settings(keys::BUILDER, crate::builder::PING_SUBJECT)?;
         if let Some(config) = builder::config(&flake, settings, folder)? {
             let engine = Arc::new(SimulatedBuilds::of(&hosts, pace));
@@ -148,9 +152,25 @@ impl Demo {
         self.broker.url()
     }
 
+    /// What an operator of the demo knows before it begins: its flake.
+    pub fn roster(&self) -> Roster {
+        Roster::allowing([self.flake.to_string()].into())
+    }
+
     /// Connection settings for the operator of the demo.
     pub fn operator(&self) -> Result<Settings, DemoError> {
         self.settings(keys::OPERATOR, ASK)
+    }
+
+    /// A command for another terminal. What it remembers of the hosts is gone with the demo.
+    pub fn example(&self, program: &Path) -> String {
+        let (folder, key) = (self.folder.display(), keys::file(&self.folder, keys::OPERATOR));
+        format!(
+            "XDG_STATE_HOME={folder} {} hosts --nats-url {} --nkey-file {}",
+            program.display(),
+            self.url(),
+            key.display()
+        )
     }
 
     /// Ends every host and the broker.

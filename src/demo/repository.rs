@@ -1,12 +1,12 @@
 //! The demo's git repository: real commits, so that whoever looks up a branch of the hosts' flake finds it.
 
 use super::commit::{BRANCHES, COMMITS, Commit};
+use crate::unattended;
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 
 /// The flake of hosts where no repository could be made.
 const MADE_UP: &str = "git+https://git.example.org/fleet";
@@ -38,7 +38,7 @@ pub(super) async fn make(folder: &Path) -> String {
 }
 
 async fn git(arguments: &[&str], input: &str) -> io::Result<()> {
-    let mut command = Command::new("git");
+    let mut command = unattended::command("git");
     for name in LEADS_ASTRAY {
         command.env_remove(name);
     }

@@ -6,7 +6,7 @@ use super::{DeployError, Operator, Verdict};
 use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
 use crate::fleet::{Build, Fleet};
 use crate::protocol::{
-    BUILD_REPORTS, BuildReport, BuildRequest, BuildStatus, Id, Name, Revision, WireError, of_build,
+    BUILD_REPORTS, BuildReport, BuildRequest, BuildStatus, Id, Name, Purpose, Revision, WireError, of_build,
     of_build_report,
 };
 use jiff::Timestamp;
@@ -104,7 +104,7 @@ impl Operator {
     pub async fn build(&self, wish: BuildWish, patience: Duration) -> Result<BuildFollow, DeployError> {
         let refusals = self.bus.refusals();
         let reports = self.bus.subscribe(BUILD_REPORTS, |_, payload| BuildReport::parse(payload)).await?;
-        self.bus.ping(PING).await?;
+        self.bus.reach(PING).await?;
         let link = self.bus.link();
         let connects = link.borrow().connects;
         let now = Instant::now();
@@ -149,7 +149,7 @@ impl BuildFollow {
             let step = tokio::select! {
                 biased;
                 Ok(refusal) = self.refusals.recv() => self.on_refusal(refusal),
-                Some(received) = self.reports.next() => {
+                received = self.reports.next() => {
                     match received.message {
                         Some(Ok(report)) => self.on_report(&received.subject, report),
                         Some(Err(error)) => {
@@ -254,7 +254,8 @@ impl BuildFollow {
         let (id, repo) = (request.id.clone(), wish.repo.as_ref());
         let body = request_of(id, &request.target, repo, wish.branch.as_ref(), &self.issuer);
         let subject = of_build(self.wish.repo.as_ref(), &request.target);
-        Ok(self.bus.publish_with_reply(&subject, &body.reply_to, body.encode()).await?)
+        let reply = Some(body.reply_to.as_str());
+        Ok(self.bus.publish_signed(Purpose::Build, &subject, reply, body.encode()).await?)
     }
 
     /// The server says of one of our messages that nobody listens there.

@@ -2,7 +2,8 @@
 
 use super::{RosterError, SelectionError, WavesError};
 use crate::bus::LinkError;
-use crate::protocol::{Name, Revision};
+use crate::fleet::FlakeError;
+use crate::protocol::{Difference, Doubt, Name, Revision};
 
 /// Why an operator's wish could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum DeployError {
     /// The waves.
     #[error(transparent)]
     Waves(#[from] WavesError),
+    /// What a host says of itself differs from what was known of it.
+    #[error("{0}; nothing was sent")]
+    Flake(#[from] FlakeError),
     /// A subject reaches its hosts all at once.
     #[error(
         "the subject {subject} reaches its hosts all at once; name hosts, or --role or --all with --tier, for waves; nothing was sent"
@@ -45,13 +49,57 @@ pub enum DeployError {
         /// Who claims it.
         instances: Vec<String>,
     },
-    /// No subject reaches this host alone.
-    #[error("{host} listens on no subject of its own ({}); name the subject itself as the target", subjects.join(", "))]
+    /// The usual subject does not reach this host, and another one is taken from the operator's configuration only.
+    #[error(
+        "{host} does not take requests on {usual} but on {}; write `subject = \"…\"` for it into [contexts.NAME.hosts] of the \
+         configuration, or give the subject itself as the target; nothing was sent",
+        subjects.join(", ")
+    )]
     NoSubject {
         /// The host.
         host: Name,
+        /// The usual subject.
+        usual: String,
         /// Where it listens.
         subjects: Vec<String>,
+    },
+    /// A host is not proven.
+    #[error(
+        "{host} is not proven: {doubt}; nothing was sent. Check the host, then `homelab-deploy hosts --trust {host}`; for \
+         listeners that do not sign, set `unproven = \"allow\"` in the context"
+    )]
+    Unproven {
+        /// The host.
+        host: Name,
+        /// Why.
+        doubt: Doubt,
+    },
+    /// A host says something else of itself than what is known.
+    #[error(
+        "{host} has changed: {difference}; nothing was sent. If that is right, run `homelab-deploy hosts --trust {host}`"
+    )]
+    Differs {
+        /// The host.
+        host: Name,
+        /// How.
+        difference: Difference,
+    },
+    /// A host cannot be taken at its word.
+    #[error(
+        "{host} was not trusted: {doubt}; a host in a fleet file or in the configuration is trusted by the key that is written \
+         there, and one whose listener does not sign by `unproven = \"allow\"` in the context"
+    )]
+    NotTrusted {
+        /// The host.
+        host: Name,
+        /// Why.
+        doubt: Doubt,
+    },
+    /// A host that is asked does not reply.
+    #[error("{host} did not reply, so nothing was changed; start its listener and try again")]
+    NoReply {
+        /// The host.
+        host: Name,
     },
     /// An older listener.
     #[error("the listener on {host} cannot do `{action}`; update it, nothing was sent")]

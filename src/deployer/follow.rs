@@ -1,17 +1,21 @@
 //! Sends a plan and follows every host of it to its verdict, through lost links, lost messages and wrong clocks.
 
 mod begin;
+mod resend;
 mod silence;
 mod target;
 mod wave;
 
+use super::host_messages::{Arrival, HostMessages};
 use super::operator::fresh_id;
 use super::plan::own_subject;
 use super::vouch::Voucher;
-use super::{DeployError, HostResult, Outcome, Parcel, Plan, Stopped, Verdict, WaveKind};
-use crate::bus::{Bus, Link, LinkError, Refusal, Subscription};
+use super::{DeployError, HostLeftOut, HostResult, Outcome, Parcel, Plan, Stopped, Verdict, WaveKind};
+use crate::bus::{Bus, Link, LinkError, Refusal};
 use crate::fleet::Fleet;
-use crate::protocol::{Answer, DeployReport, ErrorCode, Id, Inbound, Name, REPORTS, ReplyTo, WireError};
+use crate::protocol::{
+    Answer, DeployReport, ErrorCode, Id, Inbound, Name, Purpose, REPORTS, ReplyTo, WireError,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -27,8 +31,6 @@ use wave::GoOn;
 const TICK: Duration = Duration::from_millis(250);
 /// How long after the last news a subject that was spelled out may bring yet another host.
 const SETTLE: Duration = Duration::from_secs(1);
-
-type Messages = Subscription<Result<Inbound, WireError>>;
 
 /// News of a deployment.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,8 +73,8 @@ pub struct Follow {
     /// What is known of the hosts.
     pub fleet: Fleet,
     targets: BTreeMap<Name, Target>,
-    reports: Messages,
-    answers: Messages,
+    reports: HostMessages,
+    answers: HostMessages,
     answers_to: ReplyTo,
     refusals: broadcast::Receiver<Refusal>,
     link: watch::Receiver<Link>,
@@ -119,13 +121,14 @@ impl Follow {
             let step = tokio::select! {
                 biased;
                 Ok(refusal) = self.refusals.recv() => self.on_refusal(refusal),
-                Some(received) = self.reports.next() => match received.message {
-                    Some(message) => self.on_message(message).await,
-                    None => { self.untaken += 1; Ok(()) }
+                arrival = self.reports.next() => match arrival {
+                    Arrival::Message(message) => self.on_message(message).await,
+                    Arrival::NotTaken => { self.untaken += 1; Ok(()) }
+                    Arrival::Early => Ok(()),
                 },
-                Some(received) = self.answers.next() => match received.message {
-                    Some(message) => self.on_message(message).await,
-                    None => Ok(()),
+                arrival = self.answers.next() => match arrival {
+                    Arrival::Message(message) => self.on_message(message).await,
+                    Arrival::Early | Arrival::NotTaken => Ok(()),
                 },
                 Ok(()) = self.link.changed() => self.on_link().await,
                 () = self.abort.cancelled(), if !self.plan.rollout.is_aborted() => {
@@ -180,7 +183,9 @@ impl Follow {
             hosts.push(HostResult { host: host.clone(), instance, verdict, seen: *seen, report });
         }
         let unbuilt = self.plan.unbuilt.iter().cloned().collect();
-        Outcome { id: self.plan.id.clone(), hosts, untouched, stopped: self.stopped, unbuilt }
+        let left_out = self.plan.left_out.iter();
+        let left_out = left_out.map(|(host, reason)| HostLeftOut::new(host, reason)).collect();
+        Outcome { id: self.plan.id.clone(), hosts, untouched, stopped: self.stopped, unbuilt, left_out }
     }
 
     /// The plan that was sent.
@@ -212,7 +217,8 @@ impl Follow {
         shift: SignedDuration,
     ) -> Result<(), LinkError> {
         let request = self.plan.request(parcel, id, Timestamp::now(), shift, self.timeout);
-        self.bus.publish_request(subject, &request.reply_to.to_string(), request.encode()).await
+        let reply = request.reply_to.to_string();
+        self.bus.publish_signed(Purpose::Request, subject, Some(&reply), request.encode()).await
     }
 
     /// A subject that reaches this one host of a parcel and no other.
@@ -221,7 +227,7 @@ impl Follow {
         if !parcel.spelled {
             return Some(parcel.subject.clone());
         }
-        own_subject(self.fleet.hosts.get(host)?.answer.as_deref()?, &self.fleet)
+        own_subject(self.fleet.hosts.get(host)?)
     }
 
     fn on_refusal(&mut self, refusal: Refusal) -> Result<(), DeployError> {
@@ -243,7 +249,7 @@ impl Follow {
             Ok(Inbound::Report(report)) => Arc::new(*report),
             Ok(Inbound::Answer(_, Answer::Job(answer))) => match answer.report {
                 Some(report) => report,
-                None => return Ok(()),
+                None => return self.on_unknown(&answer.hostname).await,
             },
             Ok(mut other) => {
                 // An announcement may come first and holds less: our own jobs are told by their reports alone.

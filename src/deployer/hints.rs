@@ -33,7 +33,7 @@ impl Hints {
         // Where the watch is gone nothing is heard any more.
         let _ = self.0.send(Listener { host, into });
         let heard = poll_fn(move |context| heard.poll_recv(context));
-        Messages::from_iter([heard.map(|message| (Ok(message), None)).boxed()])
+        Messages::from_iter([heard.map(Ok).boxed()])
     }
 }
 

@@ -6,11 +6,13 @@ mod question;
 
 pub use join::Joiner;
 
-use super::Hints;
+use super::host_messages::{HostMessages, Message};
 use super::operator::fresh_id;
+use super::{Hints, KnownHosts};
 use crate::bus::{Bus, Link, LinkError, Refusal};
 use crate::protocol::{
-    Ask, DISCOVER, Id, Inbound, Name, PRESENCE, ReplyTo, Want, WireError, of_log, of_report,
+    Ask, DISCOVER, Id, Name, PRESENCE, Purpose, ReplyTo, Want, of_answers_per_host, of_log, of_report,
+    of_reports_per_host,
 };
 use futures_util::stream::{BoxStream, SelectAll, StreamExt};
 use question::Question;
@@ -21,7 +23,7 @@ use tokio::time::sleep_until;
 /// Past the end of every log, which tells its length; every reader of JSON holds this number exactly.
 const PAST_THE_END: u64 = (1 << 53) - 1;
 
-pub(super) type Messages = SelectAll<BoxStream<'static, (Result<Inbound, WireError>, Option<String>)>>;
+pub(super) type Messages = SelectAll<BoxStream<'static, Message>>;
 
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,28 +92,37 @@ pub struct LogFollow {
 impl LogFollow {
     /// Subscribes to all that may tell of the log of `job` on `host`. Where the link is down it waits for it. The host
     /// must have accepted the job: before that it keeps no such log.
-    pub async fn open(bus: Bus, host: Name, job: Id, start: LogStart) -> Result<Self, LinkError> {
+    pub async fn open(
+        bus: Bus,
+        known: &KnownHosts,
+        host: Name,
+        job: Id,
+        start: LogStart,
+    ) -> Result<Self, LinkError> {
         let refusals = bus.refusals();
         // The verdict tells that the log has ended, an announcement that the host is back.
-        let hints = hear(&bus, [of_report(&job), PRESENCE.to_owned()]).await?;
-        Self::hearing(bus, refusals, host, job, start, hints).await
+        let subjects = [of_report(&job), of_reports_per_host(&job), PRESENCE.to_owned()];
+        let hints = hear(&bus, known, subjects).await?;
+        Self::hearing(bus, known, refusals, host, job, start, hints).await
     }
 
     /// As [`LogFollow::open`], beside a watch that hears of the host anyway.
     pub async fn beside(
         hints: &Hints,
         bus: Bus,
+        known: &KnownHosts,
         host: Name,
         job: Id,
         start: LogStart,
     ) -> Result<Self, LinkError> {
         let refusals = bus.refusals();
         let hints = hints.of(host.clone());
-        Self::hearing(bus, refusals, host, job, start, hints).await
+        Self::hearing(bus, known, refusals, host, job, start, hints).await
     }
 
     async fn hearing(
         bus: Bus,
+        known: &KnownHosts,
         refusals: broadcast::Receiver<Refusal>,
         host: Name,
         job: Id,
@@ -119,7 +130,8 @@ impl LogFollow {
         hints: Messages,
     ) -> Result<Self, LinkError> {
         let answers_to = ReplyTo::answers(fresh_id());
-        let mut messages = hear(&bus, [of_log(&job, &host), answers_to.to_string()]).await?;
+        let subjects = [of_log(&job, &host), answers_to.to_string(), of_answers_per_host(answers_to.id())];
+        let mut messages = hear(&bus, known, subjects).await?;
         messages.extend(hints);
         let link = bus.link();
         let connects = link.borrow().connects;
@@ -153,8 +165,8 @@ impl LogFollow {
         Self { until: Until::Now, ..self }
     }
 
-    /// The next news; `None` after [`LogNews::End`], [`LogNews::Missing`] or an error: a refused subject, or a
-    /// connection that was closed for good. A lost link is none. Cancel safe.
+    /// The next news; `None` after [`LogNews::End`], [`LogNews::Missing`] or an error: a refused subject. A
+    /// lost link is none. Cancel safe.
     pub async fn next(&mut self) -> Option<Result<LogNews, LinkError>> {
         loop {
             if let Some(news) = self.text().or_else(|| self.pending.take()) {
@@ -190,11 +202,9 @@ impl LogFollow {
         };
         tokio::select! {
             Ok(refusal) = self.refusals.recv() => return self.on_refusal(refusal),
-            received = self.messages.next() => match received {
-                Some((Ok(message), _)) => self.on_message(message),
-                // Whoever wrote that means somebody else, or is asked again.
-                Some((Err(_), _)) => {}
-                None => return Err(LinkError::Down { reason: Some("the connection was closed".to_owned()) }),
+            // What cannot be read is for others, or is asked for again.
+            received = self.messages.select_next_some() => if let Ok(message) = received {
+                self.on_message(message);
             },
             Ok(()) = self.link.changed() => {
                 let link = self.link.borrow_and_update();
@@ -213,7 +223,8 @@ impl LogFollow {
         let mut ask = Ask::new(self.answers_to.clone());
         (ask.want, ask.id, ask.hosts) = (Some(Want::Log), Some(self.job.clone()), vec![self.host.clone()]);
         ask.offset = Some(self.joiner.as_ref().map_or(PAST_THE_END, Joiner::end));
-        match self.bus.publish(DISCOVER, ask.encode()).await {
+        ask.reply_per_host = Some(true);
+        match self.bus.publish_signed(Purpose::Query, DISCOVER, None, ask.encode()).await {
             // Coming back asks again.
             Err(LinkError::Down { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -242,10 +253,11 @@ impl LogFollow {
     }
 }
 
-async fn hear(bus: &Bus, subjects: [String; 2]) -> Result<Messages, LinkError> {
-    let mut messages = SelectAll::new();
-    for subject in subjects {
-        messages.push(bus.subscribe(&subject, Inbound::parse).await?.messages().boxed());
-    }
-    Ok(messages)
+async fn hear<const N: usize>(
+    bus: &Bus,
+    known: &KnownHosts,
+    subjects: [String; N],
+) -> Result<Messages, LinkError> {
+    let messages = HostMessages::open(bus, known, subjects.iter().map(String::as_str)).await?;
+    Ok(Messages::from_iter([messages.stream().boxed()]))
 }

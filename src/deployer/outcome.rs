@@ -1,6 +1,6 @@
 //! How a deployment ended, host by host.
 
-use super::Stopped;
+use super::{LeftOut, Stopped};
 use crate::protocol::{DeployReport, Id, Name, Status};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -38,6 +38,21 @@ pub struct HostResult {
     pub report: Option<Arc<DeployReport>>,
 }
 
+/// A host of a group that nothing was sent to, because it is not what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostLeftOut {
+    /// The host.
+    pub host: Name,
+    /// Why, in words.
+    pub reason: String,
+}
+
+impl HostLeftOut {
+    pub(super) fn new(host: &Name, reason: &LeftOut) -> Self {
+        Self { host: host.clone(), reason: reason.to_string() }
+    }
+}
+
 /// How a deployment ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
@@ -54,6 +69,9 @@ pub struct Outcome {
     /// Hosts that nothing was sent to, for the builder has not built them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unbuilt: Vec<Name>,
+    /// Hosts that nothing was sent to, because they are not what is known of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<HostLeftOut>,
 }
 
 impl Verdict {
@@ -97,13 +115,14 @@ impl Verdict {
 impl Outcome {
     /// These hosts, and nobody was left out.
     pub fn new(id: Id, hosts: Vec<HostResult>) -> Self {
-        Self { id, hosts, untouched: Vec::new(), stopped: None, unbuilt: Vec::new() }
+        Self { id, hosts, untouched: Vec::new(), stopped: None, unbuilt: Vec::new(), left_out: Vec::new() }
     }
 
     /// The exit code: the first that applies of 1 failed, 4 out of time, 3 silent, 0.
     pub fn exit_code(&self) -> u8 {
         // What was not built has failed, whatever became of the others.
         let unbuilt = self.unbuilt.iter().map(|_| Verdict::Failed);
-        Verdict::exit_code(self.hosts.iter().map(|host| host.verdict).chain(unbuilt))
+        let left_out = self.left_out.iter().map(|_| Verdict::Rejected);
+        Verdict::exit_code(self.hosts.iter().map(|host| host.verdict).chain(unbuilt).chain(left_out))
     }
 }

@@ -1,16 +1,22 @@
 //! From what an operator means to what is sent: the exact hosts and the subject of each.
 
+mod flakes;
 mod in_waves;
+mod left_out;
 mod pin;
+
+pub use flakes::NamedFlake;
+pub use left_out::LeftOut;
 
 use super::operator::fresh_id;
 use super::selection::{is_of, listeners_on};
 use super::{DeployError, Rollout, Selection, SelectionError, Target};
 use crate::fleet::{Fleet, Host, Presence};
 use crate::protocol::{
-    Action, DeployRequest, HostAnswer, Id, Name, OnFailure, ReplyTo, Revision, of_host, overlaps, printable,
+    Action, DeployRequest, HostAnswer, Id, Name, OnFailure, ReplyTo, Revision, of_host, printable,
 };
 use jiff::{SignedDuration, Timestamp};
+use left_out::is_meant;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
@@ -34,6 +40,8 @@ pub struct Intent {
     pub generation: Option<u64>,
     /// Why, for a hold.
     pub reason: Option<String>,
+    /// Whether a commit may be older than the last one that a host deployed from its branch.
+    pub allow_older: bool,
 }
 
 impl Intent {
@@ -47,6 +55,7 @@ impl Intent {
             issuer,
             generation: None,
             reason: None,
+            allow_older: false,
         }
     }
 }
@@ -87,10 +96,13 @@ pub struct Plan {
     pub silent: BTreeMap<Name, Option<Timestamp>>,
     /// Hosts that were left out, for the builder has not built them.
     pub unbuilt: BTreeSet<Name>,
+    /// Hosts of a group that are left out, because they are not what is known of them.
+    pub left_out: BTreeMap<Name, LeftOut>,
 }
 
 impl Plan {
-    /// Works out the hosts of a selection as the fleet stands at `now`. With `skip_offline` silent hosts are left out.
+    /// Works out the hosts of a selection as the fleet stands at `now`. With `skip_offline` silent hosts are left out. A host that is
+    /// not what is known of it is an error if it was named, and left out of a group.
     pub fn new(
         intent: Intent,
         selection: &Selection,
@@ -98,15 +110,23 @@ impl Plan {
         now: Timestamp,
         skip_offline: bool,
     ) -> Result<Self, DeployError> {
-        let mut parcels = Vec::new();
+        let (mut parcels, mut left_out) = (Vec::new(), BTreeMap::new());
+        let mut add = |parcels: &mut Vec<_>, host: &Name| match fleet.hosts.get(host).and_then(LeftOut::of) {
+            Some(reason) => {
+                left_out.insert(host.clone(), reason);
+                Ok(())
+            }
+            None => Parcel::for_host(host, fleet).map(|parcel| parcels.push(parcel)),
+        };
         match selection {
             Selection::All { tier, role } => {
                 for host in fleet.hosts_by_name() {
-                    if is_of(host, tier.as_ref(), role.as_ref()) {
-                        parcels.push(Parcel::for_host(&host.name, fleet)?);
+                    if is_meant(host, tier.as_ref(), role.as_ref()) {
+                        add(&mut parcels, &host.name)?;
                     }
                 }
             }
+            Selection::Group(hosts) => hosts.iter().try_for_each(|host| add(&mut parcels, host))?,
             Selection::Targets(targets) => {
                 for target in targets {
                     parcels.push(match target {
@@ -125,6 +145,10 @@ impl Plan {
                 let Some(host) = fleet.hosts.get(name) else { continue };
                 if !parcel.spelled {
                     check_one(host, now)?;
+                    check_same(host)?;
+                }
+                if let Some(answer) = &host.answer {
+                    fleet.known_flakes.check_instance(answer)?;
                 }
                 if host.presence(now) == Presence::Online {
                     check_capable(host, &intent.action)?;
@@ -141,7 +165,7 @@ impl Plan {
             parcels.retain(|parcel| parcel.spelled || !parcel.hosts.is_empty());
         }
         let rollout = Rollout::at_once(parcels.len());
-        Ok(Self { id: fresh_id(), intent, parcels, rollout, silent, unbuilt: BTreeSet::new() })
+        Ok(Self { id: fresh_id(), intent, parcels, rollout, silent, unbuilt: BTreeSet::new(), left_out })
     }
 
     /// Sends only to hosts that answer and of which this is so. Those that do not answer stay expected.
@@ -189,6 +213,7 @@ impl Plan {
         let by_its_clock = now.saturating_add(shift).unwrap_or(now);
         DeployRequest {
             reply_to: ReplyTo::reports(id.clone()),
+            reply_per_host: Some(true),
             issued_at: Some(now),
             expires_at: by_its_clock.checked_add(EXPIRY).ok(),
             issuer: Some(intent.issuer.clone()),
@@ -199,6 +224,7 @@ impl Plan {
             generation: intent.generation,
             commit: parcel.pin.as_ref().map(ToString::to_string),
             reason: intent.reason.clone(),
+            allow_older: intent.allow_older.then_some(true),
             ..DeployRequest::new(
                 intent.action.clone(),
                 pinned.or_else(|| intent.revision.clone()),
@@ -211,11 +237,20 @@ impl Plan {
 impl Parcel {
     /// A request to one host, on a subject that reaches it alone.
     fn for_host(name: &Name, fleet: &Fleet) -> Result<Self, DeployError> {
-        let Some(answer) = fleet.hosts.get(name).and_then(|host| host.answer.as_deref()) else {
-            return Err(SelectionError::unknown(name, fleet).into());
+        let known = fleet.hosts.get(name);
+        let Some((host, answer)) = known.and_then(|host| Some((host, host.answer.as_deref()?))) else {
+            return Err(match known.and_then(|host| host.identity.doubt.clone()) {
+                Some(doubt) => DeployError::Unproven { host: name.clone(), doubt },
+                None => SelectionError::unknown(name, fleet).into(),
+            });
         };
-        let subject = own_subject(answer, fleet).ok_or_else(|| DeployError::NoSubject {
+        // Its word is not believed, so it would count as silent, and nobody would know why.
+        if let Some(doubt) = host.identity.doubt.clone().filter(|_| !host.identity.proven) {
+            return Err(DeployError::Unproven { host: name.clone(), doubt });
+        }
+        let subject = own_subject(host).ok_or_else(|| DeployError::NoSubject {
             host: name.clone(),
+            usual: of_host(&answer.tier, name),
             subjects: answer.deploy_subjects.iter().map(|subject| printable(subject)).collect(),
         })?;
         Ok(Self::of(subject, &[answer]))
@@ -236,18 +271,25 @@ impl Parcel {
     }
 }
 
-/// The subject that reaches this host alone: the usual one, or one that no other known host listens on.
-pub(super) fn own_subject(answer: &HostAnswer, fleet: &Fleet) -> Option<String> {
-    let usual = of_host(&answer.tier, &answer.hostname);
-    if answer.deploy_subjects.contains(&usual) {
-        return Some(usual);
+/// The subject that reaches this host alone: the one that the operator's configuration names, else the usual one. What else a
+/// host says of itself is not a reason to send anything there, because it could be the subject of another host.
+pub(super) fn own_subject(host: &Host) -> Option<String> {
+    if let Some(subject) = &host.identity.subject {
+        return Some(subject.clone());
     }
-    let others = || {
-        let hosts = fleet.hosts.values().filter(|host| host.name != answer.hostname);
-        hosts.filter_map(|host| host.answer.as_deref()).flat_map(|other| &other.deploy_subjects)
-    };
-    let mut own = answer.deploy_subjects.iter().filter(|subject| !subject.contains(['*', '>']));
-    own.find(|subject| !others().any(|other| overlaps(other, subject))).cloned()
+    let answer = host.answer.as_deref()?;
+    let usual = of_host(&answer.tier, &answer.hostname);
+    answer.deploy_subjects.contains(&usual).then_some(usual)
+}
+
+/// Refuses a host that says something else of itself than what is known.
+fn check_same(host: &Host) -> Result<(), DeployError> {
+    match &host.identity.differs {
+        None => Ok(()),
+        Some(difference) => {
+            Err(DeployError::Differs { host: host.name.clone(), difference: difference.clone() })
+        }
+    }
 }
 
 /// Refuses where two listeners speak under one name: which of them would be meant?

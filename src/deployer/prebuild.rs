@@ -4,7 +4,7 @@ use super::build::request_of;
 use super::operator::fresh_id;
 use super::{DeployError, Discovery, Intent, Operator, Plan, Selection, Target};
 use crate::fleet::{Presence, words};
-use crate::protocol::{Action, Name, Revision, of_build};
+use crate::protocol::{Action, Name, Purpose, Revision, of_build};
 use std::time::Duration;
 
 /// How long the server may take to answer a ping.
@@ -21,10 +21,10 @@ impl Operator {
     ) -> Result<Vec<String>, DeployError> {
         let discovery = self.discover(None, None).await?;
         let mut refusals = self.bus.refusals();
-        self.bus.ping(PING).await?;
+        self.bus.reach(PING).await?;
         let subject = of_build(repo, "all");
         let request = request_of(fresh_id(), "all", repo, Some(branch), &self.issuer);
-        self.bus.publish(&subject, request.encode()).await?;
+        self.bus.publish_signed(Purpose::Build, &subject, None, request.encode()).await?;
         let mut notes = vec![format!("asked the builder on {subject} to build {branch}")];
         let (hosts, mut left_out) = self.able(branch, &discovery);
         notes.append(&mut left_out);
@@ -42,7 +42,7 @@ impl Operator {
             // Nobody follows it.
             drop(self.send(plan, discovery.fleet, None, Duration::ZERO).await?);
         }
-        self.bus.ping(PING).await?;
+        self.bus.reach(PING).await?;
         while let Ok(refusal) = refusals.try_recv() {
             notes.push(refusal.to_string());
         }

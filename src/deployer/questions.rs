@@ -1,11 +1,12 @@
 //! Questions to hosts by name: how a job stands, and what was done before. Whoever does not answer is named.
 
 use super::operator::fresh_id;
+use super::query::SignedReply;
 use super::{Discovery, Operator};
-use crate::bus::{LinkError, Patience};
+use crate::bus::{Gathered, LinkError, Patience};
 use crate::protocol::{
-    Answer, Ask, DISCOVER, DeployReport, HistoryAnswer, HistoryEntry, Id, Name, ReplyTo, Want, WireError,
-    of_answer,
+    Answer, Ask, DeployReport, HistoryAnswer, HistoryEntry, HostAnswer, Id, Name, PublicKey, ReplyTo, Want,
+    WireError,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 /// For hosts that have just answered.
 const PRESENT: Patience = Patience { quiet: Duration::from_secs(2), total: Duration::from_secs(2) };
+/// How often those are asked that have not answered.
+const ROUNDS: usize = 3;
 /// For hosts that have not: they may only have been slow.
 const ABSENT: Patience = Patience { quiet: Duration::from_millis(500), total: Duration::from_millis(500) };
 
@@ -36,6 +39,9 @@ pub struct Replies<T> {
     pub unreadable: Vec<WireError>,
 }
 
+/// What a host says of itself, with the key that has proven it.
+pub(super) type SignedHost = (Box<HostAnswer>, Option<PublicKey>);
+
 impl<T> Told<T> {
     /// Whether the host answered as it should.
     pub fn is_answer(&self) -> bool {
@@ -44,6 +50,34 @@ impl<T> Told<T> {
 }
 
 impl Operator {
+    /// Asks hosts for what they say of themselves.
+    pub async fn hosts(
+        &self,
+        hosts: &BTreeSet<Name>,
+        discovery: &Discovery,
+    ) -> Result<Replies<Box<HostAnswer>>, LinkError> {
+        let fill = |ask: &mut Ask| ask.want = Some(Want::Host);
+        let read = |answer, _| match answer {
+            Answer::Host(answer) => Told::Answer(answer),
+            _ => Told::TooOld,
+        };
+        self.ask(hosts, discovery, fill, read).await
+    }
+
+    /// The same, each with the key that has proven it.
+    pub(super) async fn signed_hosts(
+        &self,
+        hosts: &BTreeSet<Name>,
+        discovery: &Discovery,
+    ) -> Result<Replies<SignedHost>, LinkError> {
+        let fill = |ask: &mut Ask| ask.want = Some(Want::Host);
+        let read = |answer, signer| match answer {
+            Answer::Host(answer) => Told::Answer((answer, signer)),
+            _ => Told::TooOld,
+        };
+        self.ask(hosts, discovery, fill, read).await
+    }
+
     /// Asks hosts for the report of a job, or of the running or else the last one.
     pub async fn jobs(
         &self,
@@ -52,7 +86,7 @@ impl Operator {
         id: Option<Id>,
     ) -> Result<Replies<Option<Arc<DeployReport>>>, LinkError> {
         let fill = |ask: &mut Ask| (ask.want, ask.id) = (Some(Want::Job), id.clone());
-        let read = |answer| match answer {
+        let read = |answer, _| match answer {
             Answer::Job(answer) => Told::Answer(answer.report),
             _ => Told::TooOld,
         };
@@ -122,7 +156,7 @@ impl Operator {
             ask.limit = u64::try_from(limit).ok();
             ask.before.clone_from(&before);
         };
-        let read = |answer| match answer {
+        let read = |answer, _| match answer {
             Answer::History(answer) => Told::Answer(answer),
             _ => Told::TooOld,
         };
@@ -134,7 +168,7 @@ impl Operator {
         hosts: &BTreeSet<Name>,
         discovery: &Discovery,
         fill: impl Fn(&mut Ask),
-        read: impl Fn(Answer) -> Told<T>,
+        read: impl Fn(Answer, Option<PublicKey>) -> Told<T>,
     ) -> Result<Replies<T>, LinkError> {
         let here = |host: &&Name| discovery.answered.contains(*host);
         let (present, absent): (Vec<_>, Vec<_>) = hosts.iter().partition(here);
@@ -150,10 +184,10 @@ impl Operator {
             self.gather(count(absent), &fill, ABSENT)
         )?;
         let mut replies = Replies { hosts: Vec::new(), unreadable: Vec::new() };
-        for answer in present.into_iter().chain(absent) {
-            match answer {
+        for reply in present.into_iter().chain(absent) {
+            match reply.answer {
                 Ok(answer) if hosts.contains(answer.hostname()) => {
-                    replies.hosts.push((answer.hostname().clone(), read(answer)));
+                    replies.hosts.push((answer.hostname().clone(), read(answer, reply.signer)));
                 }
                 Ok(_) => {}
                 Err(error) => replies.unreadable.push(error),
@@ -172,29 +206,40 @@ impl Operator {
         hosts: HashMap<Name, usize>,
         fill: impl Fn(&mut Ask),
         patience: Patience,
-    ) -> Result<Vec<Result<Answer, WireError>>, LinkError> {
-        if hosts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let id = fresh_id();
-        let mut ask = Ask::new(ReplyTo::answers(id.clone()));
-        ask.hosts = hosts.keys().cloned().collect();
-        fill(&mut ask);
-        let mut missing = hosts;
-        let read = |_: &str, payload: &[u8]| Answer::parse(payload);
-        let enough = |answer: &Result<Answer, WireError>| {
-            if let Ok(answer) = answer
-                && let Some(left) = missing.get_mut(answer.hostname())
-            {
-                *left -= 1;
-                if *left == 0 {
-                    missing.remove(answer.hostname());
-                }
+    ) -> Result<Vec<SignedReply>, LinkError> {
+        let (mut answers, mut asked) = (Vec::new(), hosts);
+        // A question or an answer is lost if a connection ends at that moment.
+        for round in 0..ROUNDS {
+            if asked.is_empty() {
+                break;
             }
-            missing.is_empty()
-        };
-        let gathered =
-            self.bus.gather(DISCOVER, &of_answer(&id), ask.encode(), read, patience, enough).await?;
-        Ok(gathered.answers)
+            let mut ask = Ask::new(ReplyTo::answers(fresh_id()));
+            ask.hosts = asked.keys().cloned().collect();
+            fill(&mut ask);
+            let mut missing = asked.clone();
+            let is_enough = |host: &Name| {
+                if let Some(left) = missing.get_mut(host) {
+                    *left -= 1;
+                    if *left == 0 {
+                        missing.remove(host);
+                    }
+                }
+                missing.is_empty()
+            };
+            let present = round == 0 && patience != ABSENT;
+            let patience = if round == 0 { patience } else { ABSENT };
+            let replied = self.query(ask, patience, is_enough).await?;
+            // Listeners of the older tool reply whatever hosts a query names, also to each further one.
+            let is_from_asked = |reply: &SignedReply| {
+                reply.answer.as_ref().map_or(true, |answer| asked.contains_key(answer.hostname()))
+            };
+            answers.extend(replied.replies.into_iter().filter(is_from_asked));
+            if replied.ended != Gathered::Interrupted && !present {
+                break;
+            }
+            // Of two listeners of one name, one has answered: that one would answer twice.
+            asked.retain(|host, count| missing.get(host) == Some(count));
+        }
+        Ok(answers)
     }
 }

@@ -29,6 +29,8 @@ pub struct Alias {
 pub enum Selection {
     /// Subjects and hosts one by one.
     Targets(Vec<Target>),
+    /// Hosts that were chosen together, such as those of a tier.
+    Group(Vec<Name>),
     /// Every host, or those of a tier and of a role.
     All {
         /// The tier.
@@ -101,6 +103,7 @@ pub fn hosts_of(selection: &Selection, fleet: &Fleet) -> Result<BTreeSet<Name>, 
             hosts.extend(fleet.hosts.values().filter(of).map(|host| host.name.clone()));
             return Ok(hosts);
         }
+        Selection::Group(group) => return Ok(group.iter().cloned().collect()),
         Selection::Targets(targets) => targets,
     };
     for target in targets {

@@ -2,7 +2,7 @@
 //! whatever becomes of the network.
 
 use crate::bus::{Bus, ConnectError, LinkError};
-use crate::protocol::{Ask, DISCOVER, DeployReport, Id, Name, ReplyTo, Want};
+use crate::protocol::{Ask, DISCOVER, DeployReport, Id, Name, Purpose, ReplyTo, Want};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -69,7 +69,7 @@ async fn vouch(bus: &Bus, host: &Name, id: Option<Id>, nonce: &str) -> Result<()
     ask.want = Some(Want::Job);
     ask.id = id;
     ask.confirm = Some(nonce.to_owned());
-    fresh.publish(DISCOVER, ask.encode()).await?;
+    fresh.publish_signed(Purpose::Query, DISCOVER, None, ask.encode()).await?;
     // The NATS server answers in order: it has read what came before.
     fresh.ping(DELIVERED).await?;
     Ok(())

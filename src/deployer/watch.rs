@@ -1,12 +1,14 @@
 //! The fleet as it moves: reports of every operator, presence, and what hosts answer to a slow re-ask.
 
 use super::hints::Teller;
+use super::host_messages::{Arrival, HostMessages, Message};
 use super::operator::fresh_id;
 use super::vouch::Voucher;
-use super::{Hints, Operator, Roster};
+use super::{Hints, KnownHosts, Operator, Roster};
 use crate::bus::{Bus, Link, LinkError, Received, Refusal, Subscription};
 use crate::protocol::{
-    Answer, Ask, BUILD_REPORTS, BuildReport, DISCOVER, Id, Inbound, REPORTS, ReplyTo, WireError,
+    Answer, Ask, BUILD_REPORTS, BuildReport, DISCOVER, Id, Inbound, Purpose, REPORTS, REPORTS_PER_HOST,
+    ReplyTo, WireError, of_answers_per_host,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -15,12 +17,12 @@ use tokio::time::{Instant, sleep_until};
 
 /// The pause between two questions to everybody, which catch what presence missed.
 const ASK_AGAIN: Duration = Duration::from_mins(1);
+/// The shortest pause between two questions because of hosts whose keys are not known yet.
+const EARLY: Duration = Duration::from_secs(3);
 /// The pause before asking for what was lost.
 const LOST: Duration = Duration::from_secs(1);
 /// How many messages are handed on at once.
 const BATCH: usize = 512;
-
-type Message = Result<Inbound, WireError>;
 
 /// News of the fleet.
 #[derive(Debug)]
@@ -40,8 +42,8 @@ pub enum News {
 /// Everything that moves, from now on.
 pub struct Watch {
     bus: Bus,
-    reports: Subscription<Message>,
-    answers: Subscription<Message>,
+    messages: HostMessages,
+    known: KnownHosts,
     builds: Subscription<Result<BuildReport, WireError>>,
     answers_to: ReplyTo,
     link: watch::Receiver<Link>,
@@ -54,6 +56,7 @@ pub struct Watch {
     connects: u64,
     dropped: u64,
     ask_at: Instant,
+    asked_at: Instant,
 }
 
 impl Operator {
@@ -63,12 +66,19 @@ impl Operator {
         // First, so that no refusal of what follows is missed.
         let refusals = self.bus.refusals();
         let answers_to = ReplyTo::answers(fresh_id());
+        let subjects = [
+            REPORTS.to_owned(),
+            REPORTS_PER_HOST.to_owned(),
+            answers_to.to_string(),
+            of_answers_per_host(answers_to.id()),
+        ];
         let mut link = self.bus.link();
         link.mark_changed();
+        self.roster.begin_query();
         Ok(Watch {
             bus: self.bus.clone(),
-            reports: self.bus.subscribe(REPORTS, Inbound::parse).await?,
-            answers: self.bus.subscribe(&answers_to.to_string(), Inbound::parse).await?,
+            messages: HostMessages::open(&self.bus, &self.known, subjects.iter().map(String::as_str)).await?,
+            known: self.known.clone(),
             builds: self.bus.subscribe(BUILD_REPORTS, |_, payload| BuildReport::parse(payload)).await?,
             answers_to,
             link,
@@ -79,6 +89,7 @@ impl Operator {
             connects: 0,
             dropped: 0,
             ask_at: Instant::now() + ASK_AGAIN,
+            asked_at: Instant::now(),
         })
     }
 }
@@ -90,40 +101,47 @@ fn build_of(received: Received<Result<BuildReport, WireError>>) -> Option<(Id, B
 }
 
 impl Watch {
-    /// The next news; `None` once the connection is closed for good. Asks everybody as soon as the link is up, a
+    /// The next news. Asks everybody as soon as the link is up, a
     /// minute later, and whenever something was lost.
-    pub async fn next(&mut self) -> Option<News> {
+    pub async fn next(&mut self) -> News {
         loop {
             let first = tokio::select! {
                 biased;
-                Ok(refusal) = self.refusals.recv() => return Some(match refusal.subject.as_str() {
+                Ok(refusal) = self.refusals.recv() => return match refusal.subject.as_str() {
                     // A key that has nothing to do with builds is as good as any.
                     BUILD_REPORTS => News::NoBuilds,
                     _ => News::Refused(refusal),
-                }),
-                Ok(()) = self.link.changed() => return Some(News::Link(self.on_link().await)),
+                },
+                Ok(()) = self.link.changed() => return News::Link(self.on_link().await),
                 () = sleep_until(self.ask_at) => {
                     self.ask().await;
                     continue;
                 }
-                Some(received) = self.builds.next() => match build_of(received) {
-                    Some(build) => return Some(News::Build(Box::new(build))),
+                received = self.builds.next() => match build_of(received) {
+                    Some(build) => return News::Build(Box::new(build)),
                     None => continue,
                 },
-                received = self.answers.next() => received?.message,
-                received = self.reports.next() => received?.message,
+                arrival = self.messages.next() => match arrival {
+                    Arrival::Message(message) => message,
+                    Arrival::Early => {
+                        self.ask_soon();
+                        continue;
+                    }
+                    Arrival::NotTaken => continue,
+                },
             };
-            let mut messages: Vec<_> = first.into_iter().collect();
+            let mut messages = vec![first];
             while messages.len() < BATCH
-                && let Some(received) = self.reports.ready().or_else(|| self.answers.ready())
+                && let Some(message) = self.messages.ready()
             {
-                messages.extend(received.message);
+                messages.push(message);
+            }
+            if self.messages.take_early() {
+                self.ask_soon();
             }
             self.note(&messages);
             self.teller.tell(&messages);
-            if !messages.is_empty() {
-                return Some(News::Messages(messages));
-            }
+            return News::Messages(messages);
         }
     }
 
@@ -149,10 +167,18 @@ impl Watch {
         link
     }
 
+    /// Asks for hosts whose keys are not known yet, but not all the time: anyone can announce a host.
+    fn ask_soon(&mut self) {
+        let soon = (Instant::now() + LOST).max(self.asked_at + EARLY);
+        self.ask_at = self.ask_at.min(soon);
+    }
+
     async fn ask(&mut self) {
-        self.ask_at = Instant::now() + ASK_AGAIN;
+        self.asked_at = Instant::now();
+        self.ask_at = self.asked_at + ASK_AGAIN;
         // While the link is down nobody hears it; coming up asks.
-        let _ = self.bus.publish(DISCOVER, Ask::new(self.answers_to.clone()).encode()).await;
+        let ask = Ask { reply_per_host: Some(true), ..Ask::new(self.answers_to.clone()) };
+        let _ = self.bus.publish_signed(Purpose::Query, DISCOVER, None, ask.encode()).await;
     }
 
     fn note(&mut self, messages: &[Message]) {
@@ -160,7 +186,7 @@ impl Watch {
         for message in messages {
             match message {
                 Ok(Inbound::Presence(answer) | Inbound::Answer(_, Answer::Host(answer))) => {
-                    self.roster.note(answer, now);
+                    self.roster.note(answer, &self.known, now);
                 }
                 Ok(Inbound::Report(report)) => self.voucher.look(report),
                 _ => {}

@@ -2,9 +2,10 @@
 
 use super::News;
 use super::secrets::Secrets;
-use crate::nix::{BuildError, BuildOrder, FlakeUrl, Locked, LogTail, Nix, NixLine};
+use crate::nix::{BuildError, BuildOrder, FlakeAttr, FlakeUrl, Locked, LogTail, Nix, NixLine};
 use crate::protocol::{BuildHost, Name, PhaseState, fit_end};
 use futures_util::{StreamExt, stream};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -32,12 +33,12 @@ impl Builds<'_> {
     /// Builds these hosts, `parallel` at once; in the order of their names.
     pub(super) async fn all(
         &self,
-        hosts: &[Name],
+        hosts: &BTreeMap<Name, FlakeAttr>,
         parallel: usize,
         mut tell: impl FnMut(News),
     ) -> Vec<BuildHost> {
         let deadline = Instant::now() + self.timeout;
-        let builds = stream::iter(hosts).map(|host| self.one(host, deadline));
+        let builds = stream::iter(hosts).map(|(host, attr)| self.one(host, attr, deadline));
         let mut builds = builds.buffer_unordered(parallel);
         let mut built = Vec::with_capacity(hosts.len());
         while let Some(host) = builds.next().await {
@@ -48,12 +49,13 @@ impl Builds<'_> {
         built
     }
 
-    async fn one(&self, host: &Name, deadline: Instant) -> BuildHost {
+    async fn one(&self, host: &Name, attr: &FlakeAttr, deadline: Instant) -> BuildHost {
         let begun = Instant::now();
         let order = BuildOrder {
             flake: self.flake.clone(),
             locked: self.locked.clone(),
             host: host.clone(),
+            attr: attr.clone(),
             out_link: self.folder.join(format!("result-{host}")),
         };
         let stop = self.stop.child_token();

@@ -84,6 +84,17 @@ pub enum UpdateError {
         /// Near names.
         near: String,
     },
+    /// No flake is in that directory.
+    #[error(
+        "{remote} has no flake.nix in the directory {dir}: give --repo the directory of the flake in a checkout, or `?dir=DIRECTORY` \
+         after its path or URL"
+    )]
+    NoDir {
+        /// The remote.
+        remote: String,
+        /// The directory.
+        dir: String,
+    },
     /// Somebody has worked on the branch of today.
     #[error(
         "{branch} on {remote} has more than one commit of an update, so somebody has worked on it; merge or delete \
@@ -104,6 +115,28 @@ pub enum UpdateError {
         repo: String,
         /// Names that no request can mean.
         skipped: String,
+    },
+    /// A file of the flake is none.
+    #[error(
+        "{file} is {kind} in the repository: expected a regular file, because nix would write through it; replace it with a file, \
+         commit and push"
+    )]
+    NotAFile {
+        /// Its name.
+        file: String,
+        /// What it is instead.
+        kind: &'static str,
+    },
+    /// An input has got an input of this machine.
+    #[error(
+        "the update adds the input {input} from {url}: expected only inputs from the network, because an input from this machine can \
+         hold its credentials; nothing was evaluated or pushed. If you trust it, add that input to the flake yourself and commit"
+    )]
+    LocalInput {
+        /// Its names from the flake on, as in `a/b`.
+        input: String,
+        /// Where it is.
+        url: String,
     },
     /// The token file.
     #[error(transparent)]

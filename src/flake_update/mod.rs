@@ -4,6 +4,7 @@
 mod build;
 mod error;
 mod forge;
+mod lock;
 mod news;
 mod order;
 mod place;
@@ -11,6 +12,7 @@ mod pull_request;
 mod repository;
 mod run;
 mod secrets;
+mod subflake;
 mod token;
 mod work;
 
@@ -19,4 +21,5 @@ pub use forge::{ForgeError, ForgeKind};
 pub use news::{News, Outcome, PullRequest, State};
 pub use order::{ForgeOrder, Order, Source};
 pub use run::update;
+pub use subflake::Subflake;
 pub use token::{Token, TokenError};

@@ -1,7 +1,7 @@
 //! What is asked for.
 
-use super::{ForgeKind, Token};
-use crate::nix::Nix;
+use super::{ForgeKind, Subflake, Token};
+use crate::nix::{Credentials, Nix, Sandbox};
 use crate::protocol::Revision;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub struct ForgeOrder {
 pub struct Order {
     /// The flake.
     pub source: Source,
+    /// Where in its repository, or in the folder of its checkout.
+    pub subflake: Subflake,
     /// The name of the remote in a checkout.
     pub remote: String,
     /// The branch that is updated.
@@ -47,6 +49,10 @@ pub struct Order {
     pub parallel: usize,
     /// How long all builds may take together.
     pub timeout: Duration,
+    /// For the remote.
+    pub credentials: Credentials,
     /// The nix to build with.
     pub nix: Nix,
+    /// Where it fetches, evaluates and builds; without one it can read all that we can.
+    pub sandbox: Option<Sandbox>,
 }

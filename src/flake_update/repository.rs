@@ -6,9 +6,11 @@ use super::error::{Ground, UpdateError};
 use super::order::{Order, Source};
 use super::place::Place;
 use super::secrets::Secrets;
-use crate::nix::{Git, GitError};
+use super::subflake::Subflake;
+use super::work::Work;
+use crate::nix::{Credentials, Git, GitError};
 use crate::protocol::near;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The name of the remote in a temporary clone.
 const ORIGIN: &str = "origin";
@@ -22,8 +24,12 @@ pub(super) struct Repository {
     pub(super) shown: String,
     /// The folder of the checkout, as it is shown.
     pub(super) checkout: Option<String>,
+    /// Where in it the flake is.
+    pub(super) subflake: Subflake,
     /// Where the remote lies.
     pub(super) place: Place,
+    /// Whether its URL as it was written held credentials.
+    has_credentials: bool,
     pub(super) secrets: Secrets,
 }
 
@@ -36,32 +42,65 @@ impl Repository {
                 let git = Git::at(checkout);
                 let repo = checkout.display().to_string();
                 let url = look_at(&git, &repo, order).await?;
-                let secrets = Secrets::new(token, &[&url]);
-                let (remote, shown) = (order.remote.clone(), order.remote.clone());
+                let (git, subflake) = at_top(git, order).await;
                 let place = Place::parse(&url);
-                Ok(Self { git, remote, shown, checkout: Some(repo), place, secrets })
+                let mut credentials = order.credentials.clone();
+                let mut has_credentials = false;
+                for written in remotes_of(&git, &order.remote, &url).await {
+                    // git would hand it to the program that speaks to the server as an argument.
+                    if let Some((url, held)) = Credentials::taken_from(&written) {
+                        has_credentials |= !held.is_empty();
+                        credentials = held.in_place_of(&written, &url).or(credentials);
+                    }
+                }
+                let credentials = credentials.reaching(&place.origin());
+                let secrets = Secrets::new(token, &credentials, &[&url]);
+                let (remote, shown) = (order.remote.clone(), order.remote.clone());
+                Ok(Self {
+                    git: git.credentials(credentials),
+                    remote,
+                    shown,
+                    checkout: Some(repo),
+                    subflake,
+                    place,
+                    has_credentials,
+                    secrets,
+                })
             }
             Source::Url(url) => {
-                let secrets = Secrets::new(token, &[url]);
-                let shown = secrets.blot(url);
+                let place = Place::parse(url);
+                let (clean, written) =
+                    Credentials::taken_from(url).unwrap_or_else(|| (url.clone(), Credentials::default()));
+                let has_credentials = !written.is_empty();
+                let credentials = written.or(order.credentials.clone()).reaching(&place.origin());
+                let secrets = Secrets::new(token, &credentials, &[url]);
+                let shown = secrets.blot(&clean);
                 let path = folder.join("repository");
-                let made = make(&path, url).await;
+                let made = make(&path, &clean).await;
                 made.map_err(|why| {
                     step("make a temporary repository", &secrets.blot(&why), "", Ground::Local)
                 })?;
-                let (remote, place) = (ORIGIN.to_owned(), Place::parse(url));
-                Ok(Self { git: Git::at(&path), remote, shown, checkout: None, place, secrets })
+                let git = Git::at(&path).credentials(credentials);
+                Ok(Self {
+                    git,
+                    remote: ORIGIN.to_owned(),
+                    shown,
+                    checkout: None,
+                    subflake: order.subflake.clone(),
+                    place,
+                    has_credentials,
+                    secrets,
+                })
             }
         }
     }
 
-    /// With the token for the remote, where that is on the forge.
+    /// With the token for the remote, where that is on the forge and its URL says nothing else.
     pub(super) fn give_token(&mut self, order: &Order, forge: &Place) {
         let Some(given) = &order.forge else { return };
         let same = self.place.origin() == forge.origin();
-        if same && self.place.is_web() && self.place.is_private() {
-            let [none, ours] = given.token.for_git(&self.place.origin());
-            self.git = self.git.clone().with(none).with(ours);
+        if same && !self.has_credentials && self.place.is_web() && self.place.is_private() {
+            self.git = self.git.clone().credentials(given.token.for_git(&self.place.origin()));
         }
     }
 
@@ -108,6 +147,34 @@ impl Repository {
         })
     }
 
+    /// Refuses a flake whose files are not regular ones: through a link, nix would write to another place.
+    pub(super) async fn check_files(&self, commit: &str) -> Result<(), UpdateError> {
+        let files = ["flake.nix", "flake.lock"].map(|name| self.subflake.file(name));
+        let listed =
+            self.git.run(&["--literal-pathspecs", "ls-tree", commit, "--", &files[0], &files[1]]).await;
+        let listed = listed.map_err(|error| {
+            step("look at the files of the flake", &self.secrets.blot(&error.to_string()), "", Ground::Local)
+        })?;
+        // A link to a directory has nothing in it here. nix would look for the flake further up.
+        if let Some(dir) = self.subflake.dir()
+            && !listed.contains("flake.nix")
+        {
+            return Err(UpdateError::NoDir { remote: self.shown.clone(), dir: dir.to_owned() });
+        }
+        for line in listed.lines() {
+            let (entry, file) = line.split_once('\t').unwrap_or_default();
+            if !entry.starts_with("100") {
+                let kind = match entry.split(' ').next() {
+                    Some("120000") => "a symbolic link",
+                    Some("160000") => "a submodule",
+                    _ => "a directory",
+                };
+                return Err(UpdateError::NotAFile { file: file.to_owned(), kind });
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses where the checkout's own base branch has what the remote does not.
     pub(super) async fn check_pushed(&self, base: &str, commit: &str) -> Result<(), UpdateError> {
         let Some(repo) = &self.checkout else { return Ok(()) };
@@ -131,18 +198,20 @@ impl Repository {
         match own.as_deref().map(|own| own.lines().collect::<Vec<_>>()).as_deref() {
             Ok([]) => true,
             Ok([one]) => {
-                let names = ["diff-tree", "--no-commit-id", "--name-only", "-r", *one, "--"];
-                self.git.run(&names).await.is_ok_and(|names| names == "flake.lock")
+                let names = ["diff-tree", "--no-commit-id", "--name-only", "-r", "-z", *one, "--"];
+                let lock = self.subflake.file("flake.lock");
+                self.git.run(&names).await.is_ok_and(|names| names.trim_end_matches('\0') == lock)
             }
             _ => false,
         }
     }
 
     /// Takes the update's commit out of its work tree. It stands on no branch here.
-    pub(super) async fn take(&self, work: &Path, commit: &str) -> Result<(), UpdateError> {
+    pub(super) async fn take(&self, work: &Work, commit: &str) -> Result<(), UpdateError> {
         let fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
-        let from = work.display().to_string();
-        let taken = self.git.run(&[&fetch[..], &["--", &from, commit]].concat()).await;
+        let from = work.folder.display().to_string();
+        let upload_pack = format!("--upload-pack={}", work.git.upload_pack());
+        let taken = self.git.run(&[&fetch[..], &[&upload_pack, "--", &from, commit]].concat()).await;
         taken.map(drop).map_err(|error| {
             let why = self.secrets.blot(&error.to_string());
             step(
@@ -199,8 +268,9 @@ impl Repository {
             "look up its branches" => format!("look up the branches of {}", self.shown),
             doing => format!("{doing} from {}", self.shown),
         };
-        let left = "nothing was changed; check the remote and the way to it, then run again";
-        step(&doing, &self.secrets.blot(&error.to_string()), left, Ground::Link)
+        let advice = error.access_advice().unwrap_or("check the remote and the way to it");
+        let left = format!("nothing was changed; {advice}, then run again");
+        step(&doing, &self.secrets.blot(&error.to_string()), &left, Ground::Link)
     }
 }
 
@@ -242,7 +312,30 @@ async fn look_at(git: &Git, repo: &str, order: &Order) -> Result<String, UpdateE
     }
 }
 
-/// An empty repository with this remote. The URL may hold credentials, so it stands on no command line.
+/// git at the top of a checkout, and where the flake is from there on. Without a flake in the directory it is further up, as nix
+/// has it.
+async fn at_top(git: Git, order: &Order) -> (Git, Subflake) {
+    let Ok(top) = git.run(&["rev-parse", "--show-toplevel"]).await else {
+        return (git, order.subflake.clone());
+    };
+    let top = PathBuf::from(top);
+    let within = git.folder().strip_prefix(&top).unwrap_or(Path::new(""));
+    let has_flake = |dir: &&Path| order.subflake.within(&top.join(dir)).join("flake.nix").exists();
+    let dir = within.ancestors().find(has_flake).unwrap_or(Path::new("")).to_str().unwrap_or_default();
+    (Git::at(&top), order.subflake.below(dir))
+}
+
+/// The URLs of a remote, to fetch from and to push to.
+async fn remotes_of(git: &Git, remote: &str, fetch: &str) -> Vec<String> {
+    let push = git.run(&["remote", "get-url", "--push", "--all", remote]).await.unwrap_or_default();
+    let mut urls: Vec<String> = push.lines().map(str::to_owned).collect();
+    urls.push(fetch.to_owned());
+    urls.sort();
+    urls.dedup();
+    urls
+}
+
+/// An empty repository with this remote. The URL may hold what is secret, so it stands on no command line.
 async fn make(path: &Path, url: &str) -> Result<(), String> {
     std::fs::create_dir(path).map_err(|error| error.to_string())?;
     let made = Git::at(path).run(&["init", "--quiet", "--bare", "--template="]).await;

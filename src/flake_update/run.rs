@@ -8,14 +8,21 @@ use super::order::Order;
 use super::pull_request::Text;
 use super::repository::{Repository, step};
 use super::work::Work;
-use crate::protocol::{BuildHost, ErrorCode, PhaseState};
+use crate::nix::{FlakeAttr, Nix, Sandbox};
+use crate::protocol::{BuildHost, ErrorCode, Name, PhaseState};
 use crate::temporary::Temporary;
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
 use std::future::Future;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// How often all is begun again because the base branch has moved meanwhile.
 const TRIES: usize = 3;
+/// The part of the temporary folder that nix may write to.
+const OPEN: &str = "open";
 
 /// Makes an update. What happens is told on the way. Once `stop` is cancelled the builds are ended and nothing more is
 /// begun.
@@ -53,6 +60,9 @@ struct Run<'a> {
     branch: String,
     attempts: usize,
     temporary: Temporary,
+    /// In its sandbox.
+    nix: Nix,
+    sandbox: Option<Sandbox>,
 }
 
 /// An update that is made, and what its hosts make of it.
@@ -62,6 +72,8 @@ struct Made {
     commit: String,
     message: String,
     hosts: Vec<BuildHost>,
+    /// What the flake calls them.
+    attrs: BTreeMap<Name, FlakeAttr>,
     skipped: Vec<String>,
     /// Why the hosts could not be listed.
     unlisted: Option<String>,
@@ -81,7 +93,18 @@ impl<'a> Run<'a> {
             repository.give_token(order, &forge.place);
         }
         let branch = format!("flake-update/{}", jiff::Zoned::now().date());
-        Ok(Self { order, stop, repository, forge, branch, attempts: 0, temporary })
+        // Beside it lies the clone, whose settings may hold a password.
+        let open = temporary.path().join(OPEN);
+        let made = DirBuilder::new().mode(0o700).create(&open);
+        made.map_err(|error| step("make a temporary folder", &error.to_string(), "", Ground::Local))?;
+        let sandbox = order.sandbox.clone().map(|sandbox| sandbox.writing(open));
+        let nix = order.nix.clone().within(sandbox.clone());
+        Ok(Self { order, stop, repository, forge, branch, attempts: 0, temporary, nix, sandbox })
+    }
+
+    /// Where nix may write.
+    fn open(&self) -> PathBuf {
+        self.temporary.path().join(OPEN)
     }
 
     fn base(&self) -> &str {
@@ -126,27 +149,29 @@ impl<'a> Run<'a> {
             }
         }
         tell(News::Fetched { base: self.base().to_owned(), commit: before.clone() });
-        let folder = self.temporary.path().join(format!("work-{}", self.attempts));
-        let work = Work::make(&folder, repository, &self.branch, &before).await?;
-        let Some(commit) = work.update(&self.order.nix, repository, &before).await? else {
+        repository.check_files(&before).await?;
+        let folder = self.open().join(format!("work-{}", self.attempts));
+        let work = Work::make(&folder, repository, &self.branch, &before, self.sandbox.clone()).await?;
+        let Some(commit) = work.update(&self.nix, repository, &before).await? else {
             if !self.order.dry_run {
                 self.clear_away(earlier.as_deref(), &before, tell).await;
             }
             return Ok(Prepared::Current(self.current(before)));
         };
+        work.check_lock(repository, &before, &commit).await?;
         let message = repository.secrets.blot(&work.message().await);
         let (branch, made) = (self.branch.clone(), commit.clone());
         tell(News::Updated { branch, commit: made, message: message.clone() });
-        let (hosts, skipped, unlisted) = (Vec::new(), Vec::new(), None);
-        let mut made = Made { work, before, commit, message, hosts, skipped, unlisted, earlier };
+        let (hosts, attrs, skipped, unlisted) = (Vec::new(), BTreeMap::new(), Vec::new(), None);
+        let mut made = Made { work, before, commit, message, hosts, attrs, skipped, unlisted, earlier };
         self.list(&mut made).await?;
         Ok(Prepared::Made(made))
     }
 
     /// Lists the hosts; they are pending from here on.
     async fn list(&self, made: &mut Made) -> Result<(), UpdateError> {
-        let (flake, locked) = made.work.flake(&made.commit).await?;
-        let listing = self.order.nix.hosts(&flake, &locked, self.stop);
+        let (flake, locked) = made.work.flake(&self.repository.subflake, &made.commit)?;
+        let listing = self.nix.hosts(&flake, &locked, self.stop);
         // Dropped, it ends nix too. That the flake cannot be evaluated is something the update has broken as well.
         let Ok(listed) = timeout(self.order.timeout, listing).await else {
             let limit = self.order.timeout.as_secs();
@@ -172,20 +197,20 @@ impl<'a> Run<'a> {
             let repo = self.repository.checkout.clone().unwrap_or_else(|| self.repository.shown.clone());
             return Err(UpdateError::NoHosts { repo, skipped });
         }
-        made.hosts = hosts.names.into_iter().map(BuildHost::pending).collect();
+        made.hosts = hosts.names.keys().cloned().map(BuildHost::pending).collect();
+        made.attrs = hosts.names;
         made.skipped = hosts.skipped;
         Ok(())
     }
 
     async fn build(&self, made: &mut Made, tell: &mut dyn FnMut(News)) -> Result<(), UpdateError> {
-        let names: Vec<_> = made.hosts.iter().map(|host| host.hostname.clone()).collect();
-        let hosts = names.iter().map(ToString::to_string).collect();
+        let hosts = made.attrs.keys().map(ToString::to_string).collect();
         tell(News::Building { hosts, skipped: made.skipped.clone() });
-        let (flake, locked) = made.work.flake(&made.commit).await?;
-        let (order, folder) = (self.order, self.temporary.path());
-        let (nix, secrets) = (&order.nix, &self.repository.secrets);
+        let (flake, locked) = made.work.flake(&self.repository.subflake, &made.commit)?;
+        let (order, folder) = (self.order, self.open());
+        let (nix, folder, secrets) = (&self.nix, folder.as_path(), &self.repository.secrets);
         let builds = Builds { nix, flake, locked, folder, secrets, timeout: order.timeout, stop: self.stop };
-        made.hosts = builds.all(&names, order.parallel, &mut *tell).await;
+        made.hosts = builds.all(&made.attrs, order.parallel, &mut *tell).await;
         if self.stop.is_cancelled() {
             return Err(UpdateError::Interrupted("nothing was pushed".to_owned()));
         }
@@ -195,7 +220,7 @@ impl<'a> Run<'a> {
     /// Every host builds: the base branch moves on.
     async fn move_on(&self, made: Made, tell: &mut dyn FnMut(News)) -> Result<Option<Outcome>, UpdateError> {
         let (repository, base, commit) = (&self.repository, self.base(), made.commit.as_str());
-        repository.take(&made.work.folder, commit).await?;
+        repository.take(&made.work, commit).await?;
         let [now] = repository.heads([base]).await?;
         if now.as_deref() != Some(&made.before) {
             return Ok(None);
@@ -224,7 +249,7 @@ impl<'a> Run<'a> {
     /// Some host does not build: the branch is pushed, and a pull request asks for help.
     async fn ask_for_help(&self, made: Made, tell: &mut dyn FnMut(News)) -> Result<Outcome, UpdateError> {
         let (repository, branch) = (&self.repository, self.branch.as_str());
-        repository.take(&made.work.folder, &made.commit).await?;
+        repository.take(&made.work, &made.commit).await?;
         let lease = made.earlier.as_deref().unwrap_or_default();
         if let Err(error) = repository.push(Some(&made.commit), branch, Some(lease)).await {
             let left = repository.keep(branch, &made.commit).await;

@@ -1,7 +1,7 @@
 //! What must stand in no text: the token, and the passwords of URLs.
 
 use super::Token;
-use crate::nix::without_userinfo;
+use crate::nix::{Credentials, without_userinfo};
 
 /// Shorter words are parts of others, and no secrets.
 const SHORTEST: usize = 6;
@@ -11,9 +11,10 @@ const SHORTEST: usize = 6;
 pub(super) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// The token, and the password or long user of these URLs.
-    pub(super) fn new(token: Option<&Token>, urls: &[&str]) -> Self {
+    /// The token, the passwords and long users of these credentials, and those of these URLs.
+    pub(super) fn new(token: Option<&Token>, credentials: &Credentials, urls: &[&str]) -> Self {
         let mut words: Vec<String> = token.map(|token| token.expose().to_owned()).into_iter().collect();
+        words.extend(credentials.secrets().map(str::to_owned));
         for url in urls {
             let authority = url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
             let userinfo = authority.and_then(|authority| Some(authority.rsplit_once('@')?.0));

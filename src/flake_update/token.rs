@@ -1,5 +1,6 @@
 //! The token for the forge: read from a file, never shown.
 
+use crate::nix::Credentials;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -44,9 +45,7 @@ impl Token {
         if secret.is_empty() || !secret.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(TokenError::NotAToken(path.to_owned()));
         }
-        // git runs elsewhere.
-        let file = path.canonicalize().map_err(unreadable)?;
-        Ok(Self { secret, file })
+        Ok(Self { secret, file: path.to_owned() })
     }
 
     /// The token itself. It belongs into a header and nowhere else.
@@ -54,14 +53,9 @@ impl Token {
         &self.secret
     }
 
-    /// What git is told so that it reads the token itself for servers at `url`, and no other of its helpers hears of it.
-    pub(super) fn for_git(&self, url: &str) -> [String; 2] {
-        let file = self.file.display().to_string().replace('\'', r"'\''");
-        let helper = format!(
-            "!f() {{ test \"$1\" = get || exit 0; echo username=homelab-deploy; \
-             printf 'password=%s\\n' \"$(cat '{file}')\"; }}; f"
-        );
-        [format!("credential.{url}.helper="), format!("credential.{url}.helper={helper}")]
+    /// The same for git at this server, `SCHEME://HOST[:PORT]`.
+    pub(super) fn for_git(&self, origin: &str) -> Credentials {
+        Credentials::of(origin, "homelab-deploy", &self.secret)
     }
 }
 

@@ -1,9 +1,11 @@
 //! The temporary work tree that the update is made in.
 
 use super::error::{Ground, UpdateError};
+use super::lock::foreign_inputs;
 use super::repository::{Repository, step};
-use crate::nix::{FlakeUrl, Git, GitError, Locked, Nix, resolve};
-use crate::protocol::Revision;
+use super::subflake::Subflake;
+use crate::nix::{FlakeUrl, Git, GitError, Locked, Nix, Sandbox};
+use crate::protocol::printable;
 use std::path::{Path, PathBuf};
 
 /// Who commits, where git does not know.
@@ -13,7 +15,8 @@ const AUTHOR: [(&str, &str); 2] =
 /// A work tree with the update's branch checked out.
 pub(super) struct Work {
     pub(super) folder: PathBuf,
-    git: Git,
+    /// In the sandbox of nix, which may write here.
+    pub(super) git: Git,
     branch: String,
 }
 
@@ -24,6 +27,7 @@ impl Work {
         repository: &Repository,
         branch: &str,
         commit: &str,
+        sandbox: Option<Sandbox>,
     ) -> Result<Self, UpdateError> {
         let failed = |why: String| {
             step("make a temporary work tree", &repository.secrets.blot(&why), "", Ground::Local)
@@ -33,7 +37,9 @@ impl Work {
         let git = Git::at(folder).with("protocol.version=2".to_owned());
         let work = Self { folder: folder.to_owned(), git, branch: branch.to_owned() };
         work.fill(repository, commit).await.map_err(|error| failed(error.to_string()))?;
-        Ok(work)
+        // Only that must see the repository itself.
+        let git = work.git.within(sandbox);
+        Ok(Self { git, ..work })
     }
 
     async fn fill(&self, repository: &Repository, commit: &str) -> Result<(), GitError> {
@@ -42,6 +48,8 @@ impl Work {
             let known = repository.git.run(&["config", "--get", name]).await;
             self.git.run(&["config", name, known.as_deref().unwrap_or(ours)]).await?;
         }
+        // The key for signatures is out of reach, and the program that asks for its password too.
+        self.git.run(&["config", "commit.gpgSign", "false"]).await?;
         let from = repository.git.folder().canonicalize()?.display().to_string();
         self.git.run(&["fetch", "--quiet", "--no-tags", "--", &from, commit]).await?;
         self.git.run(&["checkout", "--quiet", "-B", &self.branch, commit]).await?;
@@ -55,7 +63,7 @@ impl Work {
         repository: &Repository,
         before: &str,
     ) -> Result<Option<String>, UpdateError> {
-        let updated = nix.update_inputs(&self.folder).await;
+        let updated = nix.update_inputs(&repository.subflake.within(&self.folder)).await;
         updated.map_err(|error| {
             let (doing, why) = (error.doing.clone(), repository.secrets.blot(&error.cause.to_string()));
             step(&doing, &why, "nothing was pushed; mend that, then run again", Ground::Local)
@@ -71,16 +79,36 @@ impl Work {
         message.trim().to_owned()
     }
 
+    /// Refuses new inputs that are taken from this machine.
+    pub(super) async fn check_lock(
+        &self,
+        repository: &Repository,
+        before: &str,
+        commit: &str,
+    ) -> Result<(), UpdateError> {
+        let unread = |why: String| step("read the updated flake.lock", &why, "", Ground::Local);
+        // There may be none yet.
+        let lock = repository.subflake.file("flake.lock");
+        let old = repository.git.run(&["show", &format!("{before}:{lock}")]).await.unwrap_or_default();
+        let new = self.git.run(&["show", &format!("{commit}:{lock}")]).await;
+        let new = new.map_err(|error| unread(error.to_string()))?;
+        let foreign = foreign_inputs(&old, &new).map_err(|error| unread(error.to_string()))?;
+        match foreign.into_iter().next() {
+            None => Ok(()),
+            Some((input, url)) => {
+                Err(UpdateError::LocalInput { input: printable(&input), url: printable(&url) })
+            }
+        }
+    }
+
     /// The flake, and the flake at this commit.
-    pub(super) async fn flake(&self, commit: &str) -> Result<(FlakeUrl, Locked), UpdateError> {
+    pub(super) fn flake(&self, subflake: &Subflake, commit: &str) -> Result<(FlakeUrl, Locked), UpdateError> {
         let failed = |why: String| step("name the update's flake", &why, "", Ground::Local);
         let folder = self.folder.canonicalize().map_err(|error| failed(error.to_string()))?;
-        let flake: FlakeUrl = format!("git+file://{}", folder.display())
-            .parse()
-            .map_err(|error| failed(format!("{error}; set TMPDIR to a plain path")))?;
-        let branch = Revision::new(self.branch.as_str()).map_err(|error| failed(error.to_string()))?;
-        let locked =
-            resolve(&flake, &branch, Some(commit)).await.map_err(|error| failed(error.to_string()))?;
+        let text =
+            folder.to_str().ok_or_else(|| failed("TMPDIR is not text: set it to a plain path".to_owned()))?;
+        let flake = FlakeUrl::in_repository(text, subflake.dir(), subflake.submodules);
+        let locked = Locked::on_branch(&flake, &self.branch, commit);
         Ok((flake, locked))
     }
 }

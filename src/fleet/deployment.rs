@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// The heartbeat assumed of a host that names none, in seconds.
 const DEFAULT_HEARTBEAT: u64 = 15;
+/// How many instances of one name are kept: more than one is a fault already.
+const MAX_CLAIMANTS: usize = 8;
 
 /// One host's part of a deployment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -67,6 +69,7 @@ impl Deployment {
             // Two hosts of one name are rare.
             None => self.hosts.entry(report.hostname.clone()).or_insert_with(|| Vec::with_capacity(1)),
         };
+        let is_full = jobs.len() >= MAX_CLAIMANTS;
         match jobs.iter_mut().find(|job| job.report.instance == report.instance) {
             Some(job) => {
                 job.heard = now;
@@ -78,6 +81,7 @@ impl Deployment {
                 }
                 newer
             }
+            None if is_full => false,
             None => {
                 self.tally.add(&report.status);
                 jobs.push(HostJob { report, heard: now });

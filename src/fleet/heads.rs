@@ -1,8 +1,8 @@
 //! Which hosts are behind the branch that they deploy.
 
-use super::{Fleet, Host};
-use crate::protocol::{Revision, is_commit};
-use std::collections::{BTreeMap, BTreeSet};
+use super::Host;
+use crate::protocol::Revision;
+use std::collections::BTreeMap;
 
 /// The heads of one branch, as they were when they were looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Why {
 impl Heads {
     /// How what the host runs stands to its head.
     pub fn lag(&self, host: &Host) -> Lag<'_> {
-        let Some(commit) = commit(host) else { return Lag::Unknown(Why::NoCommit) };
+        let Some(commit) = host.commit() else { return Lag::Unknown(Why::NoCommit) };
         let Some(flake) = flake(host) else { return Lag::Unknown(Why::NoFlake) };
         match self.of.get(flake) {
             Some(Ok(head)) if head == commit => Lag::Current,
@@ -74,18 +74,6 @@ impl Heads {
     pub fn failures(&self) -> impl Iterator<Item = &str> {
         self.of.values().filter_map(|head| head.as_ref().err()).map(String::as_str)
     }
-}
-
-impl Fleet {
-    /// The flake URLs whose heads tell which hosts are behind: those of the hosts that tell which commit they run.
-    pub fn flakes(&self) -> BTreeSet<String> {
-        let hosts = self.hosts.values().filter(|host| commit(host).is_some());
-        hosts.filter_map(flake).map(str::to_owned).collect()
-    }
-}
-
-fn commit(host: &Host) -> Option<&str> {
-    host.answer.as_deref()?.commit.as_deref().filter(|commit| is_commit(commit))
 }
 
 fn flake(host: &Host) -> Option<&str> {

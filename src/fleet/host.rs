@@ -1,7 +1,9 @@
 //! One host as an operator sees it.
 
 use super::deployment::supersedes;
-use crate::protocol::{Action, DeployReport, ErrorCode, HostAnswer, Name, SharedText, Status};
+use crate::protocol::{
+    Action, DeployReport, ErrorCode, HostAnswer, Identity, Name, SharedText, Status, is_commit,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::sync::Arc;
@@ -59,6 +61,11 @@ pub struct Host {
     pub seen: Option<Timestamp>,
     /// Whether it said goodbye after that sign.
     pub left: bool,
+    /// The place of its last word about itself among its messages.
+    #[serde(skip)]
+    seq: Option<u64>,
+    /// Whether its messages are proven to be from it.
+    pub identity: Identity,
     /// Who has spoken under this name, and when last. More than one at a time means trouble.
     instances: Vec<(SharedText, Timestamp)>,
 }
@@ -75,11 +82,20 @@ impl Host {
             refusal: None,
             seen: None,
             left: false,
+            seq: None,
+            identity: Identity::default(),
             instances: Vec::new(),
         }
     }
 
-    pub(super) fn apply_answer(&mut self, answer: HostAnswer, now: Timestamp) {
+    pub(super) fn apply_answer(&mut self, mut answer: HostAnswer, now: Timestamp) {
+        // One that was held back or sent again comes after what the host has said since.
+        let seq = answer.seq.take();
+        let is_same = self.answer.as_ref().is_some_and(|known| known.instance == answer.instance);
+        if is_same && seq.zip(self.seq).is_some_and(|(new, old)| new < old) {
+            return;
+        }
+        self.seq = seq;
         self.alive(answer.instance.as_ref(), now);
         self.left = answer.online == Some(false);
         if self.left {
@@ -162,6 +178,21 @@ impl Host {
         let window = self.interval() * STALE;
         let heard = self.instances.iter().filter(|(_, heard)| now.duration_since(*heard) < window);
         heard.map(|(instance, _)| instance.as_str()).collect()
+    }
+
+    /// What its operator should know of who sends in its name, in sentences.
+    pub fn identity_notes(&self) -> Vec<String> {
+        let doubt = self.identity.doubt.iter().map(|doubt| format!("not proven: {doubt}"));
+        let differs = self.identity.differs.iter().map(|differs| {
+            let host = &self.name;
+            format!("changed: {differs}; if that is right, run `homelab-deploy hosts --trust {host}`")
+        });
+        doubt.chain(differs).collect()
+    }
+
+    /// The commit that it says it runs.
+    pub(super) fn commit(&self) -> Option<&str> {
+        self.answer.as_deref()?.commit.as_deref().filter(|commit| is_commit(commit))
     }
 
     /// Whether its last job failed.

@@ -4,8 +4,10 @@ mod build;
 mod deployment;
 pub mod estimate;
 mod failures;
+mod flakes;
 mod heads;
 mod host;
+mod host_limit;
 mod natural;
 mod standing;
 mod tally;
@@ -14,11 +16,14 @@ pub mod words;
 pub use build::Build;
 pub use deployment::{Deployment, HostJob};
 pub use failures::{FailureGroup, cause, failure_groups};
+pub use flakes::{Flake, FlakeError, KnownFlakes, shown_flake};
 pub use heads::{Heads, Lag, Why};
 pub use host::{Host, Presence};
 pub use natural::natural;
 pub use standing::Standing;
 pub use tally::Tally;
+
+use host_limit::HostLimit;
 
 use crate::protocol::{Answer, DeployReport, HostAnswer, Id, Inbound, Name};
 use jiff::Timestamp;
@@ -42,8 +47,16 @@ pub struct Fleet {
     pub deployments: HashMap<Id, Deployment>,
     /// The builds of the builder, in the order in which they were first heard of.
     pub builds: VecDeque<Build>,
+    /// What was known of the hosts' flakes before this fleet began.
+    #[serde(skip)]
+    pub known_flakes: Arc<KnownFlakes>,
     /// The deployments in the order they were first heard of.
     order: VecDeque<Id>,
+    #[serde(skip)]
+    limit: HostLimit,
+    /// Messages of hosts that are not kept, because too many hosts that were not known before have announced themselves.
+    #[serde(skip)]
+    pub ignored: u64,
 }
 
 impl Fleet {
@@ -57,16 +70,19 @@ impl Fleet {
             Inbound::Answer(_, Answer::Job(answer)) => {
                 answer.report.is_some_and(|report| self.apply_report(report, now))
             }
+            Inbound::Identity(name, identity) => {
+                let host = self.hosts.entry(name).or_insert_with_key(Host::unknown);
+                host.identity = identity;
+                true
+            }
             Inbound::Answer(..) | Inbound::Log(_) => false,
         }
     }
 
     /// Folds a report; one without an id tells only that its host lives.
     pub fn apply_report(&mut self, report: Arc<DeployReport>, now: Timestamp) -> bool {
-        let host = match self.hosts.get_mut(&report.hostname) {
-            Some(host) => host,
-            None => self.hosts.entry(report.hostname.clone()).or_insert_with_key(Host::unknown),
-        };
+        let report = host_limit::cut_report(report);
+        let Some(host) = self.host_mut(&report.hostname) else { return false };
         let changed = host.apply_report(&report, now);
         let Some(id) = &report.id else { return changed };
         let deployment = match self.deployments.get_mut(id) {
@@ -85,14 +101,30 @@ impl Fleet {
         if let Some(job) = answer.job.take() {
             self.apply_report(job, now);
         }
-        let host = self.hosts.entry(answer.hostname.clone()).or_insert_with_key(Host::unknown);
+        host_limit::cut_answer(&mut answer);
+        let Some(host) = self.host_mut(&answer.hostname) else { return false };
         host.apply_answer(answer, now);
         true
     }
 
     /// Brings back a host that was seen before this fleet began; what is known of it by now stands.
     pub fn recall(&mut self, host: Host) {
+        self.limit.known += 1;
         self.hosts.entry(host.name.clone()).or_insert(host);
+    }
+
+    /// Expects so many hosts: the more are known, the more unknown ones are kept.
+    pub fn expect_hosts(&mut self, known: usize) {
+        self.limit.known = self.limit.known.max(known);
+    }
+
+    /// The host of this name; `None` if it is not kept.
+    fn host_mut(&mut self, name: &Name) -> Option<&mut Host> {
+        if !self.hosts.contains_key(name) && !self.limit.allows(self.hosts.len()) {
+            self.ignored += 1;
+            return None;
+        }
+        Some(self.hosts.entry(name.clone()).or_insert_with_key(Host::unknown))
     }
 
     /// The hosts in the order of their names.

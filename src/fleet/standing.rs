@@ -1,7 +1,7 @@
 //! How a host stands: the one thing to know of it first.
 
 use super::{Host, Presence};
-use crate::protocol::{DeployReport, Status};
+use crate::protocol::{DeployReport, Doubt, Status};
 use jiff::Timestamp;
 
 /// How a host stands at a moment. Silence hides what was last known to run there.
@@ -11,6 +11,10 @@ pub enum Standing<'a> {
     Failed(&'a DeployReport),
     /// A job runs.
     Working(&'a DeployReport),
+    /// Something sends in its name, but not with the key that is known for it.
+    Changed,
+    /// Something sends in its name and does not prove that it is this host.
+    Unproven,
     /// Silent for ten of its intervals, or it said goodbye.
     Offline,
     /// Silent for three of its intervals.
@@ -27,6 +31,8 @@ impl Standing<'_> {
         match self {
             Self::Failed(_) => "failed",
             Self::Working(_) => "deploying",
+            Self::Changed => "changed",
+            Self::Unproven => "unproven",
             Self::Offline => "offline",
             Self::Stale => "stale",
             Self::Restarting => "restarting",
@@ -39,10 +45,12 @@ impl Standing<'_> {
         match self {
             Self::Failed(_) => 0,
             Self::Working(_) => 1,
-            Self::Offline => 2,
-            Self::Stale => 3,
-            Self::Restarting => 4,
-            Self::Idle => 5,
+            Self::Changed => 2,
+            Self::Unproven => 3,
+            Self::Offline => 4,
+            Self::Stale => 5,
+            Self::Restarting => 6,
+            Self::Idle => 7,
         }
     }
 }
@@ -51,7 +59,11 @@ impl Host {
     /// How it stands.
     pub fn standing(&self, now: Timestamp) -> Standing<'_> {
         match (self.presence(now), self.job.as_deref()) {
-            (Presence::Offline, _) => Standing::Offline,
+            (Presence::Offline, _) => match (self.identity.proven, &self.identity.doubt) {
+                (false, Some(Doubt::OtherKey(_))) => Standing::Changed,
+                (false, Some(_)) => Standing::Unproven,
+                _ => Standing::Offline,
+            },
             (Presence::Stale, _) => Standing::Stale,
             (Presence::Restarting, _) => Standing::Restarting,
             (Presence::Online, Some(job)) if !job.status.is_final() => Standing::Working(job),

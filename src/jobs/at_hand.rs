@@ -2,7 +2,7 @@
 //! that a listener does not grow with what it has done.
 
 use super::{AcceptanceOrder, Record, Store};
-use crate::protocol::{Action, DeployReport, ErrorCode, Id, Name, ReplyTo, Status};
+use crate::protocol::{Action, DeployReport, Destination, ErrorCode, Id, Name, Status};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct Known {
     /// Its place among the jobs of the host.
     order: AcceptanceOrder,
     /// Where its reports go.
-    pub reply_to: ReplyTo,
+    pub destination: Destination,
     /// Its last report.
     pub report: Arc<DeployReport>,
     /// Whether its last report is known to have reached the server.
@@ -72,7 +72,7 @@ impl AtHand {
         let known = Known {
             accepted_at: record.accepted_at,
             order: record.order(),
-            reply_to: record.request.reply_to.clone(),
+            destination: record.request.destination(),
             report: Arc::new(record.report.clone()),
             sent: self.store.is_sent(&record.request.id),
         };

@@ -2,9 +2,10 @@
 
 use super::{Record, StoreError};
 use crate::durable;
+use crate::private;
 use crate::protocol::Id;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -85,6 +86,16 @@ impl JobFolder {
         self.path.join("log")
     }
 
+    /// Gives back what was preallocated for the log beyond its end.
+    pub fn trim_log(&self) {
+        // Setting the present length frees what lies beyond it. A file system that cannot do that keeps it.
+        let trim = || {
+            let log = fs::OpenOptions::new().append(true).open(self.log())?;
+            log.set_len(log.metadata()?.len())
+        };
+        let _: io::Result<()> = trim();
+    }
+
     /// The file of the record in the state directory.
     pub fn record_file(&self) -> PathBuf {
         self.path.join("state.json")
@@ -111,7 +122,7 @@ impl JobFolder {
     /// Writes the record durably into the state directory.
     pub fn save(&self, record: &Record) -> Result<(), StoreError> {
         let path = &self.path;
-        fs::create_dir_all(path).map_err(|source| StoreError::Folder { path: path.clone(), source })?;
+        private::directory(path).map_err(|source| StoreError::Folder { path: path.clone(), source })?;
         durable::write(&self.record_file(), &encode(record)?)?;
         if let Some(file) = self.runtime_file("state.json") {
             // Older than what was just written.
@@ -133,8 +144,7 @@ impl JobFolder {
 
     /// Keeps room free for the result of the job.
     pub fn reserve(&self) -> io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).open(self.reserve_file())?;
+        let mut file = private::options().truncate(true).open(self.reserve_file())?;
         // A file system may compress zeros away.
         let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(RESERVE).collect();
         file.write_all(&bytes)?;
@@ -191,6 +201,6 @@ fn encode(record: &Record) -> Result<Vec<u8>, StoreError> {
 
 fn write_runtime(file: &Path, content: &[u8]) -> Result<(), durable::WriteError> {
     let failed = |source| durable::WriteError { path: file.to_owned(), source };
-    fs::create_dir_all(file.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
+    private::directory(file.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
     durable::write(file, content)
 }

@@ -1,6 +1,7 @@
 //! The lock that whoever activates holds: who has it lives, and nobody else may activate.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use crate::private;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -31,7 +32,7 @@ impl ActivationLock {
     /// Takes the lock of a state directory; `None` where another process holds it.
     fn take(state_dir: &Path) -> io::Result<Option<Self>> {
         let path = state_dir.join("activation.lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = private::options().truncate(false).open(&path);
         // A file that is there needs not be written to be locked: the file system may have become read-only.
         let file = file.or_else(|error| File::open(&path).map_err(|_| error))?;
         match file.try_lock() {

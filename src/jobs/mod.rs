@@ -4,6 +4,7 @@
 
 mod admission;
 mod at_hand;
+mod deployed_commits;
 mod external_command;
 mod folder;
 mod history;
@@ -19,6 +20,7 @@ mod store;
 
 pub use admission::{Admission, admit};
 pub use at_hand::{AtHand, Known};
+pub use deployed_commits::{BranchCommit, DeployedCommits, UnknownDeployed};
 pub use external_command::ExternalCommand;
 pub use folder::{HealthRules, JobFolder, Proof};
 pub use history::{History, Page};

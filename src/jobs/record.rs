@@ -1,6 +1,6 @@
 //! The record of one job, as it lies on disk.
 
-use super::{ExternalCommand, Orders};
+use super::{BranchCommit, ExternalCommand, Orders};
 use crate::protocol::{DeployReport, DeployRequest, PhaseName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,9 @@ pub struct Record {
     pub restarts: u32,
     /// The job as operators are told: phases, commit, system, generation, and in the end the verdict.
     pub report: DeployReport,
+    /// The commit and the branch that it is deployed from, if it is on one.
+    #[serde(default)]
+    pub deployed: Option<BranchCommit>,
     /// What ran before.
     #[serde(default)]
     pub old: Option<System>,
@@ -115,6 +118,7 @@ impl Record {
             boot_id: None,
             restarts: 0,
             report,
+            deployed: None,
             old: None,
             orders: None,
             external_command: None,

@@ -6,12 +6,16 @@ use crate::protocol::Id;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
 
 /// How long one is remembered beyond the moment from which it is of no use: clocks are set back.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+/// The room that is kept for further ones, in bytes: what is refused because the disk is full must not be done later.
+const RESERVED: u64 = 64 << 10;
 /// How often those are looked for that can be forgotten.
 const SWEEP: SignedDuration = SignedDuration::from_hours(1);
 
@@ -51,6 +55,7 @@ impl Seen {
             // It holds more than it must, which does no harm.
             let _ = durable::write(&file, &kept.iter().flat_map(encoded).collect::<Vec<_>>());
         }
+        reserve(&file);
         let until = kept.into_iter().map(|line| ((line.subject, line.id), line.until)).collect();
         (Self { file, until, unwritten: Arc::default(), swept_at: now }, unread)
     }
@@ -81,8 +86,15 @@ impl Seen {
             lines.extend(line);
             durable::append(&file, &lines)?;
             lines.clear();
+            reserve(&file);
             Ok(())
         }
+    }
+}
+
+fn reserve(file: &Path) {
+    if let Ok(file) = OpenOptions::new().append(true).create(true).mode(0o600).open(file) {
+        durable::reserve(&file, RESERVED);
     }
 }
 

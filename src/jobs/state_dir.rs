@@ -2,8 +2,10 @@
 
 use super::{Identity, StoreError};
 use crate::durable::WriteError;
+use crate::private;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +13,15 @@ use std::time::Duration;
 const PROBE: &str = ".probe";
 /// Who this service is.
 const IDENTITY: &str = "identity.json";
+/// Where builders keep what they built.
+const ROOTS: &str = "roots";
+/// How the names of our files end.
+const FILES: [&str; 3] = ["json", "jsonl", "lock"];
+/// Directories that others need, should one of them be named as the state directory.
+const SHARED: [&str; 10] =
+    ["/", "/etc", "/home", "/mnt", "/opt", "/root", "/run", "/srv", "/var", "/var/lib"];
+/// In the mode of a directory that many write to.
+const STICKY: u32 = 0o1000;
 /// How often, and with which pause, the lock is tried.
 const PATIENCE: u32 = 25;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -32,7 +43,8 @@ impl StateDir {
     pub fn open(path: &Path, records: &str) -> Result<(Self, Option<WriteError>), StoreError> {
         let wrong = |source| StoreError::Folder { path: path.to_owned(), source };
         let records = path.join(records);
-        fs::create_dir_all(&records).map_err(wrong)?;
+        private::directory(&records).map_err(wrong)?;
+        close(path, &records);
         // One name for all services: each has files of the same names here.
         let lock = lock_file(&path.join("listener.lock")).map_err(wrong)?;
         if !take_patiently(&lock).map_err(wrong)? {
@@ -66,8 +78,28 @@ impl StateDir {
     pub fn check_writable(&self) -> Result<(), StoreError> {
         let path = self.records.join(PROBE);
         // As much as a record takes, for a full disk still takes an empty file.
-        let written = fs::write(&path, [0; 4096]).and_then(|()| fs::remove_file(&path));
+        let written = private::write(&path, &[0; 4096]).and_then(|()| fs::remove_file(&path));
         written.map_err(|source| WriteError { path, source }.into())
+    }
+}
+
+/// Takes from everybody else what an earlier version let them read: logs hold what programs print. What cannot be changed,
+/// as on a file system that has become read-only, stays as it is.
+fn close(path: &Path, records: &Path) {
+    let is_shared = |found: &fs::Metadata| {
+        found.mode() & STICKY != 0 || SHARED.iter().any(|shared| path == Path::new(shared))
+    };
+    let folder = path.metadata().map(|found| if is_shared(&found) { Ok(()) } else { private::tighten(path) });
+    let entries = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    let ours = |path: &PathBuf| {
+        let end = path.extension().and_then(|end| end.to_str());
+        path == records
+            || path.ends_with(ROOTS)
+            || (path.is_file() && end.is_some_and(|end| FILES.contains(&end)))
+    };
+    let all = entries.filter(ours).map(|path| private::tighten_all(&path));
+    for error in folder.into_iter().chain(all).filter_map(Result::err) {
+        tracing::warn!(%error, folder = %path.display(), "could not keep others from reading the state directory");
     }
 }
 
@@ -86,5 +118,5 @@ fn take_patiently(lock: &File) -> io::Result<bool> {
 
 /// The file of the lock; one that is there needs not be written to be locked.
 fn lock_file(path: &Path) -> io::Result<File> {
-    File::create(path).or_else(|error| File::open(path).map_err(|_| error))
+    private::options().truncate(true).open(path).or_else(|error| File::open(path).map_err(|_| error))
 }

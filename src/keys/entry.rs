@@ -1,9 +1,12 @@
 //! One entry of the fleet file, read field by field, so that an error names the field and what to write instead.
 
-use super::public_key::WRITE_KEY;
-use super::{FleetFileError, Kind, PublicKey};
-use crate::protocol::Name;
+use super::{FleetFileError, Kind, parse_expiry};
+use crate::protocol::{Name, PublicKey, WRITE_KEY};
+use jiff::Timestamp;
 use toml::{Table, Value};
+
+const WRITE_NEXT: &str = "leave it out, or write the key that replaces public_key";
+const WRITE_EXPIRES: &str = "write expires = \"2027-01-01\", or leave it out";
 
 /// A section such as `[hosts.ns1]`, of which each field is taken once.
 pub(super) struct Entry {
@@ -104,30 +107,57 @@ impl Entry {
         }
     }
 
-    /// Takes the public key. Its text is never repeated in an error: it could be half a seed.
-    pub(super) fn public_key(&mut self) -> Result<String, FleetFileError> {
+    /// Takes the public key, and the one that replaces it, if that is there. No text of a key is ever repeated in an error: it
+    /// could be half a seed.
+    pub(super) fn public_keys(&mut self) -> Result<(String, Option<String>), FleetFileError> {
         let key = self.required("public_key", WRITE_KEY)?;
-        match PublicKey::parse(&key) {
-            Ok(_) => Ok(key),
-            Err(error) => Err(self.wrong("public_key", error.to_string(), WRITE_KEY)),
+        self.check_key("public_key", &key)?;
+        let next = self.text("next_public_key", WRITE_KEY)?;
+        if let Some(next) = &next {
+            self.check_key("next_public_key", next)?;
+            if *next == key {
+                return Err(self.wrong("next_public_key", "it is the same as public_key", WRITE_NEXT));
+            }
         }
+        Ok((key, next))
+    }
+
+    fn check_key(&self, field: &str, key: &str) -> Result<(), FleetFileError> {
+        PublicKey::parse(key).map(|_| ()).map_err(|error| self.wrong(field, error.to_string(), WRITE_KEY))
+    }
+
+    /// Takes the moment at which it expires, if the field is there: a text, or a date of TOML.
+    pub(super) fn expires(&mut self) -> Result<Option<Timestamp>, FleetFileError> {
+        let text = match self.fields.remove("expires") {
+            None => return Ok(None),
+            Some(Value::String(text)) => text,
+            Some(Value::Datetime(date)) => date.to_string(),
+            Some(other) => {
+                let why = format!("it is {}, not a date", type_of(&other));
+                return Err(self.wrong("expires", why, WRITE_EXPIRES));
+            }
+        };
+        let expires_at = parse_expiry(&text);
+        expires_at.map(Some).map_err(|error| self.wrong("expires", error.to_string(), WRITE_EXPIRES))
     }
 }
 
 /// Who has which fields.
 fn fields(kind: Kind) -> (&'static str, &'static [&'static str]) {
     match kind {
-        Kind::Listener => ("a host", &["tier", "role", "confirm_peers", "public_key"]),
-        Kind::Deployer => ("a deployer", &["kind", "tiers", "builds", "public_key"]),
-        Kind::Mcp => ("an mcp", &["kind", "tiers", "builds", "public_key"]),
-        Kind::Admin => ("an admin", &["kind", "public_key"]),
-        Kind::Viewer => ("a viewer", &["kind", "public_key"]),
-        Kind::Builder => ("a builder", &["kind", "public_key"]),
+        Kind::Listener => ("a host", &["tier", "role", "confirm_peers", "public_key", "next_public_key"]),
+        Kind::Deployer => {
+            ("a deployer", &["kind", "tiers", "builds", "public_key", "next_public_key", "expires"])
+        }
+        Kind::Mcp => ("an mcp", &["kind", "tiers", "builds", "public_key", "next_public_key", "expires"]),
+        Kind::Admin => ("an admin", &["kind", "public_key", "next_public_key", "expires"]),
+        Kind::Viewer => ("a viewer", &["kind", "public_key", "next_public_key", "expires"]),
+        Kind::Builder => ("a builder", &["kind", "public_key", "next_public_key", "expires"]),
     }
 }
 
 /// A value's type, with its article.
-fn type_of(value: &Value) -> &'static str {
+pub(super) fn type_of(value: &Value) -> &'static str {
     match value {
         Value::String(_) => "a text",
         Value::Integer(_) | Value::Float(_) => "a number",

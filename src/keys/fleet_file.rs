@@ -1,9 +1,10 @@
 //! The TOML file that lists a fleet's hosts and operators with their public keys.
 
 use super::Kind;
-use super::entry::Entry;
+use super::entry::{Entry, type_of};
 use super::permissions::{Credential, MCP_TIER};
 use crate::protocol::{Name, NameError, holds_seed};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
 
@@ -37,7 +38,10 @@ pub enum FleetFileError {
     #[error("it names no host and no operator; write at least one [hosts.<name>] or [operators.<name>]")]
     Empty,
     /// A section that does not exist.
-    #[error("there is no section `{0}`; the sections are [hosts.<name>] and [operators.<name>]")]
+    #[error(
+        "there is no section `{0}`; the sections are [hosts.<name>] and [operators.<name>], and above them there may be \
+         base_subjects = false"
+    )]
     UnknownSection(String),
     /// `hosts = 3`.
     #[error("{0} is not a section; write [{0}.<name>] for each of its entries")]
@@ -77,8 +81,24 @@ pub struct User {
     pub entry: String,
     /// The public key, `U…`.
     pub public_key: String,
+    /// The key that replaces it: both are accepted until the rotation is finished.
+    pub next_public_key: Option<String>,
+    /// The first moment at which it is left out of the server's configuration; `None` if it does not expire.
+    pub expires_at: Option<Timestamp>,
     /// What it may do.
     pub credential: Credential,
+}
+
+impl User {
+    /// Its public keys: one, or two during a rotation.
+    pub fn public_keys(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.public_key), self.next_public_key.as_ref()].into_iter().flatten().map(String::as_str)
+    }
+
+    /// Since when it is expired, if it is.
+    pub fn expired_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.expires_at.filter(|expires_at| *expires_at <= now)
+    }
 }
 
 /// Reads a fleet file: hosts, then operators, each in the order of their names. An admin gets every tier that any
@@ -94,6 +114,7 @@ pub fn parse_fleet_file(text: &str) -> Result<Vec<User>, FleetFileError> {
             .map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1),
         why: error.message().replace('\n', ", "),
     })?;
+    let base_subjects = base_subjects(&mut file)?;
     let mut users = section(&mut file, "hosts", host)?;
     users.extend(section(&mut file, "operators", operator)?);
     if let Some(unknown) = file.keys().next() {
@@ -104,7 +125,25 @@ pub fn parse_fleet_file(text: &str) -> Result<Vec<User>, FleetFileError> {
     }
     check_keys_differ(&users)?;
     give_admins_all_tiers(&mut users);
+    for user in &mut users {
+        if let Credential::Listener { base_subjects: own, .. } = &mut user.credential {
+            *own = base_subjects;
+        }
+    }
     Ok(users)
+}
+
+/// Whether hosts may publish where operators of the older tool hear them; yes, unless the file says no.
+fn base_subjects(file: &mut Table) -> Result<bool, FleetFileError> {
+    match file.remove("base_subjects") {
+        None => Ok(true),
+        Some(Value::Boolean(flag)) => Ok(flag),
+        Some(other) => Err(FleetFileError::Field {
+            path: "base_subjects".to_owned(),
+            why: format!("it is {}, not true or false", type_of(&other)),
+            instead: "write base_subjects = false, or leave it out".to_owned(),
+        }),
+    }
 }
 
 /// Reads each entry of one section.
@@ -119,8 +158,9 @@ fn section(
         let name = Name::new(name).map_err(|source| FleetFileError::BadName { section, source })?;
         let mut entry = Entry::new(format!("{section}.{name}"), value)?;
         let credential = read(&name, &mut entry)?;
-        let public_key = entry.public_key()?;
-        Ok(User { entry: entry.path, public_key, credential })
+        let (public_key, next_public_key) = entry.public_keys()?;
+        let expires_at = entry.expires()?;
+        Ok(User { entry: entry.path, public_key, next_public_key, expires_at, credential })
     };
     entries.into_iter().map(user).collect()
 }
@@ -130,7 +170,9 @@ fn host(name: &Name, entry: &mut Entry) -> Result<Credential, FleetFileError> {
     let tier = entry.required("tier", WRITE_TIER)?;
     let tier = entry.name("tier", tier, WRITE_TIER)?;
     let role = entry.optional_name("role", WRITE_ROLE)?;
-    Ok(Credential::Listener { host: name.clone(), tier, role, confirm_peers: entry.flag("confirm_peers")? })
+    let confirm_peers = entry.flag("confirm_peers")?;
+    // What the file says for all hosts is known once every entry is read.
+    Ok(Credential::Listener { host: name.clone(), tier, role, confirm_peers, base_subjects: true })
 }
 
 fn operator(name: &Name, entry: &mut Entry) -> Result<Credential, FleetFileError> {
@@ -170,8 +212,10 @@ fn operator(name: &Name, entry: &mut Entry) -> Result<Credential, FleetFileError
 fn check_keys_differ(users: &[User]) -> Result<(), FleetFileError> {
     let mut seen = BTreeMap::new();
     for user in users {
-        if let Some(first) = seen.insert(&user.public_key, &user.entry) {
-            return Err(FleetFileError::SameKey { first: first.clone(), second: user.entry.clone() });
+        for key in user.public_keys() {
+            if let Some(first) = seen.insert(key, &user.entry) {
+                return Err(FleetFileError::SameKey { first: first.clone(), second: user.entry.clone() });
+            }
         }
     }
     Ok(())

@@ -3,26 +3,39 @@
 use super::permissions::{Credential, Rules, permissions};
 use super::{MCP_TIER, User};
 use crate::protocol::Name;
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// The complete block for these users, in their order. Without users it would leave the server open to everybody;
-/// a fleet file without any is refused before.
+/// The complete block for these users as of now.
 pub fn render_authorization(users: &[User]) -> String {
+    render_authorization_at(users, Timestamp::now())
+}
+
+/// The complete block for these users, in their order, with each key of an entry and without those that have expired. Without
+/// users it would leave the server open to everybody; a fleet file without any is refused before.
+pub fn render_authorization_at(users: &[User], now: Timestamp) -> String {
     let mut out = String::from("authorization {\n  users = [\n");
     for user in users {
+        let described = format!("{}: {}", user.entry, description(&user.credential));
+        if let Some(expired_at) = user.expired_at(now) {
+            // Writing to a `String` has no way to fail.
+            let _ = writeln!(out, "    # {described}, left out: expired at {expired_at}");
+            continue;
+        }
+        let expiry = user.expires_at.map(|at| format!(", until {at}")).unwrap_or_default();
         let allowed = permissions(&user.credential);
-        // Writing to a `String` has no way to fail.
-        let _ = write!(
-            out,
-            "    # {}: {}\n    {{\n      nkey: {}\n      permissions: {{\n        publish: {}\n        \
-             subscribe: {}\n      }}\n    }}\n",
-            user.entry,
-            description(&user.credential),
-            quoted(&user.public_key),
-            rules(&allowed.publish),
-            rules(&allowed.subscribe),
-        );
+        for key in user.public_keys() {
+            let next = if user.next_public_key.as_deref() == Some(key) { ", next key" } else { "" };
+            let _ = write!(
+                out,
+                "    # {described}{expiry}{next}\n    {{\n      nkey: {}\n      permissions: {{\n        publish: {}\n        \
+                 subscribe: {}\n      }}\n    }}\n",
+                quoted(key),
+                rules(&allowed.publish),
+                rules(&allowed.subscribe),
+            );
+        }
     }
     out.push_str("  ]\n}\n");
     out

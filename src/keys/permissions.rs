@@ -25,6 +25,8 @@ pub enum Credential {
         role: Option<Name>,
         /// Whether it hears other hosts, which confirm it after an activation.
         confirm_peers: bool,
+        /// Whether it may publish where operators of the older tool hear it, and where any host can publish in any name.
+        base_subjects: bool,
     },
     /// Changes the hosts of some tiers.
     Deployer {
@@ -84,8 +86,8 @@ pub struct Permissions {
 /// The permissions of a credential.
 pub fn permissions(credential: &Credential) -> Permissions {
     match credential {
-        Credential::Listener { host, tier, role, confirm_peers } => {
-            listener(host, tier, role.as_ref(), *confirm_peers)
+        Credential::Listener { host, tier, role, confirm_peers, base_subjects } => {
+            listener(host, tier, role.as_ref(), *confirm_peers, *base_subjects)
         }
         Credential::Deployer { tiers, builds } => operator(tiers.iter().map(Name::as_str), *builds),
         Credential::Admin { tiers } => operator(tiers.iter().map(Name::as_str), true),
@@ -95,11 +97,25 @@ pub fn permissions(credential: &Credential) -> Permissions {
     }
 }
 
-fn listener(host: &Name, tier: &Name, role: Option<&Name>, confirm_peers: bool) -> Permissions {
+fn listener(
+    host: &Name,
+    tier: &Name,
+    role: Option<&Name>,
+    confirm_peers: bool,
+    base_subjects: bool,
+) -> Permissions {
     let mut subjects = vec![protocol::of_host(tier, host), protocol::of_tier(tier)];
     subjects.extend(role.map(|role| protocol::of_role(tier, role)));
     subjects.push(DISCOVER.to_owned());
-    let mut publish = allow([REPORTS, ANSWERS, &format!("deploy.responses.*.log.{host}")]);
+    let mut publish = allow([
+        &format!("deploy.responses.*.{host}"),
+        &format!("deploy.responses.ask.*.{host}"),
+        &format!("deploy.responses.*.log.{host}"),
+        PRESENCE,
+    ]);
+    if base_subjects {
+        publish.allow.extend([REPORTS, ANSWERS].map(str::to_owned));
+    }
     if confirm_peers {
         // It asks hosts to announce themselves, and hears them.
         publish.allow.push(DISCOVER.to_owned());

@@ -18,6 +18,8 @@ pub(super) struct View<'a> {
     pub(super) warnings: &'a BTreeSet<String>,
     /// The units that have failed, where the service manager was asked.
     pub(super) units: Option<&'a BTreeSet<String>>,
+    /// The place of what is said among this host's messages.
+    pub(super) seq: u64,
 }
 
 impl View<'_> {
@@ -48,6 +50,7 @@ impl View<'_> {
         let actions = hold::actions(self.engine);
         let subjects = config.deploy_subjects.clone();
         HostAnswer {
+            seq: Some(self.seq),
             instance: Some(self.store.identity().instance.as_str().into()),
             version: Some(env!("CARGO_PKG_VERSION").into()),
             revision: deployed.and_then(|job| job.revision.clone()),
@@ -66,6 +69,10 @@ impl View<'_> {
             held: self.hold.map(Hold::to_string),
             job: self.job(None).map(without_diagnostics),
             capabilities: actions.into_iter().filter(|action| !Action::BASE.contains(action)).collect(),
+            public_key: config.settings.seed.as_ref().map(|seed| seed.public_key().into()),
+            trusted_keys: Some(
+                config.trusted_keys.iter().map(|trusted| trusted.key.as_str().to_owned()).collect(),
+            ),
             interval_s: Some(config.presence.as_secs()),
             ..HostAnswer::new(config.hostname.clone(), config.tier.clone(), config.role.clone(), subjects)
         }

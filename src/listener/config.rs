@@ -3,7 +3,7 @@
 use super::Peers;
 use crate::bus::Settings;
 use crate::jobs::HealthRules;
-use crate::keys::PublicKey;
+use crate::keys::TrustedKey;
 use crate::metrics::Address;
 use crate::protocol::{Name, TemplateError, expand, overlaps};
 use std::path::PathBuf;
@@ -43,8 +43,8 @@ pub struct Config {
     pub flake_url: Option<String>,
     /// Where metrics are served; `None` where nothing is measured.
     pub metrics: Option<Address>,
-    /// Whose requests it takes; empty where it leaves that to the server.
-    pub trusted_keys: Vec<PublicKey>,
+    /// Whose requests it takes, and until when; empty where it leaves that to the server.
+    pub trusted_keys: Vec<TrustedKey>,
     /// What its operators should know from the start.
     pub warnings: Vec<String>,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// Publishes verdicts, waits for the server to have read them, and notes that durably. Gives those that arrived.
 pub(super) async fn deliver(owed: Vec<(Id, Known)>, store: Arc<Store>, reporter: Reporter) -> Vec<Id> {
     for (_, job) in &owed {
-        if reporter.send(&job.reply_to, &job.report).await.is_err() {
+        if reporter.send(&job.destination, &job.report).await.is_err() {
             return Vec::new();
         }
     }

@@ -19,13 +19,13 @@ impl Service {
         let hostname = self.config.hostname.clone();
         let limit = usize::try_from(ask.limit.unwrap_or(LIMIT)).unwrap_or(usize::MAX);
         self.deliveries.spawn(async move {
-            let before = ask.before;
+            let (to, before) = (ask.destination(), ask.before);
             let page = spawn_blocking(move || history.page(before.as_ref(), limit)).await;
             match page {
                 Ok(Ok(page)) => {
                     let (entries, next) = (page.entries, page.next);
                     let answer = HistoryAnswer { want: Want::History, hostname, entries, next };
-                    reporter.answer(&ask.reply_to, &Answer::History(answer)).await;
+                    reporter.answer(&to, &Answer::History(answer)).await;
                 }
                 // An empty answer would tell that nothing was ever done here.
                 Ok(Err(error)) => tracing::warn!(%error, "could not read the history"),

@@ -45,7 +45,7 @@ impl Service {
             let message = format!("could not {}: {why}; nothing was changed", request.action);
             let report = self.reporter.rejection(request, ErrorCode::Unhealthy, &message);
             self.count_refusal(&report);
-            return self.say(&record.request.reply_to, &report).await;
+            return self.say(&record.request.destination(), &report).await;
         }
         let (id, issuer) = (record.request.id.clone(), record.request.issuer.as_deref());
         tracing::warn!(%id, issuer, action = %record.request.action, "{}", record.report.message);

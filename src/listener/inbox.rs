@@ -1,10 +1,10 @@
 //! What arrives for this listener, from all its subjects in one stream.
 
 use super::Config;
-use super::permit::{self, Refused};
 use crate::bus::{Bus, LinkError, Received};
-use crate::keys::PublicKey;
-use crate::protocol::{Ask, BadRequest, DeployRequest, WireError};
+use crate::jobs::now;
+use crate::keys::{Refused, signer};
+use crate::protocol::{Ask, BadRequest, DeployRequest, PublicKey, Purpose, WireError};
 use futures_util::future::ready;
 use futures_util::stream::{BoxStream, SelectAll, StreamExt};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Inbox {
         for subject in &config.deploy_subjects {
             let requests = bus.subscribe(subject, |_, payload| payload.to_vec()).await?;
             let config = config.clone();
-            let read = move |received| ready(arrived(&config.trusted_keys, received));
+            let read = move |received| ready(arrived(&config, received));
             streams.push(requests.stream().filter_map(read).boxed());
         }
         let asks = bus.subscribe(&config.discover_subject, |_, payload| Ask::parse(payload)).await?;
@@ -47,19 +47,21 @@ impl Inbox {
         Ok(Self(streams))
     }
 
-    /// The next thing that arrives; `None` once the connection is closed for good.
-    pub(super) async fn next(&mut self) -> Option<Incoming> {
-        self.0.next().await
+    /// The next thing that arrives.
+    pub(super) async fn next(&mut self) -> Incoming {
+        // Subscriptions never end.
+        self.0.select_next_some().await
     }
 }
 
-fn arrived(trusted: &[PublicKey], received: Received<Vec<u8>>) -> Option<Incoming> {
-    let Received { subject, reply, headers, message } = received;
+fn arrived(config: &Config, received: Received<Vec<u8>>) -> Option<Incoming> {
+    let Received { subject, reply, headers, message, .. } = received;
     let payload = message?;
+    let (trusted, fleet) = (&config.trusted_keys, config.settings.fleet.as_ref());
     let signer = if trusted.is_empty() {
         Ok(None)
     } else {
-        permit::signer(trusted, &subject, &payload, &headers).map(Some)
+        signer(Purpose::Request, trusted, fleet, now(), &subject, &payload, &headers).map(Some)
     };
     let request = DeployRequest::parse(&payload);
     Some(Incoming::Request(Box::new(Arrived { subject, reply, request, signer })))

@@ -234,6 +234,10 @@ impl Job {
                 self.save_step("a phase").await;
             }
             Step::Progress(progress) => report.progress = Some(progress),
+            Step::Origin(origin) => {
+                self.record.deployed = Some(origin);
+                return false;
+            }
             Step::Commit(commit) => {
                 report.commit = Some(commit.into());
                 // What was told must be what is built, also by a later start.
@@ -388,7 +392,7 @@ impl Job {
         let shared = Arc::new(report);
         self.report.send_replace(shared.clone());
         // While the link is down nobody hears it: the next one, or the record, will tell.
-        let _ = self.reporter.send(&self.record.request.reply_to, &shared).await;
+        let _ = self.reporter.send(&self.record.request.destination(), &shared).await;
     }
 
     async fn save_step(&self, what: &str) {

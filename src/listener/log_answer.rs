@@ -15,6 +15,7 @@ impl Service {
         if !self.can_look_up(&ask) {
             return;
         }
+        let to = ask.destination();
         let id = ask.id.or_else(|| self.view().job(None).and_then(|report| report.id.clone()));
         let running = self.running.as_ref().is_some_and(|(running, _)| Some(running) == id.as_ref());
         let path = id.as_ref().map(|id| self.store.job(id).log());
@@ -27,7 +28,7 @@ impl Service {
             let eof = part.as_ref().is_none_or(|part| part.eof);
             let (offset, text) = part.map(|part| (part.offset, part.text)).unzip();
             let answer = LogAnswer { want: Want::Log, id, hostname, offset, text, eof, running };
-            reporter.answer(&ask.reply_to, &Answer::Log(answer)).await;
+            reporter.answer(&to, &Answer::Log(answer)).await;
             Vec::new()
         });
     }

@@ -4,7 +4,7 @@ use super::Config;
 use crate::activation::Engine;
 use crate::bus::Link;
 use crate::jobs::{Record, Store};
-use crate::metrics::{Page, Registry, Source};
+use crate::metrics::{Page, Recent, Registry, Source};
 use crate::protocol::{DeployReport, Id};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub(super) struct Metrics {
     engine: Arc<dyn Engine>,
     store: Arc<Store>,
     link: watch::Receiver<Link>,
+    /// Whether the state directory can be written.
+    writable: Recent<Result<(), String>>,
     in_progress: AtomicBool,
     /// The labels of the host itself.
     info: [(&'static str, String); 4],
@@ -40,7 +42,18 @@ impl Metrics {
             ("role", config.role.as_ref().map(ToString::to_string).unwrap_or_default()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
-        (Self { registry, engine, store, link, in_progress: AtomicBool::new(false), info }, warning)
+        (
+            Self {
+                registry,
+                engine,
+                store,
+                link,
+                writable: Recent::default(),
+                in_progress: AtomicBool::new(false),
+                info,
+            },
+            warning,
+        )
     }
 
     /// Whether a job runs.
@@ -106,7 +119,9 @@ impl Source for Metrics {
             "1 where the running system wants a reboot, else 0.",
             reboot,
         );
-        page.connected(self.link.borrow().up);
+        let link = self.link.borrow().clone();
+        page.connection(link.up, link.ended);
+        page.dropped(link.dropped, link.too_large);
         let name = "homelab_deploy_info";
         page.metric(name, "gauge", "The host and the version of its listener; always 1.");
         let labels: Vec<_> = self.info.iter().map(|(label, value)| (*label, value.as_str())).collect();
@@ -115,6 +130,6 @@ impl Source for Metrics {
 
     fn health(&self) -> Result<(), String> {
         self.link.borrow().health()?;
-        self.store.check_writable().map_err(|error| error.to_string())
+        self.writable.get(|| self.store.check_writable().map_err(|error| error.to_string()))
     }
 }

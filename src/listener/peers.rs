@@ -2,9 +2,11 @@
 //! are reached through.
 
 use super::Config;
-use crate::bus::{Bus, LinkError, Subscription};
-use crate::jobs::PeersBefore;
-use crate::protocol::{Ask, HostAnswer, Id, Name, PRESENCE, ReplyTo, Want, WireError};
+use super::reporter::Reporter;
+use crate::bus::{Bus, LinkError, Received, Subscription};
+use crate::jobs::{PeersBefore, now};
+use crate::keys::signer;
+use crate::protocol::{Ask, HostAnswer, Id, Name, PRESENCE, Purpose, ReplyTo, Want, WireError};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -140,8 +142,10 @@ pub(super) async fn before(
 /// Why a host is not changed that heard no other client.
 fn nobody(config: &Config, patience: Duration) -> String {
     let seconds = patience.as_secs();
-    let follow = "follow the deployment with an operator, or let this host's key hear other hosts (`confirm_peers = true` in the \
-                  fleet file)";
+    let follow = format!(
+        "{}, or let this host's key hear other hosts (`confirm_peers = true` in the fleet file)",
+        follow(config)
+    );
     match &config.confirm_peers {
         Some(peers) => format!(
             "--confirm-peers asks for {peers} to confirm this host, and none was heard within {seconds} s; {follow}"
@@ -150,6 +154,31 @@ fn nobody(config: &Config, patience: Duration) -> String {
             "this host reaches its NATS server over an address of its own, so only another client can confirm that others \
              reach it too, and none was heard within {seconds} s; {follow}, or give its listener a --health-check"
         ),
+    }
+}
+
+/// What lets an operator confirm this host.
+pub(super) fn follow(config: &Config) -> &'static str {
+    if config.trusted_keys.is_empty() {
+        "follow the deployment with an operator"
+    } else {
+        "follow the deployment with an operator whose key is trusted here"
+    }
+}
+
+/// Whether an operator may confirm this host: where keys are trusted, one of them must have signed that.
+fn is_permitted(config: &Config, received: &Received<Result<Ask, WireError>>) -> bool {
+    let Received { subject, headers, payload, .. } = received;
+    let (trusted, fleet) = (&config.trusted_keys, config.settings.fleet.as_ref());
+    if trusted.is_empty() {
+        return true;
+    }
+    match signer(Purpose::Query, trusted, fleet, now(), subject, payload, headers) {
+        Ok(_) => true,
+        Err(refused) => {
+            tracing::debug!(?refused, "an operator whose key is not trusted does not confirm this host");
+            false
+        }
     }
 }
 
@@ -195,12 +224,12 @@ impl<'a> Ears<'a> {
                         let _ = self.bus.publish(&config.discover_subject, ask.encode()).await;
                         None
                     }
-                    Some(received) = self.queries.next() => received.message.and_then(|ask| {
-                        let ask = ask.ok()?;
+                    received = self.queries.next() => received.message.as_ref().and_then(|ask| {
+                        let ask = ask.as_ref().ok()?;
                         let is_answer = ask.confirm.as_deref() == Some(nonce) && ask.wanted() != Want::Presence;
-                        is_answer.then_some(Heard::Operator)
+                        (is_answer && is_permitted(config, &received)).then_some(Heard::Operator)
                     }),
-                    Some(received) = self.presence.next() => received.message.and_then(|answer| {
+                    received = self.presence.next() => received.message.and_then(|answer| {
                         let answer = answer.ok()?;
                         let peers = config.confirm_peers.as_ref().unwrap_or(&Peers::Any);
                         if answer.hostname == config.hostname
@@ -253,7 +282,7 @@ pub(super) async fn announce(config: &Config, answer: HostAnswer) {
     sleep(JITTER.mul_f64(fastrand::f64())).await;
     let announced = async {
         let bus = Bus::once(&config.settings).await.map_err(|error| error.to_string())?;
-        let sent = bus.publish(PRESENCE, answer.encode()).await;
+        let sent = Reporter::announce(&bus, &answer).await;
         sent.map_err(|error| error.to_string())?;
         bus.ping(DELIVERED).await.map_err(|error| error.to_string())
     };

@@ -184,9 +184,10 @@ impl Task {
     async fn hear_another(&self, bus: &Bus, folder: &JobFolder) -> Result<(), Failed> {
         // Others may have gone, which is no reason to reboot a host whose connections were not touched.
         let connected = matches!(self.peers, PeersBefore::Operator | PeersBefore::NotNeeded) || !self.touched;
-        let why = "the host reaches its NATS server, but has heard no other client since the activation; follow it with an \
-                   operator"
-            .to_owned();
+        let why = format!(
+            "the host reaches its NATS server, but has heard no other client since the activation; {}",
+            peers::follow(&self.config)
+        );
         let failed = Failed { refused: false, connected, why };
         let waiting = Proof {
             nonce: self.nonce.clone(),

@@ -2,12 +2,12 @@
 //! that removes it still has to be reported; so the listener stops itself afterwards.
 
 use crate::activation::own_unit;
+use crate::unattended;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::process::Command;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// How often it is looked for if the listener announces no presence, which otherwise sets the pace.
@@ -83,9 +83,9 @@ async fn is_there(file: &Path) -> bool {
 
 /// What systemd has of a unit, or nothing if it does not answer.
 async fn show(unit: &str) -> Option<HashMap<String, String>> {
-    let mut command = Command::new("systemctl");
+    let mut command = unattended::command("systemctl");
     command.args(["show", "--property=LoadState,FragmentPath,MainPID", unit]);
-    command.env("LC_ALL", "C").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.env("LC_ALL", "C").stderr(Stdio::null()).kill_on_drop(true);
     let output = timeout(PATIENCE, command.output()).await.ok()?.ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let pairs = text.lines().filter_map(|line| line.split_once('='));

@@ -5,7 +5,8 @@ use crate::activation::Probe;
 use crate::bus::{Bus, LinkError};
 use crate::jobs::{Identity, Sequence, now};
 use crate::protocol::{
-    Answer, BadRequest, DeployReport, DeployRequest, ErrorCode, Id, LogLine, Name, ReplyTo, Status, of_log,
+    Answer, BadRequest, DeployReport, DeployRequest, Destination, ErrorCode, HostAnswer, Id, LogLine, Name,
+    PRESENCE, Purpose, Status, of_log,
 };
 use futures_util::FutureExt;
 use std::time::Duration;
@@ -79,8 +80,13 @@ impl Reporter {
 
     /// Publishes a report. While the link is down it is let go: a running job will speak again, and a verdict is kept
     /// on disk.
-    pub(super) async fn send(&self, to: &ReplyTo, report: &DeployReport) -> Result<(), LinkError> {
-        let sent = self.bus.publish(&to.to_string(), report.encode()).await;
+    pub(super) async fn send(&self, to: &Destination, report: &DeployReport) -> Result<(), LinkError> {
+        let subject = to.subject(&self.hostname);
+        let mut payload = report.encode();
+        if self.bus.room().is_some_and(|room| payload.len() > room) {
+            payload = report.brief().encode();
+        }
+        let sent = self.bus.publish_signed(Purpose::Report, &subject, None, payload).await;
         if let Err(error) = &sent {
             tracing::debug!(id = report.id.as_ref().map(Id::as_str), %error, "a report did not go out");
         }
@@ -88,15 +94,29 @@ impl Reporter {
     }
 
     /// Publishes an answer. While the link is down it is let go: whoever asked asks again.
-    pub(super) async fn answer(&self, to: &ReplyTo, answer: &Answer) {
-        let _ = self.bus.publish(&to.to_string(), answer.encode()).await;
+    pub(super) async fn answer(&self, to: &Destination, answer: &Answer) {
+        let subject = to.subject(&self.hostname);
+        // Who signs what is decided by the subject: an older operator has replies come where reports go.
+        let purpose = Purpose::of_response(&subject);
+        let _ = self.bus.publish_signed(purpose, &subject, None, answer.encode()).await;
+    }
+
+    /// Announces this host on `bus`. While the link is down nobody can hear it; coming up announces again.
+    pub(super) async fn announce(bus: &Bus, answer: &HostAnswer) -> Result<(), LinkError> {
+        bus.publish_signed(Purpose::Presence, PRESENCE, None, answer.encode()).await
+    }
+
+    /// The next place among this host's messages.
+    pub(super) fn next_seq(&self) -> u64 {
+        self.sequence.next()
     }
 
     /// Publishes a piece of a job's log.
     pub(super) async fn log(&self, id: &Id, offset: u64, text: String) {
         let line = LogLine { id: id.clone(), hostname: self.hostname.clone(), offset, text };
         // The log lies on disk for whoever missed it.
-        let _ = self.bus.publish(&of_log(id, &self.hostname), line.encode()).await;
+        let subject = of_log(id, &self.hostname);
+        let _ = self.bus.publish_signed(Purpose::Log, &subject, None, line.encode()).await;
     }
 
     /// Waits until what was said has left this process.

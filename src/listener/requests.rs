@@ -3,18 +3,26 @@
 use super::inbox::Arrived;
 use super::job::{self, Handle, Job};
 use super::metrics::Metrics;
-use super::permit::{self, Refused};
 use super::prover::Prover;
 use super::reporter::Reporter;
 use super::service::Service;
 use super::{history, hold};
-use crate::jobs::{Admission, Record, admit, now};
-use crate::keys::PublicKey;
-use crate::protocol::{BadRequest, DeployReport, DeployRequest, ErrorCode, Id, ReplyTo, Status};
+use crate::jobs::{Admission, DeployedCommits, Record, admit, now};
+use crate::keys::{Refused, Taker, bounded, near};
+use crate::protocol::{
+    BadRequest, DeployReport, DeployRequest, Destination, ErrorCode, Id, PublicKey, ReplyTo, Status,
+};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
+
+/// Kinds of lines that anyone who may send to this host can cause.
+const REFUSED: &str = "refused a request";
+const UNANSWERABLE: &str = "a request named no place to answer to";
+/// How many lines of each kind are logged in ten seconds: more than people and scripts cause.
+const MOST_REFUSED: u32 = 20;
 
 /// Who has signed a request, where that is looked at.
 #[derive(Default)]
@@ -31,7 +39,7 @@ impl Service {
         let request = match request {
             Ok(request) => request,
             Err(bad) => {
-                let said = signer.err().map(|refused| refused.message(&self.config.hostname, &subject));
+                let said = signer.err().map(|refused| self.message(&refused, &subject));
                 let not_permitted =
                     |message| BadRequest { code: ErrorCode::NotPermitted, message, ..*bad.clone() };
                 let bad = said.map_or_else(|| *bad.clone(), not_permitted);
@@ -41,10 +49,17 @@ impl Service {
         match self.permit(&subject, &request, signer) {
             Ok(permit) => self.on_request(request, permit).await,
             Err((refused, permit)) => {
-                let message = refused.message(&self.config.hostname, &subject);
+                let message = self.message(&refused, &subject);
                 self.refuse(&request, permit, refused.code(), &message).await;
             }
         }
+    }
+
+    /// Why a request was refused, and what to do about it.
+    fn message(&self, refused: &Refused, subject: &str) -> String {
+        let host = &self.config.hostname;
+        let service = format!("the listener on {host}");
+        refused.message(Taker { name: host.as_str(), service: &service }, subject)
     }
 
     /// Whether a request may be acted on. It may where no key is trusted; else once, if a trusted key has signed it.
@@ -57,7 +72,7 @@ impl Service {
         let unnoted = |refused| (refused, Permit::default());
         let key = signer.map_err(unnoted)?;
         let Some((key, seen)) = key.zip(self.seen.as_mut()) else { return Ok(Permit::default()) };
-        let expires_at = permit::bounded(request).map_err(unnoted)?;
+        let expires_at = bounded(request.issued_at, request.expires_at).map_err(unnoted)?;
         let mut permit = Permit { key: Some(key.as_str().to_owned()), noted: None };
         if seen.knows(subject, &request.id) {
             return Err((Refused::Replayed, permit));
@@ -69,7 +84,7 @@ impl Service {
                 tracing::warn!(%error, "could not note that a signed request came; it could be used once more after a restart");
             }
         }));
-        match permit::near(expires_at, now) {
+        match near(expires_at, now) {
             Ok(()) => Ok(permit),
             Err(refused) => Err((refused, permit)),
         }
@@ -82,16 +97,16 @@ impl Service {
         let actions = hold::actions(&*self.engine);
         let can = |action: &_| actions.contains(action);
         let admission = admit(&request, now(), known, running.as_ref(), can, self.refusal_while_held());
-        let reply_to = request.reply_to.clone();
+        let to = request.destination();
         match admission {
             Admission::Accept => self.begin(request, permit.key).await,
-            Admission::Repeat(report) => self.say_noted(permit, reply_to, report).await,
+            Admission::Repeat(report) => self.say_noted(permit, to, report).await,
             Admission::Hold => self.hold_or_release(request, permit.key).await,
             Admission::Cancel => self.cancel(request).await,
             Admission::Cancelled(outcome) => {
                 let report = cancel_report(&self.reporter, &request, outcome);
                 self.count_refusal(&report);
-                self.say_noted(permit, reply_to, Arc::new(report)).await;
+                self.say_noted(permit, to, Arc::new(report)).await;
             }
             Admission::Reject(code, message) => self.refuse(&request, permit, code, &message).await,
         }
@@ -99,7 +114,9 @@ impl Service {
 
     async fn refuse(&mut self, request: &DeployRequest, permit: Permit, code: ErrorCode, message: &str) {
         let key = permit.key.as_deref();
-        tracing::info!(id = %request.id, %code, key, reason = message, "refused a request");
+        if self.log_fold.allows(REFUSED, MOST_REFUSED) {
+            tracing::info!(id = %request.id, %code, key, reason = message, "{REFUSED}");
+        }
         let mut report = self.reporter.rejection(request, code, message);
         if report.error == Some(ErrorCode::AlreadyRunning) {
             report.running_job = self.running.as_ref().map(|(id, _)| id.clone());
@@ -108,7 +125,7 @@ impl Service {
         // Under the id of the job that runs it would be taken for the verdict of that.
         let runs = self.running.as_ref().filter(|(id, _)| *id == request.id);
         let report = runs.map_or_else(|| Arc::new(report), |(_, handle)| handle.report.borrow().clone());
-        self.say_noted(permit, request.reply_to.clone(), report).await;
+        self.say_noted(permit, request.destination(), report).await;
     }
 
     /// Refuses what could not be read as a request, on the reply subject of the message where it names none itself.
@@ -116,13 +133,18 @@ impl Service {
         let report = self.reporter.refusal(bad);
         self.count_refusal(&report);
         let reply = reply.and_then(|subject| ReplyTo::parse(subject).ok()).filter(|to| !to.is_for_answers());
+        let reply = reply.map(|reply_to| Destination { reply_to, per_host: false });
         let Some(to) = bad.reply_to.clone().or(reply) else {
             self.unanswerable += 1;
             let count = self.unanswerable;
-            tracing::warn!(code = %bad.code, reason = bad.message, count, "a request named no place to answer to");
+            if self.log_fold.allows(UNANSWERABLE, MOST_REFUSED) {
+                tracing::warn!(code = %bad.code, reason = bad.message, count, "{UNANSWERABLE}");
+            }
             return;
         };
-        tracing::info!(id = %to.id(), code = %bad.code, reason = bad.message, "refused a request");
+        if self.log_fold.allows(REFUSED, MOST_REFUSED) {
+            tracing::info!(id = %to.reply_to.id(), code = %bad.code, reason = bad.message, "{REFUSED}");
+        }
         self.say(&to, &report).await;
     }
 
@@ -139,7 +161,7 @@ impl Service {
             "accepted a job"
         );
         // Told before the record is durable, so that nobody waits for a disk; `started` comes after.
-        self.say(&record.request.reply_to, &record.report).await;
+        self.say(&record.request.destination(), &record.report).await;
         let job = self.occupy(id, record);
         self.work_on(job.run(self.engine.clone()));
     }
@@ -168,8 +190,10 @@ impl Service {
     /// Works on a job up to its line in the history and its count: whoever hears its verdict finds it there.
     fn work_on(&mut self, job: impl Future<Output = Record> + Send + 'static) {
         let (history, metrics) = (self.history.clone(), self.metrics.clone());
+        let state_dir = self.config.state_dir.clone();
         self.work.spawn(async move {
             let record = job.await;
+            note_deployed(&state_dir, &record).await;
             history::keep(history, &record).await;
             match metrics {
                 Some(metrics) => count(metrics, record).await,
@@ -227,13 +251,13 @@ impl Service {
                 let _ = spawn_blocking(move || metrics.keep()).await;
             }
             // While the link is down the operator hears nothing, and asks once it is back.
-            let _ = reporter.send(&request.reply_to, &report).await;
+            let _ = reporter.send(&request.destination(), &report).await;
             Vec::new()
         });
     }
 
     /// Says it once a restart cannot forget what it is about: what was refused must not be done later.
-    async fn say_noted(&mut self, permit: Permit, to: ReplyTo, report: Arc<DeployReport>) {
+    async fn say_noted(&mut self, permit: Permit, to: Destination, report: Arc<DeployReport>) {
         let Some(noted) = permit.noted else { return self.say(&to, &report).await };
         let reporter = self.reporter.clone();
         self.deliveries.spawn(async move {
@@ -244,10 +268,21 @@ impl Service {
         });
     }
 
-    pub(super) async fn say(&self, to: &ReplyTo, report: &DeployReport) {
+    pub(super) async fn say(&self, to: &Destination, report: &DeployReport) {
         // While the link is down the operator hears nothing, and asks once it is back.
         let _ = self.reporter.send(to, report).await;
     }
+}
+
+/// Notes what a job has deployed, before anybody hears that it has. If that fails, the next start catches up.
+async fn note_deployed(state_dir: &Path, record: &Record) {
+    let (state_dir, record) = (state_dir.to_owned(), record.clone());
+    let _ = spawn_blocking(move || {
+        if let Err(error) = DeployedCommits::note(&state_dir, &record) {
+            tracing::error!(%error, "failed to note the deployed commit");
+        }
+    })
+    .await;
 }
 
 pub(super) async fn count(metrics: Arc<Metrics>, mut record: Record) -> Record {

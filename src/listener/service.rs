@@ -6,17 +6,21 @@ use super::delivery::deliver;
 use super::history;
 use super::inbox::{Inbox, Incoming};
 use super::job::Handle;
+use super::key_expiry::KeyExpiry;
 use super::manager::Standing;
 use super::metrics::Metrics;
 use super::peers;
 use super::removal::Removal;
 use super::reporter::Reporter;
 use crate::activation::Engine;
-use crate::bus::{Bus, ConnectError, LinkError, Seed};
-use crate::jobs::{AtHand, History, Hold, HostNow, Record, Resume, Seen, Store, StoreError, now};
+use crate::bus::{Bus, ConnectError, Link, LinkError, Seed};
+use crate::jobs::{
+    AtHand, DeployedCommits, History, Hold, HostNow, Record, Resume, Seen, Store, StoreError, now,
+};
+use crate::log_fold::LogFold;
 use crate::manager::{self, Manager};
 use crate::metrics::serve;
-use crate::protocol::{Ask, DeployReport, HostAnswer, Id, PRESENCE, Status, Want, WireError};
+use crate::protocol::{Ask, DeployReport, HostAnswer, Id, Status, Want, WireError, is_base_response};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +31,11 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a stop may wait for what was said to arrive.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// Kinds of lines that anyone who may send to this host can cause.
+const UNREADABLE: &str = "a question could not be read";
+/// How many questions that could not be read are logged one by one in ten seconds: a person who tries something sends fewer.
+const MOST_UNREADABLE: u32 = 10;
+const DROPPED: &str = "messages were dropped";
 
 /// Why a listener could not start.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +49,6 @@ pub enum ListenerError {
     /// The client library.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The connection's own task ended, which only a fault of ours can cause.
-    #[error("the connection to the server was closed for good")]
-    Closed,
 }
 
 /// The state of a listener.
@@ -58,6 +64,7 @@ pub(super) struct Service {
     pub(super) work: JoinSet<Record>,
     /// Requests that named no place to answer to.
     pub(super) unanswerable: u64,
+    pub(super) log_fold: LogFold,
     pub(super) hold: Option<Hold>,
     /// The signed requests that have come, where keys are trusted.
     pub(super) seen: Option<Seen>,
@@ -66,6 +73,10 @@ pub(super) struct Service {
     /// Verdicts on their way, answers to a cancel, and what is looked up in files.
     pub(super) deliveries: JoinSet<Vec<Id>>,
     warnings: BTreeSet<String>,
+    /// Those that are about the server of this connection.
+    server_warnings: Vec<String>,
+    /// How often a malformed message had ended the connection when the present one was made.
+    ended: u64,
     /// The units that had failed when that was last asked, where it can be.
     units: Option<BTreeSet<String>>,
     /// The service manager being asked for them, one question at a time.
@@ -122,8 +133,11 @@ pub async fn run(
         metrics,
         work: JoinSet::new(),
         unanswerable: 0,
+        log_fold: LogFold::default(),
         deliveries: JoinSet::new(),
         warnings,
+        server_warnings: Vec::new(),
+        ended: 0,
         units: None,
         asking: JoinSet::new(),
         announcing: JoinSet::new(),
@@ -175,6 +189,9 @@ impl Service {
             self.jobs.insert(&record);
             ended.push(record);
         }
+        if let Err(error) = DeployedCommits::catch_up(self.store.state_dir(), &ended) {
+            tracing::error!(%error, "failed to note the deployed commits");
+        }
         history::catch_up(&self.history, &ended);
         if let Some(metrics) = &self.metrics {
             metrics.catch_up(&mut ended);
@@ -187,8 +204,7 @@ impl Service {
         let mut refusals = self.bus.refusals();
         let mut inbox = Inbox::open(&self.bus, &self.config).await?;
         let mut link = self.bus.link();
-        let mut connects = 0;
-        let mut reason = None;
+        let mut last = Link::default();
         let mut told_problem: Option<String> = None;
         let mut announce_at = Instant::now();
         self.ask_units();
@@ -196,14 +212,15 @@ impl Service {
         let mut server = self.serve_metrics(problem, shutdown.clone());
         let mut manager = Manager::ready();
         let mut removal = Removal::watch(self.config.presence);
+        let mut key_expiry = KeyExpiry::new(&self.config.trusted_keys);
+        key_expiry.update(&mut self.warnings, now());
         loop {
             self.tell(&mut manager);
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 incoming = inbox.next() => match incoming {
-                    None => return Err(ListenerError::Closed),
-                    Some(Incoming::Request(arrived)) => self.on_arrival(*arrived).await,
-                    Some(Incoming::Ask(ask)) => self.on_ask(*ask).await,
+                    Incoming::Request(arrived) => self.on_arrival(*arrived).await,
+                    Incoming::Ask(ask) => self.on_ask(*ask).await,
                 },
                 Some(ended) = self.work.join_next() => {
                     self.on_job_end(ended.ok());
@@ -211,11 +228,7 @@ impl Service {
                     announce_at = Instant::now();
                 }
                 Some(told) = self.asking.join_next() => {
-                    let told = told.ok().flatten();
-                    // Nothing new is no reason to speak, also the first time.
-                    let new = told.as_ref().is_some_and(|told| *told != self.units.clone().unwrap_or_default());
-                    self.units = told.or(self.units.take());
-                    if new {
+                    if self.on_units(told.ok().flatten()) {
                         announce_at = Instant::now();
                     }
                 }
@@ -229,21 +242,19 @@ impl Service {
                 }
                 () = phase_changed(&mut self.running) => {}
                 Ok(refusal) = refusals.recv() => {
-                    self.warnings.insert(refusal.to_string());
+                    // Where replies go is chosen by who asks; the log has it.
+                    if !(refusal.publish && is_base_response(&refusal.subject)) {
+                        self.warnings.insert(refusal.to_string());
+                    }
                 }
                 Ok(()) = link.changed() => {
                     let now = link.borrow_and_update().clone();
-                    if now.up && now.connects != connects {
-                        connects = now.connects;
-                        tracing::info!(server = self.config.settings.shown(), "connected");
-                        self.deliver(None);
+                    if self.on_link(&now, &last) {
                         announce_at = Instant::now();
-                    } else if !now.up && now.reason != reason {
-                        let shown = now.reason.as_deref().unwrap_or("connecting");
-                        tracing::warn!(attempt = now.attempts, reason = shown, "not connected");
                     }
-                    reason = now.reason;
+                    last = now;
                 }
+                () = self.log_fold.due() => self.log_fold.log_due(),
                 Some(_) = self.announcing.join_next() => {}
                 Some(_) = self.keeping.join_next() => self.keep_refusals(),
                 Ok(()) = problems.changed() => {
@@ -252,7 +263,12 @@ impl Service {
                     self.warnings.extend(told_problem.clone());
                     announce_at = Instant::now();
                 }
-                () = sleep_until(announce_at), if self.announces() => {
+                () = key_expiry.changed() => {
+                    key_expiry.update(&mut self.warnings, now());
+                    announce_at = Instant::now();
+                }
+                // Each connection is announced once: the branch above has to see it first.
+                () = sleep_until(announce_at), if last.connects > 0 && self.announces() => {
                     self.unsaved.retain(|record| self.store.save(record).is_err());
                     self.announce(self.view().host()).await;
                     self.ask_units();
@@ -263,6 +279,7 @@ impl Service {
         }
         drop(inbox);
         manager::stopping();
+        self.log_fold.log_all();
         self.farewell().await;
         if let Some(metrics) = self.metrics.as_ref().filter(|metrics| metrics.has_refused()) {
             metrics.keep();
@@ -329,14 +346,16 @@ impl Service {
 
     pub(super) async fn announce(&self, answer: HostAnswer) {
         // While the link is down nobody can hear it; coming up announces again.
-        let _ = self.bus.publish(PRESENCE, answer.encode()).await;
+        let _ = Reporter::announce(&self.bus, &answer).await;
     }
 
     async fn on_ask(&mut self, ask: Result<Ask, WireError>) {
         let ask = match ask {
             Ok(ask) => ask,
             Err(error) => {
-                tracing::warn!(%error, "a question could not be read");
+                if self.log_fold.allows(UNREADABLE, MOST_UNREADABLE) {
+                    tracing::warn!(%error, "{UNREADABLE}");
+                }
                 return;
             }
         };
@@ -347,7 +366,7 @@ impl Service {
             Want::Log => self.answer_log(ask),
             Want::History => self.answer_history(ask),
             Want::Presence => self.announce_afresh(&ask),
-            _ => self.reporter.answer(&ask.reply_to, &self.view().answer(&ask)).await,
+            _ => self.reporter.answer(&ask.destination(), &self.view().answer(&ask)).await,
         }
     }
 
@@ -399,6 +418,64 @@ impl Service {
         }
     }
 
+    /// Takes in the units that have failed, and gives whether that is news.
+    fn on_units(&mut self, units: Option<BTreeSet<String>>) -> bool {
+        // Nothing new is no reason to speak, also the first time.
+        let is_new = units.as_ref().is_some_and(|units| *units != self.units.clone().unwrap_or_default());
+        self.units = units.or(self.units.take());
+        is_new
+    }
+
+    /// Takes what has changed of the connection; gives whether the host is to be announced.
+    fn on_link(&mut self, now: &Link, last: &Link) -> bool {
+        let is_new = now.up && now.connects != last.connects;
+        if is_new {
+            let is_logged = now.ended == self.ended;
+            self.ended = now.ended;
+            self.on_connected(is_logged);
+        }
+        let is_said = now.reason != last.reason;
+        // What the server says at once may be seen together with the connection.
+        let said = now.reason.clone().filter(|_| now.up && (is_new || is_said));
+        let announces = is_new || said.is_some();
+        if let Some(said) = said {
+            self.warn_of_server(said);
+        } else if !now.up && !now.is_replaced() && is_said {
+            let shown = now.reason.as_deref().unwrap_or("connecting");
+            tracing::warn!(attempt = now.attempts, reason = shown, "not connected");
+        }
+        let is_lossless = (now.dropped, now.too_large) == (last.dropped, last.too_large);
+        if !is_lossless && self.log_fold.allows(DROPPED, 1) {
+            tracing::warn!(dropped = now.dropped, too_large = now.too_large, "{DROPPED}");
+        }
+        announces
+    }
+
+    /// Says what is owed over a new connection. One that replaces an ended connection is logged with the end of that, once
+    /// a minute.
+    fn on_connected(&mut self, is_logged: bool) {
+        if is_logged {
+            tracing::info!(server = self.config.settings.shown(), "connected");
+        }
+        self.forget_server();
+        self.bus.shortage().into_iter().for_each(|lack| self.warn_of_server(lack));
+        self.deliver(None);
+    }
+
+    /// Warns of what the server says or lacks.
+    fn warn_of_server(&mut self, warning: String) {
+        tracing::warn!("{warning}");
+        self.server_warnings.push(warning.clone());
+        self.warnings.insert(warning);
+    }
+
+    /// Forgets what was said of the server of the last connection.
+    fn forget_server(&mut self) {
+        for warning in self.server_warnings.drain(..) {
+            self.warnings.remove(&warning);
+        }
+    }
+
     /// Whether no job runs and every final report is delivered.
     fn is_idle(&self) -> bool {
         self.running.is_none()
@@ -425,6 +502,7 @@ impl Service {
             hold: self.hold.as_ref(),
             warnings: &self.warnings,
             units: self.units.as_ref(),
+            seq: self.reporter.next_seq(),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Whether the person behind the client agrees. They are asked in the way that the version of the protocol has for it;
-//! where the client cannot ask, the argument `confirm` stands for their word.
+//! where the client cannot ask, the argument `confirm` replaces their answer: the code that came with the very question.
 
+use super::codes::{Codes, GOOD_FOR, Question};
+use super::error::ToolError;
+use super::parameters::Confirm;
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolResponse, ClientCapabilities, ElicitRequest, ElicitRequestParams, ElicitResult,
@@ -15,7 +18,7 @@ const CONFIRM: &str = "confirm";
 /// What a retry brings with it, in the protocol where a server cannot ask by itself.
 pub(super) struct Retry {
     pub(super) responses: Option<InputResponses>,
-    /// What was asked before. It comes from the client and counts only where the same would be asked again.
+    /// The code of what was asked before. It comes from the client and counts only where the same would be asked again.
     pub(super) state: Option<String>,
 }
 
@@ -28,34 +31,52 @@ pub(super) enum Word {
     Ask(Box<CallToolResponse>),
 }
 
-/// Asks whether what `question` tells shall be done. `confirm` is what the argument says.
+/// What is asked: as a person reads it, and exactly.
+pub(super) struct Asked<'a> {
+    pub(super) text: String,
+    pub(super) question: Question,
+    pub(super) codes: &'a Codes,
+}
+
+/// Asks whether it shall be done. `confirm` is what the argument says.
 pub(super) async fn confirmed(
-    question: &str,
-    confirm: bool,
+    asked: Asked<'_>,
+    confirm: Option<Confirm>,
     retry: Retry,
     context: &RequestContext<RoleServer>,
-) -> Word {
+) -> Result<Word, ToolError> {
+    if let Some(Confirm::Flag(true)) = confirm {
+        return asked.refuse("`confirm: true` names no question; expected the code that a refusal named. ");
+    }
     if !can_ask(context.client_capabilities().as_ref()) {
-        return if confirm { Word::Yes } else { Word::No(unconfirmed(question)) };
+        return match confirm {
+            Some(Confirm::Code(code)) => match asked.codes.take(code.trim(), &asked.question) {
+                Ok(()) => Ok(Word::Yes),
+                Err(error) => asked.refuse(&format!("{error}. ")),
+            },
+            _ => asked.refuse(""),
+        };
     }
     if context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
-        return answered(question, retry);
+        return asked.answered(retry);
     }
     let params = ElicitRequestParams::FormElicitationParams {
         meta: None,
-        message: question.to_owned(),
+        message: asked.text,
         requested_schema: form(),
     };
     let asked = tokio::select! {
         asked = context.peer.create_elicitation(params) => asked,
-        () = context.ct.cancelled() => return Word::No("the call was cancelled; nothing was sent".to_owned()),
+        () = context.ct.cancelled() => {
+            return Ok(Word::No("the call was cancelled; nothing was sent".to_owned()));
+        }
     };
-    match asked {
+    Ok(match asked {
         Ok(result) => word(&result),
         Err(error) => {
             Word::No(format!("the client could not ask for confirmation ({error}); nothing was sent"))
         }
-    }
+    })
 }
 
 /// Whether the client has a form to ask with; one that says no more than that it can ask has one.
@@ -64,30 +85,43 @@ fn can_ask(capabilities: Option<&ClientCapabilities>) -> bool {
     elicitation.is_some_and(|modes| modes.form.is_some() || modes.url.is_none())
 }
 
-fn unconfirmed(question: &str) -> String {
-    format!(
-        "not confirmed, nothing was sent. Ask the person: {question} Only if they agree, call again with confirm: true"
-    )
-}
+impl Asked<'_> {
+    fn code(&self) -> Result<String, ToolError> {
+        let code = self.codes.give(self.question.clone());
+        code.map_err(|error| {
+            ToolError::new(format!("failed to make a code for the question: {error}; nothing was sent"))
+        })
+    }
 
-/// In the newest protocol the question goes out as a result, and the answer comes with the next call.
-fn answered(question: &str, mut retry: Retry) -> Word {
-    let answer = retry.responses.as_mut().and_then(|responses| responses.remove(CONFIRM));
-    let answer = answer.and_then(|answer| serde_json::from_value::<ElicitResult>(answer).ok());
-    match answer.filter(|_| retry.state.as_deref() == Some(question)) {
-        Some(result) => word(&result),
-        // Asked for the first time, or the hosts are no longer those that were agreed to.
-        None => {
-            let params = ElicitRequestParams::FormElicitationParams {
-                meta: None,
-                message: question.to_owned(),
-                requested_schema: form(),
-            };
-            let asks =
-                BTreeMap::from([(CONFIRM.to_owned(), InputRequest::Elicitation(ElicitRequest::new(params)))]);
-            let result = InputRequiredResult::new(Some(asks), Some(question.to_owned()));
-            Word::Ask(Box::new(result.into()))
+    /// Refuses with the question and a code for it.
+    fn refuse(&self, why: &str) -> Result<Word, ToolError> {
+        let (code, minutes) = (self.code()?, GOOD_FOR.as_secs() / 60);
+        Err(ToolError::whole(format!(
+            "{why}not confirmed, nothing was sent. Ask the person: {} Only if they agree, call again with the same \
+             arguments and confirm: \"{code}\"; the code is good once, for this question alone, within {minutes} minutes",
+            self.text
+        )))
+    }
+
+    /// In the newest protocol the question goes out as a result, and the answer comes with the next call.
+    fn answered(&self, mut retry: Retry) -> Result<Word, ToolError> {
+        let answer = retry.responses.as_mut().and_then(|responses| responses.remove(CONFIRM));
+        let answer = answer.and_then(|answer| serde_json::from_value::<ElicitResult>(answer).ok());
+        if let (Some(result), Some(code)) = (&answer, &retry.state)
+            && self.codes.take(code, &self.question).is_ok()
+        {
+            return Ok(word(result));
         }
+        // Asked for the first time, or what would be done is no longer what was agreed to.
+        let params = ElicitRequestParams::FormElicitationParams {
+            meta: None,
+            message: self.text.clone(),
+            requested_schema: form(),
+        };
+        let asks =
+            BTreeMap::from([(CONFIRM.to_owned(), InputRequest::Elicitation(ElicitRequest::new(params)))]);
+        let result = InputRequiredResult::new(Some(asks), Some(self.code()?));
+        Ok(Word::Ask(Box::new(result.into())))
     }
 }
 

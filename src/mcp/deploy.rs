@@ -3,13 +3,16 @@
 use super::access::Access;
 use super::answer::answer;
 use super::audit::Audit;
-use super::confirm::{Retry, Word, confirmed};
+use super::codes::Codes;
+use super::confirm::{Asked, Retry, Word, confirmed};
 use super::error::ToolError;
 use super::follow;
-use super::parameters::{Hosts, Wish};
+use super::parameters::{Confirm, Hosts, Wish};
 use super::views::{DeploymentView, JobView, VerdictView};
-use crate::deployer::{Discovery, HostResult, Intent, Operator, Outcome, Plan, Selection, Target, Verdict};
-use crate::fleet::words;
+use crate::deployer::{
+    Discovery, HostResult, Intent, Operator, Outcome, Parcel, Plan, Selection, Target, Verdict, heads,
+};
+use crate::fleet::{shown_flake, words};
 use crate::protocol::{Action, ErrorCode, Name, Revision, of_host, printable};
 use rmcp::RoleServer;
 use rmcp::model::CallToolResponse;
@@ -20,6 +23,8 @@ use std::time::Duration;
 /// How much of the diagnostics of all failures is told, and of one, in bytes.
 const DIAGNOSTICS: usize = 24 * 1024;
 const DIAGNOSTICS_OF_ONE: usize = 4 * 1024;
+/// How long the head of a branch may take to be looked up for a question.
+const FOR_THE_QUESTION: Duration = Duration::from_secs(5);
 
 /// A deployment that has been planned, and nothing of it was sent yet.
 pub(super) struct Planned {
@@ -34,8 +39,11 @@ pub(super) struct Planned {
 pub(super) async fn plan(wish: Wish, access: &Access, branch: &Revision) -> Result<Planned, ToolError> {
     let (operator, discovery) = access.discover(None).await?;
     let branch = wish.branch.unwrap_or_else(|| branch.clone());
-    let intent =
-        Intent { revision: Some(branch.clone()), ..Intent::new(wish.action, operator.issuer.clone()) };
+    let intent = Intent {
+        revision: Some(branch.clone()),
+        allow_older: wish.allow_older,
+        ..Intent::new(wish.action, operator.issuer.clone())
+    };
     let (selection, nobody) = match wish.hosts {
         Hosts::One(host) => (Selection::Targets(vec![Target::Host(host)]), String::new()),
         Hosts::All => (Selection::All { tier: Some(wish.tier.clone()), role: None }, String::new()),
@@ -45,6 +53,9 @@ pub(super) async fn plan(wish: Wish, access: &Access, branch: &Revision) -> Resu
         }
     };
     let plan = Plan::new(intent, &selection, &discovery.fleet, discovery.at, false)?;
+    if plan.parcels.is_empty() && !plan.left_out.is_empty() {
+        return Err(ToolError::new(format!("{}; nothing was sent", left_out(&plan).join("; "))));
+    }
     if plan.parcels.is_empty() {
         return Err(ToolError::new(format!(
             "no host of tier {}{nobody} answers or is known; nothing was sent. list_hosts tells what there is",
@@ -81,23 +92,58 @@ impl Planned {
         let names: Vec<_> = hosts.keys().map(|host| host.as_str()).collect();
         let noun = if names.len() == 1 { "host" } else { "hosts" };
         let (action, count) = (&self.plan.intent.action, names.len());
+        let older = if self.plan.intent.allow_older { ", also if that is older" } else { "" };
         format!(
-            "{action} {} on {count} {noun} of tier {}: {}",
+            "{action} {} on {count} {noun} of tier {}: {}{older}",
             printable(self.branch.as_str()),
             self.tier,
             names.join(", ")
         )
     }
 
+    /// Looks the revision up where the flakes of the hosts were known before, so that what is confirmed is what is built.
+    pub(super) async fn look_up(&mut self) -> Result<(), ToolError> {
+        let Some(branch) = self.plan.to_pin().cloned() else { return Ok(()) };
+        if self.plan.named_flakes(&self.discovery.fleet)?.values().any(|named| named.is_new) {
+            return Ok(());
+        }
+        let (flakes, credentials) = (self.plan.flakes(), &self.operator.credentials);
+        let heads = heads(flakes, &branch, FOR_THE_QUESTION, credentials).await;
+        // Where it is not known, the question says so.
+        let _ = self.plan.pin(&heads);
+        Ok(())
+    }
+
+    /// What a person is asked.
+    fn question(&self) -> Result<String, ToolError> {
+        let mut text = self.sentence();
+        for (flake, named) in self.plan.named_flakes(&self.discovery.fleet)? {
+            let _ = write!(text, "; flake {}", shown_flake(flake));
+            let of = |parcel: &&Parcel| named.hosts.iter().any(|host| parcel.hosts.contains_key(*host));
+            match self.plan.parcels.iter().find(of).and_then(|parcel| parcel.pin.as_ref()) {
+                Some(commit) => drop(write!(text, " at commit {commit}")),
+                None if self.branch.is_commit() => {}
+                None => text.push_str(", its commit not known here"),
+            }
+        }
+        for left_out in left_out(&self.plan) {
+            let _ = write!(text, "; {left_out}");
+        }
+        text.push('?');
+        Ok(text)
+    }
+
     /// Asks the person; `Some` is what to answer where nothing shall be sent now.
     pub(super) async fn confirm(
         &self,
-        confirm: bool,
+        confirm: Option<Confirm>,
         retry: Retry,
+        codes: &Codes,
         context: &RequestContext<RoleServer>,
         audit: &mut Audit,
     ) -> Result<Option<CallToolResponse>, ToolError> {
-        match confirmed(&format!("{}?", self.sentence()), confirm, retry, context).await {
+        let asked = Asked { text: self.question()?, question: (&self.plan).into(), codes };
+        match confirmed(asked, confirm, retry, context).await? {
             Word::Yes => Ok(None),
             Word::No(reason) => Err(ToolError::new(reason)),
             Word::Ask(question) => {
@@ -117,7 +163,8 @@ impl Planned {
         let Self { operator, discovery, plan, tier, branch } = self;
         let mut follow = operator.send(plan, discovery.fleet, None, patience).await?;
         audit.sent(follow.plan());
-        let notes = follow::to_the_end(&mut follow, context).await?;
+        let mut notes = left_out(follow.plan());
+        notes.append(&mut follow::to_the_end(&mut follow, context).await?);
         let outcome = follow.outcome();
         let failed = outcome.exit_code() != 0;
         let failures = outcome.hosts.iter().filter(|host| host.verdict == Verdict::Failed).count();
@@ -135,6 +182,11 @@ impl Planned {
         audit.result(text.lines().next().unwrap_or_default());
         Ok(answer(text, &view, failed))
     }
+}
+
+/// The hosts that are left out, each with the reason.
+fn left_out(plan: &Plan) -> Vec<String> {
+    plan.left_out.iter().map(|(host, reason)| format!("{host} is left out: {reason}")).collect()
 }
 
 /// An outcome in words: what became of all, then each host, then what to do next.
@@ -167,6 +219,12 @@ fn told(outcome: &Outcome, view: &DeploymentView) -> String {
         |host: &HostResult| host.report.as_ref().is_some_and(|report| report.error == Some(ErrorCode::Held));
     if outcome.hosts.iter().any(held) {
         text.push_str("\nA held host takes nothing until an operator releases it; no tool here does. Ask whoever holds it.");
+    }
+    let older = |host: &HostResult| host.report.as_ref().is_some_and(|report| report.names_allow_older());
+    if outcome.hosts.iter().any(older) {
+        text.push_str(
+            "\nA host that refused an older commit takes it with allow_older: true. Ask the person first whether they want to go back.",
+        );
     }
     if count(Verdict::Failed) > 0 {
         text.push_str("\nhost_status tells why a host failed, host_logs all that it wrote.");

@@ -18,6 +18,11 @@ impl ToolError {
         let start = fit_start(&text, MAX_TEXT);
         Self(if start.len() < text.len() { format!("{start}…") } else { text })
     }
+
+    /// One of which nothing may be left out.
+    pub(super) fn whole(text: impl AsRef<str>) -> Self {
+        Self(printable(text.as_ref()))
+    }
 }
 
 impl fmt::Display for ToolError {

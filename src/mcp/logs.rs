@@ -9,11 +9,20 @@ use super::tools::HOST_LOGS;
 use super::views::LogView;
 use crate::bus::LinkError;
 use crate::deployer::{LogFollow, LogNews, LogStart};
-use crate::protocol::{Id, Name, printable};
+use crate::protocol::{Id, Name, printable_lines};
 use rmcp::model::{CallToolResponse, JsonObject};
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// The most of a log that is told at once, in bytes.
 const MOST: usize = 64 * 1024;
+/// How many lines are given if the call does not say.
+const SOME_LINES: usize = 100;
+/// How much of a log is read for that, in bytes and in pieces: a host that sends more without end gets no further.
+const MAX_READ: usize = 1 << 20;
+const MAX_PIECES: usize = 32;
+/// How long that may take.
+const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// Whole lines of a log, as much as was wanted.
 #[derive(Debug, Default)]
@@ -29,7 +38,8 @@ pub(super) async fn host_logs(
     arguments: Option<JsonObject>,
 ) -> Result<CallToolResponse, ToolError> {
     let parameters: LogsParameters = arguments_of(HOST_LOGS, arguments)?;
-    in_range("lines", parameters.lines as u64, 1, 1000)?;
+    let lines = parameters.lines.unwrap_or(SOME_LINES);
+    in_range("lines", lines as u64, 1, 1000)?;
     let (operator, discovery) = access.discover(None).await?;
     let host = known(&parameters.hostname, &discovery)?.name.clone();
     let id = match parameters.deployment {
@@ -42,20 +52,26 @@ pub(super) async fn host_logs(
     };
     let start = parameters.offset.map_or(LogStart::Last(MOST as u64), LogStart::From);
     let mut link = operator.bus.link();
-    let log = LogFollow::open(operator.bus, host.clone(), id.clone(), start).await?.until_now();
-    let piece = tokio::select! {
-        piece = read(log, &host, &id, parameters.offset, parameters.lines) => piece?,
+    let log = LogFollow::open(operator.bus, &operator.known, host.clone(), id.clone(), start).await?;
+    let log = log.until_now();
+    let mut piece = Piece { offset: parameters.offset.unwrap_or_default(), ..Piece::default() };
+    tokio::select! {
+        end = read(log, &host, &id, parameters.offset, lines, &mut piece) => end?,
+        () = sleep(MAX_TIME) => piece.more = true,
         Ok(lost) = link.wait_for(|link| !link.up) => {
             return Err(LinkError::Down { reason: lost.reason.clone() }.into());
         }
-    };
+    }
+    if parameters.offset.is_none() {
+        cut_before(&mut piece, lines);
+    }
     let view = LogView {
         hostname: host.to_string(),
         deployment: id.to_string(),
         offset: piece.offset,
         next_offset: piece.offset + piece.text.len() as u64,
         more: piece.more,
-        text: harmless(&piece.text),
+        text: printable_lines(&piece.text),
     };
     let text = if view.text.is_empty() {
         format!("the log of {id} on {host} holds nothing from byte {} on", view.offset)
@@ -72,8 +88,9 @@ async fn read(
     id: &Id,
     offset: Option<u64>,
     lines: usize,
-) -> Result<Piece, ToolError> {
-    let mut piece = Piece { offset: offset.unwrap_or_default(), ..Piece::default() };
+    piece: &mut Piece,
+) -> Result<(), ToolError> {
+    let (mut bytes, mut pieces) = (0, 0);
     while let Some(news) = log.next().await.transpose()? {
         match news {
             LogNews::Text { offset, text } => {
@@ -81,6 +98,8 @@ async fn read(
                     piece.offset = offset;
                 }
                 piece.text.push_str(&text);
+                bytes += text.len();
+                pieces += 1;
             }
             LogNews::Missing => {
                 return Err(ToolError::new(format!(
@@ -94,14 +113,31 @@ async fn read(
             }
             LogNews::Back | LogNews::End => {}
         }
-        if offset.is_some() && cut_behind(&mut piece, lines) {
-            return Ok(piece);
+        if offset.is_some() && cut_behind(piece, lines) {
+            return Ok(());
+        }
+        if offset.is_none() {
+            keep_end(piece);
+        }
+        if bytes >= MAX_READ || pieces >= MAX_PIECES {
+            piece.more = true;
+            return Ok(());
         }
     }
-    if offset.is_none() {
-        cut_before(&mut piece, lines);
+    Ok(())
+}
+
+/// Drops the beginning of what is more than may be told.
+fn keep_end(piece: &mut Piece) {
+    if piece.text.len() <= MOST {
+        return;
     }
-    Ok(piece)
+    let excess = piece.text.ceil_char_boundary(piece.text.len() - MOST);
+    // From a whole line on, unless it is all one line.
+    let line = piece.text[excess..].find('\n').map_or(excess, |end| excess + end + 1);
+    let excess = if line < piece.text.len() { line } else { excess };
+    piece.text.drain(..excess);
+    piece.offset += excess as u64;
 }
 
 /// Drops what lies behind so many lines; tells whether that is all that was wanted.
@@ -129,16 +165,4 @@ fn cut_before(piece: &mut Piece, lines: usize) {
         piece.text.drain(..=at);
         piece.offset += at as u64 + 1;
     }
-}
-
-/// The lines without anything that a terminal or a model could take for more than text.
-fn harmless(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        out.push_str(&printable(line.strip_suffix('\n').unwrap_or(line)));
-        if line.ends_with('\n') {
-            out.push('\n');
-        }
-    }
-    out
 }

@@ -6,8 +6,11 @@
 
 mod access;
 mod answer;
+mod arguments;
 mod audit;
+mod batches;
 mod build;
+mod codes;
 mod confirm;
 mod deploy;
 mod error;
@@ -23,6 +26,7 @@ mod views;
 pub use access::Access;
 pub use server::Server;
 
+use batches::{Streams, streams};
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::io::stdio_pipes;
@@ -35,8 +39,14 @@ pub struct NoSession(Box<ServerInitializeError>);
 impl Server {
     /// Serves the client on standard input and output until it goes away.
     pub async fn run(self) -> Result<(), NoSession> {
-        match Box::pin(self.serve(stdio_pipes())).await {
-            Ok(session) => drop(session.waiting().await),
+        let (input, output) = stdio_pipes();
+        let Streams { inner, written } = streams(input, output);
+        match Box::pin(self.serve(inner)).await {
+            Ok(session) => {
+                drop(session.waiting().await);
+                // The client may have gone.
+                let _ = written.await;
+            }
             // Who goes away before a word was said wanted nothing.
             Err(ServerInitializeError::ConnectionClosed(_)) => {}
             Err(error) => return Err(NoSession(Box::new(error))),

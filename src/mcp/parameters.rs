@@ -36,8 +36,10 @@ pub(super) struct DeployParameters {
     #[schemars(with = "Option<String>")]
     branch: Option<Revision>,
     /// What to do with it: switch, the default, builds it and makes it run now and at every boot.
-    #[serde(default)]
-    action: DeployAction,
+    action: Option<DeployAction>,
+    /// true: also a commit that is older than the last one that a host deployed from its branch. Only if the person wants to go
+    /// back to it, after a host has refused it as older.
+    allow_older: Option<bool>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -58,12 +60,23 @@ pub(super) struct AdminParameters {
     #[schemars(with = "Option<String>")]
     branch: Option<Revision>,
     /// What to do with it: switch, the default, builds it and makes it run now and at every boot.
-    #[serde(default)]
-    action: DeployAction,
-    /// true only after the person has agreed to the exact hosts that an earlier call named. It counts only where the
-    /// client cannot ask the person itself.
-    #[serde(default)]
-    pub(super) confirm: bool,
+    action: Option<DeployAction>,
+    /// true: also a commit that is older than the last one that a host deployed from its branch. Only if the person wants to go
+    /// back to it, after a host has refused it as older.
+    allow_older: Option<bool>,
+    /// The code that the refusal of an earlier call named, only after the person has agreed to the exact question beside it.
+    /// It is good once, for that question alone, and counts only where the client cannot ask the person itself.
+    #[schemars(with = "Option<String>")]
+    pub(super) confirm: Option<Confirm>,
+}
+
+/// What replaces the answer of a person.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected the code that a refusal named, as a text")]
+pub(super) enum Confirm {
+    Code(String),
+    /// Once enough, now refused: it names no question.
+    Flag(bool),
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -139,9 +152,8 @@ pub(super) struct StatusParameters {
     #[schemars(with = "Option<String>")]
     pub(super) deployment: Option<Id>,
     /// Where the job still runs: wait for its end, at most so many seconds (up to 3600); without it, answer at once.
-    #[serde(default)]
     #[schemars(range(min = 0, max = 3600))]
-    pub(super) wait_s: u64,
+    pub(super) wait_s: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -153,17 +165,12 @@ pub(super) struct LogsParameters {
     /// The deployment whose log it shall be; without it, the running or else the last one.
     #[schemars(with = "Option<String>")]
     pub(super) deployment: Option<Id>,
-    /// How many lines at most, 1 to 1000.
-    #[serde(default = "some_lines")]
+    /// How many lines at most, 1 to 1000; 100 without it.
     #[schemars(range(min = 1, max = 1000))]
-    pub(super) lines: usize,
+    pub(super) lines: Option<usize>,
     /// Read on from this byte of the log: 0 for its beginning, or the next_offset of an earlier answer. Without it, the
     /// last lines.
     pub(super) offset: Option<u64>,
-}
-
-fn some_lines() -> usize {
-    100
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -172,14 +179,9 @@ pub(super) struct HistoryParameters {
     /// The host, by its name in list_hosts.
     #[schemars(with = "String")]
     pub(super) hostname: Name,
-    /// How many jobs at most, 1 to 200, the newest first.
-    #[serde(default = "some_jobs")]
+    /// How many jobs at most, 1 to 200, the newest first; 10 without it.
     #[schemars(range(min = 1, max = 200))]
-    pub(super) limit: usize,
-}
-
-fn some_jobs() -> usize {
-    10
+    pub(super) limit: Option<usize>,
 }
 
 /// Refuses a number that is out of its range.
@@ -197,6 +199,8 @@ pub(super) struct Wish {
     pub(super) hosts: Hosts,
     pub(super) branch: Option<Revision>,
     pub(super) action: Action,
+    /// Whether a commit may be older than the last one.
+    pub(super) allow_older: bool,
 }
 
 impl fmt::Display for Wish {
@@ -210,7 +214,8 @@ impl fmt::Display for Wish {
             Hosts::All => f.write_str("on all hosts ")?,
             Hosts::Role(role) => write!(f, "on the hosts of role {role} ")?,
         }
-        write!(f, "of tier {}", self.tier)
+        write!(f, "of tier {}", self.tier)?;
+        if self.allow_older { f.write_str(", also if that is older") } else { Ok(()) }
     }
 }
 
@@ -244,14 +249,25 @@ impl Hosts {
 impl DeployParameters {
     pub(super) fn wish(self, tier: Name) -> Result<Wish, ToolError> {
         let hosts = Hosts::of(self.hostname, self.all, self.role)?;
-        Ok(Wish { tier, hosts, branch: self.branch, action: self.action.into() })
+        let allow_older = self.allow_older == Some(true);
+        Ok(Wish {
+            tier,
+            hosts,
+            branch: self.branch,
+            action: self.action.unwrap_or_default().into(),
+            allow_older,
+        })
     }
 }
 
 impl AdminParameters {
-    pub(super) fn wish(self) -> Result<Wish, ToolError> {
+    /// What shall be done, and what replaces the answer of a person.
+    pub(super) fn wish(self) -> Result<(Wish, Option<Confirm>), ToolError> {
         let hosts = Hosts::of(self.hostname, self.all, self.role)?;
-        Ok(Wish { tier: self.tier, hosts, branch: self.branch, action: self.action.into() })
+        let allow_older = self.allow_older == Some(true);
+        let (tier, action) = (self.tier, self.action.unwrap_or_default().into());
+        let wish = Wish { tier, hosts, branch: self.branch, action, allow_older };
+        Ok((wish, self.confirm))
     }
 }
 

@@ -17,6 +17,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How many hosts and notes `list_hosts` gives, and how many bytes at most.
+const MAX_HOSTS: usize = 200;
+const MAX_NOTES: usize = 10;
+const MAX_ANSWER: usize = 256 * 1024;
+/// How many jobs `host_history` gives if the call does not say.
+const SOME_JOBS: usize = 10;
 /// How much of the diagnostics of a failure is told, in bytes.
 const DIAGNOSTICS: usize = 16 * 1024;
 
@@ -33,15 +39,40 @@ pub(super) async fn list_hosts(
         (1, _) => "1 host".to_owned(),
         (count, _) => format!("{count} hosts"),
     };
-    for host in &hosts {
-        let _ = write!(text, "\n{}", line(host, &discovery));
+    let mut views = Vec::new();
+    let mut size = 0;
+    for host in hosts.iter().take(MAX_HOSTS) {
+        let line = line(host, &discovery);
+        let view = HostView::new(host, discovery.at);
+        size += line.len() + serde_json::to_vec(&view).map_or(0, |json| json.len());
+        if size > MAX_ANSWER {
+            break;
+        }
+        let _ = write!(text, "\n{line}");
+        views.push(view);
     }
-    let notes: Vec<_> = discovery.unreadable.iter().map(|error| printable(&error.to_string())).collect();
+    let mut notes: Vec<_> = discovery
+        .unreadable
+        .iter()
+        .take(MAX_NOTES)
+        .map(|error| format!("an answer could not be read: {}", printable(&error.to_string())))
+        .collect();
+    let more = hosts.len() - views.len();
+    if more > 0 {
+        notes.push(format!(
+            "{more} more hosts are not listed: ask for one tier, or for single hosts with host_status"
+        ));
+    }
+    if discovery.unlisted > 0 {
+        notes.push(format!(
+            "{} new hosts are not noted, because too many answered at once",
+            discovery.unlisted
+        ));
+    }
     for note in &notes {
-        let _ = write!(text, "\nnote: an answer could not be read: {note}");
+        let _ = write!(text, "\nnote: {note}");
     }
-    let view =
-        FleetView { hosts: hosts.iter().map(|host| HostView::new(host, discovery.at)).collect(), notes };
+    let view = FleetView { hosts: views, notes };
     Ok(answer(text, &view, false))
 }
 
@@ -77,14 +108,15 @@ pub(super) async fn host_status(
     context: &RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ToolError> {
     let parameters: StatusParameters = read(HOST_STATUS, arguments)?;
-    in_range("wait_s", parameters.wait_s, 0, 3600)?;
+    let wait_s = parameters.wait_s.unwrap_or_default();
+    in_range("wait_s", wait_s, 0, 3600)?;
     let (operator, discovery) = access.discover(None).await?;
     let mut host = known(&parameters.hostname, &discovery)?.clone();
     // It stands beside the host, and whole.
     host.job = None;
     let mut job = job_of(&host.name, parameters.deployment.as_ref(), &operator, &discovery).await?;
-    if let Some(report) = job.take_if(|report| parameters.wait_s > 0 && !report.status.is_final()) {
-        job = Some(wait(report, operator, &discovery, parameters.wait_s, context).await?);
+    if let Some(report) = job.take_if(|report| wait_s > 0 && !report.status.is_final()) {
+        job = Some(wait(report, operator, &discovery, wait_s, context).await?);
     }
     let mut text = line(&host, &discovery);
     for warning in host.answer.iter().flat_map(|answer| &answer.warnings) {
@@ -144,10 +176,11 @@ pub(super) async fn host_history(
     arguments: Option<JsonObject>,
 ) -> Result<CallToolResponse, ToolError> {
     let parameters: HistoryParameters = read(HOST_HISTORY, arguments)?;
-    in_range("limit", parameters.limit as u64, 1, 200)?;
+    let limit = parameters.limit.unwrap_or(SOME_JOBS);
+    in_range("limit", limit as u64, 1, 200)?;
     let (operator, discovery) = access.discover(None).await?;
     let host = known(&parameters.hostname, &discovery)?.name.clone();
-    let replies = operator.history(&[host.clone()].into(), &discovery, parameters.limit).await?;
+    let replies = operator.history(&[host.clone()].into(), &discovery, limit).await?;
     let entries = answer_of(&host, replies.hosts)?;
     let mut text = match entries.len() {
         0 => format!("no job has ended on {host} yet"),

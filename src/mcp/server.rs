@@ -1,7 +1,9 @@
 //! The server: what it offers, and which tool a call is for.
 
 use super::access::Access;
+use super::arguments::tidy;
 use super::audit::Audit;
+use super::codes::Codes;
 use super::confirm::Retry;
 use super::deploy::{self, Planned};
 use super::error::ToolError;
@@ -12,8 +14,9 @@ use super::tools::{
 use super::{build, logs, questions};
 use crate::protocol::{Name, Revision, fit_start, near, printable};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, JsonObject, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, ContentBlock, Implementation, JsonObject, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -36,6 +39,8 @@ pub struct Server {
     branch: Revision,
     /// How long a deployment is followed.
     patience: Duration,
+    /// What persons may have agreed to.
+    codes: Codes,
 }
 
 impl Server {
@@ -48,7 +53,7 @@ impl Server {
         branch: Revision,
         patience: Duration,
     ) -> Self {
-        Self { access, admin, builds, tier, branch, patience }
+        Self { access, admin, builds, tier, branch, patience, codes: Codes::default() }
     }
 
     async fn deploy(
@@ -76,9 +81,10 @@ impl Server {
         let mut audit = Audit::new(DEPLOY_ADMIN, context);
         let called = async {
             let parameters = read::<AdminParameters>(DEPLOY_ADMIN, arguments)?;
-            let confirm = parameters.confirm;
-            let planned = self.plan(parameters.wish()?, access, &mut audit).await?;
-            match planned.confirm(confirm, retry, context, &mut audit).await? {
+            let (wish, confirm) = parameters.wish()?;
+            let mut planned = self.plan(wish, access, &mut audit).await?;
+            planned.look_up().await?;
+            match planned.confirm(confirm, retry, &self.codes, context, &mut audit).await? {
                 Some(question) => Ok(question),
                 None => planned.carry_out(self.patience, context, &mut audit).await,
             }
@@ -140,7 +146,8 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let (name, arguments) = (request.name.as_ref(), request.arguments);
+        let (name, mut arguments) = (request.name.as_ref(), request.arguments);
+        let note = arguments.as_mut().and_then(|arguments| tidy(name, arguments));
         let called = match (name, &self.admin) {
             (DEPLOY, _) => self.deploy(arguments, &context).await,
             (DEPLOY_ADMIN, Some(access)) => {
@@ -154,6 +161,35 @@ impl ServerHandler for Server {
             (HOST_HISTORY, _) => questions::host_history(&self.access, arguments).await,
             _ => return Err(self.unknown(name)),
         };
-        Ok(called.unwrap_or_else(Into::into))
+        let mut response = called.unwrap_or_else(Into::into);
+        if let (Some(note), CallToolResponse::Complete(result)) = (note, &mut response) {
+            result.content.push(ContentBlock::text(note));
+        }
+        Ok(response)
+    }
+
+    /// Some clients ask for what is not offered, and take an error for a broken server.
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Ok(ListResourcesResult::default())
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::default())
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(ListPromptsResult::default())
     }
 }

@@ -5,8 +5,10 @@ use super::parameters::{
     StatusParameters,
 };
 use super::views::{BuildView, DeploymentView, FleetView, HistoryView, LogView, StatusView};
-use rmcp::model::{Tool, ToolAnnotations};
+use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use schemars::JsonSchema;
+use serde_json::Value;
+use std::sync::Arc;
 
 pub(super) const DEPLOY: &str = "deploy";
 pub(super) const DEPLOY_ADMIN: &str = "deploy_admin";
@@ -49,9 +51,9 @@ fn deploy_admin() -> Tool {
     tool::<AdminParameters, DeploymentView>(
         DEPLOY_ADMIN,
         "Deploy to hosts of any tier, prod among them, with the operator's admin key. Use it only when the person has \
-         asked for this tier; for the tier test use deploy. The person confirms the exact hosts first: the client asks \
-         them or, where it cannot, the first call is refused with the hosts in its text, and confirm: true on the next \
-         call stands for their agreement. A refusal sends nothing. The result is that of deploy.",
+         asked for this tier; for the tier test use deploy. The person confirms the exact hosts and commit first: the client \
+         asks them or, where it cannot, the first call is refused with the question and a code in its text, and that code \
+         as confirm on the next call is their agreement to this question and no other. A refusal sends nothing. The result is that of deploy.",
         changing("Deploy to any tier").destructive(true),
     )
 }
@@ -111,10 +113,28 @@ fn tool<P: JsonSchema + 'static, R: JsonSchema + 'static>(
     description: &'static str,
     annotations: ToolAnnotations,
 ) -> Tool {
-    Tool::new(name, description, serde_json::Map::new())
+    let mut tool = Tool::new(name, description, JsonObject::new())
         .with_input_schema::<P>()
         .with_output_schema::<R>()
-        .with_annotations(annotations)
+        .with_annotations(annotations);
+    for schema in [Some(&mut tool.input_schema), tool.output_schema.as_mut()].into_iter().flatten() {
+        Arc::make_mut(schema).values_mut().for_each(drop_rust_formats);
+    }
+    tool
+}
+
+/// Takes out formats that only Rust has, such as `uint64`: clients in TypeScript warn of each on standard error.
+fn drop_rust_formats(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if object.get("format").and_then(Value::as_str).is_some_and(|format| format.contains("int")) {
+                object.remove("format");
+            }
+            object.values_mut().for_each(drop_rust_formats);
+        }
+        Value::Array(values) => values.iter_mut().for_each(drop_rust_formats),
+        _ => {}
+    }
 }
 
 /// A tool that only looks.

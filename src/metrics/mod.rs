@@ -5,11 +5,12 @@
 
 mod address;
 mod builds;
+mod connection_limit;
 mod counts;
-mod door;
 mod histogram;
 mod kept;
 mod page;
+mod recent;
 mod registry;
 mod series;
 mod server;
@@ -17,5 +18,6 @@ mod server;
 pub use address::{Address, AddressError};
 pub use builds::{Builds, BuiltHost};
 pub use page::Page;
+pub use recent::Recent;
 pub use registry::Registry;
 pub use server::{Source, serve};

@@ -33,10 +33,21 @@ impl Page {
         self.sample(name, &[], value);
     }
 
-    /// The gauge of the link, which every service has.
-    pub fn connected(&mut self, up: bool) {
+    /// The state of the connection, which every service has, and how often a malformed message has ended it.
+    pub fn connection(&mut self, up: bool, ended: u64) {
         let help = "1 while connected to the NATS server, else 0.";
         self.gauge("homelab_deploy_nats_connected", help, u8::from(up));
+        let name = "homelab_deploy_connections_ended_total";
+        self.metric(name, "counter", "Connections that a malformed message ended, since the start.");
+        self.sample(name, &[], ended);
+    }
+
+    /// The counter of messages that were dropped before they were read, which every service has.
+    pub fn dropped(&mut self, queue_full: u64, too_large: u64) {
+        let name = "homelab_deploy_messages_dropped_total";
+        self.metric(name, "counter", "Messages that were dropped unread since the service started.");
+        self.sample(name, &[("reason", "queue_full")], queue_full);
+        self.sample(name, &[("reason", "too_large")], too_large);
     }
 
     /// The text.

@@ -1,22 +1,36 @@
 //! The server of `/metrics` and `/health`.
 
-use super::door::Door;
+use super::connection_limit::{ConnectionLimit, Place};
 use super::{Address, Page};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long until an address that could not be had is tried again.
 const PAUSE: Duration = Duration::from_secs(10);
+/// How long the head of a request may take.
+const HEAD: Duration = Duration::from_secs(5);
+/// How long a connection may be open. It is for one request: Prometheus makes another one.
+const LIFE: Duration = Duration::from_secs(10);
+/// The largest head of a request, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+/// The pause after a connection could not be accepted, because no file descriptor is left for example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// A service whose metrics and health are told. Both may look at files.
 pub trait Source: Send + Sync + 'static {
@@ -61,9 +75,52 @@ async fn answer(listener: TcpListener, source: Arc<dyn Source>, shutdown: Cancel
         .route("/health", get(health))
         .fallback((StatusCode::NOT_FOUND, "/metrics and /health are here\n"))
         .with_state(source);
-    let served = axum::serve(Door::new(listener), routes).with_graceful_shutdown(shutdown.cancelled_owned());
-    // It ends well or not at all.
-    let _ = served.await;
+    let limit = Arc::new(ConnectionLimit::default());
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                if let Some(place) = limit.admit(address.ip()) {
+                    connections.spawn(answer_one(stream, routes.clone(), place, shutdown.clone()));
+                }
+            }
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+/// Answers one request. Without its complete head the connection ends early: after [`HEAD`], or when it gives way to another.
+async fn answer_one(stream: TcpStream, routes: Router, place: Place, shutdown: CancellationToken) {
+    let routes = TowerToHyperService::new(routes);
+    let answering = place.answering.clone();
+    let service = service_fn(move |request| {
+        answering.store(true, Ordering::Relaxed);
+        routes.call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .keep_alive(false)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // A client that goes away or says nothing that could be read is not worth a word.
+        _ = &mut connection => {}
+        () = place.gives_way.cancelled() => {}
+        () = sleep(LIFE) => {}
+        () = shutdown.cancelled() => {
+            if place.answering.load(Ordering::Relaxed) {
+                let _ = timeout(HEAD, connection).await;
+            }
+        }
+    }
 }
 
 async fn metrics(State(source): State<Arc<dyn Source>>) -> impl IntoResponse {

@@ -8,10 +8,12 @@ mod running;
 mod said;
 
 use super::call::Nix;
-use super::process::quiet_ssh;
-use super::{FlakeUrl, Hosts, Locked, NixLine};
+use super::fetch_cache::FetchCache;
+use super::ssh::quiet_ssh;
+use super::{FlakeAttr, FlakeUrl, Hosts, Locked, NixLine};
 use crate::protocol::{Name, fit_start};
-use running::Running;
+use running::{Running, Unbuilt};
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use tokio::process::Command;
@@ -28,8 +30,10 @@ pub struct BuildOrder {
     pub flake: FlakeUrl,
     /// The flake at its commit.
     pub locked: Locked,
-    /// The host in the flake.
+    /// The host.
     pub host: Name,
+    /// What the flake calls it.
+    pub attr: FlakeAttr,
     /// The link to the result, which keeps it from garbage collection. An absolute path.
     pub out_link: PathBuf,
 }
@@ -40,6 +44,10 @@ struct About {
     flake: FlakeUrl,
     /// The host, or `all`.
     host: String,
+    /// What the flake calls the host; none for all of them.
+    attr: Option<FlakeAttr>,
+    /// Whether nix runs in a sandbox.
+    is_sandboxed: bool,
 }
 
 impl Nix {
@@ -54,13 +62,14 @@ impl Nix {
         told: mpsc::Sender<NixLine>,
         stop: &CancellationToken,
     ) -> Result<PathBuf, BuildError> {
-        let mut command = self.nix();
-        command.args(["build", "--json"]).arg("--out-link").arg(&order.out_link).arg(installable(&order));
+        let mut arguments: Vec<OsString> = ["build", "--json", "--out-link"].map(Into::into).into();
+        arguments.extend([order.out_link.clone().into(), installable(&order).into()]);
         if self.only_fetches {
-            command.args(["--max-jobs", "0", "--builders", ""]);
+            arguments.extend(["--max-jobs", "0", "--builders", ""].map(Into::into));
         }
         let host = order.host.to_string();
-        let result = run(command, About { flake: order.flake, host: host.clone() }, told, stop).await?;
+        let about = self.about(order.flake, &host, Some(order.attr));
+        let result = self.run(arguments, about, told, stop).await?;
         store_path(&result)
             .ok_or_else(|| BuildError::NoResult { host, said: fit_start(&result, 500).to_owned() })
     }
@@ -75,46 +84,89 @@ impl Nix {
     ) -> Result<Hosts, BuildError> {
         // Nobody listens: what nix says on the way is nothing that anybody waits for.
         let (told, _) = mpsc::channel(1);
-        let mut command = self.nix();
         let all = format!("{}#nixosConfigurations", locked.url);
-        command.args(["eval", "--json", "--apply", "builtins.attrNames"]).arg(all);
+        let arguments = ["eval", "--json", "--apply", "builtins.attrNames", &all].map(Into::into).into();
         let host = "all".to_owned();
-        match run(command, About { flake: flake.clone(), host: host.clone() }, told, stop).await {
+        match self.run(arguments, self.about(flake.clone(), &host, None), told, stop).await {
             Ok(result) => match serde_json::from_str(&result) {
                 Ok(names) => Ok(Hosts::of(names)),
                 Err(_) => Err(BuildError::NoResult { host, said: fit_start(&result, 500).to_owned() }),
             },
-            Err(BuildError::MissingHost { .. }) => Ok(Hosts::of(Vec::new())),
+            Err(BuildError::MissingHost { .. }) => Ok(Hosts::default()),
             Err(error) => Err(error),
         }
     }
+
+    fn about(&self, flake: FlakeUrl, host: &str, attr: Option<FlakeAttr>) -> About {
+        About { flake, host: host.to_owned(), attr, is_sandboxed: self.is_sandboxed() }
+    }
+
+    /// Runs nix and gives what it prints.
+    async fn run(
+        &self,
+        arguments: Vec<OsString>,
+        about: About,
+        told: mpsc::Sender<NixLine>,
+        stop: &CancellationToken,
+    ) -> Result<String, BuildError> {
+        // The task ends nix in its own time, whatever becomes of this future.
+        let stop = stop.child_token();
+        let _dropped = stop.clone().drop_guard();
+        let host = about.host.clone();
+        let call = Call { nix: self.clone(), arguments, about };
+        let task = tokio::spawn(async move { call.healing(told, &stop).await });
+        task.await.unwrap_or_else(|error| Err(BuildError::Run { host, source: io::Error::other(error) }))
+    }
 }
 
-/// Runs nix and gives what it prints.
-async fn run(
-    mut command: Command,
+/// One call of nix.
+struct Call {
+    nix: Nix,
+    arguments: Vec<OsString>,
     about: About,
-    told: mpsc::Sender<NixLine>,
-    stop: &CancellationToken,
-) -> Result<String, BuildError> {
-    // Whatever goes wrong with git here goes wrong in nix too, which tells it better.
-    let _ = quiet_ssh(&mut command).await;
-    command
-        .args(["--log-format", "internal-json"])
-        // A lock file made on the way would let two hosts build two systems of one commit.
-        .arg("--no-update-lock-file");
-    // The task ends nix in its own time, whatever becomes of this future.
-    let stop = stop.child_token();
-    let _dropped = stop.clone().drop_guard();
-    let host = about.host.clone();
-    let task =
-        tokio::spawn(async move { Running::start(command, &about)?.follow(&about, told, &stop).await });
-    task.await.unwrap_or_else(|error| Err(BuildError::Run { host, source: io::Error::other(error) }))
 }
 
-/// A host is a token, so it needs no escape within the quotes.
+impl Call {
+    /// Runs it, and once more with a new cache if the one that nix has is damaged.
+    async fn healing(
+        self,
+        told: mpsc::Sender<NixLine>,
+        stop: &CancellationToken,
+    ) -> Result<String, BuildError> {
+        let command = self.command().await;
+        let cache = FetchCache::of(&command).await;
+        let first = Running::start(command, &self.about)?.follow(&self.about, told.clone(), stop).await;
+        let (error, damage) = match first {
+            Ok(result) => return Ok(result),
+            Err(Unbuilt { error, damage }) => (error, damage),
+        };
+        let (Some(cache), Some(damage)) = (cache, damage) else { return Err(error) };
+        let Some(healed) = cache.heal(damage).await else { return Err(error) };
+        // Nobody may listen any more.
+        let _ = told.send(NixLine::Log(healed.said.clone())).await;
+        let mut command = self.command().await;
+        healed.give(&mut command);
+        let second = Running::start(command, &self.about)?.follow(&self.about, told, stop).await;
+        second.map_err(|unbuilt| unbuilt.error)
+    }
+
+    async fn command(&self) -> Command {
+        let mut command = self.nix.nix();
+        command.args(&self.arguments);
+        // Whatever goes wrong with git here goes wrong in nix too, which tells it better.
+        let _ = quiet_ssh(&mut command).await;
+        self.about.flake.give_credentials(&mut command);
+        command
+            .args(["--log-format", "internal-json"])
+            // A lock file made on the way would let two hosts build two systems of one commit.
+            .arg("--no-update-lock-file");
+        command
+    }
+}
+
+/// An attribute needs no escape within the quotes.
 fn installable(order: &BuildOrder) -> String {
-    format!("{}#nixosConfigurations.\"{}\".config.system.build.toplevel", order.locked.url, order.host)
+    format!("{}#nixosConfigurations.\"{}\".config.system.build.toplevel", order.locked.url, order.attr)
 }
 
 /// The path in nix's `[{"outputs":{"out":"/nix/store/…"}}]`.

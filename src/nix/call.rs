@@ -1,21 +1,29 @@
 //! How nix is called on this host, and what is said when a call fails.
 
-use super::process;
+use super::process::Ended;
 use super::remote::last_lines;
 use super::secrets::without_userinfo;
+use super::{Credentials, Sandbox, process};
 use std::ffi::OsString;
 use std::{fmt, io};
 use tokio::process::Command;
 
 /// What the `nix` command needs on hosts that have not switched it on.
-const FEATURES: [&str; 2] = ["--extra-experimental-features", "nix-command flakes"];
+pub(super) const FEATURES: [&str; 2] = ["--extra-experimental-features", "nix-command flakes"];
+/// Keeps the `nixConfig` of a flake from setting options such as `post-build-hook`, also where the settings of this host or
+/// an earlier answer of this user permit it.
+const IGNORE_FLAKE_CONFIG: [&str; 3] = ["--option", "accept-flake-config", "false"];
+const ACCEPT_FLAKE_CONFIG: [&str; 3] = ["--option", "accept-flake-config", "true"];
 
 /// nix as this host has it: found on the `PATH`, set up by its own configuration and this environment.
 #[derive(Clone, Default)]
 pub struct Nix {
     environment: Vec<(OsString, OsString)>,
+    credentials: Credentials,
     /// Whether what no cache holds must not be built.
     pub(super) only_fetches: bool,
+    accepts_flake_config: bool,
+    sandbox: Option<Sandbox>,
 }
 
 impl Nix {
@@ -31,6 +39,13 @@ impl Nix {
         self
     }
 
+    /// Credentials for the servers of flakes and their inputs, for every program of nix.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
     /// Lets nix fetch what caches hold and build nothing, neither here nor on other machines.
     #[must_use]
     pub fn only_fetching(mut self, only: bool) -> Self {
@@ -38,17 +53,44 @@ impl Nix {
         self
     }
 
+    /// Lets the `nixConfig` of a flake set options of nix.
+    #[must_use]
+    pub fn accepting_flake_config(mut self, accepts: bool) -> Self {
+        self.accepts_flake_config = accepts;
+        self
+    }
+
+    /// Has `nix` fetch, evaluate and build in a sandbox.
+    #[must_use]
+    pub fn within(mut self, sandbox: Option<Sandbox>) -> Self {
+        self.sandbox = sandbox;
+        self
+    }
+
     /// `nix` with its newer commands switched on.
     pub(super) fn nix(&self) -> Command {
-        let mut command = self.program("nix");
+        let mut command = match &self.sandbox {
+            Some(sandbox) => self.with_environment(sandbox.command("nix")),
+            None => self.program("nix"),
+        };
         command.args(FEATURES);
+        command.args(if self.accepts_flake_config { ACCEPT_FLAKE_CONFIG } else { IGNORE_FLAKE_CONFIG });
         command
+    }
+
+    /// Whether it has a sandbox.
+    pub(super) fn is_sandboxed(&self) -> bool {
+        self.sandbox.is_some()
     }
 
     /// One of nix's older programs.
     pub(super) fn program(&self, name: &str) -> Command {
-        let mut command = process::command(name);
+        self.with_environment(process::command(name))
+    }
+
+    fn with_environment(&self, mut command: Command) -> Command {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        self.credentials.give(&mut command);
         command
     }
 }
@@ -106,6 +148,11 @@ pub(super) async fn call(command: Command, max: u64) -> Result<String, NixCause>
     if ended.status.success() {
         return Ok(ended.stdout);
     }
+    Err(refused(&ended))
+}
+
+/// What a program of nix says of its failure.
+pub(super) fn refused(ended: &Ended) -> NixCause {
     let said = last_lines(&without_userinfo(&ended.stderr));
-    Err(NixCause::Refused(said.unwrap_or_else(|| format!("nix ended with {}", ended.status))))
+    NixCause::Refused(said.unwrap_or_else(|| format!("nix ended with {}", ended.status)))
 }

@@ -1,9 +1,15 @@
 //! Updates the inputs of a flake that lies in a work tree.
 
-use super::call::{Nix, NixCause, NixError, call};
-use super::process::quiet_ssh;
+use super::call::{Nix, NixCause, NixError, call, refused};
+use super::fetch_cache::{Damage, FetchCache};
+use super::process::run;
+use super::sandbox;
+use super::ssh::quiet_ssh;
+use std::convert::identity;
 use std::path::Path;
 use std::time::Duration;
+use tokio::process::Command;
+use tokio::time::timeout;
 
 /// The most that is read of what nix prints, in bytes.
 const MAX_OUTPUT: u64 = 64 << 10;
@@ -14,14 +20,40 @@ impl Nix {
     /// Updates every input of the flake in a work tree of git, and commits its lock file where that has changed. git
     /// takes the author from its settings and environment.
     pub async fn update_inputs(&self, folder: &Path) -> Result<(), NixError> {
+        let doing = || "update the inputs with `nix flake update --commit-lock-file`".to_owned();
+        let late = |_| NixCause::Odd(format!("nix did not end within {} minutes", WITHIN.as_secs() / 60));
+        let ended = timeout(WITHIN, self.update_healing(folder)).await.map_err(late).and_then(identity);
+        let denied = |cause: NixCause| match sandbox::advice(&cause.to_string()) {
+            Some(advice) if self.is_sandboxed() => NixCause::Refused(format!("{cause} ({advice})")),
+            _ => cause,
+        };
+        ended.map_err(|cause| denied(cause).when(doing()))
+    }
+
+    /// Once more with a new cache if the one that nix has is damaged.
+    async fn update_healing(&self, folder: &Path) -> Result<(), NixCause> {
+        let command = self.update(folder).await;
+        let cache = FetchCache::of(&command).await;
+        let error = match run(command, MAX_OUTPUT).await.map_err(NixCause::of_start)? {
+            ended if ended.status.success() => return Ok(()),
+            ended => ended,
+        };
+        let healed = match (cache.as_ref(), error.stderr.lines().find_map(Damage::told_by)) {
+            (Some(cache), Some(damage)) => cache.heal(damage).await,
+            _ => None,
+        };
+        let Some(healed) = healed else { return Err(refused(&error)) };
+        let mut command = self.update(folder).await;
+        healed.give(&mut command);
+        call(command, MAX_OUTPUT).await.map(drop)
+    }
+
+    async fn update(&self, folder: &Path) -> Command {
         let mut command = self.nix();
-        // Whatever goes wrong with git here goes wrong in nix too, which tells it better.
-        let _ = quiet_ssh(&mut command).await;
         // Where it stands, for versions of nix differ in how they are told another place.
         command.args(["flake", "update", "--commit-lock-file"]).current_dir(folder);
-        let doing = || "update the inputs with `nix flake update --commit-lock-file`".to_owned();
-        let ended = tokio::time::timeout(WITHIN, call(command, MAX_OUTPUT)).await;
-        let late = || NixCause::Odd(format!("nix did not end within {} minutes", WITHIN.as_secs() / 60));
-        ended.unwrap_or_else(|_| Err(late())).map(drop).map_err(|cause| cause.when(doing()))
+        // Whatever goes wrong with git here goes wrong in nix too, which tells it better.
+        let _ = quiet_ssh(&mut command).await;
+        command
     }
 }

@@ -9,10 +9,12 @@ use std::fmt;
 /// A flake at one commit. `Debug` shows it without credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Locked {
-    /// What nix builds; `#ATTRIBUTE` can follow. It may hold credentials: [`FlakeUrl::scrub`] what nix says of it.
+    /// What nix builds; `#ATTRIBUTE` can follow. Its parameters may be secret: [`FlakeUrl::scrub`] what nix says of it.
     pub url: String,
     /// The commit; nothing for a `path:`, which is built as it lies there.
     pub commit: Option<String>,
+    /// The branch that the commit is on, if that was looked at.
+    pub branch: Option<String>,
     /// What the operator should know about the choice.
     pub note: Option<String>,
 }
@@ -21,8 +23,18 @@ impl fmt::Debug for Locked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Locked")
             .field("commit", &self.commit)
+            .field("branch", &self.branch)
             .field("note", &self.note)
             .finish_non_exhaustive()
+    }
+}
+
+impl Locked {
+    /// A flake at a commit that is known to be on a branch.
+    pub fn on_branch(flake: &FlakeUrl, branch: &str, commit: &str) -> Self {
+        let url = flake.at(commit, Some(&format!("refs/heads/{branch}")));
+        let (commit, branch) = (Some(commit.to_owned()), Some(branch.to_owned()));
+        Self { url, commit, branch, note: None }
     }
 }
 
@@ -33,39 +45,52 @@ pub async fn resolve(
     revision: &Revision,
     commit: Option<&str>,
 ) -> Result<Locked, ResolveError> {
-    let Some(remote) = flake.remote() else {
-        let note = format!("{} takes no revision: it is built as it lies there", flake.without_credentials());
-        return Ok(Locked { url: flake.unpinned(), commit: None, note: Some(note) });
-    };
+    let Some(remote) = flake.remote() else { return Ok(unpinned(flake)) };
     if let Some(commit) = commit.filter(|commit| !is_commit(commit)) {
         return Err(ResolveError::NotACommit(commit.chars().take(80).collect()));
     }
     let refs = remote::refs(flake, &remote, revision).await?;
-    let commit = commit.or_else(|| revision.is_commit().then_some(revision.as_str()));
-    let choice = match commit {
-        Some(commit) => by_commit(&refs, commit, revision),
-        None => by_name(&refs, revision).ok_or_else(|| unknown(&refs, flake, revision))?,
-    };
+    let choice = choose(&refs, flake, revision, commit)?;
     let url = flake.at(&choice.commit, choice.reference.as_deref());
-    Ok(Locked { url, commit: Some(choice.commit), note: choice.note })
+    Ok(Locked { url, commit: Some(choice.commit), branch: None, note: choice.note })
 }
 
-struct Choice {
-    commit: String,
+/// A flake that has no commits.
+pub(super) fn unpinned(flake: &FlakeUrl) -> Locked {
+    let note = format!("{} takes no revision: it is built as it lies there", flake.without_credentials());
+    Locked { url: flake.unpinned(), commit: None, branch: None, note: Some(note) }
+}
+
+/// The commit that is meant, among the refs of the remote.
+pub(super) fn choose(
+    refs: &Refs,
+    flake: &FlakeUrl,
+    revision: &Revision,
+    commit: Option<&str>,
+) -> Result<Choice, ResolveError> {
+    match commit.or_else(|| revision.is_commit().then_some(revision.as_str())) {
+        Some(commit) => Ok(by_commit(refs, commit, revision)),
+        None => by_name(refs, revision).ok_or_else(|| unknown(refs, flake, revision)),
+    }
+}
+
+/// A commit of a remote, and how nix is to fetch it.
+pub(super) struct Choice {
+    pub(super) commit: String,
     /// The full name of the ref to fetch.
-    reference: Option<String>,
-    note: Option<String>,
+    pub(super) reference: Option<String>,
+    pub(super) note: Option<String>,
 }
 
 fn by_name(refs: &Refs, revision: &Revision) -> Option<Choice> {
     let name = revision.as_str();
-    let (commit, kind) = match refs.branches.get(name) {
-        Some(commit) => (commit, "heads"),
-        None => (refs.tags.get(name)?, "tags"),
+    let (name, commit, kind) = match refs.branch(name) {
+        Some((name, commit)) => (name, commit, "heads"),
+        None => (name, refs.tags.get(name)?.as_str(), "tags"),
     };
     let both = kind == "heads" && refs.tags.contains_key(name);
     Some(Choice {
-        commit: commit.clone(),
+        commit: commit.to_owned(),
         reference: Some(format!("refs/{kind}/{name}")),
         note: both.then(|| format!("{name:?} is a branch and a tag: the branch was taken")),
     })
@@ -83,22 +108,12 @@ fn by_commit(refs: &Refs, commit: &str, revision: &Revision) -> Choice {
     Choice { commit: commit.to_owned(), reference, note: None }
 }
 
-fn unknown(refs: &Refs, flake: &FlakeUrl, revision: &Revision) -> ResolveError {
+pub(super) fn unknown(refs: &Refs, flake: &FlakeUrl, revision: &Revision) -> ResolveError {
     let name = revision.as_str();
-    let near = refs.near(name);
-    let mut advice = String::new();
-    if refs.branches.is_empty() && refs.tags.is_empty() {
-        advice.push_str(", which has none yet: push one");
-    } else if !near.is_empty() {
-        advice.push_str("; near names: ");
-        advice.push_str(&near.join(", "));
-    }
-    let digits = (4..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_hexdigit());
-    if digits {
-        advice.push_str("; if it is a commit, give all 40 lower-case digits");
-    }
-    if advice.is_empty() {
-        advice.push_str("; check the name, or push it first");
-    }
+    let advice = if refs.branches.is_empty() && refs.tags.is_empty() {
+        ", which has none yet: push one".to_owned()
+    } else {
+        refs.advice(name)
+    };
     ResolveError::UnknownRevision { revision: name.to_owned(), flake: flake.without_credentials(), advice }
 }

@@ -1,6 +1,7 @@
-//! Programs that ask nobody, each in a process group of its own that ends as a whole.
+//! Programs that ask nobody, each in a session of its own that ends as a whole.
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use crate::unattended;
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::process::{ExitStatus, Stdio};
@@ -20,33 +21,17 @@ const REPOSITORY: [&str; 6] =
 
 /// A program that asks nobody, speaks English and, where it calls git, knows of no repository around it.
 pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
+    let mut command = unattended::command(program);
     command
         .current_dir("/")
         .env("LC_ALL", "C")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
         .kill_on_drop(true);
     for name in REPOSITORY {
         command.env_remove(name);
     }
     command
-}
-
-/// Keeps ssh from asking where git calls it, unless this host already says how git is to call ssh.
-pub(super) async fn quiet_ssh(to: &mut Command) -> io::Result<()> {
-    if ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|name| std::env::var_os(name).is_some()) {
-        return Ok(());
-    }
-    let mut git = command("git");
-    git.args(["config", "--get", "core.sshCommand"]);
-    if !run(git, MAX_COMPLAINT).await?.status.success() {
-        to.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
-    }
-    Ok(())
 }
 
 /// How a program ended, and what it said.
@@ -75,15 +60,42 @@ pub(super) fn spawn(command: &mut Command) -> io::Result<Child> {
 
 /// Runs to the end. At most `max` bytes of stdout are read. Dropping the future kills the program and all that it
 /// started.
-pub(super) async fn run(mut command: Command, max: u64) -> io::Result<Ended> {
+pub(super) async fn run(command: Command, max: u64) -> io::Result<Ended> {
+    run_within(command, Limits { output: max, memory: None }).await
+}
+
+/// What a program may use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// The most of its output that is read, in bytes.
+    pub(super) output: u64,
+    /// The most memory of it, and of each program that it starts, in bytes of addresses.
+    pub(super) memory: Option<u64>,
+}
+
+/// The same with limits.
+pub(super) async fn run_within(mut command: Command, limits: Limits) -> io::Result<Ended> {
     let mut child = spawn(&mut command)?;
+    if let Some(memory) = limits.memory {
+        limit_memory(&child, memory);
+    }
     // Declared after the child, so dropped before it: the number is then still its own.
     let group = Group::of(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (stdout, stderr) = tokio::try_join!(read(stdout, max), read(stderr, MAX_COMPLAINT))?;
+    let (stdout, stderr) = tokio::try_join!(read(stdout, limits.output), read(stderr, MAX_COMPLAINT))?;
     let status = child.wait().await?;
     group.ended();
     Ok(Ended { status, stdout, stderr })
+}
+
+/// Limits a program that has just begun: before that only `unsafe` code could, and so early it needs little.
+fn limit_memory(child: &Child, bytes: u64) {
+    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(id) = id {
+        // It may have ended already.
+        let _ = prlimit(Some(id), Resource::As, limit);
+    }
 }
 
 /// Reads up to `max` bytes, then closes the pipe.

@@ -1,7 +1,12 @@
 //! What a remote repository has: its branches and tags, as `git ls-remote` lists them.
 
-use crate::protocol::{Revision, is_commit};
+use crate::protocol::{Revision, is_commit, shell_word};
 use std::collections::BTreeMap;
+
+/// What git calls the branch that a repository shows first.
+pub(super) const HEAD: &str = "HEAD";
+/// The branch that is meant if neither the request nor the configuration names one.
+const UNNAMED: &str = "master";
 
 /// At most so many near names are offered.
 const NEAR: usize = 3;
@@ -24,8 +29,11 @@ impl Refs {
         for line in listing.lines() {
             let Some((object, name)) = line.split_once('\t') else { continue };
             if let Some(target) = object.strip_prefix("ref: ") {
-                refs.default =
-                    target.strip_prefix("refs/heads/").filter(|name| is_name(name)).map(str::to_owned);
+                // A repository may have other symbolic refs, such as those of its own remotes.
+                if name == HEAD {
+                    refs.default =
+                        target.strip_prefix("refs/heads/").filter(|name| is_name(name)).map(str::to_owned);
+                }
                 continue;
             }
             if !is_commit(object) {
@@ -42,6 +50,41 @@ impl Refs {
             }
         }
         refs
+    }
+
+    /// The branch of this name, and its commit. `HEAD` is the default branch.
+    pub(super) fn branch(&self, name: &str) -> Option<(&str, &str)> {
+        let name = if name == HEAD { self.default.as_deref()? } else { name };
+        self.branches.get_key_value(name).map(|(name, commit)| (name.as_str(), commit.as_str()))
+    }
+
+    /// What to name in the place of a revision that is neither a branch nor a tag here.
+    pub(super) fn advice(&self, wanted: &str) -> String {
+        if wanted == HEAD {
+            return ": the repository has no default branch with a commit; name a branch".to_owned();
+        }
+        let near = self.near(wanted);
+        let default = self.default.as_deref().filter(|_| near.is_empty());
+        let mut advice = Vec::new();
+        if !near.is_empty() {
+            advice.push(format!("near names: {}", near.join(", ")));
+        }
+        let digits = (4..=40).contains(&wanted.len()) && wanted.bytes().all(|b| b.is_ascii_hexdigit());
+        if digits {
+            advice.push("if it is a commit, give all 40 lower-case digits".to_owned());
+        }
+        if let Some(default) = default.filter(|_| wanted == UNNAMED) {
+            let word = shell_word(default);
+            advice.push(format!(
+                "its default branch is {default}: name that, as in `--branch {word}`, or set it as `branch` in the \
+                 configuration, or as `default_branch` in the builder's file"
+            ));
+        }
+        if advice.is_empty() {
+            let shown = default.map(|default| format!(" (the default branch is {default})"));
+            advice.push(format!("check the name, or push it first{}", shown.unwrap_or_default()));
+        }
+        format!("; {}", advice.join("; "))
     }
 
     /// The full name of a ref that points at the commit: the default branch before other branches before tags.

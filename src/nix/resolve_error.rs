@@ -1,5 +1,6 @@
 //! Why a revision could not be pinned to a commit.
 
+use super::{CommitRefused, SignersError};
 use crate::protocol::ErrorCode;
 use std::io;
 
@@ -31,6 +32,20 @@ pub enum ResolveError {
         /// What to do about it.
         advice: &'static str,
     },
+    /// The ref was moved to another history between two looks at it.
+    #[error("{reference} of {flake} was rewritten during the lookup; deploy again")]
+    Moved {
+        /// The full name of the ref.
+        reference: String,
+        /// Where it is.
+        flake: String,
+    },
+    /// The commit is not one that this host deploys.
+    #[error(transparent)]
+    Refused(#[from] CommitRefused),
+    /// The signature of the commit could not be verified.
+    #[error(transparent)]
+    Signers(#[from] SignersError),
     /// There is no `git` on the `PATH`.
     #[error(
         "could not look up {revision:?} in {flake}: git is not installed here; put it on the service's PATH"
@@ -57,7 +72,10 @@ impl ResolveError {
     /// The code for the report.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::UnknownRevision { .. } | Self::NotACommit(_) => ErrorCode::InvalidRevision,
+            Self::UnknownRevision { .. } | Self::NotACommit(_) | Self::Moved { .. } | Self::Refused(_) => {
+                ErrorCode::InvalidRevision
+            }
+            Self::Signers(_) => ErrorCode::Unhealthy,
             Self::Unreachable { .. } | Self::NoGit { .. } => ErrorCode::SourceUnreachable,
             Self::Git { .. } => ErrorCode::Internal,
         }

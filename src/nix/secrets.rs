@@ -1,5 +1,7 @@
 //! Takes credentials out of texts that people read.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
 /// The text without the `user:password@` of any URL in it. The bare user of an ssh URL stays: it is a name there,
 /// while `https://TOKEN@host` is a secret.
 pub fn without_userinfo(text: &str) -> String {
@@ -48,23 +50,28 @@ fn ends_value(c: char) -> bool {
     c.is_whitespace() || matches!(c, '&' | '#' | '\'' | '"' | '`' | '<' | '>')
 }
 
+/// What stands as it is in the user or the password of a URL.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// `%40` as `@` and so on; what is not encoded stays as it is.
-pub(super) fn percent_decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        let digits = tail.get(..2).and_then(|digits| str::from_utf8(digits).ok());
-        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code {
-            Some(code) if *byte == b'%' => {
-                out.push(code);
-                rest = &tail[2..];
-            }
-            _ => {
-                out.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+pub fn percent_decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// A ref as it stands in the query of a URL.
+pub(super) fn ref_encoded(reference: &str) -> String {
+    const REF: &AsciiSet = &PLAIN.remove(b'/');
+    utf8_percent_encode(reference, REF).to_string()
+}
+
+/// A path of the file system as it stands in a URL.
+pub(super) fn path_encoded(path: &str) -> String {
+    const PATH: &AsciiSet =
+        &PLAIN.remove(b'/').remove(b'+').remove(b'@').remove(b',').remove(b'=').remove(b':');
+    utf8_percent_encode(path, PATH).to_string()
+}
+
+/// A text as it stands in the user or the password of a URL.
+pub(super) fn percent_encoded(text: &str) -> String {
+    utf8_percent_encode(text, PLAIN).to_string()
 }

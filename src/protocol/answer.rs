@@ -2,7 +2,7 @@
 
 use super::report::{cut_list, cut_text};
 use super::wire::{self, WireError};
-use super::{Action, DeployReport, ErrorCode, HostAnswer, Id, MAX_MESSAGE, Name, Status, Want, fit_start};
+use super::{Action, DeployReport, ErrorCode, HostAnswer, Id, MAX_ENCODED, Name, Status, Want, fit_start};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -137,7 +137,7 @@ impl Answer {
             Self::Host(answer) => answer.encode(),
             Self::Job(answer) => {
                 let bytes = wire::to_bytes(answer);
-                if bytes.len() < MAX_MESSAGE {
+                if bytes.len() < MAX_ENCODED {
                     return bytes;
                 }
                 let report = answer.report.as_ref().map(|report| Arc::new(report.cut()));
@@ -145,7 +145,7 @@ impl Answer {
             }
             Self::History(answer) => {
                 let bytes = wire::to_bytes(answer);
-                if bytes.len() < MAX_MESSAGE {
+                if bytes.len() < MAX_ENCODED {
                     return bytes;
                 }
                 let mut answer = answer.clone();
@@ -162,7 +162,7 @@ impl Answer {
                     }
                 }
                 let all = answer.entries.len();
-                cut_list(&mut answer.entries, MAX_MESSAGE - 1024);
+                cut_list(&mut answer.entries, MAX_ENCODED - 1024);
                 if answer.entries.len() < all {
                     answer.next = answer.entries.last().map(|entry| entry.id.clone());
                 }
@@ -171,7 +171,7 @@ impl Answer {
             Self::Log(answer) => {
                 let mut answer = answer.clone();
                 if let Some(text) = &mut answer.text {
-                    let fits = fit_start(text, MAX_MESSAGE - 1024).len();
+                    let fits = fit_start(text, MAX_ENCODED - 1024).len();
                     answer.eof &= fits == text.len();
                     text.truncate(fits);
                 }

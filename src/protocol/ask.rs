@@ -2,7 +2,7 @@
 
 use super::report::cut_text;
 use super::wire::{self, WireError};
-use super::{Id, MAX_MESSAGE, Name, ReplyTo, Want};
+use super::{Destination, Id, MAX_ENCODED, Name, ReplyTo, Want};
 use serde::{Deserialize, Serialize};
 
 /// A question on `deploy.discover`. `reply_to` and `tier` are the base format.
@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Ask {
     /// Where answers go.
     pub reply_to: ReplyTo,
+    /// Whether each host adds its name to `reply_to`, so that a NATS server can hold it to its own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_per_host: Option<bool>,
     /// Only listeners of this tier answer.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "wire::empty_as_none")]
     pub tier: Option<Name>,
@@ -44,6 +47,7 @@ impl Ask {
     pub fn new(reply_to: ReplyTo) -> Self {
         Self {
             reply_to,
+            reply_per_host: None,
             tier: None,
             role: None,
             hosts: Vec::new(),
@@ -61,15 +65,20 @@ impl Ask {
         wire::from_bytes(payload)
     }
 
-    /// The JSON of the ask, under [`MAX_MESSAGE`]: where the list of hosts is too long, every host is asked.
+    /// The JSON of the ask, under [`MAX_ENCODED`]: where the list of hosts is too long, every host is asked.
     pub fn encode(&self) -> Vec<u8> {
         let bytes = wire::to_bytes(self);
-        if bytes.len() < MAX_MESSAGE {
+        if bytes.len() < MAX_ENCODED {
             return bytes;
         }
         let mut ask = Self { hosts: Vec::new(), ..self.clone() };
         cut_text(&mut ask.confirm, 512);
         wire::to_bytes(&ask)
+    }
+
+    /// Where its hosts' replies go.
+    pub fn destination(&self) -> Destination {
+        Destination { reply_to: self.reply_to.clone(), per_host: self.reply_per_host == Some(true) }
     }
 
     /// What is asked for.

@@ -2,7 +2,7 @@
 
 use super::report::{cut_list, cut_text};
 use super::wire::{self, WireError};
-use super::{BuildStatus, ErrorCode, Id, MAX_MESSAGE, Name, Revision, fit_end, fit_start};
+use super::{BuildStatus, ErrorCode, Id, MAX_ENCODED, Name, Revision, fit_end, fit_start};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -48,10 +48,10 @@ impl BuildRequest {
         Ok(request)
     }
 
-    /// The JSON of the request, under [`MAX_MESSAGE`]: a long issuer is cut.
+    /// The JSON of the request, under [`MAX_ENCODED`]: a long issuer is cut.
     pub fn encode(&self) -> Vec<u8> {
         let bytes = wire::to_bytes(self);
-        if bytes.len() < MAX_MESSAGE {
+        if bytes.len() < MAX_ENCODED {
             return bytes;
         }
         let mut request = self.clone();
@@ -157,10 +157,10 @@ impl BuildReport {
         wire::from_bytes(payload)
     }
 
-    /// The JSON of the report, under [`MAX_MESSAGE`]: the more hosts failed, the shorter their log tails.
+    /// The JSON of the report, under [`MAX_ENCODED`]: the more hosts failed, the shorter their log tails.
     pub fn encode(&self) -> Vec<u8> {
         let bytes = wire::to_bytes(self);
-        if bytes.len() < MAX_MESSAGE {
+        if bytes.len() < MAX_ENCODED {
             return bytes;
         }
         let mut report = self.clone();
@@ -174,7 +174,7 @@ impl BuildReport {
             cut_text(&mut host.error, share / 4);
             cut_text(&mut host.system, 1024);
         }
-        cut_list(&mut report.hosts, MAX_MESSAGE - 8 * 1024);
+        cut_list(&mut report.hosts, MAX_ENCODED - 8 * 1024);
         wire::to_bytes(&report)
     }
 }

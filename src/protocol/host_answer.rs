@@ -2,7 +2,7 @@
 
 use super::report::{cut_list, cut_shared, cut_text};
 use super::wire::{self, WireError};
-use super::{Action, DeployReport, Id, MAX_MESSAGE, Name, SharedText, Want};
+use super::{Action, DeployReport, Id, MAX_ENCODED, Name, SharedText, Want};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -83,12 +83,21 @@ pub struct HostAnswer {
     /// Actions beyond the base four that this listener can do.
     #[serde(default, deserialize_with = "wire::list", skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<Action>,
+    /// The public key that the listener connects with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<SharedText>,
+    /// The public keys whose requests it takes, expired ones too; empty if it leaves that to the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_keys: Option<Vec<String>>,
     /// Seconds between two announcements; 0 or absent where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_s: Option<u64>,
     /// `false` in the last announcement before a stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub online: Option<bool>,
+    /// Orders what one host says of itself, across restarts; higher wins. Reports count on the same scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
     /// The nonce of the host that asked for this announcement, which came over a fresh connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm: Option<SharedText>,
@@ -123,8 +132,11 @@ impl HostAnswer {
             restarting: None,
             job: None,
             capabilities: Vec::new(),
+            public_key: None,
+            trusted_keys: None,
             interval_s: None,
             online: None,
+            seq: None,
             confirm: None,
         }
     }
@@ -134,10 +146,10 @@ impl HostAnswer {
         wire::from_bytes(payload)
     }
 
-    /// The JSON of the answer, under [`MAX_MESSAGE`]: long texts and lists are cut.
+    /// The JSON of the answer, under [`MAX_ENCODED`]: long texts and lists are cut.
     pub fn encode(&self) -> Vec<u8> {
         let bytes = wire::to_bytes(self);
-        if bytes.len() < MAX_MESSAGE {
+        if bytes.len() < MAX_ENCODED {
             return bytes;
         }
         let mut answer = self.clone();
@@ -150,6 +162,7 @@ impl HostAnswer {
             &mut answer.system,
             &mut answer.booted_system,
             &mut answer.flake_url,
+            &mut answer.public_key,
             &mut answer.confirm,
         ] {
             cut_shared(text, 512);
@@ -159,6 +172,9 @@ impl HostAnswer {
         cut_list(&mut answer.warnings, 8 * 1024);
         cut_list(&mut answer.deploy_subjects, 8 * 1024);
         cut_list(&mut answer.capabilities, 2 * 1024);
+        if let Some(keys) = &mut answer.trusted_keys {
+            cut_list(keys, 8 * 1024);
+        }
         let job = answer.job.take();
         answer.job = job.map(|job| Arc::new(DeployReport { changes: None, diagnostics: None, ..job.cut() }));
         wire::to_bytes(&answer)

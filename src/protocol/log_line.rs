@@ -1,7 +1,7 @@
 //! A live line of a job's log.
 
 use super::wire::{self, WireError};
-use super::{Id, MAX_MESSAGE, Name, fit_start};
+use super::{Id, MAX_ENCODED, Name, fit_start};
 use serde::{Deserialize, Serialize};
 
 /// A piece of a job's log. `offset` plus the length of `text` is the offset of the next piece, so that live lines
@@ -24,13 +24,13 @@ impl LogLine {
         wire::from_bytes(payload)
     }
 
-    /// The JSON of the line, under [`MAX_MESSAGE`]: a text that is longer leaves a gap before the next line.
+    /// The JSON of the line, under [`MAX_ENCODED`]: a text that is longer leaves a gap before the next line.
     pub fn encode(&self) -> Vec<u8> {
         let bytes = wire::to_bytes(self);
-        if bytes.len() < MAX_MESSAGE {
+        if bytes.len() < MAX_ENCODED {
             return bytes;
         }
-        let text = fit_start(&self.text, MAX_MESSAGE - 1024).to_owned();
+        let text = fit_start(&self.text, MAX_ENCODED - 1024).to_owned();
         wire::to_bytes(&Self {
             id: self.id.clone(),
             hostname: self.hostname.clone(),

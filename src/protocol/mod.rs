@@ -7,9 +7,11 @@ mod answer;
 mod ask;
 mod build;
 mod host_answer;
+mod identity;
 mod inbound;
 mod log_line;
 mod name;
+mod public_key;
 mod reason;
 mod report;
 mod report_parts;
@@ -27,9 +29,11 @@ pub use answer::{Answer, HistoryAnswer, HistoryEntry, JobAnswer, LogAnswer};
 pub use ask::Ask;
 pub use build::{BuildHost, BuildReport, BuildRequest};
 pub use host_answer::HostAnswer;
+pub use identity::{Difference, Doubt, Identity};
 pub use inbound::Inbound;
 pub use log_line::LogLine;
 pub use name::{Id, Name, NameError};
+pub use public_key::{PublicKey, PublicKeyError, WRITE_KEY};
 pub use reason::{MAX_REASON, ReasonError, reason};
 pub use report::DeployReport;
 pub use report_parts::{Changes, PackageChange, Phase, Phases, Progress};
@@ -37,13 +41,14 @@ pub use request::{BadRequest, DeployRequest};
 pub use revision::{Revision, RevisionError, is_commit};
 pub use shared::SharedText;
 pub use signature::{
-    KEY_HEADER, MAX_LIFE, SIGNATURE_HEADER, decode_signature, encode_signature, signed_bytes,
+    KEY_HEADER, MAX_LIFE, Purpose, SIGNATURE_HEADER, decode_signature, encode_signature, signed_bytes,
 };
 pub use subject::{
-    BUILD_REPORTS, DISCOVER, PRESENCE, REPORTS, ReplyTo, ReplyToError, SubjectError, check_literal,
-    of_answer, of_build, of_build_report, of_host, of_log, of_report, of_role, of_tier, overlaps,
+    BUILD_REPORTS, DISCOVER, Destination, PRESENCE, REPORTS, REPORTS_PER_HOST, ReplyTo, ReplyToError,
+    SubjectError, check_literal, host_of, is_base_response, of_answer, of_answers_per_host, of_build,
+    of_build_report, of_host, of_log, of_report, of_reports_per_host, of_role, of_tier, overlaps,
 };
 pub use template::{DEPLOY_TEMPLATES, TemplateError, expand};
-pub use text::{fit_end, fit_start, holds_seed, is_invisible, near, printable};
-pub use wire::{MAX_MESSAGE, WireError};
+pub use text::{fit_end, fit_start, holds_seed, is_invisible, near, printable, printable_lines, shell_word};
+pub use wire::{MAX_ENCODED, MAX_MESSAGE, WireError};
 pub use words::{Action, BuildStatus, ErrorCode, OnFailure, PhaseName, PhaseState, Status, Want};

@@ -1,7 +1,7 @@
 //! The deploy report: the whole state of one host's job, so that a late subscriber needs one message.
 
 use super::wire::{self, WireError};
-use super::{Action, Changes, ErrorCode, Id, MAX_MESSAGE, Name, Phases, Progress, SharedText, Status};
+use super::{Action, Changes, ErrorCode, Id, MAX_ENCODED, Name, Phases, Progress, SharedText, Status};
 use super::{fit_end, fit_start};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -135,14 +135,29 @@ impl DeployReport {
         wire::from_bytes(payload)
     }
 
-    /// The JSON of the report, under [`MAX_MESSAGE`]: the message and the diagnostics never take more than their
+    /// The JSON of the report, under [`MAX_ENCODED`]: the message and the diagnostics never take more than their
     /// share, other long texts and lists are cut where there is no room, the verdict never.
     pub fn encode(&self) -> Vec<u8> {
         if self.has_short_texts() {
             let bytes = wire::to_bytes(self);
-            return if bytes.len() < MAX_MESSAGE { bytes } else { wire::to_bytes(&self.cut()) };
+            return if bytes.len() < MAX_ENCODED { bytes } else { wire::to_bytes(&self.cut()) };
         }
         self.with_short_texts().encode()
+    }
+
+    /// The report for a server that takes small messages only: what a host has to say at length is left out.
+    #[must_use]
+    pub fn brief(&self) -> Self {
+        let mut report = self.cut();
+        report.message.truncate(fit_start(&self.message, 1024).len());
+        (report.diagnostics, report.changes) = (None, None);
+        cut_list(&mut report.failed_units, 512);
+        report
+    }
+
+    /// Whether the host refused a commit that it deploys if the request allows an older one: its message names the flag.
+    pub fn names_allow_older(&self) -> bool {
+        self.status == Status::Failed && self.message.contains("--allow-older")
     }
 
     fn has_short_texts(&self) -> bool {

@@ -2,7 +2,9 @@
 
 use super::report::cut_text;
 use super::wire::{self, WireError};
-use super::{Action, ErrorCode, Id, MAX_MESSAGE, OnFailure, ReplyTo, Revision, is_commit, reason};
+use super::{
+    Action, Destination, ErrorCode, Id, MAX_MESSAGE, OnFailure, ReplyTo, Revision, is_commit, reason,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,6 +19,9 @@ pub struct DeployRequest {
     pub revision: Option<Revision>,
     /// Where reports go: exactly `deploy.responses.<id>`.
     pub reply_to: ReplyTo,
+    /// Whether each host adds its name to `reply_to`, so that a NATS server can hold it to its own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_per_host: Option<bool>,
     /// The deployment; the last token of `reply_to` where a base operator named none.
     pub id: Id,
     /// When it was sent, by the operator's clock.
@@ -49,6 +54,9 @@ pub struct DeployRequest {
     /// Which generation, for `rollback`; absent means what ran before the last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
+    /// Whether the commit may be older than the last one that the host deployed from its branch; absent means no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_older: Option<bool>,
 }
 
 /// A request that was refused, with as much of it as could be read, so that the refusal reaches its sender.
@@ -59,7 +67,7 @@ pub struct BadRequest {
     /// What is wrong, naming the field.
     pub message: String,
     /// Where to say so, where that could be read.
-    pub reply_to: Option<ReplyTo>,
+    pub reply_to: Option<Destination>,
     /// The deployment, where that could be read.
     pub id: Option<Id>,
     /// The action as it was sent.
@@ -73,6 +81,7 @@ impl DeployRequest {
             action,
             revision,
             reply_to: ReplyTo::reports(id.clone()),
+            reply_per_host: None,
             id,
             issued_at: None,
             expires_at: None,
@@ -84,7 +93,13 @@ impl DeployRequest {
             reason: None,
             job: None,
             generation: None,
+            allow_older: None,
         }
+    }
+
+    /// Where its hosts' reports go.
+    pub fn destination(&self) -> Destination {
+        Destination { reply_to: self.reply_to.clone(), per_host: self.reply_per_host == Some(true) }
     }
 
     /// The JSON of the request, under [`MAX_MESSAGE`]: long texts are cut.
@@ -181,6 +196,8 @@ impl BadRequest {
             text("reply_to").and_then(|s| ReplyTo::parse(s).ok()).filter(|reply| !reply.is_for_answers());
         let id =
             text("id").and_then(|id| Id::new(id).ok()).or_else(|| reply_to.as_ref().map(|r| r.id().clone()));
+        let per_host = fields.get("reply_per_host") == Some(&Value::Bool(true));
+        let reply_to = reply_to.map(|reply_to| Destination { reply_to, per_host });
         let action = text("action").map(Action::from);
         Self { code: ErrorCode::InvalidRequest, message: String::new(), reply_to, id, action }
     }

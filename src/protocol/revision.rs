@@ -1,5 +1,6 @@
 //! Revisions: the branch, tag or full commit that a request names.
 
+use super::printable;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -62,24 +63,31 @@ fn is_short_commit(text: &str) -> bool {
     (7..40).contains(&text.len()) && text.bytes().all(is_hex) && text.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
+/// The rules of `git check-ref-format --branch`. What passes them cannot be an option, and has no glob and no refspec in it; a
+/// name that a person cannot read as it is does not pass.
 fn check(text: &str) -> Result<(), RevisionError> {
     let bad = |why| {
         let shown = text.chars().take(80).collect();
         Err(RevisionError::Malformed(shown, why))
     };
     let count = text.chars().count();
+    let mut parts = text.split('/');
     if text.is_empty() {
         Err(RevisionError::Empty)
     } else if count > MAX_REVISION {
         Err(RevisionError::TooLong(count))
-    } else if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/+-".contains(&b)) {
-        bad("use letters, digits, `.`, `_`, `/`, `+` and `-` only")
-    } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        bad("it must start with a letter or digit")
-    } else if text.contains("..") || text.contains("//") {
-        bad("`..` and `//` are not allowed")
-    } else if text.ends_with(['/', '.']) || text.strip_suffix(".lock").is_some() {
-        bad("it must not end in `/`, `.` or `.lock`")
+    } else if text.contains(|c: char| c.is_ascii_control() || c == ' ') {
+        bad("git allows no blanks, line ends or control characters in a name")
+    } else if text.contains(['~', '^', ':', '?', '*', '[', '\\']) {
+        bad("git allows none of `~ ^ : ? * [ \\` in a name")
+    } else if text.contains("..") || text.contains("@{") || text.contains("//") {
+        bad("git allows no `..`, `//` or `@{` in a name")
+    } else if text.starts_with(['-', '/']) || text.ends_with(['/', '.']) {
+        bad("git allows no name that starts with `-` or `/`, or ends in `/` or `.`")
+    } else if parts.any(|part| part.starts_with('.') || part.strip_suffix(".lock").is_some()) {
+        bad("git allows no part of a name that starts with `.` or ends in `.lock`")
+    } else if printable(text) != text {
+        bad("it has characters that cannot be seen; rename the branch or tag")
     } else if is_short_commit(text) {
         Err(RevisionError::ShortCommit(text.to_owned()))
     } else {

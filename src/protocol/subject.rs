@@ -8,8 +8,10 @@ use std::fmt;
 pub const DISCOVER: &str = "deploy.discover";
 /// Where listeners announce themselves.
 pub const PRESENCE: &str = "deploy.responses.presence";
-/// All reports and announcements, but neither answers nor logs, which lie one token deeper.
+/// Reports on the base subjects, and all announcements.
 pub const REPORTS: &str = "deploy.responses.*";
+/// Reports on a subject per host. Replies on the base subjects come along.
+pub const REPORTS_PER_HOST: &str = "deploy.responses.*.*";
 /// Where the builder reports.
 pub const BUILD_REPORTS: &str = "build.responses.*";
 
@@ -39,6 +41,33 @@ pub fn of_report(id: &Id) -> String {
 /// Where the answers to one ask go.
 pub fn of_answer(id: &Id) -> String {
     format!("{ANSWERS}{id}")
+}
+
+/// Where the replies to one query go that are published on a subject per host.
+pub fn of_answers_per_host(id: &Id) -> String {
+    format!("{ANSWERS}{id}.*")
+}
+
+/// Where the reports of one deployment go that are published on a subject per host.
+pub fn of_reports_per_host(id: &Id) -> String {
+    format!("{RESPONSES}{id}.*")
+}
+
+/// The host that a message on `subject` is from, as far as the subject says so: a NATS server can let each host publish under
+/// its own name only.
+pub fn host_of(subject: &str) -> Option<&str> {
+    let tokens: Vec<_> = subject.strip_prefix(RESPONSES)?.split('.').collect();
+    match tokens[..] {
+        ["ask", _] => None,
+        ["ask", _, host] | [_, "log", host] | [_, host] => Some(host),
+        _ => None,
+    }
+}
+
+/// Whether a subject is a base subject for reports or replies: if a server lets hosts publish there, each can in any name.
+pub fn is_base_response(subject: &str) -> bool {
+    let is_response = subject.starts_with(RESPONSES) && subject != PRESENCE;
+    is_response && host_of(subject).is_none()
 }
 
 /// Where the live log lines of one job go.
@@ -107,6 +136,22 @@ impl ReplyTo {
     /// Whether this is the form for answers, which no report may use.
     pub fn is_for_answers(&self) -> bool {
         self.answers
+    }
+}
+
+/// Where one host's reports or replies go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// What the operator named.
+    pub reply_to: ReplyTo,
+    /// Whether the host's name is added to it.
+    pub per_host: bool,
+}
+
+impl Destination {
+    /// The subject for this host.
+    pub fn subject(&self, host: &Name) -> String {
+        if self.per_host { format!("{}.{host}", self.reply_to) } else { self.reply_to.to_string() }
     }
 }
 

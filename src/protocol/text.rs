@@ -1,5 +1,8 @@
 //! Text that travels: cut to a size as encoded, made harmless to show, and compared with what may have been meant.
 
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
+
 /// The bytes that JSON needs for this character inside a string.
 fn encoded_len(c: char) -> usize {
     match c {
@@ -50,6 +53,17 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// The same line by line: line ends stay, as `\n` alone.
+pub fn printable_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        out.push_str(&printable(line.strip_suffix('\r').unwrap_or(line)));
+        out.push_str(end);
+    }
+    out
+}
+
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
 /// Skips what follows an escape character (ECMA-48): a control sequence, a string, or one character.
@@ -86,18 +100,34 @@ fn skip_control_sequence(chars: &mut Chars<'_>) {
     chars.next_if(|c| ('@'..='~').contains(c));
 }
 
-/// Characters that take no place but reorder or hide what is around them.
+/// Whether a person sees nothing of this character, or it reorders or hides what is around it, though a program and a model
+/// read it: format characters (general category Cf), all that Unicode calls `Default_Ignorable_Code_Point`, and the separators
+/// of lines and paragraphs. Joined emoji and emoji variations lose their joiner too: each part stays readable.
 pub fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-    )
+    // The first of them is the soft hyphen; most text lies below it.
+    c >= '\u{ad}'
+        && (CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+            || matches!(
+                CodePointMapData::<GeneralCategory>::new().get(c),
+                GeneralCategory::Format
+                    | GeneralCategory::LineSeparator
+                    | GeneralCategory::ParagraphSeparator
+            ))
 }
 
 /// Whether a word on the line looks like an nkey seed of any kind, whole or with a few characters lost.
 pub fn holds_seed(line: &str) -> bool {
     let base32 = |c: char| c.is_ascii_uppercase() || ('2'..='7').contains(&c);
     line.split(|c: char| !base32(c)).any(|word| word.len() > 48 && word.starts_with('S'))
+}
+
+/// The word as a shell reads it back.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// The known words that look most like `word`, at most three, the likeliest first.

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 /// The largest message either side takes, in bytes.
 pub const MAX_MESSAGE: usize = 64 * 1024;
+/// The largest message that is made here, in bytes: with its headers it still fits into the `max_payload` of a server that
+/// takes no more than [`MAX_MESSAGE`].
+pub const MAX_ENCODED: usize = MAX_MESSAGE - 1024;
 
 /// Why a message could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

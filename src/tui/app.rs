@@ -11,6 +11,7 @@ use crate::protocol::{Id, Name};
 use jiff::Timestamp;
 use ratatui::layout::Size;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 use tui_input::Input;
 
@@ -22,7 +23,7 @@ pub enum Overlay {
     /// A form.
     Form(Box<Form>),
     /// Whether to cancel.
-    Question(Question),
+    Question(Box<Question>),
     /// The command line.
     Command(CommandLine),
 }
@@ -112,6 +113,7 @@ impl App {
     pub fn new(mut options: Options, roster: &Roster, size: Size, now: Timestamp) -> Self {
         let first = options.first.take();
         let mut fleet = Fleet::default();
+        fleet.known_flakes = Arc::new(roster.known_flakes());
         for (name, entry) in &roster.hosts {
             fleet.recall(entry.recall(name));
         }

@@ -1,6 +1,6 @@
 //! Which hosts are behind: when the heads of their branch are looked up, and what follows.
 
-use super::{App, Effect};
+use super::{App, Effect, Tone};
 use crate::fleet::{Heads, Host, Lag};
 use jiff::SignedDuration;
 
@@ -23,6 +23,11 @@ impl App {
             if self.now.duration_since(asked) < wait {
                 return None;
             }
+        }
+        let error = self.fleet.flake_errors().into_values().next();
+        if let Some(error) = error.map(|error| error.to_string()) {
+            self.heads_asked = Some((self.now, hosts));
+            self.say(Tone::Warn, error);
         }
         let flakes = self.fleet.flakes();
         if flakes.is_empty() {

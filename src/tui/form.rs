@@ -1,8 +1,8 @@
 //! The form before anything is sent: which hosts exactly, and, where that is asked, which revision and what to do.
 
 use super::{App, Purpose, Row};
-use crate::deployer::{Intent, Plan, Selection, Target, Wave, Waves};
-use crate::fleet::natural;
+use crate::deployer::{Intent, NamedFlake, Plan, Selection, Target, Wave, Waves};
+use crate::fleet::{natural, shown_flake, words};
 use crate::protocol::{Action, Name, Revision};
 use tui_input::Input;
 
@@ -22,6 +22,8 @@ pub enum Field {
     Action,
     /// Which hosts wait for which.
     Waves,
+    /// Whether a commit may be older than the last one.
+    Older,
     /// The names of the tiers that must be confirmed.
     Confirm,
     /// The button that sends nothing.
@@ -37,6 +39,8 @@ pub struct Choice {
     pub label: String,
     /// Exactly which hosts.
     pub hosts: Vec<Name>,
+    /// Whether they are a group, of which hosts that are not what is known of them are left out.
+    pub is_group: bool,
 }
 
 /// The form.
@@ -56,6 +60,8 @@ pub struct Form {
     pub action: usize,
     /// The waves as typed; nothing for all at once.
     pub waves: Input,
+    /// Whether a commit may be older than the last one; `None` where no host has refused one for that.
+    pub older: Option<bool>,
     /// What was typed to confirm.
     pub confirm: Input,
     /// Where keys go.
@@ -66,6 +72,8 @@ pub struct Form {
     pub plan: Result<Plan, String>,
     /// The names to be typed before this is sent; empty where nothing must be confirmed.
     pub must_type: String,
+    /// Which flakes the hosts name, and where the branch is there; nothing where that is not asked.
+    pub flakes: String,
     /// Why it was not sent when that was asked for.
     pub refused: Option<String>,
 }
@@ -95,6 +103,7 @@ impl Form {
             recent,
             action: 0,
             waves: Input::new(purpose.waves().to_owned()),
+            older: None,
             confirm: Input::default(),
             field: match purpose {
                 Purpose::Deploy => Field::Targets,
@@ -105,6 +114,7 @@ impl Form {
             top: 0,
             plan: Err(String::new()),
             must_type: String::new(),
+            flakes: String::new(),
             refused: None,
         };
         form.work_out(app);
@@ -120,7 +130,7 @@ impl Form {
         action: Option<&Action>,
     ) -> Option<Self> {
         let purpose = Purpose::Deploy;
-        let mut form = Self::of(app, purpose, vec![Choice { label, hosts }])?;
+        let mut form = Self::of(app, purpose, vec![Choice { label, hosts, is_group: false }])?;
         let revision = revision.filter(|revision| Revision::new(*revision).is_ok());
         form.revise(revision.map(str::to_owned));
         form.action = purpose.actions().iter().position(|known| Some(known) == action).unwrap_or(0);
@@ -149,6 +159,15 @@ impl Form {
 
     /// Works out anew what would be sent.
     pub fn work_out(&mut self, app: &App) {
+        let has_refused = |host: &Name| {
+            let job = app.fleet.hosts.get(host).and_then(|host| host.job.as_ref());
+            job.is_some_and(|job| job.names_allow_older())
+        };
+        let offers = self.purpose == Purpose::Deploy && self.chosen().hosts.iter().any(has_refused);
+        self.older = offers.then(|| self.older.unwrap_or(false));
+        if self.field == Field::Older && !offers {
+            self.field = Field::Cancel;
+        }
         self.plan = self.plan_for(app);
         let touched = self.plan.as_ref().map(Plan::tiers).unwrap_or_default();
         let asks = self.purpose.confirms();
@@ -157,6 +176,7 @@ impl Form {
         if self.field == Field::Confirm && self.must_type.is_empty() {
             self.field = Field::Cancel;
         }
+        self.flakes = self.plan.as_ref().map(|plan| flakes(plan, app)).unwrap_or_default();
         self.refused = None;
     }
 
@@ -165,18 +185,30 @@ impl Form {
         let intent = Intent {
             revision: self.purpose.asks_revision().then(revision).transpose()?,
             generation: self.purpose.generation(),
+            allow_older: self.older == Some(true),
             ..Intent::new(self.purpose.actions()[self.action].clone(), app.options.issuer.clone())
         };
-        let hosts: Vec<_> = self.chosen().hosts.iter().cloned().map(Target::Host).collect();
+        let chosen = self.chosen();
+        let hosts = if chosen.is_group {
+            Selection::Group(chosen.hosts.clone())
+        } else {
+            Selection::Targets(chosen.hosts.iter().cloned().map(Target::Host).collect())
+        };
         let waves = self.waves.value().split_whitespace();
         // One host is a wave by itself.
-        let waves =
-            (hosts.len() > 1 && waves.clone().next().is_some()).then(|| Waves::parse(waves)).transpose();
+        let waves = (chosen.hosts.len() > 1 && waves.clone().next().is_some())
+            .then(|| Waves::parse(waves))
+            .transpose();
         let waves = waves.map_err(|error| error.to_string())?;
-        let plan = Plan::new(intent, &Selection::Targets(hosts), &app.fleet, app.now, false);
+        let plan = Plan::new(intent, &hosts, &app.fleet, app.now, false);
         let plan = plan.and_then(|plan| match waves {
             Some(waves) => plan.in_waves(&waves, &app.fleet, &app.options.brokers),
             None => Ok(plan),
+        });
+        // In waves the branch is looked up here, in what the hosts name.
+        let plan = plan.and_then(|plan| match plan.rollout.waves().len() {
+            0 | 1 => Ok(plan),
+            _ => plan.named_flakes(&app.fleet).map(drop).map(|()| plan),
         });
         plan.map_err(|error| error.to_string())
     }
@@ -194,7 +226,8 @@ impl Form {
             let hosts = plan.parcels[wave.parcels.clone()].iter().flat_map(|parcel| parcel.hosts.keys());
             hosts.map(move |host| (Some(at + 1), host)).collect::<Vec<_>>()
         };
-        waves.iter().enumerate().flat_map(of).collect()
+        let left_out = plan.left_out.keys().map(|host| (None, host));
+        waves.iter().enumerate().flat_map(of).chain(left_out).collect()
     }
 
     /// The fields that there are now, in order.
@@ -204,6 +237,7 @@ impl Form {
             Field::Revision,
             Field::Action,
             Field::Waves,
+            Field::Older,
             Field::Confirm,
             Field::Cancel,
             Field::Send,
@@ -213,6 +247,7 @@ impl Form {
             Field::Revision => self.purpose.asks_revision(),
             Field::Action => self.purpose.actions().len() > 1,
             Field::Waves => self.purpose.goes_in_waves() && self.chosen().hosts.len() > 1,
+            Field::Older => self.older.is_some(),
             Field::Confirm => !self.must_type.is_empty(),
             Field::Cancel | Field::Send => true,
         });
@@ -236,6 +271,7 @@ impl Form {
                 self.confirm.reset();
             }
             Field::Action => self.action = turn(self.action, self.purpose.actions().len()),
+            Field::Older => self.older = self.older.map(|older| !older),
             Field::Cancel => self.field = Field::Send,
             Field::Send => self.field = Field::Cancel,
             Field::Revision | Field::Waves | Field::Confirm => return,
@@ -277,13 +313,30 @@ impl Form {
     }
 }
 
+/// The flakes that the hosts of a plan name, with the head of the branch where it is known.
+fn flakes(plan: &Plan, app: &App) -> String {
+    let Some(revision) = &plan.intent.revision else { return String::new() };
+    let named = match plan.named_flakes(&app.fleet) {
+        Ok(named) => named,
+        Err(error) => return error.to_string(),
+    };
+    let heads = app.heads.as_ref().filter(|heads| heads.branch == *revision);
+    let of = |(flake, named): (&str, NamedFlake<'_>)| {
+        let head = heads.and_then(|heads| heads.of.get(flake)?.as_deref().ok());
+        let head = head.map(|head| format!(", {revision} at {}", words::short(head))).unwrap_or_default();
+        let is_new = if named.is_new { ", new here" } else { "" };
+        format!("{}{head}{is_new}", shown_flake(flake))
+    };
+    named.into_iter().map(of).collect::<Vec<_>>().join("; ")
+}
+
 fn choices(app: &App) -> Vec<Choice> {
     let table = &app.table;
     let mut choices: Vec<Choice> = Vec::new();
-    let mut add = |label: String, mut hosts: Vec<Name>| {
+    let mut add = |is_group: bool, label: String, mut hosts: Vec<Name>| {
         hosts.sort_unstable_by(natural);
         if !hosts.is_empty() && choices.iter().all(|choice| choice.hosts != hosts) {
-            choices.push(Choice { label, hosts });
+            choices.push(Choice { label, hosts, is_group });
         }
     };
     let of = |tier: Option<&Name>, role: Option<&Name>| {
@@ -293,26 +346,26 @@ fn choices(app: &App) -> Vec<Choice> {
         hosts.map(|host| host.name.clone()).collect::<Vec<_>>()
     };
     if app.screens.is_empty() {
-        add(format!("{} marked", table.marks.len()), table.marks.iter().cloned().collect());
+        add(false, format!("{} marked", table.marks.len()), table.marks.iter().cloned().collect());
     }
     if app.screens.is_empty()
         && let Some(Row::Group(group, _)) = table.selected()
     {
-        add(group.to_string(), table.hosts().to_vec());
+        add(true, group.to_string(), table.hosts().to_vec());
     }
     if let Some(host) = app.host() {
-        add(host.name.to_string(), vec![host.name.clone()]);
+        add(false, host.name.to_string(), vec![host.name.clone()]);
         if let (Some(tier), Some(role)) = (&host.tier, &host.role) {
-            add(format!("role {role} in tier {tier}"), of(Some(tier), Some(role)));
+            add(true, format!("role {role} in tier {tier}"), of(Some(tier), Some(role)));
         }
         if let Some(tier) = &host.tier {
-            add(format!("tier {tier}"), of(Some(tier), None));
+            add(true, format!("tier {tier}"), of(Some(tier), None));
         }
     }
     if app.screens.is_empty() && table.is_filtered() {
-        add("every host shown".to_owned(), table.listed().to_vec());
+        add(true, "every host shown".to_owned(), table.listed().to_vec());
     }
-    add("every host".to_owned(), of(None, None));
+    add(true, "every host".to_owned(), of(None, None));
     choices
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Filter, Group, Sort, Table};
 use crate::durable::{self, WriteError};
+use crate::private;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;
@@ -89,7 +90,7 @@ impl Memory {
     /// Writes it down.
     pub fn save(&self, file: &Path) -> Result<(), MemoryError> {
         if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)
+            private::directory(folder)
                 .map_err(|source| MemoryError::Folder { path: folder.to_owned(), source })?;
         }
         Ok(durable::write_with(file, |out| Ok(serde_json::to_writer_pretty(out, self)?))?)

@@ -12,6 +12,7 @@ mod deployments;
 mod event;
 mod filter;
 mod form;
+mod interrupts;
 mod keys;
 mod lend;
 mod log_pane;

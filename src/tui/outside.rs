@@ -106,9 +106,9 @@ impl Outside {
                 }
             }
             Effect::Heads(flakes, branch) => {
-                let into = self.into.clone();
+                let (into, operator) = (self.into.clone(), self.operator.clone());
                 self.tasks.spawn(async move {
-                    let found = heads(flakes, &branch, HEADS_WITHIN).await;
+                    let found = heads(flakes, &branch, HEADS_WITHIN, &operator.credentials).await;
                     let _ = into.send(Event::Heads(found)).await;
                 });
             }
@@ -156,7 +156,6 @@ async fn pump(mut watch: Watch, into: mpsc::Sender<Event>, stop: CancellationTok
             () = stop.cancelled() => break,
             news = watch.next() => news,
         };
-        let Some(news) = news else { break };
         let event = match news {
             News::Messages(messages) => Event::Messages(messages, Timestamp::now()),
             News::Link(link) => Event::Link(seen(link)),
@@ -234,7 +233,7 @@ async fn measure(operator: Arc<Operator>, into: mpsc::Sender<Event>) {
 async fn log(operator: Arc<Operator>, hints: Hints, key: LogKey, into: mpsc::Sender<Event>) {
     sleep(DWELL).await;
     let (bus, host, job) = (operator.bus.clone(), key.host.clone(), key.job.clone());
-    let follow = LogFollow::beside(&hints, bus, host, job, LogStart::Last(LOG_END)).await;
+    let follow = LogFollow::beside(&hints, bus, &operator.known, host, job, LogStart::Last(LOG_END)).await;
     let Ok(mut follow) = follow else { return };
     // A refusal of its subject is told by the watch.
     while let Some(Ok(news)) = follow.next().await {
@@ -252,6 +251,7 @@ async fn history(operator: Arc<Operator>, host: Name, into: mpsc::Sender<Event>)
         answered: [host.clone()].into(),
         at: Timestamp::now(),
         unreadable: Vec::new(),
+        unlisted: 0,
     };
     let hosts = BTreeSet::from([host.clone()]);
     let past = async {

@@ -1,5 +1,6 @@
 //! The loop: events in, effects out, a frame where something has changed.
 
+use super::interrupts::Interrupts;
 use super::lend::lend;
 use super::outside::Outside;
 use super::tty::{PanicGuard, Tty, leave};
@@ -35,9 +36,6 @@ pub enum ConsoleError {
     /// The client library.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The connection's own task ended, which only a fault of ours can cause.
-    #[error("the connection to the server was closed for good")]
-    Closed,
 }
 
 /// How the console was left.
@@ -100,8 +98,7 @@ async fn work(
     let mut input = EventStream::new();
     let mut woken = signal::signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut hung_up = signal::signal(SignalKind::hangup())?;
-    let mut interrupted = signal::signal(SignalKind::interrupt())?;
-    let mut told_to_quit = signal::signal(SignalKind::quit())?;
+    let mut interrupts = Interrupts::begin()?;
     let mut clock = interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut next_frame = Instant::now();
@@ -112,8 +109,7 @@ async fn work(
             biased;
             () = shutdown.cancelled() => return Ok(Left::Quit),
             _ = hung_up.recv() => return Ok(Left::Quit),
-            _ = interrupted.recv() => return Ok(Left::Quit),
-            _ = told_to_quit.recv() => return Ok(Left::Quit),
+            () = interrupts.next() => return Ok(Left::Quit),
             key = input.next() => match key {
                 Some(Ok(first)) => {
                     effects.extend(take_input(app, first));
@@ -139,8 +135,8 @@ async fn work(
                 outside.tidy();
                 effects.extend(update(app, Event::Clock(Timestamp::now())));
             }
-            event = events.recv() => {
-                let Some(event) = event else { return Err(ConsoleError::Closed) };
+            // Never `None`: `outside` holds an end of it.
+            Some(event) = events.recv() => {
                 effects.extend(update(app, event));
                 for _ in 1..BATCH {
                     let Ok(event) = events.try_recv() else { break };
@@ -175,10 +171,9 @@ async fn work(
                         () = shutdown.cancelled() => return Ok(Left::Quit),
                         _ = hung_up.recv() => return Ok(Left::Quit),
                     };
-                    // What was typed there was for that program, and waking it woke us too.
-                    for meant in [&mut interrupted, &mut told_to_quit, &mut woken] {
-                        while meant.recv().now_or_never().flatten().is_some() {}
-                    }
+                    // What was sent there was for that program, and waking it woke us too.
+                    interrupts.forget().await;
+                    while woken.recv().now_or_never().flatten().is_some() {}
                     tty.retake()?;
                     input = EventStream::new();
                     update(app, Event::Resize(tty.size()?));

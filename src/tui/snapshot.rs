@@ -26,15 +26,15 @@ pub async fn snapshot(
     let mut app = App::new(options, &operator.roster, size, Timestamp::now());
     let (mut outside, mut events) = Outside::begin(operator, None).await?;
     let nobody = |app: &App| app.counts.online == 0 || waits(app);
-    settle(&mut app, &mut outside, &mut events, QUIET, nobody).await?;
+    settle(&mut app, &mut outside, &mut events, QUIET, nobody).await;
     for key in keys {
         take(&mut app, Event::Key(key.event()), &mut outside);
         take(&mut app, Event::Frame, &mut outside);
         // The next key may be about what this one has asked for.
-        settle(&mut app, &mut outside, &mut events, Duration::ZERO, screen_waits).await?;
+        settle(&mut app, &mut outside, &mut events, Duration::ZERO, screen_waits).await;
     }
     if !keys.is_empty() {
-        settle(&mut app, &mut outside, &mut events, QUIET, waits).await?;
+        settle(&mut app, &mut outside, &mut events, QUIET, waits).await;
     }
     outside.end().await;
     Ok(picture(&app))
@@ -47,13 +47,13 @@ async fn settle(
     events: &mut mpsc::Receiver<Event>,
     quiet: Duration,
     waits: impl Fn(&App) -> bool,
-) -> Result<(), ConsoleError> {
+) {
     let last = Instant::now() + PATIENCE;
     let mut until = last.min(Instant::now() + quiet);
     loop {
         let event = tokio::select! {
-            event = events.recv() => event.ok_or(ConsoleError::Closed)?,
-            () = sleep_until(if waits(app) { last } else { until }) => return Ok(()),
+            Some(event) = events.recv() => event,
+            () = sleep_until(if waits(app) { last } else { until }) => return,
         };
         let is_asked =
             matches!(event, Event::Log(..) | Event::WholeLog { .. } | Event::History(..) | Event::Heads(_));

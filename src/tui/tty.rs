@@ -1,6 +1,7 @@
 //! The terminal: taken for as long as the console shows, and given back in every case.
 
 use super::{App, Event, Fault, view};
+use crate::bus::is_connection_panic;
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
 use crossterm::event::{
@@ -122,6 +123,10 @@ impl PanicGuard {
         let console = thread::current().id();
         let tell = before.clone();
         panic::set_hook(Box::new(move |info| {
+            // The bus makes a new connection, and the header shows that.
+            if is_connection_panic(info) {
+                return tell(info);
+            }
             // The console is what this thread was first given to do; tasks have an id, wherever they run.
             if thread::current().id() == console && tokio::task::try_id().is_none() {
                 leave();

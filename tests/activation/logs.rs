@@ -4,6 +4,7 @@ use crate::common::{Gate, eventually, operator, run};
 use crate::stage::Stage;
 use serde_json::json;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 const MIB: usize = 1 << 20;
 
@@ -21,10 +22,10 @@ fn of_a_flood_of_output_the_beginning_and_the_end_are_kept_and_what_was_told_liv
     let at = |text: &str| log.find(text).unwrap_or_else(|| panic!("no {text:?}"));
     assert!(at("the first line\n") < 1000);
     let note = at(
-        "[homelab-deploy: this log has reached 16 MiB; of what the build still says, the last 8 MiB follow when it ends]\n",
+        "[homelab-deploy: this program has written 16 MiB; of what it still writes, the last 8 MiB follow when it ends]\n",
     );
     assert!((16 * MIB - 2000..16 * MIB).contains(&note), "{note}");
-    let left_out = at("KiB of the build's output are left out here]\n");
+    let left_out = at("KiB of its output are left out here]\n");
     let last = at("> the last line\n");
     assert!((left_out + 8 * MIB - 2000..left_out + 8 * MIB + 100).contains(&last), "{left_out} {last}");
     assert!(last < at("handing over to the activation program\n"));
@@ -42,6 +43,52 @@ fn of_a_flood_of_output_the_beginning_and_the_end_are_kept_and_what_was_told_liv
     assert!(told("the first line") && told("completed: switch done"));
     let shown = run(operator(&stage.broker, "tester").args(["logs", "web1"]), 0);
     assert!(shown.out == log, "{} {}", shown.out.len(), log.len());
+}
+
+#[test]
+fn of_a_flood_of_an_activation_a_part_is_kept_and_what_it_says_within_still_counts() {
+    let stage = Stage::new();
+    let half = "yes $(printf %01000d 7) | head -n 5000;";
+    let script = format!("{half} echo \"Activation script snippet 'secrets' failed (1)\"; {half} status=1");
+    stage.fault("v1", "activate", &script);
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(report["error"], "activation_failed", "{report}");
+    assert!(report["message"].as_str().unwrap().contains("secrets"), "{report}");
+    let log = fs::read_to_string(stage.job_file("j-1", "log")).unwrap();
+    assert!((3 * MIB..4 * MIB).contains(&log.len()), "{}", log.len());
+    let at = |text: &str| log.find(text).unwrap_or_else(|| panic!("no {text:?}"));
+    let note =
+        "this program has written 2 MiB; of what it still writes, the last 1 MiB follow when it ends]\n";
+    assert!(at(note) < at("KiB of its output are left out here]\n"));
+    assert!(log.contains("Failed to run activate script"), "the end is missing");
+}
+
+#[test]
+fn a_flood_of_short_lines_holds_up_no_limit() {
+    let stage = Stage::with(|host| host.args(&["--activate-timeout", "3", "--health-timeout", "3"]));
+    stage.fault("v1", "activate", "exec yes");
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(
+        (&report["error"], &report["rolled_back"]),
+        (&json!("activation_failed"), &json!(true)),
+        "{report}"
+    );
+    assert!(report["elapsed_ms"].as_u64().unwrap() < 30_000, "{report}");
+}
+
+#[test]
+fn a_line_without_an_end_hides_no_failure() {
+    let stage = Stage::new();
+    stage.fault("v1", "activate", "printf 'secrets are there'; status=1");
+    // Units that had failed before give the exit code.
+    stage.fault("v1", "units", "code=4");
+    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    assert_eq!(
+        (&report["error"], &report["rolled_back"]),
+        (&json!("activation_failed"), &json!(true)),
+        "{report}"
+    );
+    assert_eq!(stage.runs(), "v0");
 }
 
 #[test]
@@ -71,4 +118,13 @@ fn a_log_that_cannot_be_written_ends_the_build_at_once() {
     fs::remove_file(stage.at("bin/nix")).unwrap();
     stage.change_flake("yes $(printf %01000d 7) | head -n 30000; ", "");
     assert_eq!(stage.deploy("j-2", "switch", "v2").verdict()["status"], "completed");
+}
+
+#[test]
+fn what_was_preallocated_for_the_log_is_given_back_when_the_job_has_ended() {
+    let stage = Stage::new();
+    assert_eq!(stage.deploy("j-1", "switch", "v1").verdict()["status"], "completed");
+    let log = fs::metadata(stage.job_file("j-1", "log")).unwrap();
+    let allocated = log.blocks() * 512;
+    assert!(allocated < log.len() + 256 * 1024, "{} bytes take {allocated}", log.len());
 }

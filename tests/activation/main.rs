@@ -10,6 +10,8 @@ mod switch_table;
 
 mod checks;
 mod commands;
+mod commits;
+mod damaged_caches;
 mod deaths;
 mod fault_run;
 mod faults;

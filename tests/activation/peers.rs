@@ -1,7 +1,8 @@
 //! A host that reaches its NATS server over an address of its own is confirmed by another client only.
 
-use crate::common::{Ears, HostBuilder, Wire};
+use crate::common::{Ears, HostBuilder, Signer, Wire};
 use crate::stage::Stage;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
@@ -72,6 +73,41 @@ fn client_that_is_lost_before_persist_is_noticed() {
     assert_eq!(log(&stage, "j-1").matches("the host proved that it can be reached").count(), 1);
     assert!(!stage.calls().contains("v1 boot"), "{}", stage.calls());
     assert_eq!(stage.profile(), "v0 as 1");
+}
+
+/// Deploys version `v1` to a host that trusts the key of `tester`, followed by whoever has signed with `follower`.
+fn deployed_to_a_trusting_host(follower: Option<Signer>) -> (Value, Stage) {
+    let signer = Signer::of("tester");
+    let stage = Stage::with(|host| host.args(&["--confirm-timeout", "20", "--trusted-key", &signer.key()]));
+    stage.operator.stop();
+    let _follower = stage.wire.vouch_as(follower);
+    stage.version("v1");
+    let reports = stage.wire.listen("deploy.responses.j-1");
+    let now = Timestamp::now();
+    let request = json!({"action": "switch", "revision": "master", "reply_to": "deploy.responses.j-1",
+        "issued_at": now, "expires_at": now + SignedDuration::from_secs(60)});
+    let (subject, payload) = ("deploy.test.web1", request.to_string().into_bytes());
+    stage.wire.say_with(subject, None, &signer.headers(subject, &payload), &payload);
+    (result(&reports), stage)
+}
+
+#[test]
+fn operator_confirms_a_host_with_trusted_keys_by_a_signature_of_one_of_them() {
+    let (report, _stage) = deployed_to_a_trusting_host(Some(Signer::of("tester")));
+    assert_eq!(report["status"], "completed", "{report}");
+}
+
+#[test]
+fn confirmation_that_no_trusted_key_has_signed_does_not_count() {
+    for follower in [None, Some(Signer::of("viewer"))] {
+        let (report, stage) = deployed_to_a_trusting_host(follower);
+        assert_eq!(report["error"], "unhealthy", "{report}");
+        let message = report["message"].as_str().unwrap();
+        for part in ["none was heard", "with an operator whose key is trusted here", "nothing was changed"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        assert_eq!(stage.runs(), "v0");
+    }
 }
 
 /// A host whose key may hear others, as `confirm_peers` in the fleet file lets it, and no operator who follows.

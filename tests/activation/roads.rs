@@ -40,6 +40,7 @@ fn what_is_there_already_is_not_activated_again() {
     let stage = Stage::new();
     let report = stage.deploy("j-1", "switch", "v0").verdict();
     assert_eq!(report["status"], "completed", "{report}");
+    assert_eq!(report["message"], "switch done, this system ran already, generation 1");
     assert_eq!(stage.calls(), "v0 check, v0 boot");
     assert_eq!(stage.profile(), "v0 as 1");
 }
@@ -51,6 +52,7 @@ fn a_test_is_kept_by_a_switch_to_the_same() {
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v1", "v0 as 1"));
     let report = stage.deploy("j-2", "switch", "v1").verdict();
     assert_eq!(report["status"], "completed", "{report}");
+    assert_eq!(report["message"], "switch done, generation 2");
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v1", "v1 as 2"));
 }
 

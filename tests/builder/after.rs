@@ -56,6 +56,23 @@ fn the_post_build_command_gets_each_path_and_its_failure_is_that_of_the_host() {
     }
 }
 
+/// Units of NixOS have no shell on their PATH.
+#[test]
+fn a_post_build_command_for_the_shell_needs_none_on_the_path() {
+    let programs = tempfile::tempdir().unwrap();
+    for name in ["nix", "git"] {
+        let path = std::env::var_os("PATH").unwrap();
+        let mut programs_there = std::env::split_paths(&path).map(|folder| folder.join(name));
+        let program = programs_there.find(|program| program.exists()).unwrap();
+        std::os::unix::fs::symlink(program, programs.path().join(name)).unwrap();
+    }
+    let stage = Stage::with(TWO, "post_build_command = \"exit 0 #\"", |builder| {
+        builder.env("PATH", programs.path().to_str().unwrap())
+    });
+    let report = stage.build("a-1", "web1").verdict();
+    assert_eq!(text(&report["status"]), "completed", "{report}");
+}
+
 #[test]
 fn a_post_build_command_that_is_not_there_is_told() {
     let stage = Stage::with(TWO, "post_build_command = [\"/missing/push\"]", |builder| builder);

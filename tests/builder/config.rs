@@ -1,6 +1,7 @@
 //! The builder's file: what is wrong is told with its place and what to write, all of it at once.
 
-use crate::common::{Broker, HostBuilder};
+use crate::common::{Broker, HostBuilder, binary, run};
+use std::process::Command;
 
 /// What the builder says of this file before it ends.
 fn refused(config: &str) -> String {
@@ -12,6 +13,7 @@ fn refused(config: &str) -> String {
     said.join("\n").replace(&file, "FILE").strip_prefix("error: ").expect("an error").to_owned()
 }
 
+const KEY: &str = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
 const URL: &str = "url = \"git+https://git.example.org/fleet\"";
 
 #[test]
@@ -47,11 +49,15 @@ fn each_mistake_is_told_with_its_line() {
         ),
         (
             format!("[repos.a]\n{URL}\ndefault_branch = \"a..b\"\n"),
-            "FILE:3:18: repos.a.default_branch: \"a..b\" is not a revision: `..` and `//` are not allowed",
+            "FILE:3:18: repos.a.default_branch: \"a..b\" is not a revision: git allows no `..`, `//` or `@{` in a name",
         ),
         (
             format!("[repos.a]\n{URL}\nbranch = \"main\"\n"),
-            "FILE:3:1: unknown key \"branch\" in [repos.a]; the keys there are url, default_branch, default",
+            "FILE:3:1: unknown key \"branch\" in [repos.a]; the keys there are url, default_branch, default, flake_attrs",
+        ),
+        (
+            format!("[repos.a]\n{URL}\nflake_attrs = {{ web1 = \"a#b\" }}\n"),
+            "FILE:3:24: repos.a.flake_attrs.web1: \"a#b\" is no name below nixosConfigurations; give its name alone",
         ),
         (
             format!("paralell = 3\n[repos.a]\n{URL}\n"),
@@ -86,6 +92,18 @@ fn each_mistake_is_told_with_its_line() {
         (
             format!("[repos.a]\n{URL}\ndefault = true\n[repos.b]\n{URL}\ndefault = true\n"),
             "FILE:6:11: repos.b.default: repos.a is the default already; leave one of them out",
+        ),
+        (
+            format!("trusted_keys = \"U\"\n[repos.a]\n{URL}\n"),
+            "FILE:1:16: trusted_keys is a text; write a list of texts in quotes",
+        ),
+        (
+            format!("trusted_keys = [\"Uabc\"]\n[repos.a]\n{URL}\n"),
+            "FILE:1:16: trusted_keys: it is not a public key (",
+        ),
+        (
+            format!("trusted_keys = [\"{KEY}\", \"{KEY}@2027-01-01\"]\n[repos.a]\n{URL}\n"),
+            "FILE:1:16: trusted_keys: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4 is given before with another date",
         ),
         ("[repos.a\n".to_owned(), "FILE:1:9: "),
     ] {
@@ -122,4 +140,24 @@ fn a_file_that_is_not_there_is_named() {
     let said = builder.rest_of_log()[0].to_string();
     let expected = "could not read the builder's configuration /missing/builder.toml: No such file";
     assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn a_file_can_be_checked_where_there_is_neither_a_key_nor_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("builder.toml");
+    let check = |config: &str, code: i32| {
+        std::fs::write(&file, config).unwrap();
+        run(Command::new(binary()).args(["builder", "--check", "--config"]).arg(&file), code)
+    };
+    let checked = check(&format!("parallel = 2\n[repos.a]\n{URL}\n"), 0);
+    assert_eq!(checked.out, format!("fine: {} can be used\n", file.display()));
+    let refused = check("paralel = 2\n[repos.a]\nurl = \"x\"\n", 2);
+    refused.complains(&[
+        "builder.toml:1:1: unknown key \"paralel\" in the file; did you mean parallel?",
+        "builder.toml:3:7: ",
+    ]);
+    // Without --check, it is to serve.
+    run(Command::new(binary()).args(["builder", "--config"]).arg(&file), 2)
+        .complains(&["--nats-url <URL>", "--nkey-file <FILE>"]);
 }

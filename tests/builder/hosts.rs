@@ -70,11 +70,47 @@ fn a_host_whose_name_is_no_token_is_skipped_and_said_and_reaches_no_shell() {
         report,
         "completed",
         "",
-        &["1 of 1 built; skipped ", "\"../../evil\"", "\"a b\"", "that is no name of"],
+        &["1 of 1 built; skipped ", "\"../../evil\"", "\"a b\"", "a host's name is 1 to 63 letters"],
     );
     assert_eq!(report["hosts"].as_array().unwrap().len(), 1, "{report}");
     assert!(!stage.at("pwned").exists());
     assert_eq!(stage.root("").read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn a_host_may_have_its_full_domain_name_in_the_flake_or_one_that_the_configuration_gives() {
+    let hosts = r#"
+        "ns1.example.org" = sh "ns1" "echo ns1 > $out";
+        "db.a.org" = sh "db" "echo a > $out";
+        "db.b.org" = sh "db" "echo b > $out";
+        web = sh "web" "echo web > $out";
+    "#;
+    let stage = Stage::new(hosts);
+    let report = stage.build("b-1", "ns1").verdict();
+    says(&report, "completed", "", &["ns1 built"]);
+    assert_eq!(fs::read_to_string(text(&host(&report, "ns1")["system"])).unwrap(), "ns1\n");
+    let report = stage.build("b-2", "all").verdict();
+    says(
+        &report,
+        "completed",
+        "",
+        &["2 of 2 built; skipped \"db.a.org\", \"db.b.org\": ", "that no other host begins with"],
+    );
+    let report = stage.build("b-3", "db").verdict();
+    says(
+        &report,
+        "failed",
+        "evaluation_failed",
+        &["has no nixosConfigurations.\"db\"", "`flake_attrs` in the builder's"],
+    );
+    let attrs = "[repos.infra.flake_attrs]\nweb2 = \"web\"\ndb = \"db.b.org\"\n";
+    let stage = Stage::with(hosts, attrs, |builder| builder);
+    let report = stage.build("b-4", "web2").verdict();
+    says(&report, "completed", "", &["web2 built"]);
+    let report = stage.build("b-5", "db").verdict();
+    assert_eq!(fs::read_to_string(text(&host(&report, "db")["system"])).unwrap(), "b\n");
+    let report = stage.build("b-6", "all").verdict();
+    says(&report, "completed", "", &["4 of 4 built"]);
 }
 
 #[test]

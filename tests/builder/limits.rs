@@ -77,11 +77,11 @@ fn two_hundred_hosts_that_fail_are_all_in_one_message() {
     stage.hosts(&(0..200).map(each).collect::<String>());
     let story = stage.build("m-1", "all").story();
     let report = story.last().unwrap();
-    // At most four a second, and the last one when all is done.
+    // Four a second, however unsteady, and the last one when all is done.
     let at = |report: &Value| text(&report["at"]).parse::<jiff::Timestamp>().unwrap();
     let told: Vec<_> = story.iter().filter(|report| !report["hosts"].is_null()).map(at).collect();
-    let gaps = told[..told.len() - 1].windows(2).map(|pair| pair[1].duration_since(pair[0]).as_millis());
-    assert!(told.len() > 3 && gaps.min().unwrap() >= 200, "{told:?}");
+    let quarters = told.last().unwrap().duration_since(told[0]).as_millis() / 250;
+    assert!((4..=quarters + 2).contains(&(told.len() as i128)), "{told:?}");
     says(report, "failed", "build_failed", &["0 of 200 built; failed: ", " and 195 more"]);
     assert_eq!(report["hosts"].as_array().unwrap().len(), 200);
     assert!(report.to_string().len() < 64 * 1024, "{}", report.to_string().len());

@@ -98,11 +98,9 @@ fn without_a_default_a_repository_must_be_named() {
 fn what_names_no_place_to_answer_to_is_answered_on_the_reply_subject_or_counted() {
     let mut stage = Stage::new(ONE);
     let reports = stage.wire.listen("build.responses.>");
-    let large = format!("{{\"target\":\"web1\",\"pad\":\"{}\"}}", "x".repeat(70_000));
     for (n, (body, words)) in [
         ("not json", "not a JSON object"),
         ("[]", "not a JSON object"),
-        (large.as_str(), "too large"),
         ("{\"target\":\"web1\"}", "`reply_to`"),
         ("{\"target\":\"web1\",\"reply_to\":\"deploy.responses.x\"}", "`reply_to`"),
         ("{\"target\":\"web1\",\"reply_to\":\"build.responses.a.b\"}", "`reply_to`"),
@@ -148,4 +146,44 @@ fn no_more_than_a_hundred_wait() {
     let refused: Value = reports.until(|report| report["status"] == "rejected");
     says(&refused, "rejected", "already_running", &["100 builds wait here already"]);
     assert!(reports.within(DEADLINE).is_some());
+}
+
+#[test]
+fn without_a_branch_the_default_one_of_the_repository_is_named() {
+    let stage = Stage::new(ONE);
+    stage.repo.git(&["branch", "--move", "a&main"]);
+    let report = stage.build("d-1", "web1").verdict();
+    let words = [
+        "\"master\" is no branch or tag of",
+        "its default branch is a&main: name that, as in `--branch 'a&main'`",
+        "`default_branch` in the builder's file",
+    ];
+    says(&report, "failed", "invalid_revision", &words);
+    let named = stage.ask("d-2", "build.web1", json!({"target": "web1", "branch": "HEAD"})).verdict();
+    says(&named, "completed", "", &[]);
+    let typed = stage.ask("d-3", "build.web1", json!({"target": "web1", "branch": "zzz"})).verdict();
+    says(&typed, "failed", "invalid_revision", &["push it first (the default branch is a&main)"]);
+}
+
+#[test]
+fn a_commit_is_built_wherever_it_is_and_one_that_is_nowhere_is_told_as_such() {
+    // nix reads a repository on this machine in place, unless it is told to fetch it as from another one.
+    let stage = Stage::with(ONE, "", |builder| builder.env("_NIX_FORCE_HTTP", "1"));
+    let repo = &stage.repo;
+    repo.git(&["checkout", "--quiet", "-b", "side"]);
+    let inside = repo.commit("one", "one");
+    repo.commit("two", "two");
+    repo.git(&["checkout", "--quiet", "master"]);
+    repo.commit("three", "three");
+    let ask = |id: &str, commit: &str| {
+        stage.ask(id, "build.web1", json!({"target": "web1", "branch": commit})).verdict()
+    };
+    let built = ask("c-1", &inside);
+    says(&built, "completed", "", &[]);
+    assert_eq!(built["commit"], inside);
+    repo.git(&["branch", "-D", "side"]);
+    repo.git(&["reflog", "expire", "--expire=now", "--all"]);
+    repo.git(&["gc", "--quiet", "--prune=now"]);
+    let gone = format!("commit {inside} is on no branch or tag of");
+    says(&ask("c-2", &inside), "failed", "invalid_revision", &[&gone]);
 }

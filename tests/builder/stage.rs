@@ -42,14 +42,25 @@ impl Stage {
 
     /// The same with more at the top of its file, and with a builder that `adapt` has changed before it starts.
     pub(crate) fn with(hosts: &str, top: &str, adapt: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
+        Self::of(hosts, top, |broker, folder, config| adapt(builder(broker, folder, config)))
+    }
+
+    fn of(hosts: &str, top: &str, make: impl FnOnce(&Broker, &Path, &str) -> HostBuilder) -> Self {
         let folder = Self::made();
         let repo = Repo::new();
         repo.commit("flake.nix", &flake(hosts));
         let broker = Broker::start();
         let config = format!("{top}\n[repos.infra]\nurl = {:?}\n", repo.url());
-        let builder = adapt(builder(&broker, folder.path(), &config)).start();
+        let builder = make(&broker, folder.path(), &config).start();
         let wire = Wire::connect(&broker, "admin");
         Self { wire, builder, repo, broker, folder }
+    }
+
+    /// A builder whose nix runs in its sandbox, where hosts can be held by no gate.
+    pub(crate) fn sandboxed(hosts: &str, flags: &[&str]) -> Self {
+        Self::of(hosts, "", |broker, folder, config| {
+            as_builder(folder, HostBuilder::builder(broker, config)).args(flags)
+        })
     }
 
     pub(crate) fn made() -> TempDir {
@@ -134,9 +145,9 @@ fn environment(folder: &Path) -> [(&'static str, String); 7] {
     ]
 }
 
-/// A builder with such a nix.
+/// A builder with such a nix. It runs without its sandbox, because hosts wait at gates and write files of the tests.
 pub(crate) fn builder(broker: &Broker, folder: &Path, config: &str) -> HostBuilder {
-    as_builder(folder, HostBuilder::builder(broker, config))
+    as_builder(folder, HostBuilder::builder(broker, config)).args(&["--no-sandbox"])
 }
 
 /// A service with the nix of the builder.

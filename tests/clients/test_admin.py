@@ -7,7 +7,6 @@ from mcp_types import ElicitResult
 
 from harness import DEADLINE, Case, Newest, Older, text_of
 
-QUESTION = "switch next on 1 host of tier prod: ns1?"
 NS1 = {"tier": "prod", "hostname": "ns1", "branch": "next"}
 
 
@@ -31,10 +30,17 @@ NO = ElicitResult(action="decline")
 AWAY = ElicitResult(action="cancel")
 
 
+def code_of(refusal: str) -> str:
+    """The code that a refusal names."""
+    return refusal.split('confirm: "')[1].split('"')[0]
+
+
 class Admin:
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
         await self.hosts("ns1", "web1")
+        self.what = "switch next on 1 host of tier prod: ns1"
+        self.question = f"{self.what}; flake path:{self.folder / 'ns1'}, its commit not known here?"
         self.heard = await self.ears()
 
     async def test_who_agrees_gets_it_done(self) -> None:
@@ -44,23 +50,23 @@ class Admin:
             self.assertEqual((told["completed"], told["tier"]), (True, "prod"))
             [job] = (await session.told("host_history", hostname="ns1"))["jobs"]
             self.assertEqual((job["issuer"], job["deployment"]), ("mcp", told["deployment"]))
-        self.assertEqual(person.asked, [QUESTION])
+        self.assertEqual(person.asked, [self.question])
         self.assertEqual(await self.heard.requests(), ["deploy.prod.ns1"])
         line = session.audit()[-1]
         self.assertEqual((line["tool"], line["deployment"]), ("deploy_admin", told["deployment"]))
-        self.assertEqual(line["what"], QUESTION.removesuffix("?"))
+        self.assertEqual(line["what"], self.what)
 
     async def test_who_does_not_agree_gets_nothing_sent(self) -> None:
         person = Person(NO, AWAY, NOT_TICKED, YES)
         async with self.session(admin=True, elicitation=person) as session:
             for _ in range(3):
                 # The argument stands for nothing where the person can be asked.
-                refusal = await session.refused("deploy_admin", **NS1, confirm=True)
+                refusal = await session.refused("deploy_admin", **NS1, confirm="some code")
                 self.assertIn("the person did not agree; nothing was sent", refusal)
                 self.assertEqual((await session.told("host_history", hostname="ns1"))["jobs"], [])
             # What is sent now goes over the same connection, behind what was sent before.
             await session.told("deploy_admin", **NS1)
-        self.assertEqual(person.asked, [QUESTION] * 4)
+        self.assertEqual(person.asked, [self.question] * 4)
         self.assertEqual(await self.heard.requests(), ["deploy.prod.ns1"])
 
     async def test_a_call_that_is_cancelled_while_the_person_thinks_sends_nothing(self) -> None:
@@ -84,14 +90,16 @@ class Admin:
 
     async def test_a_client_that_cannot_ask_must_confirm(self) -> None:
         async with self.session(admin=True) as session:
-            for unconfirmed in ({}, {"confirm": False}):
+            for unconfirmed in ({}, {"confirm": "yes"}):
                 refusal = await session.refused("deploy_admin", **NS1, **unconfirmed)
-                self.assertIn(f"not confirmed, nothing was sent. Ask the person: {QUESTION}", refusal)
+                self.assertIn(f"not confirmed, nothing was sent. Ask the person: {self.question}", refusal)
+            other = await session.refused("deploy_admin", **NS1 | {"branch": "main"}, confirm=code_of(refusal))
+            self.assertIn("is the code of another question", other)
             self.assertEqual((await session.told("host_history", hostname="ns1"))["jobs"], [])
-            await session.told("deploy_admin", **NS1, confirm=True)
+            await session.told("deploy_admin", **NS1, confirm=code_of(refusal))
         self.assertEqual(await self.heard.requests(), ["deploy.prod.ns1"])
         results = [line["result"] for line in session.audit()]
-        self.assertEqual([("nothing was sent" in result) for result in results], [True, True, False])
+        self.assertEqual([("nothing was sent" in result) for result in results], [True, True, True, False])
 
     async def test_no_other_tier_than_the_named_one_is_reached(self) -> None:
         async with self.session(admin=True, elicitation=Person()) as session:
@@ -106,7 +114,8 @@ class Admin:
         async with self.session(admin=True, elicitation=person) as session:
             result = await session.call("deploy_admin", tier="test", all=True, action="build")
             self.assertIn("2 completed", text_of(result))
-        self.assertEqual(person.asked, ["build master on 2 hosts of tier test: db1, web1?"])
+        [asked] = person.asked
+        self.assertTrue(asked.startswith("build master on 2 hosts of tier test: db1, web1; flake path:"), asked)
 
 
 class NewestAdmin(Admin, Newest, Case):

@@ -95,13 +95,9 @@ impl Broker {
             writeln!(fleet, "[operators.{name}]\n{entry}\npublic_key = {key:?}").unwrap();
         }
         key("stranger");
-        let users = parse_fleet_file(&fleet).unwrap();
-        let all = key("everything");
-        let everything = format!("    {{ nkey: {all} }}\n");
-        let authorization = render_authorization(&users);
-        let list = "users = [";
-        let at = authorization.find(list).expect("a list of users") + list.len();
-        let authorization = format!("{}\n{everything}{}", &authorization[..at], &authorization[at..]);
+        fs::write(folder.path().join("fleet.toml"), &fleet).unwrap();
+        key("everything");
+        let authorization = with_everything(&render_authorization(&parse_fleet_file(&fleet).unwrap()));
         let address = address.to_owned();
         configure(folder.path(), &authorization, config);
         let server = launch(folder.path(), &address, -1);
@@ -115,6 +111,15 @@ impl Broker {
         broker.stop();
         broker.authorization.clear();
         broker.restart_with("");
+        broker
+    }
+
+    /// A server whose hosts publish on subjects of their own name only.
+    pub fn without_base_subjects() -> Self {
+        let mut broker = Self::start();
+        let fleet = format!("base_subjects = false\n{}", fs::read_to_string(broker.fleet_file()).unwrap());
+        fs::write(broker.fleet_file(), &fleet).unwrap();
+        broker.reload(&render_authorization(&parse_fleet_file(&fleet).unwrap()));
         broker
     }
 
@@ -157,6 +162,21 @@ impl Broker {
         fs::read_to_string(self.folder.path().join("nats.conf")).unwrap()
     }
 
+    /// The fleet file that its permissions come from.
+    pub fn fleet_file(&self) -> PathBuf {
+        self.folder.path().join("fleet.toml")
+    }
+
+    /// Gives it other permissions while it runs, as `keys nats-config` prints them.
+    pub fn reload(&mut self, authorization: &str) {
+        const RELOADED: &str = "Reloaded server configuration";
+        let before = self.log().matches(RELOADED).count();
+        self.authorization = with_everything(authorization);
+        configure(self.folder.path(), &self.authorization, "");
+        self.signal(Signal::HUP);
+        eventually("the server reloading", || (self.log().matches(RELOADED).count() > before).then_some(()));
+    }
+
     /// Sends the server a signal.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.server.id()).unwrap()).unwrap();
@@ -187,6 +207,14 @@ impl Drop for Broker {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// The permissions with one user more, who may do everything.
+fn with_everything(authorization: &str) -> String {
+    let everything = format!("    {{ nkey: {} }}\n", SEEDS["everything"].public_key());
+    let list = "users = [";
+    let at = authorization.find(list).expect("a list of users") + list.len();
+    format!("{}\n{everything}{}", &authorization[..at], &authorization[at..])
 }
 
 fn launch(folder: &Path, address: &str, port: i32) -> Child {

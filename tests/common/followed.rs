@@ -2,8 +2,9 @@
 
 use super::{Broker, DEADLINE};
 use homelab_deploy::bus::{Bus, LinkError, Seed, Settings};
-use homelab_deploy::deployer::{LogFollow, LogNews, LogStart, Operator, Roster};
+use homelab_deploy::deployer::{KnownHosts, LogFollow, LogNews, LogStart, Operator, Roster};
 use homelab_deploy::protocol::{Id, Name};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::{error::Elapsed, timeout};
@@ -15,11 +16,16 @@ pub struct Followed {
     follow: Option<LogFollow>,
 }
 
+/// The hosts that tests play do not sign, as those of the older tool.
+fn allowing_all() -> KnownHosts {
+    KnownHosts::new(BTreeMap::new(), false, &Roster::default(), Some(true))
+}
+
 impl Followed {
     /// Follows with the key of `user`.
     pub fn open(broker: &Broker, user: &str, host: &str, job: &str, start: LogStart) -> Self {
         let (host, job) = (Name::new(host).unwrap(), Id::new(job).unwrap());
-        Self::over(broker, user, async |bus| LogFollow::open(bus, host, job, start).await)
+        Self::over(broker, user, async |bus| LogFollow::open(bus, &allowing_all(), host, job, start).await)
     }
 
     /// As [`Followed::open`], beside a watch of the fleet over the same connection.
@@ -27,10 +33,16 @@ impl Followed {
         let (host, job) = (Name::new(host).unwrap(), Id::new(job).unwrap());
         Self::over(broker, user, async |bus| {
             let (roster, issuer) = (Roster::default(), "tester".to_owned());
-            let mut watch = Operator { bus: bus.clone(), roster, issuer }.watch().await?;
+            let mut watch = Operator { known: allowing_all(), ..Operator::new(bus.clone(), roster, issuer) }
+                .watch()
+                .await?;
             let hints = watch.hints();
-            tokio::spawn(async move { while watch.next().await.is_some() {} });
-            LogFollow::beside(&hints, bus, host, job, start).await
+            tokio::spawn(async move {
+                loop {
+                    watch.next().await;
+                }
+            });
+            LogFollow::beside(&hints, bus, &allowing_all(), host, job, start).await
         })
     }
 

@@ -65,7 +65,9 @@ impl HostBuilder {
             ("--state-dir", format!("{here}/state")),
         ];
         fs::write(folder.path().join("builder.toml"), config).unwrap();
-        Self::of("builder", folder, flags.into())
+        // A builder that is killed leaves the directory of its sandbox there.
+        let temporary = here.to_string();
+        Self::of("builder", folder, flags.into()).env("TMPDIR", &temporary)
     }
 
     fn of(service: &str, folder: TempDir, flags: BTreeMap<&'static str, String>) -> Self {
@@ -113,6 +115,19 @@ impl HostBuilder {
     /// Further flags.
     pub fn args(mut self, args: &[&str]) -> Self {
         self.command.args(args);
+        self
+    }
+
+    /// The service as the last arguments of another program, which ends with its name.
+    pub fn through(mut self, program: &[&str]) -> Self {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        self.command = command;
         self
     }
 

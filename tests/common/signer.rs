@@ -25,7 +25,13 @@ impl Signer {
 
     /// The headers of a request that is published to `subject`.
     pub fn headers(&self, subject: &str, payload: &[u8]) -> Vec<(String, String)> {
-        let signed = [b"homelab-deploy-v1\n", subject.as_bytes(), b"\n", payload].concat();
+        self.headers_for("request", subject, payload)
+    }
+
+    /// The headers of a message for any purpose, in a fleet without a name.
+    pub fn headers_for(&self, purpose: &str, subject: &str, payload: &[u8]) -> Vec<(String, String)> {
+        let first = format!("{purpose}\n\n{subject}\n");
+        let signed = [b"homelab-deploy-v2\xff\n", first.as_bytes(), payload].concat();
         let header = |name: &str, value: String| (name.to_owned(), value);
         // In the order of their names.
         vec![header("Homelab-Deploy-Key", self.key()), header("Homelab-Deploy-Signature", self.sign(&signed))]

@@ -1,6 +1,6 @@
 //! A client that knows nothing of ours: it speaks JSON on subjects, as PROTOCOL describes them.
 
-use super::{Broker, DEADLINE};
+use super::{Broker, DEADLINE, Signer};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -88,6 +88,11 @@ impl Wire {
     /// Sends back what hosts ask their operators to, as whoever follows a job does: a host whose NATS server is on a
     /// local address is confirmed by that alone.
     pub fn vouch(&self) -> Vouching {
+        self.vouch_as(None)
+    }
+
+    /// The same, signed.
+    pub fn vouch_as(&self, signer: Option<Signer>) -> Vouching {
         let client = self.client.clone();
         let mut reports = self.runtime.block_on(client.subscribe("deploy.responses.*")).unwrap();
         self.round_trip();
@@ -99,7 +104,15 @@ impl Wire {
                     seen = report["confirm"].clone();
                     let reply_to = "deploy.responses.ask.vouch";
                     let ask = serde_json::json!({"reply_to": reply_to, "want": "job", "hosts": [report["hostname"]], "confirm": seen});
-                    let _ = client.publish("deploy.discover", ask.to_string().into()).await;
+                    let payload = ask.to_string().into_bytes();
+                    let mut headers = HeaderMap::new();
+                    for (name, value) in signer
+                        .iter()
+                        .flat_map(|signer| signer.headers_for("query", "deploy.discover", &payload))
+                    {
+                        headers.append(name, value);
+                    }
+                    let _ = client.publish_with_headers("deploy.discover", headers, payload.into()).await;
                 }
             }
         });

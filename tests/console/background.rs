@@ -31,7 +31,7 @@ fn a_console_with_faults_beside_it() {
             panic!("a task fell over");
         });
         let options = Options::new(server, "tester", Theme { colour: true, unicode: true });
-        let operator = Operator { bus, roster: Roster::default(), issuer: "tester".to_owned() };
+        let operator = Operator::new(bus, Roster::default(), "tester".to_owned());
         run(operator, options, CancellationToken::new()).await
     });
     ended.unwrap();

@@ -32,7 +32,7 @@ fn a_key_that_hears_nothing_of_builds_is_told_there_and_nowhere_else() {
     // The key of a host may hear nothing that operators hear; of the rest boxes tell.
     let mut console = Console::open(&broker, "web1");
     console.listens();
-    for _ in 0..4 {
+    for _ in 0..8 {
         if console.lines().iter().any(|line| line.contains("Not permitted")) {
             assert!(
                 !console.lines().iter().any(|line| line.contains("build.responses")),

@@ -89,14 +89,18 @@ fn what_cannot_be_read_is_counted_and_told() {
         json!({"hostname": EVIL, "status": "running"}),
         json!({"hostname": "a b", "status": 7, "error": [], "message": {}}),
         json!({"hostname": "web1", "status": {}, "message": "x"}),
-        json!({"hostname": "web1", "status": "failed", "error": null, "message": "x".repeat(70_000)}),
     ];
     for message in &bad {
         wire.say("deploy.responses.b", message);
     }
+    // Larger than any message of the fleet, and therefore dropped unread.
+    wire.say(
+        "deploy.responses.b",
+        &json!({"hostname": "web1", "status": "failed", "message": "x".repeat(70_000)}),
+    );
     wire.say_bytes("deploy.responses.b", None, b"\xff\xfe{}\x1b[31m".to_vec());
     wire.say(PRESENCE, &json!({"hostname": "web1", "tier": [EVIL]}));
-    console.line(&[" 1 host ", "! 8 unreadable"]);
+    console.line(&[" 1 host ", "! 7 unreadable"]);
     console.shows("a message could not be read: ");
     console.row("ghost", &["from nowhere"]);
     console.wrote_only_its_own();

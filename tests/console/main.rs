@@ -19,6 +19,7 @@ mod leaving;
 mod log;
 mod looks;
 mod losses;
+mod malformed;
 mod permission;
 mod raw;
 mod shell;

@@ -1,6 +1,6 @@
 //! The shell key: the terminal is lent to a program, and is as before, while that has it and after.
 
-use crate::common::{Broker, HostBuilder, Peer, base_answer, binary};
+use crate::common::{Broker, Host, HostBuilder, Peer, base_answer, binary};
 use crate::stage::{Console, ESC, LEAVE, console};
 use rustix::process::Signal;
 use serde_json::json;
@@ -107,31 +107,62 @@ fn modes_that_a_program_leaves_behind_are_not_kept() {
     assert_eq!((screen.code, screen.left), (0, Vec::new()), "{}", screen.text);
 }
 
+/// A program that says in which round it is, waits for a line and then does this.
+fn in_rounds(host: &Host, then: &str) -> String {
+    let rounds = host.file("rounds").display().to_string();
+    let round = format!("echo >> {rounds}; echo \"round $(wc -l < {rounds}) on {{host}}\"");
+    format!("ulimit -c 0; {round}; read line; {then}")
+}
+
+/// Has the program end by this, in one round after the other. Each time its signal goes to us too, and we may hear of it only
+/// after the program's end.
+fn ends_by(console: &mut Console, round: usize, typed: &str, signal: u8) {
+    console.types("x");
+    console.shows(&format!("round {round} on web1"));
+    console.types(typed);
+    console.shows("no job has ended there yet");
+    console.shows(&format!("ended by signal {signal}: ulimit -c 0;"));
+    // Each is told anew. A key right behind esc would be that key with alt.
+    console.types("?");
+    console.shows("─ keys ");
+    console.types(ESC);
+    console.hides("─ keys ");
+    assert!(console.tty.is_raw());
+}
+
 #[test]
-fn ctrl_c_there_ends_the_program_and_not_the_console() {
+fn keys_that_end_the_program_do_not_end_the_console() {
     let broker = Broker::start();
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
-    let mut console = on_a_host(&broker, WAITS);
-    for round in 1..=2 {
-        console.types("x");
-        // The notice of the round before names the program too: only what it wrote itself tells that it has the terminal.
-        console.until("the program at work", |screen| {
-            !screen.alternate_screen() && screen.contents().matches("a shell on web1").count() == round
-        });
-        console.types("\u{3}");
-        console.shows("no job has ended there yet");
-        console.shows("ended by signal 2: sh -c 'echo a shell on web1;");
-        // Each is told anew. A key right behind esc would be that key with alt.
-        console.types("?");
-        console.shows("─ keys ");
-        console.types(ESC);
-        console.hides("─ keys ");
-        assert!(console.tty.is_raw());
+    let host = HostBuilder::new(&broker, "web1", "test", "web").start();
+    let mut console = on_a_host(&broker, &in_rounds(&host, "true"));
+    for round in 1..=20 {
+        let (key, signal) = [("\u{3}", 2), ("\u{1c}", 3)][round % 2];
+        ends_by(&mut console, round, key, signal);
     }
-    // By itself it still ends so.
+    // One that is sent to us alone meanwhile is no reason to leave the program either.
+    console.types("x");
+    console.shows("round 21 on web1");
+    console.signal(Signal::INT);
+    console.types("to the program\n");
+    console.shows("no job has ended there yet");
+    // Without one it still ends so.
+    console.types("?");
+    console.shows("─ keys ");
     console.signal(Signal::INT);
     let screen = console.ended();
     assert_eq!((screen.code, screen.left), (0, Vec::new()), "{}", screen.text);
+}
+
+#[test]
+fn a_program_that_interrupts_all_around_it_does_not_end_the_console() {
+    let broker = Broker::start();
+    let host = HostBuilder::new(&broker, "web1", "test", "web").start();
+    let mut console = on_a_host(&broker, &in_rounds(&host, "kill -s INT 0"));
+    for round in 1..=20 {
+        ends_by(&mut console, round, "\n", 2);
+    }
+    console.types(LEAVE);
+    assert_eq!(console.ended().code, 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::common::{Broker, Host, WAIT, lines};
 use crate::stage::{Console, ESC, LEAVE, console, held};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
 /// The only job of a host: its id, and what its log holds.
@@ -81,7 +82,11 @@ fn a_log_is_followed_read_searched_and_saved() {
     let (id, log) = job(&host);
     let name = format!("web1-{id}.log");
     assert_eq!(files(&folder), [name.as_str()]);
-    assert_eq!(fs::read(folder.path().join(&name)).unwrap(), log);
+    // It is as safe on a terminal as it is here, and its owner alone can read it.
+    let log = clean(log);
+    let saved = folder.path().join(&name);
+    assert_eq!(fs::read_to_string(&saved).unwrap(), log);
+    assert_eq!(fs::metadata(&saved).unwrap().permissions().mode() & 0o777, 0o600);
 
     // To its end; and what was saved before stays as it is.
     gate.pass();
@@ -90,8 +95,8 @@ fn a_log_is_followed_read_searched_and_saved() {
     console.line(&["─ web1 ▸ switch master", " ended "]);
     console.line(&["│ the last line"]);
     console.types("S");
-    console.until("the second file", |_| files(&folder).len() == 2 && whole(&folder, &id, &job(&host).1));
-    assert_eq!(fs::read(folder.path().join(&name)).unwrap(), log);
+    console.until("the second file", |_| files(&folder).len() == 2 && whole(&folder, &id, job(&host).1));
+    assert_eq!(fs::read_to_string(&saved).unwrap(), log);
 
     // Where it cannot be, a box says why.
     folder.close().unwrap();
@@ -110,7 +115,15 @@ fn a_log_is_followed_read_searched_and_saved() {
     assert_eq!((screen.code, screen.left), (0, Vec::new()), "{}", screen.text);
 }
 
-/// Whether the second file of a job holds all of its log.
-fn whole(folder: &TempDir, id: &str, log: &[u8]) -> bool {
-    fs::read(folder.path().join(format!("web1-{id}-1.log"))).is_ok_and(|saved| saved == log)
+/// A log as it is saved.
+fn clean(log: Vec<u8>) -> String {
+    String::from_utf8(log).unwrap().replace("\u{1b}[31mred\u{1b}[0m", "red")
+}
+
+/// Whether the second file of a job holds all of its log, for its owner alone.
+fn whole(folder: &TempDir, id: &str, log: Vec<u8>) -> bool {
+    let saved = folder.path().join(format!("web1-{id}-1.log"));
+    // It may hold what a program has printed by mistake.
+    let is_private = fs::metadata(&saved).is_ok_and(|found| found.permissions().mode() & 0o777 == 0o600);
+    is_private && fs::read_to_string(saved).is_ok_and(|saved| saved == clean(log))
 }

@@ -11,6 +11,8 @@ const MARK: &str = "<!-- frame ";
 const PAGES: [&str; 1] = ["docs/console.md"];
 /// Who works the console in them, whatever this machine is called.
 const ISSUER: &str = "operator@demo";
+/// The flake of a demo: before its folder, the folder in the frames, and after it.
+const FLAKE: (&str, &str, &str) = ("git+file://", "/tmp/demo", "/fleet.git");
 /// How often a frame is taken before it is believed to be another one: a host may be slow to answer.
 const TRIES: usize = 4;
 /// What stands behind a number that tells a time.
@@ -23,7 +25,19 @@ fn frame(show: &Show, mark: &str) -> String {
     let arguments = if keys.is_empty() { &arguments[..4] } else { &arguments[..] };
     let frame = run(show.command().args(arguments), 0).out;
     let here = format!("operator@{}", rustix::system::uname().nodename().to_string_lossy());
-    frame.lines().map(|line| renamed(line, &here) + "\n").collect()
+    frame.lines().map(|line| at_home(&renamed(line, &here)) + "\n").collect()
+}
+
+/// A line with the flake where a demo could have it, as wide as before where that is in a narrower place.
+fn at_home(line: &str) -> String {
+    let Some((before, flake)) = line.split_once(FLAKE.0) else { return line.to_owned() };
+    let Some((folder, after)) = flake.split_once(FLAKE.2) else { return line.to_owned() };
+    let blanks = " ".repeat(folder.len().saturating_sub(FLAKE.1.len()));
+    let after = match after.find("  ") {
+        Some(at) => format!("{}{blanks}{}", &after[..at], &after[at..]),
+        None => after.to_owned(),
+    };
+    format!("{before}{}{}{}{after}", FLAKE.0, FLAKE.1, FLAKE.2)
 }
 
 /// A line with the issuer of the documentation, as wide as before.

@@ -16,7 +16,7 @@ async fn a_server_that_cannot_start_gives_its_own_words_and_leaves_nothing() {
         text.starts_with("the demo's nats-server ended at once; its last words, which say what to mend:\n"),
         "{text}"
     );
-    assert!(text.contains("nats-server.conf:2:17: Expected users field to be an array"), "{text}");
+    assert!(text.contains("nats-server.conf:3:17: Expected users field to be an array"), "{text}");
     assert!(!folder.exists());
 }
 

@@ -1,6 +1,6 @@
 //! `demo` on a terminal: the console with a fleet to play with, and nothing left behind however it is left.
 
-use crate::common::{Screen, Terminal, binary};
+use crate::common::{Screen, Terminal, binary, run};
 use crate::traces::Traces;
 use rustix::process::Signal;
 use std::process::Command;
@@ -43,6 +43,21 @@ fn a_deployment_fails_on_one_host_in_view_and_q_ends_it_all() {
     terminal.shows("switch main on 3 hosts: 2 completed, 1 failed (cache2)");
     terminal.types("q");
     gone(&terminal.ended(), &traces);
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn commands_from_another_terminal_reach_it_and_leave_nothing() {
+    let temporary = TempDir::new().unwrap();
+    let mut command = Command::new(binary());
+    let mut terminal =
+        Terminal::sized(command.args(["demo", "--hosts", "5"]).env("TMPDIR", temporary.path()), 80, 24);
+    let example = terminal.wrote("  XDG_STATE_HOME=");
+    terminal.line(&["● 5 online"]);
+    let hosts = run(Command::new("sh").args(["-c", &format!("XDG_STATE_HOME={example}")]), 0);
+    assert!(hosts.out.contains("\ncache1  test  cache  idle"), "{hosts}");
+    terminal.types("q");
+    assert_eq!(terminal.ended().code, 0);
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 const HEAD: &str = "# Every command and flag
 
 Made from the program's own arguments, as `homelab-deploy COMMAND --help` prints them. [deploy.md](deploy.md) tells what operators' commands do,
-[listener.md](listener.md) and [activation.md](activation.md) what the listener does, [config.md](config.md) what precedes what.
+[listener.md](listener.md) and [activation.md](activation.md) what the listener does, [config.md](config.md) which setting wins.
 ";
 
 #[test]

@@ -58,3 +58,25 @@ fn a_module_imports_only_from_floors_below_its_own() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Where programs are started, or become this process: for the terminal, in a session that has none already, or to make it so.
+const STARTS: [&str; 5] =
+    ["activation/launch.rs", "demo/keeper.rs", "nix/sandbox/enter.rs", "tui/lend.rs", "unattended.rs"];
+
+#[test]
+fn every_other_program_runs_unattended() {
+    let (source, mut all) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), Vec::new());
+    files(&source, None, &mut all);
+    let starts = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        text.split("#[cfg(test)]")
+            .next()
+            .unwrap()
+            .replace("clap::Command::new(", "")
+            .contains("Command::new(")
+    };
+    let starting = all.iter().filter(|(_, path)| starts(path));
+    let starting: BTreeSet<_> =
+        starting.map(|(_, path)| path.strip_prefix(&source).unwrap().to_str().unwrap()).collect();
+    assert_eq!(starting, STARTS.into(), "start it with `unattended::command`");
+}

@@ -7,9 +7,12 @@ mod common;
 
 mod cli;
 mod commands;
+mod dependencies;
 mod floors;
 mod links;
+mod make;
 mod migration;
+mod not_nixos;
 mod page;
 mod quotes;
 mod stage;

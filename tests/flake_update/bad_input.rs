@@ -100,8 +100,8 @@ fn a_token_file_that_others_can_read_is_refused() {
 
 #[test]
 fn a_flake_without_hosts_proves_nothing() {
-    let stage = Stage::new("\"a.b\" = \"true\";");
-    refused(&stage, &[], 2, &["has no host below nixosConfigurations but a.b, which is no name"]);
+    let stage = Stage::new("\"a b\" = \"true\";");
+    refused(&stage, &[], 2, &["has no host below nixosConfigurations but a b, which is no name"]);
     let stage = Stage::new("");
     refused(
         &stage,

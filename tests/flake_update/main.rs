@@ -9,6 +9,8 @@ mod bad_input;
 #[allow(dead_code, reason = "written for the tests of the server")]
 #[path = "../nats/certificates.rs"]
 mod certificates;
+mod command_lines;
+mod directory;
 mod failed;
 mod forge;
 mod forge_faults;
@@ -16,6 +18,7 @@ mod github;
 mod interrupted;
 mod notify;
 mod race;
+mod sandbox;
 mod schema;
 #[allow(dead_code, reason = "written for the tests of nix")]
 #[path = "../nix/server.rs"]

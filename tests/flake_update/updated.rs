@@ -4,6 +4,7 @@ use crate::forge::Forge;
 use crate::schema::valid;
 use crate::stage::{BAD, GOOD, Stage};
 use serde_json::{Value, json};
+use std::fs;
 
 #[test]
 fn the_branch_moves_on_where_every_host_builds() {
@@ -75,10 +76,17 @@ fn a_dry_run_builds_and_pushes_nothing() {
 }
 
 #[test]
-fn names_that_no_request_can_mean_are_skipped_and_told() {
-    let stage = Stage::new(&format!("{GOOD}\n\"a.b\" = \"exit 1\"; all = \"exit 1\";"));
+fn a_host_with_its_full_domain_name_in_the_flake_is_built() {
+    let stage = Stage::new("\"ns1.example.org\" = \"echo > $out\";");
     let ended = stage.ended(&mut stage.update(), 0);
-    for name in ["a.b", "all"] {
+    assert!(ended.out.contains("ns1  built in "), "{ended}");
+}
+
+#[test]
+fn names_that_no_request_can_mean_are_skipped_and_told() {
+    let stage = Stage::new(&format!("{GOOD}\n\"a b\" = \"exit 1\"; all = \"exit 1\";"));
+    let ended = stage.ended(&mut stage.update(), 0);
+    for name in ["a b", "all"] {
         assert!(ended.out.contains(&format!("skipped {name:?}: it is no name of a host")), "{ended}");
     }
 }
@@ -101,4 +109,19 @@ fn the_author_of_the_checkout_commits() {
     stage.ended(&mut stage.update(), 0);
     let author = stage.git("fleet.git", &["log", "-1", "--format=%an <%ae>", "master"]);
     assert_eq!(author, "Alice <homelab-deploy@localhost>");
+}
+
+/// Zeroes behind the first page, as a power cut leaves them.
+#[test]
+fn a_cache_of_nix_that_is_damaged_is_made_anew() {
+    let stage = Stage::new(GOOD);
+    let cache = stage.path("home/.cache/nix");
+    let database = cache.join("fetcher-cache-v1.sqlite");
+    let mut bytes = fs::read(&database).unwrap();
+    bytes[4096..].fill(0);
+    fs::write(&database, bytes).unwrap();
+    let before = stage.at("master");
+    let ended = stage.ended(&mut stage.update(), 0);
+    assert_ne!(stage.at("master"), before, "{ended}");
+    assert!(cache.join("quarantined/fetcher-cache-v1.sqlite").exists());
 }

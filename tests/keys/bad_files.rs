@@ -43,9 +43,14 @@ fn the_file_as_a_whole() {
         ("[hosts.ns1]\nKEY\nKEY\n", "line 3 is not TOML: duplicate key"),
         (
             "[host.ns1]\n",
-            "there is no section `host`; the sections are [hosts.<name>] and [operators.<name>]",
+            "there is no section `host`; the sections are [hosts.<name>] and [operators.<name>], and above them there may be \
+             base_subjects = false",
         ),
         ("hosts = 3", "hosts is not a section; write [hosts.<name>] for each of its entries"),
+        (
+            "base_subjects = \"no\"",
+            "base_subjects: it is a text, not true or false; write base_subjects = false, or leave it out",
+        ),
         ("operators = []", "operators is not a section; write [operators.<name>] for each of its entries"),
     ]);
 }
@@ -76,8 +81,7 @@ fn names_of_entries() {
 
 #[test]
 fn fields_of_hosts() {
-    let unknown =
-        "there is no such field here; the fields of a host are tier, role, confirm_peers, public_key";
+    let unknown = "there is no such field here; the fields of a host are tier, role, confirm_peers, public_key, next_public_key";
     hold_fields(
         "hosts.ns1",
         &[
@@ -163,7 +167,8 @@ fn tiers_of_operators() {
             (
                 "kind = \"deployer\"\ntier = \"prod\"",
                 "tier",
-                "there is no such field here; the fields of a deployer are kind, tiers, builds, public_key",
+                "there is no such field here; the fields of a deployer are kind, tiers, builds, public_key, \
+             next_public_key, expires",
             ),
             ("kind = \"mcp\"\ntiers = [\"prod\"]", "tiers", alone),
             ("kind = \"mcp\"\ntiers = [\"test\", \"prod\"]", "tiers", alone),
@@ -176,7 +181,9 @@ fn tiers_of_operators() {
 fn tiers_and_builds_where_they_do_not_belong() {
     for (kind, owner) in [("admin", "an admin"), ("viewer", "a viewer"), ("builder", "a builder")] {
         for (field, value) in [("tiers", "[\"prod\"]"), ("builds", "true")] {
-            let sentence = format!("there is no such field here; the fields of {owner} are kind, public_key");
+            let sentence = format!(
+                "there is no such field here; the fields of {owner} are kind, public_key, next_public_key, expires"
+            );
             let fields = format!("kind = {kind:?}\n{field} = {value}");
             hold_fields("operators.al", &[(&fields, field, &sentence)]);
         }

@@ -1,9 +1,10 @@
 //! Least privilege, as a real server enforces it: every credential with every subject, its own and those of others.
 
-use crate::fixture::ENTRIES;
+use crate::fixture::{ENTRIES, fleet_file, without_base_subjects};
 use crate::line::Line;
 use crate::server::{Server, WITNESS};
-use homelab_deploy::protocol::overlaps;
+use homelab_deploy::keys::{Rules, parse_fleet_file, permissions};
+use homelab_deploy::protocol::{self, Id, Name, overlaps};
 use std::collections::BTreeSet;
 
 /// What each entry of the fixture may do with a subject: publish, subscribe, both or neither. Subjects with a wildcard can
@@ -20,6 +21,7 @@ const TABLE: &str = "
     deploy.prod.all               sub  -    sub  pub   -    -     -      pub  -    -
     deploy.prod.role.dns          sub  -    -    pub   -    -     -      pub  -    -
     deploy.prod.role.web          -    -    -    pub   -    -     -      pub  -    -
+    deploy.prod.other.dns         -    -    -    pub   -    -     -      pub  -    -
     deploy.prod                   -    -    -    -     -    -     -      -    -    -
     deploy.test.www               -    sub  -    -     pub  pub   pub    pub  -    -
     deploy.test.ns1               -    -    -    -     pub  pub   pub    pub  -    -
@@ -28,13 +30,38 @@ const TABLE: &str = "
     deploy.lab.box                -    -    -    -     pub  -     -      pub  -    -
     deploy.lab.all                -    -    -    -     pub  -     -      pub  -    -
     deploy.elsewhere.all          -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.www          -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.gw           -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.presence     -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.ask.id1      -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.id1.ns1      -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.ask.id1.ns1  -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.id1.log.ns1  -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.id1.www      -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.ask.id1.www  -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.id1.log.www  -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.id1.gw       -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.ask.id1.gw   -    -    -    -     -    -     -      -    -    -
+    deploy.elsewhere.id1.log.gw   -    -    -    -     -    -     -      -    -    -
     deploy.discover               sub  sub  both pub   pub  pub   pub    pub  pub  -
     deploy.responses.id1          pub  pub  pub  sub   sub  sub   sub    sub  sub  -
     deploy.responses.presence     pub  pub  both sub   sub  sub   sub    sub  sub  -
     deploy.responses.ask.id1      pub  pub  pub  sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.ns1      pub  -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.www      -    pub  -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.gw       -    -    pub  sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.other    -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.ask.id1.ns1  pub  -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.ask.id1.www  -    pub  -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.ask.id1.gw   -    -    pub  sub   sub  sub   sub    sub  sub  -
     deploy.responses.id1.log.ns1  pub  -    -    sub   sub  sub   sub    sub  sub  -
     deploy.responses.id1.log.www  -    pub  -    sub   sub  sub   sub    sub  sub  -
-    deploy.responses.id1.other    -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.log.gw   -    -    pub  sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.a.ns1    -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.a.www    -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.a.gw     -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.ask.id1.a.b  -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.log.a.b  -    -    -    sub   sub  sub   sub    sub  sub  -
     build.ns1                     -    -    -    -     pub  -     pub    pub  -    sub
     build.all                     -    -    -    -     pub  -     pub    pub  -    sub
     build.nixos.ns1               -    -    -    -     pub  -     pub    pub  -    sub
@@ -52,7 +79,12 @@ const TABLE: &str = "
     deploy.*                      -    -    -    -     -    -     -      -    -    -
     deploy.>                      -    -    -    -     -    -     -      -    -    -
     deploy.responses.*            -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.*.*          -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.*.ns1        -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.id1.*        -    -    -    sub   sub  sub   sub    sub  sub  -
     deploy.responses.ask.*        -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.ask.*.*      -    -    -    sub   sub  sub   sub    sub  sub  -
+    deploy.responses.ask.id1.*    -    -    -    sub   sub  sub   sub    sub  sub  -
     deploy.responses.*.log.*      -    -    -    sub   sub  sub   sub    sub  sub  -
     deploy.responses.>            -    -    -    sub   sub  sub   sub    sub  sub  -
     build.responses.*             -    -    -    sub   sub  sub   sub    sub  sub  -
@@ -65,6 +97,9 @@ const TABLE: &str = "
     $SYS.>                        -    -    -    -     -    -     -      -    -    -
     >                             -    -    -    -     -    -     -      -    -    -
 ";
+
+/// Where hosts publish for operators of the older tool.
+const BASE: [&str; 2] = ["deploy.responses.id1", "deploy.responses.ask.id1"];
 
 /// The builder may subscribe to what reaches over its own responses, and is spared those.
 const SPARED: (&str, &str) = ("forge", "build.responses.id1");
@@ -139,7 +174,18 @@ fn tried(
 
 #[test]
 fn each_credential_may_do_what_the_table_says_and_nothing_else() {
-    let server = Server::start();
+    hold(&Server::start(), |_, cell| cell);
+}
+
+#[test]
+fn without_base_subjects_a_host_publishes_under_its_own_name_only() {
+    hold(&Server::of(&without_base_subjects()), |subject, cell| {
+        if BASE.contains(&subject) && cell == "pub" { "-" } else { cell }
+    });
+}
+
+/// Tries every cell of the table, changed by `cell`, on a server.
+fn hold(server: &Server, cell: impl Fn(&str, &'static str) -> &'static str) {
     let mut witness = server.connect(WITNESS).unwrap();
     witness.subscribe(">");
     witness.ping();
@@ -148,8 +194,8 @@ fn each_credential_may_do_what_the_table_says_and_nothing_else() {
         let mut line = server.connect(&format!("{section}.{entry}")).unwrap();
         let subjects: Vec<_> = column.iter().map(|(subject, _)| *subject).collect();
         let outcomes = tried(entry, &mut line, &mut witness, &subjects);
-        for ((subject, cell), (_, outcome)) in column.into_iter().zip(outcomes) {
-            assert_eq!(outcome, cell, "{entry} on {subject}");
+        for ((subject, expected), (_, outcome)) in column.into_iter().zip(outcomes) {
+            assert_eq!(outcome, cell(subject, expected), "{entry} on {subject}");
         }
     }
 }
@@ -159,6 +205,98 @@ fn every_entry_of_the_fleet_has_a_column() {
     let told: BTreeSet<_> = columns().into_iter().map(|(entry, _)| entry).collect();
     let listed = ENTRIES.map(|entry| entry.rsplit('.').next().unwrap());
     assert_eq!(told, listed.into());
+}
+
+/// The table's rows.
+fn subjects() -> Vec<&'static str> {
+    TABLE.lines().skip(2).map(|line| line.split_whitespace().next().unwrap()).collect()
+}
+
+#[test]
+fn every_subject_of_the_protocol_has_a_row() {
+    let name = |text| Name::new(text).unwrap();
+    let (id, ns1, prod, dns, nixos) =
+        (Id::new("id1").unwrap(), name("ns1"), name("prod"), name("dns"), name("nixos"));
+    let used = [
+        protocol::of_host(&prod, &ns1),
+        protocol::of_tier(&prod),
+        protocol::of_role(&prod, &dns),
+        protocol::DISCOVER.to_owned(),
+        protocol::PRESENCE.to_owned(),
+        protocol::REPORTS.to_owned(),
+        protocol::REPORTS_PER_HOST.to_owned(),
+        protocol::of_report(&id),
+        protocol::of_reports_per_host(&id),
+        format!("{}.ns1", protocol::of_report(&id)),
+        protocol::of_answer(&id),
+        protocol::of_answers_per_host(&id),
+        format!("{}.ns1", protocol::of_answer(&id)),
+        protocol::of_log(&id, &ns1),
+        protocol::BUILD_REPORTS.to_owned(),
+        protocol::of_build(None, "ns1"),
+        protocol::of_build(Some(&nixos), "all"),
+        protocol::of_build_report(&id),
+    ];
+    let rows = subjects();
+    for subject in used {
+        assert!(rows.contains(&subject.as_str()), "{subject}");
+    }
+}
+
+/// Each way in which one pattern can be made wider by one step: a wildcard in the place of a token behind the first, and of all
+/// that follows a token.
+fn wider(pattern: &str) -> BTreeSet<String> {
+    let tokens: Vec<_> = pattern.split('.').collect();
+    let mut wider = BTreeSet::new();
+    for at in 1..tokens.len() {
+        if tokens[at] != ">" {
+            let mut widened = tokens.clone();
+            widened[at] = "*";
+            wider.insert(widened.join("."));
+        }
+        wider.insert(format!("{}.>", tokens[..at].join(".")));
+    }
+    wider.remove(pattern);
+    wider
+}
+
+/// The rules with one pattern loosened, each with what was done.
+fn loosened(rules: &Rules) -> Vec<(String, Rules)> {
+    let mut all = Vec::new();
+    for (at, pattern) in rules.allow.iter().enumerate() {
+        for wider in wider(pattern).into_iter().filter(|wider| !rules.allow.contains(wider)) {
+            let mut looser = rules.clone();
+            looser.allow[at].clone_from(&wider);
+            all.push((format!("{wider} in the place of {pattern}"), looser));
+        }
+    }
+    for (at, pattern) in rules.deny.iter().enumerate() {
+        let mut looser = rules.clone();
+        looser.deny.remove(at);
+        all.push((format!("{pattern} not denied"), looser));
+    }
+    all
+}
+
+/// The server decides in the test above; this is about the rows, which must be enough to see each looser rule.
+#[test]
+fn any_looser_permission_changes_a_cell() {
+    let rows: Vec<_> = subjects().into_iter().filter(|subject| !is_pattern(subject)).collect();
+    let allowed = |rules: &Rules| {
+        let matches = |patterns: &[String], subject: &str| patterns.iter().any(|p| overlaps(p, subject));
+        let is_allowed = |subject: &&str| matches(&rules.allow, subject) && !matches(&rules.deny, subject);
+        rows.iter().copied().filter(is_allowed).collect::<Vec<_>>()
+    };
+    let mut unseen = Vec::new();
+    let files = [fleet_file().to_owned(), without_base_subjects()];
+    for user in files.iter().flat_map(|file| parse_fleet_file(file).unwrap()) {
+        let permissions = permissions(&user.credential);
+        for (what, rules) in [("publish", permissions.publish), ("subscribe", permissions.subscribe)] {
+            let same = loosened(&rules).into_iter().filter(|(_, looser)| allowed(looser) == allowed(&rules));
+            unseen.extend(same.map(|(change, _)| format!("{} {what}: {change}", user.entry)));
+        }
+    }
+    assert!(unseen.is_empty(), "no row shows\n{}", unseen.join("\n"));
 }
 
 #[test]

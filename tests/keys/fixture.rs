@@ -50,6 +50,11 @@ pub(crate) fn sections() -> Vec<String> {
     FILE.map(section).to_vec()
 }
 
+/// The file of a fleet without listeners of the older tool.
+pub(crate) fn without_base_subjects() -> String {
+    format!("base_subjects = false\n{}", fleet_file())
+}
+
 /// The whole file. Keys take long in a debug build, so they are made once.
 pub(crate) fn fleet_file() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| sections().concat());

@@ -6,9 +6,11 @@ mod common;
 
 mod bad_files;
 mod enforcement;
+mod expiry;
 mod fixture;
 mod line;
 mod nats_config;
+mod rotation;
 mod rows;
 mod seeds;
 mod server;

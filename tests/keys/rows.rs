@@ -35,7 +35,17 @@ fn users_stand_in_a_stable_order_with_their_keys() {
 #[test]
 fn the_listener_of_a_host_with_a_role() {
     let expected = Permissions {
-        publish: rules(&["deploy.responses.*", "deploy.responses.ask.*", "deploy.responses.*.log.ns1"], &[]),
+        publish: rules(
+            &[
+                "deploy.responses.*.ns1",
+                "deploy.responses.ask.*.ns1",
+                "deploy.responses.*.log.ns1",
+                "deploy.responses.presence",
+                "deploy.responses.*",
+                "deploy.responses.ask.*",
+            ],
+            &[],
+        ),
         subscribe: rules(
             &["deploy.prod.ns1", "deploy.prod.all", "deploy.prod.role.dns", "deploy.discover"],
             &[],
@@ -55,7 +65,15 @@ fn the_listener_of_a_host_that_hears_other_hosts() {
     let plain = of("hosts.ns1");
     let expected = Permissions {
         publish: rules(
-            &["deploy.responses.*", "deploy.responses.ask.*", "deploy.responses.*.log.gw", "deploy.discover"],
+            &[
+                "deploy.responses.*.gw",
+                "deploy.responses.ask.*.gw",
+                "deploy.responses.*.log.gw",
+                "deploy.responses.presence",
+                "deploy.responses.*",
+                "deploy.responses.ask.*",
+                "deploy.discover",
+            ],
             &[],
         ),
         subscribe: rules(

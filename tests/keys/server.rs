@@ -22,7 +22,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one with the permissions of the whole fixture, and a witness.
     pub(crate) fn start() -> Self {
-        let users = render_authorization(&parse_fleet_file(fleet_file()).unwrap());
+        Self::of(fleet_file())
+    }
+
+    /// The same for another fleet file.
+    pub(crate) fn of(fleet_file: &str) -> Self {
+        let users = render_authorization(&parse_fleet_file(fleet_file).unwrap());
         let witness = format!("  users = [\n    {{ nkey: {:?} }}\n", pair(WITNESS).public_key());
         let config = users.replacen("  users = [\n", &witness, 1);
         assert!(config.contains(&witness));

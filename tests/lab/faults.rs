@@ -197,7 +197,7 @@ fn faults_that_only_a_proof_of_life_finds() {
 
     trial.ends(Fault::KeyRefused, "test", 0);
     trial.host.sh(&format!("systemctl restart {LISTENER}"));
-    let refused = || trial.host.journal(LISTENER).contains("authorization violation").then_some(());
+    let refused = || trial.host.journal(LISTENER).contains("the server refused the key").then_some(());
     eventually("the broker refusing the key", refused);
     trial.host.sh(&format!("{}/bin/switch-to-configuration test", trial.base));
     trial.host.sh(&format!("systemctl restart {LISTENER}"));

@@ -36,13 +36,14 @@ fn a_program_that_dies_of_a_signal_is_told_so() {
 }
 
 #[test]
-fn a_child_that_goes_on_in_the_background_holds_up_no_verdict() {
-    let child = "sh -c 'echo $$ > $0/child; read _ < $0/go' $DIR &\n";
+fn a_child_that_goes_on_in_the_background_holds_up_no_verdict_and_may_print_on() {
+    let child = "sh -c 'echo $$ > $0/child; read _ < $0/go; echo on && : > $0/printed' $DIR &\n";
     let stage = Stage::with(&format!("{child}echo done"), |host| host.gate("go"));
     stage.completes("g-5");
     assert!(runs(stage.host.pid("child")));
     stage.host.open("go");
     stage.gone("child");
+    assert!(stage.host.file("printed").exists(), "it died of a broken pipe");
 }
 
 #[test]

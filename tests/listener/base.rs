@@ -33,6 +33,22 @@ fn a_base_operator_deploys_and_sees_accepted_started_completed() {
 }
 
 #[test]
+fn the_flake_may_call_the_host_otherwise() {
+    let broker = Broker::start();
+    let host = HostBuilder::new(&broker, "web1", "test", "web").flag("--flake-attr", "web1.example.org");
+    let host = host.script("echo \"$@\" > $DIR/called").start();
+    let operator = Wire::connect(&broker, "admin");
+    let reports = operator.listen("deploy.responses.base-1");
+    let request = json!({"action": "switch", "revision": "master", "reply_to": "deploy.responses.base-1"});
+    operator.say("deploy.test.web1", &request);
+    let last = std::iter::repeat_with(|| reports.next().body)
+        .find(|report| ["completed", "failed"].iter().any(|end| report["status"] == *end));
+    assert_eq!(last.as_ref().unwrap()["status"], "completed", "{last:?}");
+    let called = std::fs::read_to_string(host.file("called")).unwrap();
+    assert!(called.ends_with("#web1.example.org\n"), "{called}");
+}
+
+#[test]
 fn a_base_operator_discovers_by_tier() {
     let broker = Broker::start();
     let _test = HostBuilder::new(&broker, "web1", "test", "web").start();

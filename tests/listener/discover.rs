@@ -132,10 +132,7 @@ fn what_it_does_not_know_to_tell_it_answers_as_a_base_host() {
 #[test]
 fn unreadable_questions_do_no_harm() {
     let mut stage = Stage::new("");
-    let mut huge = br#"{"reply_to":"deploy.responses.d-7","x":""#.to_vec();
-    huge.resize(1024 * 1024 - 2, b'x');
-    huge.extend(b"\"}");
-    let bad: [&[u8]; 9] = [
+    let bad: [&[u8]; 8] = [
         b"",
         b"not json",
         b"[]",
@@ -144,7 +141,6 @@ fn unreadable_questions_do_no_harm() {
         br#"{"reply_to":7}"#,
         br#"{"reply_to":"deploy.test.web1"}"#,
         br#"{"reply_to":"deploy.responses.d-7","hosts":"web1"}"#,
-        &huge,
     ];
     let answers = stage.wire.listen("deploy.responses.>");
     for ask in bad {

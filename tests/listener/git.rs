@@ -37,10 +37,10 @@ fn a_branch_a_tag_and_a_commit_are_handed_on_as_one_commit() {
     for (id, fields, reference, commit) in [
         ("e-1", json!({"revision": "feature"}), "refs/heads/feature", &third),
         ("e-2", json!({"revision": "master"}), "refs/heads/master", &second),
-        ("e-3", json!({"revision": "v1"}), "refs/tags/v1", &first),
+        ("e-3", json!({"revision": "v1", "allow_older": true}), "refs/tags/v1", &first),
         ("e-4", json!({"revision": third}), "refs/heads/feature", &third),
         // The operator has looked before the branch moved on.
-        ("e-5", json!({"revision": "master", "commit": first}), "refs/tags/v1", &first),
+        ("e-5", json!({"revision": "master", "commit": first, "allow_older": true}), "refs/tags/v1", &first),
     ] {
         let (arguments, reported) = called(&stage, id, fields);
         assert_eq!(arguments, format!("switch --flake {url}?ref={reference}&rev={commit}#web1"), "{id}");

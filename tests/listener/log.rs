@@ -43,6 +43,62 @@ fn live_lines_are_the_log_from_its_first_line_without_a_gap() {
 }
 
 #[test]
+fn of_a_flood_of_a_rebuild_program_a_part_is_kept_and_its_phases_are_followed() {
+    let flood = "head -c 20000000 /dev/zero | tr '\\0' x | fold -w 200; echo\n";
+    let script = format!(
+        "{}{flood}{}echo '@homelab-deploy {{\"done\":1}}'\nread _ < $DIR/go\n{flood}echo the last line",
+        phase("build"),
+        phase("activate")
+    );
+    let stage = Stage::with(&script, |host| host.gate("go"));
+    let reports = stage.deploy("l-6", json!({}));
+    // It comes after more than is kept.
+    reports.until(|report| report["message"] == "activate");
+    stage.host.open("go");
+    assert_eq!(reports.verdict()["status"], "completed");
+    let log = fs::read_to_string(stage.job_file("l-6", "log")).unwrap();
+    assert!((24 << 20..25 << 20).contains(&log.len()), "{}", log.len());
+    assert!(log.contains("{\"phase\":\"activate\"}") && !log.contains("\"done\""), "what is kept");
+    assert!(log.contains("KiB of its output are left out here]\n"), "no note");
+    assert_eq!(log.lines().last(), Some("the last line"));
+}
+
+#[test]
+fn a_program_whose_output_is_kept_back_is_at_work() {
+    let script = format!(
+        "{}head -c 17000000 /dev/zero | tr '\\0' x | fold -w 200; echo\nwhile ! [ -e $DIR/enough ]; do echo busy; sleep 1; done",
+        phase("activate")
+    );
+    let stage = Stage::with(&script, |host| {
+        host.args(&["--rebuild-silence", "4", "--timeout", "1", "--heartbeat-interval", "1"])
+    });
+    let reports = stage.deploy("l-7", json!({}));
+    reports.until(|report| report["status"] == "running" && report["elapsed_ms"].as_u64().unwrap() > 9000);
+    std::fs::write(stage.host.file("enough"), "").unwrap();
+    assert_eq!(reports.verdict()["status"], "completed");
+}
+
+#[test]
+fn a_program_that_names_its_phase_after_a_flood_is_not_stopped_in_it() {
+    // More than the listener reads before the job is stopped, and more phase lines than are kept.
+    let line = json!({"phase": "build", "message": "x".repeat(900)});
+    let script = format!(
+        "{}head -c 17000000 /dev/zero | tr '\\0' x | fold -w 200; echo\nyes '@homelab-deploy {line}' | head -n 2000\n{}echo > $DIR/activates; read _ < $DIR/go",
+        phase("build"),
+        phase("activate")
+    );
+    let stage = Stage::with(&script, |host| host.gate("activates").gate("go"));
+    let reports = stage.deploy("l-8", json!({}));
+    stage.host.told("activates");
+    let (status, error) = {
+        let answer = stage.cancel("l-9", "l-8");
+        (answer["status"].clone(), answer["error"].clone())
+    };
+    stage.host.open("go");
+    assert_eq!(reports.verdict()["status"], "completed", "{status} {error}");
+}
+
+#[test]
 fn a_line_is_told_while_the_program_runs() {
     let stage = Stage::with("echo hello\nread _ < $DIR/go\necho bye", |host| host.gate("go"));
     let lines = stage.wire.listen("deploy.responses.*.log.web1");

@@ -19,7 +19,11 @@ impl Stage {
 
     /// A host that `adapt` has changed before it starts.
     pub(crate) fn with(script: &str, adapt: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
-        let broker = Broker::start();
+        Self::on(Broker::start(), script, adapt)
+    }
+
+    /// The same on a server that was started for it.
+    pub(crate) fn on(broker: Broker, script: &str, adapt: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
         let wire = Wire::connect(&broker, "tester");
         let presence = wire.listen("deploy.responses.presence");
         let host = adapt(HostBuilder::new(&broker, "web1", "test", "web").script(script)).start();

@@ -123,6 +123,8 @@ fn what_it_is_told_must_make_sense() {
     for (flag, value, expected) in [
         ("--hostname", "a b", "is not a name"),
         ("--hostname", "all", "is a reserved word"),
+        ("--hostname", "ns1.example.org", "give --hostname ns1 --flake-attr ns1.example.org"),
+        ("--flake-attr", "a#b", "is no name below nixosConfigurations"),
         ("--tier", "a.b", "is not a name"),
         ("--flake-url", "flake:nixpkgs", "--flake-url"),
         ("--nats-url", "http://example.org", "is not the URL of a NATS server"),

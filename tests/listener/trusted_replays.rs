@@ -111,6 +111,8 @@ fn what_was_seen_is_forgotten_after_a_day_and_a_torn_file_does_no_harm() {
     let (mut stage, signer) = trusting("echo >> $DIR/calls");
     let sent = signed(&signer, "p-11", json!({}));
     stage.publish(&sent).verdict();
+    // Else it would be told again after the restart.
+    stage.told("p-11");
     stage.refuses(&sent, "not_permitted", &[SEEN]);
     let file = stage.host.file("state/seen.jsonl");
     let line = std::fs::read_to_string(&file).unwrap();

@@ -1,7 +1,7 @@
 //! `deploy_admin`: every tier, with the admin's key, once a person has agreed.
 
 use crate::common::{Broker, HostBuilder, Peer, base_answer};
-use crate::stage::{PROTOCOL, Session, admin_server, server};
+use crate::stage::{PROTOCOL, Session, admin_server, code_of, server};
 use serde_json::{Value, json};
 
 /// What a client of the newest protocol sends with every request.
@@ -17,7 +17,7 @@ fn meta(capabilities: &Value) -> Value {
 fn asking(broker: &Broker, result: &Value) -> (Session, Value, Value) {
     let mut session = Session::start(&mut admin_server(broker));
     session.greet(PROTOCOL, &json!({"elicitation": {}}));
-    let id = session.begin("deploy_admin", &json!({"tier": "prod", "role": "dns", "confirm": true}));
+    let id = session.begin("deploy_admin", &json!({"tier": "prod", "role": "dns"}));
     let question = session.message(|message| message["method"] == "elicitation/create");
     let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
     session.write(&answer.to_string());
@@ -32,7 +32,11 @@ fn a_person_is_asked_about_the_exact_hosts() {
     let (session, question, result) =
         asking(&broker, &json!({"action": "accept", "content": {"confirm": true}}));
     let message = question["params"]["message"].as_str().unwrap();
-    assert_eq!(message, "switch master on 2 hosts of tier prod: ns1, ns2?");
+    assert!(
+        message.starts_with("switch master on 2 hosts of tier prod: ns1, ns2; flake path:/"),
+        "{message}"
+    );
+    assert!(message.ends_with(", its commit not known here?"), "{message}");
     assert_eq!(question["params"]["requestedSchema"]["required"], json!(["confirm"]));
     assert_eq!(
         (&result["isError"], &result["structuredContent"]["completed"]),
@@ -69,13 +73,13 @@ fn a_client_that_cannot_ask_says_it_by_the_argument() {
     let mut session = Session::of(&mut admin_server(&broker));
     let wish = json!({"tier": "prod", "hostname": "ns1", "branch": "main"});
     let answer = session.call("deploy_admin", &wish);
-    let texts =
-        ["not confirmed, nothing was sent", "switch main on 1 host of tier prod: ns1?", "confirm: true"];
+    let texts = ["not confirmed, nothing was sent", "switch main on 1 host of tier prod: ns1; flake path:/"];
     answer.refused(&texts);
+    let code = code_of(answer.text());
     let history = session.call("host_history", &json!({"hostname": "ns1"}));
     assert_eq!(history.done()["jobs"], json!([]));
     let answer = session
-        .call("deploy_admin", &json!({"tier": "prod", "hostname": "ns1", "branch": "main", "confirm": true}));
+        .call("deploy_admin", &json!({"tier": "prod", "hostname": "ns1", "branch": "main", "confirm": code}));
     assert_eq!(answer.done()["hosts"][0]["verdict"], "completed");
     let history = session.call("host_history", &json!({"hostname": "ns1"}));
     assert_eq!(history.done()["jobs"][0]["issuer"], "mcp");
@@ -107,13 +111,19 @@ fn in_the_newest_protocol_the_question_is_a_result() {
         assert_eq!(answer["resultType"], "input_required", "{answer:#}");
         let question = &answer["inputRequests"]["confirm"];
         assert_eq!(question["method"], "elicitation/create");
-        assert_eq!(question["params"]["message"], "switch master on 1 host of tier prod: ns1?");
+        let message = question["params"]["message"].as_str().unwrap();
+        assert!(message.starts_with("switch master on 1 host of tier prod: ns1; flake path:/"), "{message}");
         state = answer["requestState"].clone();
         assert_eq!(session.audited()["deployment"], "");
     }
     let declined = json!({"inputResponses": {"confirm": {"action": "decline"}}, "requestState": state});
     let answer = session.ask("tools/call", &call(declined));
     assert_eq!(answer["result"]["isError"], true, "{answer:#}");
+    // Who has declined is asked again.
+    let again = call(json!({"inputResponses": agreed, "requestState": state}));
+    let answer = session.ask("tools/call", &again)["result"].clone();
+    assert_eq!(answer["resultType"], "input_required", "{answer:#}");
+    let state = answer["requestState"].clone();
     let answer = session.ask("tools/call", &call(json!({"inputResponses": agreed, "requestState": state})));
     assert_eq!(answer["result"]["structuredContent"]["completed"], true, "{answer:#}");
 }
@@ -130,16 +140,13 @@ fn it_uses_the_admin_key_alone_and_names_the_tier() {
     command.env("HOMELAB_DEPLOY_NKEY_FILE", broker.key("stranger"));
     command.arg("--enable-admin").arg("--admin-nkey-file").arg(broker.key("admin"));
     let mut session = Session::of(&mut command);
-    let yes = |wish: Value| {
-        let mut wish = wish;
-        wish["confirm"] = json!(true);
-        wish
-    };
-    let answer = session.call("deploy_admin", &yes(json!({"tier": "prod", "hostname": "web1"})));
+    let answer = session.call("deploy_admin", &json!({"tier": "prod", "hostname": "web1"}));
     answer.refused(&["web1 is of tier test", "this call reaches tier prod only", "nothing was sent"]);
-    session.call("deploy_admin", &yes(json!({"hostname": "ns1"}))).refused(&["missing field `tier`"]);
+    session.call("deploy_admin", &json!({"hostname": "ns1"})).refused(&["missing field `tier`"]);
     for (tier, host) in [("prod", "ns1"), ("test", "web1")] {
-        let answer = session.call("deploy_admin", &yes(json!({"tier": tier, "hostname": host})));
+        let mut wish = json!({"tier": tier, "hostname": host});
+        wish["confirm"] = json!(code_of(session.call("deploy_admin", &wish).text()));
+        let answer = session.call("deploy_admin", &wish);
         assert_eq!(answer.done()["completed"], true);
     }
     session.call("list_hosts", &json!({})).refused(&["not connected", "refused the key"]);

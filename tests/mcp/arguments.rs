@@ -117,3 +117,37 @@ fn of_two_hosts_of_one_name_none_is_deployed_to() {
     assert_eq!(hosts.done()["hosts"][0]["two_of_one_name"], true);
     assert_eq!(peers.map(|peer| peer.others()), [0, 0]);
 }
+
+#[test]
+fn null_counts_as_absent_and_a_whole_number_may_be_a_float() {
+    let broker = Broker::start();
+    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
+    let mut session = Session::open(&broker);
+    let deploy = json!({"hostname": "web1", "all": null, "role": null, "branch": null, "action": null});
+    session.call("deploy", &deploy).done();
+    for (tool, arguments) in [
+        ("host_status", json!({"hostname": "web1", "deployment": null, "wait_s": null})),
+        ("host_status", json!({"hostname": "web1", "wait_s": 1.0})),
+        ("host_logs", json!({"hostname": "web1", "deployment": null, "lines": null, "offset": null})),
+        ("host_logs", json!({"hostname": "web1", "lines": 5.0, "offset": 0.0})),
+        ("host_history", json!({"hostname": "web1", "limit": null})),
+        ("list_hosts", json!({"tier": null})),
+    ] {
+        session.call(tool, &arguments).done();
+    }
+    session.call("host_logs", &json!({"hostname": "web1", "lines": 5.5})).refused(&["lines: invalid type"]);
+    session.call("host_status", &json!({"hostname": null})).refused(&["missing field `hostname`"]);
+}
+
+#[test]
+fn what_a_client_adds_for_itself_is_ignored_with_a_note() {
+    let broker = Broker::start();
+    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
+    let mut session = Session::open(&broker);
+    let answer = session.call("list_hosts", &json!({"task_progress": "- [ ] look", "x-trace": 7}));
+    assert_eq!(answer.done()["hosts"][0]["hostname"], "web1");
+    let note = "note: list_hosts has no argument \"task_progress\" and 1 more; ignored";
+    assert_eq!(answer.texts(), [answer.text(), note]);
+    // What looks like an argument was meant as one.
+    session.call("list_hosts", &json!({"teir": "test"})).refused(&["unknown field `teir`"]);
+}

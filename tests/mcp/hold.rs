@@ -1,7 +1,7 @@
 //! A held host, as an assistant learns of it.
 
 use crate::common::{Broker, HostBuilder, operator, run};
-use crate::stage::{Session, admin_server};
+use crate::stage::{Session, admin_server, code_of};
 use serde_json::json;
 
 #[test]
@@ -10,10 +10,9 @@ fn a_hold_binds_an_assistant_too_which_is_told_why() {
     let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
     run(operator(&broker, "tester").args(["hold", "web1", "--reason", "kernel bisect"]), 0);
     let mut session = Session::of(&mut admin_server(&broker));
-    for (tool, arguments) in [
-        ("deploy", json!({"hostname": "web1"})),
-        ("deploy_admin", json!({"hostname": "web1", "tier": "test", "confirm": true})),
-    ] {
+    let mut confirmed = json!({"hostname": "web1", "tier": "test"});
+    confirmed["confirm"] = json!(code_of(session.call("deploy_admin", &confirmed).text()));
+    for (tool, arguments) in [("deploy", json!({"hostname": "web1"})), ("deploy_admin", confirmed)] {
         let answer = session.call(tool, &arguments);
         let host = &answer.failed()["hosts"][0];
         assert_eq!(host["verdict"], "rejected", "{host:#}");

@@ -2,7 +2,7 @@
 //! with another program in its place.
 
 use crate::common::{Broker, HostBuilder, Peer, base_answer, operator, run};
-use crate::stage::Session;
+use crate::stage::{Session, admin_server};
 use serde_json::{Value, json};
 
 /// A host by hand; whatever it gets is taken.
@@ -38,6 +38,37 @@ fn a_host_that_lies_about_itself_draws_nothing_beyond_the_tier() {
     answer.refused(&["web1 does not take requests on deploy.test.web1", "nothing was sent"]);
     session.call("deploy", &json!({"all": true})).refused(&["deploy.test.web1", "nothing was sent"]);
     assert_eq!(liar.others(), 0);
+}
+
+#[test]
+fn a_host_of_the_tier_that_has_changed_is_left_out() {
+    let broker = Broker::start();
+    let _same = HostBuilder::new(&broker, "web2", "test", "web").start();
+    let key = broker.key("everything").display().to_string();
+    let start = |tier: &str| HostBuilder::new(&broker, "web1", tier, "web").flag("--nkey-file", &key).start();
+    let first = start("test");
+    let mut session = Session::of(&mut admin_server(&broker));
+    session.connected();
+    // The admin's key has an inventory of its own.
+    let asked = session.call("deploy_admin", &json!({"tier": "test", "all": true}));
+    asked.refused(&["on 2 hosts of tier test: web1, web2; "]);
+    drop(first);
+    let _moved = start("prod");
+    let reason = "web1 is left out: changed: it is known in tier test and now says prod";
+    let answer = session.call("deploy", &json!({"all": true}));
+    let view = answer.failed();
+    assert_eq!((&view["completed"], &view["notes"]), (&json!(false), &json!([reason])), "{view:#}");
+    assert_eq!(view["hosts"].as_array().unwrap().len(), 1, "{view:#}");
+    assert_eq!(
+        (&view["hosts"][0]["hostname"], &view["hosts"][0]["verdict"]),
+        (&json!("web2"), &json!("completed"))
+    );
+    assert!(answer.text().ends_with(&format!("\nnote: {reason}")), "{}", answer.text());
+    let asked = session.call("deploy_admin", &json!({"tier": "test", "all": true}));
+    asked.refused(&["on 1 host of tier test: web2; ", &format!("; {reason}?")]);
+    session
+        .call("deploy", &json!({"hostname": "web1"}))
+        .refused(&["web1 has changed: it is known in tier test and now says prod; nothing was sent"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Logs: the last lines, and from any byte on to the end.
 
-use crate::common::{Broker, HostBuilder};
+use crate::common::{Broker, HostBuilder, Peer, base_answer};
 use crate::stage::Session;
 use serde_json::{Value, json};
 
@@ -73,4 +73,28 @@ fn the_log_of_a_running_job_is_what_there_is() {
     assert!(running["structuredContent"]["deployment"].is_string());
     host.open("gate");
     session.called(id).done();
+}
+
+#[test]
+fn a_log_without_end_is_read_for_a_while() {
+    let broker = Broker::start();
+    let mut host = base_answer("web1", "test", "web");
+    host["capabilities"] = json!(["build"]);
+    // It says that it has more and more, and never names the end.
+    let _peer = Peer::start(&broker, host, |ask| {
+        let offset = ask["offset"].as_u64().unwrap_or(0);
+        let offset = if offset > 1 << 40 { 0 } else { offset };
+        let line = "x".repeat(999) + "\n";
+        vec![json!({
+            "want": "log", "id": ask["id"], "hostname": "web1", "offset": offset, "text": line.repeat(50), "eof": false,
+            "running": false,
+        })]
+    });
+    let mut session = Session::open(&broker);
+    for offset in [json!(null), json!(0)] {
+        let arguments = json!({"hostname": "web1", "deployment": "j-1", "lines": 1000, "offset": offset});
+        let piece = session.call("host_logs", &arguments);
+        assert_eq!(piece.done()["more"], true);
+        assert!((30_000..=65_536).contains(&piece.text().len()), "{}", piece.text().len());
+    }
 }

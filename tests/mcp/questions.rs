@@ -35,6 +35,21 @@ fn hosts_are_listed_with_what_is_known_of_them() {
 }
 
 #[test]
+fn a_base_listener_is_left_out_of_another_tier_though_it_replies() {
+    let broker = Broker::start();
+    let old = base_answer("old1", "test", "legacy");
+    let _old = Peer::start(&broker, old.clone(), move |_| vec![old.clone()]);
+    let _ns1 = HostBuilder::new(&broker, "ns1", "prod", "dns").start();
+    let mut session = Session::open(&broker);
+    for (tier, host) in [("prod", "ns1"), ("test", "old1")] {
+        let listed = session.call("list_hosts", &json!({"tier": tier}));
+        let names: Vec<_> =
+            listed.done()["hosts"].as_array().unwrap().iter().map(|host| &host["hostname"]).collect();
+        assert_eq!(names, [host]);
+    }
+}
+
+#[test]
 fn a_host_that_has_gone_is_listed_and_counts() {
     let broker = Broker::start();
     let mut host = HostBuilder::new(&broker, "web1", "test", "web").start();

@@ -45,7 +45,9 @@ impl Session {
         let input = server.stdin.take();
         let output = lines(server.stdout.take().unwrap(), |line| {
             let message: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
-            assert_eq!(message["jsonrpc"], "2.0", "{line}");
+            // A batch is a list of them.
+            let is_ours = |message: &Value| message["jsonrpc"] == "2.0";
+            assert!(message.as_array().map_or(is_ours(&message), |all| all.iter().all(is_ours)), "{line}");
             message
         });
         let log = lines(server.stderr.take().unwrap(), |line| {
@@ -191,6 +193,12 @@ impl Drop for Session {
     }
 }
 
+/// The code that a refusal names.
+pub(crate) fn code_of(refusal: &str) -> String {
+    let code = refusal.split_once("confirm: \"").and_then(|(_, rest)| rest.split_once('"'));
+    code.unwrap_or_else(|| panic!("no code in {refusal}")).0.to_owned()
+}
+
 /// The result of a call.
 #[derive(Debug)]
 pub(crate) struct Answered(pub(crate) Value);
@@ -199,6 +207,11 @@ impl Answered {
     /// Its text.
     pub(crate) fn text(&self) -> &str {
         self.0["content"][0]["text"].as_str().unwrap()
+    }
+
+    /// All its texts.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        self.0["content"].as_array().unwrap().iter().filter_map(|block| block["text"].as_str()).collect()
     }
 
     /// Its structure, where it went well.

@@ -1,11 +1,18 @@
 //! The dashboard and the alerts ask only for what is measured.
 
+use crate::common::page::metrics_told;
 use crate::page::{Page, measured};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 const DASHBOARD: &str = include_str!("../../nixos/dashboard.json");
 const ALERTS: &str = include_str!("../../nixos/alerts.yml");
+
+/// What `node_exporter`'s collector `systemd` measures, which sees the update of the flake.
+const OF_NODE_EXPORTER: [(&str, &[&str]); 2] = [
+    ("node_systemd_unit_state", &["name", "state", "type"]),
+    ("node_systemd_timer_last_trigger_seconds", &["name"]),
+];
 
 /// What Prometheus adds to each sample, and the name of what it makes itself.
 const OF_PROMETHEUS: [&str; 3] = ["job", "instance", "up"];
@@ -62,10 +69,23 @@ fn words(query: &str) -> BTreeSet<String> {
     words.filter(name).filter(|word| !rest(word) && !keyword(word)).map(str::to_owned).collect()
 }
 
-/// The labels of each metric on a real page.
+/// The same of a builder, whose tests hold this table to its page.
+fn of_builders() -> BTreeMap<String, BTreeSet<String>> {
+    let told = metrics_told("| metric of a builder | type | labels | |");
+    let series = told.into_iter().map(|(name, (kind, mut labels))| {
+        if kind != "histogram" {
+            return (name, labels);
+        }
+        labels.insert("le".to_owned());
+        (format!("{name}_bucket"), labels)
+    });
+    series.collect()
+}
+
+/// The labels of each metric on a real page, and on that of a builder.
 fn measured_labels() -> BTreeMap<String, BTreeSet<String>> {
     let mut stage = measured("");
-    let mut labels: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    let mut labels = of_builders();
     for series in Page::of(&mut stage.host).0.into_keys() {
         let (name, inner) = series.split_once('{').unwrap_or((&series, ""));
         let of = labels.entry(name.to_owned()).or_default();
@@ -82,11 +102,18 @@ fn every_query_asks_for_metrics_and_labels_that_exist() {
     let measured = measured_labels();
     for query in queries().iter().chain(&alerts()) {
         let words = words(&filled_in(query));
-        let metrics: BTreeSet<_> =
-            words.iter().filter(|word| word.starts_with("homelab_deploy_") || *word == "up").collect();
+        let of_others = |word: &str| OF_NODE_EXPORTER.iter().find(|(name, _)| *name == word);
+        let is_metric = |word: &&String| {
+            word.starts_with("homelab_deploy_") || *word == "up" || of_others(word).is_some()
+        };
+        let metrics: BTreeSet<_> = words.iter().filter(is_metric).collect();
         assert!(!metrics.is_empty(), "{query}");
         let mut labels = BTreeSet::from(OF_PROMETHEUS.map(str::to_owned));
         for metric in metrics.iter().filter(|metric| **metric != "up") {
+            if let Some((_, others)) = of_others(metric) {
+                labels.extend(others.iter().map(|label| (*label).to_owned()));
+                continue;
+            }
             let of = measured.get(*metric);
             labels.extend(of.unwrap_or_else(|| panic!("nobody measures {metric}: {query}")).clone());
         }

@@ -2,7 +2,9 @@
 
 use crate::common::{Broker, HostBuilder, eventually};
 use crate::page::{Page, address, get, measured, served};
+use std::collections::BTreeSet;
 use std::fs;
+use std::time::Instant;
 
 #[test]
 fn it_is_ok_while_connected_and_says_why_it_is_not() {
@@ -50,6 +52,23 @@ fn a_job_store_that_cannot_be_written_to_is_not_ok() {
     assert!(reply.body.starts_with(&expected), "{}", reply.body);
     fs::remove_file(&jobs).unwrap();
     fs::create_dir(&jobs).unwrap();
-    assert_eq!(get(&address, "/health").body, "ok");
+    eventually("health", || (get(&address, "/health").body == "ok").then_some(()));
     assert_eq!(fs::read_dir(&jobs).unwrap().count(), 0);
+}
+
+/// Each check leaves another time of change on the directory.
+#[test]
+fn many_that_ask_at_once_cause_one_write_a_second() {
+    let mut stage = measured("");
+    let address = address(&mut stage.host);
+    let jobs = stage.host.file("state/jobs");
+    let begun = Instant::now();
+    let changes: BTreeSet<_> = (0..60)
+        .map(|_| {
+            assert_eq!(get(&address, "/health").body, "ok");
+            fs::metadata(&jobs).unwrap().modified().unwrap()
+        })
+        .collect();
+    let most = begun.elapsed().as_secs() + 1;
+    assert!(changes.len() as u64 <= most, "{} writes, at most {most} expected", changes.len());
 }

@@ -19,3 +19,4 @@ mod page;
 mod prometheus;
 mod restarts;
 mod serving;
+mod silent;

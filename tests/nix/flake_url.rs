@@ -17,14 +17,21 @@ fn every_form_is_known_to_git_and_shown_without_secrets() {
         ),
         (
             "git+https://me:pw@git.example/infra?access_token=x&dir=hosts",
-            Some("https://me:pw@git.example/infra"),
+            Some("https://git.example/infra"),
             "git+https://git.example/infra?dir=hosts",
         ),
-        ("git+https://t0ken@git.example/i", Some("https://t0ken@git.example/i"), "git+https://git.example/i"),
-        ("git+ssh://git:pw@git.example/i", Some("ssh://git:pw@git.example/i"), "git+ssh://git.example/i"),
+        ("git+https://t0ken@git.example/i", Some("https://git.example/i"), "git+https://git.example/i"),
+        ("git+ssh://git:pw@git.example/i", Some("ssh://git@git.example/i"), "git+ssh://git@git.example/i"),
         ("github:owner/repo", Some("https://github.com/owner/repo.git"), "="),
         ("github:owner/repo?dir=nix", Some("https://github.com/owner/repo.git"), "="),
         ("github:o/r?host=ghe.example", Some("https://ghe.example/o/r.git"), "="),
+        ("github:owner/repo.git/", Some("https://github.com/owner/repo.git"), "github:owner/repo"),
+        ("gitlab:owner/repo", Some("https://gitlab.com/owner/repo.git"), "="),
+        ("gitlab:group%2Fsub/repo?host=lab.example", Some("https://lab.example/group/sub/repo.git"), "="),
+        ("sourcehut:~owner/repo", Some("https://git.sr.ht/~owner/repo"), "="),
+        ("git+https://[::1]:3000/infra/", Some("https://[::1]:3000/infra/"), "="),
+        ("git+ssh://git@[2001:db8::1]:22/~me/infra", Some("ssh://git@[2001:db8::1]:22/~me/infra"), "="),
+        ("git+file:///srv/my%20infra", Some("file:///srv/my%20infra"), "="),
         ("path:/srv/flake?dir=x", None, "="),
         ("/srv/flake", None, "path:/srv/flake"),
         ("/srv/flake?dir=x", None, "path:/srv/flake?dir=x"),
@@ -64,31 +71,59 @@ fn a_bare_path_in_a_work_tree_of_git_means_that_repository_as_nix_takes_it() {
 }
 
 const FORMS: &str = "use git+https://HOST/PATH, git+ssh://HOST/PATH, git+http://HOST/PATH, git+file:///PATH, \
-                     github:OWNER/REPO, path:/PATH or an absolute path";
+                     github:OWNER/REPO, gitlab:OWNER/REPO, sourcehut:~OWNER/REPO, path:/PATH or an absolute path";
 
 #[test]
 fn other_forms_are_refused_with_those_that_exist() {
     for (text, shown) in [
         ("", ""),
         ("infra", "infra"),
-        ("./infra", "./infra"),
-        ("path:./infra", "path:./infra"),
-        ("https://me:pw@git.example/infra.git?token=x", "https://git.example/infra.git"),
         ("git+https:/me:pw@git.example/infra", "…@git.example/infra"),
         ("me:pw@git.example/infra", "…@git.example/infra"),
-        ("git@git.example:infra.git", "git@git.example:infra.git"),
         ("git+git://git.example/infra", "git+git://git.example/infra"),
         ("git+https://git.example", "git+https://git.example"),
         ("git+https://git.example/", "git+https://git.example/"),
         ("git+https:///infra", "git+https:///infra"),
         ("git+file://host/infra", "git+file://host/infra"),
+        ("https://git.example/infra.tar.gz", "https://git.example/infra.tar.gz"),
         ("github:owner", "github:owner"),
         ("github:/repo", "github:/repo"),
-        ("gitlab:owner/repo", "gitlab:owner/repo"),
         ("ext::sh -c x", "ext::sh -c x"),
     ] {
         let error = text.parse::<FlakeUrl>().unwrap_err().to_string();
         assert_eq!(error, format!("{shown:?} is not a flake URL that can be deployed: {FORMS}"));
+    }
+}
+
+#[test]
+fn what_is_meant_is_told_in_the_form_that_works() {
+    for (text, shown, form) in [
+        ("git@git.example:me/infra.git", "=", "git+ssh://git@git.example/me/infra.git"),
+        ("git.example:/srv/infra", "=", "git+ssh://git.example/srv/infra"),
+        ("git@[::1]:infra", "=", "git+ssh://git@[::1]/infra"),
+        ("git+ssh://git@git.example:me/infra", "=", "git+ssh://git@git.example/me/infra"),
+        ("git+ssh://git@git.example:infra", "=", "git+ssh://git@git.example/infra"),
+        ("ssh://git@git.example:me/infra", "=", "git+ssh://git@git.example/me/infra"),
+        ("ssh://git@git.example:22/infra", "=", "git+ssh://git@git.example:22/infra"),
+        (
+            "https://me:pw@git.example/infra.git?token=x",
+            "https://git.example/infra.git",
+            "git+https://git.example/infra.git",
+        ),
+        ("http://[::1]:3000/infra", "=", "git+http://[::1]:3000/infra"),
+        ("file:///srv/infra", "=", "git+file:///srv/infra"),
+        ("git+file:/srv/infra", "=", "git+file:///srv/infra"),
+        ("./infra", "=", "the absolute path of its directory"),
+        (".", "=", "the absolute path of its directory"),
+        ("~/infra", "=", "the absolute path of its directory"),
+        ("path:../infra", "=", "the absolute path of its directory"),
+    ] {
+        let shown = if shown == "=" { text } else { shown };
+        let error = text.parse::<FlakeUrl>().unwrap_err().to_string();
+        assert_eq!(error, format!("{shown:?} is not a flake URL that can be deployed: write {form}"));
+        if form.starts_with("git+") {
+            assert!(form.parse::<FlakeUrl>().is_ok(), "{form}");
+        }
     }
 }
 
@@ -121,7 +156,21 @@ fn a_fragment_and_stray_characters_are_refused() {
             "git+https://g.example/a b",
             "the flake URL \"git+https://g.example/a b\" has the character ' ': write it percent-encoded",
         ),
-        ("/srv/my flake", "the flake URL \"/srv/my flake\" has the character ' ': write it percent-encoded"),
+        (
+            "/srv/my flake",
+            "the path \"/srv/my flake\" has the character ' ', which nix does not take there: move the flake to a path without \
+             it, or into a git repository",
+        ),
+        (
+            "path:/srv/my%20flake",
+            "the path \"/srv/my%20flake\" has the character '%', which nix does not take there: move the flake to a path \
+             without it, or into a git repository",
+        ),
+        (
+            "git+https://g.example/100%/i",
+            "the flake URL \"git+https://g.example/100%/i\" has a `%` without two hexadecimal digits after it: write %25 for \
+             a `%`",
+        ),
         (
             "github:o/r?dir=a\nb",
             "the flake URL \"github:o/r\" has the character '\\n': write it percent-encoded",

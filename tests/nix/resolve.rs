@@ -134,7 +134,7 @@ async fn an_unknown_revision_names_the_near_ones() {
     );
     assert_eq!(
         refused(&flake, "zzz").await,
-        "\"zzz\" is no branch or tag of FLAKE; check the name, or push it first"
+        "\"zzz\" is no branch or tag of FLAKE; check the name, or push it first (the default branch is main)"
     );
     assert_eq!(
         refused(&flake, "73829").await,
@@ -177,5 +177,80 @@ async fn a_path_takes_no_revision_and_says_so() {
         assert_eq!(locked.commit, None);
         let note = "path:/srv/flake takes no revision: it is built as it lies there";
         assert_eq!(locked.note.as_deref(), Some(note));
+    }
+}
+
+#[tokio::test]
+async fn head_is_the_default_branch_whatever_else_points_somewhere() {
+    let repository = Repository::new();
+    repository.git(&["switch", "--quiet", "--create", "other"]);
+    repository.commit("other");
+    repository.push();
+    // As a clone has them.
+    let bare = repository.remotes().join("infra.git");
+    for (name, target) in
+        [("refs/heads/alias", "refs/heads/other"), ("refs/remotes/origin/HEAD", "refs/heads/other")]
+    {
+        let git = std::process::Command::new("git")
+            .current_dir(&bare)
+            .args(["symbolic-ref", name, target])
+            .status();
+        assert!(git.unwrap().success());
+    }
+    let server = Server::open(repository.remotes());
+    assert_eq!(url(&server.flake(), "HEAD", None).await, "?ref=refs/heads/main&rev=COMMIT");
+    let flake: FlakeUrl = server.flake().parse().unwrap();
+    let main = repository.git(&["rev-parse", "main"]);
+    let head = |name: &str| {
+        let (flake, revision) = (flake.clone(), Revision::new(name).unwrap());
+        async move { homelab_deploy::nix::head(&flake, &revision).await }
+    };
+    assert_eq!(head("HEAD").await.unwrap().as_deref(), Some(&*main));
+    let advice = "; its default branch is main: name that, as in `--branch main`, or set it as `branch` in the configuration, or as \
+                  `default_branch` in the builder's file";
+    let expected = format!("\"master\" is no branch or tag of {}{advice}", server.flake());
+    assert_eq!(head("master").await.unwrap_err().to_string(), expected);
+    assert_eq!(refused(&server.flake(), "master").await, expected.replace(&server.flake(), "FLAKE"));
+}
+
+#[tokio::test]
+async fn a_repository_whose_head_leads_nowhere_has_no_default_branch() {
+    let repository = Repository::new();
+    repository.git(&["branch", "--move", "trunk"]);
+    repository.push();
+    let bare = repository.remotes().join("infra.git");
+    let git = std::process::Command::new("git").current_dir(&bare).args(["branch", "-D", "main"]).output();
+    assert!(git.unwrap().status.success());
+    let server = Server::open(repository.remotes());
+    let expected = "\"HEAD\" is no branch or tag of FLAKE: the repository has no default branch with a commit; name a branch";
+    assert_eq!(refused(&server.flake(), "HEAD").await, expected);
+}
+
+#[tokio::test]
+async fn every_name_that_git_allows_is_found_and_written_for_nix() {
+    let repository = Repository::new();
+    let names = ["feature/x", "#42", "a+b", "ü", "100%", "a&b=c", "@x", "$(id)", "it's", "a,b", "{x}"];
+    for name in names {
+        repository.git(&["branch", name]);
+    }
+    repository.push();
+    let server = Server::open(repository.remotes());
+    for (name, encoded) in names.into_iter().zip([
+        "feature/x",
+        "%2342",
+        "a%2Bb",
+        "%C3%BC",
+        "100%25",
+        "a%26b%3Dc",
+        "%40x",
+        "%24%28id%29",
+        "it%27s",
+        "a%2Cb",
+        "%7Bx%7D",
+    ]) {
+        assert_eq!(url(&server.flake(), name, None).await, format!("?ref=refs/heads/{encoded}&rev=COMMIT"));
+        let flake: FlakeUrl = server.flake().parse().unwrap();
+        let head = homelab_deploy::nix::head(&flake, &Revision::new(name).unwrap()).await.unwrap();
+        assert_eq!(head, Some(repository.git(&["rev-parse", "main"])), "{name}");
     }
 }

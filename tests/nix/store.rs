@@ -88,8 +88,8 @@ HOSTS
         let own = self.path("flake");
         let flake = flake.unwrap_or(own.to_str().unwrap());
         let locked = ask(flake, "main", None).await.unwrap();
-        let (flake, host) = (flake.parse().unwrap(), host.parse().unwrap());
-        BuildOrder { flake, locked, host, out_link: self.path("result") }
+        let (flake, host, attr) = (flake.parse().unwrap(), host.parse().unwrap(), host.parse().unwrap());
+        BuildOrder { flake, locked, host, attr, out_link: self.path("result") }
     }
 
     /// Builds a host of the flake that was written here.

@@ -14,8 +14,9 @@ fn secret(store: &Store, host: &str) -> BuildOrder {
     let url = format!("{flake}&ref=refs/heads/main&rev={COMMIT}");
     BuildOrder {
         flake: flake.parse().unwrap(),
-        locked: Locked { url, commit: Some(COMMIT.to_owned()), note: None },
+        locked: Locked { url, commit: Some(COMMIT.to_owned()), branch: None, note: None },
         host: "web".parse().unwrap(),
+        attr: "web".parse().unwrap(),
         out_link: store.path("result"),
     }
 }

@@ -1,8 +1,9 @@
 //! The builder's module: the unit it makes, what each option does to it, and what is refused.
 
 use crate::common::{binary, run};
-use crate::evaluate::{Library, file};
+use crate::evaluate::{Library, file, listener_with};
 use crate::options::{options, text};
+use crate::settings::TLS;
 use crate::store::Store;
 use crate::unit::{nothing_wrong, systemd_analyze};
 use crate::unit_text::{Settings, command, program, settings};
@@ -20,8 +21,19 @@ pub(crate) const BUILDER: &str = r#"
 "#;
 
 /// Option, setting, and a part of the unit that was not there before.
-const EVERY_SETTING: &[(&str, &str, &str)] = &[
+pub(crate) const EVERY_SETTING: &[(&str, &str, &str)] = &[
     ("package", "package = pkgs.other;", "-other/bin/homelab-deploy builder "),
+    (
+        "flakeCredentialsFile",
+        "flakeCredentialsFile = \"/run/keys/c\";",
+        " --flake-credentials %d/flake-credentials",
+    ),
+    ("tls.ca", "tls.ca = \"/etc/ca.pem\";", "--tls-ca /etc/ca.pem"),
+    ("tls.cert", TLS, "--tls-cert /etc/web1.pem"),
+    ("tls.key", TLS, "--tls-key %d/tls-key"),
+    ("debug", "debug = true;", "--debug"),
+    ("logFormat", "logFormat = \"text\";", "--log-format text"),
+    ("extraPackages", "extraPackages = [ pkgs.other ];", "-other/bin"),
     (
         "environment",
         "environment.GIT_SSH_COMMAND = \"ssh -i /k\";",
@@ -33,6 +45,9 @@ const EVERY_SETTING: &[(&str, &str, &str)] = &[
         "metrics = { enable = true; address = \"[::1]:9000\"; };",
         "--metrics-addr \"[::1]:9000\"",
     ),
+    ("sandbox", "sandbox = false;", "--no-sandbox"),
+    ("nixMayRead", "nixMayRead = [ \"/etc\" \"/tmp\" ];", "--nix-may-read=/etc --nix-may-read=/tmp"),
+    ("acceptFlakeConfig", "acceptFlakeConfig = true;", "--accept-flake-config"),
     ("extraArgs", "extraArgs = [ \"--debug\" ];", " --debug "),
 ];
 
@@ -83,9 +98,12 @@ fn each_option_has_its_effect_on_the_unit() {
     }
     let required = ["enable", "natsUrl", "nkeyFile", "configFile"];
     // Tried by tests of their own.
-    let elsewhere = ["settings", "metrics.openFirewall"];
+    let elsewhere = ["settings", "metrics.openFirewall", "logDir"];
     for option in options(&Library::Little) {
         let Some(name) = text(&option, "name").strip_prefix("builder.") else { continue };
+        if name.starts_with("settings.") {
+            continue;
+        }
         let tried = EVERY_SETTING.iter().any(|(tried, ..)| *tried == name);
         assert!(tried || required.contains(&name) || elsewhere.contains(&name), "{name}");
     }
@@ -102,7 +120,7 @@ fn settings_become_the_file() {
         let command = command(&fs::read_to_string(unit).unwrap());
         let at = command.iter().position(|word| word == "--config").unwrap();
         let written: serde_json::Value =
-            serde_json::from_slice(&fs::read(&command[at + 1]).unwrap()).unwrap();
+            toml::from_str(&fs::read_to_string(&command[at + 1]).unwrap()).unwrap();
         let repos = json!({"fleet": {"url": "git+https://git.example.org/fleet"}});
         assert_eq!(written, json!({"parallel": 4, "repos": repos}));
     }
@@ -134,11 +152,22 @@ fn what_is_missing_or_contradicts_itself_is_named() {
         ("natsUrl = \"nats://nats.example.org\";", "", "builder.natsUrl must be set"),
         ("nkeyFile = \"/run/keys/builder.nkey\";", "", "builder.nkeyFile must be set"),
         ("configFile = \"/etc/builder.toml\";", "", one),
-        ("enable = true;", "enable = true; settings.repos.a.url = \"x\";", one),
+        ("enable = true;", "enable = true; settings.repos.a.url = \"git+https://h/a\";", one),
         (
             "configFile = \"/etc/builder.toml\";",
             "settings.parallel = 2;",
             "settings.repos must name at least one",
+        ),
+        (
+            "enable = true;",
+            "enable = true; metrics = { enable = true; address = \":80\"; };",
+            "builder.metrics.address: the unit has no right to a port below 1024",
+        ),
+        ("enable = true;", "enable = true; logDir = \"/srv/log\";", "builder.logDir must be below /var/log"),
+        (
+            "configFile = \"/etc/builder.toml\";",
+            "settings.repos.\"a b\".url = \"git+https://h/a\";",
+            "builder.settings.repos: a b: expected a name of 1 to 63 letters",
         ),
         (
             "enable = true;",
@@ -148,9 +177,8 @@ fn what_is_missing_or_contradicts_itself_is_named() {
         (
             "enable = true;",
             "enable = true; metrics = { enable = true; address = \"localhost\"; };",
-            "metrics.address must end with a port",
+            "metrics.address must be a port up to 65535 for all addresses",
         ),
-        ("/run/keys/builder.nkey", "keys/builder.nkey", "nkeyFile must be an absolute path"),
         (
             "/run/keys/builder.nkey",
             "/nix/store/00000000000000000000000000000000-key",
@@ -172,7 +200,7 @@ fn what_is_missing_or_contradicts_itself_is_named() {
 #[test]
 fn an_open_firewall_lets_in_the_port_of_the_metrics() {
     for library in Library::all() {
-        let open = "metrics = { enable = true; openFirewall = true; address = \"[::1]:9000\"; };";
+        let open = "metrics = { enable = true; openFirewall = true; address = \"192.0.2.1:9000\"; };";
         assert_eq!(library.evaluate(&with(open))["ports"], json!([9000]));
         assert_eq!(library.evaluate(BUILDER)["ports"], json!([]));
     }
@@ -190,4 +218,43 @@ fn systemd_has_nothing_against_the_unit_and_it_is_hardened() {
     security.args(["security", "--offline=true", "--threshold=20", "--no-pager"]);
     // It fails above the threshold.
     run(security.arg(&path), 0);
+}
+
+#[test]
+fn a_file_with_a_mistake_is_refused_when_it_is_made() {
+    let store = Store::new();
+    let line = "configFile = \"/etc/builder.toml\";";
+    for (more, expected) in [
+        ("paralel = 3;", "unknown key \"paralel\" in the file; did you mean parallel?"),
+        ("repos.b.url = \"git+https://h/b?ref=x\";", "names a revision (ref=x)"),
+    ] {
+        let settings = format!("settings = {{ repos.a.url = \"git+https://h/a\"; {more} }};");
+        let made = store.try_build_of(
+            &Library::Little,
+            &BUILDER.replace(line, &settings),
+            "built.homelab-deploy-builder",
+        );
+        let error = made.unwrap_err();
+        assert!(error.contains("homelab-deploy-builder.toml:") && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn log_files_have_a_directory_that_the_unit_may_write_to() {
+    for library in Library::all() {
+        for (service, unit) in [
+            ("builder", library.unit_of("builder", &with("logDir = \"/var/log/a/b\";"))),
+            ("listener", library.unit(&listener_with("logDir = \"/var/log/a/b\";"))),
+        ] {
+            assert!(
+                unit.contains("LogsDirectory=a/b\n") && unit.contains("--log-dir /var/log/a/b"),
+                "{service}: {unit}"
+            );
+        }
+        let unit = library.unit(&listener_with("logDir = \"/srv/log\";"));
+        assert!(
+            unit.contains("ReadWritePaths=-/srv/log\n") && unit.contains("ReadWritePaths=/nix\n"),
+            "{unit}"
+        );
+    }
 }

@@ -37,25 +37,30 @@ let
         let
           here = if prefix == "" then name else "${prefix}.${name}";
         in
-        if name == "_module" then
+        if name == "_module" || name == "_freeformOptions" then
           [ ]
         else if lib.isOption option then
-          [ (described here option) ] ++ list "${here}.<name>" (option.type.getSubOptions [ ])
+          [ (described here option) ]
+          ++ list (if option.type.name or "" == "submodule" then here else "${here}.<name>") (
+            option.type.getSubOptions [ ]
+          )
         else
           list here option
       ) options
     );
 in
 {
-  inherit (host) failed unbound;
+  inherit (host) failed unbound warnings;
   units = host.texts;
   # A unit as NixOS makes it: a path in the store that holds the text and nothing else.
   built = lib.mapAttrs (name: host.derive "unit-${name}.service") host.texts;
   timers = lib.mapAttrs (_: timer: { inherit (timer) wantedBy timerConfig; }) config.systemd.timers;
   nats = config.services.nats;
+  inherit (config.services) grafana prometheus;
   ports = config.networking.firewall.allowedTCPPorts;
   programs = config.environment.systemPackages;
   packages = map (package: package.name) config.environment.systemPackages;
   inherit (config.environment) etc;
+  persistence = config.environment.persistence or { };
   options = list "" host.options.services.homelab-deploy;
 }

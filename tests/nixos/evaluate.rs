@@ -37,15 +37,22 @@ impl Library {
         Some(Self::Nixpkgs(folder.canonicalize().expect("NIXPKGS_LIB names a folder that is there")))
     }
 
-    pub(crate) fn expression(&self) -> String {
+    /// The real one, for tests that are ignored where it is not.
+    pub(crate) fn real() -> Self {
+        Self::nixpkgs().expect("run by make test-nixos with NIXPKGS_LIB")
+    }
+
+    /// Where it lies: `NIXPKGS_LIB` is a checkout or the folder `lib` within.
+    pub(crate) fn folder(&self) -> PathBuf {
         match self {
-            Self::Little => format!("import {}/lib.nix", here()),
-            // The checkout itself or the folder `lib` within.
-            Self::Nixpkgs(folder) if folder.join("lib/default.nix").exists() => {
-                format!("import {}/lib", folder.display())
-            }
-            Self::Nixpkgs(folder) => format!("import {}", folder.display()),
+            Self::Little => file("tests/nixos/lib.nix"),
+            Self::Nixpkgs(folder) if folder.join("lib/default.nix").exists() => folder.join("lib"),
+            Self::Nixpkgs(folder) => folder.clone(),
         }
+    }
+
+    pub(crate) fn expression(&self) -> String {
+        format!("import {}", self.folder().display())
     }
 
     /// What nix is called with to evaluate a host with these settings.
@@ -88,25 +95,25 @@ impl Library {
 
     /// The text of a service's unit.
     pub(crate) fn unit_of(&self, service: &str, settings: &str) -> String {
-        let host = self.evaluate(settings);
-        host["units"][format!("homelab-deploy-{service}")].as_str().expect("a unit").to_owned()
+        self.unit_named(&format!("homelab-deploy-{service}"), settings)
+    }
+
+    /// The text of a unit.
+    pub(crate) fn unit_named(&self, unit: &str, settings: &str) -> String {
+        self.evaluate(settings)["units"][unit].as_str().expect("a unit").to_owned()
     }
 }
 
 /// nix without a store: nothing is built, and this machine stays as it is.
 pub(crate) fn nix_instantiate() -> Command {
     let mut command = Command::new("nix-instantiate");
-    command.args(["--store", "dummy://"]);
+    command.args(["--store", "dummy://"]).env("HOMELAB_DEPLOY_BINARY", crate::common::binary());
     command
 }
 
 /// [`LISTENER`] with one more line in it.
 pub(crate) fn listener_with(line: &str) -> String {
     LISTENER.replacen("enable = true;", &format!("enable = true; {line}"), 1)
-}
-
-fn here() -> String {
-    file("tests/nixos").display().to_string()
 }
 
 /// A file of the repository.

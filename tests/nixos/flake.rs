@@ -36,11 +36,13 @@ fn outputs_with(library: &Library, expression: &str) -> Value {
             stdenv.hostPlatform = {{ inherit system; }};
             callPackage = path: _: package "homelab-deploy" // {{ meta.mainProgram = "homelab-deploy"; }};
             writeShellScript = name: text: package name;
+            formats.toml = _: {{ type = null; generate = name: _: package name; }};
+            linkFarm = name: _: package name;
             mkShell = shell: package "shell" // shell;
             testers.runNixOSTest = test: package "vm-test";
             nixfmt-tree = package "nixfmt";
           }} // builtins.listToAttrs (map (name: {{ inherit name; value = package name; }})
-            [ "nats-server" "cargo" "cargo-deny" "clippy" "git" "rust-analyzer" "rustc" "rustfmt" ]);
+            [ "nats-server" "nix" "prometheus" "python3" "cargo" "cargo-deny" "clippy" "git" "rust-analyzer" "rustc" "rustfmt" ]);
           flake = import {1}/flake.nix;
           nixpkgs = {{
             inherit lib;
@@ -67,8 +69,12 @@ fn it_offers_packages_apps_shells_modules_and_checks() {
     }
     assert_eq!(
         names["nixosModules"],
-        json!(["builder", "default", "flakeUpdate", "listener", "nats", "operator"])
+        json!(["builder", "default", "flakeUpdate", "listener", "monitoring", "nats", "operator"])
     );
+    assert_eq!(names["homeModules"], json!(["default"]));
+    assert_eq!(names["darwinModules"], json!(["default"]));
+    assert_eq!(names["lib"], json!(["checks", "fleet"]));
+    assert_eq!(outputs("toString self.templates.default.path"), json!(file("templates/fleet")));
     assert_eq!(names["overlays"], json!(["default"]));
     let checks = outputs("builtins.mapAttrs (_: builtins.attrNames) self.checks");
     assert_eq!(checks["x86_64-linux"], json!(["fleet", "package"]));
@@ -84,7 +90,7 @@ fn it_offers_packages_apps_shells_modules_and_checks() {
 const INSTALLERS: [(&str, &str, &str); 4] = [
     (
         "listener",
-        "tier = \"t\"; natsUrl = \"n\"; nkeyFile = \"/k\"; flakeUrl = \"f\";",
+        "tier = \"t\"; natsUrl = \"n\"; nkeyFile = \"/k\"; flakeUrl = \"path:/f\";",
         "units.homelab-deploy-listener",
     ),
     ("builder", "natsUrl = \"n\"; nkeyFile = \"/k\"; configFile = \"/c\";", "units.homelab-deploy-builder"),

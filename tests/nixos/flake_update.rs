@@ -22,24 +22,39 @@ pub(crate) fn unit(library: &Library, lines: &str) -> String {
     host["units"]["homelab-deploy-flake-update"].as_str().expect("a unit of the update").to_owned()
 }
 
+const TLS: &str = "notify = { enable = true; natsUrl = \"tls://h\"; nkeyFile = \"/k\"; fleetName = \"home\"; \
+    tls = { ca = \"/etc/ca.pem\"; cert = \"/etc/u.pem\"; key = \"/run/keys/u.pem\"; }; };";
+
 /// An option other than `enable`, a setting of it, and a part of the unit that was not there before.
-const EVERY_SETTING: [(&str, &str, &str); 9] = [
+pub(crate) const EVERY_SETTING: &[(&str, &str, &str)] = &[
     ("package", "package = pkgs.other;", "-other/bin/homelab-deploy flake-update "),
     ("base", "base = \"main\";", "--base main"),
     ("forge", "forge = \"gitea\";", "--forge gitea"),
     ("forgeUrl", "forgeUrl = \"https://forge.example.org\";", "--forge-url https://forge.example.org"),
     ("tokenFile", "tokenFile = \"/run/keys/t\";", "LoadCredential=token:/run/keys/t"),
     (
-        "notify.enable",
-        NOTIFY,
-        " --notify --builder-repo infra --nats-url tls://nats.example.org --nkey-file %d/nkey",
+        "flakeCredentialsFile",
+        "flakeCredentialsFile = \"/run/keys/c\";",
+        " --flake-credentials %d/flake-credentials",
     ),
+    ("notify.enable", NOTIFY, " --notify --builder-repo infra --nats-url tls://nats.example.org "),
     ("notify.nkeyFile", NOTIFY, "LoadCredential=nkey:/run/keys/update.nkey"),
     (
         "environment",
         "environment.GIT_SSH_COMMAND = \"ssh -i /k\";",
         "Environment=\"GIT_SSH_COMMAND=ssh -i /k\"",
     ),
+    ("label", "label = \"update\";", "--label update"),
+    ("parallel", "parallel = 4;", "--parallel 4"),
+    ("timeout", "timeout = 60;", "--timeout 60"),
+    ("notify.tls.ca", TLS, "--tls-ca /etc/ca.pem"),
+    ("notify.tls.cert", TLS, "--tls-cert /etc/u.pem"),
+    ("notify.tls.key", TLS, " --tls-key %d/tls-key"),
+    ("notify.fleetName", TLS, "--fleet-name home"),
+    ("sandbox", "sandbox = false;", "--no-sandbox"),
+    ("nixMayRead", "nixMayRead = [ \"/etc\" \"/tmp\" ];", "--nix-may-read=/etc --nix-may-read=/tmp"),
+    ("acceptFlakeConfig", "acceptFlakeConfig = true;", "--accept-flake-config"),
+    ("notify.nkeyFile", NOTIFY, " --nkey-file %d/nkey"),
     ("extraArgs", "extraArgs = [ \"--label\" \"does not build\" ];", "--label \"does not build\""),
 ];
 
@@ -92,15 +107,20 @@ fn what_cannot_be_meant_is_named() {
             ("", "services.homelab-deploy.flakeUpdate.repo must be set"),
             (
                 "repo = \"https://u:p@h/a/b\";",
-                "flakeUpdate.repo holds a password, which everybody could read",
+                "flakeUpdate.repo holds a user or a password, which everybody could read",
+            ),
+            (
+                "repo = \"h:a/b\"; sandbox = false; nixMayRead = [ \"/x\" ];",
+                "flakeUpdate.nixMayRead has no effect without services.homelab-deploy.flakeUpdate.sandbox.",
             ),
             ("repo = \"h:a/b\"; notify.enable = true;", "flakeUpdate.notify needs natsUrl and nkeyFile."),
             ("repo = \"h:a/b\"; notify.natsUrl = \"nats://h\";", "have no effect without"),
+            ("repo = \"h:a/b\"; tokenFile = \"/nix/store/x\";", "flakeUpdate.tokenFile is in the nix store"),
+            ("repo = \"https://ghp_x@github.com/a/b\";", "flakeUpdate.repo holds a user or a password"),
             (
-                "repo = \"h:a/b\"; tokenFile = \"/nix/store/x\";",
-                "flakeUpdate.tokenFile lies in the nix store",
+                "repo = \"h:a/b\"; notify.tls.cert = \"/c\";",
+                "flakeUpdate.notify.tls.cert and services.homelab-deploy.flakeUpdate.notify.tls.key belong together",
             ),
-            ("repo = \"h:a/b\"; tokenFile = \"token\";", "flakeUpdate.tokenFile must be an absolute path"),
         ] {
             let host = library.try_evaluate(&with(lines)).unwrap();
             let failed: Vec<&Value> = host["failed"].as_array().unwrap().iter().collect();

@@ -1,10 +1,12 @@
 # A host with our modules, and stand-ins for the parts of NixOS that they touch. `lib` is nixpkgs' library or the little one
-# beside this file, `settings` a module with what a test sets, `modules` where ours come from, `overlay` further packages.
+# beside this file, `settings` a module with what a test sets, `modules` where ours come from, `overlay` further packages,
+# `specialArgs` further arguments of modules.
 {
   lib,
   settings,
   modules ? [ ../../nixos ],
   overlay ? { },
+  specialArgs ? { },
 }:
 
 let
@@ -24,32 +26,118 @@ let
     };
 
   # Real derivations, which a shell builds: only those show what a text depends on.
-  derive =
-    name: content:
+  shell =
+    script: name: content:
     derivation {
       inherit name content;
       system = currentSystem;
       builder = "/bin/sh";
       args = [
         "-c"
-        "printf '%s' \"$content\" >$out"
+        script
       ];
     };
+  derive = shell "printf '%s' \"$content\" >$out";
   package = name: derive name "the package ${name}" // { meta.mainProgram = name; };
-  pkgs = {
-    stdenv.hostPlatform.system = currentSystem;
-    gitMinimal = package "git";
-    writeText = derive;
-    writeTextDir = derive;
-    # What a host's own nixpkgs makes of our package.nix.
-    callPackage = _: _: package "homelab-deploy";
-    formats.toml = _: {
-      type = types.attrsOf types.anything;
-      generate = name: value: derive name (builtins.toJSON value);
+  runCommand =
+    name: _: script:
+    derivation {
+      inherit name;
+      system = currentSystem;
+      builder = "/bin/sh";
+      PATH = "/bin:/usr/bin:/sbin:/usr/sbin";
+      args = [
+        "-euc"
+        script
+      ];
     };
+  # A package with a program of this machine.
+  program =
+    name: path:
+    runCommand name { } ''
+      mkdir -p $out/bin
+      printf '#!/bin/sh\nexec %s "$@"\n' '${path}' >$out/bin/${name}
+      chmod +x $out/bin/${name}
+    ''
+    // {
+      meta.mainProgram = name;
+    };
+  # The one under test, if the test names it.
+  ours = builtins.getEnv "HOMELAB_DEPLOY_BINARY";
+
+  # TOML with every table in one line.
+  toml =
+    value:
+    if lib.isAttrs value then
+      "{ ${lib.concatStringsSep ", " (lib.mapAttrsToList (name: value: "${builtins.toJSON name} = ${toml value}") value)} }"
+    else if lib.isList value then
+      "[ ${lib.concatStringsSep ", " (map toml value)} ]"
+    else
+      builtins.toJSON value;
+  tomlValue =
+    if lib ? mkOptionType then
+      types.oneOf [
+        types.bool
+        types.int
+        types.float
+        types.str
+        types.path
+        (types.attrsOf tomlValue)
+        (types.listOf tomlValue)
+      ]
+      // {
+        description = "TOML value";
+      }
+    else
+      types.anything;
+
+  pkgs = {
+    stdenv = {
+      hostPlatform.system = currentSystem;
+      buildPlatform.canExecute = _: true;
+    };
+    gitMinimal = package "git";
+    nats-server = program "nats-server" "nats-server";
+    writeText = derive;
+    writeTextDir = shell "/bin/mkdir $out; printf '%s' \"$content\" >$out/$name";
+    inherit runCommand;
+    # What a host's own nixpkgs makes of our package.nix.
+    callPackage = _: _: program "homelab-deploy" (if ours == "" then "true" else ours);
+    formats.toml = _: {
+      type = tomlValue;
+      generate =
+        name: value:
+        derive name (
+          lib.concatStrings (lib.mapAttrsToList (name: value: "${builtins.toJSON name} = ${toml value}\n") value)
+        );
+    };
+    formats.json = _: { generate = name: value: derive name (builtins.toJSON value); };
   }
-  // lib.genAttrs [ "bash" "coreutils" "curl" "findutils" "gnused" "openssh" "other" ] package
+  // lib.genAttrs [ "bash" "coreutils" "curl" "findutils" "gnupg" "gnused" "openssh" "other" ] package
   // overlay;
+
+  # As NixOS merges the settings of units: a list adds, and other values must agree.
+  unitOption =
+    if lib ? mkOptionType then
+      lib.mkOptionType {
+        name = "systemd option";
+        merge =
+          loc: defs:
+          if lib.any (def: lib.isList def.value) defs then
+            lib.concatMap (def: lib.toList def.value) defs
+          else
+            lib.mergeEqualOption loc defs;
+      }
+    else
+      types.unspecified
+      // {
+        merge =
+          defs: if lib.any lib.isList defs then lib.concatMap lib.toList defs else types.unspecified.merge defs;
+      };
+  unitOptions = mkOption {
+    type = types.attrsOf unitOption;
+    default = { };
+  };
 
   service = {
     options = {
@@ -57,12 +145,25 @@ let
       wantedBy = list types.str;
       wants = list types.str;
       after = list types.str;
-      unitConfig = any { };
-      serviceConfig = any { };
+      unitConfig = unitOptions;
+      serviceConfig = unitOptions;
       restartIfChanged = any true;
       stopIfChanged = any true;
+      reloadTriggers = list types.str;
+      restartTriggers = list types.unspecified;
       path = list types.package;
-      environment = any { };
+      environment = mkOption {
+        type = types.attrsOf (
+          types.nullOr (
+            types.oneOf [
+              types.str
+              types.path
+              types.package
+            ]
+          )
+        );
+        default = { };
+      };
     };
   };
 
@@ -82,6 +183,7 @@ let
     system = any { };
     virtualisation = any { };
     assertions = list types.unspecified;
+    warnings = list types.str;
     systemd.services = mkOption {
       type = types.attrsOf (types.submodule service);
       default = { };
@@ -93,7 +195,24 @@ let
     systemd.tmpfiles.rules = list types.str;
     services.nats = {
       enable = any false;
-      settings = any { };
+      host = any "127.0.0.1";
+      validateConfig = any true;
+      settings = mkOption {
+        type = types.attrsOf types.anything;
+        default = { };
+      };
+    };
+    services.prometheus = {
+      enable = any false;
+      scrapeConfigs = list types.unspecified;
+      ruleFiles = list types.path;
+    };
+    services.grafana = {
+      enable = any false;
+      provision = {
+        enable = any false;
+        dashboards.settings.providers = list types.unspecified;
+      };
     };
     networking = {
       hostName = any "web1";
@@ -114,12 +233,39 @@ let
     };
   };
 
+  # NixOS's own module of the server, as far as ours has to do with it.
+  nats =
+    { config, ... }:
+    let
+      server = config.services.nats;
+    in
+    {
+      options = { };
+      config = lib.mkIf server.enable {
+        services.nats.settings = {
+          server_name = "nats";
+          inherit (server) host;
+          port = 4222;
+        };
+        systemd.services.nats = {
+          description = "NATS messaging system";
+          wantedBy = [ "multi-user.target" ];
+          serviceConfig = {
+            ExecStart = "${lib.getExe pkgs.nats-server} -c ${derive "nats.conf" (builtins.toJSON server.settings)}";
+            ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID";
+            ExecStop = "${pkgs.coreutils}/bin/kill -SIGUSR2 $MAINPID";
+          };
+        };
+      };
+    };
+
   evaluated = lib.evalModules {
     modules = modules ++ [
       surroundings
+      nats
       settings
     ];
-    specialArgs = { inherit pkgs; };
+    specialArgs = specialArgs // { inherit pkgs; };
   };
   inherit (evaluated) config;
 
@@ -135,10 +281,12 @@ let
         (pair "Description" def.description)
         (pair "Wants" def.wants)
         (pair "After" def.after)
-        "[Service]"
       ]
+      ++ lib.optional (def.reloadTriggers != [ ]) (pair "X-Reload-Triggers" def.reloadTriggers)
+      ++ lib.optional (def.restartTriggers != [ ]) (pair "X-Restart-Triggers" def.restartTriggers)
+      ++ [ "[Service]" ]
       ++ lib.mapAttrsToList (name: value: "Environment=${builtins.toJSON "${name}=${value}"}") (
-        def.environment // { PATH = lib.makeBinPath def.path; }
+        lib.filterAttrs (_: value: value != null) def.environment // { PATH = lib.makeBinPath def.path; }
       )
       ++ lib.optional (!def.restartIfChanged) "X-RestartIfChanged=false"
       ++ lib.optional (!def.stopIfChanged) "X-StopIfChanged=false"
@@ -170,5 +318,6 @@ in
   inherit (evaluated) config options;
   inherit pkgs texts derive;
   unbound = lib.mapAttrs (_: unbound) texts;
+  inherit (config) warnings;
   failed = map (assertion: assertion.message) (lib.filter (assertion: !assertion.assertion) config.assertions);
 }

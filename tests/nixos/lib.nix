@@ -66,6 +66,8 @@ let
     in
     if used != [ ] then
       option.type.merge used
+    else if option ? default && option.type.name or "" == "submodule" then
+      option.type.merge [ option.default ]
     else
       option.default or (throw "the option ${option.description} has no value");
 
@@ -134,6 +136,7 @@ let
           "path"
           "port"
           "unspecified"
+          "int"
         ]
     )
     // {
@@ -145,6 +148,9 @@ let
         merge = foldl' recursiveUpdate { };
       };
       ints.between = _: _: plain "integer";
+      ints.positive = plain "integer";
+      either = one: _: one;
+      oneOf = builtins.head;
       enum = _: plain "one of";
       strMatching = _: plain "string";
       nullOr = type: type;
@@ -158,14 +164,31 @@ let
           let
             of = mapAttrs (name: _: concatMap (definitions [ name ]) defs) (foldl' (a: b: a // b) { } defs);
           in
-          mapAttrs (_: type.merge) (lib.filterAttrs (_: defined: defined != [ ]) of);
+          mapAttrs (name: valueOf { type = (type.named or (_: type)) name; }) (
+            lib.filterAttrs (_: defined: defined != [ ]) of
+          );
         inherit (type) getSubOptions;
       };
-      submodule = module: {
-        description = "submodule";
-        merge = configOf module.options;
-        getSubOptions = _: module.options;
-      };
+      # One that is a function gets the name of its attribute.
+      submodule =
+        module:
+        if isFunction module then
+          types.submodule (module { name = "<name>"; }) // { named = name: types.submodule (module { inherit name; }); }
+        else
+          {
+            name = "submodule";
+            description = "submodule";
+            merge =
+              defs:
+              (
+                if module ? freeformType then
+                  module.freeformType.merge (map (def: removeAttrs def (attrNames module.options)) defs)
+                else
+                  { }
+              )
+              // configOf module.options defs;
+            getSubOptions = _: module.options;
+          };
     };
 
   lib = {
@@ -188,6 +211,7 @@ let
       concatStringsSep
       listToAttrs
       mapAttrs
+      groupBy
       replaceStrings
       sort
       ;
@@ -217,6 +241,9 @@ let
     optional = condition: value: if condition then [ value ] else [ ];
     optionals = condition: list: if condition then list else [ ];
     optionalAttrs = condition: attrs: if condition then attrs else { };
+    mapAttrs' = f: attrs: listToAttrs (map (name: f name attrs.${name}) (attrNames attrs));
+    setAttrByPath =
+      path: value: if path == [ ] then value else { ${head path} = lib.setAttrByPath (tail path) value; };
     nameValuePair = name: value: { inherit name value; };
     toList = value: if isList value then value else [ value ];
     mapAttrsToList = f: attrs: map (name: f name attrs.${name}) (attrNames attrs);
@@ -240,7 +267,7 @@ let
     allUnique = list: lib.unique list == list;
     optionalString = condition: text: if condition then text else "";
     boolToString = value: if value then "true" else "false";
-    toIntBase10 = builtins.fromJSON;
+    toIntBase10 = text: builtins.fromJSON (head (builtins.match "0*([0-9]+)" text));
     makeBinPath = packages: builtins.concatStringsSep ":" (map (package: "${package}/bin") packages);
   };
 in

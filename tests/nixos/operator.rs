@@ -1,9 +1,12 @@
 //! The operator's machine: the program, and a configuration for everybody.
 
+use crate::common::{binary, run};
 use crate::evaluate::Library;
+use crate::options::{options, text};
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::fs;
+use std::process::Command;
 
 const SETTINGS: &str = r#"
     services.homelab-deploy.operator = {
@@ -20,9 +23,51 @@ fn it_installs_the_program_and_the_file() {
         assert!(host["etc"].get("xdg/homelab-deploy/config.toml").is_some(), "{host}");
         let store = Store::new();
         let file = store.build(&library, SETTINGS, "etc.\"xdg/homelab-deploy/config.toml\".source");
-        let file: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        let file: Value = toml::from_str(&fs::read_to_string(file).unwrap()).unwrap();
         assert_eq!(file, json!({"contexts": {"home": {"nats_url": "nats://nats.example.org"}}}));
         let host = library.evaluate("services.homelab-deploy.operator.enable = true;");
         assert_eq!(host["etc"], json!({}));
+    }
+}
+
+#[test]
+fn a_file_with_a_mistake_is_refused_when_it_is_made() {
+    let store = Store::new();
+    for (wrong, expected) in [
+        ("settings.contexts.home.natsurl = \"nats://h\";", "unknown key \"natsurl\" in [contexts.home]"),
+        ("settings = { context = \"hmoe\"; contexts.home = { }; };", "names the context hmoe"),
+        ("settings.aliases.a = \"a\";", "the alias \"a\" leads back to itself"),
+    ] {
+        let settings = format!("services.homelab-deploy.operator = {{ enable = true; {wrong} }};");
+        let made =
+            store.try_build_of(&Library::Little, &settings, "etc.\"xdg/homelab-deploy/config.toml\".source");
+        let error = made.unwrap_err();
+        assert!(error.contains(expected), "{wrong}: {error}");
+    }
+}
+
+/// The keys that the program knows in a section, as it lists them where an unknown one is like none of them.
+fn known(section: &str) -> Vec<String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), format!("{section}\nzzzzzzzz = 1\n")).unwrap();
+    let checked = run(Command::new(binary()).args(["config", "check", "--file"]).arg(file.path()), 2);
+    let (_, keys) = checked.out.split_once("the keys there are ").unwrap_or_else(|| panic!("{checked}"));
+    let mut keys: Vec<_> = keys.lines().next().unwrap().split(", ").map(str::to_owned).collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn every_key_that_the_program_knows_has_an_option() {
+    let options = options(&Library::Little);
+    for (section, prefix) in [
+        ("", "operator.settings."),
+        ("[contexts.x]", "operator.settings.contexts.<name>."),
+        ("[console]", "operator.settings.console."),
+    ] {
+        let names = options.iter().filter_map(|option| text(option, "name").strip_prefix(prefix));
+        let mut names: Vec<_> = names.filter(|name| !name.contains('.')).map(str::to_owned).collect();
+        names.sort();
+        assert_eq!(names, known(section), "{section}");
     }
 }

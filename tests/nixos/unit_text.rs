@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 /// The settings of each section, in the order in which a key is repeated.
 pub(crate) type Settings = BTreeMap<(String, String), Vec<String>>;
 
+/// Keys that mean the same on one line and on several.
+const OF_WORDS: [&str; 4] =
+    ["CapabilityBoundingSet", "ReadWritePaths", "RestrictAddressFamilies", "SystemCallFilter"];
+
 /// Reads a unit as systemd does: sections may come again, comments do not count.
 pub(crate) fn settings(text: &str) -> Settings {
     let mut settings = Settings::new();
@@ -14,7 +18,12 @@ pub(crate) fn settings(text: &str) -> Settings {
             title.clone_into(&mut section);
         } else {
             let (key, value) = line.split_once('=').expect("a setting");
-            settings.entry((section.clone(), key.to_owned())).or_default().push(value.to_owned());
+            let values = settings.entry((section.clone(), key.to_owned())).or_default();
+            if OF_WORDS.contains(&key) {
+                values.extend(value.split(' ').map(str::to_owned));
+            } else {
+                values.push(value.to_owned());
+            }
         }
     }
     settings

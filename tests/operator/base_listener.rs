@@ -1,6 +1,6 @@
 //! A listener that speaks only the base format, written from PROTOCOL's B fields alone: our operator works with it.
 
-use crate::common::{Broker, Ended, Peer, base_answer, base_report, operator, run};
+use crate::common::{Broker, Ended, HostBuilder, Peer, base_answer, base_report, operator, run};
 use serde_json::{Value, json};
 
 /// A base listener of `old1` that ends each job so.
@@ -99,4 +99,60 @@ fn it_is_not_asked_for_what_it_cannot_do() {
         run(operator(&broker, "tester").args(["deploy", "old1", "--action", action]), 0);
         assert_eq!(peer.request()["action"], action);
     }
+}
+
+/// A base listener that replies to every query, whatever tier, role, hosts or question it names.
+fn answers_everything(broker: &Broker) -> Peer {
+    let answer = base_answer("old1", "test", "legacy");
+    Peer::start(broker, answer.clone(), move |request| match request.get("action") {
+        Some(_) => vec![base_report("old1", "completed", None, "as it went")],
+        None => vec![answer.clone()],
+    })
+}
+
+/// How many lines begin with the host.
+fn rows(ended: &Ended, host: &str) -> usize {
+    ended.out.lines().filter(|line| line.split_whitespace().next() == Some(host)).count()
+}
+
+#[test]
+fn it_is_left_out_of_another_tier_and_role_though_it_replies() {
+    let broker = Broker::start();
+    let _old1 = answers_everything(&broker);
+    let _ns1 = HostBuilder::new(&broker, "ns1", "prod", "dns").start();
+    // Once before it is known, and once after.
+    for _ in 0..2 {
+        for (args, code) in
+            [(&["--tier", "prod"][..], 0), (&["--role", "dns"], 0), (&["--tier", "test", "--role", "dns"], 3)]
+        {
+            let shown = run(operator(&broker, "admin").arg("hosts").args(args), code);
+            assert_eq!((rows(&shown, "old1"), shown.out.contains("old1")), (0, false), "{args:?}: {shown}");
+            assert_eq!(rows(&shown, "ns1"), usize::from(code == 0), "{args:?}: {shown}");
+        }
+        let both = run(operator(&broker, "admin").arg("hosts"), 0);
+        assert_eq!((rows(&both, "old1"), rows(&both, "ns1")), (1, 1), "{both}");
+    }
+    for args in [
+        &["deploy", "--all", "--tier", "prod", "--yes"][..],
+        &["deploy", "--role", "dns", "--tier", "prod", "--yes"],
+        &["diff", "--role", "dns", "--tier", "prod"],
+    ] {
+        let shown = run(operator(&broker, "admin").args(args), 0);
+        assert!(shown.out.contains("ns1") && !shown.out.contains("old1"), "{args:?}: {shown}");
+    }
+}
+
+#[test]
+fn it_is_shown_once_though_it_replies_to_the_query_for_another_host() {
+    let broker = Broker::start();
+    let gone = Peer::start(&broker, base_answer("gone", "test", "legacy"), |_| vec![]);
+    run(operator(&broker, "tester").arg("hosts"), 0);
+    drop(gone);
+    let _old1 = answers_everything(&broker);
+    // A host that replied in time, one that did not.
+    let shown = run(operator(&broker, "tester").args(["status", "old1", "gone"]), 3);
+    assert_eq!((rows(&shown, "old1"), rows(&shown, "gone")), (1, 1), "{shown}");
+    let json =
+        run(operator(&broker, "tester").args(["status", "old1", "gone", "--output", "json"]), 3).json();
+    assert_eq!(json.len(), 2, "{json:#?}");
 }

@@ -46,6 +46,15 @@ fn bash_loads_its_completion_and_offers_commands_flags_and_values() {
     assert!(offers(&["homelab-deploy", "deploy", "--bra"]).contains("--branch"));
     let formats = offers(&["homelab-deploy", "hosts", "--output", ""]);
     assert_eq!(formats, ["human", "json"].map(str::to_owned).into());
+    let actions = offers(&["homelab-deploy", "deploy", "--action", ""]);
+    assert_eq!(actions, ["boot", "build", "dry-activate", "switch", "test"].map(str::to_owned).into());
+    let kinds = offers(&["homelab-deploy", "keys", "new", ""]);
+    assert!(["listener", "deployer", "mcp"].iter().all(|kind| kinds.contains(*kind)), "{kinds:?}");
+    // Of files it says nothing where a name is meant.
+    for words in [&["deploy", "--branch", ""][..], &["logs", "--id", ""]] {
+        let offered = offers(&[&["homelab-deploy"], words].concat());
+        assert!(!offered.contains("src") && !offered.contains("Cargo.toml"), "{words:?}: {offered:?}");
+    }
 }
 
 #[test]
@@ -71,8 +80,7 @@ fn fish_and_zsh_load_theirs_where_they_are() {
 #[test]
 fn each_shell_has_a_script_that_knows_every_command_and_no_helper() {
     let help = run(ours().arg("--help"), 0).out;
-    let commands =
-        help.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| line.starts_with("  "));
+    let commands = help.split("\nOptions:\n").next().unwrap().lines().filter(|line| line.starts_with("  "));
     let commands: Vec<_> = commands.map(|line| line.split_whitespace().next().unwrap()).collect();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = completions(shell);

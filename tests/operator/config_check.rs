@@ -1,6 +1,6 @@
 //! `config check`: what the file names is tried, and what is fine is said plainly.
 
-use crate::common::run;
+use crate::common::{Broker, HostBuilder, Wire, operator, run};
 use crate::configured::Home;
 use homelab_deploy::keys::Seed;
 use std::fs;
@@ -89,4 +89,60 @@ fn no_file_is_no_problem() {
     let checked = run(home.command().args(["config", "check"]), 0);
     assert!(checked.out.contains("note: it has no contexts\n"), "{checked}");
     assert!(checked.out.contains("fine: alias all means the subject deploy.prod.all\n"), "{checked}");
+}
+
+/// A machine that builds the configuration of another has none of the files that it names.
+#[test]
+fn another_file_can_be_checked_without_what_it_names() {
+    let home = Home::without();
+    let file = home.path().join("other.toml");
+    let check = |text: &str, code: i32| {
+        fs::write(&file, text).unwrap();
+        run(home.command().args(["config", "check", "--file"]).arg(&file), code)
+    };
+    let names =
+        "nkey_file = \"/missing/key\"\ntls_ca = \"/missing/ca\"\nflake_credentials = \"/missing/netrc\"\n";
+    let checked = check(&format!("[contexts.home]\nnats_url = \"tls://nats.example.org\"\n{names}"), 0);
+    assert_eq!(checked.out, format!("fine: {} can be read\n", file.display()));
+    for (text, expected) in [
+        (
+            "[contexts.home]\nnatsurl = \"tls://h\"\n",
+            "2:1: unknown key \"natsurl\" in [contexts.home]; did you mean nats_url?",
+        ),
+        ("[contexts.home]\nnats_url = \"http://h\"\n", "2:12: \"http://h\" is not the URL of a NATS server"),
+        ("context = \"hmoe\"\n[contexts.home]\n", "1:11: "),
+        ("[aliases]\na = \"a\"\n", "2:5: the alias \"a\" leads back to itself"),
+        ("[contexts.home]\nallowed_flakes = [\"nixpkgs\"]\n", "2:18: \"nixpkgs\" is not a flake URL"),
+    ] {
+        let refused = check(text, 2);
+        assert!(refused.out.contains(&format!("problem: {}:{expected}", file.display())), "{refused}");
+    }
+}
+
+#[test]
+fn a_server_whose_limits_are_too_low_is_a_problem() {
+    let mut broker = Broker::start();
+    let config =
+        format!("[contexts.home]\nnats_url = {:?}\nnkey_file = {:?}\n", broker.url(), broker.key("tester"));
+    let home = Home::with(&config);
+    let check = |code| run(home.command().args(["config", "check", "--connect"]), code).out;
+    assert!(check(0).contains(&format!("fine: home: connected to {}", broker.url())));
+    let mut with = |limit: &str| {
+        broker.stop();
+        broker.restart_with(&format!("{limit}\n"));
+    };
+    with("max_payload: 4096");
+    assert!(check(2).contains("takes messages of at most 4096 bytes (max_payload)"), "{}", check(2));
+    with("max_subscriptions: 3");
+    let said =
+        "the server says: maximum subscriptions exceeded; raise max_subscriptions in its configuration";
+    assert!(check(2).contains(said), "{}", check(2));
+    with("max_connections: 1");
+    let _other = Wire::connect(&broker, "everything");
+    let said = "the server says: maximum connections exceeded; raise max_connections in its configuration";
+    assert!(check(2).contains(said), "{}", check(2));
+    let hosts = run(operator(&broker, "tester").arg("hosts"), 5);
+    assert!(hosts.err.contains(said), "{hosts}");
+    let mut host = HostBuilder::new(&broker, "web1", "test", "web").launch();
+    assert!(host.logged("not connected")["reason"].as_str().unwrap().contains(said));
 }

@@ -35,6 +35,16 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         &["in hosts.ns1; did you mean role?"],
     ),
     ("[contexts.home]\nnats_url = 4222\n", "2:12", &["nats_url is a number; write a text in quotes"]),
+    (
+        "[contexts.home]\nallowed_flakes = \"x\"\n",
+        "2:18",
+        &["allowed_flakes is a text; write a list of texts in quotes"],
+    ),
+    (
+        "[contexts.home]\nallowed_flakes = [1]\n",
+        "2:19",
+        &["allowed_flakes is a number; write a text in quotes"],
+    ),
     ("[contexts.home]\nnats_url = \"\"\n", "2:12", &["nats_url: it is empty"]),
     ("confirm_tiers = \"prod\"\n", "1:17", &["confirm_tiers is a text; write a list, as in [\"prod\"]"]),
     ("confirm_tiers = [\"prod\", 2]\n", "1:26", &["confirm_tiers is a number; write a text in quotes"]),
@@ -43,7 +53,11 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     ("contexts.home = true\n", "1:17", &["contexts.home is true or false; write a table"]),
     ("[contexts.\"my home\"]\n", "1:11", &["contexts.my home: \"my home\" is not a name"]),
     ("context = \"my home\"\n", "1:11", &["context: \"my home\" is not a name"]),
-    ("branch = \"a..b\"\n", "1:10", &["branch: \"a..b\" is not a revision: `..` and `//` are not allowed"]),
+    (
+        "branch = \"a..b\"\n",
+        "1:10",
+        &["branch: \"a..b\" is not a revision: git allows no `..`, `//` or `@{` in a name"],
+    ),
     ("[contexts.h]\nhosts.ns1 = \"prod\"\n", "2:13", &["hosts.ns1 is a text; write a table"]),
     (
         "[contexts.h]\nhosts.ns1 = { role = \"dns\" }\n",
@@ -67,7 +81,7 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         "2:13",
         &["nkey_file: only ~/ is understood: write the whole path"],
     ),
-    ("# übermäßig\n[contexts.home]\nbranch = \"ä\" # ü\n", "3:10", &["branch: \"ä\" is not a revision"]),
+    ("# übermäßig\n[contexts.home]\nbranch = \"ä:\" # ü\n", "3:10", &["branch: \"ä:\" is not a revision"]),
 ];
 
 #[test]

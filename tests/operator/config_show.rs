@@ -15,6 +15,7 @@ nkey_file = "~/deployer.nkey"
 tls_ca = "/etc/ca.pem"
 confirm_tiers = ["prod", "lab"]
 broker_hosts = ["nas"]
+allowed_flakes = ["git+https://user:s3cret@git.example.org/fleet"]
 hosts.ns1 = { tier = "prod", role = "dns" }
 hosts.nas = { tier = "prod" }
 [aliases]
@@ -66,9 +67,11 @@ fn each_value_names_its_source() {
         ("tls_ca", json!("/etc/ca.pem"), &of_context),
         ("tls_cert", Value::Null, &(Value::Null, Value::Null)),
         ("tls_key", Value::Null, &(Value::Null, Value::Null)),
+        ("flake_credentials", Value::Null, &(Value::Null, Value::Null)),
         ("branch", json!("main"), &of_file),
         ("confirm_tiers", json!(["prod", "lab"]), &of_context),
         ("broker_hosts", json!(["nas"]), &of_context),
+        ("allowed_flakes", json!(["git+https://git.example.org/fleet"]), &of_context),
         ("console.shell", json!("ssh {host}"), &(json!("default"), json!("default"))),
         ("console.mouse", json!(false), &of_file),
         ("hosts.ns1", json!({"tier": "prod", "role": "dns"}), &of_context),
@@ -78,7 +81,7 @@ fn each_value_names_its_source() {
     ] {
         assert_eq!(row(&rows, name), (value, kind.clone(), source.clone()), "{name}");
     }
-    assert_eq!(rows.len(), 15);
+    assert_eq!(rows.len(), 20);
     assert_eq!(rows[1]["line"], 5);
 
     let mut command = home.command();

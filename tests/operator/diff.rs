@@ -55,8 +55,15 @@ fn people_read_packages_sizes_and_units() {
 fn few_changes_are_told_in_a_line() {
     let broker = Broker::start();
     for (more, said) in [
-        (json!({"changes": {}}), "web1: nothing would change"),
-        (json!({"changes": {"bytes": 0}}), "web1: nothing would change"),
+        (json!({"changes": {}}), "web1: no package, size or unit would change, only files"),
+        (
+            json!({"changes": {"bytes": 0}, "system": "/nix/store/new"}),
+            "web1: no package, size or unit would change, only files",
+        ),
+        (
+            json!({"changes": {"bytes": 0}, "system": "/nix/store/old"}),
+            "web1: nothing would change, this system runs already",
+        ),
         (json!({"changes": {"bytes": 2048}}), "web1: +2 KiB"),
         (json!({"changes": {"packages": [{"name": "a"}]}}), "web1: 1 package\nPACKAGE  FROM  TO\na"),
         (
@@ -95,7 +102,9 @@ fn it_asks_for_a_dry_run_of_the_branch_and_asks_nobody() {
     let mut command = operator(&broker, "admin");
     command.env("HOMELAB_DEPLOY_ALIAS_SITE", "web1");
     let shown = run(command.args(["diff", "ns1", "site", "--branch", "v2"]), 0);
-    assert!(shown.out.contains("\n\nweb1: 4 packages, -12 MiB, ") && shown.out.contains("\n\nns1: nothing"));
+    assert!(
+        shown.out.contains("\n\nweb1: 4 packages, -12 MiB, ") && shown.out.contains("\n\nns1: no package")
+    );
     for request in [web.request(), dns.request()] {
         assert_eq!((&request["action"], &request["revision"]), (&json!("dry-activate"), &json!("v2")));
     }

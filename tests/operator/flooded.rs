@@ -20,9 +20,9 @@ fn what_was_dropped_is_counted_and_every_host_is_asked_again() {
         let settings = Settings::new(&broker.url(), Some(seed), "test", "deploy.responses.ping").unwrap();
         let bus = Bus::lasting(&settings).await.unwrap();
         let link = bus.link();
-        let mut operator = Operator { bus, roster: Roster::default(), issuer: "tester".to_owned() };
+        let mut operator = Operator::new(bus, Roster::default(), "tester".to_owned());
         let mut watch = operator.watch().await.unwrap();
-        let up = async { while !matches!(watch.next().await, Some(News::Link(link)) if link.up) {} };
+        let up = async { while !matches!(watch.next().await, News::Link(link) if link.up) {} };
         timeout(DEADLINE, up).await.expect("a link");
         (watch, link)
     });
@@ -42,7 +42,7 @@ fn what_was_dropped_is_counted_and_every_host_is_asked_again() {
                     assert!(ask.unwrap().body["reply_to"].is_string());
                     break;
                 }
-                news = watch.next() => match news.expect("news") {
+                news = watch.next() => match news {
                     News::Messages(some) => messages += some.len(),
                     News::Link(link) => dropped = link.dropped,
                     other => panic!("{other:?}"),

@@ -32,6 +32,7 @@ const COMMANDS: &[&[&str]] = &[
     &["keys"],
     &["keys", "new"],
     &["keys", "nats-config"],
+    &["keys", "rotate"],
     &["demo"],
     &["completions"],
     &["man"],
@@ -58,13 +59,46 @@ fn help_is_never_wider_than_a_page() {
     }
 }
 
+/// The commands that a help lists; that of the program has them in groups.
+fn listed<'a>(command: &[&str], help: &'a str) -> Vec<&'a str> {
+    let commands = if command.is_empty() {
+        help.split("\nOptions:\n").next().unwrap()
+    } else {
+        help.split("Commands:\n").nth(1).unwrap_or_default().split("\n\n").next().unwrap()
+    };
+    let lines = commands.lines().filter(|line| line.starts_with("  "));
+    lines.map(|line| line.split_whitespace().next().unwrap()).collect()
+}
+
+#[test]
+fn the_help_lists_every_command_once_in_its_group() {
+    let help = help(&[]);
+    let mut commands = listed(&[], &help);
+    let known: BTreeSet<_> = COMMANDS.iter().filter_map(|command| command.first().copied()).collect();
+    assert_eq!(commands.pop(), Some("help"));
+    assert_eq!((commands.len(), commands.into_iter().collect()), (known.len(), known));
+    for line in ["Look:", "Change:", "Run as a service:", "Set up:", "Examples:"] {
+        assert!(help.lines().any(|own| own == line), "no {line} in {help}");
+    }
+}
+
+#[test]
+fn the_examples_are_understood() {
+    let help = help(&[]);
+    let examples = help.split("Examples:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
+    let examples: Vec<_> = examples.map(|line| line.trim().split("   ").next().unwrap()).collect();
+    assert_eq!(examples.len(), 5, "{help}");
+    for example in examples {
+        let arguments = example.strip_prefix("homelab-deploy ").unwrap_or_else(|| panic!("{example}"));
+        run(Command::new(binary()).args(arguments.split(' ')).arg("--help"), 0);
+    }
+}
+
 #[test]
 fn no_command_is_missing_here() {
     for command in COMMANDS {
         let help = help(command);
-        let listed = help.split("Commands:\n").nth(1).into_iter().flat_map(str::lines);
-        for line in listed.take_while(|line| line.starts_with("  ")) {
-            let word = line.split_whitespace().next().unwrap();
+        for word in listed(command, &help) {
             let inner: Vec<_> = command.iter().copied().chain([word]).collect();
             assert!(word == "help" || COMMANDS.contains(&inner.as_slice()), "{inner:?}");
         }
@@ -111,15 +145,20 @@ const RELEASE: &[&str] = &["release", "web1"];
 const FLAKE_UPDATE: &[&str] = &["flake-update", "--repo=/", "--notify"];
 const MCP: &[&str] = &["mcp", "--enable-admin", "--admin-nkey-file=KEY"];
 const CONFIG: &[&str] = &["config", "show"];
+const CHECK: &[&str] = &["config", "check"];
+const KEYS_ROTATE: &[&str] = &["keys", "rotate", "bob", "--fleet-file=FLEET", "--status"];
 const KEYS_NEW: &[&str] = &["keys", "new", "listener"];
 
 /// Each flag that takes a value, a wrong one, and what the text must say of it.
 const WRONG: &[(&[&str], &str, &str, &str)] = &[
+    (HOSTS, "--silent-for", "soon", "invalid time \"soon\""),
     (LISTENER, "--hostname", "a.b", "is not a name"),
+    (LISTENER, "--flake-attr", "a#b", "is no name below nixosConfigurations"),
     (LISTENER, "--tier", "all", "reserved word"),
     (LISTENER, "--role", "web server", "is not a name"),
     (LISTENER, "--nats-url", "http://nats", "is not the URL of a NATS server"),
     (LISTENER, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (LISTENER, "--flake-credentials", "/missing", "could not read the credentials file /missing"),
     (LISTENER, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (LISTENER, "--tls-cert", "/missing", "--tls-key"),
     (LISTENER, "--tls-key", "/missing", "--tls-cert"),
@@ -144,20 +183,22 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (BUILDER, "--config", "/missing", "could not read the builder's configuration /missing"),
     (BUILDER, "--nats-url", "http://nats", "is not the URL of a NATS server"),
     (BUILDER, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (BUILDER, "--flake-credentials", "/missing", "could not read the credentials file /missing"),
     (BUILDER, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (BUILDER, "--tls-cert", "/missing", "--tls-key"),
     (BUILDER, "--tls-key", "/missing", "--tls-cert"),
     (BUILDER, "--metrics-addr", "9973", "write :PORT for all addresses"),
     (BUILDER, "--log-format", "xml", "json, text"),
     (BUILDER, "--log-dir", "/dev/null/logs", "must be a writable folder"),
+    (CHECK, "--file", "/missing", "could not read --file /missing: No such file"),
     (DEPLOY, "--role", "a.b", "is not a name"),
     (DEPLOY, "--tier", "role", "reserved word"),
-    (DEPLOY, "--branch", "a..b", "`..` and `//` are not allowed"),
+    (DEPLOY, "--branch", "a..b", "git allows no `..`, `//` or `@{` in a name"),
     (DEPLOY, "--branch", "deadbeef", "looks like a short commit"),
     (DEPLOY, "--branch", "", "revision is empty"),
-    (DEPLOY, "--branch", "-x", "must start with a letter or digit"),
-    (DEPLOY, "--action", "cancel", "one of switch, boot, test, dry-activate and build"),
-    (DEPLOY, "--action", "destroy", "one of switch, boot, test, dry-activate and build"),
+    (DEPLOY, "--branch", "-x", "git allows no name that starts with `-`"),
+    (DEPLOY, "--action", "cancel", "[possible values: switch, boot, test, dry-activate, build]"),
+    (DEPLOY, "--action", "destroy", "[possible values: switch, boot, test, dry-activate, build]"),
     (DEPLOY, "--timeout", "0", "0 is not in 1.."),
     (DEPLOY, "--timeout", "1h", "invalid digit"),
     (DEPLOY, "--timeout", "18446744073709551615", "is not in 1.."),
@@ -169,13 +210,15 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (DEPLOY, "--order", "age", "write tier, role and host"),
     (DEPLOY, "--output", "yaml", "human, json"),
     (DEPLOY, "--context", "a.b", "is not a name"),
+    (DEPLOY, "--fleet-name", "a.b", "is not a name"),
+    (DEPLOY, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (DEPLOY, "--nats-url", "nats://:x", "is not the URL of a NATS server"),
     (DEPLOY, "--nats-url", "", "is not the URL of a NATS server"),
     (DEPLOY, "--nkey-file", "/missing", "could not read the key file /missing"),
     (DEPLOY, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (DEPLOY, "--tls-cert", "/missing", "--tls-key"),
     (DEPLOY, "--tls-key", "/missing", "--tls-cert"),
-    (TUI, "--branch", "a..b", "`..` and `//` are not allowed"),
+    (TUI, "--branch", "a..b", "git allows no `..`, `//` or `@{` in a name"),
     (TUI, "--shell", "ssh", "it must say where {host} belongs"),
     (TUI, "--size", "abc", "write columns and lines as in 160x50"),
     (TUI, "--size", "10x5", "from 40x10 to 1000x1000"),
@@ -185,6 +228,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (TUI, "--size", "-80x24", "write columns and lines"),
     (TUI, "--keys", "j<entr>", "no key <entr>"),
     (TUI, "--context", "a.b", "is not a name"),
+    (TUI, "--fleet-name", "a.b", "is not a name"),
+    (TUI, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (TUI, "--nats-url", "http://nats", "is not the URL of a NATS server"),
     (TUI, "--nkey-file", "/missing", "could not read the key file /missing"),
     (TUI, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -192,10 +237,13 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (TUI, "--tls-key", "/missing", "--tls-cert"),
     (HOSTS, "--tier", "a.b", "is not a name"),
     (HOSTS, "--role", "a.b", "is not a name"),
-    (HOSTS, "--branch", "a..b", "`..` and `//` are not allowed"),
+    (HOSTS, "--branch", "a..b", "git allows no `..`, `//` or `@{` in a name"),
     (HOSTS, "--forget", "a.b", "is not a name"),
+    (HOSTS, "--trust", "a.b", "is not a name"),
     (HOSTS, "--output", "yaml", "human, json"),
     (HOSTS, "--context", "a.b", "is not a name"),
+    (HOSTS, "--fleet-name", "a.b", "is not a name"),
+    (HOSTS, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (HOSTS, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (HOSTS, "--nkey-file", "/missing", "could not read the key file /missing"),
     (HOSTS, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -219,6 +267,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (ROLLBACK, "--timeout", "0", "0 is not in 1.."),
     (STATUS, "--output", "yaml", "human, json"),
     (STATUS, "--context", "a.b", "is not a name"),
+    (STATUS, "--fleet-name", "a.b", "is not a name"),
+    (STATUS, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (STATUS, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (STATUS, "--nkey-file", "/missing", "could not read the key file /missing"),
     (STATUS, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -226,6 +276,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (STATUS, "--tls-key", "/missing", "--tls-cert"),
     (LOGS, "--output", "yaml", "human, json"),
     (LOGS, "--context", "a.b", "is not a name"),
+    (LOGS, "--fleet-name", "a.b", "is not a name"),
+    (LOGS, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (LOGS, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (LOGS, "--nkey-file", "/missing", "could not read the key file /missing"),
     (LOGS, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -233,6 +285,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (LOGS, "--tls-key", "/missing", "--tls-cert"),
     (HISTORY, "--output", "yaml", "human, json"),
     (HISTORY, "--context", "a.b", "is not a name"),
+    (HISTORY, "--fleet-name", "a.b", "is not a name"),
+    (HISTORY, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (HISTORY, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (HISTORY, "--nkey-file", "/missing", "could not read the key file /missing"),
     (HISTORY, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -240,6 +294,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (HISTORY, "--tls-key", "/missing", "--tls-cert"),
     (DIFF, "--output", "yaml", "human, json"),
     (DIFF, "--context", "a.b", "is not a name"),
+    (DIFF, "--fleet-name", "a.b", "is not a name"),
+    (DIFF, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (DIFF, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (DIFF, "--nkey-file", "/missing", "could not read the key file /missing"),
     (DIFF, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -255,6 +311,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (REBOOT, "--timeout", "0", "0 is not in 1.."),
     (REBOOT, "--output", "yaml", "human, json"),
     (REBOOT, "--context", "a.b", "is not a name"),
+    (REBOOT, "--fleet-name", "a.b", "is not a name"),
+    (REBOOT, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (REBOOT, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (REBOOT, "--nkey-file", "/missing", "could not read the key file /missing"),
     (REBOOT, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -266,6 +324,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (BUILD, "--timeout", "0", "0 is not in 1.."),
     (BUILD, "--output", "yaml", "human, json"),
     (BUILD, "--context", "a.b", "is not a name"),
+    (BUILD, "--fleet-name", "a.b", "is not a name"),
+    (BUILD, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (BUILD, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (BUILD, "--nkey-file", "/missing", "could not read the key file /missing"),
     (BUILD, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -273,23 +333,28 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (BUILD, "--tls-key", "/missing", "--tls-cert"),
     (ROLLBACK, "--output", "yaml", "human, json"),
     (ROLLBACK, "--context", "a.b", "is not a name"),
+    (ROLLBACK, "--fleet-name", "a.b", "is not a name"),
+    (ROLLBACK, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (ROLLBACK, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (ROLLBACK, "--nkey-file", "/missing", "could not read the key file /missing"),
     (ROLLBACK, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (ROLLBACK, "--tls-cert", "/missing", "--tls-key"),
     (ROLLBACK, "--tls-key", "/missing", "--tls-cert"),
     (FLAKE_UPDATE, "--repo", "/missing", "is no folder; give the folder of a checkout, or a URL"),
-    (FLAKE_UPDATE, "--base", "a..b", "`..` and `//` are not allowed"),
+    (FLAKE_UPDATE, "--base", "a..b", "git allows no `..`, `//` or `@{` in a name"),
     (FLAKE_UPDATE, "--remote", "-x", "write the name of a remote"),
     (FLAKE_UPDATE, "--parallel", "0", "0 is not in 1..=1000"),
     (FLAKE_UPDATE, "--timeout", "0", "0 is not in 1.."),
     (FLAKE_UPDATE, "--output", "yaml", "human, json"),
+    (FLAKE_UPDATE, "--flake-credentials", "/missing", "could not read the credentials file /missing"),
     (FLAKE_UPDATE, "--token-file", "/missing", "could not read the token file /missing"),
     (FLAKE_UPDATE, "--forge", "gitlab", "gitea, github"),
     (FLAKE_UPDATE, "--label", "", "write 1 to 50 characters on one line"),
     (FLAKE_UPDATE, "--forge-timeout", "0", "0 is not in 1..=3600"),
     (FLAKE_UPDATE, "--builder-repo", "a.b", "is not a name"),
     (FLAKE_UPDATE, "--context", "a.b", "is not a name"),
+    (FLAKE_UPDATE, "--fleet-name", "a.b", "is not a name"),
+    (FLAKE_UPDATE, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (FLAKE_UPDATE, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
     (FLAKE_UPDATE, "--nkey-file", "/missing", "could not read the key file /missing"),
     (FLAKE_UPDATE, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -299,6 +364,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (MCP, "--log-format", "xml", "json, text"),
     (MCP, "--timeout", "0", "0 is not in 1.."),
     (MCP, "--context", "a.b", "is not a name"),
+    (MCP, "--fleet-name", "a.b", "is not a name"),
+    (MCP, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (MCP, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
     (MCP, "--nkey-file", "/missing", "could not read the key file /missing"),
     (MCP, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -306,6 +373,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (MCP, "--tls-key", "/missing", "--tls-cert"),
     (CANCEL, "--output", "", "human, json"),
     (CANCEL, "--context", "a.b", "is not a name"),
+    (CANCEL, "--fleet-name", "a.b", "is not a name"),
+    (CANCEL, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (CANCEL, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
     (CANCEL, "--nkey-file", "/missing", "could not read the key file /missing"),
     (CANCEL, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -314,6 +383,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (HOLD, "--reason", "", "the reason is empty"),
     (HOLD, "--output", "yaml", "human, json"),
     (HOLD, "--context", "a.b", "is not a name"),
+    (HOLD, "--fleet-name", "a.b", "is not a name"),
+    (HOLD, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (HOLD, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
     (HOLD, "--nkey-file", "/missing", "could not read the key file /missing"),
     (HOLD, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
@@ -321,18 +392,42 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (HOLD, "--tls-key", "/missing", "--tls-cert"),
     (RELEASE, "--output", "yaml", "human, json"),
     (RELEASE, "--context", "a.b", "is not a name"),
+    (RELEASE, "--fleet-name", "a.b", "is not a name"),
+    (RELEASE, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (RELEASE, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
     (RELEASE, "--nkey-file", "/missing", "could not read the key file /missing"),
     (RELEASE, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (RELEASE, "--tls-cert", "/missing", "--tls-key"),
     (RELEASE, "--tls-key", "/missing", "--tls-cert"),
-    (CONFIG, "--branch", "a..b", "`..` and `//` are not allowed"),
+    (CONFIG, "--branch", "a..b", "git allows no `..`, `//` or `@{` in a name"),
     (CONFIG, "--output", "yaml", "human, json"),
     (LISTENER, "--trusted-key", "alice", "it is not a public key (invalid key length)"),
+    (BUILDER, "--trusted-key", "alice", "it is not a public key (invalid key length)"),
+    (LISTENER, "--fleet-name", "a.b", "is not a name"),
+    (KEYS_ROTATE, "--fleet-file", "/missing", "could not read /missing"),
+    (
+        &["keys", "rotate", "alice", "--fleet-file=FLEET"],
+        "--out",
+        "/missing/key",
+        "could not write the seed to",
+    ),
+    (KEYS_ROTATE, "--context", "a.b", "is not a name"),
+    (KEYS_ROTATE, "--fleet-name", "a.b", "is not a name"),
+    (KEYS_ROTATE, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
+    (KEYS_ROTATE, "--nats-url", "http://nats", "is not the URL of a NATS server"),
+    (KEYS_ROTATE, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (KEYS_ROTATE, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (KEYS_ROTATE, "--tls-cert", "/missing", "--tls-key"),
+    (KEYS_ROTATE, "--tls-key", "/missing", "--tls-cert"),
+    (LISTENER, "--allow-branch", "a..b", "git allows no `..`, `//` or `@{` in a name"),
+    (LISTENER, "--commit-signers", "/missing", "cannot be used with path:/flake, which has no commits"),
     (CONFIG, "--context", "a.b", "is not a name"),
+    (CONFIG, "--fleet-name", "a.b", "is not a name"),
+    (CONFIG, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
     (CONFIG, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
     (CONFIG, "--tls-cert", "/missing", "--tls-key"),
     (CONFIG, "--tls-key", "/missing", "--tls-cert"),
+    (KEYS_NEW, "--name", "a.b", "is not a name"),
     (KEYS_NEW, "--host", "a.b", "is not a name"),
     (KEYS_NEW, "--tier", "a.b", "is not a name"),
     (&["demo"], "--hosts", "0", "0 is not in 1..=2000"),
@@ -340,8 +435,10 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
 ];
 
 /// Flags whose values can only turn out wrong once they are used.
-const LATER: [(&str, &str); 10] = [
+const LATER: [(&str, &str); 12] = [
     ("builder", "--state-dir"),
+    ("builder", "--nix-may-read"),
+    ("flake-update", "--nix-may-read"),
     ("man", "--out"),
     ("flake-update", "--forge-url"),
     ("config", "--nkey-file"),
@@ -360,16 +457,33 @@ fn each_wrong_value_is_refused_as_exit_2_and_its_flag_named() {
     Seed::generate().unwrap().write_new(&key).unwrap();
     let config = folder.path().join("config");
     std::fs::write(&config, "[repos.fleet]\nurl = \"git+https://git.example.org/fleet\"\n").unwrap();
+    let fleet = folder.path().join("fleet.toml");
+    let keys = [0; 3].map(|_| Seed::generate().unwrap().public_key().to_owned());
+    let entries = format!(
+        "[operators.alice]\nkind = \"viewer\"\npublic_key = {:?}\n[operators.bob]\nkind = \"admin\"\npublic_key = {:?}\nnext_public_key = {:?}\n",
+        keys[0], keys[1], keys[2]
+    );
+    std::fs::write(&fleet, entries).unwrap();
     for (command, flag, value, why) in WRONG {
         let given = |argument: &&&str| argument.starts_with(&format!("{flag}="));
         let rest = command.iter().filter(|argument| !given(argument));
         let rest = rest.map(|argument| {
-            argument.replace("KEY", key.to_str().unwrap()).replace("CONFIG", config.to_str().unwrap())
+            [("KEY", &key), ("CONFIG", &config), ("FLEET", &fleet)]
+                .into_iter()
+                .fold((*argument).to_owned(), |argument, (word, file)| {
+                    argument.replace(word, file.to_str().unwrap())
+                })
         });
         let refused = run(nowhere().args(rest).arg(format!("{flag}={value}")), 2);
         // What may come from the environment too is named by what it is.
         let named = match *flag {
-            "--nkey-file" | "--out" | "--log-dir" | "--config" | "--token-file" => value,
+            "--nkey-file"
+            | "--fleet-file"
+            | "--out"
+            | "--log-dir"
+            | "--config"
+            | "--token-file"
+            | "--flake-credentials" => value,
             "--deploy-subject" | "--discover-subject" => "subject",
             flag => flag,
         };

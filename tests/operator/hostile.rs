@@ -1,15 +1,17 @@
 //! Peers that put escape sequences wherever text fits: none of it reaches the terminal.
 
 use crate::common::{Broker, Ended, Peer, Terminal, base_answer, operator, run};
+use homelab_deploy::protocol::is_invisible;
 use serde_json::{Value, json};
 
-/// Red, a new title, a cleared screen in one byte, a bell, right-to-left, and a line of its own.
-const EVIL: &str = "evil\u{1b}[31m\u{1b}]0;title\u{7}\u{9b}2J\u{7}\u{202e}\r\nroot# \u{7f}";
+/// Red, a new title, a cleared screen in one byte, a bell, right-to-left, invisible ones, and a line of its own.
+const EVIL: &str =
+    "evil\u{e0041}\u{ad}\u{fe0f}\u{1b}[31m\u{1b}]0;title\u{7}\u{9b}2J\u{7}\u{202e}\r\nroot# \u{7f}";
 
 /// Fails where a control character was printed.
 fn harmless(ended: &Ended) {
     for text in [&ended.out, &ended.err] {
-        let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        let bad = |c: char| (c.is_control() && c != '\n') || is_invisible(c);
         assert!(!text.contains(bad), "{text:?}");
     }
     assert!(format!("{}{}", ended.out, ended.err).contains("evil"), "it says nothing of it: {ended}");
@@ -145,7 +147,7 @@ fn escape_sequences_in_an_error_are_not_printed() {
     let shared = "deploy.test.evil\u{1b}[31m\u{9b}2J";
     let _two = ["web1", "web2"].map(|name| peer("one", shared, name));
     let refused = run(operator(&broker, "tester").args(["deploy", "web1"]), 2);
-    refused.complains(&["web1 listens on no subject of its own"]);
+    refused.complains(&["web1 does not take requests on deploy.test.web1 but on deploy.test.evil"]);
     harmless(&refused);
 
     let _twins = [EVIL, "other"].map(|instance| peer(instance, "deploy.test.db1", "db1"));
@@ -164,11 +166,7 @@ fn what_is_no_message_at_all_is_told_and_does_no_harm() {
     });
     let done = run(operator(&broker, "tester").args(["deploy", "old1"]), 0);
     harmless(&done);
-    for said in [
-        "the message is not a JSON object",
-        "bad field `hostname`: it is missing",
-        "the message is too large",
-    ] {
+    for said in ["the message is not a JSON object", "bad field `hostname`: it is missing"] {
         assert!(done.out.contains(&format!("note: a message could not be read: {said}")), "{said}: {done}");
     }
 }

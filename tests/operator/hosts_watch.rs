@@ -86,7 +86,7 @@ fn with_json_each_change_is_an_object_as_hosts_prints_it() {
     let gate = Gate::of(&host);
     let _other = builder("db1", "db").start();
     let wire = Wire::connect(&broker, "everything");
-    let reports = wire.listen("deploy.responses.*");
+    let reports = wire.listen("deploy.responses.*.*");
     let present = run(operator(&broker, "tester").args(["hosts", "--output", "json"]), 0).json();
     let mut watch = Running::start(&mut watch(&broker, &["--output", "json"]));
     let names = |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };

@@ -1,6 +1,6 @@
 //! What programs read, whole: the JSON of each command, with what differs from run to run made the same.
 
-use crate::common::{Broker, Host, HostBuilder, Repo, operator, run};
+use crate::common::{Broker, Host, HostBuilder, Repo, Signer, operator, run};
 use crate::crowd::{Crowd, How, Member};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -60,8 +60,15 @@ fn of_commands_that_ask_and_deploy() {
     let bad = host(&broker, &repo, "web2", &format!("{build}echo no space >&2; exit 3"));
     let folders = [&good, &bad].map(|host| host.folder().to_str().unwrap());
     let url = repo.url();
-    let texts =
-        [(folders[0], "$DIR"), (folders[1], "$DIR"), (url.as_str(), "FLAKE"), (head.as_str(), "COMMIT")];
+    let keys = ["web1", "web2"].map(|host| Signer::of(host).key());
+    let texts = [
+        (folders[0], "$DIR"),
+        (folders[1], "$DIR"),
+        (url.as_str(), "FLAKE"),
+        (head.as_str(), "COMMIT"),
+        (keys[0].as_str(), "KEY1"),
+        (keys[1].as_str(), "KEY2"),
+    ];
     for (name, args, code) in [
         ("deploy", &["deploy", "web1"][..], 0),
         ("deploy-failed", &["deploy", "web2"], 1),

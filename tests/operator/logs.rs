@@ -71,6 +71,8 @@ fn without_follow_it_ends_at_the_present_end_and_with_it_lines_come_as_they_are_
     let (deploy, id) = scene.begin();
     let mut early = Running::start(&mut scene.logs(&["--follow"]));
     scene.host.told("told");
+    // What the program has written reaches the log through a pipe.
+    eventually("all of it", || scene.kept(&id).ends_with("\none\n").then_some(()));
     let sofar = run(&mut scene.logs(&[]), 0).out;
     assert!(sofar.starts_with("path:") && sofar.ends_with("\none\n"), "{sofar}");
     assert_eq!(run(&mut scene.logs(&["--id", &id]), 0).out, sofar);

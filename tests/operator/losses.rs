@@ -45,6 +45,27 @@ fn tells_when_asked(broker: &Broker, first: Option<&'static str>) -> Peer {
 }
 
 #[test]
+fn a_job_that_was_accepted_and_then_forgotten_is_sent_again() {
+    let broker = Broker::start();
+    let mut requests = 0;
+    let peer = Peer::start(&broker, base_answer("db1", "test", "db"), move |message| {
+        let id = &message["id"];
+        if message["want"] == "job" {
+            return vec![json!({"want": "job", "id": id, "hostname": "db1", "report": null})];
+        }
+        requests += 1;
+        let status = if requests == 1 { "accepted" } else { "completed" };
+        vec![json!({"hostname": "db1", "status": status, "error": null, "message": status, "id": id,
+            "heartbeat_s": 15, "seq": requests})]
+    });
+    let done = run(operator(&broker, "tester").args(["deploy", "db1", "--timeout", "30"]), 0);
+    assert!(done.out.contains("db1  completed: completed\n"), "{done}");
+    let (first, second) = (peer.request(), peer.request());
+    assert_eq!(first["id"], second["id"]);
+    assert_eq!(peer.others(), 0);
+}
+
+#[test]
 fn a_verdict_that_was_lost_is_asked_for() {
     let lost = |first| {
         let broker = Broker::start();

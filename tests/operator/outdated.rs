@@ -5,7 +5,7 @@ use crate::common::{
 };
 use crate::configured::Home;
 use homelab_deploy::deployer::heads;
-use homelab_deploy::fleet::{Fleet, Heads, Lag, Why};
+use homelab_deploy::fleet::{Fleet, Heads, KnownFlakes, Lag, Why};
 use homelab_deploy::protocol::{HostAnswer, Revision};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -26,6 +26,11 @@ fn outdated(broker: &Broker, args: &[&str], code: i32) -> Ended {
     run(operator(broker, "viewer").args(["hosts", "--outdated"]).args(args), code)
 }
 
+/// Has the operator see the hosts, and so know their flakes.
+fn seen(broker: &Broker) {
+    run(operator(broker, "viewer").arg("hosts"), 0);
+}
+
 /// The rows of a table without their spacing.
 fn rows(ended: &Ended) -> Vec<String> {
     let row = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -40,6 +45,7 @@ fn hosts_that_do_not_run_the_head_are_shown_with_what_they_should_run() {
     let _hosts = ["web1", "web2", "db1"].map(|name| host(&broker, &repo, name));
     deploy(&broker, "web1", "master");
     deploy(&broker, "web2", "master");
+    seen(&broker);
     let unknown = "note: not known of db1: which commit they run is not told";
     assert_eq!(rows(&outdated(&broker, &[], 0)), ["no host is known to be behind master", unknown]);
 
@@ -82,7 +88,9 @@ fn the_branch_is_that_of_the_flag_the_environment_or_the_context() {
     repo.commit("flake.nix", "new");
     let _host = host(&broker, &repo, "web1");
     deploy(&broker, "web1", "kept");
+    seen(&broker);
     let home = Home::of(&broker, "viewer", "branch = \"ahead\"");
+    run(home.command().arg("hosts"), 0);
     let said = |variable: Option<&str>, args: &[&str]| {
         let mut command = home.command();
         command.args(["hosts", "--outdated"]).args(args);
@@ -113,6 +121,7 @@ fn a_repository_that_cannot_be_asked_is_told_and_the_others_are_asked() {
         repo.commit("flake.nix", "new");
         host
     });
+    seen(&broker);
     fs::rename(repos[0].path().join(".git"), repos[0].path().join("away")).unwrap();
     let shown = outdated(&broker, &[], 1);
     let rows = rows(&shown);
@@ -132,6 +141,32 @@ fn a_repository_that_cannot_be_asked_is_told_and_the_others_are_asked() {
 }
 
 #[test]
+fn without_a_branch_the_default_one_is_named_and_head_means_it() {
+    let broker = Broker::start();
+    let repo = Repo::new();
+    let commit = repo.commit("flake.nix", "new");
+    repo.git(&["branch", "--move", "main"]);
+    let _host = host(&broker, &repo, "web1");
+    let said = "its default branch is main: name that, as in `--branch main`, or set it as `branch` in the configuration";
+    let deploy =
+        |args: &[&str], code: i32| run(operator(&broker, "tester").args(["deploy", "web1"]).args(args), code);
+    assert!(deploy(&[], 1).out.contains(said));
+    deploy(&["--pin"], 2).complains(&[said]);
+    let home = Home::of(&broker, "tester", "branch = \"HEAD\"");
+    for pin in [&[][..], &["--pin"]] {
+        let mut command = home.command();
+        command.args(["deploy", "web1"]).args(pin);
+        let done = run(&mut command, 0);
+        assert!(done.out.contains(&commit[..7]), "{done}");
+    }
+    seen(&broker);
+    assert!(outdated(&broker, &[], 1).out.contains(said));
+    assert_eq!(outdated(&broker, &["--branch", "HEAD"], 0).out, "no host is behind HEAD\n");
+    repo.commit("flake.nix", "newer");
+    assert!(outdated(&broker, &["--branch", "HEAD"], 0).out.contains("web1"));
+}
+
+#[test]
 fn what_a_host_makes_up_does_no_harm() {
     let broker = Broker::start();
     let folder = tempfile::tempdir().unwrap();
@@ -148,6 +183,7 @@ fn what_a_host_makes_up_does_no_harm() {
         told("web2", format!("git+ssh://-oProxyCommand=touch%20{}/x", touched.display())),
         told("db1", "\u{1b}]0;owned\u{7}".to_owned()),
     ];
+    seen(&broker);
     let shown = outdated(&broker, &[], 1);
     assert!(!touched.exists(), "{shown}");
     assert!(shown.out.starts_with("no host is known to be behind master\n"), "{shown}");
@@ -163,6 +199,7 @@ fn ctrl_c_ends_it_and_every_git() {
     answer["commit"] = json!("0".repeat(40));
     answer["flake_url"] = json!(format!("git+http://{}/x.git", silent.local_addr().unwrap()));
     let _peer = Peer::start(&broker, answer, |_| Vec::new());
+    seen(&broker);
     let asking = Running::start(operator(&broker, "viewer").args(["hosts", "--outdated"]));
     let (mut git, _) = silent.accept().unwrap();
     git.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -187,7 +224,12 @@ fn nobody_is_told_as_without_the_flag() {
 fn looked_up(flakes: &[String], branch: &str, within: Duration) -> Heads {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let branch = Revision::new(branch).unwrap();
-    runtime.block_on(heads(flakes.iter().cloned(), &branch, within))
+    runtime.block_on(heads(
+        flakes.iter().cloned(),
+        &branch,
+        within,
+        &homelab_deploy::nix::Credentials::default(),
+    ))
 }
 
 #[test]
@@ -217,7 +259,7 @@ fn each_way_of_not_having_a_head_has_its_sentence() {
     let flakes = [empty.url(), "path:/etc/nixos".to_owned(), "nixpkgs".to_owned()];
     let heads = looked_up(&flakes, "main", Duration::from_secs(20));
     let said = |flake: &str| heads.of[flake].as_ref().unwrap_err().clone();
-    let none = format!("\"main\" is no branch or tag of {}, which has none yet: push one", empty.url());
+    let none = format!("\"main\" is no branch or tag of {}; check the name, or push it first", empty.url());
     assert_eq!(said(&flakes[0]), none);
     assert_eq!(said("path:/etc/nixos"), "path:/etc/nixos takes no revision, so it has no head");
     assert!(said("nixpkgs").starts_with("\"nixpkgs\" is not a flake URL that can be deployed: "));
@@ -254,6 +296,8 @@ fn a_host_is_behind_current_or_unknown() {
     assert_eq!(lag("untold"), Lag::Unknown(Why::NoCommit));
     assert_eq!(lag("homeless"), Lag::Unknown(Why::NoFlake));
     let asked = ["git+file:///a", "git+file:///b", "git+file:///c"].map(str::to_owned);
+    assert_eq!(fleet.flakes(), [].into(), "none was known before");
+    fleet.known_flakes = KnownFlakes { allowed: asked.clone().into(), ..KnownFlakes::default() }.into();
     assert_eq!(fleet.flakes(), asked.into());
     assert_eq!(heads.failures().collect::<Vec<_>>(), ["no"]);
 }

@@ -117,3 +117,20 @@ fn two_instances_claim_a_name_while_both_are_heard() {
     }
     assert!(claimants(&fleet, 21.0) <= 8);
 }
+
+#[test]
+fn what_a_host_said_before_does_not_take_the_place_of_what_it_said_since() {
+    let said = |seq: u64, revision: &str| {
+        let instance = Some("one".into());
+        HostAnswer { instance, seq: Some(seq), revision: Some(revision.into()), ..answer() }
+    };
+    let mut fleet = heard(said(7, "new"));
+    fleet.apply(Inbound::Presence(Box::new(said(6, "old"))), at(100.0));
+    let host = &fleet.hosts["web1"];
+    assert_eq!(host.answer.as_ref().unwrap().revision.as_deref(), Some("new"));
+    assert_eq!(host.seen, Some(at(0.0)), "it is no sign of life");
+    // Another instance counts for itself.
+    let other = HostAnswer { instance: Some("two".into()), ..said(1, "other") };
+    fleet.apply(Inbound::Presence(Box::new(other)), at(100.0));
+    assert_eq!(fleet.hosts["web1"].answer.as_ref().unwrap().revision.as_deref(), Some("other"));
+}

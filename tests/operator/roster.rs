@@ -7,12 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 /// The roster of an operator, as it lies on disk.
-fn roster_file(broker: &Broker, user: &str) -> PathBuf {
+pub(crate) fn roster_file(broker: &Broker, user: &str) -> PathBuf {
     let name = format!("{}.json", broker.url().replace([':', '/'], "_"));
     broker.folder().join("xdg").join(user).join("homelab-deploy/roster").join(name)
 }
 
-fn roster(broker: &Broker, user: &str) -> Value {
+pub(crate) fn roster(broker: &Broker, user: &str) -> Value {
     serde_json::from_slice(&fs::read(roster_file(broker, user)).unwrap()).unwrap()
 }
 
@@ -29,6 +29,8 @@ fn hosts_that_answer_are_remembered_for_their_owner_alone() {
     assert!(known["web1"]["seen"].is_string());
     let mode = fs::metadata(roster_file(&broker, "viewer")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    let folder = roster_file(&broker, "viewer").parent().unwrap().metadata().unwrap();
+    assert_eq!(folder.permissions().mode() & 0o777, 0o700);
 }
 
 #[test]
@@ -69,7 +71,7 @@ fn a_host_that_answers_after_the_others_is_waited_for() {
     let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
     let late = Wire::connect(&broker, "everything");
     let asks = late.listen("deploy.discover");
-    let answers = late.listen("deploy.responses.ask.*");
+    let answers = late.listen("deploy.responses.ask.*.*");
     // Unknown at first, then known.
     for _ in 0..2 {
         let hosts = Running::start(operator(&broker, "viewer").arg("hosts"));

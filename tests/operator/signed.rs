@@ -60,7 +60,7 @@ fn whose_key_is_not_trusted_is_told_what_to_do() {
 }
 
 #[test]
-fn everything_that_does_something_is_signed_and_questions_are_not() {
+fn every_request_and_every_query_is_signed() {
     let broker = Broker::start();
     let mut answer = base_answer("web1", "test", "web");
     answer["capabilities"] = json!(["rollback", "build"]);
@@ -84,7 +84,11 @@ fn everything_that_does_something_is_signed_and_questions_are_not() {
     }
     wire.round_trip();
     let asked = asks.arrived();
-    assert!(asked.len() > 3 && asked.iter().all(|heard| heard.headers.is_empty()), "{asked:?}");
+    assert!(asked.len() > 3, "{asked:?}");
+    for heard in asked {
+        let headers = Signer::of("tester").headers_for("query", &heard.subject, &heard.payload);
+        assert_eq!(heard.headers, headers);
+    }
 }
 
 #[test]
@@ -108,7 +112,7 @@ fn what_is_sent_again_by_another_clock_is_signed_anew_and_cannot_be_kept() {
     let payload = second.payload.to_vec();
     let headers = Signer::of("tester").headers("deploy.test.web1", &payload);
     let reply = second.body["reply_to"].as_str().unwrap();
-    let reports = wire.listen(reply);
+    let reports = wire.listen(&format!("{reply}.web1"));
     wire.say_with("deploy.test.web1", Some(reply), &headers, &payload);
     let report = reports.next().body;
     assert_eq!(report["error"], "not_permitted", "{report}");

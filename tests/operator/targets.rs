@@ -4,6 +4,7 @@ use crate::common::{Broker, Ears, Heard, HostBuilder, Wire, operator, run};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::fs;
 
 /// Hears every request to a tier.
 fn requests(broker: &Broker, tier: &str) -> (Wire, Ears) {
@@ -99,20 +100,27 @@ fn hosts_are_reached_on_their_own_subjects_under_one_id() {
 }
 
 #[test]
-fn a_host_on_a_subject_of_its_own_is_reached_there() {
+fn a_host_on_another_subject_is_reached_if_the_configuration_names_it() {
     let broker = Broker::start();
     let own = ["--deploy-subject", "deploy.<tier>.role.<role>", "--deploy-subject", "deploy.test.web1"];
     let _odd = HostBuilder::new(&broker, "web1", "test", "web").args(&own[..2]).start();
     let (wire, ears) = requests(&broker, "test");
-    run(operator(&broker, "tester").args(["deploy", "web1"]), 0);
-    assert_eq!(subjects(&ears, &wire, 1), set(["deploy.test.role.web"]));
-
-    // Once another host listens there, nothing reaches the first alone.
-    let _other = HostBuilder::new(&broker, "web2", "test", "web").start();
-    let refused = run(operator(&broker, "admin").args(["deploy", "web1"]), 2);
-    refused.complains(&["web1 listens on no subject of its own (deploy.test.role.web)", "name the subject"]);
+    // The host's own word is not enough: it could name the subject of another host.
+    let refused = run(operator(&broker, "tester").args(["deploy", "web1"]), 2);
+    refused.complains(&[
+        "web1 does not take requests on deploy.test.web1 but on deploy.test.role.web",
+        "write `subject = \"…\"` for it into [contexts.NAME.hosts]",
+        "nothing was sent",
+    ]);
     wire.round_trip();
     assert_eq!(ears.arrived(), [] as [Heard; 0]);
+
+    let config = broker.folder().join("config/tester/homelab-deploy/config.toml");
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    let host = "{ tier = \"test\", subject = \"deploy.test.role.web\" }";
+    fs::write(&config, format!("[contexts.home.hosts]\nweb1 = {host}\n")).unwrap();
+    run(operator(&broker, "tester").args(["deploy", "web1"]), 0);
+    assert_eq!(subjects(&ears, &wire, 1), set(["deploy.test.role.web"]));
 }
 
 #[test]

@@ -154,3 +154,35 @@ fn a_certificate_file_that_is_not_there_is_refused() {
         refused.complains(&[&format!("could not read {} /missing: No such file", args[0])]);
     }
 }
+
+#[test]
+fn a_group_without_its_tier_is_told_what_is_missing_and_no_usage_that_does_not_work() {
+    for command in ["deploy", "diff", "rollback", "reboot", "cancel", "release"] {
+        for (group, args) in [("--all", &["--all"][..]), ("--role", &["--role", "web"])] {
+            let refused = run(nowhere().arg(command).args(args), 2);
+            assert_eq!(
+                refused.err,
+                format!("error: {group} is for the hosts of a tier: add --tier <TIER>\n")
+            );
+        }
+    }
+}
+
+#[test]
+fn the_key_of_a_person_has_their_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys_new = |args: &[&str], code| {
+        run(Command::new(binary()).args(["keys", "new"]).args(args).current_dir(folder.path()), code)
+    };
+    for name in ["alice", "bob"] {
+        let made = keys_new(&["deployer", "--name", name, "--tier", "test"], 0);
+        let (key, file) = (made.out.trim(), format!("{name}.nkey"));
+        assert!(folder.path().join(&file).exists());
+        made.complains(&[
+            &format!("the seed is in {file}"),
+            &format!("[operators.{name}]\nkind = \"deployer\"\ntiers = [\"test\"]\npublic_key = \"{key}\""),
+        ]);
+    }
+    keys_new(&["listener", "--name", "web1"], 2).complains(&["give --host"]);
+    keys_new(&["deployer", "--name", "web1", "--host", "web1"], 2).complains(&["cannot be used with"]);
+}

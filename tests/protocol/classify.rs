@@ -84,8 +84,8 @@ fn a_message_on_a_foreign_subject_is_refused() {
     for (subject, text) in [
         ("deploy.prod.web1", "bad field `subject`: \"deploy.prod.web1\" is not `deploy.responses.<id>`"),
         (
-            "deploy.responses.a.b",
-            "bad field `subject`: \"deploy.responses.a.b\" is not `deploy.responses.<id>`",
+            "deploy.responses.a.b.c",
+            "bad field `subject`: \"deploy.responses.a.b.c\" is not `deploy.responses.<id>`",
         ),
         (
             "other.responses.d1.log.web1",

@@ -4,6 +4,9 @@
 
 mod base;
 mod classify;
+mod corpus;
+mod feed;
+mod generated;
 mod phases;
 mod properties;
 mod refusals;

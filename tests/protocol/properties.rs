@@ -4,7 +4,7 @@ use crate::samples;
 use crate::strategies::{answer, ask, build_report, cases, host_answer, log_line, report, request};
 use homelab_deploy::protocol::{
     Answer, Ask, BuildReport, BuildRequest, DeployReport, DeployRequest, ErrorCode, HostAnswer, Id, Inbound,
-    JobAnswer, LogLine, MAX_MESSAGE, Name, ReplyTo, Revision, Status, Want, check_literal, expand, overlaps,
+    JobAnswer, LogLine, MAX_ENCODED, Name, ReplyTo, Revision, Status, Want, check_literal, expand, overlaps,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// Whether the message has room in one piece.
 fn fits<T: Serialize>(message: &T) -> bool {
-    serde_json::to_vec(message).unwrap().len() < MAX_MESSAGE
+    serde_json::to_vec(message).unwrap().len() < MAX_ENCODED
 }
 
 /// The bytes of the text inside a JSON string.
@@ -73,7 +73,7 @@ proptest! {
     #[test]
     fn a_report_always_fits_and_keeps_its_verdict(report in report()) {
         let bytes = report.encode();
-        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
         let read = DeployReport::parse(&bytes).unwrap();
         let (report, read) = (Arc::new(report), Arc::new(read));
         prop_assert_eq!(verdict(Some(&read)), verdict(Some(&report)));
@@ -88,7 +88,7 @@ proptest! {
     #[test]
     fn a_host_answer_always_fits_and_is_whole_where_it_can_be(answer in host_answer()) {
         let bytes = answer.encode();
-        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
         let read = HostAnswer::parse(&bytes).unwrap();
         prop_assert_eq!((&read.hostname, &read.tier), (&answer.hostname, &answer.tier));
         prop_assert_eq!(&read.role, &answer.role);
@@ -108,7 +108,7 @@ proptest! {
             report: Some(report.into()),
         };
         let bytes = Answer::Job(job.clone()).encode();
-        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
         let Answer::Job(read) = Answer::parse(&bytes).unwrap() else { panic!("it is no job answer") };
         prop_assert_eq!(verdict(read.report.as_ref()), verdict(job.report.as_ref()));
         if fits(&job) {
@@ -119,7 +119,7 @@ proptest! {
     #[test]
     fn a_build_report_always_fits_and_is_whole_where_it_can_be(report in build_report()) {
         let bytes = report.encode();
-        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
         let read = BuildReport::parse(&bytes).unwrap();
         prop_assert_eq!((&read.status, &read.error), (&report.status, &report.error));
         prop_assert_eq!((&read.id, read.seq), (&report.id, report.seq));
@@ -132,11 +132,11 @@ proptest! {
     #[test]
     fn a_log_line_always_fits_and_begins_where_it_says(line in log_line()) {
         let bytes = line.encode();
-        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
         let read = LogLine::parse(&bytes).unwrap();
         prop_assert_eq!((&read.id, &read.hostname, read.offset), (&line.id, &line.hostname, line.offset));
         prop_assert!(line.text.starts_with(&read.text));
-        if encoded(&line.text) < MAX_MESSAGE - 1024 {
+        if encoded(&line.text) < MAX_ENCODED - 1024 {
             prop_assert_eq!(read, line);
         }
     }
@@ -144,7 +144,7 @@ proptest! {
     #[test]
     fn an_ask_always_fits_and_leaves_no_host_out(ask in ask()) {
         let bytes = ask.encode();
-        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
         let read = Ask::parse(&bytes).unwrap();
         let tier = ask.tier.clone().unwrap_or_else(|| samples::name("prod"));
         for host in &ask.hosts {
@@ -158,7 +158,7 @@ proptest! {
     #[test]
     fn a_request_always_fits_and_means_the_same(request in request()) {
         let bytes = request.encode();
-        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
         let read = DeployRequest::parse(&bytes).unwrap();
         if fits(&request) {
             prop_assert_eq!(read, request);
@@ -171,7 +171,7 @@ proptest! {
     #[test]
     fn an_answer_always_fits_and_history_and_log_lose_nothing_that_cannot_be_asked_for(answer in answer()) {
         let bytes = answer.encode();
-        prop_assert!(bytes.len() < MAX_MESSAGE, "{} bytes", bytes.len());
+        prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
         let read = Answer::parse(&bytes).unwrap();
         prop_assert_eq!(read.hostname(), answer.hostname());
         match (&answer, &read) {

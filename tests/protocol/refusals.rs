@@ -2,8 +2,8 @@
 
 use crate::samples::{self, bytes, id, with, without};
 use homelab_deploy::protocol::{
-    Action, Answer, Ask, BadRequest, BuildReport, BuildRequest, DeployReport, DeployRequest, ErrorCode,
-    HostAnswer, LogLine, ReplyTo, WireError,
+    Action, Answer, Ask, BadRequest, BuildReport, BuildRequest, DeployReport, DeployRequest, Destination,
+    ErrorCode, HostAnswer, LogLine, ReplyTo, WireError,
 };
 use serde_json::{Value, json};
 
@@ -221,7 +221,11 @@ fn a_refusal_keeps_what_its_sender_must_hear_it_by() {
         [("revision", json!("--help")), ("timeout_s", json!("x")), ("action", json!("explode"))]
     {
         let bad = refused(&with(samples::request(), field, value));
-        assert_eq!(bad.reply_to, Some(ReplyTo::reports(id("d1"))), "{field}");
+        assert_eq!(
+            bad.reply_to,
+            Some(Destination { reply_to: ReplyTo::reports(id("d1")), per_host: false }),
+            "{field}"
+        );
         assert_eq!(bad.id, Some(id("d1")), "{field}");
         let action = if field == "action" { "explode" } else { "switch" };
         assert_eq!(bad.action, Some(Action::from(action)), "{field}");
@@ -251,7 +255,7 @@ fn a_bad_build_request_names_its_field() {
         (
             "branch",
             json!("--help"),
-            "bad field `branch`: \"--help\" is not a revision: it must start with a letter or digit",
+            "bad field `branch`: \"--help\" is not a revision: git allows no name that starts with `-` or `/`, or ends in `/` or `.`",
         ),
         ("reply_to", json!("deploy.responses.b1"), "bad field `reply_to`: it is not `build.responses.<id>`"),
         ("reply_to", json!("build.responses.a.b"), "bad field `reply_to`: it is not `build.responses.<id>`"),

@@ -75,7 +75,7 @@ pub(crate) fn host_answer() -> Value {
         "reboot_needed": true, "failed_units": ["b.service"], "boot_at": "2026-11-01T00:00:00Z",
         "flake_url": "git+https://git.example/fleet", "nix_free_bytes": 1, "boot_free_bytes": 2,
         "warnings": ["the disk is nearly full"], "held": "disk swap", "restarting": false, "job": report(),
-        "capabilities": ["build", "rollback"], "interval_s": 60, "online": true,
+        "capabilities": ["build", "rollback"], "public_key": "UA", "trusted_keys": ["UB", "UC"], "interval_s": 60, "online": true,
     })
 }
 

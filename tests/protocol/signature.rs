@@ -1,10 +1,9 @@
-//! What is signed and how that travels, against vectors that another implementation has made (Ed25519 of OpenSSL 3, base32 and
+//! What is signed and how that travels, against vectors that another implementation has made (Ed25519 of libsodium and OpenSSL, base32 and
 //! base64 of Python), so that the wire cannot change unseen.
 
 use homelab_deploy::bus::Seed;
-use homelab_deploy::keys::PublicKey;
 use homelab_deploy::protocol::{
-    KEY_HEADER, SIGNATURE_HEADER, decode_signature, encode_signature, signed_bytes,
+    KEY_HEADER, Name, PublicKey, Purpose, SIGNATURE_HEADER, decode_signature, encode_signature, signed_bytes,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,26 +12,81 @@ use std::os::unix::fs::PermissionsExt;
 const SEED: &str = "SUAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H776Y";
 const PUBLIC: &str = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK";
 
-/// Subject, payload, what is signed, and the signature.
-const VECTORS: [(&str, &[u8], &[u8], &str); 3] = [
-    (
-        "deploy.test.web1",
-        br#"{"action":"switch","revision":"master","reply_to":"deploy.responses.v-1","issued_at":"2026-01-02T03:04:05Z","expires_at":"2026-01-02T03:05:05Z"}"#,
-        b"homelab-deploy-v1\ndeploy.test.web1\n{\"action\":\"switch\",\"revision\":\"master\",\"reply_to\":\"deploy.responses.v-1\",\"issued_at\":\"2026-01-02T03:04:05Z\",\"expires_at\":\"2026-01-02T03:05:05Z\"}",
-        "I6zqbKpbcB_Bga12I8D5Eon6qT3QiNg5Oo-y61bXU4GjBWPYoMpmYmj_typ7r9CAUMdwLpvGK2MCZSyzOX-gDA",
-    ),
-    (
-        "deploy.prod.role.dns",
-        b"\x00\xff\n\n",
-        b"homelab-deploy-v1\ndeploy.prod.role.dns\n\x00\xff\n\n",
-        "6AUHFzzPtohEjmdXtqIoZFcx4tcU-R-0prckmtFVWJQGz1q_HNetFaImrSznpDnensmCt2phjCLKDYo53MGJAg",
-    ),
-    (
-        "x",
-        b"",
-        b"homelab-deploy-v1\nx\n",
-        "JOEVbQB_pj0MKmPJ4Cj_hm3fE5AoXyK0pilo9qGpbtVIBwtPeHtHwhmjbOjKynpREhrNH44GwVPeJtLnwe_zCQ",
-    ),
+/// One message with its signature.
+struct Vector {
+    purpose: Purpose,
+    fleet: Option<&'static str>,
+    subject: &'static str,
+    payload: &'static [u8],
+    signed: &'static [u8],
+    signature: &'static str,
+}
+
+const VECTORS: [Vector; 8] = [
+    Vector {
+        purpose: Purpose::Request,
+        fleet: None,
+        subject: "deploy.test.web1",
+        payload: br#"{"action":"switch","revision":"master","reply_to":"deploy.responses.v-1","issued_at":"2026-01-02T03:04:05Z","expires_at":"2026-01-02T03:05:05Z"}"#,
+        signed: b"homelab-deploy-v2\xff\nrequest\n\ndeploy.test.web1\n{\"action\":\"switch\",\"revision\":\"master\",\"reply_to\":\"deploy.responses.v-1\",\"issued_at\":\"2026-01-02T03:04:05Z\",\"expires_at\":\"2026-01-02T03:05:05Z\"}",
+        signature: "q_QyHSNGAxJ90-87MRI7xJcHzvpCyln-KKlhdImO5qoRkTjfvcJYvviqixiaKiEL03__ttJV7bA5KyEtVftxDg",
+    },
+    Vector {
+        purpose: Purpose::Request,
+        fleet: Some("home"),
+        subject: "deploy.prod.role.dns",
+        payload: b"\x00\xff\n\n",
+        signed: b"homelab-deploy-v2\xff\nrequest\nhome\ndeploy.prod.role.dns\n\x00\xff\n\n",
+        signature: "ORY4yDBb7SJQ_tp91wP5XxZ-llrPtWAyMJpFkBqx0akxVluYIVD7twj-Yc1Qz-TrPnES3BSf7c4M2_y-e2AtDQ",
+    },
+    Vector {
+        purpose: Purpose::Report,
+        fleet: Some("home"),
+        subject: "deploy.responses.v-1.web1",
+        payload: b"{}",
+        signed: b"homelab-deploy-v2\xff\nreport\nhome\ndeploy.responses.v-1.web1\n{}",
+        signature: "re_JDB_AwgLsIJc-pmJiXnsmz4vMG8d0tOPHqero62Nsc9ynQzXQ-g0hXoMzxoCDGl5pEDS07zurD13i-RG_Ag",
+    },
+    Vector {
+        purpose: Purpose::Reply,
+        fleet: None,
+        subject: "deploy.responses.ask.q.web1",
+        payload: b"",
+        signed: b"homelab-deploy-v2\xff\nreply\n\ndeploy.responses.ask.q.web1\n",
+        signature: "WxNmF_20tMbGVSVPwBxVMyORZnvutGCWVgDUY6LPM2T5O4mPtukjQ8TYqLg6UfXNkt1GZdkyfLBVGF0QTxbTCA",
+    },
+    Vector {
+        purpose: Purpose::Presence,
+        fleet: None,
+        subject: "deploy.responses.presence",
+        payload: b"{}",
+        signed: b"homelab-deploy-v2\xff\npresence\n\ndeploy.responses.presence\n{}",
+        signature: "dBoytZS16AprrXkhSCgLSwYClLwG5zOghGq20MLwAUe8DF8ZeWS6uJFjXxnCEpJgXyZIjSMDFOqAb4vPSZWmBA",
+    },
+    Vector {
+        purpose: Purpose::Log,
+        fleet: None,
+        subject: "deploy.responses.v-1.log.web1",
+        payload: b"{}",
+        signed: b"homelab-deploy-v2\xff\nlog\n\ndeploy.responses.v-1.log.web1\n{}",
+        signature: "fOabkuFHnKTHS5nSeJcPtgGPpzfn0S4eOeSsmHApHVPSYdlUBI7nAvXTgvfbFiEq4cxcVai2RVbN4jB3OqXBAw",
+    },
+    Vector {
+        purpose: Purpose::Query,
+        fleet: None,
+        subject: "deploy.discover",
+        payload: b"{}",
+        signed: b"homelab-deploy-v2\xff\nquery\n\ndeploy.discover\n{}",
+        signature: "MbQ5ZpaQG1i6R7nmh6Enu8oLc7kpdt7RalR_a-aqRgrH5y1Z7R8J9YxvDxV5XQLT-xxT2m1_wXEEybZxAhjCDw",
+    },
+    Vector {
+        purpose: Purpose::Build,
+        fleet: Some("home"),
+        subject: "build.all",
+        payload: b"{}",
+        signed: b"homelab-deploy-v2\xff\nbuild\nhome\nbuild.all\n{}",
+        signature: "IaYcU4F1Hk4DbQDYjQPJlFHgaMFasuq1U8Aks7gn2OjbGysodErrml_ac7EgcqzartVO297S49gS89guo4KRDw",
+    },
 ];
 
 fn seed() -> Seed {
@@ -44,24 +98,30 @@ fn seed() -> Seed {
 }
 
 #[test]
-fn a_request_is_signed_as_others_do_it() {
+fn a_message_is_signed_as_others_do_it() {
     assert_eq!((KEY_HEADER, SIGNATURE_HEADER), ("Homelab-Deploy-Key", "Homelab-Deploy-Signature"));
     let seed = seed();
     assert_eq!(seed.public_key(), PUBLIC);
-    for (subject, payload, signed, signature) in VECTORS {
-        assert_eq!(signed_bytes(subject, payload), signed);
-        assert_eq!(seed.sign(signed).unwrap(), signature);
+    for vector in VECTORS {
+        let fleet = vector.fleet.map(|name| Name::new(name).unwrap());
+        let signed = signed_bytes(vector.purpose, fleet.as_ref(), vector.subject, vector.payload);
+        assert_eq!(signed, vector.signed);
+        assert_eq!(seed.sign(&signed).unwrap(), vector.signature);
+        if ![Purpose::Request, Purpose::Query, Purpose::Build].contains(&vector.purpose) {
+            assert_eq!(Purpose::of_response(vector.subject), vector.purpose);
+        }
     }
 }
 
 #[test]
 fn what_others_have_signed_is_told_from_everything_else() {
     let key = PublicKey::parse(PUBLIC).unwrap();
-    for (n, (_, _, signed, text)) in VECTORS.into_iter().enumerate() {
+    for (n, vector) in VECTORS.iter().enumerate() {
+        let (signed, text) = (vector.signed, vector.signature);
         let signature = decode_signature(text).unwrap();
         assert!(key.has_signed(signed, &signature), "{text}");
-        let (_, _, other, _) = VECTORS[(n + 1) % VECTORS.len()];
-        assert!(!key.has_signed(other, &signature));
+        let other = &VECTORS[(n + 1) % VECTORS.len()];
+        assert!(!key.has_signed(other.signed, &signature));
         for at in 0..signature.len() {
             let mut changed = signature.clone();
             changed[at] ^= 1;
@@ -75,7 +135,7 @@ fn what_others_have_signed_is_told_from_everything_else() {
 
 #[test]
 fn a_signature_has_one_text_alone() {
-    let (_, _, _, text) = VECTORS[0];
+    let text = VECTORS[0].signature;
     assert_eq!(encode_signature(&decode_signature(text).unwrap()), text);
     // The last character carries bits that mean nothing.
     let other_end = format!("{}B", &text[..text.len() - 1]);

@@ -3,7 +3,7 @@
 use crate::samples::{self, bytes, id, name, with};
 use homelab_deploy::protocol::{
     Action, Answer, Ask, BuildHost, BuildReport, Changes, DeployReport, DeployRequest, ErrorCode,
-    HistoryAnswer, HistoryEntry, HostAnswer, LogAnswer, MAX_MESSAGE, PackageChange, Phase, PhaseName,
+    HistoryAnswer, HistoryEntry, HostAnswer, LogAnswer, MAX_ENCODED, PackageChange, Phase, PhaseName,
     PhaseState, Phases, Progress, ReplyTo, Status, Want,
 };
 use serde_json::{Value, json};
@@ -77,6 +77,8 @@ fn worst_host() -> HostAnswer {
         system: text(),
         booted_system: text(),
         flake_url: text(),
+        public_key: text(),
+        trusted_keys: Some(worst_list()),
         held: Some(worst()),
         failed_units: worst_list(),
         warnings: worst_list(),
@@ -117,7 +119,7 @@ fn the_worst_messages_fit() {
         ("build report of one", build_report(1).encode()),
         ("build report of 50", build_report(50).encode()),
     ] {
-        assert!(message.len() < MAX_MESSAGE, "{kind}: {} bytes", message.len());
+        assert!(message.len() < MAX_ENCODED, "{kind}: {} bytes", message.len());
         serde_json::from_slice::<Value>(&message).unwrap();
     }
 }

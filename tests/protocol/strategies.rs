@@ -122,16 +122,17 @@ prop_compose! {
         [instance, version, os_version, revision, commit] in uniform5(of(shared())),
         [system, booted_system, flake_url] in uniform3(of(shared())),
         (held, confirm) in (of(text()), of(shared())),
-        [generation, nix_free_bytes, boot_free_bytes, interval_s] in uniform4(of(any::<u64>())),
+        [generation, nix_free_bytes, boot_free_bytes, interval_s, seq] in uniform5(of(any::<u64>())),
         [reboot_needed, restarting, online] in uniform3(of(any::<bool>())),
         (boot_at, job) in (of(time()), of(report().boxed())),
         capabilities in list(word(Action::ALL)),
+        (public_key, trusted_keys) in (of(shared()), of(units())),
     ) -> HostAnswer {
         HostAnswer {
             want, id, hostname, tier, role, deploy_subjects, instance, version, os_version, revision, commit,
             system, generation, booted_system, reboot_needed, failed_units, boot_at, flake_url,
             nix_free_bytes, boot_free_bytes, warnings, held, restarting, job: job.map(Arc::new),
-            capabilities, interval_s, online, confirm,
+            capabilities, public_key, trusted_keys, interval_s, online, seq, confirm,
         }
     }
 }
@@ -143,6 +144,7 @@ prop_compose! {
         [issuer, reason] in uniform2(of(text())),
         (commit, timeout_s, generation) in (of(Just(COMMIT.to_owned())), of(1..u64::MAX), of(any::<u64>())),
         activate_timeout_s in of(1..u64::MAX),
+        [reply_per_host, allow_older] in uniform2(of(any::<bool>())),
         on_failure in of(select(OnFailure::ALL)),
     ) -> DeployRequest {
         // A few of these look like short commits.
@@ -151,8 +153,8 @@ prop_compose! {
         let reason = if action == Action::Hold { Some("bisect".to_owned()) } else { reason };
         let request = DeployRequest::new(action, revision, id);
         DeployRequest {
-            issued_at, expires_at, issuer, commit, timeout_s, activate_timeout_s, on_failure, reason, job: Some(job), generation,
-            ..request
+            reply_per_host, issued_at, expires_at, issuer, commit, timeout_s, activate_timeout_s, on_failure, reason, job: Some(job), generation,
+            allow_older, ..request
         }
     }
 }
@@ -163,9 +165,10 @@ prop_compose! {
         (tier, role, want) in (of(name()), of(name()), of(word(Want::ALL))),
         (hosts, confirm) in (list(name()), of(text())),
         [limit, offset] in uniform2(of(any::<u64>())),
+        reply_per_host in of(any::<bool>()),
     ) -> Ask {
         let reply_to = if answers { ReplyTo::answers(reply_to) } else { ReplyTo::reports(reply_to) };
-        Ask { reply_to, tier, role, hosts, want, id, limit, before, offset, confirm }
+        Ask { reply_to, reply_per_host, tier, role, hosts, want, id, limit, before, offset, confirm }
     }
 }
 

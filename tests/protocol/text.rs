@@ -1,7 +1,7 @@
 //! Text that travels: cut to a size as encoded, and harmless on a terminal.
 
 use crate::strategies::{cases, text};
-use homelab_deploy::protocol::{fit_end, fit_start, printable};
+use homelab_deploy::protocol::{fit_end, fit_start, is_invisible, printable};
 use proptest::prelude::*;
 
 /// The bytes of the text inside a JSON string.
@@ -27,12 +27,59 @@ fn what_a_terminal_could_act_on_is_taken_out() {
         ("\u{202e}desrever\u{202c}", "desrever"),
         ("\u{61c}mark\u{2066}isolate\u{2069}", "markisolate"),
         ("zero\u{200b}width\u{feff}", "zerowidth"),
+        ("soft\u{ad}hyphen tags\u{e0041}\u{e007f} fill\u{3164}\u{ffa0}er", "softhyphen tags filler"),
+        ("select\u{fe0f}or\u{e0100} \u{1d173}note \u{600}num\u{fff9}ber", "selector note number"),
+        // Joined emoji come apart, and flags made of tags lose their country.
+        ("\u{1f468}\u{200d}\u{1f680}\u{2764}\u{fe0f}", "\u{1f468}\u{1f680}\u{2764}"),
         ("cut \u{1b}", "cut "),
         ("cut \u{1b}[", "cut "),
         ("cut \u{1b}[1;3", "cut "),
         ("broken \u{1b}[31日本", "broken 日本"),
     ] {
         assert_eq!(printable(raw), shown, "{raw:?}");
+    }
+}
+
+/// Line and paragraph separators; `Default_Ignorable_Code_Point` of `DerivedCoreProperties` and what else is of category Cf
+/// in `UnicodeData`, both of Unicode 17.
+const INVISIBLE: [std::ops::RangeInclusive<u32>; 28] = [
+    0x2028..=0x2029,
+    0xad..=0xad,
+    0x34f..=0x34f,
+    0x61c..=0x61c,
+    0x115f..=0x1160,
+    0x17b4..=0x17b5,
+    0x180b..=0x180f,
+    0x200b..=0x200f,
+    0x202a..=0x202e,
+    0x2060..=0x206f,
+    0x3164..=0x3164,
+    0xfe00..=0xfe0f,
+    0xfeff..=0xfeff,
+    0xffa0..=0xffa0,
+    0xfff0..=0xfff8,
+    0x1bca0..=0x1bca3,
+    0x1d173..=0x1d17a,
+    0xe0000..=0xe0fff,
+    0x600..=0x605,
+    0x6dd..=0x6dd,
+    0x70f..=0x70f,
+    0x890..=0x891,
+    0x8e2..=0x8e2,
+    0xfff9..=0xfffb,
+    0x110bd..=0x110bd,
+    0x110cd..=0x110cd,
+    0x13430..=0x1343f,
+    0xe0001..=0xe007f,
+];
+
+#[test]
+fn of_all_characters_exactly_the_invisible_ones_are_removed() {
+    for c in '\0'..=char::MAX {
+        let listed = INVISIBLE.iter().any(|range| range.contains(&u32::from(c)));
+        assert_eq!(is_invisible(c), listed, "U+{:04X}", u32::from(c));
+        let shown = printable(&format!("a{c}b"));
+        assert_eq!(listed || c.is_control(), !shown.contains(c), "U+{:04X}: {shown:?}", u32::from(c));
     }
 }
 

@@ -1,10 +1,12 @@
 //! Hosts that do not run the head of their branch.
 
+use crate::keys::keys;
 use crate::stage::{PLAIN, Stage, answer, noon, present, report, said};
-use homelab_deploy::fleet::Heads;
+use homelab_deploy::fleet::{Heads, KnownFlakes};
 use homelab_deploy::protocol::{Revision, Status};
 use homelab_deploy::tui::{Effect, Event};
 use jiff::SignedDuration;
+use std::sync::Arc;
 
 const FLAKE: &str = "git+https://git.example.org/fleet";
 /// What `stage::answer` runs, and what `stage::report` has deployed.
@@ -15,6 +17,7 @@ const NEW: &str = "b04c7de19f3a52886e0d4c1b7a9f6e5d4c3b2a10";
 fn stage() -> Stage {
     let mut stage = Stage::new(120, 40, PLAIN);
     stage.app.options.follows = Some(Revision::new("main").unwrap());
+    stage.app.fleet.known_flakes = known();
     let host = |name: &str, commit: Option<&str>| {
         let mut answer = answer(name, "test", "web");
         answer.flake_url = Some(FLAKE.into());
@@ -24,6 +27,11 @@ fn stage() -> Stage {
     let hosts = [("web1", Some(OLD)), ("web2", Some(OLD)), ("web3", Some(NEW)), ("web4", None)];
     stage.hear(noon(), hosts.map(|(name, commit)| host(name, commit)));
     stage
+}
+
+/// The flake was known before the console began.
+fn known() -> Arc<KnownFlakes> {
+    Arc::new(KnownFlakes { allowed: [FLAKE.to_owned()].into(), ..KnownFlakes::default() })
 }
 
 fn heads(commit: &str) -> Event {
@@ -91,4 +99,48 @@ fn a_head_that_could_not_be_looked_up_marks_nobody() {
     stage.tell(Event::Heads(Heads { branch: Revision::new("main").unwrap(), of }));
     let text = stage.text();
     assert!(!text.contains("behind") && !text.contains('↓'), "{text}");
+}
+
+#[test]
+fn a_flake_that_is_new_or_another_one_is_shown_and_not_asked() {
+    let mut stage = stage();
+    stage.app.fleet.known_flakes = Arc::default();
+    assert!(!asked(&mut stage, 0));
+    let text = stage.text();
+    assert!(text.contains(&format!("`web1` is new here and names the flake `{FLAKE}`")), "{text}");
+    let of =
+        [(stage.app.fleet.hosts["web1"].name.clone(), "git+https://git.example.org/other".into())].into();
+    stage.app.fleet.known_flakes = Arc::new(KnownFlakes { of, ..KnownFlakes::default() });
+    assert!(!asked(&mut stage, 300));
+    let text = stage.text();
+    assert!(text.contains("`web1` names the flake `git+https://git.example.org/fleet`, expected"), "{text}");
+}
+
+#[test]
+fn the_form_shows_the_flake_and_where_the_branch_is() {
+    let mut stage = stage();
+    stage.tell(heads(NEW));
+    keys(&mut stage, "d");
+    let text = stage.text();
+    assert!(text.contains(&format!("flake       {FLAKE}, main at b04c7de ")), "{text}");
+    keys(&mut stage, "^");
+    // What is new is shown as new; sending it is to trust it.
+    stage.app.fleet.known_flakes = Arc::default();
+    keys(&mut stage, "d");
+    let text = stage.text();
+    assert!(text.contains(&format!("flake       {FLAKE}, main at b04c7de, new here")), "{text}");
+}
+
+#[test]
+fn waves_to_a_host_with_another_flake_than_before_are_not_sent() {
+    let mut stage = stage();
+    let of =
+        [(stage.app.fleet.hosts["web1"].name.clone(), "git+https://git.example.org/other".into())].into();
+    stage.app.fleet.known_flakes = Arc::new(KnownFlakes { of, ..KnownFlakes::default() });
+    stage.effects();
+    keys(&mut stage, "ad\t\t\tbatch=1\t\t\n");
+    let text = stage.text();
+    assert!(!stage.effects().iter().any(|effect| matches!(effect, Effect::Send(_))), "{text}");
+    assert!(text.contains("`web1` names the flake `git+https://git.example.org/fleet`"), "{text}");
+    assert!(text.contains("nothing was sent"), "{text}");
 }

@@ -1,7 +1,8 @@
 //! The forms of a rollback, a reboot and a dry run: what they send, and that they send nothing else.
 
 use crate::keys::keys;
-use crate::stage::{PLAIN, Stage};
+use crate::stage::{PLAIN, Stage, name, noon, report, said};
+use homelab_deploy::protocol::{Difference, ErrorCode, Identity, Inbound, Status};
 use homelab_deploy::tui::{Context, Effect, Overlay};
 
 /// What is sent by these keys: `rollback 139 web1`, `reboot db1 gw1`, `dry-activate main web1`.
@@ -28,6 +29,65 @@ fn fleet() -> Stage {
     let mut stage = Stage::fleet(120, 50, PLAIN);
     stage.draw();
     stage
+}
+
+#[test]
+fn an_older_commit_is_offered_once_a_host_has_refused_one() {
+    let refused = |message: &str| {
+        let mut stage = fleet();
+        let mut report = report("web1", "d50", Status::Failed);
+        (report.error, report.seq) = (Some(ErrorCode::InvalidRevision), Some(9_000_000));
+        message.clone_into(&mut report.message);
+        stage.hear(noon(), [said(report)]);
+        stage.draw();
+        stage
+    };
+    let older = "commit 3f2a is older than b04c, which this host deployed last from the branch \"main\"; to go back, use \
+                 `rollback`, or `deploy --allow-older` for exactly this commit";
+    // Which host, the keys in its form, and whether the request allows it.
+    for (message, typed, allows) in [
+        (older, "/web1\nd\t\t\t>\t\t\n", Some(true)),
+        (older, "/web1\nd\t\t\t>>\t\t\n", Some(false)),
+        (older, "/web1\nd\t\t\t\t\t\n", Some(false)),
+        // A line less.
+        (older, "/web9\nd\t\t\t\t\n", Some(false)),
+        ("commit 3f2a is on no branch", "/web1\nd\t\t\t\t\n", Some(false)),
+        // Its role, in which it is.
+        (older, "/web1\nd>\t\t\t\t>\t\t\n", Some(true)),
+    ] {
+        let mut stage = refused(message);
+        stage.effects();
+        keys(&mut stage, typed);
+        let sent = stage.effects().into_iter().find_map(|effect| match effect {
+            Effect::Send(plan) => Some(plan.intent.allow_older),
+            _ => None,
+        });
+        assert_eq!(sent, allows, "{typed:?}\n{}", stage.text());
+    }
+    let mut stage = refused(older);
+    keys(&mut stage, "/web1\nd\t\t\t>");
+    assert!(stage.text().contains("older       refused  [allowed]"), "{}", stage.text());
+}
+
+#[test]
+fn a_host_that_has_changed_is_left_out_of_a_group_and_refused_if_it_was_marked() {
+    let changed = || {
+        let mut stage = fleet();
+        let differs = Some(Difference::Tier { known: name("prod"), now: name("test") });
+        stage.hear(noon(), [Inbound::Identity(name("web10"), Identity { differs, ..Identity::default() })]);
+        stage.draw();
+        stage
+    };
+    let mut stage = changed();
+    assert_eq!(sent(&mut stage, "/web1\nb\t\t>"), None);
+    let text = stage.text();
+    assert!(text.contains("left out: changed: it is known in tier prod and now says test"), "{text}");
+    assert!(text.contains("Roll back 2 hosts"), "{text}");
+    assert_eq!(sent(&mut stage, "\t\t\n").as_deref(), Some("rollback web1 web9"));
+
+    let mut stage = changed();
+    assert_eq!(sent(&mut stage, "/web\na^b>\n"), None);
+    assert!(stage.text().contains("web10 has changed: it is known in tier prod"), "{}", stage.text());
 }
 
 #[test]

@@ -262,7 +262,7 @@ fn a_dry_run_tells_what_would_change() {
                 "restarts nginx.service, sshd.service",
             ][..],
         ),
-        (Some(Changes::default()), None, &["nothing changes"]),
+        (Some(Changes::default()), Some("/nix/store/old"), &["changes files only"]),
         (None, Some("/nix/store/new"), &["nothing would change, this system runs already"]),
         (None, Some("/nix/store/old"), &["the host does not tell what would change; its log may"]),
     ] {

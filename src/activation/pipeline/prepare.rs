@@ -1,8 +1,9 @@
 //! Before anything is built: whether this host may be deployed to now, and what runs on it.
 
-use super::{Failure, Run, Step};
+use super::{Failure, Pipeline, Run, Step};
+use crate::activation::resolve::{origin, resolve};
 use crate::jobs::{ActivationLock, System};
-use crate::nix::{self, Generation, Locked, Nix, Profile};
+use crate::nix::{Generation, Locked, Nix, Profile};
 use crate::protocol::{ErrorCode, PhaseName};
 use std::fs;
 use std::path::Path;
@@ -90,19 +91,18 @@ impl Run {
 
     /// The one commit that the revision is.
     pub(super) async fn resolve(&self) -> Result<Locked, Failure> {
-        let request = &self.order.request;
-        let Some(revision) = &request.revision else {
-            return Err(Failure::new(ErrorCode::InvalidRevision, "the request names no revision"));
-        };
-        let resolved = tokio::select! {
-            resolved = nix::resolve(&self.pipeline.flake, revision, request.commit.as_deref()) => resolved,
+        let Pipeline { commits, flake, owner, .. } = &self.pipeline;
+        let locked = tokio::select! {
+            locked = resolve(commits, flake, owner, &self.order.request) => locked?,
             () = self.stop.cancelled() => return Err(self.stopped(&PhaseName::Prepare).await),
         };
-        let locked = resolved.map_err(|error| Failure::new(error.code(), error.to_string()))?;
         if let Some(note) = &locked.note {
             self.say(note).await?;
         }
         self.say(&format!("deploying {}", locked.url)).await?;
+        if let Some(origin) = origin(&locked) {
+            self.tell(Step::Origin(origin)).await;
+        }
         if let Some(commit) = locked.commit.clone() {
             self.tell(Step::Commit(commit)).await;
         }

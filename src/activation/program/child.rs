@@ -1,12 +1,15 @@
-//! A child of the activation program: its output goes straight into the job's log, and its time is bounded.
+//! A child of the activation program: its output goes into the job's log, and its time is bounded.
 
+use super::output::SwitchOutput;
 use crate::activation::JobLog;
+use crate::activation::bounded_log::{BoundedLog, LogRoom};
+use crate::activation::child_output::ChildOutput;
+use crate::private;
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::path::Path;
+use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
@@ -38,49 +41,38 @@ impl Ended {
     }
 }
 
-/// Where a child writes, and from which byte on. Nowhere, if no file takes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Written {
-    /// The file.
-    pub(super) file: PathBuf,
-    /// Where its output begins.
-    pub(super) from: u64,
-}
-
 /// A child at work.
 pub(super) struct Running {
     child: Child,
     group: Option<Pid>,
     begun: Instant,
-    /// Where its output is.
-    pub(super) written: Option<Written>,
+    output: ChildOutput,
+    /// What it has printed so far, if it is a `switch-to-configuration`.
+    pub(super) printed: SwitchOutput,
 }
 
-/// Starts a command; a child that cannot be started has ended. A pipe would break with us and take the child along in
-/// the middle of its work: so it writes into the log itself, or into `other` where that cannot be written.
+/// Starts an unattended command; a child that cannot be started has ended. Its output goes into `log`, or into `other` if that cannot
+/// be written; a host must find its way back also if neither can.
 pub(super) fn start(mut command: Command, log: &Path, other: &Path) -> io::Result<Result<Running, Ended>> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     let arguments: Vec<_> = command.as_std().get_args().map(|text| text.to_string_lossy()).collect();
     let line = format!("$ {program} {}", arguments.join(" "));
-    let open = |path: &Path| -> io::Result<(File, Option<Written>)> {
+    let open = |path: &Path| -> io::Result<JobLog> {
         let mut log = JobLog::open(path)?;
         log.line(&line)?;
-        let file = log.into_file();
-        let from = file.metadata()?.len();
-        Ok((file, Some(Written { file: path.to_owned(), from })))
+        Ok(log)
     };
-    // A host must find its way back also where its log cannot be written.
-    let (file, written) = open(log)
-        .or_else(|_| {
-            fs::create_dir_all(other.parent().unwrap_or(Path::new("/")))?;
-            open(other)
-        })
-        .or_else(|_| OpenOptions::new().write(true).open("/dev/null").map(|file| (file, None)))?;
-    command.current_dir("/").stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
+    let log = open(log).or_else(|_| {
+        private::directory(other.parent().unwrap_or(Path::new("/")))?;
+        open(other)
+    });
+    let log = log.ok().map(|log| BoundedLog::new(log, LogRoom::STEP));
+    let output = ChildOutput::of(&mut command, log)?;
+    command.current_dir("/");
     Ok(match command.spawn() {
         Ok(child) => {
             let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-            Ok(Running { child, group, begun: Instant::now(), written })
+            Ok(Running { child, group, begun: Instant::now(), output, printed: SwitchOutput::default() })
         }
         Err(error) => Err(Ended { code: None, how: format!("could not be started: {error}") }),
     })
@@ -92,21 +84,34 @@ impl Running {
         self.begun.elapsed()
     }
 
-    /// Waits for its end, at most so long.
+    /// Waits for its end, at most so long. By then all that it wrote was taken in.
     pub(super) async fn wait(&mut self, limit: Duration) -> io::Result<Option<Ended>> {
-        match timeout(limit, self.child.wait()).await {
-            Ok(status) => Ok(Some(Ended::of(status?))),
-            Err(_) => Ok(None),
-        }
+        let Self { child, output, printed, .. } = self;
+        let mut read = |line: &str| {
+            printed.line(line);
+            false
+        };
+        let ended = timeout(limit, async {
+            loop {
+                tokio::select! {
+                    biased;
+                    ended = child.wait() => break ended,
+                    () = output.take_next(&mut read) => {}
+                }
+            }
+        });
+        let Ok(ended) = ended.await else { return Ok(None) };
+        output.finish(&mut read);
+        Ok(Some(Ended::of(ended?)))
     }
 
     /// Ends it with its whole group, and says why in the ending.
-    pub(super) async fn end(mut self, how: String) -> io::Result<Ended> {
+    pub(super) async fn end(&mut self, how: String) -> io::Result<Ended> {
         self.signal(Signal::TERM);
-        let heeded = timeout(GRACE, self.child.wait()).await;
+        let heeded = self.wait(GRACE).await;
         self.signal(Signal::KILL);
-        if heeded.is_err() {
-            self.child.wait().await?;
+        if heeded?.is_none() {
+            self.wait(Duration::MAX).await?;
         }
         Ok(Ended { code: None, how })
     }

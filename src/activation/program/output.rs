@@ -2,16 +2,15 @@
 
 use crate::nix::{Units, units_of_activation};
 use crate::protocol::printable;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
 
-/// How much is read at a time.
-const CHUNK: usize = 64 << 10;
-/// The longest line that is looked at; the programs of an activation print what they like.
-const MAX_LINE: usize = 64 << 10;
 /// How many bytes of unit lists are kept.
 const MAX_UNIT_LINES: usize = 1 << 20;
+
+/// How many failures of one kind are kept.
+const MAX_ITEMS: usize = 1000;
+
+/// What is printed when the change of the host begins.
+const BEGINNINGS: [&str; 2] = ["stopping the following units: ", "activating the configuration..."];
 
 /// How the lines begin by which the program says why it gives up.
 const REASONS: [&str; 5] = ["Error: ", "Failed to ", "Unable to ", "Could not ", "This is not "];
@@ -42,17 +41,13 @@ pub(super) struct SwitchOutput {
 }
 
 impl SwitchOutput {
-    /// The output of which nothing is known: it could not be kept.
-    pub(super) fn unknown() -> Self {
-        Self { began: true, ..Self::default() }
-    }
-
     /// The units that were touched.
     pub(super) fn units(&self) -> Units {
         units_of_activation(&self.unit_lines)
     }
 
-    fn line(&mut self, line: &str) {
+    /// Takes in the next line.
+    pub(super) fn line(&mut self, line: &str) {
         let line = printable(line.trim_end());
         self.waits_for_user =
             line.strip_prefix("reloading user units for ").map(|user| user.trim_end_matches('.').to_owned());
@@ -60,21 +55,22 @@ impl SwitchOutput {
             // After the change, an activation script may say this of something else.
             self.lock_held |= !self.began;
         }
-        if line.starts_with("stopping the following units: ") || line == "activating the configuration..." {
+        // A program of the activation may have left its last line without an end.
+        if BEGINNINGS.iter().any(|text| line.contains(text)) {
             self.began = true;
         }
-        if line.starts_with("Failed to run activate script") {
+        if line.contains("Failed to run activate script") {
             self.script_failed = true;
         }
         if let Some(snippet) = snippet(&line) {
-            self.failed_snippets.push(snippet.to_owned());
+            keep(&mut self.failed_snippets, snippet);
         }
         if let Some((verb, unit)) = failed_job(&line) {
             let list = if verb == "reload" { &mut self.failed_reloads } else { &mut self.failed_jobs };
-            list.push(unit.to_owned());
+            keep(list, unit);
         }
         if is_about_a_user(&line) {
-            self.failed_users.push(line.trim_start_matches("warning: ").to_owned());
+            keep(&mut self.failed_users, line.trim_start_matches("warning: "));
         } else if line.contains("the following ") && self.unit_lines.len() < MAX_UNIT_LINES {
             self.unit_lines.push_str(&line);
             self.unit_lines.push('\n');
@@ -85,15 +81,27 @@ impl SwitchOutput {
     }
 }
 
+fn keep(list: &mut Vec<String>, item: &str) {
+    if list.len() < MAX_ITEMS {
+        list.push(item.to_owned());
+    }
+}
+
 /// The name in `Activation script snippet 'etc' failed (1)`.
 fn snippet(line: &str) -> Option<&str> {
-    let (name, rest) = line.strip_prefix("Activation script snippet '")?.split_once('\'')?;
+    let (_, told) = line.split_once("Activation script snippet '")?;
+    let (name, rest) = told.split_once('\'')?;
     rest.starts_with(" failed").then_some(name)
 }
 
 /// Verb and unit of `Failed to restart web.service: why`.
 fn failed_job(line: &str) -> Option<(&str, &str)> {
-    let (verb, rest) = line.strip_prefix("Failed to ")?.split_once(' ')?;
+    let (before, told) = line.split_once("Failed to ")?;
+    // `systemctl status` shows the journal, where a blank stands before it; a line without an end ends in a word.
+    if before.ends_with(char::is_whitespace) {
+        return None;
+    }
+    let (verb, rest) = told.split_once(' ')?;
     if !["start", "restart", "reload", "stop"].contains(&verb) {
         return None;
     }
@@ -107,56 +115,6 @@ fn is_about_a_user(line: &str) -> bool {
     line.starts_with("warning: the following user units failed: ")
         || line.starts_with("warning: user activation for ")
         || (line.starts_with("Failed to ") && line.contains(" user unit "))
-}
-
-/// Reads the output while the log that holds it grows.
-#[derive(Debug)]
-pub(super) struct OutputReader {
-    log: PathBuf,
-    offset: u64,
-    rest: Vec<u8>,
-    output: SwitchOutput,
-}
-
-impl OutputReader {
-    /// Reads a log from `offset` on.
-    pub(super) fn new(log: &Path, offset: u64) -> Self {
-        Self { log: log.to_owned(), offset, rest: Vec::new(), output: SwitchOutput::default() }
-    }
-
-    /// Reads what has been added, and gives what is known by now.
-    pub(super) fn read(&mut self) -> io::Result<&SwitchOutput> {
-        let mut file = File::open(&self.log)?;
-        file.seek(SeekFrom::Start(self.offset))?;
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let length = file.read(&mut chunk)?;
-            if length == 0 {
-                return Ok(&self.output);
-            }
-            self.offset += length as u64;
-            self.rest.extend_from_slice(&chunk[..length]);
-            let mut start = 0;
-            while let Some(end) = self.rest[start..].iter().position(|byte| *byte == b'\n') {
-                self.output.line(&String::from_utf8_lossy(&self.rest[start..start + end]));
-                start += end + 1;
-            }
-            self.rest.drain(..start);
-            self.rest.truncate(MAX_LINE);
-        }
-    }
-
-    /// Reads the rest, also a line without an end.
-    pub(super) fn finish(mut self) -> SwitchOutput {
-        if self.read().is_err() {
-            return SwitchOutput::unknown();
-        }
-        let rest = std::mem::take(&mut self.rest);
-        if !rest.is_empty() {
-            self.output.line(&String::from_utf8_lossy(&rest));
-        }
-        self.output
-    }
 }
 
 #[cfg(test)]
@@ -181,6 +139,20 @@ mod tests {
         assert_eq!(output.failed_snippets, ["secrets"]);
         assert_eq!(output.units().failed, ["chronic.service"]);
         assert_eq!(output.units().stopped, ["web.service"]);
+    }
+
+    #[test]
+    fn line_without_an_end_hides_nothing() {
+        let output = read(
+            "nobody is thereactivating the configuration...\nsecrets: Activation script snippet 'secrets' failed (1)\n\
+             secrets are thereFailed to run activate script\nstartingFailed to start web.service: bad unit file\n\
+             Nov 01 ns1 systemd[1]: Failed to start old.service.",
+        );
+        assert!(output.began && output.script_failed);
+        assert_eq!(
+            (output.failed_snippets, output.failed_jobs),
+            (vec!["secrets".into()], vec!["web.service".into()])
+        );
     }
 
     #[test]

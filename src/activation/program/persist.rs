@@ -48,7 +48,13 @@ impl Program {
         let action = &self.record.request.action;
         let generation =
             self.record.report.generation.map(|n| format!(", generation {n}")).unwrap_or_default();
+        let old = self.record.old.as_ref().and_then(|old| old.system.as_deref());
+        let is_old = old.is_some() && old == self.record.report.system.as_deref();
         match action {
+            // It was the running system and the default before.
+            Action::Switch if is_old && !self.record.profile_moved => {
+                format!("switch done, this system ran already{generation}")
+            }
             Action::Boot => format!("boot done{generation}; it runs after the next reboot"),
             action => format!("{action} done{generation}"),
         }

@@ -1,12 +1,12 @@
 //! Runs a closure's own `switch-to-configuration` and watches what it waits for.
 
 use super::child::{self, Ended};
-use super::output::{OutputReader, SwitchOutput};
+use super::output::SwitchOutput;
 use super::{Program, log_failed};
 use crate::activation::Failure;
+use crate::unattended;
 use std::path::Path;
 use std::time::Duration;
-use tokio::process::Command;
 use tokio::time::Instant;
 
 /// How often it is looked at.
@@ -37,7 +37,7 @@ impl Program {
         action: &str,
         limit: Duration,
     ) -> Result<Switched, Failure> {
-        let mut command = Command::new(Path::new(system).join("bin/switch-to-configuration"));
+        let mut command = unattended::command(Path::new(system).join("bin/switch-to-configuration"));
         command.arg(action);
         if self.is_rolling_back() {
             command.env("NIXOS_NO_CHECK", "1");
@@ -47,7 +47,6 @@ impl Program {
             Ok(child) => child,
             Err(ended) => return Ok(Switched { ended, output: SwitchOutput::default() }),
         };
-        let mut reader = child.written.as_ref().map(|at| OutputReader::new(&at.file, at.from));
         let mut user_since = None;
         let mut ask_at = PATIENCE;
         let message = self.record.report.message.clone();
@@ -66,8 +65,7 @@ impl Program {
                 }
                 self.say_in_report(&message, &jobs);
             }
-            let user = reader.as_mut().and_then(|reader| reader.read().ok()?.waits_for_user.clone());
-            let Some(user) = user else {
+            let Some(user) = &child.printed.waits_for_user else {
                 user_since = None;
                 continue;
             };
@@ -80,8 +78,7 @@ impl Program {
             }
         };
         self.say_in_report(&message, "");
-        let output = reader.map_or_else(SwitchOutput::unknown, OutputReader::finish);
-        Ok(Switched { ended, output })
+        Ok(Switched { ended, output: child.printed })
     }
 
     /// Adds to the report's message what is waited for. Only a change is written: the record is synced each time. During

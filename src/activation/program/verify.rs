@@ -6,8 +6,8 @@ use super::child;
 use super::unit_watch::Settled;
 use crate::activation::Failure;
 use crate::protocol::ErrorCode;
+use crate::unattended;
 use std::time::Duration;
-use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 /// The pause between two looks.
@@ -38,7 +38,7 @@ impl Program {
         for check in &self.orders.health_checks {
             loop {
                 let left = limit.saturating_sub(begun.elapsed());
-                let mut command = Command::new("/bin/sh");
+                let mut command = unattended::command("/bin/sh");
                 command.args(["-c", check]);
                 let ended = child::run(command, &self.folder.log(), &self.other_log(), left).await;
                 let ended = ended.map_err(|error| super::log_failed(&error))?;

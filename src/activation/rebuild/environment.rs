@@ -19,13 +19,15 @@ const OF_THE_UNIT: [&str; 10] = [
     "WATCHDOG_USEC",
 ];
 
-/// Writes it into a directory; only its owner can read the file.
-pub(super) fn write(folder: &Path) -> Result<PathBuf, WriteError> {
+/// Writes it into a directory, with further variables; only its owner can read the file.
+pub(super) fn write(folder: &Path, further: &[(String, String)]) -> Result<PathBuf, WriteError> {
     let path = folder.join("environment");
     let variables =
         env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
     let lines: String = variables
         .filter(|(name, _)| !OF_THE_UNIT.contains(&name.as_str()) && !name.starts_with("MEMORY_PRESSURE_"))
+        // Of two the last counts.
+        .chain(further.iter().cloned())
         .map(|(name, value)| line(&name, &value))
         .collect();
     durable::write(&path, lines.as_bytes())?;

@@ -43,10 +43,13 @@ impl Narration {
         !matches!(self.phase, PhaseName::Prepare | PhaseName::Build | PhaseName::Check)
     }
 
-    /// Phases only go on, as in the report.
-    fn may_enter(&self, phase: &PhaseName) -> bool {
-        self.phase != PhaseName::Rollback
-            && (*phase == PhaseName::Rollback || phase.rank() > self.phase.rank())
+    /// Enters a phase that is known from elsewhere, before its line was read.
+    pub(super) fn enter(&mut self, phase: PhaseName) -> Option<Step> {
+        PhaseLine::goes_on(&self.phase, &phase).then(|| {
+            self.spoken = true;
+            self.phase = phase.clone();
+            Step::Enter(phase)
+        })
     }
 
     /// Folds a piece of output.
@@ -70,7 +73,7 @@ impl Narration {
         }
         for step in &steps {
             match step {
-                Step::Enter(phase) if self.may_enter(phase) => self.phase = phase.clone(),
+                Step::Enter(phase) if PhaseLine::goes_on(&self.phase, phase) => self.phase = phase.clone(),
                 Step::Note(note) => self.note = Some(note.clone()),
                 _ => {}
             }

@@ -6,17 +6,17 @@ use crate::activation::{Failure, HostPaths, JobLog, JobLogTail, LogPiece, Order,
 use crate::jobs::{ExternalCommand, now};
 use crate::nix::FlakeUrl;
 use crate::protocol::{Action, ErrorCode, PhaseName};
+use std::fs::OpenOptions;
 use std::future::ready;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 
-/// How many reads of the log are made before a program is stopped, to know what it does.
-const CATCH_UP: usize = 4;
 /// A program that has written nothing for this long after its start does not tell its phases.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How long a program that may be changing the host may take to heed SIGTERM: what is half written may be finished.
@@ -109,11 +109,7 @@ impl Run {
                 _ = poll.tick() => {}
                 () = ready(()), if behind => {}
                 () = stop.cancelled(), if may_stop => {
-                    for _ in 0..CATCH_UP {
-                        if !self.hear(false).await? {
-                            break;
-                        }
-                    }
+                    self.note_phase().await;
                     if self.narration.changes_system() {
                         continue;
                     }
@@ -129,6 +125,9 @@ impl Run {
             if let Some(ended) = ended {
                 return self.result(ended).await;
             }
+            if !behind {
+                self.note_phase().await;
+            }
             self.caught_up |= !behind;
             if self.caught_up && self.begun.elapsed() > SILENCE {
                 tell(&self.steps, self.narration.silence()).await;
@@ -141,11 +140,17 @@ impl Run {
 
     /// Tells some of what the program has written since, and gives whether there was any.
     async fn hear(&mut self, last: bool) -> Result<bool, Failure> {
-        let pieces = self.tail.read(last).map_err(|error| log_failed(&error))?;
+        let (flake, log) = (&self.flake, &self.log);
+        let mask = |offset, text: String| {
+            let masked = flake.mask(&text);
+            blot(log, offset, &text, &masked);
+            masked
+        };
+        let pieces = self.tail.read_masked(last, mask).map_err(|error| log_failed(&error))?;
         let heard = !pieces.is_empty();
         for LogPiece { offset, text } in pieces {
             let known = offset + text.len() as u64 <= self.told;
-            let mut steps = self.narration.hear(LogPiece { offset, text: self.flake.mask(&text) });
+            let mut steps = self.narration.hear(LogPiece { offset, text });
             if known {
                 steps.retain(|step| !matches!(step, Step::Log(_)));
             }
@@ -157,17 +162,29 @@ impl Run {
         Ok(heard)
     }
 
+    /// Enters the phase that its supervisor has noted, if the log does not say so yet or could not be written.
+    async fn note_phase(&mut self) {
+        let step = self.command.phase().and_then(|phase| self.narration.enter(phase));
+        tell(&self.steps, step).await;
+    }
+
     /// Whether it does nothing any more, as far as that can be seen from outside: it waits for other processes, so neither
     /// their time nor its own says anything.
     fn is_hung(&self) -> bool {
         self.narration.changes_system()
             && self.begun.elapsed() >= self.timeout
-            && self.last_output.elapsed() >= self.silence
+            && self.silent_for() >= self.silence
+    }
+
+    /// How long it has written nothing. What is kept out of the log counts too.
+    fn silent_for(&self) -> Duration {
+        let silence = self.last_output.elapsed();
+        self.command.silence().map_or(silence, |other| other.min(silence))
     }
 
     /// Ends a program that hangs while it may be changing the host.
     async fn end_hung(&mut self) -> Failure {
-        let silent = self.last_output.elapsed().as_secs();
+        let silent = self.silent_for().as_secs();
         let phase = self.narration.phase.clone();
         let note = format!(
             "no output for {silent} s in {phase}: ending {} with SIGTERM, with SIGKILL after {} s",
@@ -258,4 +275,16 @@ pub(super) fn not_started(external: &ExternalCommand, reason: &str) -> Failure {
 
 pub(super) fn log_failed(error: &io::Error) -> Failure {
     Failure::new(ErrorCode::Internal, format!("could not keep the log of the job: {error}"))
+}
+
+/// Overwrites what was masked of a text in a log; nothing else of it, for the program may still be writing.
+fn blot(log: &Path, offset: u64, text: &str, masked: &str) {
+    let differs = |(old, new): (u8, u8)| old != new;
+    let Some(start) = text.bytes().zip(masked.bytes()).position(differs) else { return };
+    let same_end = text.bytes().rev().zip(masked.bytes().rev()).position(differs).unwrap_or_default();
+    let masked = &masked.as_bytes()[start..masked.len() - same_end];
+    let file = OpenOptions::new().write(true).open(log);
+    if let Err(error) = file.and_then(|file| file.write_all_at(masked, offset + start as u64)) {
+        tracing::warn!(%error, log = %log.display(), "failed to remove credentials from the log of a job");
+    }
 }

@@ -1,10 +1,12 @@
 //! The file in which a supervisor writes what became of its command, and whose lock it holds as long as it lives.
 
+use crate::protocol::PhaseName;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Its size in bytes. It has its full size before the command starts and is written in place, because the disk may be
 /// full when the command ends.
@@ -19,6 +21,9 @@ pub(in crate::activation) struct CommandState {
     /// The supervisor, which leads the session and the process group of the command.
     #[serde(default)]
     pub(in crate::activation) pid: Option<i32>,
+    /// The last phase that it named, if it is a rebuild program: known at once and on a full disk too.
+    #[serde(default)]
+    pub(in crate::activation) phase: Option<PhaseName>,
     /// How it ended.
     #[serde(default)]
     pub(in crate::activation) end: Option<CommandEnd>,
@@ -62,6 +67,11 @@ impl StateFile {
     /// What the file says. While it is being written it may say nothing that can be read.
     pub(super) fn peek(path: &Path) -> Option<CommandState> {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    }
+
+    /// Notes that the command is at work, in the time of the last change.
+    pub(in crate::activation) fn touch(&self) -> io::Result<()> {
+        self.file.set_modified(SystemTime::now())
     }
 
     /// What the file says.

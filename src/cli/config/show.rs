@@ -7,6 +7,7 @@ use super::super::given::Given;
 use super::super::out::{Format, Out};
 use super::super::{render, targets};
 use crate::config::{Setting, Source};
+use crate::nix::without_userinfo;
 use crate::protocol::{Name, Revision};
 use clap::Args;
 use serde::Serialize;
@@ -108,9 +109,16 @@ fn rows(effective: &Effective) -> Result<Vec<Shown>, Failed> {
         Shown::of("tls_ca", effective.tls_ca.as_ref(), path),
         Shown::of("tls_cert", effective.tls_cert.as_ref(), path),
         Shown::of("tls_key", effective.tls_key.as_ref(), path),
+        Shown::of("fleet", chosen.fleet.as_ref(), path),
+        Shown::of("fleet_name", effective.fleet_name.as_ref(), |name| json!(name)),
+        Shown::of("unproven", effective.unproven.as_ref(), |unproven| json!(unproven.as_str())),
+        Shown::of("flake_credentials", chosen.flake_credentials.as_ref(), path),
         Shown::new("branch", json!(chosen.branch.value), &chosen.branch.source),
         Shown::new("confirm_tiers", json!(chosen.confirm_tiers.value), &chosen.confirm_tiers.source),
         Shown::of("broker_hosts", chosen.broker_hosts.as_ref(), |hosts| json!(hosts)),
+        Shown::of("allowed_flakes", effective.chosen.allowed_flakes.as_ref(), |flakes| {
+            json!(flakes.iter().map(|flake| without_userinfo(flake)).collect::<Vec<_>>())
+        }),
         Shown::new("console.shell", json!(chosen.shell.value), &chosen.shell.source),
         Shown::new("console.mouse", json!(chosen.mouse.value), &chosen.mouse.source),
     ];

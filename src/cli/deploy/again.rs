@@ -4,7 +4,7 @@ use super::WavesArgs;
 use crate::cli::NAME;
 use crate::cli::connection::ConnectionArgs;
 use crate::deployer::Stopped;
-use crate::protocol::Name;
+use crate::protocol::{Name, shell_word};
 
 /// A command line to be typed again for other hosts.
 #[derive(Debug)]
@@ -42,15 +42,6 @@ impl Again {
         let waves = &self.waves[usize::from(stopped != Some(Stopped::Canary))];
         let words = [NAME, self.command].into_iter().chain(hosts.iter().map(Name::as_str));
         let flags = self.flags.iter().chain(waves).chain(&self.connection);
-        words.map(str::to_owned).chain(flags.map(|word| quoted(word))).collect::<Vec<_>>().join(" ")
+        words.map(str::to_owned).chain(flags.map(|word| shell_word(word))).collect::<Vec<_>>().join(" ")
     }
-}
-
-/// The word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }

@@ -42,13 +42,17 @@ pub(super) fn confirmed(
             matter.join(", ")
         )));
     }
-    ask(plan, discovery).map_err(|error| Failed::usage(anyhow::Error::new(error).context("could not ask")))
+    asked(&format!("{}\nGo on? Type yes: ", render::plan(plan, discovery)))
 }
 
-fn ask(plan: &Plan, discovery: &Discovery) -> io::Result<bool> {
+/// Asks on the terminal; gives whether the answer was yes.
+pub(super) fn asked(question: &str) -> Result<bool, Failed> {
+    ask(question).map_err(|error| Failed::usage(anyhow::Error::new(error).context("could not ask")))
+}
+
+fn ask(question: &str) -> io::Result<bool> {
     let mut terminal = io::stderr().lock();
-    writeln!(terminal, "{}", render::plan(plan, discovery))?;
-    write!(terminal, "Go on? Type yes: ")?;
+    write!(terminal, "{question}")?;
     terminal.flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;

@@ -64,6 +64,9 @@ async fn follow_on(follow: &mut Follow, format: Format, again: Option<&Again>) -
             if !outcome.unbuilt.is_empty() {
                 out.line(&format!("\n{}", render::unbuilt(&outcome)));
             }
+            if !outcome.left_out.is_empty() {
+                out.line(&format!("\n{}", render::left_out(&outcome)));
+            }
             if let Some(rest) = rest {
                 out.line(&format!("\n{}\n  {rest}", render::untouched(&outcome)));
             }

@@ -79,12 +79,16 @@ impl Wish {
         let mut operator = effective.operator().await?;
         let discovery = operator.discover(None, None).await?;
         let mut plan = self.plan(effective, &discovery)?;
+        for (host, reason) in &plan.left_out {
+            pinned::note(&reason.advice(host), self.output);
+        }
         if plan.parcels.is_empty() {
             return self.nobody(&plan);
         }
         let tiers = effective.confirm_tiers();
         let asks = confirm::asks(&plan, tiers, self.yes);
-        pinned::pin(&mut plan, self.pinning, asks).await?;
+        let credentials = &operator.credentials;
+        pinned::pin(&mut plan, &discovery.fleet, self.pinning, asks, self.output, credentials).await?;
         if !confirm::confirmed(&plan, &discovery, tiers, self.yes)? {
             return Err(Failed::usage(anyhow::anyhow!("not confirmed; nothing was sent")));
         }
@@ -121,6 +125,13 @@ impl Wish {
     /// There is no host to send to.
     fn nobody(&self, plan: &Plan) -> Result<Exit, Failed> {
         let silent = |error| Err(Failed { exit: Exit::Silent, error });
+        if !plan.left_out.is_empty() {
+            let hosts: Vec<_> = plan.left_out.keys().map(ToString::to_string).collect();
+            let (command, hosts) = (self.again.command, hosts.join(", "));
+            return Err(Failed::usage(anyhow::anyhow!(
+                "no host is left to {command} to without {hosts}; nothing was sent"
+            )));
+        }
         if !self.needed {
             return silent(anyhow::anyhow!(
                 "no host to {} to: {}",
@@ -154,7 +165,7 @@ fn nobody(selection: &Selection) -> String {
             let tier = tier.as_ref().map(|tier| format!(" in tier {tier}")).unwrap_or_default();
             format!("{role}{tier}")
         }
-        Selection::Targets(_) => String::new(),
+        Selection::Group(_) | Selection::Targets(_) => String::new(),
     };
     format!("none{of} answered or is known; `homelab-deploy hosts` lists what there is")
 }

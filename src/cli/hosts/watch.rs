@@ -54,6 +54,7 @@ pub(super) async fn watch(
         Format::Human => View::Lines(Lines::default()),
     };
     replies::note_unreadable(&discovery.unreadable, format, out);
+    replies::warn_unlisted(&discovery, format, out);
     let exit = follow(Watched::new(discovery.fleet, tier, role), &mut view, news, out).await;
     stop.cancel();
     if let Ok(kept) = pump.await {
@@ -73,7 +74,6 @@ async fn pump(
             () = stop.cancelled() => break,
             news = watch.next() => news,
         };
-        let Some(news) = news else { break };
         tokio::select! {
             () = stop.cancelled() => break,
             sent = into.send(news) => if sent.is_err() { break },
@@ -104,20 +104,16 @@ async fn follow(
                 out.closed |= nobody_reads();
                 view.on_tick(&watched, out);
             }
-            received = news.recv() => match received {
-                None => {
-                    let error = anyhow::anyhow!("the connection to the server was closed for good");
-                    break Err(Failed { exit: Exit::Link, error });
-                }
-                Some(News::Refused(refusal)) => break Err(LinkError::Refused(refusal).into()),
+            Some(received) = news.recv() => match received {
+                News::Refused(refusal) => break Err(LinkError::Refused(refusal).into()),
                 // No host is about them.
-                Some(News::Build(_) | News::NoBuilds) => {}
-                Some(News::Link(link)) => {
+                News::Build(_) | News::NoBuilds => {}
+                News::Link(link) => {
                     if let Some(note) = watched.on_link(&link) {
                         view.note(&note, out);
                     }
                 }
-                Some(News::Messages(messages)) => {
+                News::Messages(messages) => {
                     let (now, mut moved) = (Timestamp::now(), BTreeSet::new());
                     for message in messages {
                         match message {

@@ -14,13 +14,13 @@ pub(in crate::cli) fn changes(outcome: &Outcome, fleet: &Fleet) -> Vec<String> {
 
 fn found(result: &HostResult, report: &DeployReport, fleet: &Fleet) -> String {
     let host = name(&result.host, result.instance.as_deref());
+    let answer = fleet.hosts.get(&result.host).and_then(|host| host.answer.as_deref());
+    let runs = answer.and_then(|answer| answer.system.as_deref());
+    // A host where this very system runs has nothing to compare.
+    if report.system.is_some() && runs == report.system.as_deref() {
+        return format!("{host}: nothing would change, this system runs already");
+    }
     let Some(changes) = &report.changes else {
-        let answer = fleet.hosts.get(&result.host).and_then(|host| host.answer.as_deref());
-        let runs = answer.and_then(|answer| answer.system.as_deref());
-        // A host where this very system runs has nothing to compare.
-        if runs.is_some() && runs == report.system.as_deref() {
-            return format!("{host}: nothing would change, this system runs already");
-        }
         return match (&report.id, &report.instance) {
             // Base listeners keep no logs.
             (Some(id), Some(_)) => format!(
@@ -67,5 +67,10 @@ fn summary(changes: &Changes) -> String {
         units(&changes.units_restarted, "restart"),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
-    if parts.is_empty() { "nothing would change".to_owned() } else { parts.join(", ") }
+    // Two systems that differ in the content of files only, such as an address below /etc, are of one size.
+    if parts.is_empty() {
+        "no package, size or unit would change, only files".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }

@@ -2,11 +2,12 @@
 
 use super::target::Target;
 use super::{DeployError, Follow, Plan};
+use crate::deployer::host_messages::HostMessages;
 use crate::deployer::operator::fresh_id;
 use crate::deployer::vouch::Voucher;
 use crate::deployer::{Intent, Operator, Rollout};
 use crate::fleet::Fleet;
-use crate::protocol::{DeployReport, Inbound, REPORTS, ReplyTo};
+use crate::protocol::{DeployReport, REPORTS, REPORTS_PER_HOST, ReplyTo, of_answers_per_host};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -43,7 +44,8 @@ impl Operator {
         let (Some(id), Some(action)) = (job.id.clone(), job.action.clone()) else { return Ok(None) };
         let intent = Intent::new(action, self.issuer.clone());
         let (parcels, rollout, silent) = (Vec::new(), Rollout::at_once(0), BTreeMap::new());
-        let plan = Plan { id: id.clone(), intent, parcels, rollout, silent, unbuilt: BTreeSet::new() };
+        let (unbuilt, left_out) = (BTreeSet::new(), BTreeMap::new());
+        let plan = Plan { id: id.clone(), intent, parcels, rollout, silent, unbuilt, left_out };
         fleet.apply_report(job.clone(), Timestamp::now());
         let mut follow = self.hear(plan, fleet, None, patience).await?;
         follow.plan.rollout.send();
@@ -63,9 +65,10 @@ impl Operator {
     ) -> Result<Follow, DeployError> {
         let refusals = self.bus.refusals();
         let answers_to = ReplyTo::answers(fresh_id());
-        let reports = self.bus.subscribe(REPORTS, Inbound::parse).await?;
-        let answers = self.bus.subscribe(&answers_to.to_string(), Inbound::parse).await?;
-        self.bus.ping(PING).await?;
+        let reports = HostMessages::open(&self.bus, &self.known, [REPORTS, REPORTS_PER_HOST]).await?;
+        let answers = [answers_to.to_string(), of_answers_per_host(answers_to.id())];
+        let answers = HostMessages::open(&self.bus, &self.known, answers.iter().map(String::as_str)).await?;
+        self.bus.reach(PING).await?;
         let link = self.bus.link();
         let connects = link.borrow().connects;
         let now = Instant::now();

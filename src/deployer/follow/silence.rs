@@ -4,12 +4,20 @@ use super::target::Target;
 use super::{Follow, Update};
 use crate::bus::LinkError;
 use crate::deployer::DeployError;
-use crate::protocol::{Ask, DISCOVER, Id, Name, Want};
-use jiff::Timestamp;
+use crate::fleet::HostJob;
+use crate::protocol::{Ask, DISCOVER, Id, Name, Purpose, Status, Want};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
+/// How long a job that was accepted takes at most to begin: its listener may have died before the job was on disk.
+const BEGINS: SignedDuration = SignedDuration::from_secs(2);
 /// How many hosts one question names.
 const ASKED_AT_ONCE: usize = 400;
+
+/// Whether a job was accepted and has not begun.
+fn hangs(job: &HostJob, now: Timestamp) -> bool {
+    job.report.status == Status::Accepted && now.duration_since(job.heard) > BEGINS
+}
 
 impl Follow {
     pub(super) async fn on_link(&mut self) -> Result<(), DeployError> {
@@ -36,11 +44,12 @@ impl Follow {
         let mut to_ask = Vec::new();
         for (host, target) in &mut self.targets {
             let deployment = self.fleet.deployments.get(&target.id);
-            let overdue =
-                deployment.and_then(|deployment| deployment.job(host)).map(|job| job.is_overdue(now));
+            let job = deployment.and_then(|deployment| deployment.job(host));
+            let is_overdue = job.map(|job| job.is_overdue(now));
             let first = !target.was_asked();
-            if target.should_ask(overdue) {
-                if first && overdue == Some(true) {
+            if target.should_ask(is_overdue.map(|overdue| overdue || job.is_some_and(|job| hangs(job, now))))
+            {
+                if first && is_overdue == Some(true) {
                     let note = format!("{host} has missed three heartbeats; asking it how it stands");
                     self.pending.push_back(Update::Note(note));
                 }
@@ -62,7 +71,8 @@ impl Follow {
             for hosts in hosts.chunks(ASKED_AT_ONCE) {
                 let mut ask = Ask::new(self.answers_to.clone());
                 (ask.want, ask.id, ask.hosts) = (Some(Want::Job), Some(id.clone()), hosts.to_vec());
-                let sent = self.bus.publish(DISCOVER, ask.encode()).await;
+                ask.reply_per_host = Some(true);
+                let sent = self.bus.publish_signed(Purpose::Query, DISCOVER, None, ask.encode()).await;
                 if let Err(LinkError::Down { .. }) = sent {
                     // Coming back asks again.
                     return Ok(());

@@ -11,6 +11,12 @@ pub(super) const SILENCE: Duration = Duration::from_secs(5);
 const FIRST_ASK: Duration = Duration::from_secs(2);
 /// The pause between two questions.
 const ASK_AGAIN: Duration = Duration::from_secs(15);
+/// The pause between two questions to a host that has said nothing.
+const ASK_SILENT: Duration = Duration::from_secs(1);
+/// A request that is younger may still wait to be read.
+const YOUNG: Duration = Duration::from_secs(1);
+/// How often a request is sent again to a host that does not know it.
+const RESENT: u32 = 3;
 /// `expired` within this time of sending means that clocks differ.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 
@@ -27,11 +33,13 @@ pub(super) struct Target {
     pub(super) given_up: bool,
     sent: Instant,
     asked: Option<Instant>,
+    /// How often it was sent to again under the same id.
+    resent: u32,
 }
 
 impl Target {
     pub(super) fn new(id: Id, parcel: Option<usize>) -> Self {
-        Self { id, parcel, sent_again: false, given_up: false, sent: Instant::now(), asked: None }
+        Self { id, parcel, sent_again: false, given_up: false, sent: Instant::now(), asked: None, resent: 0 }
     }
 
     /// A host that was sent to a second time, with shifted times.
@@ -53,11 +61,25 @@ impl Target {
                 !self.given_up && self.sent.elapsed() > FIRST_ASK
             }
         };
-        let ask = due && self.asked.is_none_or(|asked| asked.elapsed() > ASK_AGAIN);
+        let pause = if overdue.is_none() { ASK_SILENT } else { ASK_AGAIN };
+        let ask = due && self.asked.is_none_or(|asked| asked.elapsed() > pause);
         if ask {
             self.asked = Some(Instant::now());
         }
         ask
+    }
+
+    /// How long ago it was sent to.
+    pub(super) fn sent_elapsed(&self) -> Duration {
+        self.sent.elapsed()
+    }
+
+    /// The request to send again to a host that does not know it.
+    pub(super) fn may_resend(&mut self) -> Option<usize> {
+        let parcel = self.parcel.filter(|_| self.resent < RESENT && self.sent.elapsed() > YOUNG)?;
+        self.resent += 1;
+        self.sent = Instant::now();
+        Some(parcel)
     }
 
     /// The request to repeat and by how much the host's clock is ahead of ours, where `expired` can only mean that.

@@ -70,7 +70,7 @@ impl Follow {
             }
         }
         // Whoever is cut off waits: a wave that nobody hears would count as failed.
-        if !self.link.borrow().up || self.bus.ping(PING).await.is_err() {
+        if !self.link.borrow().up || self.bus.reach(PING).await.is_err() {
             return Ok(GoOn::Wait);
         }
         match self.send_wave().await {
@@ -118,9 +118,9 @@ impl Follow {
         settled && self.targets.iter().all(|(host, target)| self.is_settled(host, target))
     }
 
-    /// Whether the server told of each message of the present wave that nobody listens.
+    /// Whether the server told of each message of the present wave that nobody listens, and no host answered just before.
     pub(super) fn nobody_took_it(&self) -> bool {
-        self.untaken >= self.plan.rollout.present().len()
+        self.untaken >= self.plan.rollout.present().len() && !self.is_one_there()
     }
 
     /// How a request stands that was sent.

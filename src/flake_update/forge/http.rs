@@ -3,6 +3,7 @@
 use super::super::order::ForgeOrder;
 use super::super::secrets::Secrets;
 use super::ForgeKind;
+use crate::nix::Credentials;
 use crate::protocol::{fit_start, printable};
 use rustls::crypto::ring;
 use serde_json::Value;
@@ -93,7 +94,7 @@ impl Client {
             // What goes to this machine goes to no proxy.
             config = config.proxy(None);
         }
-        let secrets = Secrets::new(Some(&order.token), &[]);
+        let secrets = Secrets::new(Some(&order.token), &Credentials::default(), &[]);
         Self { agent: config.build().new_agent(), api, kind, authorization, secrets }
     }
 

@@ -1,6 +1,7 @@
 //! A job as an assistant sees it.
 
 use super::{all_told, told};
+use crate::fleet::words;
 use crate::protocol::{Action, Changes, DeployReport, ErrorCode, HistoryEntry, Phase, fit_end, printable};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -168,7 +169,14 @@ impl ChangesView {
             ("packages", &self.packages),
         ];
         let kinds = kinds.into_iter().filter(|(_, names)| !names.is_empty());
-        kinds.map(|(kind, names)| format!("{kind}: {}", names.join(", "))).collect()
+        let lines: Vec<_> = kinds.map(|(kind, names)| format!("{kind}: {}", names.join(", "))).collect();
+        match self.bytes {
+            _ if !lines.is_empty() => lines,
+            Some(bytes) if bytes != 0 => {
+                vec![format!("no package or unit, only files: {}", words::growth(bytes))]
+            }
+            _ => vec!["no package, size or unit, only files".to_owned()],
+        }
     }
 
     fn new(changes: &Changes) -> Self {

@@ -8,10 +8,13 @@ use std::process::ExitStatus;
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The flake does not have the host.
-    #[error("{flake} has no nixosConfigurations.{host:?}.config.system.build.toplevel; {advice}")]
+    #[error(
+        "{flake} has no nixosConfigurations.{attr:?}.config.system.build.toplevel; {advice}; where the flake calls the host \
+         otherwise, name that: --flake-attr of its listener, `flake_attrs` in the builder's configuration"
+    )]
     MissingHost {
-        /// The host.
-        host: String,
+        /// What the flake should call it.
+        attr: String,
         /// Where it was looked for.
         flake: String,
         /// What to do about it.
@@ -34,6 +37,17 @@ pub enum BuildError {
         /// The flake.
         flake: String,
         /// What nix said, and where in the flake.
+        said: String,
+    },
+    /// nix on this host is not set up, or its daemon does not run.
+    #[error(
+        "nix is not set up on the machine that builds {host:?}: {said}; check its installation there (nix-daemon, the group \
+         nixbld), then deploy again"
+    )]
+    NotSetUp {
+        /// The host.
+        host: String,
+        /// What nix said.
         said: String,
     },
     /// A derivation did not build.
@@ -124,6 +138,7 @@ impl BuildError {
             Self::NotCached { .. } | Self::Failed { .. } | Self::Ended { .. } | Self::NoResult { .. } => {
                 ErrorCode::BuildFailed
             }
+            Self::NotSetUp { .. } => ErrorCode::Unhealthy,
             Self::Unreachable { .. } => ErrorCode::SourceUnreachable,
             Self::Stopped { .. } => ErrorCode::Cancelled,
             Self::NoNix | Self::Run { .. } => ErrorCode::Internal,

@@ -2,8 +2,9 @@
 
 use super::complaint::Complaint;
 use super::{About, BuildError};
-use crate::nix::remote::{advice, last_lines};
-use crate::nix::{FlakeUrl, NixLine};
+use crate::nix::fetch_cache::Damage;
+use crate::nix::remote::{advice_for, last_lines};
+use crate::nix::{FlakeUrl, NixLine, sandbox};
 use crate::protocol::{fit_end, fit_start};
 use std::collections::VecDeque;
 use std::process::ExitStatus;
@@ -27,6 +28,8 @@ pub(super) struct Findings {
     last: Option<Complaint>,
     /// Lines of programs that nix runs, such as git.
     others: VecDeque<String>,
+    /// What nix's cache was found to be, first of all.
+    damage: Option<Damage>,
     /// Lines of the builds, each after the name of its derivation.
     log: VecDeque<String>,
 }
@@ -35,6 +38,7 @@ impl Findings {
     /// Takes a line of the stream and what it meant, the latter without the credentials of the flake.
     pub(super) fn hear(&mut self, line: &str, told: Option<&NixLine>, flake: &FlakeUrl) {
         if let Some(complaint) = Complaint::read(line, flake) {
+            self.damage = self.damage.or_else(|| Damage::told_by(&complaint.whole));
             if complaint.is_of_building() && self.failed.is_none() {
                 self.failed = Some(complaint);
             } else {
@@ -44,6 +48,7 @@ impl Findings {
             let (list, most) = if line.starts_with("@nix ") {
                 (&mut self.log, LOG_LINES)
             } else {
+                self.damage = self.damage.or_else(|| Damage::told_by(text));
                 (&mut self.others, OTHER_LINES)
             };
             if list.len() == most {
@@ -51,6 +56,12 @@ impl Findings {
             }
             list.push_back(fit_start(text, LOG_LINE_BYTES).to_owned());
         }
+    }
+
+    /// What of nix's cache is damaged, by what was said.
+    pub(super) fn damage(&self) -> Option<Damage> {
+        // A derivation that did not build was fetched.
+        self.damage.filter(|_| self.failed.is_none())
     }
 
     /// Why nix ended without a result.
@@ -73,16 +84,16 @@ impl Findings {
             return BuildError::Ended { host, status, said: short(&said) };
         };
         let said = last.told();
-        // No host is called `all`: then the attribute is the set of all of them.
         let attribute =
-            if host == "all" { "'nixosConfigurations'".to_owned() } else { format!("\"{host}\"") };
+            about.attr.as_ref().map_or("'nixosConfigurations'".to_owned(), |attr| format!("\"{attr}\""));
         if last.says(&["does not provide attribute"]) && said.contains(&attribute) {
             let near = last.whole.split_once("Did you mean ").and_then(|(_, near)| near.split_once('?'));
             let advice = match near {
                 Some((near, _)) => format!("did you mean {}?", near.trim()),
                 None => "look at `nix flake show` for the hosts it has".to_owned(),
             };
-            return BuildError::MissingHost { host, flake, advice: short(&advice) };
+            let attr = about.attr.as_ref().map_or(host, ToString::to_string);
+            return BuildError::MissingHost { attr, flake, advice: short(&advice) };
         }
         if last.says(&["cannot write modified lock file", "requires lock file changes"]) {
             return BuildError::NotLocked { flake };
@@ -91,10 +102,19 @@ impl Findings {
         if away || last.is_of_fetching() {
             // nix 2.26 tells what git said by git's own lines only.
             let said = others.unwrap_or(said);
-            let advice = if away { "check the flake URL" } else { advice(&format!("{said} {}", last.whole)) };
+            let complaint = format!("{said} {}", last.whole);
+            let advice = match sandbox::advice(&complaint) {
+                _ if away => "check the flake URL",
+                Some(denied) if about.is_sandboxed => denied,
+                _ => advice_for(&about.flake, &complaint),
+            };
             return BuildError::Unreachable { flake, said: short(&said), advice };
         }
-        BuildError::Evaluation { host, flake, said: short(&said) }
+        let said = short(&said);
+        if last.is_of_setup() {
+            return BuildError::NotSetUp { host, said };
+        }
+        BuildError::Evaluation { host, flake, said: with_advice(said, &last.whole, about.is_sandboxed) }
     }
 
     /// The lines of a derivation's log that are still known.
@@ -103,6 +123,13 @@ impl Findings {
         let lines = self.log.iter().filter_map(|line| line.strip_prefix(&prefix));
         let lines: Vec<String> = lines.map(str::to_owned).collect();
         (!lines.is_empty()).then_some(lines)
+    }
+}
+
+fn with_advice(said: String, whole: &str, is_sandboxed: bool) -> String {
+    match sandbox::advice(whole).filter(|_| is_sandboxed) {
+        Some(advice) => format!("{said} ({advice})"),
+        None => said,
     }
 }
 
@@ -129,7 +156,12 @@ mod tests {
     }
 
     fn conclude(lines: &[String]) -> BuildError {
-        let about = About { flake: "github:o/r".parse().unwrap(), host: "web".to_owned() };
+        let about = About {
+            flake: "github:o/r".parse().unwrap(),
+            host: "web".to_owned(),
+            attr: None,
+            is_sandboxed: false,
+        };
         let (mut findings, mut reader) = (Findings::default(), ProgressReader::new());
         for line in lines {
             findings.hear(line, reader.line(line).as_ref(), &about.flake);
@@ -169,6 +201,16 @@ mod tests {
                 ErrorCode::BuildFailed,
             ),
             ("infinite recursion encountered".to_owned(), ErrorCode::EvaluationFailed),
+            (
+                "the group 'nixbld' specified in 'build-users-group' does not exist".to_owned(),
+                ErrorCode::Unhealthy,
+            ),
+            ("the build users group 'nixbld' has no members".to_owned(), ErrorCode::Unhealthy),
+            (
+                "cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused"
+                    .to_owned(),
+                ErrorCode::Unhealthy,
+            ),
             (
                 "unable to download 'https://x.example': HTTP error 404".to_owned(),
                 ErrorCode::SourceUnreachable,

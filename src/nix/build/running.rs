@@ -3,6 +3,7 @@
 use super::findings::Findings;
 use super::lines::Lines;
 use super::{About, BuildError};
+use crate::nix::fetch_cache::Damage;
 use crate::nix::process::{Group, read, spawn};
 use crate::nix::{FlakeUrl, NixLine, ProgressReader};
 use rustix::process::{Signal, kill_process_group};
@@ -22,6 +23,19 @@ const AGAIN: Duration = Duration::from_millis(250);
 const LAST_LINES: Duration = Duration::from_secs(1);
 /// The most of the result that is read, in bytes: room for the names of many hosts.
 const MAX_RESULT: u64 = 1 << 20;
+
+/// Why nix gave no result.
+pub(super) struct Unbuilt {
+    pub(super) error: BuildError,
+    /// What of nix's cache is damaged, if that may be the reason.
+    pub(super) damage: Option<Damage>,
+}
+
+impl From<BuildError> for Unbuilt {
+    fn from(error: BuildError) -> Self {
+        Self { error, damage: None }
+    }
+}
 
 /// nix at work.
 pub(super) struct Running {
@@ -51,7 +65,7 @@ impl Running {
         about: &About,
         told: mpsc::Sender<NixLine>,
         stop: &CancellationToken,
-    ) -> Result<String, BuildError> {
+    ) -> Result<String, Unbuilt> {
         let host = || about.host.clone();
         let stdout = self.child.stdout.take();
         let ended = tokio::select! {
@@ -60,14 +74,15 @@ impl Running {
         };
         let Some((status, result)) = ended else {
             self.end().await.map_err(|source| BuildError::Run { host: host(), source })?;
-            return Err(BuildError::Stopped { host: host() });
+            return Err(BuildError::Stopped { host: host() }.into());
         };
         let status = status.map_err(|source| BuildError::Run { host: host(), source })?;
         self.group.ended();
         if !status.success() {
-            return Err(self.findings.conclude(about, status));
+            let damage = self.findings.damage();
+            return Err(Unbuilt { error: self.findings.conclude(about, status), damage });
         }
-        result.map_err(|source| BuildError::Run { host: host(), source })
+        result.map_err(|source| BuildError::Run { host: host(), source }.into())
     }
 
     /// Tells what nix says until it ends.

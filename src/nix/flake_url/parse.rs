@@ -1,7 +1,9 @@
 //! Reading a flake URL, and the sentences for those that cannot be deployed.
 
-use super::{FlakeUrl, Source, authority, name_of};
-use crate::nix::secrets::without_userinfo;
+use super::{FlakeUrl, Source, advice, authority, name_of};
+use crate::nix::Credentials;
+use crate::nix::forge::Forge;
+use crate::nix::secrets::{path_encoded, without_userinfo};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -11,9 +13,13 @@ pub enum FlakeUrlError {
     /// None of the forms that can be deployed.
     #[error(
         "{0:?} is not a flake URL that can be deployed: use git+https://HOST/PATH, git+ssh://HOST/PATH, \
-         git+http://HOST/PATH, git+file:///PATH, github:OWNER/REPO, path:/PATH or an absolute path"
+         git+http://HOST/PATH, git+file:///PATH, github:OWNER/REPO, gitlab:OWNER/REPO, sourcehut:~OWNER/REPO, path:/PATH \
+         or an absolute path"
     )]
     UnknownForm(String),
+    /// Another form of something that can be deployed.
+    #[error("{0:?} is not a flake URL that can be deployed: write {1}")]
+    WriteAs(String, String),
     /// The URL has a `#…` part.
     #[error("the flake URL {0} must not have a `#` part: each host adds its own; leave it out")]
     Fragment(String),
@@ -23,6 +29,18 @@ pub enum FlakeUrlError {
     /// A blank, a quote or another character that stands in no URL.
     #[error("the flake URL {0:?} has the character {1:?}: write it percent-encoded")]
     BadCharacter(String, char),
+    /// Not so in a path, of which nix decodes nothing.
+    #[error(
+        "the path {0:?} has the character {1:?}, which nix does not take there: move the flake to a path without it, or into a \
+         git repository"
+    )]
+    BadPath(String, char),
+    /// A `%` that begins no encoded character.
+    #[error("the flake URL {0:?} has a `%` without two hexadecimal digits after it: write %25 for a `%`")]
+    BadEncoding(String),
+    /// The user or the password holds a line end or the like.
+    #[error("the flake URL {0} has a control character in its credentials: leave it out")]
+    BadCredentials(String),
 }
 
 impl FromStr for FlakeUrl {
@@ -44,12 +62,43 @@ impl FromStr for FlakeUrl {
         }
         let url = match work_tree(base) {
             Some((root, folder)) => Self::in_work_tree(root, &folder, query),
-            None => Self { source: source(base)?, query },
+            None => {
+                let credentials = Credentials::default();
+                Self { source: source(base)?, query, credentials, held_credentials: false }.without_userinfo()
+            }
         };
-        match url.unpinned().chars().find(|c| !stands_in_a_url(*c)) {
-            Some(c) => Err(FlakeUrlError::BadCharacter(shown(), c)),
-            None => Ok(url),
+        if url.credentials.has_control_characters() {
+            return Err(FlakeUrlError::BadCredentials(shown()));
         }
+        // What was taken out of it is encoded as the rest.
+        let written = if base.contains("://") { base } else { "" };
+        let stray = url.unpinned().chars().chain(written.chars()).find(|c| !stands_in_a_url(*c));
+        match (&url.source, stray) {
+            (Source::Path(path), Some(c)) if !path.chars().all(stands_in_a_url) => {
+                Err(FlakeUrlError::BadPath(path.clone(), c))
+            }
+            (Source::Path(path), None) if path.contains('%') => {
+                Err(FlakeUrlError::BadPath(path.clone(), '%'))
+            }
+            (_, Some(c)) => Err(FlakeUrlError::BadCharacter(shown(), c)),
+            (_, None) if !is_encoded(&url.unpinned()) => Err(FlakeUrlError::BadEncoding(shown())),
+            (_, None) => Ok(url),
+        }
+    }
+}
+
+impl FlakeUrl {
+    /// Takes the credentials out of the URL, so that no program gets them as an argument.
+    fn without_userinfo(mut self) -> Self {
+        if let Source::Git { scheme, rest } = &mut self.source
+            && let Some((url, credentials)) = Credentials::taken_from(&format!("{scheme}://{rest}"))
+        {
+            // Of ssh only what has a password comes here.
+            self.held_credentials = credentials.is_empty() || credentials.secrets().next().is_some();
+            self.credentials = credentials;
+            url.split_once("://").unwrap_or_default().1.clone_into(rest);
+        }
+        self
     }
 }
 
@@ -59,24 +108,31 @@ fn work_tree(base: &str) -> Option<(String, String)> {
     let path = Path::new(base).canonicalize().ok().filter(|_| base.starts_with('/'))?;
     let root = path.ancestors().find(|folder| folder.join(".git").exists())?;
     let folder = path.strip_prefix(root).ok()?;
-    Some((root.to_str()?.to_owned(), folder.to_str()?.to_owned()))
+    Some((path_encoded(root.to_str()?), path_encoded(folder.to_str()?)))
 }
 
 fn source(base: &str) -> Result<Source, FlakeUrlError> {
-    let unknown = || FlakeUrlError::UnknownForm(recognisable(base));
+    let unknown = || match advice::instead_of(base) {
+        Some(form) => FlakeUrlError::WriteAs(recognisable(base), form),
+        None => FlakeUrlError::UnknownForm(recognisable(base)),
+    };
     let path = base.strip_prefix("path:").unwrap_or(base);
     if path.starts_with('/') {
         return Ok(Source::Path(path.to_owned()));
     }
-    if let Some(place) = base.strip_prefix("github:") {
+    if let Some((forge, place)) = Forge::of(base) {
+        let place = place.strip_suffix('/').unwrap_or(place);
         let segments: Vec<&str> = place.split('/').collect();
         return match segments[..] {
             [owner, repo] if !owner.is_empty() && !repo.is_empty() => {
-                Ok(Source::GitHub { owner: owner.to_owned(), repo: repo.to_owned() })
+                // No forge lets the name of a repository end so.
+                let repo = repo.strip_suffix(".git").filter(|repo| !repo.is_empty()).unwrap_or(repo);
+                Ok(Source::Forge { forge, owner: owner.to_owned(), repo: repo.to_owned() })
             }
-            [owner, repo, ref revision @ ..] if !revision.is_empty() => {
-                Err(FlakeUrlError::NamesRevision(format!("github:{owner}/{repo}"), revision.join("/")))
-            }
+            [owner, repo, ref revision @ ..] if !revision.is_empty() => Err(FlakeUrlError::NamesRevision(
+                format!("{}:{owner}/{repo}", forge.scheme()),
+                revision.join("/"),
+            )),
             _ => Err(unknown()),
         };
     }
@@ -85,7 +141,9 @@ fn source(base: &str) -> Result<Source, FlakeUrlError> {
     let host = authority(rest).rsplit('@').next().unwrap_or_default();
     let complete = match scheme {
         "https" | "http" | "ssh" => {
-            !host.is_empty() && rest.split_once('/').is_some_and(|(_, path)| !path.is_empty())
+            !host.is_empty()
+                && is_port(host)
+                && rest.split_once('/').is_some_and(|(_, path)| !path.is_empty())
         }
         "file" => rest.starts_with('/') && rest.len() > 1,
         _ => false,
@@ -97,11 +155,28 @@ fn source(base: &str) -> Result<Source, FlakeUrlError> {
     }
 }
 
+/// Whether a number follows the host, or nothing.
+fn is_port(host: &str) -> bool {
+    let after = host.rsplit_once(']').map_or(host, |(_, after)| after);
+    after.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok())
+}
+
+/// Whether two digits follow each `%`.
+fn is_encoded(url: &str) -> bool {
+    url.split('%').skip(1).all(|after| {
+        after.as_bytes().first_chunk::<2>().is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
 /// A text that is no URL as it may be shown: what looks like `user:password@` in it is left out.
 fn recognisable(text: &str) -> String {
     let text = without_userinfo(text);
+    // What follows a scheme has lost its user and password, unless it is written in an odd way.
+    let start = text.find("://").map_or(0, |at| at + 3);
     match text.rsplit_once('@') {
-        Some((before, after)) if before.contains(':') => format!("…@{after}"),
+        Some((before, after)) if before.get(start..).is_some_and(|before| before.contains(':')) => {
+            format!("…@{after}")
+        }
         _ => text,
     }
 }

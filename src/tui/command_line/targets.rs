@@ -22,6 +22,11 @@ impl Targets {
         self.hosts.is_empty() && self.role.is_none() && self.tier.is_none()
     }
 
+    /// Whether they are meant by role or tier alone.
+    pub fn is_group(&self) -> bool {
+        self.hosts.is_empty()
+    }
+
     /// What they are called.
     pub fn label(&self) -> String {
         let all = [("role", &self.role), ("tier", &self.tier)];

@@ -59,7 +59,7 @@ pub(super) async fn send(
 /// In waves every host builds the same commit, though the branch moves meanwhile.
 async fn begin(operator: &Operator, mut plan: Plan) -> Result<Follow, DeployError> {
     if let Some(branch) = plan.to_pin().cloned().filter(|_| plan.rollout.waves().len() > 1) {
-        let heads = heads(plan.flakes(), &branch, HEADS_WITHIN).await;
+        let heads = heads(plan.flakes(), &branch, HEADS_WITHIN, &operator.credentials).await;
         plan.pin(&heads)?;
     }
     operator.send(plan, Fleet::default(), None, PATIENCE).await

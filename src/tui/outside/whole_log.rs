@@ -1,8 +1,10 @@
 //! A log that is read from its first byte, and saved.
 
 use crate::deployer::{Hints, LogFollow, LogStart, Operator};
+use crate::private;
+use crate::protocol::printable_lines;
 use crate::tui::{Event, LogFile, LogKey};
-use std::fs::{File, remove_file};
+use std::fs::remove_file;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +17,7 @@ const TRIES: usize = 1000;
 /// Follows a log from its first byte.
 pub(super) async fn follow(operator: Arc<Operator>, hints: Hints, key: LogKey, into: mpsc::Sender<Event>) {
     let (bus, host, job) = (operator.bus.clone(), key.host.clone(), key.job.clone());
-    let follow = LogFollow::beside(&hints, bus, host, job, LogStart::From(0)).await;
+    let follow = LogFollow::beside(&hints, bus, &operator.known, host, job, LogStart::From(0)).await;
     let Ok(mut follow) = follow else { return };
     // A refusal of its subject is told by the watch.
     while let Some(Ok(news)) = follow.next().await {
@@ -55,11 +57,12 @@ fn write_new(folder: &Path, file: &LogFile) -> io::Result<PathBuf> {
     let numbered = (1..TRIES).map(|number| format!("{stem}-{number}.log"));
     for name in std::iter::once(file.name.clone()).chain(numbered) {
         let path = folder.join(name);
-        let mut new = match File::create_new(&path) {
+        // Logs may hold what is not for every user of this machine.
+        let mut new = match private::options().create_new(true).open(&path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
             new => new?,
         };
-        return match new.write_all(file.text.as_bytes()) {
+        return match new.write_all(printable_lines(&file.text).as_bytes()) {
             Ok(()) => Ok(path),
             Err(error) => {
                 // Half a log would be taken for a whole one.

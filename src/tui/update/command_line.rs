@@ -159,7 +159,8 @@ fn open_form(
     fill: impl FnOnce(&mut Form),
 ) -> Result<(), String> {
     let hosts = targets.find(&app.fleet)?;
-    let named = (!targets.is_empty()).then(|| Choice { label: targets.label(), hosts });
+    let named =
+        (!targets.is_empty()).then(|| Choice { label: targets.label(), hosts, is_group: targets.is_group() });
     let form = match named {
         Some(named) => Form::of(app, purpose, vec![named]),
         None => Form::open(app, purpose),

@@ -131,7 +131,7 @@ fn ask_to_cancel(app: &mut App, id: &Id) {
         text = format!("{text} Not asked, for they are silent or at another job: {others}.");
     }
     match Plan::cancel(app.options.issuer.clone(), &hosts, &app.fleet, app.now) {
-        Ok(plan) => app.overlay = Some(Overlay::Question(Question { text, plan, yes: false })),
+        Ok(plan) => app.overlay = Some(Overlay::Question(Box::new(Question { text, plan, yes: false }))),
         Err(error) => app.say(Tone::Warn, error.to_string()),
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn ask_to_cancel(app: &mut App, mut hosts: Vec<Name>) {
             let names: Vec<_> = hosts.iter().map(ToString::to_string).collect();
             let jobs = if hosts.len() == 1 { "the job" } else { "the jobs" };
             let text = format!("Cancel {jobs} on {}? What has begun to activate goes on.", names.join(", "));
-            app.overlay = Some(Overlay::Question(Question { text, plan, yes: false }));
+            app.overlay = Some(Overlay::Question(Box::new(Question { text, plan, yes: false })));
         }
         Err(error) => app.say(Tone::Warn, error.to_string()),
     }

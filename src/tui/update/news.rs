@@ -139,6 +139,10 @@ fn summary(outcome: &Outcome) -> (Tone, String) {
     if let Some(stopped) = outcome.stopped {
         parts.push(format!("{} untouched, for {stopped}", outcome.untouched.len()));
     }
+    if !outcome.left_out.is_empty() {
+        let hosts: Vec<_> = outcome.left_out.iter().map(|left_out| left_out.host.as_str()).collect();
+        parts.push(format!("{} left out ({})", hosts.len(), hosts.join(", ")));
+    }
     let tone = if outcome.exit_code() == 0 { Tone::Good } else { Tone::Bad };
     (tone, parts.join(", "))
 }

@@ -52,7 +52,8 @@ fn summary(changes: &Changes) -> String {
         1 => parts.push("1 unit".to_owned()),
         count => parts.push(format!("{count} units")),
     }
-    if parts.is_empty() { "nothing changes".to_owned() } else { format!("changes {}", parts.join(", ")) }
+    // Two systems that differ in the content of files only, such as an address below /etc, are of one size.
+    if parts.is_empty() { "changes files only".to_owned() } else { format!("changes {}", parts.join(", ")) }
 }
 
 /// `linux 6.12.8 ▸ 6.12.9`, and with a sign where a package comes or goes.

@@ -212,6 +212,7 @@ pub(super) fn notes(app: &App, host: &Host, units: bool) -> Vec<String> {
     if two > 1 {
         notes.push(format!("{two} listeners claim this name; give each its own --hostname"));
     }
+    notes.extend(host.identity_notes().iter().map(|note| printable(note)));
     if let Some(refusal) = &host.refusal {
         let action = refusal.action.as_ref().map_or("the last request", |action| action.as_str());
         let by =

@@ -111,6 +111,16 @@ fn fields(form: &Form, columns: usize, symbols: &Symbols) -> Vec<Vec<Piece>> {
     if form.fields().contains(&Field::Waves) {
         lines.push(waves(form, columns, symbols));
     }
+    if let Some(older) = form.older {
+        lines.push(choice("older", Field::Older, vec!["refused", "allowed"], usize::from(older)));
+    }
+    if !form.flakes.is_empty() {
+        let flakes = text::fit(&form.flakes, columns.saturating_sub(LABEL + 2), symbols.cut);
+        lines.push(vec![
+            Tone::Plain.text(format!("{:<LABEL$}", "flake")),
+            Tone::Dim.text(format!("  {flakes}")),
+        ]);
+    }
     if let Purpose::Rollback(_) = form.purpose {
         let goal = form.purpose.goal("");
         lines.push(vec![
@@ -178,6 +188,15 @@ fn row(app: &App, form: &Form, wave: Option<usize>, name: &Name) -> Vec<Piece> {
         shown(host.tier.as_ref(), tier_width),
         shown(host.role.as_ref(), role_width),
     ];
+    let reason = form.plan.as_ref().ok().and_then(|plan| plan.left_out.get(name));
+    if let Some(reason) = reason {
+        return vec![
+            wave,
+            Tone::Bad.text(symbol),
+            Tone::Plain.text(format!(" {}", names.concat())),
+            Tone::Bad.text(format!("left out: {reason}")),
+        ];
+    }
     let runs = words::runs(host);
     let then = form.purpose.goal(form.revision.value().trim());
     let change = if runs.is_empty() {
@@ -212,7 +231,8 @@ fn ending(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
     let wrong = form.refused.as_ref().or(form.plan.as_ref().err());
     let wrong = wrong.map(|why| text::wrap(why, columns)).unwrap_or_default();
     lines.extend(wrong.into_iter().take(3).map(|line| vec![Tone::Bad.text(line)]));
-    let send = form.purpose.button(form.chosen().hosts.len());
+    let left_out = form.plan.as_ref().map_or(0, |plan| plan.left_out.len());
+    let send = form.purpose.button(form.chosen().hosts.len() - left_out);
     lines.push(buttons(&[("Cancel", form.field == Field::Cancel), (&send, form.field == Field::Send)]));
     lines
 }

@@ -94,6 +94,7 @@ pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
         (symbols.behind, counts.behind, "behind", Tone::Warn),
         (symbols.warning, usize::try_from(app.unreadable).unwrap_or(usize::MAX), "unreadable", Tone::Warn),
         (symbols.warning, usize::try_from(app.link.dropped).unwrap_or(usize::MAX), "dropped", Tone::Warn),
+        (symbols.warning, usize::try_from(app.fleet.ignored).unwrap_or(usize::MAX), "ignored", Tone::Warn),
     ];
     let told = |gap: &str, words: bool| {
         let mut line = vec![Tone::Plain.text(format!(" {hosts} host{}", if hosts == 1 { "" } else { "s" }))];

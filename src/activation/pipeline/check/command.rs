@@ -2,7 +2,7 @@
 
 use crate::activation::pipeline::Run;
 use crate::activation::supervised::{CommandEnd, CommandSpec, GRACE, POLL, SupervisedCommand};
-use crate::activation::{Failure, JobLogTail, LogPiece, Step, TransientUnit};
+use crate::activation::{Failure, JobLogTail, ProgramKind, Step, TransientUnit};
 use crate::protocol::{ErrorCode, PhaseName};
 use std::fs::File;
 use std::future::ready;
@@ -51,6 +51,8 @@ impl Run {
             unit,
             program: &path,
             arguments: &[argument],
+            kind: ProgramKind::Check,
+            environment: &[],
         };
         let command = SupervisedCommand::start(&self.order.folder, spec)
             .await
@@ -98,10 +100,11 @@ impl Run {
 
     /// Tells some of what the log has more, and gives whether there was any.
     async fn pass_on(&self, tail: &mut JobLogTail, last: bool) -> Result<bool, Failure> {
-        let pieces = tail.read(last).map_err(|error| self.log_failed(&error))?;
+        let mask = |_, text: String| self.pipeline.flake.mask(&text);
+        let pieces = tail.read_masked(last, mask).map_err(|error| self.log_failed(&error))?;
         let any = !pieces.is_empty();
-        for LogPiece { offset, text } in pieces {
-            self.tell(Step::Log(LogPiece { offset, text: self.pipeline.flake.mask(&text) })).await;
+        for piece in pieces {
+            self.tell(Step::Log(piece)).await;
         }
         Ok(any)
     }

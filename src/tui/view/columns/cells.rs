@@ -74,6 +74,7 @@ pub(in crate::tui::view) fn state(app: &App, host: &Host, width: usize, symbols:
             let built = built.filter(|built| built.len() <= room).unwrap_or_default();
             (symbols.working, format!("{phase}{built}"), Tone::Busy)
         }
+        Standing::Changed | Standing::Unproven => (symbols.warning, standing.word().to_owned(), Tone::Bad),
         Standing::Offline => (symbols.offline, "offline".to_owned(), Tone::Warn),
         Standing::Stale => (symbols.stale, "stale".to_owned(), Tone::Warn),
         Standing::Restarting => (symbols.restarting, "restarting".to_owned(), Tone::Warn),

@@ -1,16 +1,21 @@
 //! The public half of a key: read from text, and used to look at signatures.
 
 use nkeys::{KeyPair, KeyPairType};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 
 /// What to write where a public key is wrong.
 pub const WRITE_KEY: &str = "write the text starting with U that `homelab-deploy keys new` printed";
 
 /// A user's public key, `U…`.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
 pub struct PublicKey {
     text: String,
-    pair: KeyPair,
+    /// Large, and copied with every message.
+    pair: Arc<KeyPair>,
 }
 
 /// Why a text is no public key. It is never repeated: it could be half a seed.
@@ -30,7 +35,7 @@ impl PublicKey {
         let pair = KeyPair::from_public_key(text)
             .map_err(|error| PublicKeyError::NotAKey(error.kind().as_str().to_lowercase()))?;
         match pair.key_pair_type() {
-            KeyPairType::User => Ok(Self { text: text.to_owned(), pair }),
+            KeyPairType::User => Ok(Self { text: text.to_owned(), pair: Arc::new(pair) }),
             other => Err(PublicKeyError::OtherKind(format!("{other:?}").to_lowercase())),
         }
     }
@@ -43,6 +48,28 @@ impl PublicKey {
     /// Whether this key has signed `content` so.
     pub fn has_signed(&self, content: &[u8], signature: &[u8]) -> bool {
         self.pair.verify(content, signature).is_ok()
+    }
+}
+
+impl TryFrom<String> for PublicKey {
+    type Error = PublicKeyError;
+
+    fn try_from(text: String) -> Result<Self, PublicKeyError> {
+        Self::parse(&text)
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = PublicKeyError;
+
+    fn from_str(text: &str) -> Result<Self, PublicKeyError> {
+        Self::parse(text)
     }
 }
 

@@ -1,0 +1,34 @@
+# What all hosts have in common.
+{
+  config,
+  lib,
+  ...
+}:
+
+let
+  mayDeploy = operator: !(builtins.elem operator.kind [ "viewer" "builder" ]);
+  deployers = lib.filterAttrs (_: mayDeploy) (import ../operators.nix);
+in
+{
+  services.homelab-deploy.listener = {
+    enable = true;
+    natsUrl = "nats://ns1.example.org";
+    # Where this flake is. A private repository: flakeCredentialsFile, or a key in environment.GIT_SSH_COMMAND.
+    flakeUrl = "git+https://git.example.org/fleet";
+    nkeyFile = config.age.secrets.listener.path;
+    # Requests that none of these has signed are refused.
+    trustedKeys = lib.mapAttrsToList (_: operator: operator.publicKey) deployers;
+  };
+
+  age.secrets.listener.file = ../secrets/${config.networking.hostName}.nkey.age;
+  # The unit has a copy of the key, so another key restarts it.
+  systemd.services.homelab-deploy-listener.restartTriggers = [ config.age.secrets.listener.file ];
+
+  # agenix decrypts with the ssh key of the host.
+  services.openssh.enable = true;
+  users.users.root.openssh.authorizedKeys.keys = [ "ssh-ed25519 …" ];
+
+  boot.loader.systemd-boot.enable = true;
+
+  system.stateVersion = "26.05";
+}

@@ -1,0 +1,12 @@
+# Write the host's own into this file: ssh root@web1 nixos-generate-config --show-hardware-config
+{
+  nixpkgs.hostPlatform = "x86_64-linux";
+  fileSystems."/" = {
+    device = "/dev/disk/by-label/nixos";
+    fsType = "ext4";
+  };
+  fileSystems."/boot" = {
+    device = "/dev/disk/by-label/ESP";
+    fsType = "vfat";
+  };
+}

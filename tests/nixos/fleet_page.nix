@@ -1,0 +1,61 @@
+# Stand-ins for what the page about fleets sets beside our options: agenix, sops-nix, impermanence, and further parts of NixOS.
+{ lib, ... }:
+
+let
+  inherit (lib) mkOption types;
+  any = default: mkOption {
+    type = types.anything;
+    inherit default;
+  };
+  # Secrets that a host decrypts below `directory`, with further options.
+  secrets =
+    directory: further:
+    mkOption {
+      type = types.attrsOf (
+        types.submodule (
+          { name, ... }:
+          {
+            options = {
+              path = any "${directory}/${name}";
+            }
+            // further;
+          }
+        )
+      );
+      default = { };
+    };
+in
+{
+  options = {
+    age.secrets = secrets "/run/agenix" { file = mkOption { type = types.path; }; };
+    sops.secrets = secrets "/run/secrets" {
+      sopsFile = mkOption { type = types.path; };
+      key = any "";
+      restartUnits = any [ ];
+    };
+    security.acme = {
+      acceptTerms = any false;
+      defaults.email = any null;
+      certs = mkOption {
+        type = types.attrsOf (
+          types.submodule (
+            { name, ... }:
+            {
+              options = {
+                directory = any "/var/lib/acme/${name}";
+                listenHTTP = any null;
+                group = any "acme";
+                reloadServices = any [ ];
+              };
+            }
+          )
+        );
+        default = { };
+      };
+    };
+    environment.persistence = any { };
+    fileSystems = any { };
+    services.openssh.hostKeys = any [ ];
+    services.grafana.provision.datasources.settings.datasources = any [ ];
+  };
+}

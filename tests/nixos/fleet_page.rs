@@ -1,0 +1,191 @@
+//! Every block of code on the page about fleets: a part of the template, or evaluated, or a command that a shell can read.
+
+use crate::common::run;
+use crate::evaluate::{LISTENER, Library, file, nix_instantiate};
+use crate::unit_text::settings;
+use serde_json::{Value, json};
+use std::fs;
+use std::process::Command;
+
+/// A page.
+pub(crate) struct Page(String);
+
+impl Page {
+    pub(crate) fn read(name: &str) -> Self {
+        Self(fs::read_to_string(file(name)).unwrap())
+    }
+
+    /// Its blocks of nix, each with the comment before it.
+    fn blocks(&self) -> Vec<(&str, &str)> {
+        let block = |text: &str| text.find("\n```\n").unwrap();
+        let parts: Vec<_> = self.0.split("```nix\n").collect();
+        let marked = parts.windows(2).map(|parts| {
+            let mark = parts[0].trim_end().rsplit('\n').next().unwrap();
+            let mark = mark.strip_prefix("<!-- ").and_then(|mark| mark.strip_suffix(" -->"));
+            (mark.unwrap_or_else(|| panic!("no mark before {}", parts[1])), &parts[1][..block(parts[1])])
+        });
+        marked.collect()
+    }
+
+    /// The one block with this mark.
+    pub(crate) fn block(&self, mark: &str) -> String {
+        let blocks: Vec<_> = self.blocks().into_iter().filter(|(found, _)| *found == mark).collect();
+        let [(_, block)] = blocks[..] else { panic!("{mark}: {blocks:?}") };
+        block.to_owned()
+    }
+
+    /// The one block with this mark that contains `part`.
+    fn block_with(&self, mark: &str, part: &str) -> String {
+        let mut blocks = self.blocks();
+        blocks.retain(|(found, block)| *found == mark && block.contains(part));
+        let [(_, block)] = blocks[..] else { panic!("{mark}: {blocks:?}") };
+        block.to_owned()
+    }
+
+    /// Its blocks of commands.
+    fn commands(&self) -> Vec<String> {
+        let mut commands = vec![String::new()];
+        // What is between fences is nix.
+        let prose = self.0.split("```").step_by(2).flat_map(str::lines);
+        for line in prose {
+            match line.strip_prefix("    ") {
+                Some(command) => *commands.last_mut().unwrap() += &(command.trim_start().to_owned() + "\n"),
+                None => commands.push(String::new()),
+            }
+        }
+        commands.retain(|command| !command.is_empty());
+        commands
+    }
+}
+
+fn page() -> Page {
+    Page::read("docs/nixos-fleet.md")
+}
+
+/// What a host with a block becomes; `fleet` is what `lib.fleet` gives.
+fn host(library: &Library, listener: &str, block: &str) -> Value {
+    library.evaluate(&format!(
+        "imports = [ {} ({{ config, ... }}: let fleet = {{ targets = [ \"ns1:9972\" ]; }}; in {{ {block} }}) ]; {listener}",
+        file("tests/nixos/fleet_page.nix").display()
+    ))
+}
+
+#[test]
+fn what_it_shows_of_the_template_is_there() {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut shown = 0;
+    for (mark, block) in page().blocks() {
+        if let Some(name) = mark.strip_prefix("template ") {
+            let text = fs::read_to_string(file("templates/fleet").join(name)).unwrap();
+            assert!(words(&text).contains(&words(block)), "{name} has no\n{block}");
+            shown += 1;
+        }
+    }
+    assert_eq!(shown, 4);
+}
+
+#[test]
+fn every_block_is_tried() {
+    const TRIED: [&str; 7] =
+        ["home", "mac", "host", "host acme", "host monitoring", "host impermanence", "without flakes"];
+    let page = page();
+    let marks: Vec<_> = page.blocks().into_iter().map(|(mark, _)| mark).collect();
+    let tried = |mark: &&str| mark.starts_with("template ") || TRIED.contains(mark);
+    assert!(marks.iter().all(tried), "{marks:?}");
+    assert_eq!(marks.iter().filter(|mark| **mark == "host").count(), 3, "agenix, sops-nix and the firewall");
+    let commands = page.commands();
+    assert_eq!(commands.len(), 4, "{commands:?}");
+    for command in commands {
+        run(Command::new("sh").args(["-n", "-c", &command]), 0);
+    }
+}
+
+#[test]
+fn secrets_reach_the_listener() {
+    let listener = LISTENER.replace("nkeyFile = \"/run/keys/web1.nkey\";", "");
+    assert_ne!(listener, LISTENER);
+    for library in Library::all() {
+        for (tool, credential) in
+            [("age.secrets", "/run/agenix/listener"), ("sops.secrets", "/run/secrets/listener")]
+        {
+            let host = host(&library, &listener, &page().block_with("host", tool));
+            let unit = settings(host["units"]["homelab-deploy-listener"].as_str().unwrap());
+            let setting = |section: &str, key: &str| unit[&(section.to_owned(), key.to_owned())].clone();
+            assert_eq!(setting("Service", "LoadCredential"), [format!("nkey:{credential}")], "{library:?}");
+            let waits = setting("Unit", "After")[0].contains("sops-install-secrets.service");
+            assert_eq!(waits, tool == "sops.secrets");
+        }
+    }
+}
+
+#[test]
+fn the_firewall_is_opened_for_the_server() {
+    for library in Library::all() {
+        let host = host(&library, "", &page().block_with("host", "4222"));
+        assert_eq!(host["ports"], json!([4222]));
+    }
+}
+
+#[test]
+fn the_server_opens_the_certificate_and_takes_all_else() {
+    let server = "services.homelab-deploy.nats = { enable = true; operators.admin = { kind = \"admin\"; publicKey = \
+                  \"UDTIURL5XECOYYYPTN2RBA4RPLPB3KBHVR4ALZ23QBHYZSYIXMFL7CWN\"; }; };";
+    for library in Library::all() {
+        let host = host(&library, server, &page().block("host acme"));
+        let nats = &host["nats"];
+        assert_eq!(nats["validateConfig"], false);
+        assert_eq!(host["ports"], json!([80, 4222]), "{library:?}");
+        let unit = settings(host["units"]["nats"].as_str().unwrap());
+        let after = &unit[&("Unit".to_owned(), "After".to_owned())];
+        assert_eq!(after, &["acme-nats.example.org.service"]);
+        let directory = tempfile::tempdir().unwrap();
+        let configuration = directory.path().join("nats.json");
+        fs::write(&configuration, nats["settings"].to_string()).unwrap();
+        let check = Command::new("nats-server").arg("-t").arg("-c").arg(&configuration).output().unwrap();
+        let objection = String::from_utf8(check.stderr).unwrap();
+        let missing = "open /var/lib/acme/nats.example.org/fullchain.pem: no such file or directory";
+        assert!(objection.trim().ends_with(missing) && objection.trim().lines().count() == 1, "{objection}");
+    }
+}
+
+#[test]
+fn prometheus_and_grafana_have_what_they_need() {
+    for library in Library::all() {
+        let host = host(&library, "", &page().block("host monitoring"));
+        let targets = &host["prometheus"]["scrapeConfigs"][0]["static_configs"][0]["targets"];
+        assert_eq!(targets, &json!(["ns1:9972"]));
+        let provision = &host["grafana"]["provision"];
+        assert_eq!(provision["datasources"]["settings"]["datasources"][0]["type"], "prometheus");
+        assert_eq!(provision["dashboards"]["settings"]["providers"][0]["name"], "homelab-deploy");
+    }
+}
+
+#[test]
+fn what_is_kept_is_the_state_of_the_listener() {
+    for library in Library::all() {
+        let host = host(&library, LISTENER, &page().block("host impermanence"));
+        let unit = settings(host["units"]["homelab-deploy-listener"].as_str().unwrap());
+        let setting = |key: &str| unit[&("Service".to_owned(), key.to_owned())][0].clone();
+        let directory = format!("/var/lib/{}", setting("StateDirectory"));
+        let kept = json!([{"directory": directory, "mode": setting("StateDirectoryMode")}]);
+        assert_eq!(host["persistence"]["/persist"]["directories"], kept);
+    }
+}
+
+#[test]
+fn it_works_without_flakes() {
+    let block = page().block("without flakes");
+    let module = block.replace("./homelab-deploy", env!("CARGO_MANIFEST_DIR"));
+    assert_ne!(module, block);
+    for library in Library::all() {
+        let expression = format!(
+            "(import {} {{ lib = {}; modules = [ ({module}) ]; settings = {{ {LISTENER} }}; }}).failed",
+            file("tests/nixos/eval.nix").display(),
+            library.expression()
+        );
+        let output =
+            nix_instantiate().args(["--eval", "--strict", "--json", "--expr", &expression]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.stdout.trim_ascii(), b"[]");
+    }
+}

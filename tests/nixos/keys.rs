@@ -1,0 +1,75 @@
+//! Public keys: what the modules take for one is what the program takes for one, and those of the pages are valid.
+
+use crate::evaluate::{Library, file, nix_instantiate};
+use crate::fixture::{ENTRIES, public_key};
+use homelab_deploy::protocol::PublicKey;
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+
+fn is_in_base32(c: char) -> bool {
+    c.is_ascii_uppercase() || ('2'..='7').contains(&c)
+}
+
+/// What looks like a public key in a text: no part of a longer word, such as a seed.
+fn keys_in(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| !is_in_base32(c));
+    words.filter(|word| word.len() == 56 && word.starts_with('U')).collect()
+}
+
+/// Files below a directory.
+fn files_below(folder: &str) -> Vec<PathBuf> {
+    let mut found = vec![];
+    let mut folders = vec![file(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_key_in_pages_and_modules_is_one() {
+    let mut seen = 0;
+    let files = files_below("docs").into_iter().chain(files_below("nixos")).chain([file("README.md")]);
+    for path in files {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for key in keys_in(&text) {
+            seen += 1;
+            assert!(PublicKey::parse(key).is_ok(), "{}: {key}", path.display());
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+#[test]
+fn a_key_is_what_the_program_takes_for_one() {
+    let keys: Vec<_> = ENTRIES.iter().map(|entry| public_key(entry)).collect();
+    let mut texts = keys.clone();
+    for (n, key) in keys.iter().enumerate() {
+        // One character is another.
+        let at = 1 + n * 6 % 55;
+        let other = if &key[at..=at] == "A" { "B" } else { "A" };
+        texts.push(format!("{}{other}{}", &key[..at], &key[at + 1..]));
+    }
+    texts.extend(
+        ["", "alice", &keys[0][1..], &format!("{}A", keys[0]), &keys[0].to_lowercase()].map(str::to_owned),
+    );
+    for library in Library::all() {
+        let expression = format!(
+            "map (import {} {{ lib = {}; }}).check {}",
+            file("nixos/public-key.nix").display(),
+            library.expression(),
+            serde_json::to_string(&texts).unwrap().replace(',', " ")
+        );
+        let output =
+            nix_instantiate().args(["--eval", "--strict", "--json", "--expr", &expression]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let taken: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        for (text, taken) in texts.iter().zip(taken) {
+            assert_eq!(taken, PublicKey::parse(text).is_ok(), "{text}");
+        }
+    }
+}
