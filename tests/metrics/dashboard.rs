@@ -45,6 +45,11 @@ pub(crate) fn alerts() -> Vec<String> {
     conditions
 }
 
+/// Whether a query asks for what the node exporter measures.
+pub(crate) fn asks_node_exporter(query: &str) -> bool {
+    OF_NODE_EXPORTER.iter().any(|(name, _)| query.contains(name))
+}
+
 /// A query with Grafana's variables filled in.
 pub(crate) fn filled_in(query: &str) -> String {
     [

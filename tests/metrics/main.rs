@@ -2,6 +2,9 @@
 //! real Prometheus.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "the tests of the builder use the rest")]
+#[path = "../builder/stage.rs"]
+mod builder;
 #[path = "../common/mod.rs"]
 mod common;
 #[allow(dead_code, reason = "the tests of the activation use the rest")]

@@ -1,10 +1,11 @@
 //! A real Prometheus: what it thinks of the page, what it sees across a restart, the alerts and the dashboard. Run by
 //! `make test-metrics`, which installs it.
 
+use crate::builder::Stage as Builder;
 use crate::common::{DEADLINE, eventually};
 use crate::dashboard;
 use crate::host::Stage as RealHost;
-use crate::page::{address, ending, get, measured, try_get};
+use crate::page::{address, ending, get, measured, served, try_get};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -13,7 +14,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// A server that scrapes one address ten times a second and ends with its owner.
+/// The hosts of a builder: one that builds and one that does not.
+const TWO: &str = r#"
+    web1 = sh "web1" "echo one > $out";
+    web2 = sh "web2" "exit 1";
+"#;
+
+/// A server that scrapes some addresses ten times a second and ends with its owner.
 struct Prometheus {
     server: Child,
     address: String,
@@ -21,11 +28,11 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    fn of(target: &str) -> Self {
+    fn of(targets: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let config = format!(
             "global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}\n\
-             scrape_configs:\n- job_name: homelab-deploy\n  static_configs:\n  - targets: [{target:?}]\n"
+             scrape_configs:\n- job_name: homelab-deploy\n  static_configs:\n  - targets: {targets:?}\n"
         );
         fs::write(folder.path().join("prometheus.yml"), config).unwrap();
         let address = free_address();
@@ -127,7 +134,7 @@ fn a_deployment_across_a_restart_is_seen_whole_and_without_a_reset() {
     let mut stage = RealHost::with(|host| host.args(&["--metrics-enabled", "--metrics-addr", &target]));
     let gate = stage.gate("gate");
     stage.fault("v2", "test", "read _ < $STAGE/gate");
-    let prometheus = Prometheus::of(&target);
+    let prometheus = Prometheus::of(&[&target]);
     let completed = ending("completed", "switch", "");
     prometheus.until(&completed, 0.0);
     assert_eq!(stage.deploy("p-1", "switch", "v1").verdict()["status"], "completed");
@@ -175,16 +182,21 @@ fn the_alerts_are_well_formed_and_fire_when_they_should() {
 fn every_query_of_the_dashboard_and_the_alerts_is_understood() {
     let mut stage = measured("");
     stage.completes("p-1");
-    let prometheus = Prometheus::of(&address(&mut stage.host));
+    // A failed build has a panel of its own.
+    let mut building = Builder::with(TWO, "", served);
+    building.build("p-2", "all").verdict();
+    let prometheus = Prometheus::of(&[&address(&mut stage.host), &address(&mut building.builder)]);
     prometheus.until(&ending("completed", "switch", ""), 1.0);
     // An increase needs more than one sample.
-    prometheus.until("count_over_time(homelab_deploy_info[1h]) >= bool 5", 1.0);
+    for info in ["homelab_deploy_info", "homelab_deploy_builder_info"] {
+        prometheus.until(&format!("count_over_time({info}[1h]) >= bool 5"), 1.0);
+    }
     for query in dashboard::queries().into_iter().chain(dashboard::alerts()) {
         let told = prometheus.ask(&dashboard::filled_in(&query));
         assert!(told.is_ok(), "{query}: {told:?}");
     }
-    // A host that is well shows in every panel, and in no alert.
-    for query in dashboard::queries() {
+    // A host and a builder that are well show in every panel, and in no alert.
+    for query in dashboard::queries().into_iter().filter(|query| !dashboard::asks_node_exporter(query)) {
         let told = prometheus.ask(&dashboard::filled_in(&query)).unwrap();
         assert!(told.as_array().is_some_and(|samples| !samples.is_empty()), "nothing from {query}");
     }
