@@ -1,10 +1,14 @@
-//! Finds inputs in an updated `flake.lock` that are taken from this machine and that the lock before did not have.
+//! Finds inputs in a `flake.lock` that are taken from this machine: the flake's own, and those that an update adds.
 //!
 //! nix lets each flake have inputs such as `path:/run/credentials`, so the owner of any input could have files of this machine
 //! copied into the store.
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 /// Types that are never of this machine, wherever they are fetched from.
 const REMOTE_TYPES: [&str; 3] = ["github", "gitlab", "sourcehut"];
@@ -17,6 +21,32 @@ pub(super) fn foreign_inputs(old: &str, new: &str) -> serde_json::Result<BTreeMa
     let mut new = inputs(&serde_json::from_str(new)?);
     new.retain(|input, place| old.get(input) != Some(place));
     Ok(new)
+}
+
+/// The git repositories of this machine that the flake itself has as inputs, by its committed lock. Those of inputs of
+/// inputs are not among them, nor is what could hold more than a repository.
+pub(super) fn local_repositories(lock: &str) -> Vec<PathBuf> {
+    let Ok(lock) = serde_json::from_str::<Value>(lock) else { return Vec::new() };
+    let root = &lock["nodes"][lock["root"].as_str().unwrap_or("root")];
+    // A list of names follows an input of an input.
+    let names = root["inputs"].as_object().into_iter().flatten().filter_map(|(_, name)| name.as_str());
+    let sources = names.flat_map(|name| ["original", "locked"].map(|part| &lock["nodes"][name][part]));
+    let urls = sources.filter(|source| source["type"] == "git").filter_map(|source| source["url"].as_str());
+    let home = std::env::home_dir().and_then(|home| home.canonicalize().ok()).unwrap_or_default();
+    let paths = urls.filter_map(file_path).filter(|path| is_repository(path) && !home.starts_with(path));
+    paths.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The path of a `file` URL, free of links.
+fn file_path(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("git+").unwrap_or(url).strip_prefix("file://")?;
+    let path = path.split(['?', '#']).next()?;
+    let path = PathBuf::from(OsString::from_vec(percent_decode_str(path).collect()));
+    path.canonicalize().ok().filter(|_| path.is_absolute())
+}
+
+fn is_repository(path: &Path) -> bool {
+    path.join(".git").is_dir() || path.join("HEAD").is_file() && path.join("objects").is_dir()
 }
 
 /// The inputs of this machine in a lock.

@@ -147,6 +147,12 @@ impl Repository {
         })
     }
 
+    /// The lock of the flake at this commit; empty if it has none.
+    pub(super) async fn lock(&self, commit: &str) -> String {
+        let file = format!("{commit}:{}", self.subflake.file("flake.lock"));
+        self.git.run(&["show", &file]).await.unwrap_or_default()
+    }
+
     /// Refuses a flake whose files are not regular ones: through a link, nix would write to another place.
     pub(super) async fn check_files(&self, commit: &str) -> Result<(), UpdateError> {
         let files = ["flake.nix", "flake.lock"].map(|name| self.subflake.file(name));

@@ -3,6 +3,7 @@
 use super::build::Builds;
 use super::error::{Ground, UpdateError};
 use super::forge::{Forge, Wanted};
+use super::lock::local_repositories;
 use super::news::{News, Outcome, State};
 use super::order::Order;
 use super::pull_request::Text;
@@ -60,14 +61,14 @@ struct Run<'a> {
     branch: String,
     attempts: usize,
     temporary: Temporary,
-    /// In its sandbox.
-    nix: Nix,
     sandbox: Option<Sandbox>,
 }
 
 /// An update that is made, and what its hosts make of it.
 struct Made {
     work: Work,
+    /// In its sandbox.
+    nix: Nix,
     before: String,
     commit: String,
     message: String,
@@ -98,8 +99,7 @@ impl<'a> Run<'a> {
         let made = DirBuilder::new().mode(0o700).create(&open);
         made.map_err(|error| step("make a temporary folder", &error.to_string(), "", Ground::Local))?;
         let sandbox = order.sandbox.clone().map(|sandbox| sandbox.writing(open));
-        let nix = order.nix.clone().within(sandbox.clone());
-        Ok(Self { order, stop, repository, forge, branch, attempts: 0, temporary, nix, sandbox })
+        Ok(Self { order, stop, repository, forge, branch, attempts: 0, temporary, sandbox })
     }
 
     /// Where nix may write.
@@ -116,8 +116,8 @@ impl<'a> Run<'a> {
         self.attempts += 1;
         let prepared = self.unless_stopped("nothing was pushed", self.prepare(tell)).await?;
         let mut made = match prepared {
-            Prepared::Current(outcome) => return Ok(Some(outcome)),
-            Prepared::Made(made) => made,
+            Prepared::Current(outcome) => return Ok(Some(*outcome)),
+            Prepared::Made(made) => *made,
         };
         if made.unlisted.is_none() {
             self.build(&mut made, tell).await?;
@@ -151,27 +151,31 @@ impl<'a> Run<'a> {
         tell(News::Fetched { base: self.base().to_owned(), commit: before.clone() });
         repository.check_files(&before).await?;
         let folder = self.open().join(format!("work-{}", self.attempts));
-        let work = Work::make(&folder, repository, &self.branch, &before, self.sandbox.clone()).await?;
-        let Some(commit) = work.update(&self.nix, repository, &before).await? else {
+        let own_inputs = local_repositories(&repository.lock(&before).await);
+        let sandbox =
+            self.sandbox.clone().map(|sandbox| own_inputs.into_iter().fold(sandbox, Sandbox::reading));
+        let nix = self.order.nix.clone().within(sandbox.clone());
+        let work = Work::make(&folder, repository, &self.branch, &before, sandbox).await?;
+        let Some(commit) = work.update(&nix, repository, &before).await? else {
             if !self.order.dry_run {
                 self.clear_away(earlier.as_deref(), &before, tell).await;
             }
-            return Ok(Prepared::Current(self.current(before)));
+            return Ok(Prepared::Current(Box::new(self.current(before))));
         };
         work.check_lock(repository, &before, &commit).await?;
         let message = repository.secrets.blot(&work.message().await);
         let (branch, made) = (self.branch.clone(), commit.clone());
         tell(News::Updated { branch, commit: made, message: message.clone() });
         let (hosts, attrs, skipped, unlisted) = (Vec::new(), BTreeMap::new(), Vec::new(), None);
-        let mut made = Made { work, before, commit, message, hosts, attrs, skipped, unlisted, earlier };
+        let mut made = Made { work, nix, before, commit, message, hosts, attrs, skipped, unlisted, earlier };
         self.list(&mut made).await?;
-        Ok(Prepared::Made(made))
+        Ok(Prepared::Made(Box::new(made)))
     }
 
     /// Lists the hosts; they are pending from here on.
     async fn list(&self, made: &mut Made) -> Result<(), UpdateError> {
         let (flake, locked) = made.work.flake(&self.repository.subflake, &made.commit)?;
-        let listing = self.nix.hosts(&flake, &locked, self.stop);
+        let listing = made.nix.hosts(&flake, &locked, self.stop);
         // Dropped, it ends nix too. That the flake cannot be evaluated is something the update has broken as well.
         let Ok(listed) = timeout(self.order.timeout, listing).await else {
             let limit = self.order.timeout.as_secs();
@@ -208,7 +212,7 @@ impl<'a> Run<'a> {
         tell(News::Building { hosts, skipped: made.skipped.clone() });
         let (flake, locked) = made.work.flake(&self.repository.subflake, &made.commit)?;
         let (order, folder) = (self.order, self.open());
-        let (nix, folder, secrets) = (&self.nix, folder.as_path(), &self.repository.secrets);
+        let (nix, folder, secrets) = (&made.nix, folder.as_path(), &self.repository.secrets);
         let builds = Builds { nix, flake, locked, folder, secrets, timeout: order.timeout, stop: self.stop };
         made.hosts = builds.all(&made.attrs, order.parallel, &mut *tell).await;
         if self.stop.is_cancelled() {
@@ -352,7 +356,7 @@ impl<'a> Run<'a> {
 /// What came of the inputs.
 enum Prepared {
     /// There is nothing to update.
-    Current(Outcome),
+    Current(Box<Outcome>),
     /// They have changed.
-    Made(Made),
+    Made(Box<Made>),
 }

@@ -87,9 +87,8 @@ impl Work {
         commit: &str,
     ) -> Result<(), UpdateError> {
         let unread = |why: String| step("read the updated flake.lock", &why, "", Ground::Local);
-        // There may be none yet.
+        let old = repository.lock(before).await;
         let lock = repository.subflake.file("flake.lock");
-        let old = repository.git.run(&["show", &format!("{before}:{lock}")]).await.unwrap_or_default();
         let new = self.git.run(&["show", &format!("{commit}:{lock}")]).await;
         let new = new.map_err(|error| unread(error.to_string()))?;
         let foreign = foreign_inputs(&old, &new).map_err(|error| unread(error.to_string()))?;

@@ -63,6 +63,36 @@ fn a_new_input_from_this_machine_is_refused_before_anything_is_evaluated() {
     }
 }
 
+/// The fleet's flake with another input that is on this machine, committed with its lock.
+fn with_own_input(url: &str) -> Stage {
+    let stage = Stage::new(GOOD);
+    fs::create_dir_all(stage.path("home")).unwrap();
+    fs::write(stage.path("home/file"), "x").unwrap();
+    stage.git("home", &["init", "--quiet", "--initial-branch=master"]);
+    stage.git("home", &["add", "file"]);
+    stage.git("home", &["commit", "--quiet", "--message", "x"]);
+    let own = format!("inputs.own = {{ url = \"{url}{}\"; flake = false; }};", stage.text("home"));
+    let flake = stage.flake(GOOD).replace("{ self, dep }", "{ self, dep, ... }");
+    fs::write(stage.path("checkout/flake.nix"), flake.replacen('{', &format!("{{ {own}"), 1)).unwrap();
+    let mut lock = stage.environment(Command::new("nix"));
+    lock.args(["--extra-experimental-features", "nix-command flakes", "flake", "lock"]);
+    run(lock.current_dir(stage.path("checkout")), 0);
+    stage.git("checkout", &["commit", "--quiet", "--all", "--message", "own input"]);
+    stage.git("checkout", &["push", "--quiet", "origin", "master"]);
+    stage.git("home", &["commit", "--quiet", "--allow-empty", "--message", "moved"]);
+    stage
+}
+
+#[test]
+fn an_input_of_the_flake_itself_is_read_only_if_it_is_a_repository_and_not_the_home_directory() {
+    for url in ["git+file://", "path:"] {
+        let stage = with_own_input(url);
+        let ended = stage.ended(stage.update().arg("--dry-run"), 2);
+        ended.complains(&["name what the flake needs of this machine with --nix-may-read"]);
+        stage.ended(stage.update().args(["--dry-run", "--nix-may-read", &stage.text("home")]), 0);
+    }
+}
+
 #[test]
 fn a_build_cannot_read_the_token() {
     let stage = Stage::new("");
@@ -107,7 +137,7 @@ fn a_lock_file_that_is_a_link_is_not_written_through() {
         stage.git("checkout", &["push", "--quiet", "origin", "master"]);
         let before = fs::read_to_string(&target).unwrap();
         let args = ["--no-sandbox", "--dry-run"];
-        let ended = stage.ended(stage.update_without_input(&stage.remote()).args(args), 2);
+        let ended = stage.ended(stage.update_of(&stage.remote()).args(args), 2);
         ended.complains(&[&format!("error: {file} is {kind} in the repository: expected a regular file")]);
         assert_eq!(fs::read_to_string(&target).unwrap(), before);
     }
@@ -134,7 +164,7 @@ fn without_a_sandbox_nothing_is_updated_unless_the_operator_says_so() {
     }
     let stage = Stage::new(GOOD);
     let without = |args: &[&str]| {
-        let update = stage.update_without_input(&stage.remote());
+        let update = stage.update_of(&stage.remote());
         let mut python = stage.environment(Command::new("python3"));
         python.args(["-c", WITHOUT_LANDLOCK]).arg(update.get_program()).args(update.get_args()).args(args);
         python

@@ -145,17 +145,12 @@ impl Stage {
 
     /// The command on another folder or URL.
     pub(crate) fn update_of(&self, repo: &str) -> Command {
-        let mut command = self.update_without_input(repo);
-        for path in ["input", "gate"].map(|name| self.path(name)).into_iter().filter(|path| path.exists()) {
-            command.arg("--nix-may-read").arg(path);
-        }
-        command
-    }
-
-    /// The command on a folder or URL, whose nix may not read the input.
-    pub(crate) fn update_without_input(&self, repo: &str) -> Command {
         let mut command = self.environment(Command::new(binary()));
         command.args(["flake-update", "--repo", repo]);
+        let gate = self.path("gate");
+        if gate.exists() {
+            command.arg("--nix-may-read").arg(gate);
+        }
         command
     }
 
