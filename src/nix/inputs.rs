@@ -3,8 +3,8 @@
 use super::call::{Nix, NixCause, NixError, call, refused};
 use super::fetch_cache::{Damage, FetchCache};
 use super::process::run;
-use super::sandbox;
 use super::ssh::quiet_ssh;
+use super::{daemon, sandbox};
 use std::convert::identity;
 use std::path::Path;
 use std::time::Duration;
@@ -23,11 +23,15 @@ impl Nix {
         let doing = || "update the inputs with `nix flake update --commit-lock-file`".to_owned();
         let late = |_| NixCause::Odd(format!("nix did not end within {} minutes", WITHIN.as_secs() / 60));
         let ended = timeout(WITHIN, self.update_healing(folder)).await.map_err(late).and_then(identity);
-        let denied = |cause: NixCause| match sandbox::advice(&cause.to_string()) {
-            Some(advice) if self.is_sandboxed() => NixCause::Refused(format!("{cause} ({advice})")),
-            _ => cause,
+        let advised = |cause: NixCause| {
+            let said = cause.to_string();
+            let denied = || sandbox::advice(&said).filter(|_| self.is_sandboxed());
+            match daemon::advice(&said).or_else(denied) {
+                Some(advice) => NixCause::Refused(format!("{said} ({advice})")),
+                None => cause,
+            }
         };
-        ended.map_err(|cause| denied(cause).when(doing()))
+        ended.map_err(|cause| advised(cause).when(doing()))
     }
 
     /// Once more with a new cache if the one that nix has is damaged.

@@ -10,6 +10,7 @@ mod commit_refused;
 mod commit_signature;
 mod commit_signers;
 mod credentials;
+mod daemon;
 mod fetch_cache;
 mod flake_attr;
 mod flake_url;

@@ -10,6 +10,7 @@ mod bad_input;
 #[path = "../nats/certificates.rs"]
 mod certificates;
 mod command_lines;
+mod daemon;
 mod directory;
 mod failed;
 mod forge;

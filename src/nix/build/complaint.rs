@@ -25,14 +25,6 @@ const FETCHING: [&str; 9] = [
 /// What nix says of its own work on a build, in lower case, where it names no derivation.
 const BUILDING: [&str; 3] = ["no space left on device", "disk is full", "no substituter"];
 
-/// What nix says, in lower case, if it is not set up on this host: no fault of the flake.
-const SETUP: [&str; 4] = [
-    "cannot connect to socket at",
-    "cannot open connection to remote store 'daemon'",
-    "in 'build-users-group'",
-    "the build users group",
-];
-
 /// An error of nix.
 #[derive(Debug)]
 pub(super) struct Complaint {
@@ -74,11 +66,6 @@ impl Complaint {
     /// Whether a flake, an input or something from a cache could not be fetched.
     pub(super) fn is_of_fetching(&self) -> bool {
         self.says(&FETCHING) && !self.says(&["hash mismatch"])
-    }
-
-    /// Whether nix is not set up on this host, or its daemon does not run.
-    pub(super) fn is_of_setup(&self) -> bool {
-        self.says(&SETUP)
     }
 
     /// Whether it comes from building, not from evaluating.

@@ -40,15 +40,14 @@ pub enum BuildError {
         said: String,
     },
     /// nix on this host is not set up, or its daemon does not run.
-    #[error(
-        "nix is not set up on the machine that builds {host:?}: {said}; check its installation there (nix-daemon, the group \
-         nixbld), then deploy again"
-    )]
+    #[error("nix is not set up on the machine that builds {host:?}: {said}; {advice}, then deploy again")]
     NotSetUp {
         /// The host.
         host: String,
         /// What nix said.
         said: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// A derivation did not build.
     #[error("{host:?} did not build: {said}{}; look at the job's log", log_ends(log))]

@@ -4,7 +4,7 @@ use super::complaint::Complaint;
 use super::{About, BuildError};
 use crate::nix::fetch_cache::Damage;
 use crate::nix::remote::{advice_for, last_lines};
-use crate::nix::{FlakeUrl, NixLine, sandbox};
+use crate::nix::{FlakeUrl, NixLine, daemon, sandbox};
 use crate::protocol::{fit_end, fit_start};
 use std::collections::VecDeque;
 use std::process::ExitStatus;
@@ -98,6 +98,10 @@ impl Findings {
         if last.says(&["cannot write modified lock file", "requires lock file changes"]) {
             return BuildError::NotLocked { flake };
         }
+        // Before fetching: newer versions of nix say what they wanted of the daemon too.
+        if let Some(advice) = daemon::advice(&last.whole) {
+            return BuildError::NotSetUp { host, said: short(&said), advice };
+        }
         let away = about.flake.local_path().is_some_and(|path| !path.exists());
         if away || last.is_of_fetching() {
             // nix 2.26 tells what git said by git's own lines only.
@@ -111,9 +115,6 @@ impl Findings {
             return BuildError::Unreachable { flake, said: short(&said), advice };
         }
         let said = short(&said);
-        if last.is_of_setup() {
-            return BuildError::NotSetUp { host, said };
-        }
         BuildError::Evaluation { host, flake, said: with_advice(said, &last.whole, about.is_sandboxed) }
     }
 
@@ -208,6 +209,12 @@ mod tests {
             ("the build users group 'nixbld' has no members".to_owned(), ErrorCode::Unhealthy),
             (
                 "cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused"
+                    .to_owned(),
+                ErrorCode::Unhealthy,
+            ),
+            (
+                "while fetching the input 'git+file:///x': cannot open connection to remote store 'daemon': reading from file: \
+                 Connection reset by peer"
                     .to_owned(),
                 ErrorCode::Unhealthy,
             ),
