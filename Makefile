@@ -29,7 +29,7 @@ demo:
 test:
 	@scripts/need cargo cc nats-server nix git
 	@echo 'about 20 minutes on two cores the first time, and 4.7 GB in $(dir $(DEBUG))'
-	cargo test --no-fail-fast
+	scripts/leaves-nothing cargo test --no-fail-fast
 
 # ARCH='x86_64 aarch64' names architectures; without, that of this machine.
 static:
