@@ -11,11 +11,8 @@ let
   cfg = config.services.homelab-deploy.listener;
   path = "services.homelab-deploy.listener";
 
-  # Until when a key is trusted: a day, or a time of RFC 3339.
-  expiry = "[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))?";
-
   token = import ./token.nix { inherit lib; };
-  publicKey = import ./public-key.nix { inherit lib; };
+  trustedKeyAssertions = import ./trusted-keys.nix { inherit lib; };
   url = import ./url.nix { inherit lib; };
   inherit (import ./service.nix { inherit lib; })
     word
@@ -55,12 +52,11 @@ let
     description = "subject of NATS without wildcards, in which `<hostname>`, `<tier>` and `<role>` may stand";
     descriptionClass = "noun";
   };
-  isTrustedKey =
-    text:
-    let
-      parts = builtins.match "(U[A-Z2-7]{55})(@${expiry})?" text;
-    in
-    parts != null && publicKey.check (builtins.head parts);
+  # What looks at commits, and is set. The program decides about `/PATH`, which may be in a repository on the host.
+  aboutCommits =
+    lib.optional (cfg.allowBranches != [ ]) "allowBranches"
+    ++ lib.optional (cfg.commitSigners != null) "commitSigners";
+  hasNoCommits = cfg.flakeUrl != null && lib.hasPrefix "path:" cfg.flakeUrl;
 
   changed = option: cfg.${option} != options.${option}.default;
   flag =
@@ -430,11 +426,15 @@ in
       (required "nkeyFile" "/run/keys/host.nkey")
       (required "flakeUrl" "git+https://git.example.org/fleet")
       {
-        # Not by its type, whose error would repeat a seed.
-        assertion = builtins.all isTrustedKey cfg.trustedKeys;
-        message = "${path}.trustedKeys must hold public keys alone, the texts starting with U that `homelab-deploy keys new` printed (the last characters are a checksum), each with `@2027-01-01` or `@2027-01-01T12:00:00Z` behind it if it expires.";
+        assertion = hasNoCommits -> aboutCommits == [ ];
+        message = "${path}.flakeUrl is a directory, which has no commits, so ${
+          lib.concatMapStringsSep " and " (option: "${path}.${option}") aboutCommits
+        } cannot be kept to; write the flake's git repository, such as \"git+https://git.example.org/fleet\", or leave ${
+          if builtins.length aboutCommits == 1 then "that" else "those"
+        } out.";
       }
     ]
+    ++ trustedKeyAssertions "${path}.trustedKeys" cfg.trustedKeys
     ++ [
       {
         assertion = cfg.rebuildCommand != null || !(changed "rebuildSilence");

@@ -125,7 +125,7 @@ const REQUIRED: [(&str, &[(&str, &str)]); 3] = [
             ("tier", "\"test\""),
             ("natsUrl", "\"nats://h\""),
             ("nkeyFile", "\"/k\""),
-            ("flakeUrl", "\"path:/f\""),
+            ("flakeUrl", "\"git+https://h/f\""),
         ],
     ),
     ("builder", &[("natsUrl", "\"nats://h\""), ("nkeyFile", "\"/k\""), ("configFile", "\"/b.toml\"")]),

@@ -1,9 +1,9 @@
-//! Public keys: what the modules take for one is what the program takes for one, and those of the pages are valid.
+//! Public keys and their dates: what the modules take for one is what the program takes for one, and those of the pages are valid.
 
 use crate::evaluate::{Library, file, nix_instantiate};
 use crate::fixture::{ENTRIES, public_key};
+use homelab_deploy::keys::parse_expiry;
 use homelab_deploy::protocol::PublicKey;
-use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 
@@ -57,19 +57,56 @@ fn a_key_is_what_the_program_takes_for_one() {
     texts.extend(
         ["", "alice", &keys[0][1..], &format!("{}A", keys[0]), &keys[0].to_lowercase()].map(str::to_owned),
     );
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
     for library in Library::all() {
-        let expression = format!(
-            "map (import {} {{ lib = {}; }}).check {}",
-            file("nixos/public-key.nix").display(),
-            library.expression(),
-            serde_json::to_string(&texts).unwrap().replace(',', " ")
-        );
-        let output =
-            nix_instantiate().args(["--eval", "--strict", "--json", "--expr", &expression]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let taken: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-        for (text, taken) in texts.iter().zip(taken) {
+        for (text, taken) in texts.iter().zip(taken(&library, "public-key", &texts)) {
             assert_eq!(taken, PublicKey::parse(text).is_ok(), "{text}");
+        }
+    }
+}
+
+/// Which of these texts a type takes.
+fn taken(library: &Library, of_type: &str, texts: &[&str]) -> Vec<bool> {
+    let expression = format!(
+        "map (import {}/{of_type}.nix {{ lib = {}; }}).check [ {} ]",
+        file("nixos").display(),
+        library.expression(),
+        texts.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(" ")
+    );
+    let output =
+        nix_instantiate().args(["--eval", "--strict", "--json", "--expr", &expression]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_date_is_what_the_program_takes_for_one() {
+    let texts = [
+        "2027-01-01",
+        "2027-12-31",
+        "2028-02-29",
+        "2000-02-29",
+        "2027-01-01T12:00:00Z",
+        "2027-01-01T23:59:59.123456789+23:59",
+        "2027-01-01T00:00:00-01:00",
+        "2027-02-29",
+        "2100-02-29",
+        "2027-04-31",
+        "2027-13-01",
+        "2027-00-01",
+        "2027-01-00",
+        "2027-1-1",
+        "2027-01-01T12:00:00",
+        "2027-01-01T24:00:00Z",
+        "2027-01-01T12:60:00Z",
+        "2027-01-01T12:00:00+24:60",
+        "27-01-01",
+        "soon",
+        "",
+    ];
+    for library in Library::all() {
+        for (text, taken) in texts.iter().zip(taken(&library, "expiry", &texts)) {
+            assert_eq!(taken, parse_expiry(text).is_ok(), "{text}");
         }
     }
 }

@@ -71,6 +71,28 @@ const LISTENERS: &[(&str, &str)] = &[
     ("rebuildCommand = \"/x\"; minFree = \"1MiB\";", "listener.minFree has no effect with"),
     ("rebuildCommand = \"/x\"; activateTimeout = 5;", "listener.activateTimeout has no effect with"),
     ("hostname = null;", "services.homelab-deploy.listener.hostname must be set"),
+    (
+        "flakeUrl = lib.mkForce \"path:/etc/fleet\"; allowBranches = [ \"main\" ];",
+        "services.homelab-deploy.listener.flakeUrl is a directory, which has no commits, so \
+         services.homelab-deploy.listener.allowBranches cannot be kept to",
+    ),
+    (
+        "flakeUrl = lib.mkForce \"path:/etc/fleet\"; commitSigners = \"/etc/signers\";",
+        "so services.homelab-deploy.listener.commitSigners cannot be kept to",
+    ),
+    (
+        "flakeUrl = lib.mkForce \"path:/etc/fleet\"; commitSigners = \"/etc/signers\"; allowBranches = [ \"main\" ];",
+        "so services.homelab-deploy.listener.allowBranches and services.homelab-deploy.listener.commitSigners cannot",
+    ),
+    (
+        "trustedKeys = [ \"UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS\" \
+         \"UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS@2027-01-01\" ];",
+        "listener.trustedKeys has UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS with two dates",
+    ),
+    (
+        "trustedKeys = [ \"UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS@2027-02-29\" ];",
+        "listener.trustedKeys must hold public keys alone",
+    ),
     // The right length and alphabet, but mistyped.
     (
         "trustedKeys = [ \"UAAVKPMLJOLZDMDFQ2TM5ZRAZHJBA4V2PDGXRK7OGPMQ4XIQE5KKIGDY\" ];",
@@ -94,10 +116,31 @@ fn what_is_missing_or_contradicts_itself_is_named() {
                     let line = LISTENER.lines().find(|line| line.contains(&format!(" {option} ="))).unwrap();
                     LISTENER.replace(line, "")
                 }
-                None => listener_with(setting),
+                // Overrides what the listener has, so it is a definition of its own.
+                None => format!(
+                    "{LISTENER} imports = [ {{ services.homelab-deploy.listener = {{ {setting} }}; }} ];"
+                ),
             };
             let failed = failed(&library, &settings);
             assert!(failed.len() == 1 && failed[0].contains(expected), "{setting}: {failed:?}");
+        }
+    }
+}
+
+/// What the program decides on the host, or does not mind.
+#[test]
+fn what_may_be_meant_is_not_refused() {
+    const KEY: &str = "UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS";
+    for library in Library::all() {
+        for setting in [
+            "flakeUrl = lib.mkForce \"/etc/fleet\"; allowBranches = [ \"main\" ];".to_owned(),
+            "flakeUrl = lib.mkForce \"path:/etc/fleet\";".to_owned(),
+            format!("trustedKeys = [ \"{KEY}@2028-02-29\" \"{KEY}@2028-02-29\" ];"),
+        ] {
+            let settings = format!(
+                "{LISTENER} imports = [ {{ services.homelab-deploy.listener = {{ {setting} }}; }} ];"
+            );
+            assert_eq!(failed(&library, &settings), [""; 0], "{setting}");
         }
     }
 }
