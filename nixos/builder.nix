@@ -40,6 +40,7 @@ let
     ;
   token = import ./token.nix { inherit lib; };
   url = import ./url.nix { inherit lib; };
+  trustedKeyAssertions = import ./trusted-keys.nix { inherit lib; };
   checked = import ./checked-toml.nix { inherit lib pkgs; };
   inherit (checked) toml typed settingsType;
 
@@ -85,6 +86,10 @@ let
       "push"
       "fleet"
     ] "A program with its arguments, or a text for the shell, that is called with the store path of each host that was built. Its package belongs into `extraPackages`.";
+    trusted_keys = typed (types.listOf types.str) [
+      "UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS"
+    ] "Public keys of those who may ask, as in `listener.trustedKeys`. With one at least, only what one of them has signed is built; without, the NATS server alone decides.";
+    fleet_name = typed token "home" "The name of the fleet: a signed request for another fleet is refused. Operators set `fleet_name` to the same.";
   };
   isSet = checked.plain cfg.settings != { repos = { }; };
 
@@ -218,6 +223,9 @@ in
         message = "${path}.settings.repos must name at least one repository, for example fleet.url = \"git+https://git.example.org/fleet\".";
       }
     ]
+    ++ trustedKeyAssertions "${path}.settings.trusted_keys" (
+      if cfg.settings.trusted_keys == null then [ ] else cfg.settings.trusted_keys
+    )
     ++ metricsAssertions path 9973 cfg.metrics
     ++ nixAssertions path cfg
     ++ tlsAssertions "${path}.tls" cfg.tls

@@ -2,6 +2,7 @@
 
 use crate::common::{binary, run};
 use crate::evaluate::{Library, file, listener_with};
+use crate::operator::has_options;
 use crate::options::{options, text};
 use crate::settings::TLS;
 use crate::store::Store;
@@ -127,6 +128,31 @@ fn settings_become_the_file() {
 }
 
 #[test]
+fn every_key_that_the_program_knows_has_an_option() {
+    for (section, prefix) in [("", "builder.settings."), ("[repos.x]", "builder.settings.repos.<name>.")] {
+        has_options(&["builder", "--check", "--config"], section, prefix);
+    }
+}
+
+#[test]
+fn trusted_keys_and_the_name_of_the_fleet_become_part_of_the_file() {
+    let settings = "settings = { repos.a.url = \"git+https://h/a\"; fleet_name = \"home\"; trusted_keys = [ \
+                    \"UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS@2027-01-01\" ]; };";
+    for library in Library::all() {
+        let store = Store::new();
+        let settings = BUILDER.replace("configFile = \"/etc/builder.toml\";", settings);
+        let unit = store.build(&library, &settings, "built.homelab-deploy-builder");
+        let command = command(&fs::read_to_string(unit).unwrap());
+        let at = command.iter().position(|word| word == "--config").unwrap();
+        let written = fs::read_to_string(&command[at + 1]).unwrap();
+        let written: serde_json::Value = toml::from_str(&written).unwrap();
+        assert_eq!(written["fleet_name"], "home");
+        let key = "UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS@2027-01-01";
+        assert_eq!(written["trusted_keys"], json!([key]));
+    }
+}
+
+#[test]
 fn the_program_understands_each_command_line() {
     for (_, setting, _) in EVERY_SETTING {
         let command = command(&Library::Little.unit_of("builder", &with(setting)));
@@ -168,6 +194,20 @@ fn what_is_missing_or_contradicts_itself_is_named() {
             "configFile = \"/etc/builder.toml\";",
             "settings.repos.\"a b\".url = \"git+https://h/a\";",
             "builder.settings.repos: a b: expected a name of 1 to 63 letters",
+        ),
+        // Neither a seed nor a part of it is repeated: only the name of the option.
+        (
+            "configFile = \"/etc/builder.toml\";",
+            "settings = { repos.a.url = \"git+https://h/a\"; trusted_keys = [ \
+             \"SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU\" ]; };",
+            "builder.settings.trusted_keys must hold public keys alone, the texts starting with U",
+        ),
+        (
+            "configFile = \"/etc/builder.toml\";",
+            "settings = { repos.a.url = \"git+https://h/a\"; trusted_keys = [ \
+             \"UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS\" \
+             \"UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS@2027-01-01\" ]; };",
+            "builder.settings.trusted_keys has UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS with two dates",
         ),
         (
             "enable = true;",

@@ -46,28 +46,35 @@ fn a_file_with_a_mistake_is_refused_when_it_is_made() {
     }
 }
 
-/// The keys that the program knows in a section, as it lists them where an unknown one is like none of them.
-fn known(section: &str) -> Vec<String> {
+/// The keys that the program knows in a section, as it lists them where an unknown one is like none of them. `check` is the command
+/// that reads such a file.
+fn known(check: &[&str], section: &str) -> Vec<String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), format!("{section}\nzzzzzzzz = 1\n")).unwrap();
-    let checked = run(Command::new(binary()).args(["config", "check", "--file"]).arg(file.path()), 2);
-    let (_, keys) = checked.out.split_once("the keys there are ").unwrap_or_else(|| panic!("{checked}"));
+    let checked = run(Command::new(binary()).args(check).arg(file.path()), 2);
+    let said = format!("{}{}", checked.out, checked.err);
+    let (_, keys) = said.split_once("the keys there are ").unwrap_or_else(|| panic!("{checked}"));
     let mut keys: Vec<_> = keys.lines().next().unwrap().split(", ").map(str::to_owned).collect();
     keys.sort();
     keys
 }
 
+/// The keys of each section are the options below this prefix.
+pub(crate) fn has_options(check: &[&str], section: &str, prefix: &str) {
+    let options = options(&Library::Little);
+    let names = options.iter().filter_map(|option| text(option, "name").strip_prefix(prefix));
+    let mut names: Vec<_> = names.filter(|name| !name.contains('.')).map(str::to_owned).collect();
+    names.sort();
+    assert_eq!(names, known(check, section), "{section}");
+}
+
 #[test]
 fn every_key_that_the_program_knows_has_an_option() {
-    let options = options(&Library::Little);
     for (section, prefix) in [
         ("", "operator.settings."),
         ("[contexts.x]", "operator.settings.contexts.<name>."),
         ("[console]", "operator.settings.console."),
     ] {
-        let names = options.iter().filter_map(|option| text(option, "name").strip_prefix(prefix));
-        let mut names: Vec<_> = names.filter(|name| !name.contains('.')).map(str::to_owned).collect();
-        names.sort();
-        assert_eq!(names, known(section), "{section}");
+        has_options(&["config", "check", "--file"], section, prefix);
     }
 }

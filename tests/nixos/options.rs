@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 /// Every option of every module. The first ones have always been there under these names.
-const OPTIONS: [&str; 150] = [
+const OPTIONS: [&str; 152] = [
     "listener.enable",
     "listener.package",
     "listener.hostname",
@@ -127,6 +127,8 @@ const OPTIONS: [&str; 150] = [
     "builder.settings.keep_going",
     "builder.settings.post_build_command",
     "flakeUpdate.label",
+    "builder.settings.trusted_keys",
+    "builder.settings.fleet_name",
     "flakeUpdate.parallel",
     "flakeUpdate.timeout",
     "flakeUpdate.notify.tls.ca",

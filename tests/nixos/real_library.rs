@@ -114,6 +114,7 @@ fn a_wrong_value_is_told_with_its_option_and_what_is_expected() {
         ("builder.settings.parallel", "0", "between 1 and 256"),
         ("builder.settings.timeout", "\"4 weeks\"", "time such as 90s, 30m or 4h"),
         ("builder.settings.post_build_command", "[ ]", "non-empty (list of string)"),
+        ("builder.settings.fleet_name", "\"a b\"", "name of 1 to 63 letters"),
         ("operator.settings.contexts.a.unproven", "\"maybe\"", "one of \"allow\", \"refuse\""),
         ("operator.settings.contexts.a.nats_url", "\"http://h\"", "URL of a NATS server"),
         ("operator.settings.contexts.a.hosts.b.tier", "\"a b\"", "name of 1 to 63 letters"),
