@@ -89,7 +89,11 @@ let
       # As `homelab-deploy keys nats-config` reads it. It holds no secret.
       file = builtins.toFile "fleet.toml" (
         lib.concatStringsSep "\n" (
-          lib.mapAttrsToList (
+          # Allowed without a server in this flake, and as long as one of several servers allows them.
+          lib.optional (
+            servers != { } && !(lib.any (server: (ours server).nats.baseSubjects) (lib.attrValues servers))
+          ) (line "base_subjects" false)
+          ++ lib.mapAttrsToList (
             name: host:
             section "hosts.${name}" [
               (line "tier" host.tier)
@@ -107,6 +111,7 @@ let
               (line "builds" (if operator.builds then true else null))
               (line "public_key" operator.publicKey)
               (line "next_public_key" operator.nextPublicKey)
+              (line "expires" operator.expires)
             ]
           ) operators
         )

@@ -12,6 +12,7 @@ let
   path = "services.homelab-deploy.nats";
 
   token = import ./token.nix { inherit lib; };
+  expiry = import ./expiry.nix { inherit lib; };
   publicKeyType = import ./public-key.nix { inherit lib; };
 
   # The one tier that an assistant may change.
@@ -182,6 +183,12 @@ let
         example = true;
         description = "Whether a deployer or mcp may ask the builder too.";
       };
+      expires = mkOption {
+        type = types.nullOr expiry;
+        default = null;
+        example = "2027-01-01";
+        description = "The last day of the key in UTC, or the moment at which it ends, for the fleet file that `lib.fleet` makes. This server takes the key until the entry is removed; hosts refuse what it has signed later if their `trustedKeys` have the date too, as in `U…@2027-01-01`.";
+      };
       inherit publicKey nextPublicKey;
     };
   };
@@ -249,6 +256,10 @@ in
       (noOperator (wrong (
         entry: !(builtins.elem entry.kind [ "deployer" "mcp" ]) && (entry.tiers != [ ] || entry.builds)
       )) "tiers are for a deployer, and builds for a deployer or mcp")
+      # This module does nothing else with the dates, so without this only `lib.fleet` would find a mistyped one.
+      (noOperator (wrong (
+        entry: entry.expires != null && !(expiry.check entry.expires)
+      )) "expires is a ${expiry.description}")
     ];
 
     services.nats = {

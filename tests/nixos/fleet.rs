@@ -6,6 +6,7 @@ use crate::fixture::public_key;
 use crate::nats::users;
 use crate::store::Store;
 use crate::unit_text::command;
+use homelab_deploy::keys::{parse_fleet_file, render_authorization};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -100,6 +101,18 @@ impl Fleet {
 
     fn evaluate(&self, library: &Library, attribute: &str) -> Value {
         self.try_evaluate(library, attribute).unwrap_or_else(|error| panic!("{attribute}: {error}"))
+    }
+
+    /// The text of its fleet file.
+    fn file(&self, library: &Library) -> String {
+        let store = Store::new();
+        fs::read_to_string(store.try_build(&self.arguments(library, "fleetFile")).unwrap()).unwrap()
+    }
+
+    /// The text of its fleet file, and the users of the NATS server.
+    fn file_and_server(&self, library: &Library) -> (String, Value) {
+        let nats = self.evaluate(library, "hosts.ns1.nats");
+        (self.file(library), nats["settings"]["authorization"]["users"].clone())
     }
 }
 
@@ -315,11 +328,65 @@ fn the_fleet_file_is_that_of_the_nats_server() {
     );
     fleet.edit("operators.nix", "  admin", &deployer);
     for library in Library::all() {
-        let store = Store::new();
-        let file = store.try_build(&fleet.arguments(&library, "fleetFile")).unwrap();
-        let hosts = fleet.evaluate(&library, "hosts");
-        let at_server = &hosts["ns1"]["nats"]["settings"]["authorization"]["users"];
-        assert_eq!(&users(&fs::read_to_string(file).unwrap()), at_server, "{library:?}");
+        let (file, at_server) = fleet.file_and_server(&library);
+        assert_eq!(users(&file), at_server, "{library:?}");
+    }
+}
+
+#[test]
+fn the_fleet_file_is_that_of_a_server_without_base_subjects_too() {
+    for (setting, has) in [("baseSubjects = false;", true), ("baseSubjects = true;", false)] {
+        let fleet = Fleet::new();
+        fleet.edit(
+            "hosts/ns1/default.nix",
+            "inherit (fleet) hosts;",
+            &format!("inherit (fleet) hosts; {setting}"),
+        );
+        for library in Library::all() {
+            let (file, at_server) = fleet.file_and_server(&library);
+            assert_eq!(file.starts_with("base_subjects = false\n"), has, "{file}");
+            assert_eq!(users(&file), at_server, "{library:?}");
+        }
+    }
+}
+
+/// Two servers, of which one lets hosts publish for the older tool.
+#[test]
+fn the_fleet_file_has_base_subjects_as_long_as_one_server_has_them() {
+    let fleet = Fleet::new();
+    fleet.edit(
+        "hosts/ns1/default.nix",
+        "inherit (fleet) hosts;",
+        "inherit (fleet) hosts; baseSubjects = false;",
+    );
+    let server = "services.homelab-deploy.nats = { enable = true; operators = import ../../operators.nix; };\n  imports";
+    fleet.edit("hosts/web1/default.nix", "imports", server);
+    for library in Library::all() {
+        let file = fleet.file(&library);
+        assert!(!file.contains("base_subjects"), "{file}");
+    }
+}
+
+/// The module has no clock, so it keeps what `keys nats-config` leaves out from some day on; hosts refuse it by their own clock.
+#[test]
+fn the_fleet_file_is_where_an_operator_expires() {
+    let fleet = Fleet::new();
+    fleet.edit("operators.nix", "kind = \"admin\";", "kind = \"admin\";\n    expires = \"2020-01-01\";");
+    for library in Library::all() {
+        let (file, at_server) = fleet.file_and_server(&library);
+        let parsed = parse_fleet_file(&file).unwrap();
+        let admin = parsed.iter().find(|user| user.entry == "operators.admin").unwrap();
+        assert_eq!(admin.expires_at, Some("2020-01-02T00:00:00Z".parse().unwrap()), "{file}");
+        assert_eq!(users(&file), at_server, "{library:?}");
+        let printed = render_authorization(&parsed);
+        assert!(
+            printed.contains("left out: expired at") && !printed.contains(&admin.public_key),
+            "{printed}"
+        );
+        assert!(at_server.to_string().contains(&admin.public_key), "{at_server}");
+        let unit = fleet.evaluate(&library, "hosts.web1.unit");
+        let trusted = format!(" --trusted-key={}@2020-01-01 ", admin.public_key);
+        assert!(unit.as_str().unwrap().contains(&trusted), "{unit}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 /// Every option of every module. The first ones have always been there under these names.
-const OPTIONS: [&str; 152] = [
+const OPTIONS: [&str; 153] = [
     "listener.enable",
     "listener.package",
     "listener.hostname",
@@ -53,6 +53,7 @@ const OPTIONS: [&str; 152] = [
     "nats.operators.<name>.kind",
     "nats.operators.<name>.tiers",
     "nats.operators.<name>.builds",
+    "nats.operators.<name>.expires",
     "nats.operators.<name>.publicKey",
     "nats.operators.<name>.nextPublicKey",
     "builder.enable",
@@ -126,9 +127,9 @@ const OPTIONS: [&str; 152] = [
     "builder.settings.parallel",
     "builder.settings.keep_going",
     "builder.settings.post_build_command",
-    "flakeUpdate.label",
     "builder.settings.trusted_keys",
     "builder.settings.fleet_name",
+    "flakeUpdate.label",
     "flakeUpdate.parallel",
     "flakeUpdate.timeout",
     "flakeUpdate.notify.tls.ca",

@@ -164,6 +164,13 @@ fn a_name_is_what_the_program_takes_for_one() {
     }
 }
 
+#[test]
+#[ignore = "needs nixpkgs' library: make test-nixos with NIXPKGS_LIB"]
+fn a_day_that_is_none_is_refused_though_the_server_needs_no_date() {
+    let said = refused(&with("nats.operators.<name>.expires", "\"2027-02-29\""));
+    assert!(names(&said, "nats.operators.x.expires") && said.contains("day such as 2027-01-01"), "{said}");
+}
+
 /// As the older tool took them.
 #[test]
 #[ignore = "needs nixpkgs' library: make test-nixos with NIXPKGS_LIB"]

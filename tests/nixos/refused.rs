@@ -357,6 +357,7 @@ fn a_fleet_that_the_server_could_not_be_told_is_refused() {
         (operator("x", "kind = \"viewer\"; tiers = [ \"prod\" ];", &one), "tiers are for a deployer"),
         (operator("x", "kind = \"admin\"; builds = true;", &one), "builds for a deployer or mcp; see x."),
         (operator("\"a.b\"", "kind = \"viewer\";", &one), "a.b: a name of 1 to 63 letters"),
+        (operator("x", "kind = \"viewer\"; expires = \"2028-02-29\";", &one), ""),
         (
             operator("x", "kind = \"viewer\";", &one) + &operator("y", "kind = \"viewer\";", &one),
             "two entries have the same publicKey",
@@ -372,4 +373,10 @@ fn a_fleet_that_the_server_could_not_be_told_is_refused() {
             }
         }
     }
+    let entry = operator("x", "kind = \"viewer\"; expires = \"2027-02-29\";", &one);
+    // With the real library by its type.
+    let failed = failed(&Library::Little, &format!("services.homelab-deploy.nats.enable = true; {entry}"));
+    let expected =
+        "operators: expires is a day such as 2027-01-01, or time such as 2027-01-01T12:00:00Z; see x.";
+    assert!(failed.len() == 1 && failed[0].ends_with(expected), "{failed:?}");
 }

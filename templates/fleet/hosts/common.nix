@@ -16,8 +16,10 @@ in
     # Where this flake is. A private repository: flakeCredentialsFile, or a key in environment.GIT_SSH_COMMAND.
     flakeUrl = "git+https://git.example.org/fleet";
     nkeyFile = config.age.secrets.listener.path;
-    # Requests that none of these has signed are refused.
-    trustedKeys = lib.mapAttrsToList (_: operator: operator.publicKey) deployers;
+    # Requests that none of these has signed are refused, and those of a key with `expires` after that day.
+    trustedKeys = lib.mapAttrsToList (
+      _: operator: operator.publicKey + lib.optionalString (operator ? expires) "@${operator.expires}"
+    ) deployers;
   };
 
   age.secrets.listener.file = ../secrets/${config.networking.hostName}.nkey.age;
