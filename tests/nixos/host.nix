@@ -113,7 +113,7 @@ let
     };
     formats.json = _: { generate = name: value: derive name (builtins.toJSON value); };
   }
-  // lib.genAttrs [ "bash" "coreutils" "curl" "findutils" "gnupg" "gnused" "openssh" "other" ] package
+  // lib.genAttrs [ "attic-client" "bash" "coreutils" "curl" "findutils" "gnupg" "gnused" "openssh" "other" ] package
   // overlay;
 
   # As NixOS merges the settings of units: a list adds, and other values must agree.
@@ -195,7 +195,8 @@ let
     systemd.tmpfiles.rules = list types.str;
     services.nats = {
       enable = any false;
-      host = any "127.0.0.1";
+      serverName = any "nats";
+      port = any 4222;
       validateConfig = any true;
       settings = mkOption {
         type = types.attrsOf types.anything;
@@ -243,9 +244,8 @@ let
       options = { };
       config = lib.mkIf server.enable {
         services.nats.settings = {
-          server_name = "nats";
-          inherit (server) host;
-          port = 4222;
+          server_name = server.serverName;
+          inherit (server) port;
         };
         systemd.services.nats = {
           description = "NATS messaging system";

@@ -171,6 +171,15 @@ fn a_day_that_is_none_is_refused_though_the_server_needs_no_date() {
     assert!(names(&said, "nats.operators.x.expires") && said.contains("day such as 2027-01-01"), "{said}");
 }
 
+/// The stand-in for NixOS's server has what NixOS has: a module that takes more would pass here and fail on a host.
+#[test]
+#[ignore = "needs nixpkgs' library: make test-nixos with NIXPKGS_LIB"]
+fn the_address_of_the_server_is_no_option_of_nixos() {
+    let said = refused("services.nats.host = \"0.0.0.0\";");
+    assert!(said.contains("`services.nats.host' does not exist"), "{said}");
+    Library::real().evaluate("services.nats = { enable = true; port = 4223; settings.host = \"0.0.0.0\"; };");
+}
+
 /// As the older tool took them.
 #[test]
 #[ignore = "needs nixpkgs' library: make test-nixos with NIXPKGS_LIB"]

@@ -15,5 +15,5 @@
       publicKey = "UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS";
     };
   };
-  services.nats.host = "0.0.0.0";
+  services.nats.settings.host = "0.0.0.0";
 }
