@@ -180,7 +180,7 @@ rec {
   checks = self.checks.${system};
   tools = map (tool: tool.name) self.devShells.${system}.default.packages;
   hosts = lib.mapAttrs (_: host: {
-    inherit (host) failed unbound;
+    inherit (host) failed unbound warnings;
     unit = host.texts.homelab-deploy-listener;
     triggers = map toString host.config.systemd.services.homelab-deploy-listener.restartTriggers;
     nats = host.config.services.nats;

@@ -390,6 +390,32 @@ fn the_fleet_file_is_where_an_operator_expires() {
     }
 }
 
+/// The warning that a fleet from the template begins with, as its README and the page have it; and its end.
+#[test]
+fn the_template_warns_of_a_server_without_tls_and_says_so() {
+    const WARNING: &str = "can be read and changed on the way";
+    let readme = fs::read_to_string(file("templates/fleet/README.md")).unwrap();
+    let page = fs::read_to_string(file("docs/nixos-fleet.md")).unwrap();
+    let fleet = Fleet::new();
+    for library in Library::all() {
+        for name in ["ns1", "web1"] {
+            let warnings = fleet.evaluate(&library, &format!("hosts.{name}.warnings"));
+            let [warning] = &warnings.as_array().unwrap()[..] else { panic!("{warnings}") };
+            let warning = warning.as_str().unwrap();
+            let (before, after) = warning.split_once("ns1.example.org").unwrap();
+            assert!(after.trim_start().starts_with(WARNING), "{warning}");
+            assert!(readme.contains(&format!("`{before}… {WARNING}`")), "{warning}");
+            assert!(page.contains(&format!("`{WARNING}`")), "{page}");
+        }
+    }
+    fleet.edit("hosts/common.nix", "nats://", "tls://");
+    for library in Library::all() {
+        for name in ["ns1", "web1"] {
+            assert_eq!(fleet.evaluate(&library, &format!("hosts.{name}.warnings")), json!([]));
+        }
+    }
+}
+
 /// A change of the fleet, and what the check of which host says against it.
 const MISTAKES: [(&str, &str, &str, &str, &str); 8] = [
     (
