@@ -56,4 +56,7 @@ fn subjects_that_bring_a_request_twice_are_refused_where_keys_are_trusted() {
     let host = || HostBuilder::new(&broker, "web1", "test", "web").flag("--nkey-file", &key);
     drop(host().args(&["--trusted-key", &good, "--trusted-key", &format!(" {good} ")]).start());
     drop(host().args(&subjects).start());
+    // What expands to the same subject is one.
+    let same = ["--deploy-subject", "deploy.<tier>.<hostname>", "--deploy-subject", "deploy.test.web1"];
+    drop(host().args(&same).args(&["--trusted-key", &good]).start());
 }
