@@ -1,4 +1,4 @@
-# Stand-ins for what the page about fleets sets beside our options: agenix, sops-nix, impermanence, and further parts of NixOS.
+# Stand-ins for what the pages about NixOS set beside our options: agenix, sops-nix, impermanence, and further parts of NixOS.
 { lib, ... }:
 
 let
@@ -56,6 +56,8 @@ in
     environment.persistence = any { };
     fileSystems = any { };
     services.openssh.hostKeys = any [ ];
+    services.grafana.settings = any { };
+    programs.ssh.knownHosts = any { };
     services.grafana.provision.datasources.settings.datasources = any [ ];
   };
 }

@@ -1,5 +1,6 @@
 //! Every block of code on the page about fleets: a part of the template, or evaluated, or a command that a shell can read.
 
+use crate::builder::BUILDER;
 use crate::common::run;
 use crate::evaluate::{LISTENER, Library, file, nix_instantiate};
 use crate::unit_text::settings;
@@ -16,7 +17,7 @@ impl Page {
     }
 
     /// Its blocks of nix, each with the comment before it.
-    fn blocks(&self) -> Vec<(&str, &str)> {
+    pub(crate) fn blocks(&self) -> Vec<(&str, &str)> {
         let block = |text: &str| text.find("\n```\n").unwrap();
         let parts: Vec<_> = self.0.split("```nix\n").collect();
         let marked = parts.windows(2).map(|parts| {
@@ -35,7 +36,7 @@ impl Page {
     }
 
     /// The one block with this mark that contains `part`.
-    fn block_with(&self, mark: &str, part: &str) -> String {
+    pub(crate) fn block_with(&self, mark: &str, part: &str) -> String {
         let mut blocks = self.blocks();
         blocks.retain(|(found, block)| *found == mark && block.contains(part));
         let [(_, block)] = blocks[..] else { panic!("{mark}: {blocks:?}") };
@@ -66,8 +67,13 @@ fn page() -> Page {
 fn host(library: &Library, listener: &str, block: &str) -> Value {
     library.evaluate(&format!(
         "imports = [ {} ({{ config, ... }}: let fleet = {{ targets = [ \"ns1:9972\" ]; }}; in {{ {block} }}) ]; {listener}",
-        file("tests/nixos/fleet_page.nix").display()
+        stand_ins()
     ))
+}
+
+/// The module with what the pages set beside our options.
+pub(crate) fn stand_ins() -> String {
+    file("tests/nixos/fleet_page.nix").display().to_string()
 }
 
 #[test]
@@ -157,18 +163,41 @@ fn prometheus_and_grafana_have_what_they_need() {
         let provision = &host["grafana"]["provision"];
         assert_eq!(provision["datasources"]["settings"]["datasources"][0]["type"], "prometheus");
         assert_eq!(provision["dashboards"]["settings"]["providers"][0]["name"], "homelab-deploy");
+        let key = &host["grafana"]["settings"]["security"]["secret_key"];
+        assert_eq!(key, "$__file{/run/keys/grafana-secret-key}");
     }
 }
 
 #[test]
-fn what_is_kept_is_the_state_of_the_listener() {
+fn what_is_kept_is_the_state_of_every_service() {
+    let update = "services.homelab-deploy.flakeUpdate = { enable = true; repo = \"https://h/a/b\"; };";
     for library in Library::all() {
-        let host = host(&library, LISTENER, &page().block("host impermanence"));
-        let unit = settings(host["units"]["homelab-deploy-listener"].as_str().unwrap());
-        let setting = |key: &str| unit[&("Service".to_owned(), key.to_owned())][0].clone();
-        let directory = format!("/var/lib/{}", setting("StateDirectory"));
-        let kept = json!([{"directory": directory, "mode": setting("StateDirectoryMode")}]);
+        let services = format!("{LISTENER} {BUILDER} {update}");
+        let host = host(&library, &services, &page().block("host impermanence"));
+        let of = |service: &str| {
+            let unit = settings(host["units"][format!("homelab-deploy-{service}")].as_str().unwrap());
+            move |key: &str| unit.get(&("Service".to_owned(), key.to_owned())).map(|values| values[0].clone())
+        };
+        let listener = of("listener");
+        assert_eq!(listener("DynamicUser"), None);
+        let directory = format!("/var/lib/{}", listener("StateDirectory").unwrap());
+        let kept = json!([
+            {"directory": directory, "mode": listener("StateDirectoryMode").unwrap()},
+            // Where systemd has the state of dynamic users, and with which mode.
+            {"directory": "/var/lib/private", "mode": "0700"},
+            // The stamps of timers with `Persistent=`.
+            "/var/lib/systemd/timers",
+        ]);
         assert_eq!(host["persistence"]["/persist"]["directories"], kept);
+        let text = fs::read_to_string(file("docs/nixos-fleet.md")).unwrap();
+        for service in ["builder", "flake-update"] {
+            let setting = of(service);
+            assert_eq!(setting("DynamicUser").as_deref(), Some("true"));
+            let directory = setting("StateDirectory").unwrap();
+            assert!(text.contains(&format!("`{directory}` with ")), "{directory}");
+        }
+        let timer = &host["timers"]["homelab-deploy-flake-update"]["timerConfig"];
+        assert_eq!(timer["Persistent"], true);
     }
 }
 

@@ -1,7 +1,11 @@
 //! The page about the modules lists every option as it is. `REFERENCE=write make test-nixos` writes its tables.
 
-use crate::evaluate::{Library, file};
+use crate::builder::BUILDER;
+use crate::evaluate::{LISTENER, Library, file};
+use crate::fleet_page::{Page, stand_ins};
 use crate::options::{options, text};
+use crate::unit_text::settings;
+use serde_json::Value;
 use std::fmt::Write;
 use std::fs;
 
@@ -71,6 +75,103 @@ fn the_page_lists_every_option_with_its_type() {
     }
     if write {
         fs::write(&path, page).unwrap();
+    }
+}
+
+/// What a host becomes with the one block of this mark that contains `part`.
+fn host(library: &Library, mark: &str, part: &str) -> Value {
+    let block = Page::read("docs/nixos.md").block_with(mark, part);
+    let service = if mark.starts_with("builder cache") {
+        BUILDER.replace("configFile = \"/etc/builder.toml\";", "")
+    } else if mark.starts_with("builder") {
+        BUILDER.to_owned()
+    } else {
+        LISTENER.to_owned()
+    };
+    let host = library.evaluate(&format!("{service} imports = [ {} ({{ {block} }}) ];", stand_ins()));
+    assert_eq!(host["warnings"].as_array().unwrap().len(), 1, "nats:// of the services of the tests");
+    host
+}
+
+/// A setting of a unit.
+fn of_unit(host: &Value, service: &str, key: &str) -> Vec<String> {
+    let unit = settings(host["units"][format!("homelab-deploy-{service}")].as_str().unwrap());
+    unit[&("Service".to_owned(), key.to_owned())].clone()
+}
+
+#[test]
+fn a_limit_of_a_host_takes_the_place_of_that_of_the_module() {
+    for library in Library::all() {
+        let host = host(&library, "builder", "MemoryMax");
+        assert_eq!(of_unit(&host, "builder", "MemoryMax"), ["8G"]);
+        assert_eq!(of_unit(&host, "builder", "TasksMax"), ["8192"]);
+    }
+    // As the page says, nothing is said of these for the update.
+    let update = "services.homelab-deploy.flakeUpdate = { enable = true; repo = \"https://h/a/b\"; };";
+    let update = Library::Little.unit_of("flake-update", update);
+    assert!(!update.contains("MemoryMax") && !update.contains("TasksMax"), "{update}");
+}
+
+#[test]
+fn a_directory_of_a_host_is_writable_beside_those_of_the_module() {
+    for library in Library::all() {
+        let writable = of_unit(&host(&library, "listener", "ReadWritePaths"), "listener", "ReadWritePaths");
+        assert!(
+            ["-/srv/reports", "/nix"].iter().all(|path| writable.contains(&(*path).to_owned())),
+            "{writable:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_for_a_repository_reaches_git_and_nix() {
+    for library in Library::all() {
+        let host = host(&library, "builder", "nixMayRead");
+        let credential = "/run/credentials/homelab-deploy-builder.service/fleet";
+        assert!(of_unit(&host, "builder", "LoadCredential").contains(&"fleet:/run/keys/fleet".to_owned()));
+        let environment = of_unit(&host, "builder", "Environment");
+        assert!(environment.contains(&format!("\"GIT_SSH_COMMAND=ssh -i {credential}\"")), "{environment:?}");
+        let command = of_unit(&host, "builder", "ExecStart");
+        assert!(command[0].contains(&format!("--nix-may-read={credential}")), "{command:?}");
+    }
+}
+
+#[test]
+fn the_builder_pushes_to_a_cache_and_the_hosts_take_from_it() {
+    for library in Library::all() {
+        let host_of_cache = host(&library, "builder cache", "attic");
+        let unit = host_of_cache["units"]["homelab-deploy-builder"].as_str().unwrap();
+        assert!(unit.contains("-attic-client/bin"), "{unit}");
+        let credentials = of_unit(&host_of_cache, "builder", "LoadCredential");
+        assert!(credentials.contains(&"attic:/run/keys/attic-token".to_owned()), "{credentials:?}");
+        let directory = "/etc/homelab-deploy-builder";
+        assert!(unit.contains(&format!("Environment=\"XDG_CONFIG_HOME={directory}\"")), "{unit}");
+        let file = &host_of_cache["etc"]["homelab-deploy-builder/attic/config.toml"]["text"];
+        let file: Value = toml::from_str(file.as_str().unwrap()).unwrap();
+        let token = "/run/credentials/homelab-deploy-builder.service/attic";
+        assert_eq!(file["servers"]["cache"]["token-file"], token);
+        let host = host(&library, "listener cache", "localBuild");
+        let command = of_unit(&host, "listener", "ExecStart");
+        assert!(command[0].contains(" --no-local-build "), "{command:?}");
+    }
+}
+
+#[test]
+fn every_block_is_tried() {
+    let page = Page::read("docs/nixos.md");
+    let mut marks: Vec<_> = page.blocks().into_iter().map(|(mark, _)| mark).collect();
+    marks.sort_unstable();
+    // The first of the listener is tried below.
+    assert_eq!(marks, ["builder", "builder", "builder cache", "listener", "listener", "listener cache"]);
+}
+
+#[test]
+fn no_line_of_prose_is_longer_than_a_screen() {
+    for name in ["docs/nixos.md", "docs/nixos-fleet.md", "templates/fleet/README.md"] {
+        let page = fs::read_to_string(file(name)).unwrap();
+        let prose = page.lines().filter(|line| !line.starts_with('|'));
+        let long: Vec<_> = prose.filter(|line| line.chars().count() > 155).collect();
+        assert!(long.is_empty(), "{name}: {long:#?}");
     }
 }
 
