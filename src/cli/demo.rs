@@ -1,5 +1,6 @@
 //! `demo`: everything on this machine, gone afterwards.
 
+use super::block_on;
 use super::deploy::follow_to_the_end;
 use super::exit::{Exit, Failed};
 use super::out::{Format, Out};
@@ -16,7 +17,9 @@ use anyhow::Context;
 use clap::Args;
 use ratatui::layout::Size;
 use std::path::PathBuf;
+use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 /// The size of the frame that is printed where there is no terminal.
@@ -38,9 +41,7 @@ impl DemoArgs {
             demo::keep(folder).map_err(Failed::host)?;
             return Ok(Exit::Done);
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.context("could not start").map_err(Failed::host)?;
-        runtime.block_on(self.show())
+        block_on(self.show())
     }
 
     async fn show(&self) -> Result<Exit, Failed> {
@@ -56,9 +57,9 @@ impl DemoArgs {
         let mut out = Out::new();
         out.line(&format!("starting a private nats-server and {} simulated hosts", self.hosts));
         let pace = if is_terminal() { Pace::Day } else { Pace::Show };
-        let demo = Demo::start(folder.path(), usize::from(self.hosts), &program, pace)
-            .await
-            .map_err(Failed::host)?;
+        let simulation = Simulation::start().context("could not start").map_err(Failed::host)?;
+        let (place, hosts, ours) = (folder.path().to_owned(), usize::from(self.hosts), program.clone());
+        let demo = simulation.run(async move { Demo::start(&place, hosts, &ours, pace).await }).await?;
         out.line(&format!("the broker listens on {}", demo.url()));
         if pace == Pace::Day {
             let command = demo.example(&program);
@@ -76,9 +77,44 @@ impl DemoArgs {
                 () = stop.cancelled() => Err(interrupted()),
             }
         };
-        demo.stop().await.map_err(Failed::host)?;
-        drop(folder);
+        simulation.run(demo.stop()).await?;
+        drop((simulation, folder));
         exit
+    }
+}
+
+/// A thread for the simulated hosts, which must not slow the console down.
+struct Simulation {
+    runtime: Handle,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Simulation {
+    fn start() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (handle, stop) = (runtime.handle().clone(), CancellationToken::new());
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || runtime.block_on(stopped.cancelled()));
+        Ok(Self { runtime: handle, stop, thread: Some(thread) })
+    }
+
+    /// Runs something there; what it spawns runs there too.
+    async fn run<T, E>(&self, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, Failed>
+    where
+        T: Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        self.runtime.spawn(work).await.map_err(Failed::host)?.map_err(Failed::host)
+    }
+}
+
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod policy;
 mod reboot;
 mod release;
 mod render;
+mod repaint;
 mod replies;
 mod rollback;
 mod said;
@@ -46,6 +47,7 @@ mod trusted_keys;
 mod tui;
 
 use crate::bus::hide_connection_panics;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::{Exit, Failed};
 use std::ffi::OsString;
@@ -65,12 +67,26 @@ struct Cli {
     command: Command,
 }
 
+/// A service alone: the arguments of all other commands would stay in the memory of a process that runs for months.
+#[derive(Debug, Parser)]
+#[command(name = NAME, version, max_term_width = 100)]
+struct ServiceCli {
+    #[command(subcommand)]
+    service: ServiceCommand,
+}
+
 #[derive(Debug, Subcommand)]
-enum Command {
+enum ServiceCommand {
     /// Run on a host: take deployments and carry them out.
     Listener(Box<listener::ListenerArgs>),
     /// Run on one host: build the hosts of listed repositories when asked to.
     Builder(Box<builder::BuilderArgs>),
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Service(ServiceCommand),
     /// Deploy a revision to hosts and follow it to the end.
     Deploy(deploy::DeployArgs),
     /// Open the console: the whole fleet live, deploy, watch, cancel.
@@ -150,8 +166,8 @@ const EXAMPLES: &str = "Examples:
 
 docs/start.md in the repository leads from zero to the first deployment.";
 
-/// What is parsed. Its help lists the commands in groups, which clap cannot do by itself.
-fn parsed() -> clap::Command {
+/// What is parsed where help is wanted: it lists the commands in groups, which clap cannot do by itself.
+fn with_groups() -> clap::Command {
     let mut all = Cli::command();
     all.build();
     let about = |name: &str| all.find_subcommand(name).and_then(clap::Command::get_about).cloned();
@@ -176,9 +192,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let matches = parsed().try_get_matches_from(arguments);
-    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
+    let command = match parse(&arguments.collect::<Vec<_>>()) {
+        Ok(command) => command,
         Err(error) => {
             let error = said::without_secrets(error);
             // A closed pipe is the reader's wish.
@@ -186,9 +201,9 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
         }
     };
-    let outcome = match cli.command {
-        Command::Listener(args) => args.run(),
-        Command::Builder(args) => args.run(),
+    let outcome = match command {
+        Command::Service(ServiceCommand::Listener(args)) => args.run(),
+        Command::Service(ServiceCommand::Builder(args)) => args.run(),
         Command::Deploy(args) => block_on(args.run()),
         Command::Tui(args) => block_on(args.run()),
         Command::Hosts(args) => block_on(args.run()),
@@ -220,6 +235,21 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             failed.exit.into()
         }
     }
+}
+
+fn parse(arguments: &[OsString]) -> Result<Command, clap::Error> {
+    if arguments.get(1).is_some_and(|name| name == "listener" || name == "builder") {
+        return Ok(Command::Service(ServiceCli::try_parse_from(arguments)?.service));
+    }
+    let matches = match Cli::command().try_get_matches_from(arguments) {
+        Err(error) if is_help(&error) => with_groups().try_get_matches_from(arguments),
+        matches => matches,
+    };
+    Ok(Cli::from_arg_matches(&matches?)?.command)
+}
+
+fn is_help(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand)
 }
 
 /// Runs an operator's command on one thread: it mostly waits.

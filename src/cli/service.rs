@@ -32,7 +32,8 @@ where
 {
     log.start().map_err(Failed::usage)?;
     let work = begin()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // One thread is enough: everything that waits for a disk has a thread of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("could not start").map_err(Failed::host)?;
     runtime.block_on(async {
         let shutdown = CancellationToken::new();

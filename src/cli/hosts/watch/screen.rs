@@ -1,22 +1,19 @@
 //! The table of the fleet on a terminal, drawn anew where it stands.
 
 use super::super::super::out::Out;
+use super::super::super::repaint::{Repaint, size};
 use super::super::super::{render, replies};
 use super::watched::Watched;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
-use unicode_width::UnicodeWidthChar;
 
 /// The shortest time between two drawings.
 const GAP: Duration = Duration::from_millis(250);
 
 /// What was drawn, and when.
 pub(super) struct Screen {
-    drawn: Vec<String>,
-    /// The columns it was drawn for.
-    columns: usize,
+    repaint: Repaint,
     drawn_at: Instant,
     /// Whether it is to be drawn anew.
     touched: bool,
@@ -26,7 +23,7 @@ pub(super) struct Screen {
 
 impl Default for Screen {
     fn default() -> Self {
-        Self { drawn: Vec::new(), columns: 0, drawn_at: Instant::now(), touched: false, remark: None }
+        Self { repaint: Repaint::default(), drawn_at: Instant::now(), touched: false, remark: None }
     }
 }
 
@@ -47,7 +44,7 @@ impl Screen {
         if !self.touched {
             return std::future::pending().await;
         }
-        if !self.drawn.is_empty() {
+        if !self.repaint.is_empty() {
             sleep_until(self.drawn_at + GAP).await;
         }
     }
@@ -55,28 +52,13 @@ impl Screen {
     /// Draws over what was drawn, where it is not the same.
     pub(super) fn draw(&mut self, watched: &Watched, out: &mut Out) {
         (self.touched, self.drawn_at) = (false, Instant::now());
-        let (columns, rows) = size();
-        let lines = self.lines(watched, columns, rows);
-        if lines == self.drawn && columns == self.columns {
-            return;
-        }
-        let mut text = String::from("\r");
-        match self.height(columns, rows) {
-            0 => {}
-            up => drop(write!(text, "\u{1b}[{up}A")),
-        }
-        for line in &lines {
-            let _ = writeln!(text, "{line}\u{1b}[K");
-        }
-        text.push_str("\u{1b}[J");
-        let mut terminal = std::io::stdout().lock();
-        out.closed = terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush()).is_err();
-        (self.drawn, self.columns) = (lines, columns);
+        let lines = self.lines(watched);
+        out.closed = self.repaint.draw(&lines, &mut std::io::stdout().lock()).is_err();
     }
 
     /// Leaves what is drawn; what was typed meanwhile goes.
     pub(super) fn end(&self) {
-        if self.drawn.is_empty() {
+        if self.repaint.is_empty() {
             return;
         }
         let mut terminal = std::io::stdout().lock();
@@ -85,7 +67,8 @@ impl Screen {
     }
 
     /// All that is shown, no wider and no higher than the terminal: whatever has scrolled away could not be drawn over.
-    fn lines(&self, watched: &Watched, columns: usize, rows: usize) -> Vec<String> {
+    fn lines(&self, watched: &Watched) -> Vec<String> {
+        let (_, rows) = size();
         let (hosts, now) = (watched.hosts(), watched.now());
         let mut lines: Vec<String> = if hosts.is_empty() {
             vec![replies::NOBODY.to_owned()]
@@ -104,33 +87,6 @@ impl Screen {
             ));
         }
         lines.extend(below);
-        lines.iter().map(|line| fit(line, columns)).collect()
+        lines
     }
-
-    /// How many lines of the terminal it takes by now: in a narrower one lines are broken.
-    fn height(&self, columns: usize, rows: usize) -> usize {
-        let broken = |line: &String| {
-            line.chars().filter_map(char::width).sum::<usize>().div_ceil(columns.max(1)).max(1)
-        };
-        self.drawn.iter().map(broken).sum::<usize>().min(rows.saturating_sub(1))
-    }
-}
-
-/// The columns and lines of the terminal, or as many as most have.
-fn size() -> (usize, usize) {
-    match render::terminal_size() {
-        Some((columns, rows @ 1..)) => (columns.into(), rows.into()),
-        Some((columns, 0)) => (columns.into(), 24),
-        None => (80, 24),
-    }
-}
-
-/// As much of a line as there are columns for.
-fn fit(line: &str, columns: usize) -> String {
-    let mut used = 0;
-    let fits = |c: &char| {
-        used += c.width().unwrap_or(0);
-        used <= columns
-    };
-    line.chars().take_while(fits).collect()
 }
