@@ -1,8 +1,8 @@
 //! Deploy, watch and rescue a fleet of NixOS machines over NATS.
 //!
 //! Everything lives in this library; the binary only parses arguments and hands over. A module imports only from
-//! floors below its own: `protocol` at the bottom, then the single-purpose rooms, then `fleet` and `activation`,
-//! then `listener`, `builder`, `deployer` and `flake_update`, then the faces, then `cli`.
+//! the layers below its own: `protocol` at the bottom, then modules with one purpose, then `fleet` and `activation`,
+//! then `listener`, `builder`, `deployer` and `flake_update`, then the user interfaces, then `cli`.
 
 pub mod activation;
 pub mod builder;

@@ -8,7 +8,7 @@ mod common;
 mod cli;
 mod commands;
 mod dependencies;
-mod floors;
+mod layers;
 mod links;
 mod make;
 mod migration;

@@ -1,21 +1,21 @@
-//! The floors of the house: a module imports only from floors below its own, as the README's table has them.
+//! A module imports only from the layers below its own, as the README's table has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The floor of each module, from the README.
-fn floors() -> BTreeMap<String, u8> {
+/// The layer of each module, from the README.
+fn layers() -> BTreeMap<String, u8> {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let table = readme.split_once("| floor | modules |\n|---|---|\n").expect("the table of floors").1;
-    let mut floors = BTreeMap::new();
+    let table = readme.split_once("| layer | modules |\n|---|---|\n").expect("the table of layers").1;
+    let mut layers = BTreeMap::new();
     for line in table.lines().map_while(|line| line.strip_prefix("| ")) {
-        let (floor, modules) = line.split_once(" | ").unwrap();
+        let (layer, modules) = line.split_once(" | ").unwrap();
         for module in modules.split('`').skip(1).step_by(2) {
-            assert_eq!(floors.insert(module.to_owned(), floor.parse().unwrap()), None, "{module} twice");
+            assert_eq!(layers.insert(module.to_owned(), layer.parse().unwrap()), None, "{module} twice");
         }
     }
-    floors
+    layers
 }
 
 /// Every source file with the module at the top that it belongs to.
@@ -40,17 +40,17 @@ fn imports(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn a_module_imports_only_from_floors_below_its_own() {
-    let (floors, mut all) = (floors(), Vec::new());
+fn a_module_imports_only_from_layers_below_its_own() {
+    let (layers, mut all) = (layers(), Vec::new());
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), None, &mut all);
     all.retain(|(module, _)| !["lib", "main"].contains(&module.as_str()));
     let modules: BTreeSet<_> = all.iter().map(|(module, _)| module).collect();
-    assert_eq!(modules, floors.keys().collect(), "the README lists other modules than there are");
+    assert_eq!(modules, layers.keys().collect(), "the README lists other modules than there are");
     let mut wrong = Vec::new();
     for (module, path) in &all {
         let text = fs::read_to_string(path).unwrap();
         for import in imports(&text).into_iter().filter(|import| import != module) {
-            let below = floors.get(import).is_some_and(|floor| *floor < floors[module]);
+            let below = layers.get(import).is_some_and(|layer| *layer < layers[module]);
             if !below {
                 wrong.push(format!("{}: {module} imports {import}", path.display()));
             }
