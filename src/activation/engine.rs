@@ -103,7 +103,7 @@ pub struct Failure {
     pub code: ErrorCode,
     /// One sentence.
     pub message: String,
-    /// Whether the host went back to what ran before, where anything had changed.
+    /// Whether the host was rolled back to the previous system, where anything had changed.
     pub rolled_back: Option<bool>,
 }
 

@@ -68,7 +68,7 @@ pub(super) struct DeployArgs {
     /// Leave out hosts that do not answer
     #[arg(long)]
     skip_offline: bool,
-    /// Ask no question
+    /// Skip the confirmation prompt
     #[arg(long)]
     yes: bool,
     /// How to print

@@ -92,8 +92,8 @@ fn detail(result: &HostResult, now: Timestamp) -> String {
 fn failure(report: &DeployReport) -> String {
     let error = report.error.as_ref().map_or("failed".to_owned(), ToString::to_string);
     let mut text = format!("{}: {}: {}", report.hostname, printable(&error), printable(&report.message));
-    if report.rolled_back == Some(true) {
-        text.push_str("\n  rolled back to what ran before");
+    if let Some(note) = report.rollback_note() {
+        let _ = write!(text, "\n  {note}");
     }
     if !report.failed_units.is_empty() {
         let units: Vec<_> = report.failed_units.iter().map(|unit| printable(unit)).collect();
@@ -166,7 +166,7 @@ fn host_state(host: &Host, now: Timestamp, steps: bool) -> String {
         text.push_str(", held");
     }
     if host.claimants(now).len() > 1 {
-        text.push_str(", two hosts of this name");
+        text.push_str(", two hosts with this name");
     }
     if host.answer.as_ref().is_some_and(|answer| answer.reboot_needed == Some(true)) {
         text.push_str(", reboot needed");

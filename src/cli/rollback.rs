@@ -14,13 +14,13 @@ use clap::Args;
 pub(super) struct RollbackArgs {
     #[command(flatten)]
     selector: SelectorArgs,
-    /// The generation of the system profile; without, what ran before the last change
+    /// The generation of the system profile; without it, the system before the last change
     #[arg(long, value_name = "N")]
     generation: Option<u64>,
     /// Seconds to follow the rollback
     #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = TIMEOUT, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
-    /// Ask no question
+    /// Skip the confirmation prompt
     #[arg(long)]
     yes: bool,
     /// How to print

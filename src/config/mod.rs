@@ -1,4 +1,4 @@
-//! The operator's configuration file: contexts, each with a server, a key and what belongs to them, and what precedes what.
+//! The operator's configuration file: contexts, each with a server, a key and what belongs to them, and the precedence of settings.
 //!
 //! Reading is a pure function of the text; [`Config::load`] alone touches the disk.
 

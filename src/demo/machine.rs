@@ -122,7 +122,7 @@ impl Machine {
         newest.map_or(1, |(number, newest)| if newest == system { *number } else { number + 1 })
     }
 
-    /// The generation to go back to: the one asked for, or what ran before the last change.
+    /// The generation to go back to: the one asked for, or the system before the last change.
     pub(super) fn earlier(&self, wanted: Option<u64>) -> Result<(u64, System), String> {
         let tried = self.at(self.profile) != Some(&self.running);
         let found = match wanted {
@@ -132,8 +132,11 @@ impl Machine {
         };
         found.cloned().ok_or_else(|| {
             let kept: Vec<_> = self.generations.iter().map(|(number, _)| number.to_string()).collect();
-            let wanted = wanted.map_or("before the present one".to_owned(), |wanted| wanted.to_string());
-            format!("there is no generation {wanted}; kept are {}", kept.join(", "))
+            let kept = kept.join(", ");
+            match wanted {
+                Some(wanted) => format!("there is no generation {wanted}; the host keeps {kept}"),
+                None => format!("no earlier generation is kept; the host keeps {kept}"),
+            }
         })
     }
 

@@ -119,7 +119,7 @@ impl Writer<'_> {
         let commit = Commit::named(wanted).ok_or_else(|| {
             let branches: Vec<_> = BRANCHES.iter().map(|(name, _)| *name).collect();
             let (flake, branches) = (self.flake, branches.join(", "));
-            invalid(format!("{wanted:?} is no branch or tag of {flake}; it has {branches}"))
+            invalid(format!("{wanted:?} is not a branch or tag of {flake}; it has {branches}"))
         })?;
         let branch = BRANCHES.iter().find(|(name, _)| *name == revision.as_str());
         let reference = branch.map(|(name, _)| format!("ref=refs/heads/{name}&")).unwrap_or_default();

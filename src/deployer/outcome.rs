@@ -27,7 +27,7 @@ pub enum Verdict {
 pub struct HostResult {
     /// The host.
     pub host: Name,
-    /// Tells two hosts of one name apart, where there are two.
+    /// Distinguishes two hosts with the same name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
     /// What became of it.

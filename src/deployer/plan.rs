@@ -36,7 +36,7 @@ pub struct Intent {
     pub activate_timeout: Option<Duration>,
     /// Who asks.
     pub issuer: String,
-    /// Which generation to go back to, for a rollback; without, what ran before the last change.
+    /// Which generation to go back to, for a rollback; without it, the system before the last change.
     pub generation: Option<u64>,
     /// Why, for a hold.
     pub reason: Option<String>,

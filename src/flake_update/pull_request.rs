@@ -39,7 +39,7 @@ impl Text<'_> {
     pub(super) fn body(&self) -> String {
         let failed = self.failed();
         let mut text = format!(
-            "With the updated inputs on top of `{}` at `{}` not everything builds. Nothing was merged: mend it on this \
+            "With the updated inputs on top of `{}` at `{}` not everything builds. Nothing was merged: fix it on this \
              branch, or close this and wait for the next update.\n",
             self.base,
             self.before.get(..7).unwrap_or(self.before)

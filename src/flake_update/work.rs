@@ -66,7 +66,7 @@ impl Work {
         let updated = nix.update_inputs(&repository.subflake.within(&self.folder)).await;
         updated.map_err(|error| {
             let (doing, why) = (error.doing.clone(), repository.secrets.blot(&error.cause.to_string()));
-            step(&doing, &why, "nothing was pushed; mend that, then run again", Ground::Local)
+            step(&doing, &why, "nothing was pushed; fix that, then run again", Ground::Local)
         })?;
         let head = self.git.run(&["rev-parse", "HEAD"]).await;
         let head = head.map_err(|error| step("look at the update", &error.to_string(), "", Ground::Local))?;

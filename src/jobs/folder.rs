@@ -71,7 +71,7 @@ impl JobFolder {
         Self { runtime, ..self }
     }
 
-    /// The links that keep the new system and what ran before it from garbage collection.
+    /// The links that keep the new system and the one before it from garbage collection.
     pub fn roots(&self) -> [PathBuf; 2] {
         ["result", "old"].map(|name| self.path.join(name))
     }

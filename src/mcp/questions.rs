@@ -156,8 +156,8 @@ fn tell_job(text: &mut String, job: &DeployReport) {
     let action = job.action.as_ref().map(|action| format!("{action} ")).unwrap_or_default();
     let what = printable(&format!("{action}{}", words::deploys(job)));
     let _ = write!(text, "\njob{deployment} ({}): {}", what.trim_end(), words::progress_of(job));
-    if job.rolled_back == Some(true) {
-        text.push_str("\nit went back to what ran before");
+    if let Some(note) = job.rollback_note() {
+        let _ = write!(text, "\n{note}");
     }
     for phase in job.phases.0.iter().filter(|phase| phase.elapsed_ms > 0) {
         let (name, state) = (printable(phase.name.as_str()), printable(phase.state.as_str()));

@@ -90,7 +90,11 @@ impl Counts {
             histogram.write(page, name, &[("phase", phase)]);
         }
         let name = "homelab_deploy_rollbacks_total";
-        page.metric(name, "counter", "Failed deployments after which the host went back to what ran before.");
+        page.metric(
+            name,
+            "counter",
+            "Failed deployments after which the host was rolled back to the previous system.",
+        );
         page.sample(name, &[], self.rollbacks);
         let last_success = self.last_success.map_or(0, Timestamp::as_second);
         page.gauge(

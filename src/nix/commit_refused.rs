@@ -20,7 +20,7 @@ pub enum CommitRefused {
     },
     /// The request names a commit alone, and nothing in the repository has it.
     #[error(
-        "commit {commit} is on no branch or tag of {flake}; merge and push it to a branch there, then deploy again (a commit of \
+        "commit {commit} is not on any branch or tag of {flake}; merge and push it to a branch there, then deploy again (a commit of \
          a fork or of an open pull request is not deployed)"
     )]
     NotOnAnyRef {

@@ -8,7 +8,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// The repository has neither such a branch nor such a tag.
-    #[error("{revision:?} is no branch or tag of {flake}{advice}")]
+    #[error("{revision:?} is not a branch or tag of {flake}{advice}")]
     UnknownRevision {
         /// What was asked for.
         revision: String,

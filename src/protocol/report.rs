@@ -11,6 +11,9 @@ const MAX_TEXT: usize = 4 * 1024;
 /// The most the diagnostics may take, in bytes as encoded.
 const MAX_DIAGNOSTICS: usize = 16 * 1024;
 
+/// What the message of a job says that was rolled back by our worker.
+const ROLLED_BACK: &str = "rolled back to the previous system";
+
 /// One host's report of one job. `hostname`, `status`, `error` and `message` are the base format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeployReport {
@@ -72,7 +75,7 @@ pub struct DeployReport {
     /// How far the build is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// Whether the host went back to what ran before.
+    /// Whether the host was rolled back to the previous system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<bool>,
     /// Whether a reboot is needed for the whole of the new system.
@@ -153,6 +156,11 @@ impl DeployReport {
         (report.diagnostics, report.changes) = (None, None);
         cut_list(&mut report.failed_units, 512);
         report
+    }
+
+    /// That the host was rolled back, if its message does not say so.
+    pub fn rollback_note(&self) -> Option<&'static str> {
+        (self.rolled_back == Some(true) && !self.message.contains(ROLLED_BACK)).then_some(ROLLED_BACK)
     }
 
     /// Whether the host refused a commit that it deploys if the request allows an older one: its message names the flag.

@@ -51,7 +51,7 @@ pub struct DeployRequest {
     /// Which job, for `cancel`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Id>,
-    /// Which generation, for `rollback`; absent means what ran before the last change.
+    /// Which generation, for `rollback`; absent means the system before the last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
     /// Whether the commit may be older than the last one that the host deployed from its branch; absent means no.

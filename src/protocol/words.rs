@@ -215,7 +215,7 @@ words! {
         Verify = "verify",
         /// Make it the system that boots.
         Persist = "persist",
-        /// Go back to what ran before.
+        /// Go back to the previous system.
         Rollback = "rollback",
     }
 }
@@ -250,7 +250,7 @@ words! {
 words! {
     /// What happens on failed units and failed health checks. A lost link always rolls back.
     OnFailure {
-        /// Restore what ran before; the default.
+        /// Restore the previous system; the default.
         Rollback = "rollback",
         /// Leave the new system running.
         Keep = "keep",

@@ -213,7 +213,7 @@ pub const KEYS: &[Binding] = &[
     binding(FLEET, &[code(KeyCode::Right)], Command::Unfold, "unfold the group", None),
     binding(FLEET, &[key('s')], Command::Sort, "sort by the next column", Some("sort")),
     binding(FLEET, &[key('S')], Command::Reverse, "sort the other way around", None),
-    binding(HOSTS, &[key('b')], Command::Rollback, "back to the selected generation, or to what ran before", Some("roll back")),
+    binding(HOSTS, &[key('b')], Command::Rollback, "roll back to the selected generation, or to the previous system", Some("roll back")),
     binding(HOSTS, &[ctrl('r')], Command::Reboot, "reboot the marked hosts, or this one", Some("reboot")),
     binding(HOST, &[key('x')], Command::Shell, "a shell there; on a failed unit its journal", Some("shell")),
     binding(HOSTS, &[key('D')], Command::Diff, "diff: what a deployment would change", Some("diff")),

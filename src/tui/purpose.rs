@@ -12,7 +12,7 @@ static DIFF: [Action; 1] = [Action::DryActivate];
 pub enum Purpose {
     /// To deploy a revision.
     Deploy,
-    /// To go back to this generation, or to what ran before the last change.
+    /// To go back to this generation, or to the system before the last change.
     Rollback(Option<u64>),
     /// To reboot.
     Reboot,
@@ -86,7 +86,7 @@ impl Purpose {
         match self {
             Self::Deploy | Self::Diff => revision.to_owned(),
             Self::Rollback(Some(generation)) => format!("generation {generation}"),
-            Self::Rollback(None) => "what ran before".to_owned(),
+            Self::Rollback(None) => "the previous system".to_owned(),
             Self::Reboot => "reboot".to_owned(),
         }
     }

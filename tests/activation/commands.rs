@@ -30,7 +30,7 @@ fn a_host_is_taken_back_and_its_history_and_log_tell_of_it() {
     tester(&["rollback", "web1", "--generation", "3"], 0);
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v2", "v2 as 3"));
     let refused = tester(&["rollback", "web1", "--generation", "9"], 1);
-    assert!(refused.out.contains("there is no generation 9; kept are 1, 2, 3; nothing was changed"));
+    assert!(refused.out.contains("there is no generation 9; the host keeps 1, 2, 3; nothing was changed"));
 
     let entries = tester(&["history", "web1", "--output", "json"], 0).json();
     let told = |line: &Value| {

@@ -32,7 +32,7 @@ fn a_commit_of_a_stranger_is_not_built() {
     let stage = Stage::with(|host| host.flake(&repo.url()));
     stage.program_named("nix", "echo \"$@\" >> $STAGE/nix-calls; PATH=${PATH#*:} exec nix \"$@\"");
     let report = stage.ask_for("c-1", json!({"action": "switch", "revision": stranger})).verdict();
-    refused(&report, &format!("commit {stranger} is on no branch or tag of {}; ", repo.url()));
+    refused(&report, &format!("commit {stranger} is not on any branch or tag of {}; ", repo.url()));
     let report =
         stage.ask_for("c-2", json!({"action": "switch", "revision": "master", "commit": stranger})).verdict();
     refused(&report, &format!("commit {stranger} is not on the branch \"master\" of {}; ", repo.url()));

@@ -72,7 +72,7 @@ fn an_activation_program_that_dies_in_activate_is_followed_by_one_that_goes_back
         (&json!("activation_failed"), &json!(true)),
         "{report}"
     );
-    assert_eq!(report["message"], "the activation died in activate; back on what ran before");
+    assert_eq!(report["message"], "the activation died in activate; rolled back to the previous system");
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v0", "v0 as 1"));
 }
 

@@ -57,13 +57,13 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
         ),
         activation(
             "activate; exit 2",
-            "the activation script failed (ended with exit code 2); back on what ran before",
+            "the activation script failed (ended with exit code 2); rolled back to the previous system",
         ),
         activation("activate; exit 3", "systemd could not be reloaded"),
         // A reload that takes too long ends so, after the change.
         activation(
             "activate; exit 1",
-            "switch-to-configuration ended with exit code 1; back on what ran before",
+            "switch-to-configuration ended with exit code 1; rolled back to the previous system",
         ),
         activation("exit 5", "switch-to-configuration ended with exit code 5"),
         activation("activate; kill -9 $$", "switch-to-configuration was killed by signal 9"),
@@ -73,7 +73,7 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
             rolled_back: Some(true),
             runs: "v0",
             profile: "v0 as 1",
-            says: "switch-to-configuration boot ended with exit code 1; back on what ran before",
+            says: "switch-to-configuration boot ended with exit code 1; rolled back to the previous system",
             calls: "v1 check, v1 test, v1 boot, v0 test, v0 boot",
         },
     ];

@@ -72,7 +72,7 @@ fn a_rollback_goes_to_the_generation_before_or_to_the_one_that_is_named() {
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v2", "v2 as 3"));
     let report = stage.ask_for("j-5", json!({"action": "rollback", "generation": 9})).verdict();
     assert_eq!((&report["status"], &report["error"]), (&json!("failed"), &json!("not_found")));
-    assert_eq!(report["message"], "there is no generation 9; kept are 1, 2, 3; nothing was changed");
+    assert_eq!(report["message"], "there is no generation 9; the host keeps 1, 2, 3; nothing was changed");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn a_branch_that_does_not_exist_is_named_with_those_near() {
     let repo = Repo::new();
     repo.commit("file", "one");
     let stage = Stage::with(|host| host.flake(&repo.url()));
-    says(&refused(&stage, "mastre"), "invalid_revision", "\"mastre\" is no branch or tag of");
+    says(&refused(&stage, "mastre"), "invalid_revision", "\"mastre\" is not a branch or tag of");
 }
 
 #[test]

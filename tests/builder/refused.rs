@@ -81,7 +81,12 @@ fn what_is_wrong_with_a_request_is_named() {
 fn a_branch_that_is_not_there_is_told_with_those_near() {
     let stage = Stage::new(ONE);
     let report = stage.ask("r-1", "build.web1", json!({"target": "web1", "branch": "mastre"})).verdict();
-    says(&report, "failed", "invalid_revision", &["\"mastre\" is no branch or tag of", "near names: master"]);
+    says(
+        &report,
+        "failed",
+        "invalid_revision",
+        &["\"mastre\" is not a branch or tag of", "near names: master"],
+    );
 }
 
 #[test]
@@ -154,7 +159,7 @@ fn without_a_branch_the_default_one_of_the_repository_is_named() {
     stage.repo.git(&["branch", "--move", "a&main"]);
     let report = stage.build("d-1", "web1").verdict();
     let words = [
-        "\"master\" is no branch or tag of",
+        "\"master\" is not a branch or tag of",
         "its default branch is a&main: name that, as in `--branch 'a&main'`",
         "`default_branch` in the builder's file",
     ];
@@ -184,6 +189,6 @@ fn a_commit_is_built_wherever_it_is_and_one_that_is_nowhere_is_told_as_such() {
     repo.git(&["branch", "-D", "side"]);
     repo.git(&["reflog", "expire", "--expire=now", "--all"]);
     repo.git(&["gc", "--quiet", "--prune=now"]);
-    let gone = format!("commit {inside} is on no branch or tag of");
+    let gone = format!("commit {inside} is not on any branch or tag of");
     says(&ask("c-2", &inside), "failed", "invalid_revision", &[&gone]);
 }

@@ -177,7 +177,7 @@ fn what_would_change_is_shown_in_the_pane_and_on_the_screen_of_the_host() {
     // The same hosts are deployed to next.
     console.line(&["✓ 2 marked"]);
     console.select("db1");
-    console.shows("the host does not tell what would change; its log may");
+    console.shows("the host did not report what would change; its log may");
     console.shows("would restart the following units: sshd.service");
     console.select("web1");
     for screen in ["┌─ web1 ▸ dry-activate", "Job  dry-activate"] {

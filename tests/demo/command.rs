@@ -74,8 +74,8 @@ fn it_deploys_to_the_test_tier_and_one_host_fails_and_shows_the_console_and_noth
         ["cache1 completed", "cache2 failed", "ci1 completed", "ci2 completed"],
         "{table:?}"
     );
-    demo.hear("cache2: verification_failed: ");
-    demo.hear("  rolled back to what ran before");
+    let why = demo.hear("cache2: verification_failed: ");
+    assert!(why.ends_with("; rolled back to the previous system"), "{why}");
     // And the console, as it would show all this.
     demo.hear("on a terminal the demo opens the console instead, which now shows:");
     demo.hear(" homelab-deploy");

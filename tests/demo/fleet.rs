@@ -48,7 +48,7 @@ fn a_host_goes_back_to_what_it_ran_or_to_any_generation_it_kept() {
     assert_eq!(done, ["prepare", "check", "activate", "verify", "persist"]);
 
     let refused = stage.run(&["rollback", "cache1", "--generation", "7", "--yes"], 1).out;
-    assert!(refused.contains("not_found: there is no generation 7; kept are "), "{refused}");
+    assert!(refused.contains("not_found: there is no generation 7; the host keeps "), "{refused}");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn what_does_not_prove_itself_is_rolled_back_unless_it_is_to_be_kept() {
     let stage = Stage::open(12);
     let before = stage.host("web3");
     let rolled_back = stage.run(&["deploy", "web3", "--branch", "main", "--yes"], 1).out;
-    for text in ["verification_failed: a unit has newly failed: nginx.service", "-- journal of nginx.service"]
+    for text in ["verification_failed: a unit started failing: nginx.service", "-- journal of nginx.service"]
     {
         assert!(rolled_back.contains(text), "no {text:?} in\n{rolled_back}");
     }

@@ -60,7 +60,7 @@ fn the_logs_of_past_jobs_and_what_failed_in_them_can_be_read() {
     let stage = Stage::open(12);
     let log = stage.run(&["logs", "web3"], 0).out;
     let lines = ["deploying git+file://", "warning: the following units failed: nginx.service"];
-    for line in lines.into_iter().chain(["going back: a unit has newly failed: nginx.service"]) {
+    for line in lines.into_iter().chain(["going back: a unit started failing: nginx.service"]) {
         assert!(log.contains(line), "no {line:?} in\n{log}");
     }
     let status = stage.run(&["status", "web3"], 0).out;

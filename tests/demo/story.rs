@@ -41,7 +41,7 @@ fn find_what_failed(stage: &mut Stage) {
     stage.down_to(&["web3", "✗ verify", "rolled back"]);
     stage.console.types("\r");
     stage.console.shows(" ▸ web3 ");
-    stage.console.shows("verification_failed: a unit has newly failed: nginx.service");
+    stage.console.shows("verification_failed: a unit started failing: nginx.service");
     stage.console.shows("bind() to 0.0.0.0:9100 failed");
     stage.console.types("q");
     stage.console.shows(" with faults ");

@@ -57,7 +57,7 @@ fn fleet(stage: &mut Stage) {
     ]);
     stage.console.types("G");
     stage.row("web3", &["▸", "prod ", "✗ verify", "rolled back", "main f0e5c45"]);
-    stage.console.shows("verification_failed: a unit has newly failed: nginx.service; back on what");
+    stage.console.shows("verification_failed: a unit started failing: nginx.service; rolled");
 }
 
 fn filter(stage: &mut Stage) {
@@ -152,7 +152,7 @@ fn forms(stage: &mut Stage) {
     stage.console.hides("─ deploy ─");
     stage.console.types("b");
     stage.console.shows("─ roll back ─");
-    stage.console.line(&["back to ", "what ran before"]);
+    stage.console.line(&["back to ", "the previous system"]);
     stage.console.line(&["[ Cancel ]  [ Roll back 1 host ]"]);
     stage.console.types(ESC);
     stage.console.hides("─ roll back ─");
@@ -179,7 +179,7 @@ fn host(stage: &mut Stage) {
 fn log(stage: &mut Stage) {
     stage.console.types("l");
     stage.console.line(&["─ web3 ▸ switch main 8782436 ", "✗ failed", "─ ended ─"]);
-    stage.console.shows("failed: a unit has newly failed: nginx.service; back on what ran before");
+    stage.console.shows("failed: a unit started failing: nginx.service; rolled back to the previous ");
     stage.console.line(&["F follow", "W wrap", "/ search", "n next", "esc back", "? help"]);
     stage.console.types("g");
     stage.console.line(&["─ ended, paused ─"]);
@@ -219,7 +219,7 @@ fn deployments(stage: &mut Stage) {
     stage.console.line(&["─ deployments ─", " running, ", " known "]);
     stage.console.line(&["│▸", "operator@demo", "switch", "main 8782436", "✓ 5 done  ✗ 1 failed"]);
     stage.console.line(&["─ switch main 8782436 by operator@demo on 6 hosts, 2 d ago ─"]);
-    stage.console.shows("web3: verification_failed: a unit has newly failed: nginx.service");
+    stage.console.shows("web3: verification_failed: a unit started failing: nginx.service");
     stage.console.types("\r");
     stage.console.line(&["│▸ web3 ", "✗ failed", "rolled back", "1:17 min"]);
     stage.console.line(&["─ web3 ✗ failed, 1:17 min ─"]);

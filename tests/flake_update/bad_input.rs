@@ -134,7 +134,7 @@ fn an_input_that_is_away_is_told() {
     let ended = stage.ended(&mut stage.update(), 2);
     ended.complains(&[
         "error: could not update the inputs with `nix flake update --commit-lock-file`: ",
-        "nothing was pushed; mend that, then run again",
+        "nothing was pushed; fix that, then run again",
     ]);
     assert_eq!(stage.branches(), before);
 }

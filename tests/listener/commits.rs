@@ -48,7 +48,7 @@ fn completes(stage: &Stage, id: &str, fields: Value) {
 fn a_commit_of_a_stranger_is_not_deployed() {
     let (repo, [_, _, stranger]) = repository();
     let stage = on(&repo, |host| host);
-    let alone = format!("commit {stranger} is on no branch or tag of {}; ", repo.url());
+    let alone = format!("commit {stranger} is not on any branch or tag of {}; ", repo.url());
     refused(&stage, "s-1", json!({"revision": stranger}), &alone);
     let named = format!("commit {stranger} is not on the branch \"master\" of {}; ", repo.url());
     refused(&stage, "s-2", json!({"commit": stranger}), &named);

@@ -155,7 +155,7 @@ fn a_commit_that_was_rewritten_away_is_an_invalid_revision() {
     repo.git(&["reflog", "expire", "--expire=now", "--all"]);
     repo.git(&["gc", "--quiet", "--prune=now"]);
     for (id, fields, said) in [
-        ("g-1", json!({"revision": gone}), "is on no branch or tag of"),
+        ("g-1", json!({"revision": gone}), "is not on any branch or tag of"),
         ("g-2", json!({"revision": "master", "commit": gone}), "is not on the branch \"master\" of"),
     ] {
         let report = stage.deploy(id, fields).verdict();

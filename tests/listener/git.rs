@@ -64,7 +64,7 @@ fn a_branch_that_does_not_exist_is_refused_with_near_names() {
     let stage = on(&repo);
     let report = stage.deploy("e-8", json!({"revision": "featrue"})).verdict();
     assert_eq!((&report["status"], &report["error"]), (&json!("failed"), &json!("invalid_revision")));
-    let expected = format!("\"featrue\" is no branch or tag of {}; near names: feature", repo.url());
+    let expected = format!("\"featrue\" is not a branch or tag of {}; near names: feature", repo.url());
     assert_eq!(report["message"], expected);
     assert!(!text(&report["diagnostics"]).starts_with('\n'), "nothing was logged: {report}");
     assert!(!stage.host.file("called").exists());

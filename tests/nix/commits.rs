@@ -89,7 +89,7 @@ async fn a_commit_on_no_branch_is_refused() {
         assert_eq!(
             stage.refused(&stranger, None, &none).await,
             format!(
-                "commit {stranger} is on no branch or tag of FLAKE; merge and push it to a branch there, then deploy again (a \
+                "commit {stranger} is not on any branch or tag of FLAKE; merge and push it to a branch there, then deploy again (a \
                  commit of a fork or of an open pull request is not deployed)"
             )
         );
@@ -143,7 +143,7 @@ async fn a_commit_is_on_the_branch_or_tag_that_is_named() {
         );
     }
     let message = stage.refused("gone", Some(&first), &none).await;
-    assert!(message.starts_with("\"gone\" is no branch or tag of FLAKE"), "{message}");
+    assert!(message.starts_with("\"gone\" is not a branch or tag of FLAKE"), "{message}");
     let message = stage.refused(&first, Some(&feature), &none).await;
     let expected = format!(
         "the request names two commits, {first} as its revision and {feature} as its commit; name one of them"

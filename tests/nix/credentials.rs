@@ -42,7 +42,7 @@ async fn no_secret_is_in_the_text_of_an_unknown_revision() {
     let error = ask(&flake, "mian", None).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("\"mian\" is no branch or tag of {}; near names: main", server.flake())
+        format!("\"mian\" is not a branch or tag of {}; near names: main", server.flake())
     );
 }
 

@@ -126,19 +126,19 @@ async fn an_unknown_revision_names_the_near_ones() {
     let flake = server.flake();
     assert_eq!(
         refused(&flake, "fetaure").await,
-        "\"fetaure\" is no branch or tag of FLAKE; near names: feature, features, feature-1"
+        "\"fetaure\" is not a branch or tag of FLAKE; near names: feature, features, feature-1"
     );
     assert_eq!(
         refused(&flake, "origin/main").await,
-        "\"origin/main\" is no branch or tag of FLAKE; near names: main"
+        "\"origin/main\" is not a branch or tag of FLAKE; near names: main"
     );
     assert_eq!(
         refused(&flake, "zzz").await,
-        "\"zzz\" is no branch or tag of FLAKE; check the name, or push it first (the default branch is main)"
+        "\"zzz\" is not a branch or tag of FLAKE; check the name, or push it first (the default branch is main)"
     );
     assert_eq!(
         refused(&flake, "73829").await,
-        "\"73829\" is no branch or tag of FLAKE; if it is a commit, give all 40 lower-case digits"
+        "\"73829\" is not a branch or tag of FLAKE; if it is a commit, give all 40 lower-case digits"
     );
     // A number is a name where the repository has it.
     assert_eq!(url(&flake, "20260101", None).await, "?ref=refs/tags/20260101&rev=COMMIT");
@@ -150,7 +150,7 @@ async fn an_empty_repository_says_so() {
     let server = Server::open(repository.remotes());
     assert_eq!(
         refused(&server.flake(), "main").await,
-        "\"main\" is no branch or tag of FLAKE, which has none yet: push one"
+        "\"main\" is not a branch or tag of FLAKE, which has none yet: push one"
     );
 }
 
@@ -208,7 +208,7 @@ async fn head_is_the_default_branch_whatever_else_points_somewhere() {
     assert_eq!(head("HEAD").await.unwrap().as_deref(), Some(&*main));
     let advice = "; its default branch is main: name that, as in `--branch main`, or set it as `branch` in the configuration, or as \
                   `default_branch` in the builder's file";
-    let expected = format!("\"master\" is no branch or tag of {}{advice}", server.flake());
+    let expected = format!("\"master\" is not a branch or tag of {}{advice}", server.flake());
     assert_eq!(head("master").await.unwrap_err().to_string(), expected);
     assert_eq!(refused(&server.flake(), "master").await, expected.replace(&server.flake(), "FLAKE"));
 }
@@ -222,7 +222,7 @@ async fn a_repository_whose_head_leads_nowhere_has_no_default_branch() {
     let git = std::process::Command::new("git").current_dir(&bare).args(["branch", "-D", "main"]).output();
     assert!(git.unwrap().status.success());
     let server = Server::open(repository.remotes());
-    let expected = "\"HEAD\" is no branch or tag of FLAKE: the repository has no default branch with a commit; name a branch";
+    let expected = "\"HEAD\" is not a branch or tag of FLAKE: the repository has no default branch with a commit; name a branch";
     assert_eq!(refused(&server.flake(), "HEAD").await, expected);
 }
 

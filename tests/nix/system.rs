@@ -70,7 +70,7 @@ async fn what_does_not_evaluate_is_told_with_its_place() {
         let built = store.build("web").await;
         assert_eq!(built.error().code(), ErrorCode::EvaluationFailed);
         let expected =
-            format!("\"web\" of {flake} does not evaluate: {said}; mend it there, then deploy again");
+            format!("\"web\" of {flake} does not evaluate: {said}; fix it in the flake, then deploy again");
         assert_eq!(built.error().to_string(), expected);
         assert!(built.log().iter().any(|text| text.starts_with("error:")), "{:?}", built.log());
     }

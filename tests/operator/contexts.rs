@@ -1,4 +1,4 @@
-//! Which context is meant, and what precedes what.
+//! Which context is meant, and the precedence of settings.
 
 use crate::common::{Broker, HostBuilder, Terminal, Wire, run};
 use crate::configured::{Home, context};

@@ -71,8 +71,8 @@ fn few_changes_are_told_in_a_line() {
             "web1: 1 unit would restart\nwould restart: a.service",
         ),
         (json!({"system": "/nix/store/old"}), "web1: nothing would change, this system runs already"),
-        (json!({"system": "/nix/store/new"}), "web1 does not tell what would change"),
-        (json!({}), "web1 does not tell what would change"),
+        (json!({"system": "/nix/store/new"}), "web1 did not report what would change"),
+        (json!({}), "web1 did not report what would change"),
     ] {
         let _host = host(&broker, "web1", "test", more);
         let shown = run(operator(&broker, "tester").args(["diff", "web1"]), 0);

@@ -137,7 +137,7 @@ fn a_repository_that_cannot_be_asked_is_told_and_the_others_are_asked() {
     assert!(json[2]["value"].as_str().unwrap().starts_with(&note[6..]), "{json:?}");
 
     let unknown = outdated(&broker, &["--branch", "nosuch", "--role", "web"], 1);
-    assert!(unknown.out.contains("\"nosuch\" is no branch or tag of "), "{unknown}");
+    assert!(unknown.out.contains("\"nosuch\" is not a branch or tag of "), "{unknown}");
 }
 
 #[test]
@@ -259,7 +259,8 @@ fn each_way_of_not_having_a_head_has_its_sentence() {
     let flakes = [empty.url(), "path:/etc/nixos".to_owned(), "nixpkgs".to_owned()];
     let heads = looked_up(&flakes, "main", Duration::from_secs(20));
     let said = |flake: &str| heads.of[flake].as_ref().unwrap_err().clone();
-    let none = format!("\"main\" is no branch or tag of {}; check the name, or push it first", empty.url());
+    let none =
+        format!("\"main\" is not a branch or tag of {}; check the name, or push it first", empty.url());
     assert_eq!(said(&flakes[0]), none);
     assert_eq!(said("path:/etc/nixos"), "path:/etc/nixos takes no revision, so it has no head");
     assert!(said("nixpkgs").starts_with("\"nixpkgs\" is not a flake URL that can be deployed: "));

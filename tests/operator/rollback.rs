@@ -73,9 +73,9 @@ fn in_prod_the_exact_hosts_are_shown_and_only_yes_sends() {
     let peers = ["ns1", "ns2"].map(|name| host(&broker, name, "prod"));
     let _other = host(&broker, "web1", "test");
     for (args, head) in [
-        (&["ns1", "ns2"][..], "rollback to what ran before on 2 hosts:"),
+        (&["ns1", "ns2"][..], "rollback to the previous system on 2 hosts:"),
         (&["ns2", "ns1", "--generation", "41"], "rollback to generation 41 on 2 hosts:"),
-        (&["deploy.prod.all"], "rollback to what ran before on 2 hosts by deploy.prod.all:"),
+        (&["deploy.prod.all"], "rollback to the previous system on 2 hosts by deploy.prod.all:"),
     ] {
         let terminal = || Terminal::start(operator(&broker, "admin").arg("rollback").args(args));
         let mut asked = terminal();

@@ -40,7 +40,7 @@ fn they_are_told_by_hosts() {
     let broker = Broker::start();
     let _hosts = twins(&broker, "true");
     let listed = run(operator(&broker, "tester").arg("hosts"), 0);
-    assert!(listed.out.contains("two hosts of this name"), "{listed}");
+    assert!(listed.out.contains("two hosts with this name"), "{listed}");
     let listed = run(operator(&broker, "admin").args(["hosts", "--output", "json"]), 0).json();
     assert_eq!(listed[0]["two_of_one_name"], true);
 }

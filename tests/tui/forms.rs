@@ -162,8 +162,8 @@ fn the_form_names_what_it_does() {
             "b",
             &[
                 "─ roll back ─",
-                "back to     what ran before",
-                "main 3f2a91c ▸ what ran before",
+                "back to     the previous system",
+                "main 3f2a91c ▸ the previous system",
                 "[ Roll back 1 host ]",
             ][..],
         ),

@@ -199,7 +199,7 @@ fn everything_known_is_shown_harmlessly() {
         "a reboot is needed",
         "verification_failed: the health check did not succeed",
         "✓ prepare 0.7 s  ✓ build 0.7 s  ✓ check 0.7 s  ✓ activate 0.7 s  ✗ verify 0.7 s",
-        "rolled back to what ran before",
+        "rolled back to the previous system",
         "✗ nginx.service  in the last job",
         "2026-11-21 09:31  switch        main 3f2a91c       ✗ verification_failed  3:07 min  alice@laptop",
         "booted      /nix/store/booted",
@@ -264,7 +264,7 @@ fn a_dry_run_tells_what_would_change() {
         ),
         (Some(Changes::default()), Some("/nix/store/old"), &["changes files only"]),
         (None, Some("/nix/store/new"), &["nothing would change, this system runs already"]),
-        (None, Some("/nix/store/old"), &["the host does not tell what would change; its log may"]),
+        (None, Some("/nix/store/old"), &["the host did not report what would change; its log may"]),
     ] {
         let mut stage = Stage::fleet(80, 40, PLAIN);
         let runs = HostAnswer { system: system.map(Into::into), ..answer("ns2", "prod", "dns") };

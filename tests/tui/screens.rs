@@ -38,7 +38,7 @@ fn a_host_at_work() {
 fn a_host_that_failed() {
     snapshots("failed", |stage| {
         stage.go_to("web1");
-        log(stage, "web1", "d1", "curl: (7) connection refused\nactivating what ran before\n");
+        log(stage, "web1", "d1", "curl: (7) connection refused\nactivating the previous system\n");
     });
 }
 

@@ -100,7 +100,8 @@ pub(crate) fn failed(host: &str, id: &str) -> DeployReport {
     report.phases.enter(&PhaseName::Rollback);
     report.phases.end(&PhaseState::Done);
     report.error = Some(ErrorCode::VerificationFailed);
-    "the health check did not succeed within 60 s; back on what ran before".clone_into(&mut report.message);
+    "the health check did not succeed within 60 s; rolled back to the previous system"
+        .clone_into(&mut report.message);
     report.rolled_back = Some(true);
     report.failed_units = vec!["nginx.service".to_owned()];
     report

@@ -120,9 +120,11 @@ impl Run {
         };
         let kept: Vec<_> = all.iter().map(|generation| generation.number.to_string()).collect();
         let Some(found) = found else {
-            let wanted =
-                self.order.request.generation.map_or("before the present one".to_owned(), |n| n.to_string());
-            return Err(refused(format!("there is no generation {wanted}; kept are {}", kept.join(", "))));
+            let kept = kept.join(", ");
+            return Err(refused(match self.order.request.generation {
+                Some(wanted) => format!("there is no generation {wanted}; the host keeps {kept}"),
+                None => format!("no earlier generation is kept; the host keeps {kept}"),
+            }));
         };
         self.say(&format!("going back to generation {}", found.number)).await?;
         self.tell(Step::Generation(found.number)).await;

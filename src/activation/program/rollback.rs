@@ -60,7 +60,7 @@ impl Program {
         match outcome {
             Ok(()) => {
                 failure.rolled_back = Some(true);
-                failure.message = format!("{}; back on what ran before{notes}", failure.message);
+                failure.message = format!("{}; rolled back to the previous system{notes}", failure.message);
             }
             Err(why) => {
                 failure.rolled_back = Some(false);
@@ -79,8 +79,8 @@ impl Program {
     }
 
     async fn restore(&mut self) -> Result<(), String> {
-        let old = self.record.old.clone().ok_or("what ran before was not written down")?;
-        let system = old.system.ok_or("no system ran before")?;
+        let old = self.record.old.clone().ok_or("the previous system was not recorded")?;
+        let system = old.system.ok_or("no previous system is known")?;
         let begun = Instant::now();
         let unit = Duration::from_secs(self.orders.confirm_timeout_s);
         let unit = if unit.is_zero() { CONFIRM } else { unit };

@@ -82,8 +82,8 @@ impl Program {
             return Ok(());
         }
         let message = format!(
-            "{} newly failed: {}",
-            if failed.len() == 1 { "a unit has" } else { "units have" },
+            "{} started failing: {}",
+            if failed.len() == 1 { "a unit" } else { "units" },
             failed.join(", ")
         );
         self.record.report.failed_units = failed;

@@ -28,7 +28,7 @@ pub(in crate::cli) struct Wish {
     pub(in crate::cli) needed: bool,
     /// Leave out hosts that do not answer.
     pub(in crate::cli) skip_offline: bool,
-    /// Ask no question.
+    /// Skip the confirmation prompt.
     pub(in crate::cli) yes: bool,
     /// How long to follow it, or each wave, in seconds.
     pub(in crate::cli) timeout: u64,
@@ -167,5 +167,5 @@ fn nobody(selection: &Selection) -> String {
         }
         Selection::Group(_) | Selection::Targets(_) => String::new(),
     };
-    format!("none{of} answered or is known; `homelab-deploy hosts` lists what there is")
+    format!("none{of} answered or is known; `homelab-deploy hosts` lists all known hosts")
 }

@@ -24,9 +24,9 @@ fn found(result: &HostResult, report: &DeployReport, fleet: &Fleet) -> String {
         return match (&report.id, &report.instance) {
             // Base listeners keep no logs.
             (Some(id), Some(_)) => format!(
-                "{host} does not tell what would change; `homelab-deploy logs {host} --id {id}` shows what its program said"
+                "{host} did not report what would change; `homelab-deploy logs {host} --id {id}` shows what its program said"
             ),
-            _ => format!("{host} does not tell what would change"),
+            _ => format!("{host} did not report what would change"),
         };
     };
     let mut text = format!("{host}: {}", summary(changes));

@@ -17,7 +17,7 @@ pub(in crate::cli) fn plan(plan: &Plan, discovery: &Discovery) -> String {
             format!(" of {revision}{commits}")
         }
         (None, Some(generation)) => format!(" to generation {generation}"),
-        (None, None) if intent.action == Action::Rollback => " to what ran before".to_owned(),
+        (None, None) if intent.action == Action::Rollback => " to the previous system".to_owned(),
         (None, None) => String::new(),
     };
     let spelled: Vec<_> = plan.parcels.iter().filter(|p| p.spelled).map(|p| p.subject.as_str()).collect();

@@ -113,7 +113,7 @@ impl Writer<'_> {
         self.pause(900, 1_900);
         let unit = self.main_service();
         self.beats.push(Beat::FailedUnits(vec![unit.to_owned()]));
-        format!("a unit has newly failed: {unit}")
+        format!("a unit started failing: {unit}")
     }
 
     fn go_back(&mut self, message: &str) -> Failure {
@@ -126,7 +126,7 @@ impl Writer<'_> {
         self.beats.push(Beat::Change(Change::Run(old)));
         Failure {
             code: ErrorCode::VerificationFailed,
-            message: format!("{message}; back on what ran before"),
+            message: format!("{message}; rolled back to the previous system"),
             rolled_back: Some(true),
         }
     }

@@ -45,7 +45,7 @@ pub(in crate::mcp) struct JobView {
     /// The phase that runs, or that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     phase: Option<String>,
-    /// true: the host went back to what ran before.
+    /// true: the host was rolled back to the previous system.
     #[serde(skip_serializing_if = "Option::is_none")]
     rolled_back: Option<bool>,
     /// Whether the host must be rebooted for all of the new system to run.

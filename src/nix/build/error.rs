@@ -30,7 +30,7 @@ pub enum BuildError {
         flake: String,
     },
     /// The flake, or the host in it, is wrong.
-    #[error("{host:?} of {flake} does not evaluate: {said}; mend it there, then deploy again")]
+    #[error("{host:?} of {flake} does not evaluate: {said}; fix it in the flake, then deploy again")]
     Evaluation {
         /// The host.
         host: String,

@@ -16,7 +16,7 @@ pub(super) fn lines(host: &Host, job: &DeployReport, columns: usize, symbols: &S
             (false, _) => Vec::new(),
             // A host where this very system runs has nothing to compare.
             (true, true) => said("nothing would change, this system runs already"),
-            (true, false) => said("the host does not tell what would change; its log may"),
+            (true, false) => said("the host did not report what would change; its log may"),
         };
     };
     let mut lines = vec![vec![Tone::Title.text(summary(changes))]];

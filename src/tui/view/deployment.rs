@@ -196,8 +196,8 @@ fn part_lines(app: &App, known: &Known<'_>, part: &Part<'_>, size: Size, symbols
         lines.extend(wrapped(Tone::Warn, &message(app, known, part)));
     }
     lines.extend(detail::job_lines(app, host, job, columns));
-    if job.rolled_back == Some(true) {
-        lines.extend(wrapped(Tone::Warn, "rolled back to what ran before"));
+    if let Some(note) = job.rollback_note() {
+        lines.extend(wrapped(Tone::Warn, note));
     }
     if job.reboot_needed == Some(true) {
         lines.extend(wrapped(Tone::Warn, "a reboot is needed for the whole of the new system"));

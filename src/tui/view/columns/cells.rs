@@ -129,7 +129,8 @@ fn progress(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
         (Standing::Failed(_) | Standing::Idle, Some(refusal)) => error(refusal),
         (Standing::Failed(job), None) if job.rolled_back == Some(true) => {
             // Of what went wrong the last words say so again.
-            let why = job.message.strip_suffix("; back on what ran before").unwrap_or(&job.message);
+            let why =
+                job.message.strip_suffix("; rolled back to the previous system").unwrap_or(&job.message);
             Tone::Plain.text(told("rolled back".to_owned(), why))
         }
         (Standing::Failed(job), None) => error(job),

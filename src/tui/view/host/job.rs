@@ -44,7 +44,7 @@ pub(super) fn rows(app: &App, host: &Host, columns: usize) -> Vec<Row> {
 fn more(job: &DeployReport) -> Vec<String> {
     let built = words::built(job).filter(|_| !job.status.is_final());
     let built = built.map(|(done, expected)| format!("{done} of {expected} built"));
-    let back = (job.rolled_back == Some(true)).then(|| "rolled back to what ran before".to_owned());
+    let back = job.rollback_note().map(str::to_owned);
     let generation = job.generation.map(|generation| format!("made generation {generation}"));
     let generation = generation.filter(|_| job.status.is_final());
     let reboot =
