@@ -76,10 +76,14 @@ fn name(host: &Name, instance: Option<&str>) -> String {
 }
 
 fn detail(result: &HostResult, now: Timestamp) -> String {
-    match (&result.report, result.verdict) {
+    match (result.report.as_deref(), result.verdict) {
         (Some(report), Verdict::Unknown) => {
             let heard = result.seen.map(|seen| format!(", last heard of {} ago", words::age(seen, now)));
             format!("was in {}{}", words::progress_of(report), heard.unwrap_or_default())
+        }
+        // The block below the table says why.
+        (Some(report), Verdict::Failed) => {
+            report.error.as_ref().map(|error| printable(error.as_str())).unwrap_or_default()
         }
         (Some(report), _) => match &report.error {
             Some(error) => format!("{}: {}", printable(error.as_str()), printable(&report.message)),
