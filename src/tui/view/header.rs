@@ -61,7 +61,7 @@ fn link(app: &App, symbols: &Symbols, room: usize) -> Vec<Piece> {
     if link.up {
         let time = app.round_trip.map(|time| {
             let tenths = time.as_micros() / 100;
-            Tone::Dim.text(format!(" {}.{} ms", tenths / 10, tenths % 10))
+            Tone::Dim.text(format!(" rtt {}.{} ms", tenths / 10, tenths % 10))
         });
         let server = app.options.server.trim_start_matches("nats://");
         // That the link is up is never cut, however many servers have long names.
