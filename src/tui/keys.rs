@@ -187,16 +187,17 @@ const COMMAND: &[Context] = &[Context::Command];
 const FORM: &[Context] = &[Context::Form];
 const CHOOSES: &[Context] = &[Context::Form, Context::Question];
 
-/// Every key. The order is that of help and footer.
+/// Every key. The order is that of help and footer; where that is narrow, the last leave it first.
 #[rustfmt::skip]
 pub const KEYS: &[Binding] = &[
     binding(HOSTS, &[key('d')], Command::Deploy, "deploy to the marked hosts, or to this one", Some("deploy")),
-    binding(FLEET, &[key(' ')], Command::Mark, "mark this host and go to the next", Some("mark")),
-    binding(FLEET, &[key('a')], Command::MarkAll, "mark every host shown, or none", None),
     binding(HOSTS, &[key('c')], Command::Cancel, "cancel the job of the marked hosts, or of this one", Some("cancel")),
     binding(FLEET, &[code(KeyCode::Enter)], Command::Open, "all of this host; on a group: fold or unfold it", Some("host")),
     binding(FLEET, &[key('/')], Command::Filter, "filter the hosts, by text and by the terms below", Some("filter")),
+    binding(FLEET, &[key('f')], Command::Faults, "only hosts that need attention, or all", Some("faults")),
     binding(HOSTS, &[key('l')], Command::Log, "the log of its job, the running one or else the last", Some("log")),
+    binding(FLEET, &[key(' ')], Command::Mark, "mark this host and go to the next", Some("mark")),
+    binding(FLEET, &[key('a')], Command::MarkAll, "mark every host shown, or none", None),
     binding(HOSTS, &[key('v')], Command::Deployments, "the deployments of all operators, running and past", Some("deployments")),
     binding(FLEET, &[key('B')], Command::Builds, "the builds of the builder, running and past", None),
     binding(BUILDS, &[code(KeyCode::Enter)], Command::Open, "each host of this build", Some("open")),
@@ -207,7 +208,6 @@ pub const KEYS: &[Binding] = &[
     binding(DEPLOYMENT, &[key('d')], Command::Deploy, "deploy to the hosts that did not complete", Some("deploy to the rest")),
     binding(OF_DEPLOYMENT, &[key('c')], Command::Cancel, "cancel what still runs of this deployment", Some("cancel")),
     binding(OF_DEPLOYMENT, &[key('a')], Command::Abort, "abort: no further wave of this deployment begins", Some("abort")),
-    binding(FLEET, &[key('f')], Command::Faults, "only hosts that want attention, or all", Some("faults")),
     binding(FLEET, &[key('t')], Command::Group, "group by tier and role, or not", Some("group")),
     binding(FLEET, &[code(KeyCode::Left)], Command::Fold, "fold the group", None),
     binding(FLEET, &[code(KeyCode::Right)], Command::Unfold, "unfold the group", None),
@@ -244,7 +244,7 @@ pub const KEYS: &[Binding] = &[
     binding(SCROLLS, &[code(KeyCode::End), key('G')], Command::Last, "to the last", None),
     binding(DEPLOYMENT, &[key('J')], Command::PaneDown, "the lines of this host down", None),
     binding(DEPLOYMENT, &[key('K')], Command::PaneUp, "the lines of this host up", None),
-    binding(FORM, &[code(KeyCode::Tab), code(KeyCode::Down)], Command::Down, "the next field", Some("next")),
+    binding(FORM, &[code(KeyCode::Tab), code(KeyCode::Down)], Command::Down, "the next field; the buttons are the last", Some("fields and buttons")),
     binding(FORM, &[code(KeyCode::BackTab), code(KeyCode::Up)], Command::Up, "the field before", None),
     binding(CHOOSES, &[code(KeyCode::Left)], Command::Left, "the choice before", None),
     binding(CHOOSES, &[code(KeyCode::Right)], Command::Right, "the next choice", Some("change")),

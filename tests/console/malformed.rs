@@ -24,7 +24,7 @@ fn it_stays_usable_and_its_screen_whole() {
     console.shows("switch master on web2: 1 completed");
     console.row("web2", &["● idle", "master"]);
     console.row("web1", &["● idle"]);
-    console.hides("fault");
+    console.hides("enter close");
     drop(storm);
     console.types(LEAVE);
     let screen = console.ended();

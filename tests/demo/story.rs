@@ -31,7 +31,7 @@ fn story(size: (u16, u16)) {
 
 fn find_what_failed(stage: &mut Stage) {
     stage.console.types("?");
-    stage.console.line(&[" f ", "only hosts that want attention, or all"]);
+    stage.console.line(&[" f ", "only hosts that need attention, or all"]);
     stage.console.line(&[" a ", "mark every host shown, or none"]);
     stage.console.types(ESC);
     stage.console.hides("mark every host shown");

@@ -47,11 +47,11 @@ fn fleet(stage: &mut Stage) {
     stage.console.shows("completed: switch done, generation 81");
     stage.console.line(&[
         "d deploy",
-        "space mark",
         "enter host",
         "/ filter",
+        "f faults",
         "l log",
-        "v deployments",
+        "space mark",
         "? help",
         "q quit",
     ]);
@@ -145,7 +145,7 @@ fn forms(stage: &mut Stage) {
     stage.console.line(&["● web3 ", " prod ", "main f0e5c45 ▸ main"]);
     stage.console.line(&["confirm ", "type prod"]);
     stage.console.line(&["[ Cancel ]  [ Deploy to 1 host ]"]);
-    stage.console.line(&["tab next", "right change", "enter choose", "esc back"]);
+    stage.console.line(&["tab fields and buttons", "right change", "enter choose", "esc back"]);
     stage.console.types(RIGHT);
     stage.console.line(&["[ Cancel ]  [ Deploy to 3 hosts ]"]);
     stage.console.types(ESC);

@@ -123,7 +123,7 @@ fn every_host_of_the_form_can_be_brought_into_view() {
     let counted: Vec<_> = (1..=14).map(|n| format!("web{n}")).collect();
     assert_eq!(first, counted, "in the order of the table: {}", stage.text());
     assert!(stage.text().contains("─ deploy  hosts 1-14 of 100, pgdn pgup ─"), "{}", stage.text());
-    assert!(line(&mut stage, 23).starts_with(" tab next "), "the keys stay in view");
+    assert!(line(&mut stage, 23).starts_with(" tab fields and buttons "), "the keys stay in view");
     let mut seen = first.clone();
     for _ in 0..7 {
         stage.press(KeyCode::PageDown);
@@ -152,7 +152,7 @@ fn the_form_is_whole_in_the_smallest_terminal() {
         "[build] 5 of 5",
         "● web1",
         "[ Deploy to 12 hosts ]",
-        " tab next  ",
+        " tab fields and buttons  ",
     ] {
         assert!(text.contains(shown), "{shown:?} in\n{text}");
     }
@@ -185,7 +185,7 @@ fn at_80_columns_the_footer_names_what_a_newcomer_needs() {
     let mut stage = Stage::fleet(80, 24, PLAIN);
     stage.go_to("ns2");
     let footers = [
-        ("", "d deploy  space mark  c cancel  enter host  / filter  l log  ? help  q quit"),
+        ("", "d deploy  c cancel  enter host  / filter  f faults  l log  ? help  q quit"),
         ("\n", "d deploy  l log  v deployments  b roll back  ctrl-r reboot  esc back  ? help"),
         ("l", "F follow  W wrap  / search  n next  t times  S save  esc back  : command  ? help"),
         ("qqv", "enter open   c cancel   esc back   : command   ? help"),
@@ -198,6 +198,9 @@ fn at_80_columns_the_footer_names_what_a_newcomer_needs() {
     }
     // Without a job that runs nothing can be cancelled.
     let mut stage = many(2, 80, 24);
-    let footer = "d deploy  space mark  enter host  / filter  l log  v deployments  ? help  q quit";
+    let footer = "d deploy  enter host  / filter  f faults  l log  space mark  ? help  q quit";
+    assert_eq!(line(&mut stage, 23).trim(), footer);
+    stage.types("d");
+    let footer = "tab fields and buttons   right change   pgdn hosts   enter choose   esc back";
     assert_eq!(line(&mut stage, 23).trim(), footer);
 }
