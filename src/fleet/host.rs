@@ -200,10 +200,32 @@ impl Host {
         self.job.as_ref().is_some_and(|job| job.status == Status::Failed)
     }
 
-    /// Whether it wants attention: silent, failed, claimed by two, or with units that have failed.
+    /// Whether it needs attention: silent, failed, its name used twice, with failed units, or in need of a reboot. A job that
+    /// runs may mend the last two.
     pub fn has_fault(&self, now: Timestamp) -> bool {
-        let units = self.answer.as_ref().is_some_and(|answer| !answer.failed_units.is_empty());
-        self.presence(now) != Presence::Online || self.has_failed() || units || self.claimants(now).len() > 1
+        let is_at_rest = self.running_job().is_none();
+        let system = is_at_rest && (!self.failed_units().is_empty() || self.needs_reboot());
+        self.presence(now) != Presence::Online || self.has_failed() || system || self.is_duplicate(now)
+    }
+
+    /// Whether several listeners use its name.
+    pub fn is_duplicate(&self, now: Timestamp) -> bool {
+        self.claimants(now).len() > 1
+    }
+
+    /// The units that have failed there.
+    pub fn failed_units(&self) -> &[String] {
+        self.answer.as_ref().map(|answer| answer.failed_units.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether only a reboot brings all of its new system.
+    pub fn needs_reboot(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.reboot_needed == Some(true))
+    }
+
+    /// Whether it is held.
+    pub fn is_held(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.held.is_some())
     }
 
     /// The job that runs.

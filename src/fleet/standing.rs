@@ -39,20 +39,6 @@ impl Standing<'_> {
             Self::Idle => "idle",
         }
     }
-
-    /// Its place in an order by state: what wants attention comes first.
-    pub fn rank(&self) -> u8 {
-        match self {
-            Self::Failed(_) => 0,
-            Self::Working(_) => 1,
-            Self::Changed => 2,
-            Self::Unproven => 3,
-            Self::Offline => 4,
-            Self::Stale => 5,
-            Self::Restarting => 6,
-            Self::Idle => 7,
-        }
-    }
 }
 
 impl Host {
@@ -69,6 +55,23 @@ impl Host {
             (Presence::Online, Some(job)) if !job.status.is_final() => Standing::Working(job),
             (Presence::Online, Some(job)) if job.status == Status::Failed => Standing::Failed(job),
             (Presence::Online, _) => Standing::Idle,
+        }
+    }
+
+    /// Its place in an order by state: what needs attention comes first.
+    pub fn rank(&self, now: Timestamp) -> u8 {
+        match self.standing(now) {
+            Standing::Failed(_) => 0,
+            Standing::Working(_) => 1,
+            Standing::Changed => 2,
+            Standing::Unproven => 3,
+            Standing::Offline => 4,
+            Standing::Stale => 5,
+            Standing::Restarting => 6,
+            Standing::Idle if self.is_duplicate(now) => 7,
+            Standing::Idle if !self.failed_units().is_empty() => 8,
+            Standing::Idle if self.needs_reboot() => 9,
+            Standing::Idle => 10,
         }
     }
 }

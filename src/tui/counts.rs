@@ -13,6 +13,8 @@ pub struct Counts {
     pub restarting: usize,
     pub deploying: usize,
     pub failed: usize,
+    /// The number of failed units, of whatever hosts.
+    pub units: usize,
     pub reboot: usize,
     pub behind: usize,
     /// The number of deployments under way, of whatever hosts; counted by whoever needs it.
@@ -39,8 +41,8 @@ impl Counts {
             if presence != Presence::Offline {
                 counts.deploying += usize::from(host.running_job().is_some());
                 counts.failed += usize::from(host.has_failed());
-                let answer = host.answer.as_ref();
-                counts.reboot += usize::from(answer.is_some_and(|answer| answer.reboot_needed == Some(true)));
+                counts.units += host.failed_units().len();
+                counts.reboot += usize::from(host.needs_reboot());
             }
         }
         counts

@@ -15,7 +15,7 @@ pub struct Filter {
 pub(super) const TERMS: [(&str, &str); 6] = [
     ("web", "name, tier, role, state or revision contains it"),
     ("tier: role:", "exactly that tier or role"),
-    ("state:", "a state or phase, or its beginning; reboot, held, rejected"),
+    ("state:", "a state or phase, or its beginning; unit, reboot, held, rejected"),
     ("host: rev:", "a part of the name, of the revision or commit"),
     ("seen>5m", "not heard of for longer; seen<5m for less; s m h d"),
     ("!web", "whatever does not match; so with every term"),
@@ -129,12 +129,13 @@ impl Test {
 /// Every word that `state:` takes for this host.
 fn states<'a>(host: &'a Host, heads: Option<&Heads>, now: Timestamp) -> impl Iterator<Item = &'a str> {
     let phase = host.running_job().and_then(|job| job.phases.running());
-    let answer = host.answer.as_deref();
     let states = [
         Some(host.standing(now).word()),
         phase.map(|phase| phase.name.as_str()),
-        answer.is_some_and(|answer| answer.reboot_needed == Some(true)).then_some("reboot"),
-        answer.is_some_and(|answer| answer.held.is_some()).then_some("held"),
+        host.is_duplicate(now).then_some("duplicate"),
+        (!host.failed_units().is_empty()).then_some("units"),
+        host.needs_reboot().then_some("reboot"),
+        host.is_held().then_some("held"),
         host.refusal.is_some().then_some("rejected"),
         heads.is_some_and(|heads| matches!(heads.lag(host), Lag::Behind { .. })).then_some("behind"),
     ];

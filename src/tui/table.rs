@@ -24,7 +24,7 @@ pub struct Table {
     pub reverse: bool,
     /// Which hosts are shown.
     pub filter: Filter,
-    /// Whether only hosts are shown that want attention.
+    /// Whether only hosts are shown that need attention.
     pub faults: bool,
     /// Whether hosts stand under the headings of their tier and role.
     pub grouped: bool,

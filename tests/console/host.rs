@@ -106,7 +106,7 @@ fn back_to_the_generation_that_is_chosen() {
     let broker = Broker::start();
     let peer = able(&broker, "web1");
     let mut console = Console::open(&broker, "tester");
-    console.row("web1", &["● idle"]);
+    console.row("web1", &["! unit failed", "nginx"]);
     open(&mut console, "web1");
     console.line(&["switch", "v42", "✓ completed"]);
     // A failed unit, then the jobs.

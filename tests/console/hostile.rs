@@ -52,7 +52,7 @@ fn nothing_of_what_hosts_say_reaches_the_terminal_as_more_than_text() {
     });
     let wire = Wire::connect(&broker, "everything");
     let mut console = Console::open(&broker, "tester");
-    console.row("old1", &["● held", "evil"]);
+    console.row("old1", &["! unit failed", "evil"]);
     console.shows("held: evil   root# ");
     stays_in_place(&mut console);
     console.deploy();

@@ -63,7 +63,7 @@ fn on_a_failed_unit_its_journal_opens() {
     let _peer = Peer::start(&broker, answer, move |_| vec![again.clone()]);
     let mut console =
         Console::of(&with_shell(&broker, "sh -c 'echo \"on {host}: $*\"; read line' --"), 80, 24);
-    console.row("web1", &["● idle"]);
+    console.row("web1", &["! units failed", "nginx"]);
     console.types("\r");
     console.line(&["✗ nginx.service"]);
     console.types("jx");

@@ -37,8 +37,8 @@ fn tour(size: (u16, u16)) {
 }
 
 fn fleet(stage: &mut Stage) {
-    stage.console.line(&[" homelab-deploy ▸ fleet ", "● ", " ms", "operator@demo"]);
-    stage.console.line(&[" 12 hosts ", "● 12 online", "✗ 1 failed", "↻ 2 reboot", "↓ 11 behind"]);
+    stage.console.line(&[" homelab-deploy ▸ fleet ", "● rtt ", " ms", "operator@demo"]);
+    stage.console.line(&[" 12 hosts ", "● 12 online", "✗ 1 failed", "! 1 failed unit", "↻ 2", "↓ 11"]);
     stage.console.line(&["─ hosts ─", " sort: host ▲ "]);
     stage.row("cache1", &["▸", "test ", "cache ", "● idle", "↓ behind", "main 8782436"]);
     stage.row("dns2", &["↻ reboot"]);
@@ -74,7 +74,9 @@ fn filter(stage: &mut Stage) {
     stage.console.line(&["─ hosts ─"]);
     stage.console.types("f");
     stage.console.line(&["─ hosts ", " of 12 with faults "]);
-    stage.row("dns3", &["● idle"]);
+    stage.row("web3", &["✗ verify", "rolled back"]);
+    stage.row("dns3", &["! unit failed", "smartd"]);
+    stage.row("dns2", &["↻ reboot"]);
     stage.console.hides("cache1");
     stage.console.types("f");
     stage.console.line(&["─ hosts ─"]);
@@ -82,11 +84,11 @@ fn filter(stage: &mut Stage) {
 
 fn groups(stage: &mut Stage) {
     stage.console.types("tg");
-    stage.console.line(&["│▸  ▼ tier prod, role dns    3 hosts   ↻ 1 reboot"]);
+    stage.console.line(&["│▸  ▼ tier prod, role dns    3 hosts   ! 1 failed unit  ↻ 1 reboot"]);
     stage.row("dns1", &["prod"]);
     stage.console.line(&["│ dns3  ", "failed units: smartd.service"]);
     stage.console.types(LEFT);
-    stage.console.line(&["│▸  ▶ tier prod, role dns    3 hosts   ↻ 1 reboot"]);
+    stage.console.line(&["│▸  ▶ tier prod, role dns    3 hosts   ! 1 failed unit  ↻ 1 reboot"]);
     stage.console.hides("dns1");
     stage.console.line(&["│   ▼ tier prod, role web    3 hosts   ✗ 1 failed"]);
     stage.console.types(RIGHT);

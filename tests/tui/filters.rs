@@ -32,6 +32,8 @@ fn terms_and_texts() {
         ("state:build", "ns1"),
         ("state:reb", "gw1"),
         ("state:held", "db1"),
+        ("state:unit", ""),
+        ("state:duplicate", ""),
         ("state:stale", "web9"),
         ("state:offline", "web10"),
         ("state:idle", "db1 gw1 ns2 old1"),

@@ -61,6 +61,23 @@ fn whether_the_link_is_up_is_in_view_whatever_the_servers_are_called() {
 }
 
 #[test]
+fn of_the_counts_the_last_words_leave_first() {
+    for (width, expected) in [
+        (
+            100,
+            " 8 hosts  ✓ 1 marked  ● 6 online  ▶ 1 deploying  ✗ 1 failed  ◐ 1 stale  ○ 1 offline  ↻ 1 reboot",
+        ),
+        (90, " 8 hosts ✓ 1 marked ● 6 online ▶ 1 deploying ✗ 1 failed ◐ 1 stale ○ 1 offline ↻ 1 reboot"),
+        (80, " 8 hosts ✓ 1 marked ● 6 online ▶ 1 deploying ✗ 1 failed ◐ 1 stale ○ 1 ↻ 1"),
+        (40, " 8 hosts ✓ 1 ● 6 ▶ 1 ✗ 1 ◐ 1 ○ 1 ↻ 1"),
+    ] {
+        let mut stage = Stage::fleet(width, 24, PLAIN);
+        stage.types(" ");
+        assert_eq!(line(&mut stage, 1).trim_end(), expected, "{width}");
+    }
+}
+
+#[test]
 fn it_is_told_which_rows_are_in_view_where_not_all_are() {
     let mut stage = many(12, 80, 24);
     assert!(line(&mut stage, 15).ends_with(" 1-11 of 12 ─┘"), "{}", stage.text());
@@ -177,7 +194,10 @@ fn in_a_narrow_terminal_the_help_is_broken_into_lines_and_nothing_of_it_is_cut()
         all.split(|c: char| c.is_whitespace() || c == '│').filter(|word| !word.is_empty()).collect();
     let told = words.join(" ");
     assert!(told.contains("deploy to the marked hosts, or to this one"), "{told}");
-    assert!(told.contains("state: a state or phase, or its beginning; reboot, held, rejected"), "{told}");
+    assert!(
+        told.contains("state: a state or phase, or its beginning; unit, reboot, held, rejected"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Ways to look at the table: groups, faults only, other columns; what is copied; what the mouse does and what is remembered.
 
-use crate::stage::{COLOUR, PLAIN, Stage, ago, answer, name, noon, present};
+use crate::stage::{COLOUR, PLAIN, Stage, ago, answer, building, name, noon, present, report, said};
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use homelab_deploy::protocol::{HostAnswer, Status};
 use homelab_deploy::tui::{Context, Effect, Event, Memory, Overlay};
 use jiff::SignedDuration;
 
@@ -96,6 +97,102 @@ fn only_what_wants_attention() {
     assert_eq!(rows(&mut stage), ["web1", "web9", "web10"]);
     stage.press(KeyCode::Esc);
     assert_eq!(rows(&mut stage).len(), 8);
+}
+
+/// The row of a host.
+fn row(stage: &mut Stage, host: &str) -> String {
+    let text = stage.text();
+    let row = text.lines().find(|line| {
+        line.starts_with('│') && line[3..].trim_start_matches('▸').trim_start().starts_with(host)
+    });
+    row.unwrap_or_else(|| panic!("no {host} in\n{text}")).to_owned()
+}
+
+/// What is different about a host.
+type Change = fn(&mut HostAnswer);
+
+#[test]
+fn what_needs_attention_says_why_in_its_row() {
+    let units = ["smartd.service", "nfs-mount.mount"].map(str::to_owned);
+    // What the host says of itself, and what its row shows at 80 columns and at 160.
+    let rows: [(&str, Change, &str, &str); 8] = [
+        ("one", |host| host.failed_units.truncate(1), "! unit failed   smartd ", "smartd.service "),
+        ("two", |_| {}, "! units failed  smartd, nfs", "smartd.service, nfs-mount.mount "),
+        (
+            "kept",
+            |host| host.held = Some("a disk".into()),
+            "! units failed  smartd, nfs",
+            ", nfs-mount.mount, held ",
+        ),
+        (
+            "boot",
+            |host| {
+                host.failed_units.clear();
+                host.reboot_needed = Some(true);
+            },
+            "↻ reboot ",
+            "↻ reboot ",
+        ),
+        (
+            "later",
+            |host| {
+                host.failed_units.clear();
+                (host.reboot_needed, host.held) = (Some(true), Some("a disk".into()));
+            },
+            "● held          ↻ reboot ",
+            "● held          ↻ reboot ",
+        ),
+        (
+            "both",
+            |host| host.reboot_needed = Some(true),
+            "! units failed  smartd",
+            ", nfs-mount.mount, ↻ reboot ",
+        ),
+        ("twin", |host| host.failed_units.clear(), "! duplicate ", "! duplicate "),
+        ("well", |host| host.failed_units.clear(), "● idle ", "● idle "),
+    ];
+    for (width, wide) in [(80, false), (160, true)] {
+        let mut stage = Stage::new(width, 30, PLAIN);
+        for (host, change, ..) in rows {
+            let mut said = answer(host, "test", "web");
+            said.failed_units = units.to_vec();
+            change(&mut said);
+            stage.hear(noon(), [present(said.clone())]);
+            if host == "twin" {
+                said.instance = Some("another".into());
+                stage.hear(noon(), [present(said)]);
+            }
+        }
+        for (host, _, narrow, full) in rows {
+            let shown = row(&mut stage, host);
+            assert!(shown.contains(if wide { full } else { narrow }), "{shown}");
+        }
+        stage.types("f");
+        let listed: Vec<_> = rows.iter().map(|(host, ..)| *host).filter(|host| *host != "well").collect();
+        let mut shown = self::rows(&mut stage);
+        shown.sort_unstable_by_key(|host| listed.iter().position(|other| other == host));
+        assert_eq!(shown, listed);
+        // What needs attention most comes first, and the header and the headings count it.
+        stage.types("fsss");
+        assert_eq!(self::rows(&mut stage)[..2], ["twin", "both"]);
+        assert_eq!(self::rows(&mut stage)[5..], ["boot", "later", "well"]);
+        let units = "! 7 failed units";
+        assert!(stage.text().lines().nth(1).unwrap().contains(units), "{}", stage.text());
+        stage.types("t");
+        assert!(row(&mut stage, "▼ tier test, role web").contains(units), "{}", stage.text());
+    }
+}
+
+#[test]
+fn a_job_that_runs_may_mend_what_needs_attention() {
+    let mut stage = Stage::new(120, 40, PLAIN);
+    let mut broken = answer("web1", "test", "web");
+    (broken.failed_units, broken.reboot_needed) = (vec!["nginx.service".to_owned()], Some(true));
+    stage.hear(noon(), [present(broken), said(building("web1", "d1"))]);
+    stage.types("f");
+    assert!(stage.text().contains("no host needs attention"), "{}", stage.text());
+    stage.hear(noon(), [said(report("web1", "d1", Status::Completed))]);
+    assert_eq!(rows(&mut stage), ["web1"]);
 }
 
 #[test]

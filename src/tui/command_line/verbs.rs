@@ -67,7 +67,7 @@ const VERBS: &[Verb] = &[
     verb("filter", Takes::Text, "show only hosts that match"),
     verb("sort", Takes::Sort, "sort by a column"),
     verb("group", Takes::Nothing, "group by tier and role, or not"),
-    verb("faults", Takes::Nothing, "only hosts that want attention, or all"),
+    verb("faults", Takes::Nothing, "only hosts that need attention, or all"),
     verb("wide", Takes::Nothing, "columns of the system, or of the deployment"),
     verb("context", Takes::Context, "go to another context"),
     verb("help", Takes::Nothing, "the keys"),

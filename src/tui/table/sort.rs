@@ -16,7 +16,7 @@ pub enum Sort {
     Tier,
     /// The role.
     Role,
-    /// The state, what wants attention first.
+    /// The state, what needs attention first.
     State,
     /// What runs.
     Revision,
@@ -53,7 +53,7 @@ impl Sort {
             Self::Host => {}
             Self::Tier => hosts.sort_by_key(|host| host.tier.as_ref()),
             Self::Role => hosts.sort_by_key(|host| host.role.as_ref()),
-            Self::State => hosts.sort_by_cached_key(|host| host.standing(now).rank()),
+            Self::State => hosts.sort_by_cached_key(|host| host.rank(now)),
             Self::Revision => hosts.sort_by_cached_key(|host| words::runs(host)),
             // The last heard of first.
             Self::Seen => hosts.sort_by_key(|host| Reverse(host.seen)),

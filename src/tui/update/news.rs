@@ -33,7 +33,7 @@ fn one(app: &mut App, message: Inbound, at: Timestamp) {
     {
         app.doubt_heads(commit);
     }
-    let rank = |app: &App| app.fleet.hosts.get(&name).map(|host| host.standing(at).rank());
+    let rank = |app: &App| app.fleet.hosts.get(&name).map(|host| host.rank(at));
     let before = rank(app);
     let changed = app.fleet.apply(message, at);
     let moved = rank(app) != before;

@@ -49,7 +49,7 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
     painter.lines(inside, &lines);
 }
 
-/// What each host of the selected group that wants attention is about.
+/// What each host of the selected group that needs attention is about.
 fn of_group(app: &App, room: Size) -> Lines {
     let hosts = app.table.hosts().iter().filter_map(|name| app.fleet.hosts.get(name));
     let attention = |host: &&Host| host.has_fault(app.now) || host.running_job().is_some();
@@ -225,7 +225,7 @@ pub(super) fn notes(app: &App, host: &Host, units: bool) -> Vec<String> {
             let branch = app.heads.as_ref().map(|heads| heads.branch.to_string()).unwrap_or_default();
             notes.push(format!("behind: {branch} is at {}", words::short(head)));
         }
-        notes.extend((answer.reboot_needed == Some(true)).then(|| "a reboot is needed".to_owned()));
+        notes.extend(host.needs_reboot().then(|| "a reboot is needed".to_owned()));
         if units && !answer.failed_units.is_empty() {
             let units: Vec<_> = answer.failed_units.iter().map(|unit| printable(unit)).collect();
             notes.push(format!("failed units: {}", units.join(", ")));

@@ -82,11 +82,13 @@ pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
     let symbols = painter.theme.symbols();
     let counts = &app.counts;
     let hosts = app.fleet.hosts.len();
+    let units = if counts.units == 1 { "failed unit" } else { "failed units" };
     let kinds = [
         (symbols.mark, app.table.marks.len(), "marked", Tone::Good),
         (symbols.online, counts.online, "online", Tone::Good),
         (symbols.working, counts.deploying, "deploying", Tone::Busy),
         (symbols.failed, counts.failed, "failed", Tone::Bad),
+        (symbols.warning, counts.units, units, Tone::Bad),
         (symbols.stale, counts.stale, "stale", Tone::Warn),
         (symbols.offline, counts.offline, "offline", Tone::Warn),
         (symbols.restarting, counts.restarting, "restarting", Tone::Warn),
@@ -96,21 +98,23 @@ pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
         (symbols.warning, usize::try_from(app.link.dropped).unwrap_or(usize::MAX), "dropped", Tone::Warn),
         (symbols.warning, usize::try_from(app.fleet.ignored).unwrap_or(usize::MAX), "ignored", Tone::Warn),
     ];
-    let told = |gap: &str, words: bool| {
+    let kinds: Vec<_> = kinds.into_iter().filter(|(_, count, ..)| *count > 0).collect();
+    let told = |gap: &str, words: usize| {
         let mut line = vec![Tone::Plain.text(format!(" {hosts} host{}", if hosts == 1 { "" } else { "s" }))];
         if counts.deployments > 1 {
             line.push(Tone::Busy.text(format!("{gap}{} deployments", counts.deployments)));
         }
-        for (symbol, count, word, tone) in kinds.iter().filter(|(_, count, ..)| *count > 0) {
-            let told = if words { format!(" {count} {word}") } else { format!(" {count}") };
+        for (at, (symbol, count, word, tone)) in kinds.iter().enumerate() {
+            let told = if at < words { format!(" {count} {word}") } else { format!(" {count}") };
             line.extend([Tone::Plain.text(gap), tone.text(*symbol), Tone::Plain.text(told)]);
         }
         line
     };
-    // The widest that fits; the rows explain the symbols.
-    let mut lines = [told("  ", true), told(" ", true), told("  ", false)].into_iter();
+    // The widest that fits: the last words leave first, because the rows explain the symbols.
+    let closer = (1..=kinds.len()).rev().map(|words| told(" ", words));
+    let mut lines = std::iter::once(told("  ", kinds.len())).chain(closer).chain([told("  ", 0)]);
     let line = lines.find(|line| width(line) <= usize::from(area.width));
-    painter.line(area, &line.unwrap_or_else(|| told(" ", false)));
+    painter.line(area, &line.unwrap_or_else(|| told(" ", 0)));
 }
 
 /// The keys that there are here. Where it is narrow they stand closer, and the last ones leave; help and the way back stay in any

@@ -54,7 +54,7 @@ pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
         } else if app.typing.is_some() {
             "no host matches the filter"
         } else if table.filter.is_empty() {
-            "no host wants attention; esc shows them all"
+            "no host needs attention; esc shows them all"
         } else {
             "no host matches the filter; esc clears it"
         };
@@ -103,9 +103,11 @@ fn heading(app: &App, painter: &mut Painter<'_>, place: Rect, group: &Group, hos
     let name = group.to_string();
     let mut line =
         vec![Tone::Title.text(format!("{fold} {name:<widest$}")), Tone::Dim.text(format!("  {many:<8}"))];
+    let units = if counts.units == 1 { "failed unit" } else { "failed units" };
     let kinds = [
         (symbols.working, counts.deploying, "deploying", Tone::Busy),
         (symbols.failed, counts.failed, "failed", Tone::Bad),
+        (symbols.warning, counts.units, units, Tone::Bad),
         (symbols.stale, counts.stale, "stale", Tone::Warn),
         (symbols.offline, counts.offline, "offline", Tone::Warn),
         (symbols.reboot, counts.reboot, "reboot", Tone::Warn),

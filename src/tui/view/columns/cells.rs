@@ -63,8 +63,10 @@ fn revision(host: &Host) -> String {
 /// The state: a symbol and a word; while building also how many builds are done, where that fits.
 pub(in crate::tui::view) fn state(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
     let standing = host.standing(app.now);
-    let answer = host.answer.as_deref();
     let (symbol, word, tone) = match standing {
+        Standing::Working(_) | Standing::Idle if host.is_duplicate(app.now) => {
+            (symbols.warning, "duplicate".to_owned(), Tone::Bad)
+        }
         Standing::Working(job) => {
             let phase = job.phases.running().map_or(job.status.as_str(), |phase| phase.name.as_str());
             let phase = printable(phase);
@@ -83,16 +85,13 @@ pub(in crate::tui::view) fn state(app: &App, host: &Host, width: usize, symbols:
             let phase = job.phases.failed().map_or("failed", |phase| phase.name.as_str());
             (symbols.failed, printable(phase), Tone::Bad)
         }
-        Standing::Idle if host.claimants(app.now).len() > 1 => {
-            (symbols.warning, "two of one name".to_owned(), Tone::Bad)
-        }
-        Standing::Idle if answer.is_some_and(|answer| answer.held.is_some()) => {
-            (symbols.online, "held".to_owned(), Tone::Warn)
-        }
-        Standing::Idle if answer.is_some_and(|answer| answer.reboot_needed == Some(true)) => {
-            (symbols.reboot, "reboot".to_owned(), Tone::Warn)
-        }
-        Standing::Idle => (symbols.online, "idle".to_owned(), Tone::Good),
+        Standing::Idle => match host.failed_units().len() {
+            0 if host.is_held() => (symbols.online, "held".to_owned(), Tone::Warn),
+            0 if host.needs_reboot() => (symbols.reboot, "reboot".to_owned(), Tone::Warn),
+            0 => (symbols.online, "idle".to_owned(), Tone::Good),
+            1 => (symbols.warning, "unit failed".to_owned(), Tone::Bad),
+            _ => (symbols.warning, "units failed".to_owned(), Tone::Bad),
+        },
     };
     tone.text(format!("{symbol} {word}"))
 }
@@ -134,11 +133,33 @@ fn progress(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
             Tone::Plain.text(told("rolled back".to_owned(), why))
         }
         (Standing::Failed(job), None) => error(job),
-        (Standing::Idle, None) if app.is_behind(host) => {
-            Tone::Warn.text(format!("{} behind", symbols.behind))
-        }
+        (Standing::Idle, None) => idle(app, host, width, symbols),
         _ => Tone::Plain.text(""),
     }
+}
+
+/// What an operator should know of a host that is idle besides its state. Where that does not fit, units have short names, and
+/// that it is behind its branch is left out.
+fn idle(app: &App, host: &Host, width: usize, symbols: &Symbols) -> Piece {
+    let units = host.failed_units();
+    let has_other_state = host.is_duplicate(app.now) || !units.is_empty();
+    let held = (host.is_held() && has_other_state).then(|| "held".to_owned());
+    let has_other_state = has_other_state || host.is_held();
+    let reboot = (host.needs_reboot() && has_other_state).then(|| format!("{} reboot", symbols.reboot));
+    let behind = app.is_behind(host).then(|| format!("{} behind", symbols.behind));
+    let told = |short: bool, last: Option<&String>| {
+        let name = |unit: &String| match unit.strip_suffix(".service").filter(|_| short) {
+            Some(name) => printable(name),
+            None => printable(unit),
+        };
+        let others = held.iter().chain(&reboot).chain(last).cloned();
+        units.iter().map(name).chain(others).collect::<Vec<_>>().join(", ")
+    };
+    let shortest = told(true, behind.as_ref().filter(|_| units.is_empty()));
+    let texts = [told(false, behind.as_ref()), told(true, behind.as_ref()), told(false, None)];
+    let fits = |text: &String| !text.is_empty() && text::width(text) <= width;
+    let tone = if units.is_empty() { Tone::Warn } else { Tone::Bad };
+    tone.text(texts.into_iter().find(fits).unwrap_or(shortest))
 }
 
 /// `██████░░░░░░ 30 %`
