@@ -12,7 +12,7 @@ use crate::demo::{self, Demo, Pace};
 use crate::deployer::{Discovery, Intent, Operator, Plan, Selection};
 use crate::protocol::{Action, Name, Revision};
 use crate::temporary::Temporary;
-use crate::tui::Options;
+use crate::tui::{Options, Sort};
 use anyhow::Context;
 use clap::Args;
 use ratatui::layout::Size;
@@ -127,8 +127,9 @@ fn operator(bus: Bus, demo: &Demo) -> Operator {
     Operator::new(bus, demo.roster(), "operator@demo".to_owned())
 }
 
+/// On a small terminal not every host is in view: what needs attention comes first.
 fn options(demo: &Demo, operator: &Operator) -> Options {
-    tui::usual(demo.url().to_owned(), operator.issuer.clone())
+    Options { sort: Sort::State, ..tui::usual(demo.url().to_owned(), operator.issuer.clone()) }
 }
 
 /// The console, until the operator leaves it.

@@ -117,6 +117,8 @@ impl App {
         for (name, entry) in &roster.hosts {
             fleet.recall(entry.recall(name));
         }
+        let table = Table::sorted(options.sort);
+        let looks = Memory::of(&table);
         Self {
             options,
             size,
@@ -127,7 +129,7 @@ impl App {
             link: LinkState::default(),
             round_trip: None,
             unreadable: 0,
-            table: Table::default(),
+            table,
             typing: None,
             bad_filter: None,
             screens: Vec::new(),
@@ -140,7 +142,7 @@ impl App {
             log: None,
             followed: Effect::Log(None),
             counts: Counts::default(),
-            looks: Memory::default(),
+            looks,
             counted: false,
             dirty: true,
             refused: BTreeSet::new(),

@@ -1,6 +1,6 @@
 //! What the console is told at its start.
 
-use super::{Fault, Theme};
+use super::{Fault, Sort, Theme};
 use crate::protocol::{Name, Revision};
 use jiff::tz::TimeZone;
 use std::path::PathBuf;
@@ -24,6 +24,8 @@ pub struct Options {
     pub theme: Theme,
     /// The branch whose head hosts should run; without one nobody is behind.
     pub follows: Option<Revision>,
+    /// The column that hosts are sorted by at first.
+    pub sort: Sort,
     /// The name of the context, where there is one.
     pub context: Option<String>,
     /// What is to be read before anything else.
@@ -52,6 +54,7 @@ impl Options {
             zone: TimeZone::UTC,
             theme,
             follows: None,
+            sort: Sort::default(),
             context: None,
             first: None,
             contexts: Vec::new(),

@@ -52,6 +52,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// An empty table, sorted by this column.
+    pub(super) fn sorted(sort: Sort) -> Self {
+        Self { sort, ..Self::default() }
+    }
+
     /// The rows, in order.
     pub fn rows(&self) -> &[Row] {
         &self.rows

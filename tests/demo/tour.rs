@@ -18,6 +18,7 @@ fn tour(size: (u16, u16)) {
     let mut stage = Stage::sized(12, size, |command| {
         command.current_dir(away.path());
     });
+    attention(&mut stage);
     fleet(&mut stage);
     filter(&mut stage);
     groups(&mut stage);
@@ -34,6 +35,24 @@ fn tour(size: (u16, u16)) {
     stage.console.types("q");
     let screen = stage.console.ended();
     assert_eq!((screen.code, screen.left), (0, Vec::new()));
+}
+
+/// What is wrong is in view at once, on a small terminal too.
+fn attention(stage: &mut Stage) {
+    stage.console.line(&["─ hosts ─", " sort: state ▲ "]);
+    for (host, state) in
+        [("web3", "✗ verify"), ("dns3", "! unit failed"), ("dns2", "↻ reboot"), ("ci2", "↻ reboot")]
+    {
+        stage.row(host, &[state]);
+    }
+    let lines = stage.console.lines();
+    let row = |host: &str| lines.iter().position(|line| line.contains(&format!(" {host} "))).unwrap();
+    assert!(
+        row("web3") < row("dns3") && row("dns3") < row("ci2") && row("ci2") < row("cache1"),
+        "{lines:#?}"
+    );
+    stage.console.types(":sort host\rg");
+    stage.row("cache1", &["▸"]);
 }
 
 fn fleet(stage: &mut Stage) {

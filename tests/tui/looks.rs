@@ -2,8 +2,9 @@
 
 use crate::stage::{COLOUR, PLAIN, Stage, ago, answer, building, name, noon, present, report, said};
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use homelab_deploy::deployer::Roster;
 use homelab_deploy::protocol::{HostAnswer, Status};
-use homelab_deploy::tui::{Context, Effect, Event, Memory, Overlay};
+use homelab_deploy::tui::{App, Context, Effect, Event, Memory, Options, Overlay, Sort};
 use jiff::SignedDuration;
 
 /// A fleet whose hosts tell of their systems.
@@ -281,4 +282,18 @@ fn looks_are_written_down_once_they_have_changed_and_taken_up_again() {
     assert_eq!(again.app.table.filter.text, "");
     assert_eq!(again.app.table.sort.word(), "state");
     assert_eq!(Memory::load(&folder.path().join("none")).unwrap(), Memory::default());
+}
+
+#[test]
+fn the_first_order_may_be_another_one() {
+    let options = Options { sort: Sort::State, ..Stage::new(80, 24, PLAIN).app.options };
+    let mut stage = Stage::fleet(80, 24, PLAIN);
+    let known = std::mem::take(&mut stage.app.fleet);
+    stage.app = App::new(options, &Roster::default(), stage.app.size, noon());
+    stage.app.fleet = known;
+    assert_eq!(rows(&mut stage)[..2], ["web1", "ns1"], "{}", stage.text());
+    // It is not written down before somebody changes it.
+    stage.effects();
+    stage.clock(noon());
+    assert_eq!(stage.effects(), []);
 }
