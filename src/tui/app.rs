@@ -48,6 +48,8 @@ pub struct Notice {
     pub tone: Tone,
     /// Whether it must be seen.
     pub(super) lasting: bool,
+    /// The deployment that it says is being sent: the first report of that takes it away.
+    pub(super) sends: Option<Id>,
     pub(super) since: Timestamp,
 }
 

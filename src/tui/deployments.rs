@@ -81,7 +81,7 @@ impl<'a> Known<'a> {
         known.filter(|(id, known)| !again.contains(id) && known.makes_jobs()).collect()
     }
 
-    fn makes_jobs(&self) -> bool {
+    pub(super) fn makes_jobs(&self) -> bool {
         match (self.heard, self.order) {
             (_, Some(order)) => order.plan.intent.action.makes_job(),
             (Some(heard), None) => heard.makes_jobs(),

@@ -1,6 +1,7 @@
 //! Sentences that stand for a while. How a deployment ended is never lost: it waits for its turn.
 
 use super::{App, Notice, Tone};
+use crate::protocol::Id;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::VecDeque;
 
@@ -16,6 +17,24 @@ impl App {
         let said = self.notice.replace(self.standing(tone, text.into(), false));
         if let Some(lasting) = said.filter(|said| said.lasting) {
             self.waiting.push_front(lasting);
+        }
+    }
+
+    /// Says that a deployment is being sent, until a host reports on it.
+    pub(super) fn say_sending(&mut self, id: Id, text: String) {
+        self.say(Tone::Busy, text);
+        if let Some(notice) = &mut self.notice {
+            notice.sends = Some(id);
+        }
+    }
+
+    /// A host has reported on this deployment: it was sent.
+    pub(super) fn note_sent(&mut self, id: &Id) {
+        let sends = self.notice.as_ref().and_then(|notice| notice.sends.as_ref());
+        let order = sends.and_then(|sends| self.orders.iter().find(|order| order.plan.id == *sends));
+        if order.is_some_and(|order| order.is(id)) {
+            self.dismiss();
+            self.dirty = true;
         }
     }
 
@@ -49,7 +68,7 @@ impl App {
     }
 
     fn standing(&self, tone: Tone, text: String, lasting: bool) -> Notice {
-        Notice { text, tone, lasting, since: self.now }
+        Notice { text, tone, lasting, sends: None, since: self.now }
     }
 }
 

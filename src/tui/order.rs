@@ -1,6 +1,6 @@
 //! A deployment that was sent from here.
 
-use crate::deployer::{Plan, Stopped};
+use crate::deployer::{Intent, Plan, Stopped};
 use crate::protocol::{Id, Name};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
@@ -55,6 +55,18 @@ impl Order {
         }
         let (again, state, stopped) = (BTreeMap::new(), OrderState::Open, None);
         Self { plan, hosts, waves, sent, again, state, stopped }
+    }
+
+    /// What it does, and where: `switch main on 3 hosts`.
+    pub(super) fn title(&self) -> String {
+        let Intent { action, revision, generation, .. } = &self.plan.intent;
+        let revision = revision.as_ref().map(|revision| format!(" {revision}")).unwrap_or_default();
+        let generation =
+            generation.map(|generation| format!(" to generation {generation}")).unwrap_or_default();
+        match &self.hosts[..] {
+            [host] => format!("{action}{revision}{generation} on {host}"),
+            hosts => format!("{action}{revision}{generation} on {} hosts", hosts.len()),
+        }
     }
 
     /// The wave of a host, from 1, where it was not sent yet.

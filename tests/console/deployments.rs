@@ -91,3 +91,22 @@ fn two_at_once_are_seen_opened_and_one_of_them_cancelled() {
     console.lists(&["db1", "web1", "web2"]);
     console.wrote_only_its_own();
 }
+
+#[test]
+fn how_many_hosts_are_done_stands_below_the_table() {
+    let broker = Broker::start();
+    let (_web1, web1) = held(&broker, "web1", &waits_in(&["build"]));
+    let (_web2, web2) = held(&broker, "web2", &waits_in(&["build"]));
+    let mut console = Console::open(&broker, "tester");
+    for host in ["web1", "web2"] {
+        console.row(host, &["● idle"]);
+    }
+    console.types("a");
+    console.deploy();
+    console.shows("switch master on 2 hosts: 0 of 2 done");
+    console.hides("sending");
+    web1.pass();
+    console.shows("switch master on 2 hosts: 1 of 2 done");
+    web2.pass();
+    console.shows("switch master on 2 hosts: 2 completed");
+}

@@ -135,6 +135,40 @@ fn the_header_tells_of_more_than_one() {
     assert!(!counted(&mut stage, noon() + SignedDuration::from_secs(46)).contains("deployments"));
 }
 
+#[test]
+fn how_far_a_deployment_is_stands_below_the_table() {
+    let mut stage = stage();
+    let plan = send(&mut stage, "app");
+    let id = plan.id.as_str();
+    assert!(stage.text().contains("sending switch of main to 6 hosts"), "{}", stage.text());
+    let told = |stage: &mut Stage, expected: &str| {
+        let text = stage.text();
+        assert!(text.contains(&format!(" switch main on 6 hosts: {expected} ─")), "{expected}\n{text}");
+        assert!(!text.contains("sending "), "{text}");
+    };
+    stage.hear(noon(), [said(building("app1", id))]);
+    told(&mut stage, "0 of 6 done");
+    stage.hear(noon(), [said(report("app2", id, Status::Completed))]);
+    told(&mut stage, "1 of 6 done");
+    let mut refused = report("app3", id, Status::Rejected);
+    refused.error = Some(ErrorCode::Held);
+    stage.hear(noon(), [said(refused), said(unbuilt("app4", id, "foo-1.2"))]);
+    told(&mut stage, "3 of 6 done, 1 failed, 1 rejected");
+    // What is said meanwhile goes again, and this stays.
+    keys(&mut stage, "y");
+    assert!(stage.text().contains("copied "), "{}", stage.text());
+    stage.clock(noon() + SignedDuration::from_secs(13));
+    told(&mut stage, "3 of 6 done, 1 failed, 1 rejected");
+    let done = ["app1", "app2", "app3", "app4", "app5", "app6"].map(|host| (Verdict::Completed, None, host));
+    end(&mut stage, &plan, done.into());
+    assert!(stage.text().contains(" switch main on 6 hosts: 6 completed ─"), "{}", stage.text());
+
+    // Of one host the row tells.
+    let plan = send(&mut stage, "web1");
+    stage.hear(stage.app.now, [said(building("web1", plan.id.as_str()))]);
+    assert!(!stage.text().contains(" of 1 done"), "{}", stage.text());
+}
+
 /// The state of each host on the screen of a deployment.
 fn states(stage: &mut Stage) -> Vec<String> {
     let text = stage.text();

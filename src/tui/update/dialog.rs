@@ -82,7 +82,7 @@ fn send(form: &mut Form, app: &mut App) -> Option<Effect> {
     let hosts = plan.hosts().len();
     let hosts = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
     let of_what = plan.intent.revision.as_ref().map(|revision| format!(" of {revision}")).unwrap_or_default();
-    app.say(Tone::Busy, format!("sending {}{of_what} to {hosts}", plan.intent.action));
+    app.say_sending(plan.id.clone(), format!("sending {}{of_what} to {hosts}", plan.intent.action));
     if form.purpose != Purpose::Diff {
         // Whoever has looked at what would change deploys to the same hosts next.
         app.table.marks.clear();

@@ -1,7 +1,7 @@
 //! What the network brings.
 
 use crate::bus::Refusal;
-use crate::deployer::{HostResult, Intent, LogNews, Outcome, Plan, Verdict};
+use crate::deployer::{HostResult, LogNews, Outcome, Verdict};
 use crate::fleet::{failure_groups, words};
 use crate::protocol::{Id, Inbound, Status, WireError, printable};
 use crate::tui::event::OrderNews;
@@ -32,6 +32,11 @@ fn one(app: &mut App, message: Inbound, at: Timestamp) {
         && let Some(commit) = &report.commit
     {
         app.doubt_heads(commit);
+    }
+    if let Inbound::Report(report) = &message
+        && let Some(id) = &report.id
+    {
+        app.note_sent(id);
     }
     let rank = |app: &App| app.fleet.hosts.get(&name).map(|host| host.rank(at));
     let before = rank(app);
@@ -84,7 +89,7 @@ pub(super) fn refused(app: &mut App, refusal: &Refusal) {
 
 pub(super) fn order(app: &mut App, id: &Id, news: OrderNews) {
     let Some(order) = app.orders.iter_mut().find(|order| order.plan.id == *id) else { return };
-    let title = title(&order.plan);
+    let title = order.title();
     match news {
         OrderNews::Note(note) => app.say(Tone::Busy, printable(&note)),
         OrderNews::Again(host, id, note) => {
@@ -111,17 +116,6 @@ pub(super) fn order(app: &mut App, id: &Id, news: OrderNews) {
     }
     // Whether its hosts are still waited for counts.
     app.counted = false;
-}
-
-fn title(plan: &Plan) -> String {
-    let Intent { action, revision, generation, .. } = &plan.intent;
-    let revision = revision.as_ref().map(|revision| format!(" {revision}")).unwrap_or_default();
-    let generation = generation.map(|generation| format!(" to generation {generation}")).unwrap_or_default();
-    let hosts = plan.hosts();
-    match hosts.keys().next() {
-        Some(host) if hosts.len() == 1 => format!("{action}{revision}{generation} on {host}"),
-        _ => format!("{action}{revision}{generation} on {} hosts", hosts.len()),
-    }
 }
 
 /// How many hosts ended how, which did not complete, and what has failed alike.

@@ -3,8 +3,10 @@
 use super::painter::{Painter, Piece};
 use crate::protocol::printable;
 use crate::tui::app::Question;
-use crate::tui::{App, Fault, Tone, text};
+use crate::tui::deployments::Known;
+use crate::tui::{App, Fault, OrderState, Tone, text};
 use ratatui::layout::{Position, Rect};
+use std::fmt::Write;
 
 /// The widest that text in a box becomes.
 const WIDEST: usize = 72;
@@ -21,9 +23,25 @@ pub(super) fn buttons(labels: &[(&str, bool)]) -> Vec<Piece> {
 
 /// What was last to be told, and how much more there is, for the lower edge of a box.
 pub(super) fn notice(app: &App) -> Vec<Piece> {
-    let Some(notice) = &app.notice else { return Vec::new() };
+    let Some(notice) = &app.notice else { return progress(app).into_iter().collect() };
     let more = (!app.waiting.is_empty()).then(|| Tone::Dim.text(format!(" ({} more)", app.waiting.len())));
     more.into_iter().chain([notice.tone.text(format!(" {} ", notice.text))]).collect()
+}
+
+/// How far the newest deployment to several hosts is that was sent from here: `switch main on 3 hosts: 1 of 3 done`.
+fn progress(app: &App) -> Option<Piece> {
+    let running =
+        app.orders.iter().rev().filter(|order| order.state == OrderState::Open && order.hosts.len() > 1);
+    let mut known = running.filter_map(|order| Some((order, Known::of(app, &order.plan.id)?)));
+    let (order, known) = known.find(|(_, known)| known.makes_jobs() && known.is_under_way())?;
+    let (tally, ..) = known.counts();
+    let mut text = format!(" {}: {} of {} done", order.title(), tally.ended(), known.hosts());
+    for (count, word) in [(tally.failed, "failed"), (tally.rejected, "rejected")] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {word}");
+        }
+    }
+    Some(Tone::Busy.text(text + " "))
 }
 
 fn wrapped(text: &str, area: Rect, tone: Tone) -> Vec<Vec<Piece>> {
