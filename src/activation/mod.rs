@@ -20,7 +20,7 @@ mod service_manager;
 mod supervised;
 mod transient_unit;
 
-pub use diagnostics::{diagnostics, keep_diagnostics};
+pub use diagnostics::{beside_log, diagnostics, keep_diagnostics, with_log};
 pub use engine::{Engine, Failure, HandedOver, Order, Outcome, Probe, Step, Steps, Units, Work};
 pub use facts::Facts;
 pub use host::HostPaths;

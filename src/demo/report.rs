@@ -1,9 +1,8 @@
 //! What a script does to the report of its job.
 
 use super::script::{self, Beat};
-use crate::activation::{Facts, Outcome};
+use crate::activation::{Facts, Outcome, with_log};
 use crate::protocol::{DeployReport, PhaseState, Status};
-use std::fmt::Write;
 
 /// Notes what a beat tells.
 pub(super) fn fold(report: &mut DeployReport, beat: &Beat) {
@@ -46,15 +45,8 @@ pub(super) fn conclude(report: &mut DeployReport, outcome: &Outcome) {
 
 /// What a failure leaves behind: the end of the log, the journal of what failed, what runs now, and how much room there is.
 pub(super) fn diagnostics(report: &DeployReport, log_ends: &str, facts: &Facts) -> String {
-    let mut text = log_ends.to_owned();
-    // Writing to a text cannot fail.
-    for unit in &report.failed_units {
-        let journal = script::journal(report.hostname.as_str(), unit).join("\n");
-        let _ = write!(text, "\n-- journal of {unit}\n{journal}");
-    }
-    let _ = write!(text, "\n-- now runs {}", facts.system.as_deref().unwrap_or_default());
-    for (what, bytes) in [("the nix store", facts.nix_free_bytes), ("/boot", facts.boot_free_bytes)] {
-        let _ = write!(text, "\n-- {} MiB are free on {what}", bytes.unwrap_or_default() >> 20);
-    }
-    text
+    let host = report.hostname.as_str();
+    let journal = |unit: &String| (unit.clone(), script::journal(host, unit).join("\n"));
+    let journals: Vec<_> = report.failed_units.iter().map(journal).collect();
+    with_log(log_ends.to_owned(), &journals, facts)
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::deployer::{Plan, Roster};
 use crate::fleet::{Fleet, Heads, Host};
-use crate::protocol::{Id, Name};
+use crate::protocol::{DeployReport, Id, Name};
 use jiff::Timestamp;
 use ratatui::layout::Size;
 use std::collections::{BTreeSet, VecDeque};
@@ -244,6 +244,13 @@ impl App {
     /// The log of the job of the host in view, the running one or else the last.
     pub(super) fn log_in_view(&self) -> Option<LogKey> {
         LogKey::of(self.host()?)
+    }
+
+    /// What is known of the job of a log.
+    pub(super) fn job_of(&self, key: &LogKey) -> Option<&Arc<DeployReport>> {
+        let newest = self.fleet.hosts.get(&key.host).and_then(|host| host.job.as_ref());
+        let heard = || self.fleet.deployments.get(&key.job)?.job(&key.host).map(|job| &job.report);
+        newest.filter(|job| job.id.as_ref() == Some(&key.job)).or_else(heard)
     }
 
     /// What is to be written down of the looks, where they have changed.

@@ -4,11 +4,12 @@ use super::Memory;
 use crate::bus::Refusal;
 use crate::deployer::{LogNews, Outcome, Plan, Told, WaveNews};
 use crate::fleet::{Heads, Host};
-use crate::protocol::{BuildReport, HistoryEntry, Id, Inbound, Name, Revision, WireError};
+use crate::protocol::{BuildReport, DeployReport, HistoryEntry, Id, Inbound, Name, Revision, WireError};
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use ratatui::layout::Size;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Something that happened.
@@ -57,6 +58,8 @@ pub enum Event {
         /// How much of it there was before anything came live, in bytes, where that is known.
         kept: Option<u64>,
     },
+    /// What a host has replied about the job of a log; `None` if it has no more to say of it.
+    Job(LogKey, Option<Arc<DeployReport>>),
     /// A log was saved, or why not and what to do, in a sentence.
     Saved(Result<String, String>),
     /// Something went wrong that nobody here can mend.
@@ -84,6 +87,8 @@ pub enum Effect {
     Shell(String),
     /// Follow this log from its first byte, and no other.
     WholeLog(LogKey),
+    /// Query the job of this log, with its diagnostics.
+    Job(LogKey),
     /// Save a log.
     SaveLog(Box<LogFile>),
     /// Draw everything anew.

@@ -49,8 +49,8 @@ pub use order::{Order, OrderState};
 pub use purpose::Purpose;
 pub use run::{ConsoleError, Left, run};
 pub use screens::{
-    BuildScreen, BuildsScreen, DeploymentScreen, DeploymentsScreen, Failures, HistoryState, HostScreen, Item,
-    LogScreen, LogText, Place, Screen, Search, Typing,
+    BuildScreen, BuildsScreen, DeploymentScreen, DeploymentsScreen, Diagnostics, Failures, HistoryState,
+    HostScreen, Item, LogScreen, LogText, Place, Screen, Search, Typing,
 };
 pub use snapshot::{picture, snapshot};
 pub use table::{Group, Row, Sort, Table};

@@ -96,6 +96,9 @@ impl Outside {
                 let (operator, hints) = (self.operator.clone(), self.hints.clone());
                 self.follow(Some(whole_log::follow(operator, hints, key, self.into.clone())));
             }
+            Effect::Job(key) => {
+                self.tasks.spawn(whole_log::job(self.operator.clone(), key, self.into.clone()));
+            }
             Effect::SaveLog(file) => {
                 self.tasks.spawn(whole_log::save(*file, self.into.clone()));
             }
@@ -245,14 +248,7 @@ async fn log(operator: Arc<Operator>, hints: Hints, key: LogKey, into: mpsc::Sen
 
 /// Asks a host for its past, and for its job with the diagnostics that announcements leave out.
 async fn history(operator: Arc<Operator>, host: Name, into: mpsc::Sender<Event>) {
-    // It gets the time of a host that is there: whoever looks at it waits for it.
-    let asked = Discovery {
-        fleet: Fleet::default(),
-        answered: [host.clone()].into(),
-        at: Timestamp::now(),
-        unreadable: Vec::new(),
-        unlisted: 0,
-    };
+    let asked = in_view(&host);
     let hosts = BTreeSet::from([host.clone()]);
     let past = async {
         let replies = operator.history(&hosts, &asked, PAST).await.map_err(|error| error.to_string());
@@ -266,6 +262,17 @@ async fn history(operator: Arc<Operator>, host: Name, into: mpsc::Sender<Event>)
         into.send(Event::Messages(vec![Ok(report)], Timestamp::now())).await.ok()
     };
     let _ = tokio::join!(past, job);
+}
+
+/// A host that is looked at: it gets the time of one that is there, because whoever looks at it waits for it.
+fn in_view(host: &Name) -> Discovery {
+    Discovery {
+        fleet: Fleet::default(),
+        answered: [host.clone()].into(),
+        at: Timestamp::now(),
+        unreadable: Vec::new(),
+        unlisted: 0,
+    }
 }
 
 /// What a host made of a question; of two that claim its name, one that answered.

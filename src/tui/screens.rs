@@ -9,7 +9,7 @@ pub use builds::{BuildScreen, BuildsScreen};
 pub use deployments::{DeploymentScreen, DeploymentsScreen, Failures};
 pub use host::{HistoryState, HostScreen, Item};
 pub(super) use log::TIME;
-pub use log::{LogScreen, LogText, Place, Search, Typing};
+pub use log::{Diagnostics, LogScreen, LogText, Place, Search, Typing};
 
 use super::{App, Context, view};
 use crate::protocol::Name;

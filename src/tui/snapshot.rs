@@ -2,7 +2,10 @@
 
 use super::keys::Chord;
 use super::outside::Outside;
-use super::{App, ConsoleError, Effect, Event, HistoryState, LogState, Options, Screen, text, update, view};
+use super::{
+    App, ConsoleError, Diagnostics, Effect, Event, HistoryState, LogState, Options, Screen, text, update,
+    view,
+};
 use crate::deployer::Operator;
 use jiff::Timestamp;
 use ratatui::Terminal;
@@ -55,8 +58,10 @@ async fn settle(
             Some(event) = events.recv() => event,
             () = sleep_until(if waits(app) { last } else { until }) => return,
         };
-        let is_asked =
-            matches!(event, Event::Log(..) | Event::WholeLog { .. } | Event::History(..) | Event::Heads(_));
+        let is_asked = matches!(
+            event,
+            Event::Log(..) | Event::WholeLog { .. } | Event::History(..) | Event::Job(..) | Event::Heads(_)
+        );
         let online = app.counts.online;
         take(app, event, outside);
         take(app, Event::Clock(Timestamp::now()), outside);
@@ -71,7 +76,9 @@ async fn settle(
 fn screen_waits(app: &App) -> bool {
     match app.screens.last() {
         Some(Screen::Host(screen)) => screen.history == HistoryState::Asked,
-        Some(Screen::Log(screen)) => screen.state == LogState::Asked,
+        Some(Screen::Log(screen)) => {
+            screen.state == LogState::Asked || screen.diagnostics == Diagnostics::Asked
+        }
         _ => false,
     }
 }
@@ -86,7 +93,12 @@ fn waits(app: &App) -> bool {
 fn take(app: &mut App, event: Event, outside: &mut Outside) {
     for effect in update(app, event) {
         // Those that only ask.
-        if let Effect::Log(_) | Effect::WholeLog(_) | Effect::History(_) | Effect::Heads(..) = effect {
+        if let Effect::Log(_)
+        | Effect::WholeLog(_)
+        | Effect::History(_)
+        | Effect::Job(_)
+        | Effect::Heads(..) = effect
+        {
             outside.carry_out(effect);
         }
     }

@@ -61,7 +61,8 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Log(key, log) => news::log(app, &key, log),
         Event::History(host, told) => host_screen::take(app, &host, told),
         Event::Shell(ended) => ended.err().into_iter().for_each(|why| app.say(Tone::Warn, why)),
-        Event::WholeLog { key, news, kept } => log_screen::news(app, &key, news, kept),
+        Event::WholeLog { key, news, kept } => effects.extend(log_screen::news(app, &key, news, kept)),
+        Event::Job(key, report) => log_screen::job(app, &key, report.as_deref()),
         Event::Saved(saved) => log_screen::saved(app, saved),
         Event::Fault(fault) => app.faults.push_back(fault),
     }

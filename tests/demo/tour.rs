@@ -201,6 +201,8 @@ fn log(stage: &mut Stage) {
     stage.console.types("l");
     stage.console.line(&["─ web3 ▸ switch main 8782436 ", "✗ failed", "─ ended ─"]);
     stage.console.shows("failed: a unit started failing: nginx.service; rolled back to the previous ");
+    // Why the unit did not start follows the log.
+    stage.console.shows("nginx: [emerg] bind() to 0.0.0.0:9100 failed (98: Address");
     stage.console.line(&["F follow", "W wrap", "/ search", "n next", "esc back", "? help"]);
     stage.console.types("g");
     stage.console.line(&["─ ended, paused ─"]);

@@ -4,10 +4,11 @@ use crate::screens::snapshots;
 use crate::stage::{PLAIN, Stage, building, failed, name, noon, report, said};
 use crossterm::event::KeyCode;
 use homelab_deploy::deployer::LogNews;
-use homelab_deploy::protocol::{Id, Status};
+use homelab_deploy::protocol::{DeployReport, Id, Status};
 use homelab_deploy::tui::{Context, Effect, Event, LogKey, Screen};
 use jiff::SignedDuration;
 use ratatui::layout::Size;
+use std::sync::Arc;
 
 pub(crate) fn key(host: &str, job: &str) -> LogKey {
     LogKey { host: name(host), job: Id::new(job).unwrap() }
@@ -282,6 +283,74 @@ fn how_a_log_stands_is_told() {
     tell(&mut stage, LogNews::End, None);
     assert_eq!(seen(&mut stage).0, "the log is empty");
     assert!(stage.text().contains("✓ completed in 48.2 s: switch done"), "{}", stage.text());
+}
+
+/// A failed job with what a host has collected after the failure.
+fn diagnosed() -> DeployReport {
+    let mut report = failed("ns1", "d2");
+    report.diagnostics = Some(
+        "line 1\n-- a line of the log\n-- journal of nginx.service\nnginx: [emerg] bind() failed\n\
+         -- now runs /nix/store/old\n-- 498 MiB are free on /boot"
+            .to_owned(),
+    );
+    report
+}
+
+/// The log of `ns1` and what follows it.
+const WITH_REASON: [&str; 6] = [
+    "line 1",
+    "-- a line of the log",
+    "-- journal of nginx.service",
+    "nginx: [emerg] bind() failed",
+    "-- now runs /nix/store/old",
+    "-- 498 MiB are free on /boot",
+];
+
+#[test]
+fn why_a_job_failed_follows_its_log() {
+    let log = "line 1\n-- a line of the log\n";
+    // Known from the final report.
+    let mut stage = open(log);
+    stage.hear(noon(), [said(diagnosed())]);
+    assert_eq!(rows(&mut stage).len(), 2, "not before the log has ended");
+    stage.effects();
+    tell(&mut stage, LogNews::End, None);
+    assert_eq!(stage.effects(), []);
+    assert_eq!(rows(&mut stage), WITH_REASON);
+    press(&mut stage, "/emerg\n");
+    assert!(stage.text().contains("match 1 of 1"), "{}", stage.text());
+
+    // Presence leaves it out, so the host is queried, once.
+    let mut stage = open(log);
+    stage.hear(noon(), [said(failed("ns1", "d2"))]);
+    stage.effects();
+    tell(&mut stage, LogNews::End, None);
+    assert_eq!(stage.effects(), [Effect::Job(key("ns1", "d2"))]);
+    tell(&mut stage, LogNews::End, None);
+    assert_eq!(stage.effects(), []);
+    stage.tell(Event::Job(key("ns1", "d1"), Some(Arc::new(diagnosed()))));
+    assert_eq!(rows(&mut stage).len(), 2, "of another job");
+    for _ in 0..2 {
+        stage.tell(Event::Job(key("ns1", "d2"), Some(Arc::new(diagnosed()))));
+        assert_eq!(rows(&mut stage), WITH_REASON);
+    }
+
+    // Also where the log is gone; and nothing is added where there is nothing to say.
+    let mut stage = open("");
+    tell(&mut stage, LogNews::Missing, None);
+    stage.tell(Event::Job(key("ns1", "d2"), Some(Arc::new(diagnosed()))));
+    assert_eq!(rows(&mut stage), WITH_REASON[2..]);
+    for reply in [None, Some(Arc::new(failed("ns1", "d2")))] {
+        let mut stage = open(log);
+        tell(&mut stage, LogNews::End, None);
+        stage.tell(Event::Job(key("ns1", "d2"), reply));
+        assert_eq!(rows(&mut stage), WITH_REASON[..2]);
+    }
+    let mut stage = open(log);
+    stage.hear(noon(), [said(report("ns1", "d2", Status::Completed))]);
+    stage.effects();
+    tell(&mut stage, LogNews::End, None);
+    assert_eq!(stage.effects(), [], "a job that completed has no reason");
 }
 
 #[test]

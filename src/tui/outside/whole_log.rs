@@ -1,9 +1,11 @@
 //! A log that is read from its first byte, and saved.
 
-use crate::deployer::{Hints, LogFollow, LogStart, Operator};
+use super::{first, in_view};
+use crate::deployer::{Hints, LogFollow, LogStart, Operator, Told};
 use crate::private;
 use crate::protocol::printable_lines;
 use crate::tui::{Event, LogFile, LogKey};
+use std::collections::BTreeSet;
 use std::fs::remove_file;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -26,6 +28,17 @@ pub(super) async fn follow(operator: Arc<Operator>, hints: Hints, key: LogKey, i
             return;
         }
     }
+}
+
+/// Queries the job of a log.
+pub(super) async fn job(operator: Arc<Operator>, key: LogKey, into: mpsc::Sender<Event>) {
+    let hosts = BTreeSet::from([key.host.clone()]);
+    let replies = operator.jobs(&hosts, &in_view(&key.host), Some(key.job.clone())).await;
+    let report = match replies.ok().and_then(|replies| first(replies.hosts)) {
+        Some(Told::Answer(report)) => report,
+        _ => None,
+    };
+    let _ = into.send(Event::Job(key, report)).await;
 }
 
 /// Saves a log in the current folder.

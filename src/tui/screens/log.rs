@@ -10,7 +10,9 @@ pub(in crate::tui) use scroll::TIME;
 pub use search::Search;
 pub use text::LogText;
 
+use crate::activation::beside_log;
 use crate::deployer::LogNews;
+use crate::protocol::DeployReport;
 use crate::tui::{LogKey, LogState};
 use jiff::Timestamp;
 use tui_input::Input;
@@ -38,8 +40,21 @@ pub struct LogScreen {
     pub search: Option<Search>,
     /// The search while it is being typed.
     pub typing: Option<Typing>,
+    /// Whether the diagnostics of its job are known.
+    pub diagnostics: Diagnostics,
     /// The line before which all were in view once.
     seen: u64,
+}
+
+/// Whether the diagnostics are known that follow the log of a failed job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Diagnostics {
+    /// The log has not ended yet.
+    NotNeeded,
+    /// The host was queried for them.
+    Asked,
+    /// They follow the log, or there are none.
+    Shown,
 }
 
 /// A search while it is being typed, and what to go back to.
@@ -67,6 +82,7 @@ impl LogScreen {
             left: 0,
             search: None,
             typing: None,
+            diagnostics: Diagnostics::NotNeeded,
             seen: 0,
         })
     }
@@ -86,6 +102,27 @@ impl LogScreen {
             LogNews::Silent => LogState::Silent,
             LogNews::End => LogState::Ended,
         };
+    }
+
+    /// Whether it has ended and nothing follows it yet.
+    pub(in crate::tui) fn wants_diagnostics(&self) -> bool {
+        matches!(self.state, LogState::Ended | LogState::Missing)
+            && self.diagnostics == Diagnostics::NotNeeded
+    }
+
+    /// Shows after the log why its job has failed.
+    pub(in crate::tui) fn show_diagnostics(&mut self, report: Option<&DeployReport>) {
+        if self.diagnostics == Diagnostics::Shown {
+            return;
+        }
+        self.diagnostics = Diagnostics::Shown;
+        let lines = report.and_then(|report| report.diagnostics.as_deref()).map(beside_log);
+        if let Some(lines) = lines.filter(|lines| !lines.is_empty()) {
+            self.text.add_after_end(lines);
+            if let Some(search) = &mut self.search {
+                search.look(&self.text);
+            }
+        }
     }
 
     /// Begins to type a search.

@@ -1,10 +1,11 @@
 //! Keys on the screen of a log and in its search.
 
 use crate::deployer::LogNews;
-use crate::protocol::{Status, printable};
+use crate::protocol::{DeployReport, Status, printable};
 use crate::tui::deployments::Known;
 use crate::tui::{
-    App, Command, DeploymentScreen, Effect, LogFile, LogKey, LogScreen, Overlay, Screen, Tone, view,
+    App, Command, DeploymentScreen, Diagnostics, Effect, LogFile, LogKey, LogScreen, Overlay, Screen, Tone,
+    view,
 };
 use tui_input::Input;
 
@@ -100,15 +101,39 @@ pub(super) fn edit_search(app: &mut App, change: impl FnOnce(&mut Input)) {
     }
 }
 
-pub(super) fn news(app: &mut App, key: &LogKey, news: LogNews, kept: Option<u64>) {
+/// Takes news. After the end of the log, the host is queried for the diagnostics of a job that failed, if they are not known.
+pub(super) fn news(app: &mut App, key: &LogKey, news: LogNews, kept: Option<u64>) -> Option<Effect> {
     let now = app.now;
-    for screen in &mut app.screens {
-        if let Screen::Log(screen) = screen
-            && screen.key == *key
-        {
-            return screen.apply(news, kept, now);
+    let report = app.job_of(key).cloned();
+    let screen = screen_of(app, key)?;
+    screen.apply(news, kept, now);
+    if !screen.wants_diagnostics() {
+        return None;
+    }
+    match report {
+        Some(report) if report.status == Status::Completed || report.diagnostics.is_some() => {
+            screen.show_diagnostics(Some(&*report));
+            None
+        }
+        _ => {
+            screen.diagnostics = Diagnostics::Asked;
+            Some(Effect::Job(key.clone()))
         }
     }
+}
+
+/// Takes what the host has replied about the job.
+pub(super) fn job(app: &mut App, key: &LogKey, report: Option<&DeployReport>) {
+    if let Some(screen) = screen_of(app, key) {
+        screen.show_diagnostics(report);
+    }
+}
+
+fn screen_of<'a>(app: &'a mut App, key: &LogKey) -> Option<&'a mut LogScreen> {
+    app.screens.iter_mut().find_map(|screen| match screen {
+        Screen::Log(screen) if screen.key == *key => Some(&mut **screen),
+        _ => None,
+    })
 }
 
 pub(super) fn saved(app: &mut App, saved: Result<String, String>) {

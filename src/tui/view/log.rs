@@ -4,7 +4,7 @@ use super::detail::elapsed;
 use super::painter::{Painter, Piece, width};
 use super::{Areas, boxes};
 use crate::fleet::words;
-use crate::protocol::{DeployReport, Status, printable};
+use crate::protocol::{Status, printable};
 use crate::tui::screens::TIME;
 use crate::tui::{App, LogKey, LogScreen, LogState, Screen, Search, Symbols, Tone};
 use jiff::fmt::strtime;
@@ -54,7 +54,7 @@ fn ends(painter: &mut Painter<'_>, area: Rect, left: &[Piece], right: &[Piece]) 
 /// `ns1 ▸ switch main 3f2a91c  ▶ 0:52`, or how it ended.
 fn title(app: &App, key: &LogKey, symbols: &Symbols) -> Vec<Piece> {
     let mut line = vec![Tone::Title.text(format!(" {} ", key.host))];
-    let Some(job) = job(app, key) else {
+    let Some(job) = app.job_of(key) else {
         line.extend(past_title(app, key, symbols));
         return line;
     };
@@ -90,13 +90,6 @@ fn past_title(app: &App, key: &LogKey, symbols: &Symbols) -> Vec<Piece> {
         (status, None) => (Tone::Bad, format!("{} {status} in {took} ", symbols.failed)),
     };
     vec![Tone::Plain.text(format!("{}  ", told.trim_end())), tone.text(printable(&stands))]
-}
-
-/// What is known of the job.
-fn job<'a>(app: &'a App, key: &LogKey) -> Option<&'a DeployReport> {
-    let newest = app.fleet.hosts.get(&key.host).and_then(|host| host.job.as_deref());
-    let told = || app.fleet.deployments.get(&key.job)?.job(&key.host).map(|job| &*job.report);
-    newest.filter(|job| job.id.as_ref() == Some(&key.job)).or_else(told)
 }
 
 /// Whether it is followed, and how it is shown.

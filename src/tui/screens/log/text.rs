@@ -41,6 +41,12 @@ impl LogText {
         self.received += (text.len() - known) as u64;
     }
 
+    /// Adds lines that are not of the log, once that has ended.
+    pub(in crate::tui) fn add_after_end(&mut self, lines: &str) {
+        let end = if self.open.is_empty() { "" } else { "\n" };
+        self.append(&format!("{end}{lines}\n"), None);
+    }
+
     fn append(&mut self, text: &str, at: Option<Timestamp>) {
         for mut rest in text.split_inclusive('\n') {
             self.bytes += rest.len();
