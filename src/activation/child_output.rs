@@ -57,8 +57,8 @@ impl ChildOutput {
         }
     }
 
-    /// Takes in the rest, once the child has ended.
-    pub(super) fn finish(&mut self, matters: &mut impl FnMut(&str) -> bool) {
+    /// Takes in all that is there by now.
+    pub(super) fn catch_up(&mut self, matters: &mut impl FnMut(&str) -> bool) {
         let mut left = LAST;
         while left > 0 && !self.is_closed {
             let mut chunk = [0; CHUNK];
@@ -69,6 +69,11 @@ impl ChildOutput {
                 read => left = left.saturating_sub(read),
             }
         }
+    }
+
+    /// Takes in the rest, once the child has ended.
+    pub(super) fn finish(&mut self, matters: &mut impl FnMut(&str) -> bool) {
+        self.catch_up(matters);
         if !self.partial.is_empty() {
             let line = std::mem::take(&mut self.partial);
             self.line(&line, matters);

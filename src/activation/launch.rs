@@ -5,7 +5,7 @@
 
 use super::bounded_log::{BoundedLog, LogRoom};
 use super::child_output::ChildOutput;
-use super::supervised::{CommandEnd, StateFile};
+use super::supervised::{CATCH_UP, CommandEnd, CommandState, StateFile};
 use super::{JobLog, PhaseLine};
 use crate::protocol::PhaseName;
 use std::ffi::OsString;
@@ -81,12 +81,14 @@ pub async fn supervise(
     let _ = rustix::process::setsid();
     let failed = |source| LaunchError::State { path: path.to_owned(), source };
     let _terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut asked = signal(SignalKind::from_raw(CATCH_UP.as_raw())).map_err(failed)?;
     let Some(file) = lock(path).await.map_err(failed)? else { return Ok(()) };
     let mut state = file.read().map_err(failed)?;
     if state.pid.is_some() || state.end.is_some() {
         return Ok(());
     }
     state.pid = Some(rustix::process::getpid().as_raw_nonzero().get());
+    state.caught_up = Some(0);
     file.write(&state).map_err(failed)?;
     let room = match kind {
         ProgramKind::Rebuild => LogRoom::BUILD,
@@ -106,32 +108,26 @@ pub async fn supervise(
             return Err(LaunchError::Program { program, source });
         }
     };
-    let mut phase = PhaseName::Prepare;
-    let mut matters = |line: &str| {
-        let told = (kind == ProgramKind::Rebuild).then(|| PhaseLine::parse(line)).flatten();
-        if let Some(next) = told.as_ref().and_then(|told| told.phase.clone())
-            && PhaseLine::goes_on(&phase, &next)
-        {
-            phase = next;
-            state.phase = Some(phase.clone());
-            // Its line is in the log, if there is room for that.
-            let _ = file.write(&state);
-        }
-        told.is_some_and(|told| !told.is_only_progress())
-    };
+    let mut notes = Notes { kind, phase: PhaseName::Prepare, state, file };
     let mut touched = Instant::now();
     let status = loop {
+        let mut matters = |line: &str| notes.takes(line);
         tokio::select! {
             biased;
             status = child.wait() => break status.map_err(|source| LaunchError::Program { program, source })?,
+            _ = asked.recv() => {
+                output.catch_up(&mut matters);
+                notes.caught_up();
+            }
             () = output.take_next(&mut matters) => {}
         }
         if touched.elapsed() >= TOUCH {
             touched = Instant::now();
-            let _ = file.touch();
+            let _ = notes.file.touch();
         }
     };
-    output.finish(&mut matters);
+    output.finish(&mut |line| notes.takes(line));
+    let Notes { mut state, file, .. } = notes;
     state.end = Some(CommandEnd::WaitStatus(status.into_raw()));
     file.write(&state).map_err(failed)?;
     drop(file);
@@ -139,6 +135,35 @@ pub async fn supervise(
         output.discard().await;
     }
     Ok(())
+}
+
+/// What a supervisor notes of its command.
+struct Notes {
+    kind: ProgramKind,
+    phase: PhaseName,
+    state: CommandState,
+    file: StateFile,
+}
+
+impl Notes {
+    /// Takes note of a line that the command has printed, and gives whether it is kept whatever the amount.
+    fn takes(&mut self, line: &str) -> bool {
+        let told = (self.kind == ProgramKind::Rebuild).then(|| PhaseLine::parse(line)).flatten();
+        if let Some(next) = told.as_ref().and_then(|told| told.phase.clone())
+            && PhaseLine::goes_on(&self.phase, &next)
+        {
+            self.phase = next;
+            self.state.phase = Some(self.phase.clone());
+            // Its line is in the log, if there is room for that.
+            let _ = self.file.write(&self.state);
+        }
+        told.is_some_and(|told| !told.is_only_progress())
+    }
+
+    fn caught_up(&mut self) {
+        self.state.caught_up = self.state.caught_up.map(|times| times.wrapping_add(1));
+        let _ = self.file.write(&self.state);
+    }
 }
 
 async fn lock(path: &Path) -> io::Result<Option<StateFile>> {

@@ -8,7 +8,7 @@ use crate::jobs::JobFolder;
 use crate::private;
 use crate::protocol::{PhaseName, fit_start};
 use crate::unattended;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 pub(super) use state_file::{CommandEnd, CommandState, StateFile};
 use std::ffi::OsString;
 use std::fs;
@@ -25,6 +25,8 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 const APPEARS: Duration = Duration::from_secs(3);
 /// How long processes may take to be gone after SIGKILL.
 const GONE: Duration = Duration::from_secs(30);
+/// Has a supervisor read all that its command has written.
+pub(super) const CATCH_UP: Signal = Signal::USR1;
 /// The longest reason that a state file takes, in bytes.
 const REASON: usize = 200;
 
@@ -120,6 +122,24 @@ impl SupervisedCommand {
     /// The last phase that it named.
     pub(super) fn phase(&self) -> Option<PhaseName> {
         self.state()?.phase
+    }
+
+    /// Waits until its supervisor has read all that it has written by now, so that `phase` is the last that it named. Gives up
+    /// on a supervisor that does not do so in time.
+    pub(super) async fn catch_up(&self) {
+        let Some(CommandState { pid: Some(pid), caught_up: Some(before), end: None, .. }) = self.state()
+        else {
+            return;
+        };
+        let Some(supervisor) = Pid::from_raw(pid) else { return };
+        let begun = Instant::now();
+        while begun.elapsed() < GRACE && self.ended().is_none() {
+            let _ = kill_process(supervisor, CATCH_UP);
+            sleep(POLL).await;
+            if self.state().and_then(|state| state.caught_up).is_some_and(|now| now != before) {
+                return;
+            }
+        }
     }
 
     /// How long it has written nothing, to the second, as far as that can be seen.

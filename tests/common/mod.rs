@@ -52,14 +52,15 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The programs of nix that work on something with this name.
 pub fn nix_at_work(on: &str) -> Vec<u32> {
+    processes(|line| line.starts_with("nix\0") && line.contains(on))
+}
+
+/// The processes whose command line, with a NUL after each argument, is wanted.
+pub fn processes(wanted: impl Fn(&str) -> bool) -> Vec<u32> {
     let all = std::fs::read_dir("/proc").unwrap();
     let all = all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    let ours = |pid: &u32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).into_owned();
-        line.starts_with("nix\0") && line.contains(on)
-    };
-    all.filter(ours).collect()
+    let line = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    all.filter(|pid| wanted(&String::from_utf8_lossy(&line(pid)))).collect()
 }
 
 /// The binary under test.

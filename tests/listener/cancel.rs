@@ -1,7 +1,9 @@
 //! Cancelling: the whole of a job, as long as it has not begun to activate.
 
+use crate::common::processes;
 use crate::stage::{Stage, phase, phases, text};
 use crate::timeout::{all_begun, all_gone, with_deaf_children};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// The status, the error and the message of a report.
@@ -77,6 +79,31 @@ fn a_cancel_and_its_job_agree_also_when_activation_has_begun_unheard() {
         stage.host.open("go");
         assert_eq!(reports.verdict()["status"], "completed");
     }
+}
+
+#[test]
+fn what_a_program_has_said_counts_before_its_supervisor_has_read_it() {
+    let script =
+        format!("{}read _ < $DIR/go\n{}echo > $DIR/on\nread _ < $DIR/go", phase("build"), phase("activate"));
+    let stage = Stage::with(&script, |host| host.gate("go").gate("on"));
+    let reports = stage.deploy("c-17", json!({}));
+    reports.until(|report| report["message"] == "build");
+    let state = stage.host.file("state").display().to_string();
+    let [supervisor] = processes(|line| line.contains("\0supervise\0") && line.contains(&state))[..] else {
+        panic!("expected one supervisor");
+    };
+    let supervisor = Pid::from_raw(supervisor.try_into().unwrap()).unwrap();
+    kill_process(supervisor, Signal::STOP).unwrap();
+    stage.host.open("go");
+    stage.host.told("on");
+    let answers = stage.wire.listen("deploy.responses.c-18");
+    stage.send("c-18", json!({"action": "cancel", "job": "c-17"}));
+    // By then the listener has the cancel too.
+    stage.ask(json!({}));
+    kill_process(supervisor, Signal::CONT).unwrap();
+    assert_eq!(said(&answers.verdict()).1, "too_late");
+    stage.host.open("go");
+    assert_eq!(reports.verdict()["status"], "completed");
 }
 
 #[test]

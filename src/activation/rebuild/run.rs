@@ -109,6 +109,8 @@ impl Run {
                 _ = poll.tick() => {}
                 () = ready(()), if behind => {}
                 () = stop.cancelled(), if may_stop => {
+                    // What has begun to change the host may not have been read yet.
+                    self.command.catch_up().await;
                     self.note_phase().await;
                     if self.narration.changes_system() {
                         continue;

@@ -24,6 +24,10 @@ pub(in crate::activation) struct CommandState {
     /// The last phase that it named, if it is a rebuild program: known at once and on a full disk too.
     #[serde(default)]
     pub(in crate::activation) phase: Option<PhaseName>,
+    /// How often its supervisor was asked to read all that it has written, and has. `None` from a supervisor that cannot be
+    /// asked: the signal for it would end that.
+    #[serde(default)]
+    pub(in crate::activation) caught_up: Option<u32>,
     /// How it ended.
     #[serde(default)]
     pub(in crate::activation) end: Option<CommandEnd>,
