@@ -9,7 +9,8 @@ const NOT_SET_UP: [&str; 4] = [
 ];
 
 /// How a daemon ends the connection of a user that is not among `allowed-users`. It says why in its own log only.
-const ENDED: [&str; 3] = ["connection reset by peer", "unexpected end-of-file", "unexpected eof"];
+const ENDED: [&str; 4] =
+    ["connection reset by peer", "broken pipe", "unexpected end-of-file", "unexpected eof"];
 
 /// What to do about a complaint of nix that its flake is no reason of.
 pub(super) fn advice(complaint: &str) -> Option<&'static str> {
