@@ -58,8 +58,8 @@ impl DemoArgs {
         out.line(&format!("starting a private nats-server and {} simulated hosts", self.hosts));
         let pace = if is_terminal() { Pace::Day } else { Pace::Show };
         let simulation = Simulation::start().context("could not start").map_err(Failed::host)?;
-        let (place, hosts, ours) = (folder.path().to_owned(), usize::from(self.hosts), program.clone());
-        let demo = simulation.run(async move { Demo::start(&place, hosts, &ours, pace).await }).await?;
+        let (directory, hosts, ours) = (folder.path().to_owned(), usize::from(self.hosts), program.clone());
+        let demo = simulation.run(async move { Demo::start(&directory, hosts, &ours, pace).await }).await?;
         out.line(&format!("the broker listens on {}", demo.url()));
         if pace == Pace::Day {
             let command = demo.example(&program);

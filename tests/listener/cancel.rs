@@ -88,8 +88,9 @@ fn what_a_program_has_said_counts_before_its_supervisor_has_read_it() {
     let stage = Stage::with(&script, |host| host.gate("go").gate("on"));
     let reports = stage.deploy("c-17", json!({}));
     reports.until(|report| report["message"] == "build");
-    let state = stage.host.file("state").display().to_string();
-    let [supervisor] = processes(|line| line.contains("\0supervise\0") && line.contains(&state))[..] else {
+    let directory = stage.host.file("state").display().to_string();
+    let [supervisor] = processes(|line| line.contains("\0supervise\0") && line.contains(&directory))[..]
+    else {
         panic!("expected one supervisor");
     };
     let supervisor = Pid::from_raw(supervisor.try_into().unwrap()).unwrap();
