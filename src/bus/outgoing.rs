@@ -16,8 +16,10 @@ impl Bus {
     /// Fails while the link is down, but waits for a connection that is being replaced.
     pub(super) async fn ready(&self) -> Result<(), LinkError> {
         let mut link = self.link.clone();
-        // Whether it came up in time is looked at below.
-        let _ = timeout(REPLACED, link.wait_for(|link| !link.is_replaced())).await;
+        if link.borrow().is_replaced() {
+            // Whether it came up in time is looked at below.
+            let _ = timeout(REPLACED, link.wait_for(|link| !link.is_replaced())).await;
+        }
         let link = link.borrow();
         if link.up { Ok(()) } else { Err(LinkError::Down { reason: link.reason.clone() }) }
     }

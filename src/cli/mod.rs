@@ -83,6 +83,15 @@ enum ServiceCommand {
     Builder(Box<builder::BuilderArgs>),
 }
 
+impl ServiceCommand {
+    fn run(self) -> Result<Exit, Failed> {
+        match self {
+            Self::Listener(args) => args.run(),
+            Self::Builder(args) => args.run(),
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
@@ -202,8 +211,24 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match command {
-        Command::Service(ServiceCommand::Listener(args)) => args.run(),
-        Command::Service(ServiceCommand::Builder(args)) => args.run(),
+        Command::Service(service) => service.run(),
+        command => carry_out(command),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failed) => {
+            // Where nobody reads our errors either, the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "error: {:#}", failed.error);
+            failed.exit.into()
+        }
+    }
+}
+
+/// Carries out what is not a service. A service must not have all of this on its stack.
+#[inline(never)]
+fn carry_out(command: Command) -> Result<Exit, Failed> {
+    match command {
+        Command::Service(service) => service.run(),
         Command::Deploy(args) => block_on(args.run()),
         Command::Tui(args) => block_on(args.run()),
         Command::Hosts(args) => block_on(args.run()),
@@ -226,14 +251,6 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Man(args) => args.run(),
         Command::Activation(command) => command.run(),
         Command::Sandbox(args) => args.run(),
-    };
-    match outcome {
-        Ok(exit) => exit.into(),
-        Err(failed) => {
-            // Where nobody reads our errors either, the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "error: {:#}", failed.error);
-            failed.exit.into()
-        }
     }
 }
 

@@ -106,7 +106,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), ListenerError> {
     let (store, records) = Store::open(&config.state_dir)?;
-    let bus = Bus::lasting(&config.settings).await?;
+    // On the heap, where it is freed once it is done.
+    let bus = Box::pin(Bus::lasting(&config.settings)).await?;
     let reporter = Reporter::new(bus.clone(), &config, store.identity());
     let mut warnings: BTreeSet<_> = config.warnings.iter().chain(store.warnings()).cloned().collect();
     let store = Arc::new(store);
@@ -147,7 +148,7 @@ pub async fn run(
         config: Arc::new(config),
     };
     service.recover(records);
-    service.serve(shutdown).await
+    Box::pin(service.serve(shutdown)).await
 }
 
 impl Service {
