@@ -37,7 +37,8 @@ fn another_context_has_other_hosts_and_what_is_wrong_with_one_leaves_this_one() 
     console.types(":context broken\r");
     console.shows("The context broken");
     console.shows("/missing.nkey");
-    console.shows("config.toml:10:13: could not read the key");
+    // Where its lines are broken depends on the length of the path.
+    console.shows("config.toml:10:13: could");
     console.types("\r");
     console.row("db1", &["● idle"]);
     console.types(":context nowhere\r");
