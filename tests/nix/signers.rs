@@ -52,9 +52,9 @@ impl Stage {
     /// Changes the message of the head under its signature, and pushes that.
     fn forge(&self, from: &str, to: &str) -> String {
         let object = self.repository.git(&["cat-file", "commit", "HEAD"]);
-        self.repository
-            .write("../object", &(object.replace(&format!("\n\n{from}"), &format!("\n\n{to}")) + "\n"));
-        let forged = self.repository.git(&["hash-object", "-t", "commit", "-w", "../object"]);
+        let file = self.keys.path().join("object");
+        fs::write(&file, object.replace(&format!("\n\n{from}"), &format!("\n\n{to}")) + "\n").unwrap();
+        let forged = self.repository.git(&["hash-object", "-t", "commit", "-w", file.to_str().unwrap()]);
         self.repository.git(&["reset", "--quiet", "--hard", &forged]);
         self.repository.push();
         forged
