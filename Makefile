@@ -1,41 +1,42 @@
-# The commands to begin with are `make demo` and `make test`; each installs what it lacks and says so.
+# Start with `make demo` and `make test`. Each target installs missing programs and prints what it installs.
 
-# Debian keeps nats-server where a user's path does not reach.
+# Debian installs nats-server in /usr/sbin, which is not on a user's PATH.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-# Where cargo puts what it builds.
+# The output directory of cargo's dev profile.
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 
 .PHONY: help demo test static test-clients test-nixos test-nixpkgs test-metrics lab faults inputs check bench
 
 help:
-	@echo 'make demo          the console on a private broker and simulated hosts; gone afterwards'
-	@echo 'make test          every test, against a real broker and real nix'
-	@echo 'make static        the program as one file without shared libraries, for hosts of any Linux'
-	@echo 'make test-clients  the MCP server, driven by the official clients in Python and TypeScript'
-	@echo 'make test-nixos    the modules with the library of nixpkgs, and the script of the test in virtual machines'
-	@echo 'make test-metrics  the metrics, alerts and dashboard, against a real Prometheus'
-	@echo 'make lab           deployments on real systemd hosts in containers; needs root'
-	@echo 'make inputs        ten million generated inputs for every parser'
-	@echo 'make check         formatting, lints, documentation and dependencies, warnings denied'
-	@echo 'make bench         the promised figures, each beside its floor'
+	@echo 'make demo          the console with a private NATS server and simulated hosts, removed afterwards'
+	@echo 'make test          every test, with a real NATS server and real nix'
+	@echo 'make static        a static binary for any Linux host'
+	@echo 'make test-clients  tests of the MCP server with the official Python and TypeScript clients'
+	@echo 'make test-nixos    tests of the modules with the nixpkgs library, and checks of the VM test script'
+	@echo 'make test-metrics  tests of metrics, alerts and dashboard with a real Prometheus'
+	@echo 'make lab           deployments to real systemd hosts in containers; needs root'
+	@echo 'make inputs        ten million generated inputs for each parser'
+	@echo 'make check         formatting, lints, documentation and dependencies; warnings are errors'
+	@echo 'make bench         benchmarks with their bounds'
 
 demo:
 	@scripts/need cargo cc nats-server
-	@test -x $(DEBUG)/homelab-deploy || echo 'building the program: 2 to 5 minutes and 1.6 GB in $(dir $(DEBUG)), once'
+	@test -x $(DEBUG)/homelab-deploy || echo 'building the program, once: 2 to 5 minutes and 1.6 GB in $(dir $(DEBUG))'
 	cargo build
 	$(DEBUG)/homelab-deploy demo
 
+# Most tests wait for programs, so there are more of them at once than processors.
 test:
 	@scripts/need cargo cc nats-server nix git
-	@echo 'about 20 minutes on two cores the first time, and 4.7 GB in $(dir $(DEBUG))'
-	scripts/leaves-nothing cargo test --no-fail-fast
+	@echo 'the first run takes about 12 minutes on two cores and 4.7 GB in $(dir $(DEBUG))'
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} scripts/leaves-nothing cargo test --no-fail-fast
 
-# ARCH='x86_64 aarch64' names architectures; without, that of this machine.
+# ARCH='x86_64 aarch64' selects architectures; the default is that of this machine.
 static:
 	@scripts/static $(ARCH)
 
-# UPDATE_SNAPSHOTS=1 writes anew what the tools tell of themselves.
+# UPDATE_SNAPSHOTS=1 updates the snapshots of the tool descriptions.
 test-clients:
 	@scripts/need nats-server python3-venv npm
 	cargo build
@@ -51,31 +52,31 @@ test-nixos:
 	HOMELAB_DEPLOY_NIXOS_VENV=$(CURDIR)/target/nixos-venv cargo test --test nixos vm_test:: -- --include-ignored
 	@$(MAKE) --no-print-directory test-nixpkgs
 
-# With NIXPKGS_LIB, a checkout of nixpkgs or its folder lib. REFERENCE=write writes the tables of docs/nixos.md.
+# NIXPKGS_LIB is a checkout of nixpkgs or its directory lib. REFERENCE=write updates the tables of docs/nixos.md.
 test-nixpkgs:
 	@if [ -n "$$NIXPKGS_LIB" ]; then \
 		cargo test --test nixos -- --include-ignored --skip vm_test::; \
 	else \
-		echo '##### NOT RUN: types of options, their errors, and nix flake check: NIXPKGS_LIB names no library of nixpkgs. #####' >&2; \
+		echo '##### NOT RUN: option types, their errors, and nix flake check: NIXPKGS_LIB is not set. #####' >&2; \
 	fi
 
 test-metrics:
 	@scripts/need nats-server nix git prometheus promtool
 	cargo test --test metrics -- --ignored
 
-# Hosts wait more than they work.
+# Four threads even on small machines, because the tests mostly wait for hosts.
 lab:
 	@scripts/lab-can
 	@scripts/need debootstrap systemd-nspawn ip nats-server git
 	scripts/lab-tree
 	cargo test --test lab -- --test-threads=4
 
-# A thousand deployments (FAULTS=…), each with a fault at a random moment; takes an hour. FAULTS_SEED repeats a run.
+# A thousand deployments (FAULTS=…), each with a fault at a random time. Takes an hour. FAULTS_SEED repeats a run.
 faults:
 	@scripts/need nats-server nix git
 	cargo test --test activation fault_run -- --ignored --nocapture
 
-# Ten million generated inputs (INPUTS=…) for every parser. INPUTS_SEED repeats a run.
+# Ten million generated inputs (INPUTS=…) for each parser. INPUTS_SEED repeats a run.
 inputs:
 	INPUTS=$${INPUTS:-10000000} cargo test --test protocol no_input_makes_a_parser_panic
 
@@ -85,6 +86,7 @@ check:
 	cargo clippy --test lab -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --no-deps --document-private-items
 	cargo package --quiet --offline --no-verify --allow-dirty
+	@scripts/typos
 	@scripts/deny
 
 bench:

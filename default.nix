@@ -1,4 +1,4 @@
-# The same as the flake, for those who use no flakes: `import (fetchTarball …) { }`, or with npins or niv.
+# The outputs of the flake, for use without flakes: `import (fetchTarball …) { }`, or with npins or niv.
 {
   pkgs ? import <nixpkgs> { },
 }:

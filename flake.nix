@@ -7,7 +7,7 @@
     { self, nixpkgs }:
     let
       inherit (nixpkgs) lib;
-      # A Mac has no listener, but an operator.
+      # On a Mac there is no listener, but operators use the program.
       systems = [
         "x86_64-linux"
         "aarch64-linux"
@@ -16,8 +16,8 @@
       forEach = systems: f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
       linux = lib.filter (lib.hasSuffix "-linux") systems;
 
-      # A module whose package is the one that this flake pins: a new nixpkgs of the host does not compile it again. `options` is
-      # where the module's options are. Weaker than any `mkDefault`; on other systems the module's own default holds.
+      # A module that defaults to the package that this flake pins, so that a new nixpkgs of the host does not recompile it. `options` is
+      # the path of the module's options. It has lower priority than `mkDefault`; on other systems the module's own default applies.
       withPackage =
         options: file:
         { lib, pkgs, ... }:
@@ -26,7 +26,7 @@
         in
         {
           _file = toString file;
-          # However often and from wherever it is imported, it counts once.
+          # With the same key, several imports of the module count as one.
           key = "${toString file}#package";
           imports = [ file ];
           config = lib.mkIf (package != null) (
@@ -58,7 +58,7 @@
           demo = {
             type = "app";
             program = "${demo}";
-            meta.description = "The console on a private broker and simulated hosts";
+            meta.description = "The console with a private NATS server and simulated hosts";
           };
         }
       );
@@ -102,16 +102,16 @@
         in
         modules // { default.imports = lib.attrValues modules; };
 
-      # For operators: home-manager, and nix-darwin.
+      # For operators, with home-manager or nix-darwin.
       homeModules.default = withPackage [ "programs" "homelab-deploy" ] ./nixos/home-manager.nix;
       darwinModules.default = withPackage [ "services" "homelab-deploy" "operator" ] ./nixos/darwin.nix;
 
-      # `fleet` and `checks`: what a flake with a fleet takes from its own hosts.
+      # `fleet` and `checks`, for the flake of a fleet.
       lib = import ./nixos/fleet.nix { inherit lib; };
 
       templates.default = {
         path = ./templates/fleet;
-        description = "A fleet: two hosts, one of them with the NATS server, secrets by agenix, and an operator";
+        description = "A fleet with two hosts, one of them with the NATS server, secrets with agenix, and an operator";
         welcomeText = "Read README.md: it leads from here to the first deployment.";
       };
 

@@ -1,11 +1,11 @@
-//! How long from a request until a host activates a closure that is built already, beside what git and nix take of that in
-//! the same run: real nix, a real git repository, a real broker, no systemd.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench ends at the first fault")]
-#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+//! Time from a request to the activation of a closure that is already built, compared with the share of git and nix in
+//! the same run: real nix, a real git repository, a real NATS server, no systemd.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops at the first error")]
+#![expect(clippy::print_stdout, reason = "a bench prints its results")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, reason = "only the tests use the rest")]
 #[path = "../tests/activation/stage.rs"]
 mod stage;
 
@@ -19,28 +19,28 @@ use std::process::{Command, ExitCode};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const ROUNDS: usize = 9;
-/// The most that is ours, in milliseconds.
+/// Maximum time beyond git and nix, in milliseconds.
 const BOUND: f64 = 300.0;
-/// Whoever does git's and nix's part, each noted with its begin and end.
+/// Programs that count as git's and nix's share; each call is recorded with its start and end.
 const PROGRAMS: [&str; 4] = ["git", "nix", "nix-store", "nix-env"];
 
 /// One round, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 struct Round {
     whole: f64,
-    floor: f64,
+    baseline: f64,
 }
 
 impl Round {
     fn ours(self) -> f64 {
-        self.whole - self.floor
+        self.whole - self.baseline
     }
 }
 
 fn main() -> ExitCode {
     let memory = Path::new("/dev/shm");
     if env::var_os("TMPDIR").is_none() && memory.is_dir() {
-        // A sync to a disk is the disk's time.
+        // On a disk, the time of each sync would dominate.
         let again = Command::new(env::current_exe().unwrap()).env("TMPDIR", memory).status().unwrap();
         return if again.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
@@ -57,10 +57,10 @@ fn main() -> ExitCode {
     let mut rounds: Vec<_> = (1..=ROUNDS).map(|n| round(&stage, &repo, n)).collect();
     rounds.sort_unstable_by(|a, b| a.ours().total_cmp(&b.ours()));
     let median = rounds[ROUNDS / 2];
-    println!("from the request to the activation of what is built: {:.0} ms", median.whole);
-    println!("of that git and nix (floor):                         {:.0} ms", median.floor);
+    println!("from the request to the activation: {:.0} ms", median.whole);
+    println!("git and nix (baseline):             {:.0} ms", median.baseline);
     println!(
-        "beyond the floor: {:.0} ms, at most {:.0} ms in {ROUNDS} rounds; the bound is {BOUND:.0} ms",
+        "beyond the baseline: {:.0} ms, at most {:.0} ms in {ROUNDS} rounds; the bound is {BOUND:.0} ms",
         median.ours(),
         rounds[ROUNDS - 1].ours()
     );
@@ -72,13 +72,13 @@ fn round(stage: &Stage, repo: &Repo, n: usize) -> Round {
     repo.commit("version", &version);
     let ask = |kind: &str, action: &str| {
         let id = format!("{kind}-{n}");
-        stage.ask_for(&id, json!({"action": action, "revision": "master"}))
+        stage.request(&id, json!({"action": action, "revision": "master"}))
     };
-    assert_eq!(ask("build", "build").verdict()["status"], "completed");
+    assert_eq!(ask("build", "build").final_report()["status"], "completed");
     stage.fault(&version, "test", "date +%s%N >$STAGE/activates");
     let _ = fs::remove_file(stage.at("spans"));
-    let begun = now();
-    let report = ask("switch", "switch").verdict();
+    let start = now();
+    let report = ask("switch", "switch").final_report();
     assert_eq!(report["status"], "completed", "{report}");
     let activates = fs::read_to_string(stage.at("activates")).unwrap().trim().parse().unwrap();
     let spans = fs::read_to_string(stage.at("spans")).unwrap();
@@ -87,10 +87,10 @@ fn round(stage: &Stage, repo: &Repo, n: usize) -> Round {
         (from.parse().unwrap(), to.parse::<u64>().unwrap().min(activates))
     });
     let millis = |nanos: u64| std::time::Duration::from_nanos(nanos).as_secs_f64() * 1000.0;
-    Round { whole: millis(activates - begun), floor: millis(covered(spans.collect())) }
+    Round { whole: millis(activates - start), baseline: millis(covered(spans.collect())) }
 }
 
-/// What spans cover together: some lie within others, or beside them.
+/// Total time covered by the spans, which may be nested or overlap.
 fn covered(mut spans: Vec<(u64, u64)>) -> u64 {
     spans.sort_unstable();
     let (mut sum, mut until) = (0, 0);
@@ -107,6 +107,6 @@ fn now() -> u64 {
 
 fn real(name: &str) -> String {
     let all = env::var_os("PATH").unwrap();
-    let found = env::split_paths(&all).map(|folder| folder.join(name)).find(|file| file.is_file());
+    let found = env::split_paths(&all).map(|dir| dir.join(name)).find(|file| file.is_file());
     found.expect("nix and git are installed").display().to_string()
 }

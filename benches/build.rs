@@ -1,13 +1,13 @@
-//! What the builder costs beside nix itself: `build --all` of twenty trivial hosts, beside the same `nix build` calls made by hand
-//! with the same parallelism. Each round builds a commit of its own, so that nothing is there already.
+//! Overhead of the builder: `build --all` of twenty trivial hosts, compared with the same `nix build` calls made by
+//! hand with the same parallelism. Each round builds a new commit, so that nothing is built yet.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a bench ends at the first fault and prints its figures"
+    reason = "a bench stops at the first error and prints its results"
 )]
 
-use homelab_deploy::demo::Broker;
-use homelab_deploy::keys::Seed;
+use homelab_deploy::demo::NatsServer;
+use homelab_deploy::keys::UserSeed;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -38,28 +38,28 @@ const FLAKE: &str = r#"{
   in { nixosConfigurations = builtins.listToAttrs (map host (builtins.genList (n: n + 1) HOSTS)); };
 }"#;
 
-/// A folder with a store, a repository and a builder's state of its own.
-struct Yard {
-    folder: TempDir,
+/// A directory with a store, a repository and the builder's state.
+struct BuildDirectory {
+    directory: TempDir,
 }
 
-impl Yard {
+impl BuildDirectory {
     fn new() -> Self {
-        let yard = Self { folder: TempDir::new().unwrap() };
+        let dir = Self { directory: TempDir::new().unwrap() };
         for path in ["repo", "home", "state"] {
-            fs::create_dir_all(yard.at(path)).unwrap();
+            fs::create_dir_all(dir.at(path)).unwrap();
         }
         let flake = FLAKE.replace("SYSTEM", &format!("{}-linux", std::env::consts::ARCH));
-        fs::write(yard.at("repo/flake.nix"), flake.replace("HOSTS", &HOSTS.to_string())).unwrap();
-        yard.git(&["init", "--quiet", "--initial-branch", "main"]);
-        yard
+        fs::write(dir.at("repo/flake.nix"), flake.replace("HOSTS", &HOSTS.to_string())).unwrap();
+        dir.git(&["init", "--quiet", "--initial-branch", "main"]);
+        dir
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
+        self.directory.path().join(path)
     }
 
-    /// Commits a version that was never built, and gives the commit.
+    /// Commits a version that was never built and returns the commit.
     fn commit(&self, version: &str) -> String {
         fs::write(self.at("repo/version"), version).unwrap();
         self.git(&["add", "--all"]);
@@ -86,7 +86,7 @@ impl Yard {
         format!("git+file://{}", self.at("repo").display())
     }
 
-    /// A command whose nix uses the store of the yard.
+    /// A command whose nix uses the store of this directory.
     fn command(&self, program: &str) -> Command {
         let at = |path: &str| self.at(path).display().to_string();
         let config = "experimental-features = nix-command flakes\nsubstituters =\nbuild-users-group =\nsandbox = false\n";
@@ -103,9 +103,9 @@ impl Yard {
         command
     }
 
-    /// The same builds by hand: so many at a time.
+    /// The same builds by hand, with the same parallelism.
     fn by_hand(&self, commit: &str) -> Duration {
-        let begun = Instant::now();
+        let start = Instant::now();
         let next = AtomicUsize::new(1);
         thread::scope(|scope| {
             for _ in 0..PARALLEL {
@@ -126,23 +126,23 @@ impl Yard {
                 });
             }
         });
-        begun.elapsed()
+        start.elapsed()
     }
 }
 
-/// A builder that runs; ended with its owner.
+/// A running builder, killed on drop.
 struct Builder(Child);
 
 impl Builder {
-    fn start(yard: &Yard, url: &str) -> Self {
-        let config = yard.at("builder.toml");
-        let repo = format!("[repos.fleet]\nurl = {:?}\ndefault_branch = \"main\"\n", yard.url());
+    fn start(dir: &BuildDirectory, url: &str) -> Self {
+        let config = dir.at("builder.toml");
+        let repo = format!("[repos.fleet]\nurl = {:?}\ndefault_branch = \"main\"\n", dir.url());
         fs::write(&config, format!("parallel = {PARALLEL}\n{repo}")).unwrap();
-        let mut command = yard.command(PROGRAM);
-        command.arg("builder").arg("--config").arg(config).arg("--state-dir").arg(yard.at("state"));
-        // This server asks nobody who he is.
-        let key = yard.at("builder.nkey");
-        Seed::generate().unwrap().write_new(&key).unwrap();
+        let mut command = dir.command(PROGRAM);
+        command.arg("builder").arg("--config").arg(config).arg("--state-dir").arg(dir.at("state"));
+        // This server does not authenticate its clients.
+        let key = dir.at("builder.nkey");
+        UserSeed::generate().unwrap().write_new(&key).unwrap();
         command.arg("--nkey-file").arg(key);
         command.args(["--nats-url", url]).stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().unwrap())
@@ -156,26 +156,26 @@ impl Drop for Builder {
     }
 }
 
-fn build(yard: &Yard, url: &str, branch: &str) -> Duration {
-    let begun = Instant::now();
-    let mut command = yard.command(PROGRAM);
+fn build(dir: &BuildDirectory, url: &str, branch: &str) -> Duration {
+    let start = Instant::now();
+    let mut command = dir.command(PROGRAM);
     let output = command.args(["build", "--all", "--branch", branch, "--nats-url", url]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(said.matches("  completed  ").count(), HOSTS, "{said}");
-    begun.elapsed()
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(stdout.matches("  completed  ").count(), HOSTS, "{stdout}");
+    start.elapsed()
 }
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let yard = Yard::new();
-    let broker = runtime.block_on(Broker::start(&yard.at("broker"), "", Path::new(PROGRAM))).unwrap();
-    let _builder = Builder::start(&yard, broker.url());
-    // Until it listens, and once for what only the first build costs.
-    let first = yard.commit("first");
-    while !yard
+    let dir = BuildDirectory::new();
+    let nats_server = runtime.block_on(NatsServer::start(&dir.at("nats"), "", Path::new(PROGRAM))).unwrap();
+    let _builder = Builder::start(&dir, nats_server.url());
+    // Waits until the builder is ready, and excludes the one-time cost of the first build.
+    let first = dir.commit("first");
+    while !dir
         .command(PROGRAM)
-        .args(["build", "host1", "--branch", &first, "--nats-url", broker.url()])
+        .args(["build", "host1", "--branch", &first, "--nats-url", nats_server.url()])
         .output()
         .unwrap()
         .status
@@ -183,16 +183,18 @@ fn main() -> ExitCode {
     {}
     let mut rounds: Vec<_> = (0..ROUNDS)
         .map(|round| {
-            let by_hand = yard.by_hand(&yard.commit(&format!("by hand {round}")));
-            let took = build(&yard, broker.url(), &yard.commit(&format!("by the builder {round}")));
+            let by_hand = dir.by_hand(&dir.commit(&format!("by hand {round}")));
+            let took = build(&dir, nats_server.url(), &dir.commit(&format!("by the builder {round}")));
             (took.as_secs_f64() / by_hand.as_secs_f64(), took, by_hand)
         })
         .collect();
-    runtime.block_on(broker.stop()).unwrap();
-    // Each round is compared with itself, for the machine is not the same from one to the next.
+    runtime.block_on(nats_server.stop()).unwrap();
+    // Each round is compared with itself, because the machine's speed varies between rounds.
     rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (factor, took, by_hand) = rounds[ROUNDS / 2];
-    println!("build: {HOSTS} hosts by the builder in {took:.2?}, {factor:.2} x the floor, bound {BOUND} x");
-    println!("  floor, `nix build` of each by hand, {PARALLEL} at a time: {by_hand:.2?}");
+    println!(
+        "build: {HOSTS} hosts by the builder in {took:.2?}, {factor:.2} x the baseline, bound {BOUND} x"
+    );
+    println!("  baseline, `nix build` of each host by hand, {PARALLEL} at a time: {by_hand:.2?}");
     if factor <= BOUND { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

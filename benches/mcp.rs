@@ -1,18 +1,18 @@
-//! What the MCP server promises: how soon it is there, how soon it lists 100 hosts, and its memory, each beside its
-//! floor of the same run.
+//! Limits of the MCP server: start time, time to list 100 hosts, and memory, each compared with a baseline of the same
+//! run.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a bench ends at the first fault and prints its figures"
+    reason = "a bench stops at the first error and prints its results"
 )]
 
 mod listeners;
 
 use async_nats::Client;
 use futures_util::StreamExt;
-use homelab_deploy::activation::{Engine, Facts, Order, Steps, Work};
-use homelab_deploy::demo::Broker;
-use homelab_deploy::protocol::{Action, Ask, DISCOVER, Id, ReplyTo, of_answer};
+use homelab_deploy::activation::{Engine, Facts, JobEvents, JobFuture, JobSpec};
+use homelab_deploy::demo::NatsServer;
+use homelab_deploy::protocol::{Action, DISCOVER, Id, Query, ReplyTo, reply_subject};
 use listeners::Listeners;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -26,16 +26,16 @@ use tokio_util::sync::CancellationToken;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_homelab-deploy");
 const HOSTS: usize = 100;
-/// The bounds: from a call of `list_hosts` to its result, and from the start to the answered `initialize`.
+/// Bounds: from a call of `list_hosts` to its result, and from the start to the response to `initialize`.
 const LISTED: Duration = Duration::from_millis(400);
 const STARTED: Duration = Duration::from_millis(50);
-/// KiB.
+/// In KiB.
 const RESIDENT: u64 = 20 * 1024;
 const STARTS: usize = 21;
 const COLD_CALLS: usize = 11;
 const WARM_CALLS: usize = 50;
 
-/// Writes a log and is done.
+/// Writes a log and completes.
 struct Quick;
 
 impl Engine for Quick {
@@ -58,27 +58,27 @@ impl Engine for Quick {
         }
     }
 
-    fn work(&self, order: Order, _: Steps, _: CancellationToken) -> Work {
+    fn run(&self, job: JobSpec, _: JobEvents, _: CancellationToken) -> JobFuture {
         Box::pin(async move {
-            std::fs::write(order.folder.log(), "building linux-6.12.9.drv\n".repeat(8192)).unwrap();
+            std::fs::write(job.dir.log(), "building linux-6.12.9.drv\n".repeat(8192)).unwrap();
             Ok("done".to_owned())
         })
     }
 }
 
-/// A client, and the server that it has started.
+/// A client and the server that it started.
 struct Session {
     child: Child,
     from: BufReader<ChildStdout>,
     calls: u64,
-    /// How long the server took to answer `initialize`.
+    /// Time from the start to the response to `initialize`.
     started: Duration,
 }
 
 impl Session {
-    /// Starts a server that keeps its roster in `state`.
+    /// Starts a server with its inventory in `state`.
     fn start(url: &str, state: &Path) -> Self {
-        let begun = Instant::now();
+        let start_time = Instant::now();
         let mut child = Command::new(PROGRAM)
             .args(["mcp", "--nats-url", url])
             .env_remove("HOMELAB_DEPLOY_NKEY_FILE")
@@ -86,13 +86,13 @@ impl Session {
             .env("XDG_STATE_HOME", state)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // It logs each deployment.
+            // The server logs each deployment.
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let from = BufReader::new(child.stdout.take().unwrap());
         let mut session = Self { child, from, calls: 0, started: Duration::ZERO };
-        session.ask(
+        session.request(
             "initialize",
             &json!({
                 "protocolVersion": "2025-11-25",
@@ -100,7 +100,7 @@ impl Session {
                 "clientInfo": { "name": "bench", "version": "1" },
             }),
         );
-        session.started = begun.elapsed();
+        session.started = start_time.elapsed();
         session.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         session
     }
@@ -110,15 +110,18 @@ impl Session {
         to.write_all(format!("{message}\n").as_bytes()).unwrap();
     }
 
-    /// The result of a request, and how long it took to come.
-    fn ask(&mut self, method: &str, params: &Value) -> (Value, Duration) {
+    /// The result of a request, and the time until it arrived.
+    fn request(&mut self, method: &str, params: &Value) -> (Value, Duration) {
         self.calls += 1;
-        let begun = Instant::now();
+        let start_time = Instant::now();
         self.send(&json!({ "jsonrpc": "2.0", "id": self.calls, "method": method, "params": params }));
         loop {
             let mut line = String::new();
-            assert!(self.from.read_line(&mut line).unwrap() > 0, "it ended before it answered {method}");
-            let took = begun.elapsed();
+            assert!(
+                self.from.read_line(&mut line).unwrap() > 0,
+                "the server ended before it answered {method}"
+            );
+            let took = start_time.elapsed();
             let mut answer: Value = serde_json::from_str(&line).unwrap();
             if answer["id"] == self.calls {
                 assert!(answer["error"].is_null(), "{line}");
@@ -127,29 +130,29 @@ impl Session {
         }
     }
 
-    /// What a tool has told, and how long it took.
+    /// The structured result of a tool, and its duration.
     fn call(&mut self, tool: &str, arguments: &Value) -> (Value, Duration) {
-        let (mut result, time) = self.ask("tools/call", &json!({ "name": tool, "arguments": arguments }));
+        let (mut result, time) = self.request("tools/call", &json!({ "name": tool, "arguments": arguments }));
         assert_eq!(result["isError"], false, "{result}");
         (result["structuredContent"].take(), time)
     }
 
-    /// How long all hosts took to be listed.
+    /// Time to list all hosts.
     fn list(&mut self) -> Duration {
-        let (told, took) = self.call("list_hosts", &json!({}));
+        let (content, took) = self.call("list_hosts", &json!({}));
         let there = |host: &&Value| host["presence"] == "online";
-        assert_eq!(told["hosts"].as_array().unwrap().iter().filter(there).count(), HOSTS);
+        assert_eq!(content["hosts"].as_array().unwrap().iter().filter(there).count(), HOSTS);
         took
     }
 
-    /// A line of its memory in KiB: `VmRSS` is what it has, `VmHWM` the most it ever had.
+    /// A value of the process's memory status in KiB: `VmRSS` is the current size, `VmHWM` the maximum.
     fn memory(&self, what: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(what)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// Goes away, which ends it.
+    /// Closes the input, which ends the server.
     fn end(mut self) {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success());
@@ -163,7 +166,7 @@ impl Drop for Session {
     }
 }
 
-/// The median and the worst of several rounds.
+/// The median and the maximum of several rounds.
 struct Times {
     median: Duration,
     worst: Duration,
@@ -183,62 +186,62 @@ impl std::fmt::Display for Times {
     }
 }
 
-/// How long a bare client waits until the last host has answered.
+/// Time until a bare client has received the replies of all hosts.
 async fn gather(client: &Client, round: usize) -> Duration {
-    let id = Id::new(format!("floor-{round}")).unwrap();
-    let begun = Instant::now();
-    let answers = client.subscribe(of_answer(&id)).await.unwrap();
-    let ask = Ask::new(ReplyTo::answers(id)).encode();
+    let id = Id::new(format!("baseline-{round}")).unwrap();
+    let start_time = Instant::now();
+    let answers = client.subscribe(reply_subject(&id)).await.unwrap();
+    let ask = Query::new(ReplyTo::replies(id)).encode();
     client.publish(DISCOVER, ask.into()).await.unwrap();
     assert_eq!(answers.take(HOSTS).count().await, HOSTS);
-    begun.elapsed()
+    start_time.elapsed()
 }
 
-/// How long our program takes to print its help.
+/// Time to run `--help`.
 fn help() -> Duration {
-    let begun = Instant::now();
+    let start_time = Instant::now();
     let status = Command::new(PROGRAM).arg("--help").stdout(Stdio::null()).status();
     assert!(status.unwrap().success());
-    begun.elapsed()
+    start_time.elapsed()
 }
 
-/// From the start to the answered `initialize`.
-fn start(url: &str, folder: &Path) -> bool {
-    let floor = Times::of((0..STARTS).map(|_| help()));
+/// Measures the start up to the response to `initialize`.
+fn start(url: &str, directory: &Path) -> bool {
+    let baseline = Times::of((0..STARTS).map(|_| help()));
     let took = Times::of((0..STARTS).map(|_| {
-        let session = Session::start(url, folder);
+        let session = Session::start(url, directory);
         let took = session.started;
         session.end();
         took
     }));
-    println!("mcp start: initialize answered in {took}, bound {STARTED:?}; floor, --help: {floor}");
+    println!("mcp start: initialize answered in {took}, bound {STARTED:?}; baseline, --help: {baseline}");
     took.worst <= STARTED
 }
 
-/// The first call of each session, where no host was seen before.
-fn cold(url: &str, folder: &Path, floor: &Times) -> bool {
+/// Measures the first call of a session without known hosts.
+fn cold(url: &str, directory: &Path, baseline: &Times) -> bool {
     let took = Times::of((0..COLD_CALLS).map(|round| {
-        let mut session = Session::start(url, &folder.join(round.to_string()));
+        let mut session = Session::start(url, &directory.join(round.to_string()));
         let took = session.list();
         session.end();
         took
     }));
     println!(
-        "mcp list_hosts: {HOSTS} unknown hosts in {took}, bound {LISTED:?}; floor, a bare client: {floor}\n  \
-         of that, 250ms are the wait for hosts that nobody knows"
+        "mcp list_hosts: {HOSTS} unknown hosts in {took}, bound {LISTED:?}; baseline, a bare client: {baseline}\n  \
+         250ms of that are the wait for unknown hosts"
     );
     took.worst <= LISTED
 }
 
-/// Many calls of one session, and its memory afterwards.
-fn warm(url: &str, folder: &Path, floor: &Times) -> bool {
-    // Its roster stays for the next one.
-    let mut first = Session::start(url, folder);
+/// Measures many calls of one session, and its memory afterwards.
+fn warm(url: &str, directory: &Path, baseline: &Times) -> bool {
+    // The next session uses the inventory of this one.
+    let mut first = Session::start(url, directory);
     first.list();
     first.end();
-    let mut session = Session::start(url, folder);
+    let mut session = Session::start(url, directory);
     let before = session.memory("VmRSS");
-    session.ask("tools/list", &json!({}));
+    session.request("tools/list", &json!({}));
     session.call("deploy", &json!({ "all": true, "branch": "main" }));
     let took = Times::of((0..WARM_CALLS).map(|_| session.list()));
     for tool in ["host_status", "host_logs", "host_history"] {
@@ -248,34 +251,37 @@ fn warm(url: &str, folder: &Path, floor: &Times) -> bool {
     let [after, most] = ["VmRSS", "VmHWM"].map(|what| session.memory(what));
     session.end();
     println!(
-        "mcp list_hosts: {HOSTS} known hosts in {took}, bound {LISTED:?}; floor, a bare client: {floor}\n\
+        "mcp list_hosts: {HOSTS} known hosts in {took}, bound {LISTED:?}; baseline, a bare client: {baseline}\n\
          mcp memory: {after} KiB after {WARM_CALLS} lists of {HOSTS} hosts and a deployment to them, bound {RESIDENT} \
-         KiB; floor, after initialize: {before} KiB\n  \
-         at most ever {most} KiB"
+         KiB; baseline, after initialize: {before} KiB\n  \
+         maximum {most} KiB"
     );
     took.worst <= LISTED && after <= RESIDENT
 }
 
 fn main() -> ExitCode {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let folder = TempDir::new().unwrap();
-    let place = |name: &str| -> PathBuf { folder.path().join(name) };
-    let (broker, client) = runtime.block_on(async {
-        let broker = Broker::start(&place("broker"), "", Path::new(PROGRAM)).await.unwrap();
-        let client = async_nats::connect(broker.url()).await.unwrap();
-        (broker, client)
+    let directory = TempDir::new().unwrap();
+    let path = |name: &str| -> PathBuf { directory.path().join(name) };
+    let (nats_server, client) = runtime.block_on(async {
+        let nats_server = NatsServer::start(&path("nats"), "", Path::new(PROGRAM)).await.unwrap();
+        let client = async_nats::connect(nats_server.url()).await.unwrap();
+        (nats_server, client)
     });
     let listeners = runtime.block_on(async {
-        Listeners::start(broker.url(), &client, HOSTS, &place("hosts"), Arc::new(Quick)).await
+        Listeners::start(nats_server.url(), &client, HOSTS, &path("hosts"), Arc::new(Quick)).await
     });
-    let floor = Times::of((0..WARM_CALLS).map(|round| runtime.block_on(gather(&client, round))));
+    let baseline = Times::of((0..WARM_CALLS).map(|round| runtime.block_on(gather(&client, round))));
 
-    let url = broker.url();
-    let kept =
-        [start(url, &place("start")), cold(url, &place("cold"), &floor), warm(url, &place("warm"), &floor)];
+    let url = nats_server.url();
+    let passed = [
+        start(url, &path("start")),
+        cold(url, &path("cold"), &baseline),
+        warm(url, &path("warm"), &baseline),
+    ];
     runtime.block_on(async {
         listeners.stop().await;
-        broker.stop().await.unwrap();
+        nats_server.stop().await.unwrap();
     });
-    if kept.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if passed.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

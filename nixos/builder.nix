@@ -1,4 +1,4 @@
-# The builder. Its unit is read from the text beside this file.
+# The builder. Its unit is read from the unit file next to this file.
 {
   config,
   lib,
@@ -18,9 +18,10 @@ let
     environmentOption
     textType
     flakeAttr
-    secretAssertion
+    secretAssertions
     secretOption
     credentialPath
+    secretsOf
     withCredentials
     packageOption
     tlsOptions
@@ -46,7 +47,7 @@ let
 
   configFile =
     if cfg.configFile != null then
-      # A file beside the configuration becomes one in the store, and belongs to the unit.
+      # A path literal is copied to the store and becomes a dependency of the unit.
       "${cfg.configFile}"
     else
       "${checked.generate {
@@ -61,11 +62,11 @@ let
       example = "git+https://git.example.org/fleet";
       description = "The flake of the repository. Required.";
     };
-    default_branch = typed types.str "main" "The branch that is built if a request names none; `master` without.";
+    default_branch = typed types.str "main" "The branch to build if a request names none; defaults to `master`.";
     flake_attrs = typed (types.attrsOf flakeAttr) {
       ns1 = "ns1.example.org";
-    } "What the flake calls hosts below `nixosConfigurations`, by host, if that is not the name of the host or a domain name that begins with it.";
-    default = typed types.bool true "Whether this repository is meant if a request names none. The only one needs not say so.";
+    } "The attributes of hosts in the flake's `nixosConfigurations`, by host name, if they are neither the host name nor a domain name that starts with it.";
+    default = typed types.bool true "Whether this repository is used if a request names none. Not needed if there is only one.";
   };
   settings = settingsType {
     repos = mkOption {
@@ -74,22 +75,22 @@ let
       example = {
         fleet.url = "git+https://git.example.org/fleet";
       };
-      description = "The repositories that may be built, by name; at least one.";
+      description = "The repositories that may be built, by name. At least one is required.";
     };
     timeout = typed (types.either types.ints.positive (
       textType "[0-9]+ *(s|m|min|h|d)?" "time such as 90s, 30m or 4h"
-    )) "2h" "How long a build may take, in seconds or with a unit; `4h` without.";
-    parallel = typed (types.ints.between 1 256) 4 "How many programs of nix work at the same time, over all repositories; 2 without.";
-    keep_going = typed types.bool false "Whether the other hosts are built if one fails; `true` without.";
+    )) "2h" "Maximum duration of a build, in seconds or with a unit; defaults to `4h`.";
+    parallel = typed (types.ints.between 1 256) 4 "Maximum number of concurrent nix processes, over all repositories; defaults to 2.";
+    keep_going = typed types.bool false "Whether to build the other hosts if one fails; defaults to `true`.";
     post_build_command = typed (types.either types.str (types.nonEmptyListOf types.str)) [
       "attic"
       "push"
       "fleet"
-    ] "A program with its arguments, or a text for the shell, that is called with the store path of each host that was built. Its package belongs into `extraPackages`.";
+    ] "A program and its arguments, or a shell command, that is called with the store path of each built host. Add its package to `extraPackages`.";
     trusted_keys = typed (types.listOf types.str) [
       "UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS"
-    ] "Public keys of those who may ask, as in `listener.trustedKeys`. With one at least, only what one of them has signed is built; without, the NATS server alone decides.";
-    fleet_name = typed token "home" "The name of the fleet: a signed request for another fleet is refused. Operators set `fleet_name` to the same.";
+    ] "The public keys that may request builds, in the format of `listener.trustedKeys`. If the list is not empty, only requests signed by one of these keys are accepted, in addition to the permissions on the NATS server. If it is empty, only those permissions apply.";
+    fleet_name = typed token "home" "The name of the fleet. Signed requests for another fleet are refused. Operators set the same `fleet_name`.";
   };
   isSet = checked.plain cfg.settings != { repos = { }; };
 
@@ -123,20 +124,9 @@ let
       ]
       (builtins.readFile ./homelab-deploy-builder.service)
   );
-  service = withCredentials [
-    {
-      name = "flake-credentials";
-      file = cfg.flakeCredentialsFile;
-      flag = "--flake-credentials";
-    }
-    {
-      name = "tls-key";
-      file = cfg.tls.key;
-      flag = "--tls-key";
-    }
-  ] (withLogs cfg unit.Service);
+  service = withCredentials (secretsOf cfg) (withLogs cfg unit.Service);
   port = portOf cfg.metrics.address;
-  # Another module, which may not be imported.
+  # The listener module may not be imported.
   listener = config.services.homelab-deploy.listener or { enable = false; };
 
   required = option: example: {
@@ -149,18 +139,18 @@ let
       type = types.bool;
       default = false;
       example = true;
-      description = "Whether this host builds when operators ask for it.";
+      description = "Whether to run the builder, which builds hosts when operators request it.";
     };
     package = packageOption pkgs;
     natsUrl = mkOption {
       type = types.nullOr url.natsUrl;
       default = null;
       example = "tls://nats.example.org";
-      description = "The NATS server, or a comma list of a cluster's. Required.";
+      description = "The URL of the NATS server, or a comma-separated list of URLs for a cluster. Required.";
     };
-    nkeyFile = secretOption "/run/keys/builder.nkey" "The file on the host with the builder's nkey seed, as `homelab-deploy keys new builder` writes it. Required.";
+    nkeyFile = secretOption "/run/keys/builder.nkey" "The file on the host with the builder's nkey seed, as written by `homelab-deploy keys new builder`. Required.";
     tls = tlsOptions;
-    flakeCredentialsFile = secretOption "/run/keys/flake-credentials" "The file on the host with the passwords and tokens for the repositories and their inputs, in the format of netrc.";
+    flakeCredentialsFile = secretOption "/run/keys/flake-credentials" "The file on the host with passwords and tokens for the repositories and their inputs, in netrc format.";
     settings = mkOption {
       type = settings;
       default = { };
@@ -169,34 +159,41 @@ let
         timeout = "2h";
       };
       description = ''
-        The builder's file, which is checked when the system is built; docs/builder.md in the repository of homelab-deploy explains
-        its keys. Either this or `configFile` must be set. Never write a secret here: the file can be read by everybody.
+        The builder's configuration file, which is checked when the system is built; docs/builder.md in the homelab-deploy
+        repository explains its keys. Either this or `configFile` must be set. Do not put secrets here: everyone can read the
+        file.
       '';
     };
     configFile = mkOption {
       type = types.nullOr types.path;
       default = null;
       example = "/etc/homelab-deploy/builder.toml";
-      description = "The builder's file, where it is not made from `settings`. The builder's own user must be able to read it.";
+      description = "The builder's configuration file, if it is not generated from `settings`. The builder's user must be able to read it.";
     };
     environment = environmentOption {
       GIT_SSH_COMMAND = "ssh -i /run/credentials/homelab-deploy-builder.service/fleet";
-    } "Further variables of the builder's environment, which nix, git and the post-build command have too; `null` leaves one out.";
+    } "Additional environment variables for the builder, also passed to nix, git and the post-build command; `null` removes a variable.";
     extraPackages = mkOption {
       type = types.listOf types.package;
       default = [ ];
       example = lib.literalExpression "[ pkgs.attic-client ]";
-      description = "Packages for the PATH of the unit, such as that of the post-build command.";
+      description = "Additional packages on the unit's PATH, such as the package of the post-build command.";
     };
     metrics = metricsOptions 9973;
     extraArgs = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = [ "--debug" ];
-      description = "Further arguments of `homelab-deploy builder`. Directories named here must be writable to the unit.";
+      description = "Additional arguments for `homelab-deploy builder`. Directories named here must be writable by the unit.";
     };
   }
-  // logOptions;
+  // logOptions
+  // {
+    logDir = logOptions.logDir // {
+      example = "/var/log/homelab-deploy-builder";
+      description = "A directory below `/var/log`, which systemd creates, for daily log files in addition to the journal; 14 files are kept.";
+    };
+  };
 in
 {
   options.services.homelab-deploy.builder = options;
@@ -246,21 +243,19 @@ in
           && port != null
           && port != 0
           -> port != portOf listener.metrics.address;
-        message = "${path}.metrics.address and services.homelab-deploy.listener.metrics.address have the same port; give each a port of its own.";
+        message = "${path}.metrics.address and services.homelab-deploy.listener.metrics.address use the same port; give each a different port.";
       }
       {
         assertion = cfg.metrics.enable && port != null && port != 0 -> port >= 1024;
-        message = "${path}.metrics.address: the unit has no right to a port below 1024; choose one from there, such as \":9973\".";
+        message = "${path}.metrics.address: the unit may not listen on a port below 1024; choose a higher port, such as \":9973\".";
       }
       {
         assertion = cfg.logDir == null || lib.hasPrefix "/var/log/" (plainPath cfg.logDir);
-        message = "${path}.logDir must be below /var/log, where systemd makes it for the user of the unit, such as \"/var/log/homelab-deploy-builder\".";
+        message = "${path}.logDir must be below /var/log, where systemd creates it for the user of the unit, for example \"/var/log/homelab-deploy-builder\".";
       }
       (daemonAssertion path config "homelab-deploy-builder")
-      (secretAssertion "${path}.nkeyFile" cfg.nkeyFile)
-      (secretAssertion "${path}.flakeCredentialsFile" cfg.flakeCredentialsFile)
-      (secretAssertion "${path}.tls.key" cfg.tls.key)
-    ];
+    ]
+    ++ secretAssertions path cfg;
 
     networking.firewall.allowedTCPPorts = lib.mkIf (cfg.metrics.openFirewall && port != null) [ port ];
 
@@ -278,7 +273,7 @@ in
         config.nix.package
         pkgs.gitMinimal
         pkgs.openssh
-        # For scripts: NixOS puts no shell on the PATH of a unit.
+        # For scripts, because NixOS does not put a shell on the PATH of a unit.
         pkgs.bash
       ]
       ++ cfg.extraPackages;

@@ -1,10 +1,10 @@
-# Files of ours in TOML: typed settings, and a check by the program when the file is made.
+# TOML files with typed settings, which the program checks when they are built.
 { lib, pkgs }:
 
 let
   inherit (lib) mkOption types;
   toml = pkgs.formats.toml { };
-  # Without the keys that are not set.
+  # The value without unset keys.
   plain =
     value:
     if lib.isAttrs value && !(value ? outPath) then
@@ -17,7 +17,7 @@ in
 {
   inherit toml plain;
 
-  # A key that may be left out.
+  # An optional key.
   typed =
     type: example: description:
     mkOption {
@@ -26,7 +26,7 @@ in
       inherit example description;
     };
 
-  # These keys have types; what else the program knows may be set too.
+  # These keys are typed; other keys of the program may be set too.
   settingsType =
     options:
     types.submodule {
@@ -34,7 +34,7 @@ in
       inherit options;
     };
 
-  # A machine that builds for another kind of machine cannot run the program, so it leaves the check out.
+  # A machine that builds for another platform cannot run the program, so the check is skipped there.
   generate =
     {
       name,

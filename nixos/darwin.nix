@@ -1,4 +1,4 @@
-# The Mac of an operator, with nix-darwin: the program, and a configuration for everybody on it.
+# The Mac of an operator, with nix-darwin: the program, and a configuration for all users.
 {
   config,
   lib,
@@ -18,7 +18,7 @@ in
   config = lib.mkIf cfg.enable {
     assertions = operator.assertions path cfg;
     environment = {
-      # XDG_CONFIG_DIRS names `etc/xdg` of the profiles there, and not /etc/xdg.
+      # On nix-darwin, XDG_CONFIG_DIRS contains `etc/xdg` of the profiles, but not /etc/xdg.
       systemPackages = [
         cfg.package
       ]

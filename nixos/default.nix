@@ -1,4 +1,4 @@
-# Every module; each does nothing until it is enabled.
+# All modules; each does nothing until it is enabled.
 {
   imports = [
     ./builder.nix

@@ -1,4 +1,4 @@
-# The type of dates until which a key is valid, as the program takes them: a day, which counts until its end in UTC, or a time.
+# The type of expiry dates, with the rules of the program: a day, which includes its end in UTC, or a time.
 { lib }:
 
 let

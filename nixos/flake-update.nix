@@ -1,4 +1,4 @@
-# The safe update of the fleet's flake on a timer: on one machine that can build every host.
+# Updates the fleet's flake on a timer, on one machine that can build every host.
 {
   config,
   lib,
@@ -55,7 +55,7 @@ let
   ++ nixArguments cfg
   ++ cfg.extraArgs;
   command = "${cfg.package}/bin/homelab-deploy flake-update ${lib.concatMapStringsSep " " word arguments}";
-  # Each secret with its option.
+  # The secrets, each with its option, credential name and flag.
   secrets = [
     {
       option = "tokenFile";
@@ -95,20 +95,20 @@ in
       type = types.bool;
       default = false;
       example = true;
-      description = "Whether this host updates the fleet's flake on a timer. It builds every host of the fleet.";
+      description = "Whether to update the fleet's flake on a timer. This builds every host of the fleet.";
     };
     package = packageOption pkgs;
     repo = mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr url.cloneUrl;
       default = null;
       example = "https://git.example.org/alice/fleet.git";
-      description = "The repository, as git clones it; `?dir=DIR` behind it names the directory of the flake. Required. Credentials belong into `tokenFile` or `flakeCredentialsFile`, or for ssh into `environment.GIT_SSH_COMMAND`.";
+      description = "The repository, as a URL that git can clone. Append `?dir=DIR` if the flake is in a subdirectory. Required. Put credentials into `tokenFile` or `flakeCredentialsFile`, or for ssh into `environment.GIT_SSH_COMMAND`.";
     };
     base = mkOption {
-      type = types.str;
+      type = textType "[^- \n~^:?*][^ \n~^:?*]*" "name of a branch";
       default = "master";
       example = "main";
-      description = "The branch that is updated.";
+      description = "The branch to update.";
     };
     forge = mkOption {
       type = types.nullOr (
@@ -119,52 +119,52 @@ in
       );
       default = null;
       example = "gitea";
-      description = "Which API the forge has; `gitea` is Forgejo's too. Without, `github` for github.com, else `gitea`.";
+      description = "The API of the forge; use `gitea` for Forgejo too. Defaults to `github` for github.com, otherwise `gitea`.";
     };
     forgeUrl = mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr url.webUrl;
       default = null;
       example = "https://git.example.org";
-      description = "Where the forge is, if not where the repository is.";
+      description = "The URL of the forge, if it differs from the host of the repository.";
     };
-    tokenFile = secretOption "/run/keys/flake-update.token" "The file on the host with the forge's token. Without, a branch whose hosts do not build is pushed and no pull request opened.";
-    flakeCredentialsFile = secretOption "/run/keys/flake-credentials" "The file on the host with the passwords and tokens for the repository and the inputs, in the format of netrc.";
+    tokenFile = secretOption "/run/keys/flake-update.token" "The file on the host with the forge's token. Without it, a branch whose hosts do not build is pushed, but no pull request is opened.";
+    flakeCredentialsFile = secretOption "/run/keys/flake-credentials" "The file on the host with passwords and tokens for the repository and the inputs, in netrc format.";
     label = mkOption {
-      type = types.nullOr (textType "[^\n]{1,50}" "text of 1 to 50 characters on one line");
+      type = types.nullOr (textType "[^\n]{1,50}" "string of 1 to 50 characters on one line");
       default = null;
       example = "update";
-      description = "The label of the pull request; `build-failure` without.";
+      description = "The label of the pull request; defaults to `build-failure`.";
     };
     parallel = mkOption {
       type = types.ints.between 1 1000;
       default = 2;
       example = 4;
-      description = "How many hosts to build at once.";
+      description = "The number of hosts to build in parallel.";
     };
     timeout = mkOption {
       type = types.ints.between 1 31536000;
       default = 14400;
       example = 28800;
-      description = "Seconds that all builds may take together.";
+      description = "Maximum time in seconds for all builds together.";
     };
     dates = mkOption {
-      type = types.str;
+      type = textType "[A-Za-z0-9:*,./~ +_-]*[A-Za-z0-9][A-Za-z0-9:*,./~ +_-]*" "calendar event of systemd, such as weekly or Sat 04:00";
       default = "weekly";
       example = "Sat 04:00";
-      description = "When to update, as systemd's `OnCalendar` takes it. A date that was slept through is made up for.";
+      description = "When to update, in the format of systemd's `OnCalendar`. A run that was missed while the host was off is made up for.";
     };
     notify = {
       enable = mkOption {
         type = types.bool;
         default = false;
         example = true;
-        description = "Whether to ask the builder and the hosts to build the new commit, once the branch has moved on.";
+        description = "Whether to request builds of the new commit from the builder and the hosts after the branch was updated.";
       };
       natsUrl = mkOption {
         type = types.nullOr url.natsUrl;
         default = null;
         example = "tls://nats.example.org";
-        description = "The NATS server for that. Needed with `notify.enable`.";
+        description = "The URL of the NATS server. Required with `notify.enable`.";
       };
       nkeyFile = secretOption "/run/keys/flake-update.nkey" "The file on the host with the nkey seed of an admin, or of a deployer with `builds`. Needed with `notify.enable`.";
       tls = tlsOptions;
@@ -172,23 +172,23 @@ in
         type = types.nullOr token;
         default = null;
         example = "home";
-        description = "The name of the fleet, if the hosts have a `fleetName`.";
+        description = "The name of the fleet, if the hosts set `fleetName`.";
       };
       builderRepo = mkOption {
         type = types.nullOr token;
         default = null;
         example = "infra";
-        description = "The name of the repository at the builder. Without, the builder's default one.";
+        description = "The name of the repository in the builder's configuration. Defaults to the builder's default repository.";
       };
     };
     environment = environmentOption {
       GIT_SSH_COMMAND = "ssh -i /run/credentials/homelab-deploy-flake-update.service/fleet";
-    } "Further variables of the unit's environment, which nix and git have too; `null` leaves one out.";
+    } "Additional environment variables for the unit, also passed to nix and git; `null` removes a variable.";
     extraArgs = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = [ "--dry-run" ];
-      description = "Further arguments of `homelab-deploy flake-update`.";
+      description = "Additional arguments for `homelab-deploy flake-update`.";
     };
   };
 
@@ -202,7 +202,7 @@ in
       }
       {
         assertion = cfg.repo == null || !(url.hasCredentials cfg.repo);
-        message = "${path}.repo holds a user or a password, which everybody could read in the nix store; put a token into ${path}.tokenFile or the file of ${path}.flakeCredentialsFile instead.";
+        message = "${path}.repo contains a user name or a password, which everyone could read in the nix store; put a token into ${path}.tokenFile or the file of ${path}.flakeCredentialsFile instead.";
       }
       {
         assertion = cfg.notify.enable -> cfg.notify.natsUrl != null && cfg.notify.nkeyFile != null;
@@ -229,10 +229,10 @@ in
     };
 
     systemd.services.homelab-deploy-flake-update = {
-      description = "Updates the fleet's flake where every host builds";
+      description = "Updates the fleet's flake if every host builds";
       wants = [ "network-online.target" ];
       after = [ "network-online.target" ];
-      # An update under way is not begun anew by a deployment.
+      # A deployment must not restart a running update.
       restartIfChanged = false;
       path = [
         config.nix.package
@@ -244,20 +244,20 @@ in
         // config.networking.proxy.envVars
         // {
           HOME = "/var/lib/homelab-deploy-flake-update";
-          # The daemon builds, so that this unit needs none of the rights that builds take.
+          # The daemon builds, so this unit does not need the permissions that builds need.
           NIX_REMOTE = "daemon";
         }
         // cfg.environment;
       serviceConfig = withCredentials secrets {
         Type = "oneshot";
         ExecStart = command;
-        # It says that a host does not build, and has done what is to be done about it.
+        # Exit code 1 means that a host does not build, which the pull request reports.
         SuccessExitStatus = 1;
-        # An evaluation that runs out of memory fails its host, and the update says so.
+        # If an evaluation runs out of memory, only its host fails, and the update reports that.
         OOMPolicy = "continue";
-        # A user of its own, who may ask the daemon to build and nothing else.
+        # A separate user without permissions other than builds by the daemon.
         DynamicUser = true;
-        # What nix fetches is kept from one time to the next.
+        # Keeps what nix fetches between runs.
         StateDirectory = "homelab-deploy-flake-update";
         StateDirectoryMode = "0700";
         UMask = "0077";
@@ -280,7 +280,7 @@ in
         RestrictNamespaces = true;
         RestrictRealtime = true;
         RestrictSUIDSGID = true;
-        # The remote, the forge and the broker; the socket of nix; netlink for the C library, which looks up names with it.
+        # Internet sockets for the remote, the forge and the NATS server; the socket of nix; netlink for name lookups in the C library.
         RestrictAddressFamilies = [
           "AF_INET"
           "AF_INET6"
@@ -288,7 +288,7 @@ in
           "AF_NETLINK"
         ];
         SystemCallArchitectures = "native";
-        # Landlock keeps nix from reading what it must not.
+        # The sandbox for nix uses Landlock.
         SystemCallFilter = [
           "@system-service"
           "landlock_create_ruleset"

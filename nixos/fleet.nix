@@ -1,9 +1,9 @@
-# What a flake with a fleet takes from its own `nixosConfigurations`, so that each host is described once: `fleet` and `checks`.
+# `fleet` and `checks`, which a fleet's flake derives from its own `nixosConfigurations`, so that each host is described once.
 { lib }:
 
 let
   optionPath = "services.homelab-deploy";
-  # The settings of our modules on a host; nothing if it imports none of them.
+  # The settings of our modules on a host; empty if it imports none of them.
   ours = configuration: configuration.config.services.homelab-deploy or { };
   enabled = module: configuration: ((ours configuration).${module} or { }).enable or false;
   withModule = module: lib.filterAttrs (_: enabled module);
@@ -47,14 +47,14 @@ let
         if listener.publicKey != null then
           listener.publicKey
         else
-          throw "${optionPath}.listener.publicKey of ${name} is not set: write the public key there that `homelab-deploy keys new listener --host ${listener.hostname}` printed.";
+          throw "${optionPath}.listener.publicKey of ${name} is not set: set it to the public key that `homelab-deploy keys new listener --host ${listener.hostname}` printed.";
       # Only another client can confirm the host of the server.
       confirmPeers = enabled "nats" configuration || !(builtins.elem (listener.confirmPeers or null) [ null [ ] ]);
     };
 
   nameOf = configuration: (ours configuration).listener.hostname;
 
-  # Names or keys that more than one entry has, with the entries.
+  # Values, such as names or keys, that more than one entry has, with these entries.
   shared =
     valuesOf: entries:
     let
@@ -86,10 +86,10 @@ let
 
       line = key: value: lib.optionalString (value != null) "${key} = ${builtins.toJSON value}\n";
       section = path: lines: "[${path}]\n${lib.concatStrings lines}";
-      # As `homelab-deploy keys nats-config` reads it. It holds no secret.
+      # The format that `homelab-deploy keys nats-config` reads. It contains no secrets.
       file = builtins.toFile "fleet.toml" (
         lib.concatStringsSep "\n" (
-          # Allowed without a server in this flake, and as long as one of several servers allows them.
+          # Base subjects are allowed if this flake has no server, or if at least one of its servers allows them.
           lib.optional (
             servers != { } && !(lib.any (server: (ours server).nats.baseSubjects) (lib.attrValues servers))
           ) (line "base_subjects" false)
@@ -138,7 +138,7 @@ let
         ) hosts;
       }
       // lib.optionalAttrs (servers != { }) {
-        broker_hosts = map nameOf (lib.attrValues (builtins.intersectAttrs servers listeners));
+        nats_hosts = map nameOf (lib.attrValues (builtins.intersectAttrs servers listeners));
       }
       // lib.optionalAttrs (builtins.length fleetNames == 1) { fleet_name = builtins.head fleetNames; };
 
@@ -146,7 +146,7 @@ let
       targets = lib.concatLists (lib.mapAttrsToList (_: targetsOf) nixosConfigurations);
     };
 
-  # What is wrong with a host beside the others.
+  # The problems of a host, including conflicts with other hosts.
   problemsOf =
     nixosConfigurations: name: configuration:
     let
@@ -169,7 +169,7 @@ let
         else if !(knowsKey entry) then
           "${there} has another key for ${listener.hostname} than ${optionPath}.listener.publicKey of ${name}: the NATS server refuses the host. Write the same key in both, or set nats.hosts to (lib.fleet self.nixosConfigurations).hosts."
         else if entry.tier != listener.tier || entry.role != listener.role then
-          "${there} has another tier or role for ${listener.hostname} than ${optionPath}.listener of ${name}: the host is not allowed to hear its own requests. Write the same in both, or set nats.hosts to (lib.fleet self.nixosConfigurations).hosts."
+          "${there} has another tier or role for ${listener.hostname} than ${optionPath}.listener of ${name}: the host may not receive its own requests. Write the same in both, or set nats.hosts to (lib.fleet self.nixosConfigurations).hosts."
         else
           null;
       ofListener =
@@ -180,7 +180,7 @@ let
           others (shared (other: lib.unique (keysOf (ours other).listener)) listeners)
         )
         ++ lib.optional (attribute != name) "${optionPath}.listener of ${name} deploys nixosConfigurations.${attribute}: set its hostname to ${name}, or rename the attribute."
-        ++ lib.optional (listener.publicKey == null) "${optionPath}.listener.publicKey of ${name} is not set: write the public key there that `homelab-deploy keys new listener --host ${listener.hostname}` printed."
+        ++ lib.optional (listener.publicKey == null) "${optionPath}.listener.publicKey of ${name} is not set: set it to the public key that `homelab-deploy keys new listener --host ${listener.hostname}` printed."
         ++ lib.optionals (listener.publicKey != null) (
           lib.filter (problem: problem != null) (lib.mapAttrsToList atServer servers)
         );
@@ -189,7 +189,7 @@ let
     map (assertion: assertion.message) failed
     ++ lib.optionals (enabled "listener" configuration) ofListener;
 
-  # The units and files of our modules on a host, built and looked at.
+  # Builds and checks the units and files of our modules on a host.
   checkOf =
     nixosConfigurations: name: configuration:
     let
@@ -209,7 +209,7 @@ let
         )
       );
       operatorFile = config.environment.etc."xdg/homelab-deploy/config.toml" or null;
-      # TLS needs files that only the host has, so the permissions are looked at alone.
+      # TLS needs files that only the host has, so only the permissions are checked.
       permissions = pkgs.writeText "authorization.json" (
         builtins.toJSON { inherit (config.services.nats.settings) authorization; }
       );
@@ -220,7 +220,7 @@ let
       pkgs.runCommand "homelab-deploy-check-${name}" { } ''
         for unit in ${toString (map (unit: "${config.systemd.units.${unit}.unit}/${unit}") units)}; do
           for path in $(grep -o '${builtins.storeDir}/[0-9a-z]\{32\}-[0-9A-Za-z+._?=-]*' "$unit"); do
-            test -e "$path" || { echo "$unit names $path, which does not come with it" >&2; exit 1; }
+            test -e "$path" || { echo "$unit refers to $path, which is not in its closure" >&2; exit 1; }
           done
         done
         for program in ${toString (map lib.getExe programs)}; do
@@ -240,7 +240,7 @@ in
 {
   inherit fleet;
 
-  # For the output `checks` of the fleet's flake: one for each host with a module of ours.
+  # For the output `checks` of the fleet's flake: one check for each host that enables one of our modules.
   checks =
     self:
     let

@@ -1,4 +1,4 @@
-# An operator whose home is managed by home-manager, on Linux or a Mac.
+# For operators with home-manager, on Linux or a Mac.
 {
   config,
   lib,

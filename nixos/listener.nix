@@ -1,4 +1,4 @@
-# The listener of a host. Its unit is read from the text beside this file, which the lab proves on running hosts.
+# The listener of a host. Its unit is read from the unit file next to this file, which the lab tests on running hosts.
 {
   config,
   lib,
@@ -21,9 +21,10 @@ let
     environmentOption
     textType
     flakeAttr
-    secretAssertion
+    secretAssertions
     secretOption
     credentialPath
+    secretsOf
     withCredentials
     packageOption
     tlsOptions
@@ -38,7 +39,7 @@ let
     portOf
     ;
 
-  # A number of seconds, as the program takes it.
+  # A number of seconds, with the limits of the program.
   seconds = least: most: types.ints.between least most;
   year = 31536000;
   isSubject =
@@ -49,10 +50,10 @@ let
     builtins.match "[^. \n*<>]+([.][^. \n*<>]+)*" filled != null;
   subject = types.addCheck types.str isSubject // {
     name = "subject";
-    description = "subject of NATS without wildcards, in which `<hostname>`, `<tier>` and `<role>` may stand";
+    description = "NATS subject without wildcards, which may contain `<hostname>`, `<tier>` and `<role>`";
     descriptionClass = "noun";
   };
-  # What looks at commits, and is set. The program decides about `/PATH`, which may be in a repository on the host.
+  # The options that check commits, if set. A `/PATH` may be in a repository on the host, so the program checks it.
   aboutCommits =
     lib.optional (cfg.allowBranches != [ ]) "allowBranches"
     ++ lib.optional (cfg.commitSigners != null) "commitSigners";
@@ -72,7 +73,7 @@ let
     ];
   each = name: map (value: "${name}=${value}");
 
-  # What the program itself takes for its default is not said again.
+  # Options that have the default of the program are left out.
   arguments = [
     "--hostname"
     cfg.hostname
@@ -143,7 +144,7 @@ let
       ]
       (builtins.readFile ./homelab-deploy-listener.service);
   unit = readUnit text;
-  # A rebuild command builds and activates in the listener's place.
+  # A rebuild command is started by the listener and may change anything, so the unit is then not hardened.
   hardening = lib.optionalAttrs (cfg.rebuildCommand == null) (
     (readUnit (builtins.readFile ./homelab-deploy-listener.hardening.conf)).Service
   );
@@ -151,21 +152,10 @@ let
   service =
     let
       inherit (unit.Service // hardening) CapabilityBoundingSet;
-      bare = withCredentials [
-        {
-          name = "flake-credentials";
-          file = cfg.flakeCredentialsFile;
-          flag = "--flake-credentials";
-        }
-        {
-          name = "tls-key";
-          file = cfg.tls.key;
-          flag = "--tls-key";
-        }
-      ] (withLogs cfg (unit.Service // hardening));
+      bare = withCredentials (secretsOf cfg) (withLogs cfg (unit.Service // hardening));
     in
     bare
-    # What listening on such a port takes.
+    # A port below 1024 needs this capability.
     //
       lib.optionalAttrs
         (hardening != { } && cfg.metrics.enable && port != null && port < 1024)
@@ -178,7 +168,7 @@ let
   };
   onlyWithoutRebuildCommand = option: {
     assertion = cfg.rebuildCommand == null || !(changed option);
-    message = "${path}.${option} has no effect with ${path}.rebuildCommand, which does all the work itself; leave one of them out.";
+    message = "${path}.${option} has no effect with ${path}.rebuildCommand, because that program does all the work; remove one of them.";
   };
 
   options = {
@@ -186,7 +176,7 @@ let
       type = types.bool;
       default = false;
       example = true;
-      description = "Whether this host takes deployments.";
+      description = "Whether to run the listener, which accepts deployments of this host.";
     };
     package = packageOption pkgs;
     hostname = mkOption {
@@ -194,39 +184,39 @@ let
       default = if config.networking.hostName == "" then null else config.networking.hostName;
       defaultText = lib.literalExpression "config.networking.hostName";
       example = "ns1";
-      description = "The name of this host, by which it is deployed.";
+      description = "The name of this host in requests.";
     };
     flakeAttr = mkOption {
       type = types.nullOr flakeAttr;
       default = null;
       example = "ns1.example.org";
-      description = "The name of this host below `nixosConfigurations` of the flake, if that is not `hostname`.";
+      description = "The attribute of this host in the flake's `nixosConfigurations`, if it differs from `hostname`.";
     };
     tier = mkOption {
       type = types.nullOr token;
       default = null;
       example = "prod";
-      description = "The tier of this host, for example `test` or `prod`. Required. Keys have their rights by tier.";
+      description = "The tier of this host, for example `test` or `prod`. Required. Keys have permissions per tier.";
     };
     role = mkOption {
       type = types.nullOr token;
       default = null;
       example = "dns";
-      description = "The role of this host. All hosts of a role and tier can be deployed at once.";
+      description = "The role of this host. All hosts with the same role and tier can be deployed together.";
     };
     natsUrl = mkOption {
       type = types.nullOr url.natsUrl;
       default = null;
       example = "tls://nats.example.org";
-      description = "The NATS server, or a comma list of a cluster's. Required.";
+      description = "The URL of the NATS server, or a comma-separated list of URLs for a cluster. Required.";
     };
-    nkeyFile = secretOption "/run/keys/ns1.nkey" "The file on the host with its nkey seed, as `homelab-deploy keys new listener` writes it. Required.";
+    nkeyFile = secretOption "/run/keys/ns1.nkey" "The file on the host with its nkey seed, as written by `homelab-deploy keys new listener`. Required.";
     tls = tlsOptions;
     fleetName = mkOption {
       type = types.nullOr token;
       default = null;
       example = "home";
-      description = "The name of the fleet: a signed request for another fleet is refused. Operators set `fleet_name` to the same.";
+      description = "The name of the fleet. Signed requests for another fleet are refused. Operators set the same `fleet_name`.";
     };
     flakeUrl = mkOption {
       type = types.nullOr url.flakeUrl;
@@ -234,12 +224,12 @@ let
       example = "git+https://git.example.org/fleet";
       description = "The flake to deploy: `git+https://…`, `git+ssh://…`, `github:owner/repo` or `path:…`. Required.";
     };
-    flakeCredentialsFile = secretOption "/run/keys/flake-credentials" "The file on the host with the passwords and tokens for the flake and its inputs, in the format of netrc.";
+    flakeCredentialsFile = secretOption "/run/keys/flake-credentials" "The file on the host with passwords and tokens for the flake and its inputs, in netrc format.";
     timeout = mkOption {
       type = seconds 1 year;
       default = 600;
       example = 3600;
-      description = "Seconds that prepare, build and check may take together.";
+      description = "Maximum time in seconds for the phases prepare, build and check together.";
     };
     deploySubjects = mkOption {
       type = types.nonEmptyListOf subject;
@@ -249,23 +239,23 @@ let
         "deploy.<tier>.role.<role>"
       ];
       example = [ "deploy.<tier>.<hostname>" ];
-      description = "Where requests are taken. `<hostname>`, `<tier>` and `<role>` expand; what needs a role is left out without one.";
+      description = "The subjects on which requests are accepted. `<hostname>`, `<tier>` and `<role>` are expanded. If the host has no role, subjects with `<role>` are left out.";
     };
     discoverSubject = mkOption {
       type = subject;
       default = "deploy.discover";
       example = "deploy.discover";
-      description = "Where questions are taken.";
+      description = "The subject on which queries are accepted.";
     };
     trustedKeys = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = [ "UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS" ];
       description = ''
-        Public keys of those who may deploy this host, as `homelab-deploy keys new` prints them. With one at least, only requests
-        that one of them has signed are taken, whatever the NATS server lets through; without, the server alone decides. A key
-        with a date behind it, as in `U…@2027-01-01`, is trusted until the end of that day in UTC; `U…@2027-01-01T12:00:00Z` until
-        that moment.
+        The public keys that may deploy this host, as printed by `homelab-deploy keys new`. If the list is not empty, only
+        requests signed by one of these keys are accepted, in addition to the permissions on the NATS server. If it is empty,
+        only those permissions apply. A key with a date, such as `U…@2027-01-01`, is trusted until the end of that day in UTC;
+        `U…@2027-01-01T12:00:00Z` until that time.
       '';
     };
     allowBranches = mkOption {
@@ -273,8 +263,8 @@ let
       default = [ ];
       example = [ "main" ];
       description = ''
-        The branches of the flake's repository that this host deploys, and with them each commit and tag on one of them. Empty for
-        every branch.
+        The branches of the flake's repository that this host deploys, including every commit and tag on them. If the list is
+        empty, all branches are allowed.
       '';
     };
     commitSigners = mkOption {
@@ -282,127 +272,128 @@ let
       default = null;
       example = "/etc/homelab-deploy/signers";
       description = ''
-        A file of public keys; only a commit that one of them has signed is deployed. Either lines of ssh keys, as in ALLOWED SIGNERS
-        of ssh-keygen(1), or OpenPGP keys as `gpg --export` writes them. Without it, commits need no signature.
+        A file of public keys. Only commits that one of them has signed are deployed. The file contains either ssh keys, as
+        described in ALLOWED SIGNERS of ssh-keygen(1), or OpenPGP keys, as written by `gpg --export`. If unset, commits need
+        no signature.
       '';
     };
     environment = environmentOption {
       GIT_SSH_COMMAND = "ssh -i /run/keys/fleet";
-    } "Further variables of the listener's environment, which nix and git have too; `null` leaves one out.";
+    } "Additional environment variables for the listener, also passed to nix and git; `null` removes a variable.";
     heartbeatInterval = mkOption {
       type = seconds 1 year;
       default = 15;
       example = 5;
-      description = "Seconds between reports while a job runs.";
+      description = "Interval in seconds between reports of a running job.";
     };
     presenceInterval = mkOption {
       type = seconds 0 year;
       default = 30;
       example = 60;
-      description = "Seconds between announcements of this host; 0: none.";
+      description = "Interval in seconds between announcements of this host; 0 disables them.";
     };
     rebuildCommand = mkOption {
       type = types.nullOr types.path;
       default = null;
       example = lib.literalExpression "lib.getExe config.system.build.nixos-rebuild";
       description = ''
-        A program that builds and activates in the listener's place, called as `PROGRAM ACTION --flake LOCKED_URL#HOST`. It runs in
-        a separate unit, so the restart of the listener in a switch that changes the listener's unit does not end it; the restarted
-        listener follows it. The listener's unit is not hardened then. Without it the host is changed step by step and rolled back
-        automatically if that fails.
+        A program that builds and activates instead of the listener, called as `PROGRAM ACTION --flake LOCKED_URL#HOST`. It
+        runs in a separate unit, so it survives a switch that restarts the listener, and the new listener process continues to
+        follow it. The listener's unit is then not hardened. If unset, the listener changes the host step by step, and rolls
+        back automatically if a step fails.
       '';
     };
     rebuildSilence = mkOption {
       type = seconds 1 year;
       default = 3600;
       example = 7200;
-      description = "Seconds without output after which the `rebuildCommand` counts as hung while it activates.";
+      description = "Seconds without output after which an activating `rebuildCommand` is considered hung.";
     };
     requireHealthy = mkOption {
       type = types.bool;
       default = false;
       example = true;
-      description = "Whether to refuse deployments while systemd calls the host degraded.";
+      description = "Whether to refuse deployments while systemd reports the host as degraded.";
     };
     healthChecks = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = lib.literalExpression ''[ "''${lib.getExe pkgs.curl} --fail http://localhost/" ]'';
-      description = "Commands that must succeed within `healthTimeout` after an activation, else the host is rolled back. A shell runs them.";
+      description = "Shell commands that must succeed within `healthTimeout` after an activation; otherwise the host is rolled back.";
     };
     healthTimeout = mkOption {
       type = seconds 1 86400;
       default = 60;
       example = 180;
-      description = "Seconds that the health checks may take together.";
+      description = "Maximum time in seconds for all health checks together.";
     };
     preActivateScript = mkOption {
       type = textType "[^/\n][^\n]*" "path within the new system";
       default = "pre-activate-safety-checks";
       example = "sw/bin/may-activate";
-      description = "The path of a program within the new system that may refuse it before anything is changed. A system without it is not refused.";
+      description = "The path, in the new system, of a program that can refuse the system before anything is changed. A system without this program is not refused.";
     };
     confirmTimeout = mkOption {
       type = seconds 0 86400;
       default = 60;
       example = 120;
-      description = "Seconds that the host has after an activation to prove that it can still be reached, else it goes back; 0: no proof.";
+      description = "Seconds within which the host must confirm after an activation that it still reaches the NATS server; otherwise it is rolled back. 0 disables the confirmation.";
     };
     confirmHold = mkOption {
       type = seconds 0 3600;
       default = 20;
       example = 60;
-      description = "Seconds between an activation that touched the network or the listener and its last confirmation.";
+      description = "Seconds from an activation that touched the network or the listener to the last confirmation.";
     };
     confirmPeers = mkOption {
       type = types.nullOr (types.either (types.enum [ "any" ]) (types.nonEmptyListOf token));
       default = null;
       example = [ "ns2" ];
-      description = "The hosts of which one must be heard after an activation, or `any`. The NATS server must let this host hear them: `confirmPeers` of its entry in `nats.hosts`.";
+      description = "Other hosts, or `any`: a message from at least one of them must reach this host after an activation. The NATS server must permit this: set `confirmPeers` in this host's entry of `nats.hosts`.";
     };
     activateTimeout = mkOption {
       type = seconds 1 86400;
       default = 900;
       example = 1800;
-      description = "Seconds that an activation may take. A request may lower it.";
+      description = "Maximum time in seconds for an activation. A request may lower it.";
     };
     lastResortReboot = mkOption {
       type = types.bool;
       default = true;
       example = false;
-      description = "Whether to reboot into the previous system if nothing else brings it back.";
+      description = "Whether to reboot into the previous system if nothing else restores it.";
     };
     ignoreUnits = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = [ "backup-*.service" ];
-      description = "Globs of units whose failure does not count.";
+      description = "Globs of units whose failure is ignored.";
     };
     rollback = mkOption {
       type = types.bool;
       default = true;
       example = false;
-      description = "Whether to go back where units or health checks fail. A host that lost its link goes back all the same.";
+      description = "Whether to roll back if units or health checks fail. A host that lost its connection is always rolled back.";
     };
     localBuild = mkOption {
       type = types.bool;
       default = true;
       example = false;
-      description = "Whether to build what no cache holds. Without, such a deployment is refused, and the builder has to build it first.";
+      description = "Whether to build what is not in any cache. If false, such a deployment is refused until the builder has built it.";
     };
     acceptFlakeConfig = acceptFlakeConfigOption;
     minFree = mkOption {
       type = textType "[0-9]+ *([KMGT](iB)?|B)?" "size such as 500MiB or 5GiB";
       default = "1GiB";
       example = "5GiB";
-      description = "What must be free on the nix store and in the state directory, or a deployment is refused.";
+      description = "The space that must be free on the nix store and in the state directory; otherwise deployments are refused.";
     };
     metrics = metricsOptions 9972;
     extraArgs = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = [ "--debug" ];
-      description = "Further arguments of `homelab-deploy listener`. Directories named here must be writable to the unit.";
+      description = "Additional arguments for `homelab-deploy listener`. Directories named here must be writable by the unit.";
     };
   }
   // logOptions;
@@ -417,7 +408,7 @@ in
       url.repoWarnings "${path}.flakeUrl" "the file of ${path}.flakeCredentialsFile" cfg.flakeUrl
       ++ url.natsWarnings "${path}.natsUrl" cfg.natsUrl
       ++ lib.optional (config.system.autoUpgrade.enable or false
-      ) "system.autoUpgrade.enable and ${path}.enable both change the system of this host: an upgrade undoes deployments of other commits, and is neither reported nor rolled back. Leave one of them out.";
+      ) "system.autoUpgrade.enable and ${path}.enable both change the system of this host: an upgrade undoes deployments of other commits, and is neither reported nor rolled back. Disable one of them.";
 
     assertions = [
       (required "hostname" "ns1")
@@ -429,9 +420,9 @@ in
         assertion = hasNoCommits -> aboutCommits == [ ];
         message = "${path}.flakeUrl is a directory, which has no commits, so ${
           lib.concatMapStringsSep " and " (option: "${path}.${option}") aboutCommits
-        } cannot be kept to; write the flake's git repository, such as \"git+https://git.example.org/fleet\", or leave ${
-          if builtins.length aboutCommits == 1 then "that" else "those"
-        } out.";
+        } cannot be enforced; use the git repository of the flake, such as \"git+https://git.example.org/fleet\", or remove ${
+          if builtins.length aboutCommits == 1 then "that option" else "those options"
+        }.";
       }
     ]
     ++ trustedKeyAssertions "${path}.trustedKeys" cfg.trustedKeys
@@ -446,16 +437,12 @@ in
       }
       {
         assertion = builtins.all (name: builtins.match "[A-Za-z0-9][A-Za-z0-9._/+-]*" name != null) cfg.allowBranches;
-        message = "${path}.allowBranches must hold names of branches, such as \"main\".";
+        message = "${path}.allowBranches must contain branch names, such as \"main\".";
       }
     ]
     ++ metricsAssertions path 9972 cfg.metrics
     ++ tlsAssertions "${path}.tls" cfg.tls
-    ++ [
-      (secretAssertion "${path}.nkeyFile" cfg.nkeyFile)
-      (secretAssertion "${path}.flakeCredentialsFile" cfg.flakeCredentialsFile)
-      (secretAssertion "${path}.tls.key" cfg.tls.key)
-    ]
+    ++ secretAssertions path cfg
     ++ map onlyWithoutRebuildCommand [
       "requireHealthy"
       "healthChecks"
@@ -485,7 +472,7 @@ in
         "Wants"
         "After"
       ];
-      # Also in the middle of a deployment: activations and rebuild commands run in separate units.
+      # A restart is safe even during a deployment, because activations and rebuild commands run in separate units.
       restartIfChanged = true;
       stopIfChanged = service.X-StopIfChanged != "false";
       path = [
@@ -500,7 +487,7 @@ in
         // {
           HOME = "/root";
         }
-        # The daemon builds, so that this unit needs none of the rights that builds take.
+        # The daemon builds, so this unit does not need the permissions that builds need.
         // lib.optionalAttrs (cfg.rebuildCommand == null) { NIX_REMOTE = "daemon"; }
         // environmentOf service
         // cfg.environment;

@@ -1,4 +1,4 @@
-# The host of Prometheus and Grafana: what they need to watch a fleet.
+# For the host of Prometheus and Grafana: scrape job, alerts and dashboard of a fleet.
 {
   config,
   lib,
@@ -20,8 +20,8 @@ in
       default = false;
       example = true;
       description = ''
-        Whether Prometheus on this host scrapes the fleet and has its alerts. Turns on `services.prometheus`. If Grafana runs on this
-        host too, it gets the dashboard, which asks for the Prometheus data source.
+        Whether to add the scrape job and alerts of the fleet to Prometheus on this host. Enables `services.prometheus`. If
+        Grafana runs on this host too, the dashboard is added to it; select the Prometheus data source there.
       '';
     };
     targets = mkOption {
@@ -31,7 +31,7 @@ in
         "ns1:9972"
         "cache:9973"
       ];
-      description = "Where listeners and builders serve their metrics, as host and port. `lib.fleet` of the flake has them as `targets`. Needed with `enable`.";
+      description = "The metrics addresses of listeners and builders, as host and port. `lib.fleet` of the flake provides them as `targets`. Required with `enable`.";
     };
   };
 
@@ -39,17 +39,17 @@ in
     assertions = [
       {
         assertion = cfg.targets != [ ];
-        message = "${path}.targets must be set, for example to (lib.fleet self.nixosConfigurations).targets; it is empty there if no host has listener.metrics.enable.";
+        message = "${path}.targets must be set, for example to (lib.fleet self.nixosConfigurations).targets; that list is empty if no host sets listener.metrics.enable.";
       }
       {
         assertion = wrong == [ ];
-        message = "${path}.targets: ${lib.concatStringsSep ", " wrong}: write a host and a port, as in \"ns1:9972\".";
+        message = "${path}.targets: ${lib.concatStringsSep ", " wrong}: expected a host and a port, such as \"ns1:9972\".";
       }
     ];
 
     services.prometheus = {
       enable = lib.mkDefault true;
-      # The alerts expect this name.
+      # The alerts select this job name.
       scrapeConfigs = [
         {
           job_name = "homelab-deploy";

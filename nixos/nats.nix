@@ -1,4 +1,4 @@
-# The permissions of a fleet's keys, for the NATS server of this host: what `homelab-deploy keys nats-config` prints.
+# Adds the permissions of a fleet's keys to the NATS server of this host, the same ones that `homelab-deploy keys nats-config` prints.
 {
   config,
   lib,
@@ -23,19 +23,25 @@ let
     allow = [ "build.>" ];
     deny = [ "build.responses.>" ];
   };
-  responses = allow [
-    "deploy.responses.>"
-    "build.responses.>"
-  ];
-  operatorOf = tiers: builds: {
+  # A process that runs a rollout publishes its status and receives commands to it.
+  rolloutControls = "rollouts.control.*";
+  operatorOf = tiers: builds: rollouts: {
     publish =
       lib.optionalAttrs builds { inherit (buildRequests) deny; }
       // allow (
         map (tier: "deploy.${tier}.>") tiers
         ++ [ "deploy.discover" ]
+        ++ rollouts
         ++ lib.optionals builds buildRequests.allow
       );
-    subscribe = responses;
+    subscribe = allow (
+      [
+        "deploy.responses.>"
+        "build.responses.>"
+        "rollouts.status.*"
+      ]
+      ++ lib.optional (rollouts != [ ]) rolloutControls
+    );
   };
 
   listener = host: entry: {
@@ -46,7 +52,7 @@ let
         "deploy.responses.*.log.${host}"
         "deploy.responses.presence"
       ]
-      # Operators of the older tool hear these only.
+      # Operators of the older tool subscribe only to these.
       ++ lib.optionals cfg.baseSubjects [
         "deploy.responses.*"
         "deploy.responses.ask.*"
@@ -66,10 +72,16 @@ let
   operator =
     entry:
     {
-      deployer = operatorOf (sorted entry.tiers) entry.builds;
-      mcp = operatorOf [ mcpTier ] entry.builds;
-      admin = operatorOf everyTier true;
-      viewer = operatorOf [ ] false;
+      deployer = operatorOf (sorted entry.tiers) entry.builds [
+        "rollouts.status.*"
+        rolloutControls
+      ];
+      mcp = operatorOf [ mcpTier ] entry.builds [ "rollouts.status.*" ];
+      admin = operatorOf everyTier true [
+        "rollouts.status.*"
+        rolloutControls
+      ];
+      viewer = operatorOf [ ] false [ ];
       builder = {
         publish = allow [ "build.responses.>" ];
         subscribe = buildRequests;
@@ -85,7 +97,7 @@ let
     ++ lib.optional (lib.any (entry: entry.kind == "mcp") (lib.attrValues cfg.operators)) mcpTier
   );
 
-  # One for each key: two while a key is being replaced.
+  # One user per key: two while a key is being replaced.
   usersOf =
     permissions: entry:
     map (nkey: { inherit nkey permissions; }) (
@@ -97,8 +109,8 @@ let
   );
   keys = map (user: user.nkey) users;
 
-  # The server's file has a fixed place, so that another list of keys is another file there and not another unit: the server takes
-  # it up on a reload, and nobody loses the connection. Whatever else is new in it takes a restart, as it does without this module.
+  # The server's configuration file has a fixed path, so that a change of keys changes the file but not the unit. The server then
+  # reloads it, and clients stay connected. Any other change needs a restart, as without this module.
   server = config.services.nats;
   place = "nats/nats.conf";
   file =
@@ -128,13 +140,13 @@ let
   publicKey = mkOption {
     type = publicKeyType;
     example = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
-    description = "The public half of the key, as `homelab-deploy keys new` prints it. Required.";
+    description = "The public key, as printed by `homelab-deploy keys new`. Required.";
   };
   nextPublicKey = mkOption {
     type = types.nullOr publicKeyType;
     default = null;
     example = "UCNZ24GVCGUP5GTCPYXXFSRL4MFMJHBQFJDKIRDQ53YTWOKNPJ3PL64D";
-    description = "The key that replaces `publicKey`: the server accepts both, until it is written there instead.";
+    description = "The key that is to replace `publicKey`. The server accepts both until `publicKey` is changed.";
   };
   host = {
     options = {
@@ -153,7 +165,7 @@ let
         type = types.bool;
         default = false;
         example = true;
-        description = "Whether the host hears other hosts, which confirm it after an activation: for the host of the NATS server, and others through which hosts reach it.";
+        description = "Whether this host may receive messages of other hosts, which confirm it after an activation. Enable this for the host of the NATS server, and for hosts that others need to reach it.";
       };
       inherit publicKey nextPublicKey;
     };
@@ -169,25 +181,25 @@ let
           "mcp"
         ];
         example = "deployer";
-        description = "What the key is for. Required.";
+        description = "The kind of the key. Required.";
       };
       tiers = mkOption {
         type = types.listOf token;
         default = [ ];
         example = [ "test" ];
-        description = "The tiers that a deployer may change. An admin has all, an mcp has `test`, and the others have none.";
+        description = "The tiers that a deployer may change. An admin may change all tiers, an mcp only `test`, and the other kinds none.";
       };
       builds = mkOption {
         type = types.bool;
         default = false;
         example = true;
-        description = "Whether a deployer or mcp may ask the builder too.";
+        description = "Whether a deployer or mcp may also request builds.";
       };
       expires = mkOption {
         type = types.nullOr expiry;
         default = null;
         example = "2027-01-01";
-        description = "The last day of the key in UTC, or the moment at which it ends, for the fleet file that `lib.fleet` makes. This server takes the key until the entry is removed; hosts refuse what it has signed later if their `trustedKeys` have the date too, as in `U…@2027-01-01`.";
+        description = "The last day of the key in UTC, or the time at which it expires, for the fleet file that `lib.fleet` generates. The NATS server accepts the key until the entry is removed. Hosts refuse later requests signed with the key if their `trustedKeys` have the date too, as in `U…@2027-01-01`.";
       };
       inherit publicKey nextPublicKey;
     };
@@ -199,13 +211,13 @@ in
       type = types.bool;
       default = false;
       example = true;
-      description = "Whether the NATS server of this host gets the permissions of the fleet. Turns on `services.nats`.";
+      description = "Whether to add the permissions of the fleet to the NATS server of this host. Enables `services.nats`.";
     };
     baseSubjects = mkOption {
       type = types.bool;
       default = true;
       example = false;
-      description = "Whether hosts may publish on the subjects of the older tool, where any host can publish in any name. Switch it off when no listener or operator of the older tool is left.";
+      description = "Whether hosts may publish on the subjects of the older tool, where any host can publish under any name. Disable this when no listener or operator of the older tool is left.";
     };
     hosts = mkOption {
       type = types.attrsOf (types.submodule host);
@@ -229,7 +241,7 @@ in
           publicKey = "UCZTVNFTVZTQZ2FTLL4PA7LDCGM2JQTIU7MQS3WBQUBWTYJJZBBDYRPS";
         };
       };
-      description = "Everybody else, people and services, by name.";
+      description = "All other keys, of people and services, by name.";
     };
   };
 
@@ -237,43 +249,43 @@ in
     assertions = [
       {
         assertion = users != [ ];
-        message = "${path}: name at least one of hosts and operators; a server without users is open to everybody.";
+        message = "${path}: set at least one of hosts and operators; a server without users is open to everyone.";
       }
       {
         assertion = lib.allUnique keys;
-        message = "${path}: two entries have the same publicKey; give each host and operator a key of its own.";
+        message = "${path}: two entries have the same publicKey; give each host and operator a separate key.";
       }
       {
         assertion = !(lib.any isNoToken (builtins.attrNames (cfg.hosts // cfg.operators)));
         message = "${path}: ${
           lib.concatStringsSep ", " (lib.filter isNoToken (builtins.attrNames (cfg.hosts // cfg.operators)))
-        }: a ${token.description}.";
+        }: expected a ${token.description}.";
       }
       (noOperator (wrong (entry: entry.kind == "deployer" && entry.tiers == [ ])) "a deployer needs tiers")
       (noOperator (wrong (
         entry: entry.kind == "mcp" && entry.tiers != [ ] && entry.tiers != [ mcpTier ]
-      )) "an mcp deploys to the tier ${mcpTier} alone, so leave tiers out")
+      )) "an mcp deploys only to the tier ${mcpTier}, so remove tiers")
       (noOperator (wrong (
         entry: !(builtins.elem entry.kind [ "deployer" "mcp" ]) && (entry.tiers != [ ] || entry.builds)
-      )) "tiers are for a deployer, and builds for a deployer or mcp")
-      # This module does nothing else with the dates, so without this only `lib.fleet` would find a mistyped one.
+      )) "tiers are only for a deployer, and builds only for a deployer or mcp")
+      # Nothing else in this module uses the dates, so without this check only `lib.fleet` would find a mistyped one.
       (noOperator (wrong (
         entry: entry.expires != null && !(expiry.check entry.expires)
-      )) "expires is a ${expiry.description}")
+      )) "expires must be a ${expiry.description}")
     ];
 
     services.nats = {
       enable = lib.mkDefault true;
       settings = {
         authorization = { inherit users; };
-        # No message of the fleet is larger.
+        # The largest message of the fleet.
         max_payload = lib.mkDefault 65536;
       };
     };
 
     environment.etc = lib.mkIf server.enable { ${place}.source = file; };
     systemd.services.nats = lib.mkIf server.enable {
-      # Before NixOS's own, and after what a host forces.
+      # Takes precedence over the NixOS module, but not over `mkForce` on a host.
       serviceConfig.ExecStart = lib.mkOverride 90 "${lib.getExe pkgs.nats-server} -c /etc/${place}";
       reloadTriggers = [ (digest server.settings.authorization) ];
       restartTriggers = [ (digest (removeAttrs server.settings [ "authorization" ])) ];

@@ -1,4 +1,4 @@
-# What home-manager and nix-darwin have in common with each other: the options of an operator, and the file made of them.
+# Shared by the home-manager and nix-darwin modules: the options of an operator, and the configuration file.
 { lib, pkgs }:
 
 let
@@ -20,8 +20,8 @@ in
       default = null;
       example = "~/.config/homelab-deploy/deployer.nkey";
       description = ''
-        The file with the operator's nkey seed, as `homelab-deploy keys new` writes it, for each context without an `nkey_file`. It
-        must not be in the store, which everybody can read; agenix and sops-nix put it elsewhere.
+        The file with the operator's nkey seed, as written by `homelab-deploy keys new`, for each context without an `nkey_file`. It
+        must not be in the nix store, which everyone can read; agenix and sops-nix put it elsewhere.
       '';
     };
     settings = operatorSettings.option "The configuration file.";
@@ -39,11 +39,11 @@ in
   assertions = path: cfg: [
     {
       assertion = cfg.nkeyFile == null || builtins.match "(~/|/)[^\n]*" cfg.nkeyFile != null;
-      message = "${path}.nkeyFile must be a path that begins with / or ~/, such as \"~/.config/homelab-deploy/deployer.nkey\".";
+      message = "${path}.nkeyFile must be a path that starts with / or ~/, such as \"~/.config/homelab-deploy/deployer.nkey\".";
     }
     {
       assertion = cfg.nkeyFile == null || !(lib.hasPrefix builtins.storeDir cfg.nkeyFile);
-      message = "${path}.nkeyFile is in the nix store, where everybody can read it; write the path in quotes and put the file there by other means.";
+      message = "${path}.nkeyFile is in the nix store, where everyone can read it; quote the path, and put the file there in another way.";
     }
     {
       assertion = cfg.nkeyFile == null || cfg.settings.contexts != { };

@@ -1,4 +1,4 @@
-# The machine of an operator: the program with its completions and manual pages, and where the fleet is.
+# The machine of an operator: the program with completions and manual pages, and its configuration.
 {
   config,
   lib,
@@ -19,10 +19,10 @@ in
       type = types.bool;
       default = false;
       example = true;
-      description = "Whether everybody on this machine has the program, with completions and manual pages.";
+      description = "Whether to install the program for all users of this machine, with completions and manual pages.";
     };
     package = packageOption pkgs;
-    settings = operatorSettings.option "The configuration file for everybody on this machine, `/etc/xdg/homelab-deploy/config.toml`. A user with a file in the home directory uses that one instead.";
+    settings = operatorSettings.option "The configuration file for all users of this machine, `/etc/xdg/homelab-deploy/config.toml`. A configuration file in a user's home directory replaces it.";
   };
 
   config = lib.mkIf cfg.enable {

@@ -25,21 +25,21 @@ rustPlatform.buildRustPackage {
       ../Cargo.toml
       ../Cargo.lock
       ../src
-      # Named in Cargo.toml, so cargo looks for them.
+      # Cargo.toml refers to these, so cargo needs them.
       ../benches
       ../tests/lab/main.rs
     ];
   };
   cargoLock.lockFile = ../Cargo.lock;
 
-  # The tests want a broker, nix, git and a terminal; `make test` has them.
+  # The tests need a NATS server, nix, git and a terminal; run them with `make test`.
   doCheck = false;
 
   nativeBuildInputs = [
     installShellFiles
     makeWrapper
   ];
-  # Heads of branches are looked up with git. What is on the PATH comes first.
+  # The program looks up branch heads with git. Programs on the PATH take precedence.
   postInstall = ''
     wrapProgram $out/bin/homelab-deploy --suffix PATH : ${
       lib.makeBinPath [
@@ -71,7 +71,7 @@ rustPlatform.buildRustPackage {
     license = lib.licenses.mit;
     mainProgram = "homelab-deploy";
     platforms = lib.platforms.unix;
-    # NixOS 26.05 is the first with a compiler that is new enough.
+    # NixOS 26.05 is the first release with a sufficiently new compiler.
     broken = lib.versionOlder rustc.version manifest.rust-version;
   };
 }

@@ -1,5 +1,5 @@
-# The type of public keys of people and services: `U` and 55 more characters of base32. They are a byte for the kind, the 32 bytes of
-# the key, and the checksum of both (CRC16 XMODEM, its low byte first), so that a mistyped key is found before anything is built.
+# The type of public keys (nkeys of kind user): `U` and 55 more base32 characters. They encode a byte for the kind, the 32 bytes of the
+# key, and a checksum of both (CRC16 XMODEM, low byte first), so that a mistyped key is found before anything is built.
 { lib }:
 
 let
@@ -46,6 +46,6 @@ in
 lib.types.addCheck lib.types.str isPublicKey
 // {
   name = "publicKey";
-  description = "public key of a user, the `U…` of 56 characters that `homelab-deploy keys new` prints (the last ones are a checksum)";
+  description = "public key of a user, `U` and 55 more characters (the last ones are a checksum), as printed by `homelab-deploy keys new`";
   descriptionClass = "noun";
 }

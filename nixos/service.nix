@@ -1,4 +1,4 @@
-# What the modules of services have in common: options, words of a command line, and what is read from the text of a unit.
+# Shared by the service modules: options, command line arguments, and values from unit files.
 { lib }:
 
 let
@@ -9,13 +9,13 @@ let
     type = types.bool;
     default = false;
     example = true;
-    description = "Whether the `nixConfig` of a flake may set options of nix, such as caches and hooks.";
+    description = "Whether the `nixConfig` of a flake may set nix options, such as caches and hooks.";
   };
 
-  # What a flake calls a host, as the program takes it.
+  # The attribute name of a host in a flake, with the rules of the program.
   flakeAttr = textType "[A-Za-z0-9._+'-]{1,253}" "name of letters, digits, `.`, `_`, `-`, `+` or `'`";
 
-  # Texts that match a pattern.
+  # Strings that match a pattern.
   textType =
     pattern: description:
     types.strMatching pattern
@@ -24,7 +24,7 @@ let
       descriptionClass = "noun";
     };
 
-  # A path that only the host has, such as that of a secret: it is never copied to the store.
+  # A path on the host, such as that of a secret, which is never copied to the store.
   hostFile =
     types.addCheck types.path (value: builtins.match "/[^\n]*" (toString value) != null)
     // {
@@ -40,12 +40,12 @@ let
       default = null;
       inherit example;
       description = ''
-        ${what} systemd hands it on as a credential, so only root needs to be able to read it. It must not be in the store, where
-        everybody can read.
+        ${what} systemd passes it to the unit as a credential, so only root needs read access. It must not be in the nix
+        store, which everyone can read.
       '';
     };
 
-  # As a path of the host, without `..` and the like.
+  # The normalised path, without `..`, `.` and repeated slashes.
   plainPath = file: toString (/. + builtins.unsafeDiscardStringContext (toString file));
   isInStore =
     file:
@@ -54,12 +54,12 @@ let
     in
     path == builtins.storeDir || lib.hasPrefix "${builtins.storeDir}/" path;
 
-  # The path of a credential: systemd would expand what follows a `%`.
+  # The path of a credential for a unit file, in which systemd would expand `%` specifiers.
   credentialPath = file: lib.replaceStrings [ "%" ] [ "%%" ] (toString file);
 
-  # Address and port of a metrics server, as the program reads them.
+  # Address and port of a metrics server, parsed like the program does.
   addressParts = builtins.match "(\\[[^][]+]|[^]:[]*):([0-9]{1,5})";
-  # The port of an address, as a number; `null` where there is none.
+  # The port of an address as a number; `null` if the address has none or it is invalid.
   portOf =
     address:
     let
@@ -70,6 +70,28 @@ let
   isLoopback =
     address:
     builtins.match "localhost|127[.].*|\\[::1]" (builtins.head (addressParts address)) != null;
+
+  # A file with a secret must not be in the store.
+  secretAssertion = option: file: {
+    assertion = file == null || !(isInStore file);
+    message = "${option} is in the nix store, where everyone can read it; quote the path, and put the file on the host in another way.";
+  };
+
+  # The secrets of a listener or a builder besides its key, in the form for `withCredentials`.
+  secretsOf = cfg: [
+    {
+      option = "flakeCredentialsFile";
+      name = "flake-credentials";
+      file = cfg.flakeCredentialsFile;
+      flag = "--flake-credentials";
+    }
+    {
+      option = "tls.key";
+      name = "tls-key";
+      file = cfg.tls.key;
+      flag = "--tls-key";
+    }
+  ];
 in
 {
   inherit
@@ -80,7 +102,9 @@ in
     plainPath
     portOf
     readUnit
+    secretAssertion
     secretOption
+    secretsOf
     textType
     ;
 
@@ -88,26 +112,26 @@ in
     pkgs:
     mkOption {
       type = types.package;
-      # The flake's modules name the flake's own instead.
+      # The flake's modules set the flake's package instead.
       default = pkgs.homelab-deploy or (pkgs.callPackage ./package.nix { });
       defaultText = lib.literalMD "the flake's own, if the module comes from the flake; else `pkgs.homelab-deploy`, if an overlay has it; else built from this repository with the host's nixpkgs";
       example = lib.literalExpression "pkgs.homelab-deploy";
-      description = "The package with the program.";
+      description = "The homelab-deploy package to use.";
     };
 
-  # What nix may do while it works on flakes.
+  # The sandbox options of nix when it evaluates and builds flakes.
   nixOptions = {
     sandbox = mkOption {
       type = types.bool;
       default = true;
       example = false;
-      description = "Whether nix runs where it can read no credentials and home directories. Without, an input of an input can take the credentials of this unit.";
+      description = "Whether to run nix in a sandbox without access to credentials and home directories. Without the sandbox, any transitive input can read the credentials of this unit.";
     };
     nixMayRead = mkOption {
       type = types.listOf hostFile;
       default = [ ];
       example = [ "/run/keys/fleet" ];
-      description = "Files and directories that nix may read in its sandbox, such as a key for a private input. Each input of an input can take them.";
+      description = "Files and directories that nix may read in its sandbox, such as a key for a private input. Every transitive input can read them too.";
     };
     acceptFlakeConfig = acceptFlakeConfigOption;
   };
@@ -125,11 +149,11 @@ in
     }
     {
       assertion = !(builtins.any (file: plainPath file == "/") cfg.nixMayRead);
-      message = "${path}.nixMayRead must not be all files of this machine: name those that nix needs, or set ${path}.sandbox = false.";
+      message = "${path}.nixMayRead must not contain the root directory: list only the paths that nix needs, or set ${path}.sandbox = false.";
     }
   ];
 
-  # The daemon builds for a unit with a user that has the unit's name.
+  # nix-daemon must accept the unit's user, which has the same name as the unit.
   daemonAssertion =
     path: config: user:
     let
@@ -145,10 +169,10 @@ in
           "@${user}"
         ]
       ) allowed;
-      message = "${path}: nix.settings.allowed-users does not have the user of the unit, so nix-daemon would not build for it; add it, as in nix.settings.allowed-users = [ \"${user}\" ].";
+      message = "${path}: nix.settings.allowed-users does not include the user of the unit, so nix-daemon would refuse its builds; add it, for example nix.settings.allowed-users = [ \"${user}\" ].";
     };
 
-  # Variables, as NixOS types those of a unit.
+  # Environment variables, with the type that NixOS uses for units.
   environmentOption =
     example: description:
     mkOption {
@@ -177,9 +201,9 @@ in
       type = types.nullOr types.path;
       default = null;
       example = "/etc/ssl/ns1.pem";
-      description = "The certificate for a NATS server that wants one, as PEM. It belongs together with `tls.key`.";
+      description = "The client certificate, as PEM, for a NATS server that requires one. It must be set together with `tls.key`.";
     };
-    key = secretOption "/run/keys/ns1-key.pem" "The file on the host with the key of `tls.cert`, as PEM.";
+    key = secretOption "/run/keys/ns1-key.pem" "The file on the host with the private key of `tls.cert`, as PEM.";
   };
 
   tlsArguments =
@@ -196,17 +220,17 @@ in
   tlsAssertions = path: tls: [
     {
       assertion = (tls.cert == null) == (tls.key == null);
-      message = "${path}.cert and ${path}.key belong together: set both, or neither.";
+      message = "${path}.cert and ${path}.key must be set together.";
     }
   ];
 
-  # The log of a service.
+  # The log options of a service.
   logOptions = {
     debug = mkOption {
       type = types.bool;
       default = false;
       example = true;
-      description = "Whether to log more.";
+      description = "Whether to enable verbose logging.";
     };
     logFormat = mkOption {
       type = types.enum [
@@ -215,13 +239,13 @@ in
       ];
       default = "json";
       example = "text";
-      description = "How to log to the journal: JSON lines, or plain text.";
+      description = "Format of the log in the journal: JSON lines or plain text.";
     };
     logDir = mkOption {
       type = types.nullOr hostFile;
       default = null;
       example = "/var/log/homelab-deploy";
-      description = "A directory for daily log files besides the journal, 14 kept. Below `/var/log` systemd makes it; any other must be there.";
+      description = "A directory for daily log files in addition to the journal; 14 files are kept. systemd creates a directory below `/var/log`; any other must exist.";
     };
   };
 
@@ -237,7 +261,7 @@ in
       (toString cfg.logDir)
     ];
 
-  # A unit that may write to its directory of log files.
+  # Allows a unit to write to its log directory.
   withLogs =
     cfg: service:
     let
@@ -247,7 +271,7 @@ in
     // lib.optionalAttrs (cfg.logDir != null) (
       if below == null then
         {
-          # One that is not there is for the program to say.
+          # The `-` ignores a missing directory, so that the program can report it.
           ReadWritePaths = service.ReadWritePaths or [ ] ++ [ "-${plainPath cfg.logDir}" ];
         }
       else
@@ -257,7 +281,7 @@ in
         }
     );
 
-  # Where metrics are served, on this port where nothing else is said.
+  # The metrics options, with the default port.
   metricsOptions = port: {
     enable = mkOption {
       type = types.bool;
@@ -269,37 +293,36 @@ in
       type = types.str;
       default = ":${toString port}";
       example = "127.0.0.1:${toString port}";
-      description = "Where to serve them; without an address before the port, on all of the host's.";
+      description = "The address and port on which to serve them. Without an address, all addresses of the host.";
     };
     openFirewall = mkOption {
       type = types.bool;
       default = false;
       example = true;
-      description = "Whether to open that port in the firewall.";
+      description = "Whether to open the port in the firewall.";
     };
   };
 
-  # One word of a systemd command line.
+  # Quotes one argument of a systemd command line.
   word =
     value:
     let
-      # What is missing is told by an assertion.
+      # `null` becomes an empty string here; an assertion reports the missing option.
       text = toString value;
       plain = builtins.match "[A-Za-z0-9_./:@+,=-]+" text != null;
       escaped = lib.replaceStrings [ "%" "$" ] [ "%%" "$$" ] text;
     in
     if plain then text else builtins.toJSON escaped;
 
-  # The variables that a unit sets.
+  # The environment variables that a unit file sets.
   environmentOf = service: lib.listToAttrs (map assignment (lib.toList (service.Environment or [ ])));
 
-  # A file with a secret is never in the store.
-  secretAssertion = option: file: {
-    assertion = file == null || !(isInStore file);
-    message = "${option} is in the nix store, where everybody can read it; write the path in quotes and put the file on the host by other means.";
-  };
+  secretAssertions =
+    path: cfg:
+    [ (secretAssertion "${path}.nkeyFile" cfg.nkeyFile) ]
+    ++ map ({ option, file, ... }: secretAssertion "${path}.${option}" file) (secretsOf cfg);
 
-  # A unit that gets files as credentials, each with a name, the file and the flag that tells the program of it.
+  # Adds files to a unit as credentials, each with its name, its path and the flag that passes it to the program.
   withCredentials =
     credentials: service:
     let
@@ -313,7 +336,8 @@ in
       ExecStart =
         service.ExecStart + lib.concatStrings (map ({ name, flag, ... }: " ${flag} %d/${name}") given);
     };
-  # Where metrics are served on `port` if nothing else is said.
+
+  # `port` is the default port, for the examples in the messages.
   metricsAssertions = path: port: metrics: [
     {
       assertion = metrics.openFirewall -> metrics.enable;
@@ -321,7 +345,7 @@ in
     }
     {
       assertion = portOf metrics.address != null;
-      message = "${path}.metrics.address must be a port up to 65535 for all addresses of the host, or an address with its port, as in \":${toString port}\", \"127.0.0.1:${toString port}\" or \"[::1]:${toString port}\".";
+      message = "${path}.metrics.address must be a port up to 65535, for all addresses of the host, or an address and a port, such as \":${toString port}\", \"127.0.0.1:${toString port}\" or \"[::1]:${toString port}\".";
     }
     {
       assertion = metrics.openFirewall && portOf metrics.address != null -> portOf metrics.address != 0;
@@ -330,7 +354,7 @@ in
     {
       assertion =
         metrics.openFirewall && portOf metrics.address != null -> !(isLoopback metrics.address);
-      message = "${path}.metrics.openFirewall has no effect: ${path}.metrics.address is reached from this host alone; write \":${toString port}\" for all of its addresses.";
+      message = "${path}.metrics.openFirewall has no effect: ${path}.metrics.address is reachable only from this host; use \":${toString port}\" for all addresses.";
     }
   ];
 }

@@ -1,10 +1,10 @@
-# A broker and two hosts, virtual machines all three: hosts are discovered, deployed to and scraped, one goes back by itself, and
-# one is taken back. For `pkgs.testers.runNixOSTest`. It takes hardware virtualisation.
+# A test with three virtual machines, a NATS server and two hosts: it discovers, deploys and scrapes the hosts, and covers an automatic
+# rollback and a manual one. For `pkgs.testers.runNixOSTest`; it needs hardware virtualisation.
 { module }:
 { lib, pkgs, ... }:
 
 let
-  # Keys as `homelab-deploy keys new` makes them. Everybody can read these: they are for this test alone.
+  # Keys in the format of `homelab-deploy keys new`. They are public, and only for this test.
   keys = {
     host1 = {
       seed = "SUADGD2JSYLH7ZDBHJG4PWV7XV7MIPFY3YEAEZ5TZHKUB4ZTWLHH7VYM5Y";
@@ -27,7 +27,7 @@ let
     { config, ... }:
     {
       imports = [ module ];
-      # Test machines cannot be switched unless asked.
+      # Test machines cannot be switched by default.
       system.switch.enable = true;
       virtualisation.writableStore = true;
       nix.settings = {
@@ -36,11 +36,11 @@ let
           "flakes"
         ];
         substituters = lib.mkForce [ ];
-        # The closures below name store paths that their builds do not have as inputs.
+        # The closures below refer to store paths that are not inputs of their builds.
         sandbox = false;
       };
       environment.systemPackages = [ pkgs.gitMinimal ];
-      # The listener refuses keys in the store, so this one is put in place as a secret would be.
+      # The module refuses keys in the store, so the key is installed like a secret.
       systemd.tmpfiles.rules = [ "C /run/keys/${name}.nkey 0400 root root - ${keyFile name}" ];
       systemd.services.homelab-deploy-listener.after = [ "systemd-tmpfiles-setup.service" ];
       services.homelab-deploy.listener = {
@@ -48,7 +48,7 @@ let
         hostname = name;
         tier = "test";
         role = "web";
-        natsUrl = "nats://broker:4222";
+        natsUrl = "nats://server:4222";
         nkeyFile = "/run/keys/${name}.nkey";
         flakeUrl = "git+file:///srv/fleet";
         metrics = {
@@ -60,7 +60,7 @@ let
           "16MiB"
         ];
       };
-      # What the flake is going to deploy.
+      # The systems that the flake deploys.
       specialisation = {
         next.configuration.environment.etc."release".text = "next";
         broken.configuration.systemd.services.broken = {
@@ -70,8 +70,8 @@ let
       };
     };
 
-  # A flake whose closure of a host is a copy of one that is in the store already: virtual machines reach no cache, so
-  # nothing can be built from nixpkgs there. Store paths of equal length are exchanged for each other in place.
+  # A flake whose host closures are copies of closures that are already in the store: virtual machines have no access to a cache, so
+  # nothing can be built from nixpkgs there. Store paths have equal length, so sed can replace them in place.
   flake =
     toplevels:
     let
@@ -105,7 +105,7 @@ in
     host1 = host "host1";
     host2 = host "host2";
 
-    broker = {
+    server = {
       imports = [ module ];
       networking.firewall.allowedTCPPorts = [ 4222 ];
       services.nats.settings.host = lib.mkForce "0.0.0.0";
@@ -157,33 +157,33 @@ in
 
 
       start_all()
-      broker.wait_for_unit("nats.service")
-      broker.wait_for_open_port(4222)
+      server.wait_for_unit("nats.service")
+      server.wait_for_open_port(4222)
       for host in hosts:
           host.wait_for_unit("homelab-deploy-listener.service")
-          # Virtual machines boot without a profile, and a generation to go back to is needed.
+          # Virtual machines boot without a system profile, but a rollback needs a previous generation.
           host.succeed("nix-env -p /nix/var/nix/profiles/system --set $(readlink -f /run/current-system)")
 
-      with subtest("systemctl status tells how a listener stands"):
+      with subtest("systemctl status shows the state of a listener"):
           for host in hosts:
               host.wait_until_succeeds(
-                  "systemctl status homelab-deploy-listener.service | grep 'Status: \"connected to nats://broker:4222; idle\"'"
+                  "systemctl status homelab-deploy-listener.service | grep 'Status: \"connected to nats://server:4222; idle\"'"
               )
 
       with subtest("both hosts are discovered"):
-          said = broker.succeed("homelab-deploy hosts --output json")
-          assert "host1" in said and "host2" in said, said
+          output = server.succeed("homelab-deploy hosts --output json")
+          assert "host1" in output and "host2" in output, output
 
       with subtest("a revision is deployed"):
           commit("${flake (of "next")}")
-          broker.succeed("homelab-deploy deploy --role web --tier test --yes >&2")
+          server.succeed("homelab-deploy deploy --role web --tier test --yes >&2")
           for host in hosts:
               host.succeed("grep next /etc/release")
               host.wait_for_unit("homelab-deploy-listener.service")
 
-      with subtest("the metrics have counted that, across the restart of the listener"):
+      with subtest("the metrics count the deployment across the restart of the listener"):
           for name in ["host1", "host2"]:
-              page = broker.succeed(f"${lib.getExe pkgs.curl} -fsS http://{name}:9972/metrics")
+              page = server.succeed(f"${lib.getExe pkgs.curl} -fsS http://{name}:9972/metrics")
               counted = [
                   line
                   for line in page.splitlines()
@@ -192,19 +192,19 @@ in
                   and 'action="switch"' in line
               ]
               assert counted and counted[0].endswith(" 1"), counted
-              broker.succeed(f"${lib.getExe pkgs.curl} -fsS http://{name}:9972/health")
+              server.succeed(f"${lib.getExe pkgs.curl} -fsS http://{name}:9972/health")
 
-      with subtest("a system with a failing unit goes back by itself"):
+      with subtest("a system with a failing unit is rolled back automatically"):
           commit("${flake (of "broken")}")
-          status, said = broker.execute("homelab-deploy deploy host1 --yes --output json 2>&1")
-          assert status == 1, f"{status}: {said}"
-          assert "rolled_back" in said and "broken.service" in said, said
+          status, output = server.execute("homelab-deploy deploy host1 --yes --output json 2>&1")
+          assert status == 1, f"{status}: {output}"
+          assert "rolled_back" in output and "broken.service" in output, output
           host1.succeed("grep next /etc/release")
           host1.fail("systemctl is-active broken.service")
 
-      with subtest("a host is taken back to the generation before"):
-          broker.succeed("homelab-deploy rollback host2 --yes >&2")
+      with subtest("a host is rolled back to the previous generation"):
+          server.succeed("homelab-deploy rollback host2 --yes >&2")
           host2.fail("grep next /etc/release")
-          assert json.loads(broker.succeed("homelab-deploy history host2 --limit 1 --output json").splitlines()[0])
+          assert json.loads(server.succeed("homelab-deploy history host2 --limit 1 --output json").splitlines()[0])
     '';
 }

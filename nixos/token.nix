@@ -1,4 +1,4 @@
-# The type of hosts, tiers and roles: one token of a subject, checked as the program checks it.
+# The type of host, tier and role names: one token of a NATS subject, with the rules of the program.
 { lib }:
 
 let
@@ -16,6 +16,6 @@ lib.types.addCheck lib.types.str (
 )
 // {
   name = "token";
-  description = "name of 1 to 63 letters, digits, `_` or `-`, and none of ${lib.concatStringsSep ", " reserved}";
+  description = "name of 1 to 63 letters, digits, `_` or `-`, except ${lib.concatStringsSep ", " reserved}";
   descriptionClass = "noun";
 }

@@ -1,5 +1,5 @@
-# Whose signatures count: public keys, each with a date behind it if it expires. They are checked by assertions and not by their
-# type, whose error would repeat a seed.
+# Trusted public keys, each followed by a date if it expires. They are checked by assertions and not by their type, because the error
+# of a type would print a seed that is in the wrong place.
 { lib }:
 
 let
@@ -21,17 +21,17 @@ in
 option: trustedKeys:
 let
   areKeys = builtins.all isTrustedKey trustedKeys;
-  # The same line twice does no harm.
+  # A repeated entry is harmless; the same key with different dates is not.
   keys = map keyOf (lib.unique trustedKeys);
   repeated = lib.filter (key: builtins.length (lib.filter (other: other == key) keys) > 1) keys;
 in
 [
   {
     assertion = areKeys;
-    message = "${option} must hold public keys alone, the texts starting with U that `homelab-deploy keys new` printed (the last characters are a checksum), each with `@2027-01-01` or `@2027-01-01T12:00:00Z` behind it if it expires.";
+    message = "${option} must contain only public keys as printed by `homelab-deploy keys new` (they start with U and end with a checksum), each followed by `@2027-01-01` or `@2027-01-01T12:00:00Z` if it expires.";
   }
   {
     assertion = areKeys -> repeated == [ ];
-    message = "${option} has ${head repeated} with two dates; leave one of them out.";
+    message = "${option} has ${head repeated} with two dates; remove one of them.";
   }
 ]

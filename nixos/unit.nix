@@ -1,10 +1,10 @@
-# Reads the text of a systemd unit: `{ Unit = { Description = "…"; }; Service = { … }; }`. A key that occurs more than once
-# becomes a list, as NixOS writes such keys, and so does one that hosts add to.
+# Parses a systemd unit file: `{ Unit = { Description = "…"; }; Service = { … }; }`. A key that occurs more than once becomes a list,
+# as NixOS represents such keys, and so does a key that hosts may extend.
 { lib }:
 
 let
-  # `NAME=VALUE`. `match` drops the context of a string: without it, a store path in the value would be a mere name that
-  # NixOS neither builds nor copies to the host.
+  # `NAME=VALUE`. `match` drops the string context. Without the context, NixOS would neither build nor copy a store path in the value,
+  # so it is added again.
   assignment =
     line:
     let
@@ -14,7 +14,7 @@ let
 
   isPair = line: line != "" && !(lib.hasPrefix "#" line) && !(lib.hasPrefix ";" line);
 
-  # Keys that hosts add to. NixOS joins definitions of lists, and refuses a second one of a text.
+  # Keys that hosts may extend. NixOS merges list definitions, but refuses a second definition of a string.
   ofWords = [
     "CapabilityBoundingSet"
     "ReadWritePaths"

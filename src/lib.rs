@@ -1,29 +1,37 @@
-//! Deploy, watch and rescue a fleet of NixOS machines over NATS.
+//! Deploys, watches and rescues a fleet of NixOS hosts over NATS.
 //!
-//! Everything lives in this library; the binary only parses arguments and hands over. A module imports only from
-//! the layers below its own: `protocol` at the bottom, then modules with one purpose, then `fleet` and `activation`,
-//! then `listener`, `builder`, `deployer` and `flake_update`, then the user interfaces, then `cli`.
+//! The library contains all of the code; the binary only calls it. A module imports only from lower layers: `protocol`
+//! at the bottom, then modules with one purpose, then `nix`, then `fleet`, `activation` and `service`, then `listener`,
+//! `builder`, `client` and `flake_update`, then the user interfaces, then `cli`.
+//!
+//! See ARCHITECTURE.md, "Processes", "Life of a deployment" and "Layers".
 
 pub mod activation;
+pub mod atomic_file;
+pub mod blocking;
 pub mod builder;
-pub mod bus;
 pub mod cli;
+pub mod client;
+pub mod clock;
 pub mod config;
 pub mod demo;
-pub mod deployer;
-pub mod durable;
 pub mod flake_update;
 pub mod fleet;
+pub mod git;
 pub mod jobs;
 pub mod keys;
 pub mod listener;
-pub mod log_fold;
-pub mod manager;
+pub mod log_throttle;
 pub mod mcp;
 pub mod metrics;
+pub mod nats;
 pub mod nix;
-pub mod private;
+pub mod private_file;
 pub mod protocol;
-pub mod temporary;
+pub mod sandbox;
+pub mod sd_notify;
+pub mod service;
+pub mod state_dir;
+pub mod text;
 pub mod tui;
 pub mod unattended;

@@ -1,4 +1,4 @@
-//! The binary: parses arguments and hands over to the library.
+//! The binary: calls the command line interface of the library.
 
 use std::process::ExitCode;
 

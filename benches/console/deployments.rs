@@ -1,10 +1,10 @@
-//! A frame of the deployments screen, and of one deployment, with 200 deployments of 500 hosts each that all failed.
+//! Frames of the deployments screen and of one deployment, with 200 deployments of 500 failed hosts each.
 
 use crate::frame::{app, processor_time};
-use crate::{COLUMNS, ROWS, at_share, hosts};
+use crate::{COLUMNS, ROWS, hosts, percentile};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use homelab_deploy::protocol::{DeployReport, Inbound, Status};
-use homelab_deploy::tui::{App, Event, update, view};
+use homelab_deploy::tui::{App, ConsoleEvent, update, view};
 use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -20,11 +20,11 @@ pub(crate) fn measure() -> bool {
     let mut app = app(HOSTS, now);
     for deployment in 0..DEPLOYMENTS {
         let reports = (0..HOSTS).map(|host| Ok(Inbound::Report(Box::new(report(host, deployment)))));
-        update(&mut app, Event::Messages(reports.collect(), now));
+        update(&mut app, ConsoleEvent::Messages(reports.collect(), now));
     }
     key(&mut app, KeyCode::Char('v'));
     let list = frames(&mut app, now, "the list");
-    // The last that runs no more.
+    // The last deployment, which is finished.
     key(&mut app, KeyCode::End);
     key(&mut app, KeyCode::Enter);
     let one = frames(&mut app, now, "one");
@@ -42,11 +42,11 @@ fn report(host: usize, deployment: usize) -> DeployReport {
 }
 
 fn key(app: &mut App, code: KeyCode) {
-    update(app, Event::Frame);
-    update(app, Event::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+    update(app, ConsoleEvent::Frame);
+    update(app, ConsoleEvent::Key(KeyEvent::new(code, KeyModifiers::NONE)));
 }
 
-/// Before each frame a key moves the selection, and reports of what runs arrive.
+/// Before each frame, a key moves the selection and reports of a running deployment arrive.
 fn frames(app: &mut App, now: Timestamp, what: &str) -> bool {
     let mut terminal = Terminal::new(TestBackend::new(COLUMNS, ROWS)).unwrap();
     let mut taken = Vec::new();
@@ -57,14 +57,14 @@ fn frames(app: &mut App, now: Timestamp, what: &str) -> bool {
             report.id = Some("running".parse().unwrap());
             Ok(Inbound::Report(Box::new(report)))
         });
-        update(app, Event::Messages(reports.collect(), now));
-        let begun = processor_time();
-        update(app, Event::Frame);
+        update(app, ConsoleEvent::Messages(reports.collect(), now));
+        let start = processor_time();
+        update(app, ConsoleEvent::Frame);
         terminal.draw(|frame| view(app, frame)).unwrap();
-        taken.push(processor_time().saturating_sub(begun));
+        taken.push(processor_time().saturating_sub(start));
     }
     taken.sort_unstable();
-    let (median, late) = (at_share(&taken, 500), at_share(&taken, 990));
+    let (median, late) = (percentile(&taken, 500), percentile(&taken, 990));
     println!(
         "deployments: 99 of 100 frames of {what} within {late:.2?} of processor time with {DEPLOYMENTS} of {HOSTS} \
          hosts, median {median:.2?}, bound {BOUND:?}"

@@ -1,8 +1,8 @@
-//! Hosts that say of themselves what real ones say, every optional field included.
+//! Presence messages and reports as of real hosts, with every optional field.
 
 use homelab_deploy::protocol::{
-    Action, DeployReport, ErrorCode, HostAnswer, Id, Name, PhaseName, PhaseState, Phases, Progress, Status,
-    of_host, of_role, of_tier,
+    Action, DeployReport, ErrorCode, Id, Name, PhaseName, PhaseState, Phases, Presence, Progress, Status,
+    host_subject, role_subject, tier_subject,
 };
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ const COMMIT: &str = "3f2a91c0d5e84b7690fd1ab3c2e47785961d0f2e";
 const SYSTEM: &str =
     "/nix/store/0c5yz8ba1mqfk9a6lpkr4p9vxy2w7d3h-nixos-system-host-26.05.20260401.3f2a91c0d5e8";
 
-/// The deployment that runs in every bench.
+/// The deployment that is running in every bench.
 pub(crate) fn deployment() -> Id {
     Id::new("019a0d5e-84b7-7690-8d1a-b3c2e4778596").unwrap()
 }
@@ -26,7 +26,7 @@ fn instance(n: usize) -> String {
     format!("0b9f6c1e-4c7d-4f0e-9a55-{n:012}")
 }
 
-/// A report of the running deployment at some step; `last` is the verdict, of every second host that it failed.
+/// A report of the running deployment at a step. If `last`, it is final; every second host has failed.
 pub(crate) fn report(n: usize, step: u64, last: bool) -> DeployReport {
     let failed = last && n % 2 == 1;
     let status = match last {
@@ -71,18 +71,18 @@ pub(crate) fn report(n: usize, step: u64, last: bool) -> DeployReport {
     report
 }
 
-/// What a host says of itself, with its last job. Some wait for a reboot, some are held, some warn.
-pub(crate) fn answer(n: usize) -> HostAnswer {
+/// Presence of a host, with its last job. Some hosts need a reboot, some are held, some have warnings.
+pub(crate) fn answer(n: usize) -> Presence {
     let mut job = report(n, 0, true);
     job.id = Some(Id::new(format!("before-{}", n % 50)).unwrap());
     job.seq = Some(2_000_000);
-    // Of an older deployment a few have failed.
+    // A few jobs of an older deployment have failed.
     if job.status == Status::Failed && n % 20 != 1 {
         (job.status, job.error) = (Status::Completed, None);
     }
     let (tier, role) = (job.tier.clone().unwrap(), job.role.clone().unwrap());
-    let subjects = vec![of_host(&tier, &name(n)), of_tier(&tier), of_role(&tier, &role)];
-    let mut answer = HostAnswer::new(name(n), tier, Some(role), subjects);
+    let subjects = vec![host_subject(&tier, &name(n)), tier_subject(&tier), role_subject(&tier, &role)];
+    let mut answer = Presence::new(name(n), tier, Some(role), subjects);
     answer.instance = Some(instance(n).into());
     answer.version = Some("0.1.0".into());
     answer.os_version = Some("NixOS 26.05 (Yarara)".into());
@@ -92,13 +92,13 @@ pub(crate) fn answer(n: usize) -> HostAnswer {
     answer.generation = Some(142);
     answer.booted_system = Some(SYSTEM.into());
     answer.reboot_needed = Some(n.is_multiple_of(10));
-    answer.boot_at = Some(Timestamp::UNIX_EPOCH);
+    answer.booted_at = Some(Timestamp::UNIX_EPOCH);
     answer.flake_url = Some("git+ssh://git@forge.example.org/infrastructure/fleet.git".into());
     answer.nix_free_bytes = Some(48 << 30);
     answer.boot_free_bytes = Some(310 << 20);
     answer.held = (n % 50 == 7).then(|| "disk is being replaced".to_owned());
     if n.is_multiple_of(5) {
-        answer.warnings.push("/boot has room for two more generations only".to_owned());
+        answer.warnings.push("/boot has space for only two more generations".to_owned());
     }
     if n % 8 == 3 {
         answer.failed_units.push("restic-backups-home.service".to_owned());

@@ -1,6 +1,6 @@
-//! The real console in a pseudo-terminal: keys in, a screen out, and what the system says of the process.
+//! The real console in a pseudo-terminal: sends keys, reads the screen, and queries the process's resources.
 
-use crate::broker::{Fleet, PROGRAM};
+use crate::nats_server::{Fleet, PROGRAM};
 use crate::{COLUMNS, ROWS};
 use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 use std::fs;
@@ -10,22 +10,22 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take before the bench gives up.
+/// Maximum time for any event.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// A console that runs.
+/// A running console.
 pub(crate) struct Console {
     child: Box<dyn Child + Send + Sync>,
     keyboard: Box<dyn Write + Send>,
-    /// What was written, and when it was read.
+    /// Output, with the time it was read.
     output: Receiver<(Instant, Vec<u8>)>,
     screen: vt100::Parser,
-    /// Bytes that were written so far.
+    /// Number of bytes written so far.
     pub(crate) written: usize,
 }
 
 impl Console {
-    /// Starts the console on a server.
+    /// Starts the console on the server of a fleet.
     pub(crate) fn start(fleet: &Fleet) -> Self {
         let size = PtySize { rows: ROWS, cols: COLUMNS, ..PtySize::default() };
         let pty = native_pty_system().openpty(size).unwrap();
@@ -33,7 +33,7 @@ impl Console {
         command.args(["tui", "--nats-url", fleet.url()]);
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
-        command.env("XDG_STATE_HOME", fleet.folder());
+        command.env("XDG_STATE_HOME", fleet.directory());
         command.env_remove("NO_COLOR");
         command.env_remove("HOMELAB_DEPLOY_NKEY_FILE");
         let child = pty.slave.spawn_command(command).unwrap();
@@ -52,41 +52,41 @@ impl Console {
         Self { child, keyboard, output, screen: vt100::Parser::new(rows, columns, 0), written: 0 }
     }
 
-    /// Types, waits until the screen is so, and gives how long that took.
+    /// Types keys, waits until `shown` holds for the screen, and returns the time it took.
     pub(crate) fn answers(&mut self, keys: &str, shown: impl Fn(&vt100::Screen) -> bool) -> Duration {
-        let begun = Instant::now();
+        let start = Instant::now();
         self.types(keys);
-        self.until(shown).saturating_duration_since(begun)
+        self.until(shown).saturating_duration_since(start)
     }
 
-    /// Types.
+    /// Types keys.
     pub(crate) fn types(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
         self.keyboard.flush().unwrap();
     }
 
-    /// Waits until the screen is so, and gives when that came.
+    /// Waits until `shown` holds for the screen and returns when the last output was read.
     pub(crate) fn until(&mut self, shown: impl Fn(&vt100::Screen) -> bool) -> Instant {
         let last = Instant::now() + DEADLINE;
         let mut at = Instant::now();
         while !shown(self.screen.screen()) {
-            at = self.read(last).unwrap_or_else(|| panic!("it hangs with\n{}", self.text()));
+            at = self.read(last).unwrap_or_else(|| panic!("the console hangs with\n{}", self.text()));
         }
         at
     }
 
-    /// Waits until the screen shows a text.
+    /// Waits until the screen contains a text.
     pub(crate) fn shows(&mut self, text: &str) {
         self.until(|screen| screen.contents().contains(text));
     }
 
-    /// Reads what is written for this long.
-    pub(crate) fn rest(&mut self, rest: Duration) {
-        let end = Instant::now() + rest;
+    /// Reads output for this duration.
+    pub(crate) fn idle(&mut self, duration: Duration) {
+        let end = Instant::now() + duration;
         while self.read(end).is_some() {}
     }
 
-    /// What is on the screen.
+    /// The content of the screen.
     pub(crate) fn text(&self) -> String {
         self.screen.screen().contents()
     }
@@ -100,7 +100,7 @@ impl Console {
                 Some(at)
             }
             Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => panic!("it ended with\n{}", self.text()),
+            Err(RecvTimeoutError::Disconnected) => panic!("the console ended with\n{}", self.text()),
         }
     }
 
@@ -108,28 +108,28 @@ impl Console {
         fs::read_to_string(format!("/proc/{}/{file}", self.child.process_id().unwrap())).unwrap()
     }
 
-    /// The processor time it has taken so far, all threads together, in seconds.
+    /// CPU time of all threads so far, in seconds.
     pub(crate) fn cpu(&self) -> f64 {
         let stat = self.proc("stat");
-        // The name before may hold blanks, but no bracket follows it.
+        // The process name may contain spaces, but no parenthesis follows it.
         let fields = stat.rsplit(')').next().unwrap().split_whitespace();
         let ticks: f64 = fields.skip(11).take(2).map(|field| field.parse::<f64>().unwrap()).sum();
-        // Linux tells hundredths of a second, whatever its clock.
+        // Linux reports hundredths of a second, independent of its clock frequency.
         ticks / 100.0
     }
 
-    /// A line of its memory in KiB: `VmRSS` is what it has, `VmHWM` the most it ever had.
+    /// A value of the process's memory status in KiB: `VmRSS` is the current size, `VmHWM` the maximum.
     pub(crate) fn memory(&self, what: &str) -> u64 {
         let status = self.proc("status");
         let line = status.lines().find(|line| line.starts_with(what)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// Leaves, as an operator does.
+    /// Quits, like an operator.
     pub(crate) fn quit(mut self) {
         self.types("q");
         let status = self.child.wait().unwrap();
-        assert!(status.success(), "it ended with {status:?}:\n{}", self.text());
+        assert!(status.success(), "the console ended with {status:?}:\n{}", self.text());
     }
 }
 

@@ -2,11 +2,12 @@
 
 use async_nats::Client;
 use futures_util::StreamExt;
-use homelab_deploy::activation::{Engine, Facts, Order, Steps, Work};
-use homelab_deploy::bus::{Seed, Settings};
+use homelab_deploy::activation::{Engine, Facts, JobEvents, JobFuture, JobSpec};
 use homelab_deploy::jobs::HealthRules;
-use homelab_deploy::listener::{self, Config, ListenerError};
-use homelab_deploy::protocol::{Action, Ask, DISCOVER, Id, Name, ReplyTo};
+use homelab_deploy::listener::{self, ListenerConfig};
+use homelab_deploy::nats::{ConnectionSettings, Nkey};
+use homelab_deploy::protocol::{Action, DISCOVER, Id, Name, Query, ReplyTo};
+use homelab_deploy::service::ServiceError;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Does nothing, at once.
+/// An engine that completes at once without doing anything.
 #[allow(dead_code, reason = "not every bench has idle hosts")]
 pub(crate) struct Idle;
 
@@ -28,20 +29,21 @@ impl Engine for Idle {
         Facts::default()
     }
 
-    fn work(&self, _: Order, _: Steps, _: CancellationToken) -> Work {
+    fn run(&self, _: JobSpec, _: JobEvents, _: CancellationToken) -> JobFuture {
         Box::pin(async { Ok("done".to_owned()) })
     }
 }
 
-/// Listeners that run.
+/// Running listeners.
 pub(crate) struct Listeners {
-    tasks: JoinSet<Result<(), ListenerError>>,
+    tasks: JoinSet<Result<(), ServiceError>>,
     shutdown: CancellationToken,
 }
 
 impl Listeners {
-    /// Starts `count` of them, `host0` and so on of tier test, with their state in `state`, and waits until all answer.
-    #[allow(dead_code, reason = "not every bench has hosts that sign nothing")]
+    /// Starts `count` listeners, `host0` and so on, in the tier test, with their state in `state`, and waits until all
+    /// reply.
+    #[allow(dead_code, reason = "not every bench has hosts that do not sign")]
     pub(crate) async fn start(
         url: &str,
         client: &Client,
@@ -52,11 +54,11 @@ impl Listeners {
         Self::start_with(url, client, vec![None; count], state, engine).await
     }
 
-    /// The same, one for each seed, which sign with it.
+    /// Starts one listener for each seed, which signs with it.
     pub(crate) async fn start_with(
         url: &str,
         client: &Client,
-        seeds: Vec<Option<Seed>>,
+        seeds: Vec<Option<Nkey>>,
         state: &Path,
         engine: Arc<dyn Engine>,
     ) -> Self {
@@ -65,22 +67,22 @@ impl Listeners {
         for (n, seed) in seeds.into_iter().enumerate() {
             tasks.spawn(listener::run(config(url, n, seed, state), engine.clone(), shutdown.clone()));
         }
-        let ask = Ask::new(ReplyTo::reports(Id::new("warm").unwrap()));
+        let ask = Query::new(ReplyTo::reports(Id::new("warm").unwrap()));
         until_all_answer(client, DISCOVER, &ask.encode(), count).await;
         Self { tasks, shutdown }
     }
 
-    /// Ends them.
+    /// Stops all listeners.
     pub(crate) async fn stop(mut self) {
         self.shutdown.cancel();
         while self.tasks.join_next().await.is_some() {}
     }
 }
 
-fn config(url: &str, n: usize, seed: Option<Seed>, state: &Path) -> Config {
+fn config(url: &str, n: usize, seed: Option<Nkey>, state: &Path) -> ListenerConfig {
     let host = Name::new(format!("host{n}")).unwrap();
-    Config {
-        settings: Settings::new(url, seed, host.as_str(), DISCOVER).unwrap(),
+    ListenerConfig {
+        settings: ConnectionSettings::new(url, seed, host.as_str(), DISCOVER).unwrap(),
         deploy_subjects: vec![format!("deploy.test.{host}"), "deploy.test.all".to_owned()],
         discover_subject: DISCOVER.to_owned(),
         tier: Name::new("test").unwrap(),
@@ -100,14 +102,13 @@ fn config(url: &str, n: usize, seed: Option<Seed>, state: &Path) -> Config {
     }
 }
 
-/// Asks again and again until `count` hosts have answered once, so that all their subscriptions are known to be in
-/// place.
-#[allow(dead_code, reason = "the bench of the operator starts listeners alone")]
-pub(crate) async fn until_all_answer(client: &Client, subject: &'static str, question: &[u8], count: usize) {
+/// Queries until each of `count` hosts has replied once, so that all their subscriptions are known to exist.
+#[allow(dead_code, reason = "not every bench calls it")]
+pub(crate) async fn until_all_answer(client: &Client, subject: &'static str, query: &[u8], count: usize) {
     let mut answers = client.subscribe("deploy.responses.warm").await.unwrap();
     let mut up = HashSet::new();
     while up.len() < count {
-        client.publish(subject, question.to_vec().into()).await.unwrap();
+        client.publish(subject, query.to_vec().into()).await.unwrap();
         while let Ok(Some(answer)) = timeout(Duration::from_millis(500), answers.next()).await {
             let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
             up.insert(answer["hostname"].to_string());

@@ -1,7 +1,8 @@
-//! The part of a job's log that a build or another program writes: of a flood of output its beginning and its end are kept.
+//! The part of a job's log that a build or another program writes. Of a very long output, only the beginning and the
+//! end are written.
 //!
-//! What is in the file stays where it is, so offsets that were published hold. The end of a flood is therefore kept in
-//! memory until nothing more comes, and only then appended.
+//! Bytes already in the file never move, so published offsets stay valid. The end of a long output is therefore held in
+//! memory until the program ends, and is appended then.
 
 use super::{JobLog, LogPiece};
 use std::collections::VecDeque;
@@ -9,50 +10,50 @@ use std::io;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often the log says that output is kept back.
+/// How often the log mentions that output is held back.
 const REMINDER: Duration = Duration::from_mins(1);
-/// How many lines that matter are written while output is kept back, in bytes.
-const MATTERING: usize = 1 << 20;
+/// The limit for important lines that are written while output is held back, in bytes.
+const IMPORTANT_LIMIT: usize = 1 << 20;
 
-/// How much of a program's output is kept, in bytes.
+/// Limits for the output of one program that is written to the log, in bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LogRoom {
-    /// What is written at once.
+pub(super) struct LogLimits {
+    /// Bytes at the beginning of the output, written immediately.
     head: u64,
-    /// The end of the rest, which is appended when the program ends.
+    /// Bytes at the end of the output, written when the program ends.
     tail: usize,
 }
 
-impl LogRoom {
-    /// Of a build. It leaves room for what comes after, in a log of 32 MiB.
+impl LogLimits {
+    /// Limits for a build. They leave space for the later phases in a log of 32 MiB.
     pub(super) const BUILD: Self = Self { head: 16 << 20, tail: 8 << 20 };
-    /// Of a program that checks or activates. A job has a few of them.
+    /// Limits for a program that checks or activates. A job runs a few of these.
     pub(super) const STEP: Self = Self { head: 2 << 20, tail: 1 << 20 };
 }
 
-/// Appends the output of a program to a log.
+/// Appends the output of a program to a log, within limits.
 #[derive(Debug)]
 pub(super) struct BoundedLog {
     log: JobLog,
-    room: LogRoom,
-    /// How much may still be written at once.
+    limits: LogLimits,
+    /// How many more bytes are written immediately.
     head_left: u64,
-    mattering_left: usize,
+    important_left: usize,
     line_ended: bool,
-    /// The last lines of what is kept back.
+    /// The last lines of the output that is held back.
     tail: VecDeque<u8>,
-    /// How much has been dropped of what is kept back, in bytes; `None` while nothing is kept back.
+    /// How many bytes of the held-back output were dropped; `None` while no output is held back.
     dropped: Option<u64>,
     reminded: Instant,
 }
 
 impl BoundedLog {
-    pub(super) fn new(log: JobLog, room: LogRoom) -> Self {
+    pub(super) fn new(log: JobLog, limits: LogLimits) -> Self {
         Self {
             log,
-            room,
-            head_left: room.head,
-            mattering_left: MATTERING,
+            limits,
+            head_left: limits.head,
+            important_left: IMPORTANT_LIMIT,
             line_ended: true,
             tail: VecDeque::new(),
             dropped: None,
@@ -60,8 +61,9 @@ impl BoundedLog {
         }
     }
 
-    /// Takes a line with its end, or a part of a line, and gives what was appended. One that `matters` is not kept back.
-    pub(super) fn take(&mut self, line: &[u8], matters: bool) -> io::Result<Option<LogPiece>> {
+    /// Writes a line with its line end, or a part of a line, and returns what was appended. An important line is never
+    /// held back.
+    pub(super) fn write(&mut self, line: &[u8], is_important: bool) -> io::Result<Option<LogPiece>> {
         if self.dropped.is_none() {
             if let Some(left) = self.head_left.checked_sub(line.len() as u64) {
                 self.head_left = left;
@@ -74,31 +76,31 @@ impl BoundedLog {
             self.dropped = Some(0);
             self.reminded = Instant::now();
             let note = format!(
-                "[homelab-deploy: this program has written {} MiB; of what it still writes, the last {} MiB follow when \
-                 it ends]",
-                self.room.head >> 20,
-                self.room.tail >> 20
+                "[homelab-deploy: the limit of {} MiB is reached; the last {} MiB of the remaining output follow when the \
+                 program ends]",
+                self.limits.head >> 20,
+                self.limits.tail >> 20
             );
             self.log.line(&note)?;
         }
-        if let Some(left) = self.mattering_left.checked_sub(line.len()).filter(|_| matters) {
-            self.mattering_left = left;
+        if let Some(left) = self.important_left.checked_sub(line.len()).filter(|_| is_important) {
+            self.important_left = left;
             return self.log.append(line);
         }
-        self.keep_back(line);
+        self.hold_back(line);
         if self.reminded.elapsed() < REMINDER {
             return Ok(None);
         }
         self.reminded = Instant::now();
-        let kept_back = (self.dropped.unwrap_or_default() + self.tail.len() as u64) >> 20;
-        self.log.line(&format!("[homelab-deploy: {kept_back} MiB are kept back by now]")).map(Some)
+        let held_back = (self.dropped.unwrap_or_default() + self.tail.len() as u64) >> 20;
+        self.log.line(&format!("[homelab-deploy: {held_back} MiB of output held back so far]")).map(Some)
     }
 
-    fn keep_back(&mut self, line: &[u8]) {
+    fn hold_back(&mut self, line: &[u8]) {
         self.tail.extend(line);
-        let excess = self.tail.len().saturating_sub(self.room.tail);
+        let excess = self.tail.len().saturating_sub(self.limits.tail);
         if excess > 0 {
-            // Whole lines: what is left of a line says little, and may be a part of a character or of a secret.
+            // Only whole lines are kept: a partial line is of little use, and may start within a character or a secret.
             let rest = self
                 .tail
                 .range(excess..)
@@ -109,15 +111,13 @@ impl BoundedLog {
         }
     }
 
-    /// Appends what was kept back, and gives the last piece of it: the log has what lies before.
-    pub(super) fn end(mut self) -> io::Result<Option<LogPiece>> {
+    /// Appends the output that was held back, and returns its last piece.
+    pub(super) fn finish(mut self) -> io::Result<Option<LogPiece>> {
         let dropped = self.dropped.unwrap_or_default();
         let mut piece = None;
         if dropped > 0 {
             let dropped = dropped.div_ceil(1 << 10);
-            piece = Some(
-                self.log.line(&format!("[homelab-deploy: {dropped} KiB of its output are left out here]"))?,
-            );
+            piece = Some(self.log.line(&format!("[homelab-deploy: {dropped} KiB of output omitted here]"))?);
         }
         let tail = Vec::from(std::mem::take(&mut self.tail));
         if let Some(last) = self.log.append(&tail)? {

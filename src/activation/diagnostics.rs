@@ -1,55 +1,56 @@
-//! What a failure leaves behind: the end of the log, the journal of what failed, what runs now, and how much room there is.
+//! Diagnostics of a failure: the end of the log, the journals of the failed units, the running system and the free disk
+//! space.
 
 use super::{Facts, last_lines};
-use crate::jobs::JobFolder;
-use crate::private;
-use crate::protocol::printable;
+use crate::jobs::JobDir;
+use crate::private_file;
+use crate::text::printable;
 use std::fmt::Write;
 
-/// How many lines of the log are told.
+/// How many lines of the log are included.
 const LOG_LINES: usize = 60;
-/// How the lines begin that are not of the log.
-const JOURNAL: &str = "-- journal of ";
-const RUNS: &str = "-- now runs ";
-const FREE: &str = " MiB are free on ";
+// Prefixes of the lines that do not come from the log.
+const JOURNAL_PREFIX: &str = "-- journal of ";
+const RUNNING_PREFIX: &str = "-- now runs ";
+const FREE_SPACE: &str = " MiB are free on ";
 
-/// Makes the text, with the journal of each failed unit.
-pub fn diagnostics(folder: &JobFolder, journals: &[(String, String)], facts: &Facts) -> String {
-    with_log(last_lines(&folder.log(), LOG_LINES).unwrap_or_default(), journals, facts)
+/// Returns the diagnostics, with the journal of each failed unit.
+pub fn collect_diagnostics(job_dir: &JobDir, journals: &[(String, String)], facts: &Facts) -> String {
+    format_diagnostics(last_lines(&job_dir.log(), LOG_LINES).unwrap_or_default(), journals, facts)
 }
 
-/// The same with this end of the log.
-pub fn with_log(log: String, journals: &[(String, String)], facts: &Facts) -> String {
+/// Like [`collect_diagnostics`], with the given end of the log.
+pub fn format_diagnostics(log: String, journals: &[(String, String)], facts: &Facts) -> String {
     let mut text = log;
     for (unit, journal) in journals {
-        let _ = write!(text, "\n{JOURNAL}{}", printable(unit));
+        let _ = write!(text, "\n{JOURNAL_PREFIX}{}", printable(unit));
         for line in journal.lines() {
             let _ = write!(text, "\n{}", printable(line));
         }
     }
-    // A host that is not NixOS has none.
-    if let Some(runs) = &facts.system {
-        let _ = write!(text, "\n{RUNS}{runs}");
+    // Only NixOS has a current system.
+    if let Some(system) = &facts.system {
+        let _ = write!(text, "\n{RUNNING_PREFIX}{system}");
     }
     for (what, bytes) in [("the nix store", facts.nix_free_bytes), ("/boot", facts.boot_free_bytes)] {
         if let Some(bytes) = bytes {
-            let _ = write!(text, "\n-- {}{FREE}{what}", bytes >> 20);
+            let _ = write!(text, "\n-- {}{FREE_SPACE}{what}", bytes >> 20);
         }
     }
-    // Where nothing was logged, what follows is the first line.
+    // If the log is empty, the first line is preceded by a line break.
     text.trim_start_matches('\n').to_owned()
 }
 
-/// What such a text has beside the end of the log.
-pub fn beside_log(diagnostics: &str) -> &str {
-    let is_beside = |line: &str| {
-        line.starts_with(JOURNAL)
-            || line.starts_with(RUNS)
-            || (line.starts_with("-- ") && line.contains(FREE))
+/// Returns the part of the diagnostics that follows the end of the log.
+pub fn diagnostics_after_log(diagnostics: &str) -> &str {
+    let is_after_log = |line: &str| {
+        line.starts_with(JOURNAL_PREFIX)
+            || line.starts_with(RUNNING_PREFIX)
+            || (line.starts_with("-- ") && line.contains(FREE_SPACE))
     };
     let mut at = 0;
     for line in diagnostics.split_inclusive('\n') {
-        if is_beside(line) {
+        if is_after_log(line) {
             break;
         }
         at += line.len();
@@ -57,8 +58,8 @@ pub fn beside_log(diagnostics: &str) -> &str {
     &diagnostics[at..]
 }
 
-/// Keeps the whole text in the job's folder: a report tells what fits into a message. A full disk must not cost the
-/// verdict.
-pub fn keep_diagnostics(folder: &JobFolder, text: &str) {
-    let _ = private::write(&folder.path().join("diagnostics.txt"), text.as_bytes());
+/// Saves the complete diagnostics in the job's directory, because a report holds only what fits into a message. Errors
+/// are ignored: the result must be delivered even if the disk is full.
+pub fn save_diagnostics(job_dir: &JobDir, text: &str) {
+    let _ = private_file::write(&job_dir.path().join("diagnostics.txt"), text.as_bytes());
 }

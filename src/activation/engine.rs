@@ -1,7 +1,7 @@
-//! The engine: whatever carries out an order on this host.
+//! The engine: the interface of everything that carries out a job on this host.
 
 use super::{Facts, LogPiece};
-use crate::jobs::{BranchCommit, ExternalCommand, JobFolder, Orders, PeersBefore, Record, System};
+use crate::jobs::{BranchCommit, ExternalCommand, Handover, JobDir, JobRecord, PeerBaseline, PreviousSystem};
 use crate::protocol::{Action, Changes, DeployRequest, ErrorCode, PhaseName, Progress};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
@@ -13,33 +13,33 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// What a job is to do, checked and accepted.
+/// A job that was checked and accepted.
 #[derive(Debug, Clone)]
-pub struct Order {
-    /// The request.
+pub struct JobSpec {
+    /// The request that started the job.
     pub request: DeployRequest,
-    /// The folder of the job; its log takes the whole output.
-    pub folder: JobFolder,
-    /// How long prepare, build and check may take together.
+    /// The directory of the job. Its log receives all output.
+    pub dir: JobDir,
+    /// The time limit for prepare, build and check together.
     pub timeout: Duration,
-    /// Asks whether the link to the server works now, and waits for its answer up to ten seconds.
+    /// Checks whether the NATS server answers now; waits up to ten seconds for the answer.
     pub reachable: Probe<bool>,
-    /// Listens for another client, where only that can confirm this host after an activation. `Err` says why none was
-    /// heard.
-    pub peers: Probe<Result<PeersBefore, String>>,
+    /// Waits for a message of another client, if only another client can confirm this host after an activation. `Err`
+    /// is the reason why none was received.
+    pub peers: Probe<Result<PeerBaseline, String>>,
 }
 
-/// Something that an engine may ask while it works.
+/// A check that an engine may run while it works.
 pub struct Probe<T>(Arc<dyn Fn() -> BoxFuture<'static, T> + Send + Sync>);
 
 impl<T> Probe<T> {
-    /// By this question.
-    pub fn new(ask: impl Fn() -> BoxFuture<'static, T> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(ask))
+    /// Wraps the function that performs the check.
+    pub fn new(probe: impl Fn() -> BoxFuture<'static, T> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(probe))
     }
 
-    /// Asks.
-    pub async fn ask(&self) -> T {
+    /// Runs the check.
+    pub async fn run(&self) -> T {
         (self.0)().await
     }
 }
@@ -56,79 +56,80 @@ impl<T> fmt::Debug for Probe<T> {
     }
 }
 
-/// What an engine tells while it works.
+/// What an engine reports while it works.
 #[derive(Debug)]
-pub enum Step {
-    /// A phase begins.
-    Enter(PhaseName),
-    /// How far the build is.
+pub enum JobEvent {
+    /// A phase starts.
+    PhaseStarted(PhaseName),
+    /// Progress of the build.
     Progress(Progress),
-    /// The commit and the branch that it is deployed from.
+    /// The deployed commit and its branch.
     Origin(BranchCommit),
-    /// The commit that is deployed.
+    /// The commit that is deployed, as a full hash.
     Commit(String),
     /// The store path of the new system.
     System(String),
     /// The generation of the system profile.
     Generation(u64),
-    /// A sentence for the report.
+    /// A sentence for the message of the report.
     Note(String),
-    /// It was asked to stop and does so: nothing will be activated.
+    /// The engine was asked to stop and does so: nothing will be activated.
     Stopping,
-    /// What ran before.
-    Old(Box<System>),
-    /// What the deployment changes.
+    /// The system that ran before.
+    PreviousSystem(Box<PreviousSystem>),
+    /// The packages and units that the deployment changes.
     Changes(Box<Changes>),
-    /// From here on the activation program owns the record: it is to be written once more, with these orders, and then
-    /// answered.
-    HandOver(Box<Orders>, HandedOver),
-    /// A program is about to be started that outlives this listener: it is to be noted in the record, and then answered.
-    External(Box<ExternalCommand>, HandedOver),
-    /// The record as its new owner wrote it.
-    Record(Box<Record>),
+    /// The worker owns the job's record from here on. The listener saves the record with this handover, and then
+    /// acknowledges.
+    Handover(Box<Handover>, SaveAck),
+    /// The engine is about to start a program that outlives this listener. The listener saves it in the record, and
+    /// then acknowledges.
+    ExternalCommand(Box<ExternalCommand>, SaveAck),
+    /// The record as the worker wrote it.
+    Record(Box<JobRecord>),
     /// A piece of output, already in the log.
     Log(LogPiece),
 }
 
-/// Answered once the record is durable, or with the reason why it is not.
-pub type HandedOver = tokio::sync::oneshot::Sender<Result<(), String>>;
+/// Receives `Ok` when the record is saved durably, or the reason why it is not.
+pub type SaveAck = tokio::sync::oneshot::Sender<Result<(), String>>;
 
-/// Where an engine tells its steps. Bounded: an engine waits for its job, never the reverse.
-pub type Steps = mpsc::Sender<Step>;
+/// Where an engine sends its events. The channel is bounded: an engine waits for its job, never the reverse.
+pub type JobEvents = mpsc::Sender<JobEvent>;
 
 /// Why a job failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// The error of the report.
+pub struct JobFailure {
+    /// The error code of the report.
     pub code: ErrorCode,
-    /// One sentence.
+    /// One sentence for the report.
     pub message: String,
-    /// Whether the host was rolled back to the previous system, where anything had changed.
+    /// Whether the host was rolled back to the previous system; `None` if nothing was changed.
     pub rolled_back: Option<bool>,
 }
 
-impl Failure {
-    /// A failure that changed nothing.
+impl JobFailure {
+    /// Creates a failure of a job that changed nothing.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), rolled_back: None }
     }
 }
 
-/// How an order ended: a sentence, or why not.
-pub type Outcome = Result<String, Failure>;
+/// How a job ended: the message of the report, or the failure.
+pub type JobResult = Result<String, JobFailure>;
 
-/// An order being carried out.
-pub type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+/// A running job.
+pub type JobFuture = Pin<Box<dyn Future<Output = JobResult> + Send>>;
 
-/// A service manager being asked for the units that have failed; nothing where it does not answer.
-pub type Units = Pin<Box<dyn Future<Output = Option<BTreeSet<String>>> + Send>>;
+/// Resolves to the failed units, or to `None` if the service manager does not answer.
+pub type FailedUnitsFuture = Pin<Box<dyn Future<Output = Option<BTreeSet<String>>> + Send>>;
 
-/// Carries out orders on one host, one at a time.
+/// Carries out jobs on one host, one at a time.
 pub trait Engine: Send + Sync + 'static {
-    /// The actions it can do.
+    /// The actions that this engine supports.
     fn actions(&self) -> Vec<Action>;
 
-    /// Blots out of a log what is secret on this host. The text stays as long as it was.
+    /// Masks the secrets of this host in a text. The result has the same length in bytes.
     fn mask(&self, text: &str) -> String {
         text.to_owned()
     }
@@ -136,30 +137,29 @@ pub trait Engine: Send + Sync + 'static {
     /// What runs on the host now.
     fn facts(&self) -> Facts;
 
-    /// The units that have failed, where a service manager can be asked.
-    fn failed_units(&self) -> Units {
+    /// The units that have failed; `None` if the host has no service manager.
+    fn failed_units(&self) -> FailedUnitsFuture {
         Box::pin(std::future::ready(None))
     }
 
-    /// Carries out an order. `stop` asks it to end what has not begun to activate: it says [`Step::Stopping`] if it
-    /// does, and the future ends once nothing of the job runs any more. Dropping the future leaves a running
-    /// activation alone.
-    fn work(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work;
+    /// Carries out a job. `stop` asks it to stop if it does not activate yet: it then sends [`JobEvent::Stopping`], and
+    /// the future resolves when no process of the job is left. Dropping the future does not end a running activation.
+    fn run(&self, job: JobSpec, events: JobEvents, stop: CancellationToken) -> JobFuture;
 
-    /// Follows an order that was handed over to the activation program or to an external one, by this process or by one
-    /// before it. `stop` is as in [`Engine::work`]; the activation program cannot be stopped.
-    fn follow(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {
-        let _ = (order, steps, stop);
-        let message = "this listener was not told how to take up what another one began";
-        Box::pin(std::future::ready(Err(Failure::new(ErrorCode::Interrupted, message))))
+    /// Follows a job that this process or an earlier one handed over to the worker or to an external command. `stop` is
+    /// as in [`Engine::run`], except that the worker cannot be stopped.
+    fn follow(&self, job: JobSpec, events: JobEvents, stop: CancellationToken) -> JobFuture {
+        let _ = (job, events, stop);
+        let message = "this engine cannot follow a job of another listener";
+        Box::pin(std::future::ready(Err(JobFailure::new(ErrorCode::Interrupted, message))))
     }
 
-    /// Whether an order that had changed nothing yet may simply be done again.
+    /// Whether a job that had not changed anything may be run again.
     fn can_repeat(&self) -> bool {
         false
     }
 
-    /// Which boot this is, where what a job began must be told apart by that.
+    /// Identifies the current boot; `None` if the engine does not depend on it.
     fn boot_id(&self) -> Option<String> {
         None
     }

@@ -1,30 +1,30 @@
-//! What runs on this host, read from the host itself.
+//! Facts about this host: its system, free disk space and failed units.
 
 use crate::nix::{Profile, reboot_needed};
 use jiff::Timestamp;
 use std::fs;
 use std::path::Path;
 
-/// What runs on a host. Whatever cannot be told is absent: a host need not be NixOS.
+/// The state of a host. A fact is absent if it cannot be determined; a host need not run NixOS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// The operating system's own name and version.
+    /// Name and version of the operating system.
     pub os_version: Option<String>,
-    /// The store path of the running system.
+    /// Store path of the running system.
     pub system: Option<String>,
-    /// The store path of the system that was booted.
+    /// Store path of the booted system.
     pub booted_system: Option<String>,
-    /// The generation of the system profile.
+    /// Current generation of the system profile.
     pub generation: Option<u64>,
-    /// Whether a reboot is needed for the whole of the running system.
+    /// Whether the running system needs a reboot to take full effect.
     pub reboot_needed: Option<bool>,
     /// When the host booted, by its own clock.
-    pub boot_at: Option<Timestamp>,
-    /// Free bytes where the nix store lies.
+    pub booted_at: Option<Timestamp>,
+    /// Free bytes on the file system of the nix store.
     pub nix_free_bytes: Option<u64>,
     /// Free bytes on `/boot`.
     pub boot_free_bytes: Option<u64>,
-    /// Units that have failed, where somebody has asked the service manager.
+    /// Failed units, if the service manager was queried.
     pub failed_units: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Facts {
             os_version: os_version(root),
             generation: Profile::new(root.join("nix/var/nix/profiles/system")).generation().ok().flatten(),
             reboot_needed: reboot_needed(&root.join("run/booted-system"), &root.join("run/current-system")),
-            boot_at: boot_at(root),
+            booted_at: booted_at(root),
             nix_free_bytes: free_bytes(&root.join("nix/store")),
             boot_free_bytes: system.as_ref().and_then(|_| free_bytes(&root.join("boot"))),
             system,
@@ -53,13 +53,14 @@ fn os_version(root: &Path) -> Option<String> {
     Some(name.trim_matches(['"', '\'']).to_owned())
 }
 
-fn boot_at(root: &Path) -> Option<Timestamp> {
+fn booted_at(root: &Path) -> Option<Timestamp> {
     let stat = fs::read_to_string(root.join("proc/stat")).ok()?;
     let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
     Timestamp::from_second(seconds).ok()
 }
 
-fn free_bytes(path: &Path) -> Option<u64> {
+/// The free bytes on the file system of `path`; `None` if that cannot be determined.
+pub fn free_bytes(path: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(path).ok()?;
     Some(stat.f_bavail * stat.f_frsize)
 }

@@ -1,15 +1,15 @@
-//! The host that is changed: where its system and profile are, and which boot this is.
+//! Paths of the host that is changed, and its boot id.
 
-use crate::jobs::System;
+use crate::jobs::PreviousSystem;
 use crate::nix::SYSTEM_PROFILE;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A host by its root directory and its system profile.
+/// A host, given by its root directory and its system profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPaths {
-    /// Where `/run` and `/proc` are looked for; `/` but in tests.
+    /// The directory that contains `/run` and `/proc`; `/` except in tests.
     pub root: PathBuf,
     /// The system profile.
     pub profile: PathBuf,
@@ -22,32 +22,32 @@ impl Default for HostPaths {
 }
 
 impl HostPaths {
-    /// The store path of the running system.
+    /// Store path of the running system.
     pub fn current_system(&self) -> Option<String> {
         target(&self.root.join("run/current-system"))
     }
 
-    /// The store path of the system that was booted.
+    /// Store path of the booted system.
     pub fn booted_system(&self) -> Option<String> {
         target(&self.root.join("run/booted-system"))
     }
 
-    /// Where is written what the state directory does not take; it ends with the boot.
+    /// The fallback directory for files that cannot be written to the state directory. It is cleared at boot.
     pub fn runtime_dir(&self) -> PathBuf {
         self.root.join("run/homelab-deploy")
     }
 
-    /// The store path that the profile resolves to.
+    /// Store path that the profile resolves to.
     pub fn profile_target(&self) -> Option<String> {
         fs::canonicalize(&self.profile).ok()?.into_os_string().into_string().ok()
     }
 
-    /// What the profile's own link names, such as `system-42-link`.
+    /// Target of the profile's own link, such as `system-42-link`.
     pub fn profile_link(&self) -> Option<String> {
         target(&self.profile)
     }
 
-    /// Which boot this is.
+    /// The kernel's id of the current boot.
     pub fn boot_id(&self) -> Option<String> {
         let id = fs::read_to_string(self.root.join("proc/sys/kernel/random/boot_id"))
             .or_else(|_| fs::read_to_string("/proc/sys/kernel/random/boot_id"));
@@ -59,9 +59,9 @@ impl HostPaths {
         self.root.join("run/systemd/system").is_dir()
     }
 
-    /// What runs now; the failed units are told by whoever asks the service manager.
-    pub fn snapshot(&self, failed_units: Vec<String>) -> System {
-        System {
+    /// Captures what runs now. The caller provides the failed units.
+    pub fn snapshot(&self, failed_units: Vec<String>) -> PreviousSystem {
+        PreviousSystem {
             system: self.current_system(),
             profile_link: self.profile_link(),
             profile_target: self.profile_target(),

@@ -1,24 +1,24 @@
-//! The log of a job: one file, written by whoever works and read along while it grows.
+//! The log of a job: one file that several processes append to, and that is read while it grows.
 
-use crate::private;
-use crate::protocol::{fit_start, printable};
+use crate::private_file;
+use crate::text::{fitting_prefix, last, printable};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// The longest piece; a longer line comes in several.
+/// The longest piece in bytes; a longer line is split.
 pub(super) const MAX_PIECE: usize = 4096;
-/// How much is read at a time, so that a flood of output holds nobody up.
+/// How many bytes are read at a time, so that a flood of output does not block the reader.
 const MAX_READ: u64 = 64 * 1024;
-/// How much of the end of a log is looked at for its last lines.
-const MAX_END: u64 = 256 * 1024;
+/// How many bytes at the end of a log are searched for its last lines.
+const MAX_LAST_LINES: u64 = 256 * 1024;
 
-/// A piece of a log: a line with its end, or part of a long one.
+/// A piece of a log: a line with its line end, or a part of a long line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPiece {
-    /// Where it begins in the file, in bytes.
+    /// Offset of its first byte in the file.
     pub offset: u64,
-    /// The text, as many bytes long as in the file: each byte that is no UTF-8 stands as one `?`.
+    /// The text. It is as long in bytes as the piece in the file: each byte that is not UTF-8 is replaced by one `?`.
     pub text: String,
 }
 
@@ -30,14 +30,14 @@ pub struct JobLog {
 }
 
 impl JobLog {
-    /// Opens a log for appending.
+    /// Opens a log for appending. Creates it if it does not exist.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = private::options().append(true).open(path)?;
+        let file = private_file::open_options().append(true).open(path)?;
         let offset = file.metadata()?.len();
         Ok(Self { file, offset })
     }
 
-    /// Appends one line and gives it as a piece.
+    /// Appends one line and returns it as a piece.
     pub fn line(&mut self, line: &str) -> io::Result<LogPiece> {
         let text = format!("{line}\n");
         self.file.write_all(text.as_bytes())?;
@@ -46,7 +46,7 @@ impl JobLog {
         Ok(LogPiece { offset, text })
     }
 
-    /// Appends whole lines at once and gives the last of them as a piece.
+    /// Appends complete lines in one write and returns the last of them as a piece.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<Option<LogPiece>> {
         self.file.write_all(lines)?;
         let end = self.offset + lines.len() as u64;
@@ -55,56 +55,57 @@ impl JobLog {
         Ok(last.map(|last| LogPiece { offset: end - last.len() as u64, text: same_length(last) }))
     }
 
-    /// How long the log is, in bytes, as far as it was written here.
+    /// Length of the log in bytes, without what other processes have appended since it was opened.
     pub fn length(&self) -> u64 {
         self.offset
     }
 }
 
-/// Reads a log that grows.
+/// Reads a log while it grows.
 #[derive(Debug)]
 pub struct JobLogTail {
     file: File,
-    /// Where the next piece begins.
+    /// Offset of the next piece.
     offset: u64,
-    /// Bytes read but not yet given: the start of a line.
+    /// The start of an unfinished line: bytes that were read and not yet returned.
     rest: Vec<u8>,
 }
 
 impl JobLogTail {
-    /// Reads from the end as it stands now.
+    /// Starts at the current end of the log.
     pub fn at_end(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let offset = file.seek(SeekFrom::End(0))?;
         Ok(Self { file, offset, rest: Vec::new() })
     }
 
-    /// Reads from an offset in bytes.
+    /// Starts at an offset in bytes.
     pub fn at(path: &Path, offset: u64) -> io::Result<Self> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(offset))?;
         Ok(Self { file, offset, rest: Vec::new() })
     }
 
-    /// Where the next piece begins, in bytes.
+    /// Offset of the next piece in bytes.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// What has been written since, in whole lines; `last` gives an unfinished line as well. Empty once all is read.
+    /// Reads the lines that were appended since the last call. With `last`, an unfinished line is returned too. The
+    /// result is empty at the end of the log.
     pub fn read(&mut self, last: bool) -> io::Result<Vec<LogPiece>> {
         self.read_masked(last, |_, text| text)
     }
 
-    /// The same of a log that may hold secrets: `mask` gets what was read and its offset, and gives it back as long as it was,
-    /// without secrets. None is cut in two before, if it is no longer than a piece.
+    /// Like [`Self::read`], for a log that may hold secrets. `mask` receives the text and its offset, and returns a
+    /// text of the same length without secrets. A secret that is not longer than a piece is never split.
     pub fn read_masked(
         &mut self,
         last: bool,
         mask: impl FnOnce(u64, String) -> String,
     ) -> io::Result<Vec<LogPiece>> {
         let read = (&mut self.file).take(MAX_READ).read_to_end(&mut self.rest)?;
-        // Where that was not all, the rest of a line may follow.
+        // If more bytes follow, the line may be complete in the next read.
         let last = last && (read as u64) < MAX_READ;
         let masked = mask(self.offset, same_length(&self.rest));
         let mut pieces = Vec::new();
@@ -125,7 +126,7 @@ impl JobLogTail {
     }
 }
 
-/// The text of these bytes, as long as they are.
+/// Decodes bytes to a text of the same length.
 pub(super) fn same_length(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -135,16 +136,16 @@ pub(super) fn same_length(bytes: &[u8]) -> String {
     text
 }
 
-/// The last `count` lines of a log, each made harmless; `None` where there are none.
+/// Returns the last `count` lines of a log without control characters; `None` if the log is empty or unreadable.
 pub fn last_lines(path: &Path, count: usize) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    let from = length.saturating_sub(MAX_END);
+    let from = length.saturating_sub(MAX_LAST_LINES);
     file.seek(SeekFrom::Start(from)).ok()?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<_> = text.lines().map(|line| printable(fit_start(line, MAX_PIECE))).collect();
-    let last = lines[lines.len().saturating_sub(count)..].join("\n");
+    let lines: Vec<_> = text.lines().map(|line| printable(fitting_prefix(line, MAX_PIECE))).collect();
+    let last = last(&lines, count).join("\n");
     (!last.is_empty()).then_some(last)
 }

@@ -1,35 +1,39 @@
-//! Changing a host: the engine that does a job's work, and what it tells while it works.
+//! Changes a host: the engines that carry out jobs, and the events that they send.
+//!
+//! See ARCHITECTURE.md, "The worker".
 
 mod bounded_log;
 mod child_output;
 mod diagnostics;
 mod engine;
+mod external_command;
 mod facts;
 mod follow;
 mod host;
 mod job_log;
-mod launch;
-mod log_part;
-mod owner;
-mod phase_line;
+mod log_chunk;
 mod pipeline;
-pub mod program;
-mod rebuild;
+mod progress_marker;
 mod resolve;
-mod service_manager;
-mod supervised;
+mod spawn;
+mod supervise;
+mod supervised_command;
+mod systemd;
 mod transient_unit;
+pub mod worker;
 
-pub use diagnostics::{beside_log, diagnostics, keep_diagnostics, with_log};
-pub use engine::{Engine, Failure, HandedOver, Order, Outcome, Probe, Step, Steps, Units, Work};
-pub use facts::Facts;
+pub use diagnostics::{collect_diagnostics, diagnostics_after_log, format_diagnostics, save_diagnostics};
+pub use engine::{
+    Engine, FailedUnitsFuture, JobEvent, JobEvents, JobFailure, JobFuture, JobResult, JobSpec, Probe, SaveAck,
+};
+pub use external_command::{DEFAULT_SILENCE_LIMIT, ExternalCommandEngine};
+pub use facts::{Facts, free_bytes};
 pub use host::HostPaths;
 pub use job_log::{JobLog, JobLogTail, LogPiece, last_lines};
-pub use launch::{LaunchError, ProgramKind, run as launch, supervise};
-pub use log_part::LogPart;
-pub use owner::Owner;
-pub use phase_line::PhaseLine;
+pub use log_chunk::LogChunk;
 pub use pipeline::{Pipeline, Policy};
-pub use rebuild::{RebuildEngine, SILENT};
-pub use service_manager::{ServiceManager, ServiceState, own_unit};
+pub use progress_marker::ProgressMarker;
+pub use spawn::WorkerSpawner;
+pub use supervise::{ProgramKind, SpawnError, exec_in_session, supervise};
+pub use systemd::{ServiceState, Systemd, own_unit};
 pub use transient_unit::{TransientUnit, TransientUnitError};

@@ -1,17 +1,18 @@
-//! The engine of a NixOS host: resolves, builds and checks here, then hands over to the activation program and follows it.
+//! The engine for NixOS hosts. It resolves, builds and checks in the listener, then hands the job over to the worker
+//! and follows it.
 
-mod boot_room;
 mod check;
 mod prepare;
 
-use super::bounded_log::{BoundedLog, LogRoom};
+use super::bounded_log::{BoundedLog, LogLimits};
 use super::follow::{follow, not_started};
 use super::{
-    Engine, Facts, Failure, HostPaths, JobLog, JobLogTail, LogPiece, Order, Outcome, Owner, ServiceManager,
-    Step, Steps, Units, Work, rebuild,
+    Engine, Facts, FailedUnitsFuture, HostPaths, JobEvent, JobEvents, JobFailure, JobFuture, JobLog,
+    JobLogTail, JobResult, JobSpec, LogPiece, Systemd, WorkerSpawner, external_command,
 };
-use crate::jobs::{Orders, PeersBefore, System};
-use crate::nix::{BuildError, BuildOrder, CommitPolicy, FlakeAttr, FlakeUrl, Locked, Nix, NixLine};
+use crate::git::CommitPolicy;
+use crate::jobs::{Handover, PeerBaseline, PreviousSystem};
+use crate::nix::{BuildError, FlakeAttr, FlakeUrl, HostBuildSpec, LockedFlake, Nix, NixLine};
 use crate::protocol::{Action, ErrorCode, Name, OnFailure, PhaseName};
 use std::io;
 use std::path::Path;
@@ -19,54 +20,54 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// How a listener was told to treat its host.
+/// The listener's settings for deployments to its host.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate setting")]
 pub struct Policy {
-    /// Refuse a host that systemd calls degraded.
+    /// Refuse a host that systemd reports as degraded.
     pub require_healthy: bool,
     /// Commands that must succeed after an activation.
     pub health_checks: Vec<String>,
-    /// How long they may take together.
+    /// Time limit for all health checks together.
     pub health_timeout: Duration,
-    /// The program inside a closure that may refuse it.
+    /// Path of an optional program in the closure that may refuse the deployment.
     pub pre_activate_script: String,
-    /// How long a host may take to prove that it can be reached; zero: no proof.
+    /// Time limit of the confirmation; zero disables it.
     pub confirm_timeout: Duration,
     /// Globs of units whose failure does not count.
     pub ignore_units: Vec<String>,
-    /// Build nothing here: what no cache holds is refused.
+    /// Build nothing on this host: a closure that no cache has is refused.
     pub no_local_build: bool,
-    /// Let the `nixConfig` of the flake set options of nix.
+    /// Accept options of nix from the `nixConfig` of the flake.
     pub accept_flake_config: bool,
-    /// The least time between an activation that touched the connection and its last confirmation.
+    /// Minimum time between an activation that touched the connection and its last confirmation.
     pub confirm_hold: Duration,
-    /// How long an activation may take.
+    /// Time limit of an activation.
     pub activate_timeout: Duration,
-    /// Whether the host may be rebooted if nothing else brings the old system back.
+    /// Reboot the host if nothing else brings the previous system back.
     pub last_resort_reboot: bool,
-    /// Leave a new system running whose units or checks fail.
+    /// Keep a new system running even if units or health checks fail.
     pub no_rollback: bool,
-    /// Bytes that must be free on the nix store and in the state directory.
+    /// Bytes that must be free in the nix store and in the state directory.
     pub min_free: u64,
 }
 
-/// Deploys to a NixOS host, step by step.
+/// Deploys to a NixOS host, phase by phase.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     /// The flake to deploy.
     pub flake: FlakeUrl,
-    /// Which commits of it are deployed.
+    /// Which commits of the flake may be deployed.
     pub commits: CommitPolicy,
-    /// The host.
+    /// Name of this host.
     pub hostname: Name,
-    /// What the flake calls it.
+    /// Name of the host in the flake.
     pub attr: FlakeAttr,
-    /// Starts the activation program.
-    pub owner: Owner,
-    /// The listener's own unit, where a service manager runs it.
+    /// Starts the worker.
+    pub spawner: WorkerSpawner,
+    /// The listener's own unit; `None` outside systemd.
     pub listener_unit: Option<String>,
-    /// How the host is treated.
+    /// Settings for deployments to this host.
     pub policy: Policy,
 }
 
@@ -82,21 +83,28 @@ impl Engine for Pipeline {
     }
 
     fn facts(&self) -> Facts {
-        Facts::read(&self.owner.host.root)
+        Facts::read(&self.spawner.host.root)
     }
 
-    fn failed_units(&self) -> Units {
-        Box::pin(ServiceManager::new(self.owner.host.has_systemd()).failed())
+    fn failed_units(&self) -> FailedUnitsFuture {
+        Box::pin(Systemd::new(self.spawner.host.has_systemd()).failed_units())
     }
 
-    fn work(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {
+    fn run(&self, job: JobSpec, events: JobEvents, stop: CancellationToken) -> JobFuture {
         let pipeline = self.clone();
-        Box::pin(async move { Run { pipeline, order, steps, stop }.run().await })
+        Box::pin(async move { PipelineRun { pipeline, job, events, stop }.run().await })
     }
 
-    fn follow(&self, order: Order, steps: Steps, stop: CancellationToken) -> Work {
-        let (owner, flake) = (self.owner.clone(), self.flake.clone());
-        Box::pin(rebuild::follow_any(owner, flake, rebuild::SILENT, order, steps, stop))
+    fn follow(&self, job: JobSpec, events: JobEvents, stop: CancellationToken) -> JobFuture {
+        let (spawner, flake) = (self.spawner.clone(), self.flake.clone());
+        Box::pin(external_command::follow_job(
+            spawner,
+            flake,
+            external_command::DEFAULT_SILENCE_LIMIT,
+            job,
+            events,
+            stop,
+        ))
     }
 
     fn can_repeat(&self) -> bool {
@@ -104,22 +112,22 @@ impl Engine for Pipeline {
     }
 
     fn boot_id(&self) -> Option<String> {
-        self.owner.host.boot_id()
+        self.spawner.host.boot_id()
     }
 }
 
-/// One order under way, up to the hand-over.
-struct Run {
+/// One job, up to the handover.
+struct PipelineRun {
     pipeline: Pipeline,
-    order: Order,
-    steps: Steps,
+    job: JobSpec,
+    events: JobEvents,
     stop: CancellationToken,
 }
 
-impl Run {
-    async fn run(self) -> Outcome {
-        let action = self.order.request.action.clone();
-        self.tell(Step::Enter(PhaseName::Prepare)).await;
+impl PipelineRun {
+    async fn run(self) -> JobResult {
+        let action = self.job.request.action.clone();
+        self.send_event(JobEvent::PhaseStarted(PhaseName::Prepare)).await;
         let (old, system) = match action {
             Action::Reboot => (self.prepare().await?, None),
             Action::Rollback => {
@@ -136,7 +144,7 @@ impl Run {
             return Ok("build done".to_owned());
         }
         if let Some(system) = &system {
-            self.tell(Step::System(system.clone())).await;
+            self.send_event(JobEvent::System(system.clone())).await;
             let note = self.check(system).await?;
             if action == Action::DryActivate {
                 return self.dry_activate(system, note).await;
@@ -145,73 +153,75 @@ impl Run {
         self.hand_over(old).await
     }
 
-    async fn build(&self, locked: Locked) -> Result<String, Failure> {
-        self.tell(Step::Enter(PhaseName::Build)).await;
-        let (told, mut lines) = mpsc::channel(64);
-        let order = BuildOrder {
+    async fn build(&self, locked: LockedFlake) -> Result<String, JobFailure> {
+        self.send_event(JobEvent::PhaseStarted(PhaseName::Build)).await;
+        let (line_sender, mut lines) = mpsc::channel(64);
+        let request = HostBuildSpec {
             flake: self.pipeline.flake.clone(),
             locked,
             host: self.pipeline.hostname.clone(),
             attr: self.pipeline.attr.clone(),
-            out_link: self.order.folder.path().join("result"),
+            out_link: self.job.dir.path().join("result"),
         };
-        let mut log = BoundedLog::new(self.log()?, LogRoom::BUILD);
-        let hear = async {
+        let mut log = BoundedLog::new(self.log()?, LogLimits::BUILD);
+        let forward = async {
             while let Some(line) = lines.recv().await {
                 match line {
-                    NixLine::Progress(progress) => self.tell(Step::Progress(progress)).await,
+                    NixLine::Progress(progress) => self.send_event(JobEvent::Progress(progress)).await,
                     NixLine::Log(text) => {
                         for line in text.lines() {
-                            self.tell_log(log.take(format!("{line}\n").as_bytes(), false)?).await;
+                            self.send_log(log.write(format!("{line}\n").as_bytes(), false)?).await;
                         }
                     }
                 }
             }
-            self.tell_log(log.end()?).await;
+            self.send_log(log.finish()?).await;
             Ok::<(), io::Error>(())
         };
         let stop = self.stop.child_token();
-        // Without a log nobody could tell why a build failed. Nobody reads what nix says then, so it must not go on either.
-        let hear = async { hear.await.inspect_err(|_| stop.cancel()) };
+        // Without a log, the reason of a failed build would be lost. Nothing reads the output of nix any longer then,
+        // so the build must stop too.
+        let forward = async { forward.await.inspect_err(|_| stop.cancel()) };
         let policy = &self.pipeline.policy;
-        let nix = Nix::new()
-            .only_fetching(policy.no_local_build)
-            .accepting_flake_config(policy.accept_flake_config);
-        let (built, heard) = tokio::join!(nix.build(order, told, &stop), hear);
-        heard.map_err(|error| self.log_failed(&error))?;
+        let nix =
+            Nix::new().fetch_only(policy.no_local_build).accept_flake_config(policy.accept_flake_config);
+        let (built, forwarded) = tokio::join!(nix.build(request, line_sender, &stop), forward);
+        forwarded.map_err(|error| self.log_failed(&error))?;
         match built {
             Ok(system) => Ok(system.to_string_lossy().into_owned()),
             Err(BuildError::Stopped { .. }) => Err(self.stopped(&PhaseName::Build).await),
-            Err(error) => Err(Failure::new(error.code(), error.to_string())),
+            Err(error) => Err(JobFailure::new(error.code(), error.to_string())),
         }
     }
 
-    /// Gives the record away, starts its new owner, and follows.
-    async fn hand_over(self, old: System) -> Outcome {
-        // Away during the build does no harm; away now, nobody could tell a host that is cut off from one that was before.
-        self.link(&PhaseName::Check).await?;
+    /// Hands the record over, starts the worker, and follows it.
+    async fn hand_over(self, old: PreviousSystem) -> JobResult {
+        // The server may be unreachable during the build, but must answer now. Otherwise, a host that was disconnected
+        // before would seem to be disconnected by the new system.
+        self.wait_for_connection(&PhaseName::Check).await?;
         if self.stop.is_cancelled() {
             return Err(self.stopped(&PhaseName::Check).await);
         }
-        // Somebody at the host may have switched while it was built, and that is where to go back to.
+        // A user may have switched the host during the build; a rollback returns to that system.
         let mut now = self.host().snapshot(old.failed_units.clone());
         (now.looping_units, now.restarts) = (old.looping_units.clone(), old.restarts.clone());
         if now != old {
-            self.say("what runs has changed since this job began").await?;
+            self.log_line("the running system or profile has changed since this job started").await?;
         }
-        // The second look: a service that was restarted since the first one loops.
-        self.look_at_services(&mut now).await;
-        self.tell(Step::Old(Box::new(now))).await;
-        let peers = self.peers().await?;
-        if peers == PeersBefore::Alone {
-            self.say("no other client was heard: the health checks of the new system take its place").await?;
+        // This second sample shows the services that were restarted since the first one.
+        self.record_looping_services(&mut now).await;
+        self.send_event(JobEvent::PreviousSystem(Box::new(now))).await;
+        let peers = self.find_peers().await?;
+        if peers == PeerBaseline::HealthChecks {
+            self.log_line("no other client was found: the health checks of the new system replace it")
+                .await?;
         }
         let policy = &self.pipeline.policy;
-        let keep = policy.no_rollback || self.order.request.on_failure == Some(OnFailure::Keep);
-        let owner = &self.pipeline.owner;
-        let lowered = self.order.request.activate_timeout_s.map_or(Duration::MAX, Duration::from_secs);
-        let orders = Orders {
-            profile: owner.host.profile.to_string_lossy().into_owned(),
+        let no_rollback = policy.no_rollback || self.job.request.on_failure == Some(OnFailure::Keep);
+        let spawner = &self.pipeline.spawner;
+        let lowered = self.job.request.activate_timeout_s.map_or(Duration::MAX, Duration::from_secs);
+        let handover = Handover {
+            profile: spawner.host.profile.to_string_lossy().into_owned(),
             confirm_timeout_s: policy.confirm_timeout.as_secs(),
             peers,
             confirm_hold_s: policy.confirm_hold.as_secs(),
@@ -220,82 +230,84 @@ impl Run {
             health_checks: policy.health_checks.clone(),
             health_timeout_s: policy.health_timeout.as_secs(),
             ignore_units: policy.ignore_units.clone(),
-            keep,
+            no_rollback,
             listener_unit: self.pipeline.listener_unit.clone(),
             starts: 0,
         };
         tokio::select! {
-            kept = self.keep_old() => kept?,
+            rooted = self.keep_old_system() => rooted?,
             () = self.stop.cancelled() => return Err(self.stopped(&PhaseName::Check).await),
         }
-        self.say("handing over to the activation program").await?;
-        let tail = JobLogTail::at_end(&self.order.folder.log()).map_err(|error| self.log_failed(&error))?;
+        self.log_line("handing over to the worker").await?;
+        let tail = JobLogTail::at_end(&self.job.dir.log()).map_err(|error| self.log_failed(&error))?;
         let (answer, answered) = oneshot::channel();
-        self.tell(Step::HandOver(Box::new(orders), answer)).await;
-        let durable = answered.await.unwrap_or_else(|_| Err("the listener stopped".to_owned()));
-        durable.map_err(|why| Failure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed")))?;
-        let id = &self.order.request.id;
-        if let Err(error) = owner.start(id, false).await
-            && let Some(outcome) = not_started(owner, id, &error)
+        self.send_event(JobEvent::Handover(Box::new(handover), answer)).await;
+        let saved = answered.await.unwrap_or_else(|_| Err("the listener stopped".to_owned()));
+        saved.map_err(|why| JobFailure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed")))?;
+        let id = &self.job.request.id;
+        if let Err(error) = spawner.start(id, false).await
+            && let Some(result) = not_started(spawner, id, &error)
         {
-            return outcome;
+            return result;
         }
-        follow(owner, id, Some(tail), &self.steps).await
+        follow(spawner, id, Some(tail), &self.events).await
     }
 
-    async fn tell(&self, step: Step) {
-        // Nobody listens only once the whole listener stops.
-        let _ = self.steps.send(step).await;
+    async fn send_event(&self, event: JobEvent) {
+        // Only a stopping listener closes the channel.
+        let _ = self.events.send(event).await;
     }
 
-    fn log(&self) -> Result<JobLog, Failure> {
-        JobLog::open(&self.order.folder.log()).map_err(|error| self.log_failed(&error))
+    fn log(&self) -> Result<JobLog, JobFailure> {
+        JobLog::open(&self.job.dir.log()).map_err(|error| self.log_failed(&error))
     }
 
-    async fn tell_log(&self, piece: Option<LogPiece>) {
+    async fn send_log(&self, piece: Option<LogPiece>) {
         if let Some(piece) = piece {
-            self.tell(Step::Log(piece)).await;
+            self.send_event(JobEvent::Log(piece)).await;
         }
     }
 
-    pub(in crate::activation::pipeline) fn log_failed(&self, error: &io::Error) -> Failure {
-        let log = self.order.folder.log();
+    pub(in crate::activation::pipeline) fn log_failed(&self, error: &io::Error) -> JobFailure {
+        let log = self.job.dir.log();
         let message = format!(
-            "could not write the log of the job, {}: {error}; nothing was changed: make it writable, or make room on that disk, \
+            "could not write the log of the job, {}: {error}; nothing was changed: make it writable, or free disk space, \
              then deploy again",
             log.display()
         );
-        Failure::new(ErrorCode::Unhealthy, message)
+        JobFailure::new(ErrorCode::Unhealthy, message)
     }
 
-    /// Writes a line into the log and tells it.
-    async fn say(&self, line: &str) -> Result<(), Failure> {
+    /// Appends a line to the log and publishes it.
+    async fn log_line(&self, line: &str) -> Result<(), JobFailure> {
         let piece =
-            self.log()?.line(&self.pipeline.flake.scrub(line)).map_err(|error| self.log_failed(&error))?;
-        self.tell(Step::Log(piece)).await;
+            self.log()?.line(&self.pipeline.flake.redact(line)).map_err(|error| self.log_failed(&error))?;
+        self.send_event(JobEvent::Log(piece)).await;
         Ok(())
     }
 
-    async fn stopped(&self, phase: &PhaseName) -> Failure {
-        self.tell(Step::Stopping).await;
-        Failure::new(ErrorCode::Cancelled, format!("stopped in {phase}; nothing was changed"))
+    async fn stopped(&self, phase: &PhaseName) -> JobFailure {
+        self.send_event(JobEvent::Stopping).await;
+        JobFailure::new(ErrorCode::Cancelled, format!("stopped in {phase}; nothing was changed"))
     }
 
-    /// Who can confirm this host after the activation. Where nobody can, nothing is changed.
-    async fn peers(&self) -> Result<PeersBefore, Failure> {
-        let activates = !matches!(self.order.request.action, Action::Boot | Action::Reboot);
+    /// Finds the clients that can confirm this host after the activation. If there are none, the job fails before any
+    /// change.
+    async fn find_peers(&self) -> Result<PeerBaseline, JobFailure> {
+        let activates = !matches!(self.job.request.action, Action::Boot | Action::Reboot);
         if !activates || self.pipeline.policy.confirm_timeout.is_zero() {
-            return Ok(PeersBefore::NotNeeded);
+            return Ok(PeerBaseline::NotNeeded);
         }
         tokio::select! {
-            peers = self.order.peers.ask() => peers
-                .map_err(|why| Failure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed"))),
+            peers = self.job.peers.run() => peers
+                .map_err(|why| JobFailure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed"))),
             () = self.stop.cancelled() => Err(self.stopped(&PhaseName::Check).await),
         }
     }
 
-    /// Adds the services that crash again and again to what ran before: a new system is not to blame for them.
-    async fn look_at_services(&self, old: &mut System) {
+    /// Adds services that crash repeatedly to the state of the previous system, so that the new system is not blamed
+    /// for them.
+    async fn record_looping_services(&self, old: &mut PreviousSystem) {
         for (unit, state) in self.services().services().await {
             let is_restarted = old.restarts.get(&unit).is_some_and(|before| state.restarts > *before);
             if (state.crashed || is_restarted) && !old.looping_units.contains(&unit) {
@@ -307,16 +319,16 @@ impl Run {
         }
     }
 
-    fn services(&self) -> ServiceManager {
-        ServiceManager::new(self.host().has_systemd())
+    fn services(&self) -> Systemd {
+        Systemd::new(self.host().has_systemd())
     }
 
     fn host(&self) -> &HostPaths {
-        &self.pipeline.owner.host
+        &self.pipeline.spawner.host
     }
 }
 
-/// Whether a file is there, whatever it is.
+/// Whether a file of any kind exists in a system, including a dangling link.
 fn exists(system: &str, file: &str) -> bool {
     Path::new(system).join(file).symlink_metadata().is_ok()
 }

@@ -1,49 +1,48 @@
-//! The one commit that a request is, if this host deploys it.
+//! Resolves the revision of a request to one commit, if this host may deploy it.
 
-use super::{Failure, Owner};
-use crate::jobs::{BranchCommit, DeployedCommits};
-use crate::nix::{CommitPolicy, Deployed, FlakeUrl, Locked};
+use super::{JobFailure, WorkerSpawner};
+use crate::git::{CommitPolicy, PreviousCommits};
+use crate::jobs::{BranchCommit, DeployedBranches};
+use crate::nix::{FlakeUrl, LockedFlake, resolve_allowed};
 use crate::protocol::{Action, DeployRequest, ErrorCode};
 
-/// Pins the flake to the commit of a request. Dropping the future ends git.
+/// Pins the flake to the commit of a request. Dropping the future stops git.
 pub(super) async fn resolve(
     policy: &CommitPolicy,
     flake: &FlakeUrl,
-    owner: &Owner,
+    spawner: &WorkerSpawner,
     request: &DeployRequest,
-) -> Result<Locked, Failure> {
+) -> Result<LockedFlake, JobFailure> {
     let Some(revision) = &request.revision else {
-        return Err(Failure::new(ErrorCode::InvalidRevision, "the request names no revision"));
+        return Err(JobFailure::new(ErrorCode::InvalidRevision, "the request has no revision"));
     };
-    let deployed = deployed(owner, request)?;
-    policy
-        .resolve(flake, revision, request.commit.as_deref(), &deployed)
-        .await
-        .map_err(|error| Failure::new(error.code(), error.to_string()))
+    let deployed = deployed(spawner, request)?;
+    let locked = resolve_allowed(flake, revision, request.commit.as_deref(), policy, &deployed).await;
+    locked.map_err(|error| JobFailure::new(error.code(), error.to_string()))
 }
 
-/// Where the commit comes from, for the record.
-pub(super) fn origin(locked: &Locked) -> Option<BranchCommit> {
+/// Returns the branch and commit for the record.
+pub(super) fn origin(locked: &LockedFlake) -> Option<BranchCommit> {
     let (branch, commit) = locked.branch.clone().zip(locked.commit.clone())?;
     Some(BranchCommit { branch, commit })
 }
 
-/// What the commit must not be older than.
-fn deployed(owner: &Owner, request: &DeployRequest) -> Result<Deployed, Failure> {
+/// Returns the deployed commits; the new commit must not be older than these.
+fn deployed(spawner: &WorkerSpawner, request: &DeployRequest) -> Result<PreviousCommits, JobFailure> {
     let allow_older = request.allow_older == Some(true);
     if matches!(request.action, Action::Build | Action::DryActivate) {
-        // It leaves the host as it is.
-        return Ok(Deployed { allow_older: true, ..Deployed::default() });
+        // These actions leave the host unchanged.
+        return Ok(PreviousCommits { allow_older: true, ..PreviousCommits::default() });
     }
-    match DeployedCommits::read(&owner.state_dir) {
-        Ok(deployed) => Ok(Deployed { commits: deployed.commits(), allow_older }),
-        Err(_) if allow_older => Ok(Deployed { allow_older, ..Deployed::default() }),
+    match DeployedBranches::read(&spawner.state_dir) {
+        Ok(deployed) => Ok(PreviousCommits { commits: deployed.commits(), allow_older }),
+        Err(_) if allow_older => Ok(PreviousCommits { allow_older, ..PreviousCommits::default() }),
         Err(error) => {
             let message = format!(
-                "the commits that were deployed here are not known: {error}; deploy the newest commit with `deploy --allow-older`, \
-                 which replaces the file"
+                "could not read which commits were deployed on this host: {error}; deploy the newest commit \
+                 with `deploy --allow-older`, which replaces the file"
             );
-            Err(Failure::new(ErrorCode::Unhealthy, message))
+            Err(JobFailure::new(ErrorCode::Unhealthy, message))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A command in a transient systemd unit, started by `systemd-run`: nothing that happens to its caller's unit reaches it, and
-//! the restrictions of that unit do not apply to it.
+//! Runs a command in a transient systemd unit, with `systemd-run`. The unit is independent of its caller's unit: it
+//! keeps running if that one stops, and the restrictions of that one do not apply to it.
 
 use crate::unattended;
 use std::ffi::{OsStr, OsString};
@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long `systemd-run` may take to report that the command was executed.
-const ANSWER: Duration = Duration::from_mins(1);
-/// Variables that nix, NixOS and their scripts read. No secret is among them: any user may read those of a unit.
-const PASSED: [&str; 8] = [
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// Variables that nix, NixOS and their scripts read. None of them is secret, because any user can read those of a unit.
+const PASSED_VARIABLES: [&str; 8] = [
     "PATH",
     "LOCALE_ARCHIVE",
     "NIXOS_INSTALL_BOOTLOADER",
@@ -22,21 +22,21 @@ const PASSED: [&str; 8] = [
     "HOME",
 ];
 
-/// Why a unit was not started, as far as `systemd-run` knows: systemd may still start it later.
+/// Why `systemd-run` failed. systemd may still start the unit later.
 #[derive(Debug, thiserror::Error)]
 pub enum TransientUnitError {
     /// `systemd-run` could not be executed.
     #[error("could not run systemd-run: {0}; is systemd's bin directory in the PATH of this service?")]
     NoSystemdRun(io::Error),
-    /// It ended with an error.
+    /// `systemd-run` exited with an error.
     #[error("systemd-run: {0}")]
     Refused(String),
-    /// systemd did not answer it.
-    #[error("systemd-run: no answer from systemd within {} s", ANSWER.as_secs())]
+    /// systemd did not answer in time.
+    #[error("systemd-run: no answer from systemd within {} s", START_TIMEOUT.as_secs())]
     NoAnswer,
 }
 
-/// A unit to be.
+/// A unit that is not started yet.
 #[derive(Debug, Clone)]
 pub struct TransientUnit {
     name: String,
@@ -44,13 +44,13 @@ pub struct TransientUnit {
 }
 
 impl TransientUnit {
-    /// A service of this name, without suffix. It is unloaded once it has ended, also if it failed.
+    /// Creates a service with this name, given without suffix. It is unloaded when it has ended, even if it failed.
     pub fn new(name: &str) -> Self {
         Self { name: format!("{name}.service"), options: Vec::new() }
     }
 
-    /// Appends both outputs of its processes to a file, in their order. systemd does not start a unit whose file it cannot
-    /// open.
+    /// Appends both outputs of the unit to a file, in their order. systemd does not start a unit whose output file it
+    /// cannot open.
     #[must_use]
     pub fn output(self, file: &Path) -> Self {
         let mut append = OsString::from("append:");
@@ -58,7 +58,7 @@ impl TransientUnit {
         self.property("StandardOutput", &append).property("StandardError", &append)
     }
 
-    /// Its name, with suffix.
+    /// Name of the unit, with suffix.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -72,15 +72,15 @@ impl TransientUnit {
         self
     }
 
-    /// A command that systemd runs once the unit's processes have ended, however they did.
+    /// Sets a command that systemd runs after the unit's processes have ended, successfully or not.
     #[must_use]
     pub fn stop_post(self, program: &Path, arguments: &[OsString]) -> Self {
-        let words = [program.as_os_str()].into_iter().chain(arguments.iter().map(OsString::as_os_str));
-        let words: Vec<_> = words.map(|word| quoted(&word.to_string_lossy())).collect();
-        self.property("ExecStopPost", words.join(" "))
+        let command = [program.as_os_str()].into_iter().chain(arguments.iter().map(OsString::as_os_str));
+        let command: Vec<_> = command.map(|word| quoted(&word.to_string_lossy())).collect();
+        self.property("ExecStopPost", command.join(" "))
     }
 
-    /// Starts a command in it, with `/` as its working directory, and waits until it was executed.
+    /// Starts a command in the unit, with `/` as its working directory, and waits until it was executed.
     pub async fn start(&self, program: &Path, arguments: &[OsString]) -> Result<(), TransientUnitError> {
         let mut command = unattended::command("systemd-run");
         command.arg(format!("--unit={}", self.name));
@@ -91,7 +91,7 @@ impl TransientUnit {
             "--quiet",
             "--working-directory=/",
         ]);
-        for name in PASSED {
+        for name in PASSED_VARIABLES {
             if let Some(value) = std::env::var_os(name) {
                 let mut option = OsString::from(format!("--setenv={name}="));
                 option.push(value);
@@ -106,17 +106,18 @@ impl TransientUnit {
                 .map(|word| word.to_str().map_or(word.clone(), |word| word.replace('$', "$$").into())),
         );
         command.kill_on_drop(true);
-        let output = timeout(ANSWER, command.output()).await.map_err(|_| TransientUnitError::NoAnswer)?;
+        let output =
+            timeout(START_TIMEOUT, command.output()).await.map_err(|_| TransientUnitError::NoAnswer)?;
         let output = output.map_err(TransientUnitError::NoSystemdRun)?;
         if output.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(TransientUnitError::Refused(if said.is_empty() { output.status.to_string() } else { said }))
+        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(TransientUnitError::Refused(if message.is_empty() { output.status.to_string() } else { message }))
     }
 }
 
-/// One word of a command line in a unit's property.
+/// Quotes one word of a command line in a unit's property.
 fn quoted(word: &str) -> String {
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$"))
 }

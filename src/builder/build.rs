@@ -1,13 +1,13 @@
-//! A build at work: finds the hosts, builds them side by side, and tells how it stands.
+//! Runs one build: lists the hosts, builds them in parallel and reports progress.
 
-use super::config::{Repo, Rules};
-use super::engine::Engine;
-use super::host::{Ended, Failure, HostBuild, Outcome};
-use super::order::{Wanted, is_all};
-use super::stage::{End, Stage, named};
-use super::store::Store;
-use crate::nix::{BuildError, BuildOrder, FlakeAttr, Hosts, Locked};
-use crate::private;
+use super::config::{BuildRules, Repo};
+use super::engine::BuildEngine;
+use super::host_build::{FinishedHost, HostBuild, HostBuildResult, HostFailure};
+use super::queue::{BuildKey, is_all};
+use super::state::{BuildState, RepoBuildResult, join_names};
+use super::store::BuildStore;
+use crate::nix::{BuildError, FlakeAttr, FlakeHosts, HostBuildSpec, LockedFlake};
+use crate::private_file;
 use crate::protocol::{ErrorCode, Name, PhaseState};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,142 +16,142 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
-/// The shortest time between two reports.
+/// Minimum time between two reports.
 const MIN_GAP: Duration = Duration::from_millis(250);
-/// How long a build may go without a report.
+/// Maximum time between two reports.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Error of a host that was skipped.
+const ANOTHER_FAILED: &str = "another host failed";
 
-/// Why a host was not built.
-const ANOTHER_FAILED: &str = "another host failed before";
-
-/// A build that is about to begin.
-pub(super) struct Build {
+/// A build that is about to start.
+pub(super) struct RepoBuild {
     pub(super) name: Name,
     pub(super) repo: Repo,
-    pub(super) locked: Locked,
-    pub(super) wanted: Wanted,
-    /// Whether the commit is what the repository's default branch is at.
+    pub(super) locked: LockedFlake,
+    pub(super) key: BuildKey,
+    /// Whether the commit is the head of the repository's default branch.
     pub(super) is_default: bool,
-    pub(super) rules: Arc<Rules>,
-    pub(super) engine: Arc<dyn Engine>,
-    pub(super) store: Arc<Store>,
+    pub(super) rules: Arc<BuildRules>,
+    pub(super) engine: Arc<dyn BuildEngine>,
+    pub(super) store: Arc<BuildStore>,
     pub(super) slots: Arc<Semaphore>,
-    /// The builder goes away.
+    /// Cancelled when the builder shuts down.
     pub(super) stop: CancellationToken,
 }
 
-/// Something that takes a slot.
-enum Task {
-    /// Look for the hosts of the flake.
+/// Work that takes a slot.
+enum BuildTask {
+    /// List the hosts of the flake.
     List,
     Host(Name),
 }
 
-/// Something has ended.
-enum Event {
-    Listed(Result<Hosts, BuildError>),
-    Host(Ended),
+/// The end of a [`BuildTask`].
+enum RepoBuildEvent {
+    Listed(Result<FlakeHosts, BuildError>),
+    Host(FinishedHost),
 }
 
-/// A build at work.
-struct Work {
-    build: Build,
-    stage: Stage,
-    /// What is to be done yet, in its order.
-    waiting: VecDeque<Task>,
-    running: JoinSet<Event>,
-    begun: BTreeMap<Name, Instant>,
-    /// What the flake calls hosts, as far as that is known.
+/// A running build.
+struct BuildRun {
+    build: RepoBuild,
+    state: BuildState,
+    /// Tasks that have not started, in order.
+    waiting: VecDeque<BuildTask>,
+    running: JoinSet<RepoBuildEvent>,
+    started: BTreeMap<Name, Instant>,
+    /// Flake attributes of the hosts, as far as they are known.
     attrs: BTreeMap<Name, FlakeAttr>,
-    /// Ends all that runs.
+    /// Stops all running tasks.
     stop: CancellationToken,
     timed_out: bool,
     missing: BTreeSet<Name>,
 }
 
-/// What a build came to: how it stands in the end, and hosts that the flake does not have.
-pub(super) type Built = (Stage, BTreeSet<Name>);
+/// The final state of a build, and the hosts that the flake does not have.
+pub(super) type FinishedBuild = (BuildState, BTreeSet<Name>);
 
-impl Build {
-    /// Works to the end; nothing where the builder was stopped before. `told` gets how it stands, from time to time.
-    pub(super) async fn run(self, told: mpsc::Sender<(Name, Stage)>) -> Option<Built> {
+impl RepoBuild {
+    /// Runs to the end and sends the state to `reports` from time to time. Returns `None` if the builder was stopped.
+    pub(super) async fn run(self, reports: mpsc::Sender<(Name, BuildState)>) -> Option<FinishedBuild> {
         let deadline = sleep_until(Instant::now() + self.rules.timeout);
         tokio::pin!(deadline);
         let slots = self.slots.clone();
-        // Kept while other things happen, so that its place in the line is kept too.
+        // Kept across iterations: a new future would go to the end of the semaphore's queue.
         let mut slot = Box::pin(slots.clone().acquire_owned());
-        let mut work = Work {
+        let mut run = BuildRun {
             stop: self.stop.child_token(),
             attrs: self.repo.attrs.clone(),
             build: self,
-            stage: Stage::default(),
+            state: BuildState::default(),
             waiting: VecDeque::new(),
             running: JoinSet::new(),
-            begun: BTreeMap::new(),
+            started: BTreeMap::new(),
             timed_out: false,
             missing: BTreeSet::new(),
         };
-        work.begin();
+        run.start();
         let mut last = Instant::now();
         let mut next = last;
-        while work.goes_on() {
+        while run.has_work() {
             tokio::select! {
                 biased;
-                () = work.stop.clone().cancelled_owned(), if !work.waiting.is_empty() => work.waiting.clear(),
-                Some(ended) = work.running.join_next() => {
-                    // A task that died is seen by its host, which never ends.
+                () = run.stop.clone().cancelled_owned(), if !run.waiting.is_empty() => run.waiting.clear(),
+                Some(ended) = run.running.join_next() => {
+                    // A task that crashed leaves its host in the state `Running`, which `finish` turns into a failure.
                     if let Ok(event) = ended {
-                        work.ended(event);
+                        run.on_ended(event);
                     }
                     next = next.min(last + MIN_GAP);
                 }
-                taken = &mut slot, if !work.waiting.is_empty() => {
-                    // It is never closed.
-                    if let Ok(taken) = taken {
-                        work.start_next(taken);
+                permit = &mut slot, if !run.waiting.is_empty() => {
+                    // The semaphore is never closed.
+                    if let Ok(permit) = permit {
+                        run.start_next(permit);
                     }
                     slot = Box::pin(slots.clone().acquire_owned());
                     next = next.min(last + MIN_GAP);
                 }
-                () = &mut deadline, if !work.timed_out => {
-                    work.timed_out = true;
-                    work.stop.cancel();
+                () = &mut deadline, if !run.timed_out => {
+                    run.timed_out = true;
+                    run.stop.cancel();
                 }
                 () = sleep_until(next) => {
                     last = Instant::now();
-                    // Whoever is behind hears the next one.
-                    let heard = told.try_send((work.build.name.clone(), work.stage()));
-                    next = last + if heard.is_ok() { HEARTBEAT } else { MIN_GAP };
+                    // A receiver that is behind gets the next state.
+                    let sent = reports.try_send((run.build.name.clone(), run.snapshot()));
+                    next = last + if sent.is_ok() { HEARTBEAT } else { MIN_GAP };
                 }
             }
         }
-        if work.build.stop.is_cancelled() {
+        if run.build.stop.is_cancelled() {
             return None;
         }
-        Some((work.conclude(), work.missing))
+        Some((run.finish(), run.missing))
     }
 }
 
-impl Work {
-    fn goes_on(&self) -> bool {
+impl BuildRun {
+    fn has_work(&self) -> bool {
         !self.waiting.is_empty() || !self.running.is_empty()
     }
 
-    fn begin(&mut self) {
-        match Name::new(self.build.wanted.target.as_str()) {
-            Ok(host) => self.expect([host].into()),
-            Err(_) => self.waiting.push_back(Task::List),
+    fn start(&mut self) {
+        match Name::new(self.build.key.target.as_str()) {
+            Ok(host) => self.add_hosts([host].into()),
+            Err(_) => self.waiting.push_back(BuildTask::List),
         }
     }
 
-    fn expect(&mut self, hosts: BTreeSet<Name>) {
-        self.stage.expect(hosts.iter().cloned());
-        let folder = self.build.store.roots(&self.build.name);
-        match private::directory(&folder) {
-            Ok(()) => self.waiting.extend(hosts.into_iter().map(Task::Host)),
+    fn add_hosts(&mut self, hosts: BTreeSet<Name>) {
+        self.state.set_pending(hosts.iter().cloned());
+        let dir = self.build.store.roots(&self.build.name);
+        match private_file::create_dir(&dir) {
+            Ok(()) => self.waiting.extend(hosts.into_iter().map(BuildTask::Host)),
             Err(error) => {
-                let what = format!("could not make {}: {error}", folder.display());
+                let what = format!("failed to create {}: {error}", dir.display());
                 self.fail_all(&ErrorCode::Unhealthy, &what);
             }
         }
@@ -161,17 +161,18 @@ impl Work {
         let (build, stop) = (&self.build, self.stop.clone());
         match self.waiting.pop_front() {
             None => {}
-            Some(Task::List) => {
+            Some(BuildTask::List) => {
                 let listing = build.engine.hosts(build.repo.url.clone(), build.locked.clone(), stop);
-                self.running.spawn(async move {
+                let listing = async move {
                     let _slot = slot;
-                    Event::Listed(listing.await)
-                });
+                    RepoBuildEvent::Listed(listing.await)
+                };
+                self.running.spawn(listing.in_current_span());
             }
-            Some(Task::Host(host)) => {
+            Some(BuildTask::Host(host)) => {
                 let host_build = HostBuild {
                     engine: build.engine.clone(),
-                    order: BuildOrder {
+                    spec: HostBuildSpec {
                         flake: build.repo.url.clone(),
                         locked: build.locked.clone(),
                         out_link: build.store.roots(&build.name).join(host.as_str()),
@@ -183,73 +184,74 @@ impl Work {
                     keep_going: build.rules.keep_going,
                     stop,
                 };
-                self.begun.insert(host.clone(), Instant::now());
-                if let Some(host) = self.stage.host(&host) {
+                self.started.insert(host.clone(), Instant::now());
+                if let Some(host) = self.state.host(&host) {
                     host.state = PhaseState::Running;
                 }
-                self.running.spawn(async move {
+                let work = async move {
                     let ended = host_build.run().await;
                     drop(slot);
-                    Event::Host(ended)
-                });
+                    RepoBuildEvent::Host(ended)
+                };
+                self.running.spawn(work.instrument(tracing::info_span!("host", %host)));
             }
         }
     }
 
     fn fail_all(&mut self, code: &ErrorCode, why: &str) {
-        for host in &mut self.stage.hosts {
+        for host in &mut self.state.hosts {
             host.state = PhaseState::Failed;
             host.error = Some(why.to_owned());
-            self.stage.errors.insert(host.hostname.clone(), code.clone());
+            self.state.errors.insert(host.hostname.clone(), code.clone());
         }
     }
 
-    fn ended(&mut self, event: Event) {
+    fn on_ended(&mut self, event: RepoBuildEvent) {
         match event {
-            Event::Listed(Ok(hosts)) => self.listed(hosts),
-            Event::Listed(Err(BuildError::Stopped { .. })) => {}
-            Event::Listed(Err(error)) => self.end_early(error.code(), error.to_string()),
-            Event::Host(ended) => self.host_ended(ended),
+            RepoBuildEvent::Listed(Ok(hosts)) => self.on_listed(hosts),
+            RepoBuildEvent::Listed(Err(BuildError::Stopped { .. })) => {}
+            RepoBuildEvent::Listed(Err(error)) => self.finish_early(error.code(), error.to_string()),
+            RepoBuildEvent::Host(ended) => self.on_host_ended(ended),
         }
     }
 
-    fn end_early(&mut self, code: ErrorCode, message: String) {
-        self.stage.end = Some(End { error: Some(code), message });
+    fn finish_early(&mut self, code: ErrorCode, message: String) {
+        self.state.result = Some(RepoBuildResult { error: Some(code), message });
     }
 
-    /// The flake has these hosts.
-    fn listed(&mut self, Hosts { names, skipped }: Hosts) {
+    /// Adds the listed hosts to the build.
+    fn on_listed(&mut self, FlakeHosts { names, skipped }: FlakeHosts) {
         if !skipped.is_empty() {
             let quoted: Vec<_> = skipped.iter().map(|name| format!("{name:?}")).collect();
-            self.stage.note = Some(format!("skipped {}: {}", named(&quoted), Hosts::RULE));
+            self.state.note = Some(format!("skipped {}: {}", join_names(&quoted), FlakeHosts::NAME_RULE));
         }
         for (name, attr) in names {
             self.attrs.entry(name).or_insert(attr);
         }
         let hosts: BTreeSet<_> = self.attrs.keys().cloned().collect();
         if hosts.is_empty() {
-            let note = self.stage.note.as_deref().unwrap_or("its nixosConfigurations is empty");
-            return self.end_early(ErrorCode::EvaluationFailed, format!("no host to build: {note}"));
+            let note = self.state.note.as_deref().unwrap_or("nixosConfigurations is empty");
+            return self.finish_early(ErrorCode::EvaluationFailed, format!("no hosts to build: {note}"));
         }
         if self.build.is_default {
-            self.build.store.drop_others(&self.build.name, &hosts);
+            self.build.store.remove_other_roots(&self.build.name, &hosts);
         }
-        self.expect(hosts);
+        self.add_hosts(hosts);
     }
 
-    fn host_ended(&mut self, Ended { host: name, outcome }: Ended) {
-        let elapsed = self.begun.remove(&name).map(|begun| millis(begun.elapsed()));
-        let (timed_out, why) = (self.timed_out, self.too_long());
-        let Some(host) = self.stage.host(&name) else { return };
+    fn on_host_ended(&mut self, FinishedHost { host: name, result }: FinishedHost) {
+        let elapsed = self.started.remove(&name).map(|started| millis(started.elapsed()));
+        let (timed_out, why) = (self.timed_out, self.timeout_message());
+        let Some(host) = self.state.host(&name) else { return };
         host.elapsed_ms = elapsed.unwrap_or_default();
-        let code = match outcome {
-            Outcome::Done(system) => {
+        let code = match result {
+            HostBuildResult::Done(system) => {
                 host.state = PhaseState::Done;
                 host.system = Some(system.display().to_string());
                 return;
             }
-            Outcome::Failed(Failure { code, error, system, log_tail, missing }) => {
-                tracing::info!(host = %name, %code, reason = error, "a host failed");
+            HostBuildResult::Failed(HostFailure { code, error, system, log_tail, missing }) => {
+                tracing::info!(host = %name, %code, reason = error, "host failed to build");
                 host.state = PhaseState::Failed;
                 host.system = system.map(|system| system.display().to_string());
                 (host.error, host.log_tail) = (Some(error), log_tail);
@@ -258,60 +260,61 @@ impl Work {
                 }
                 code
             }
-            Outcome::Stopped if timed_out => {
+            HostBuildResult::Stopped if timed_out => {
                 host.state = PhaseState::Failed;
                 host.error = Some(format!("stopped: {why}"));
                 ErrorCode::Timeout
             }
-            Outcome::Stopped => {
+            HostBuildResult::Stopped => {
                 host.state = PhaseState::Skipped;
                 host.error = Some(ANOTHER_FAILED.to_owned());
                 return;
             }
         };
-        self.stage.errors.insert(name, code);
+        self.state.errors.insert(name, code);
     }
 
-    fn too_long(&self) -> String {
+    fn timeout_message(&self) -> String {
         format!("the build took longer than {} s", self.build.rules.timeout.as_secs())
     }
 
-    /// How it stands now.
-    fn stage(&mut self) -> Stage {
-        for (name, begun) in &self.begun {
-            if let Some(host) = self.stage.host(name) {
-                host.elapsed_ms = millis(begun.elapsed());
+    /// The current state.
+    fn snapshot(&mut self) -> BuildState {
+        for (name, started) in &self.started {
+            if let Some(host) = self.state.host(name) {
+                host.elapsed_ms = millis(started.elapsed());
             }
         }
-        self.stage.clone()
+        self.state.clone()
     }
 
-    fn conclude(&mut self) -> Stage {
-        let mut stage = self.stage();
-        let Stage { hosts, errors, .. } = &mut stage;
+    fn finish(&mut self) -> BuildState {
+        let mut state = self.snapshot();
+        let BuildState { hosts, errors, .. } = &mut state;
         for host in hosts {
             if host.state == PhaseState::Pending {
                 host.state = PhaseState::Skipped;
-                host.error = Some(if self.timed_out { self.too_long() } else { ANOTHER_FAILED.to_owned() });
+                host.error =
+                    Some(if self.timed_out { self.timeout_message() } else { ANOTHER_FAILED.to_owned() });
             } else if host.state == PhaseState::Running {
                 host.state = PhaseState::Failed;
-                host.error = Some("the task that built it died; see the builder's log".to_owned());
+                host.error = Some("the build task crashed; see the builder's log".to_owned());
                 errors.insert(host.hostname.clone(), ErrorCode::Internal);
             }
         }
-        if stage.end.is_none() {
-            let all = is_all(&self.build.wanted.target);
-            let timed_out = self.timed_out.then(|| self.too_long());
-            if all && stage.hosts.is_empty() {
-                let why = timed_out.unwrap_or_else(|| "the task died".to_owned());
+        if state.result.is_none() {
+            let all = is_all(&self.build.key.target);
+            let timed_out = self.timed_out.then(|| self.timeout_message());
+            if all && state.hosts.is_empty() {
+                let why = timed_out.unwrap_or_else(|| "the build task crashed".to_owned());
                 let code = if self.timed_out { ErrorCode::Timeout } else { ErrorCode::Internal };
-                let message = format!("{why} while it looked for the hosts of the flake");
-                stage.end = Some(End { error: Some(code), message });
+                let message = format!("{why} while listing the hosts of the flake");
+                state.result = Some(RepoBuildResult { error: Some(code), message });
             } else {
-                stage.conclude(timed_out, all);
+                state.finish(timed_out, all);
             }
         }
-        stage
+        state
     }
 }
 

@@ -1,33 +1,44 @@
-//! What finds the hosts of a flake and builds them: nix, or in a demo something that pretends to.
+//! Lists the hosts of a flake and builds them: with nix, or simulated in the demo.
 
-use crate::nix::{BuildError, BuildOrder, FlakeUrl, Hosts, Locked, Nix, NixLine};
+use crate::nix::{BuildError, FlakeHosts, FlakeUrl, HostBuildSpec, LockedFlake, Nix, NixLine};
 use std::path::PathBuf;
 use std::pin::Pin;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// The hosts of a flake, at work.
-pub type Listing = Pin<Box<dyn Future<Output = Result<Hosts, BuildError>> + Send>>;
-/// The build of one host, at work; in the end its store path.
-pub type Building = Pin<Box<dyn Future<Output = Result<PathBuf, BuildError>> + Send>>;
+/// A pending list of the hosts of a flake.
+pub type HostsFuture = Pin<Box<dyn Future<Output = Result<FlakeHosts, BuildError>> + Send>>;
+/// A pending build of one host; resolves to its store path.
+pub type BuildFuture = Pin<Box<dyn Future<Output = Result<PathBuf, BuildError>> + Send>>;
 
-/// Does the work of a builder. `stop` ends it with [`BuildError::Stopped`]; so does dropping what it gives.
-pub trait Engine: Send + Sync {
-    /// Finds the hosts of a flake at one commit.
-    fn hosts(&self, flake: FlakeUrl, locked: Locked, stop: CancellationToken) -> Listing;
+/// Does the work of a builder. Cancelling `stop` ends it with [`BuildError::Stopped`]; dropping the future stops it
+/// too.
+pub trait BuildEngine: Send + Sync {
+    /// Lists the hosts of a flake at one commit.
+    fn hosts(&self, flake: FlakeUrl, locked: LockedFlake, stop: CancellationToken) -> HostsFuture;
 
-    /// Builds one host; what is told on the way goes into `told`.
-    fn build(&self, order: BuildOrder, told: mpsc::Sender<NixLine>, stop: CancellationToken) -> Building;
+    /// Builds one host and sends its log lines to `output`.
+    fn build(
+        &self,
+        spec: HostBuildSpec,
+        output: mpsc::Sender<NixLine>,
+        stop: CancellationToken,
+    ) -> BuildFuture;
 }
 
-impl Engine for Nix {
-    fn hosts(&self, flake: FlakeUrl, locked: Locked, stop: CancellationToken) -> Listing {
+impl BuildEngine for Nix {
+    fn hosts(&self, flake: FlakeUrl, locked: LockedFlake, stop: CancellationToken) -> HostsFuture {
         let nix = self.clone();
         Box::pin(async move { nix.hosts(&flake, &locked, &stop).await })
     }
 
-    fn build(&self, order: BuildOrder, told: mpsc::Sender<NixLine>, stop: CancellationToken) -> Building {
+    fn build(
+        &self,
+        spec: HostBuildSpec,
+        output: mpsc::Sender<NixLine>,
+        stop: CancellationToken,
+    ) -> BuildFuture {
         let nix = self.clone();
-        Box::pin(async move { nix.build(order, told, &stop).await })
+        Box::pin(async move { nix.build(spec, output, &stop).await })
     }
 }

@@ -1,51 +1,54 @@
-//! What the builder measures.
+//! The builder's metrics.
 
-use super::build::Built;
-use super::order::Wanted;
-use super::store::Store;
-use crate::bus::Link;
-use crate::metrics::{Builds, BuiltHost, Page, Recent, Source};
+use super::build::FinishedBuild;
+use super::queue::BuildKey;
+use super::store::BuildStore;
+use crate::metrics::{BuildMetrics, BuiltHost, ServiceMetrics};
 use crate::protocol::{BuildHost, Id, Name, PhaseState};
+use crate::service::ServiceRuntime;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tokio::sync::watch;
 
-/// The counts of the builder, and what else its page tells.
-pub(super) struct Metrics {
-    builds: Builds,
-    store: Arc<Store>,
-    link: watch::Receiver<Link>,
-    /// Whether the state directory can be written.
-    writable: Recent<Result<(), String>>,
+/// The builder's counters and its other metrics.
+pub(super) struct BuilderMetrics {
+    /// What the metrics server serves.
+    pub(super) service: Arc<ServiceMetrics>,
+    builds: BuildMetrics,
 }
 
-impl Metrics {
-    /// Reads what was counted before. Where that cannot be used it is told.
-    pub(super) fn open(store: Arc<Store>, link: watch::Receiver<Link>) -> (Self, Option<String>) {
-        let (builds, warning) = Builds::open(store.path());
-        if let Some(warning) = &warning {
-            tracing::warn!("{warning}");
-        }
-        (Self { builds, store, link, writable: Recent::default() }, warning)
+impl BuilderMetrics {
+    /// Loads the saved counters and registers all metrics. If the counters are unusable, adds a warning.
+    pub(super) fn open(store: &BuildStore, runtime: &mut ServiceRuntime) -> prometheus::Result<Arc<Self>> {
+        let service = ServiceMetrics::new(runtime.nats.connection_state(), store.dir.clone())?;
+        let (builds, warning) = BuildMetrics::open(store.dir.path(), &service)?;
+        runtime.warnings.extend(warning);
+        service.register_info(
+            "homelab_deploy_builder_info",
+            "The version of the builder; always 1.",
+            [("version", env!("CARGO_PKG_VERSION"))],
+        )?;
+        Ok(Arc::new(Self { service: Arc::new(service), builds }))
     }
 
-    /// Counts a build that has ended, by the id of whose it is.
-    pub(super) fn count(&self, id: &Id, repo: &Name, wanted: &Wanted, (stage, missing): &Built) {
+    /// Counts a finished build under the id of its first job.
+    pub(super) fn count(&self, id: &Id, repo: &Name, key: &BuildKey, (state, missing): &FinishedBuild) {
         let host = |host: &BuildHost| host_of(host, missing);
-        let mut hosts: Vec<_> = stage.hosts.iter().filter_map(host).collect();
-        if stage.hosts.is_empty() {
-            hosts.push(BuiltHost { host: wanted.target.clone(), status: "failed", elapsed_ms: 0 });
+        let mut hosts: Vec<_> = state.hosts.iter().filter_map(host).collect();
+        if state.hosts.is_empty() {
+            hosts.push(BuiltHost { host: key.target.clone(), status: "failed", elapsed_ms: 0 });
         }
         self.builds.count(id, repo, &hosts);
     }
 
-    /// Forgets the ids of all builds but those that are open: the records of the others say that they have ended.
+    /// Forgets the ids of all builds except the open ones. The records of the others already say that they have
+    /// finished.
     pub(super) fn noted(&self, open: impl Fn(&Id) -> bool) {
-        self.builds.noted(open);
+        self.builds.retain_counted(open);
     }
 }
 
-/// What is counted of a host. One that the flake does not have makes no series: whoever asks could make any.
+/// The metrics entry of a host. A host that the flake does not have is counted as `unknown`: a requester could
+/// otherwise create any number of series.
 fn host_of(host: &BuildHost, missing: &BTreeSet<Name>) -> Option<BuiltHost> {
     let status = match host.state {
         PhaseState::Done => "completed",
@@ -55,21 +58,4 @@ fn host_of(host: &BuildHost, missing: &BTreeSet<Name>) -> Option<BuiltHost> {
     let missing = missing.contains(&host.hostname);
     let name = if missing { "unknown".to_owned() } else { host.hostname.to_string() };
     Some(BuiltHost { host: name, status, elapsed_ms: host.elapsed_ms })
-}
-
-impl Source for Metrics {
-    fn write(&self, page: &mut Page) {
-        self.builds.write(page);
-        let link = self.link.borrow().clone();
-        page.connection(link.up, link.ended);
-        page.dropped(link.dropped, link.too_large);
-        let name = "homelab_deploy_builder_info";
-        page.metric(name, "gauge", "The version of the builder; always 1.");
-        page.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
-    }
-
-    fn health(&self) -> Result<(), String> {
-        self.link.borrow().health()?;
-        self.writable.get(|| self.store.check_writable().map_err(|error| error.to_string()))
-    }
 }

@@ -1,27 +1,23 @@
-//! The builder: builds the hosts of listed repositories when asked to, and tells everybody how it goes.
+//! The builder: builds the hosts of configured repositories on request and reports progress to operators.
+//!
+//! See ARCHITECTURE.md, "The builder".
 
 mod admission;
 mod build;
 mod config;
-mod config_file;
 mod engine;
-mod host;
-mod inbox;
-mod lane;
+mod host_build;
 mod metrics;
-mod order;
+mod queue;
 mod record;
-mod report;
 mod reporter;
 mod requests;
 mod service;
-mod stage;
-mod standing;
+mod state;
 mod store;
-mod verdicts;
+mod subscriptions;
 
-pub use config::{Config, Repo, Rules};
-pub use config_file::RulesError;
-pub use engine::{Building, Engine, Listing};
-pub use inbox::PING_SUBJECT;
-pub use service::{BuilderError, run};
+pub use config::{BuildRules, BuildRulesError, BuilderConfig, Repo};
+pub use engine::{BuildEngine, BuildFuture, HostsFuture};
+pub use service::run;
+pub use subscriptions::PING_SUBJECT;

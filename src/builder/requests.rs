@@ -1,73 +1,77 @@
-//! Acts on requests and on what becomes of them: each gets exactly one verdict.
+//! Handles build requests and their progress. Each request gets exactly one result.
 
 use super::admission::admit;
-use super::build::{Build, Built};
-use super::inbox::{Asked, BadRequest, TAKER, reply_id};
-use super::lane::Lane;
-use super::order::Order;
-use super::record::Record;
-use super::report;
-use super::service::Service;
-use super::stage::{End, Stage};
-use crate::jobs::now;
-use crate::keys::{Refused, bounded, near};
-use crate::nix::{Deployed, Locked, resolve};
+use super::build::{FinishedBuild, RepoBuild};
+use super::queue::{BuildJob, RepoQueue};
+use super::record::{BuildRecord, build_span, failed_report, new_report, report_of_state};
+use super::service::BuilderService;
+use super::state::{BuildState, RepoBuildResult};
+use super::subscriptions::{RECIPIENT, ReceivedBuildRequest, UnreadableRequest, reply_id};
+use crate::clock::now;
+use crate::git::PreviousCommits;
+use crate::keys::{SignatureRejection, check_clock, check_lifetime};
+use crate::nix::{LockedFlake, resolve, resolve_allowed};
 use crate::protocol::{BuildReport, BuildStatus, ErrorCode, Id, Name, PublicKey};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use tracing::Instrument;
 
-/// How long a remote may take to say what a branch is at.
-const LOOK_UP: Duration = Duration::from_mins(2);
+/// Maximum time for a remote to resolve a branch.
+const LOOKUP_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Kinds of lines that anyone who may send requests can cause.
-const REFUSED: &str = "refused a request";
-const UNANSWERABLE: &str = "a request named no place to answer to";
-/// How many lines of each kind are logged in ten seconds: more than people and scripts cause.
-const MOST_REFUSED: u32 = 20;
-
-/// What a branch of an order is at, or why that is not known.
-pub(super) struct Resolved {
+/// The commit of a job's branch, or why it is unknown.
+pub(super) struct ResolvedCommit {
     repo: Name,
     id: Id,
-    locked: Result<Locked, (ErrorCode, String)>,
+    locked: Result<LockedFlake, (ErrorCode, String)>,
 }
 
-/// Whether a request may be acted on: anyone's if no key is trusted, else what one of the keys has signed and is of use for a few
-/// minutes only. It is not used twice: the record of its id is kept for longer.
-fn permitted(asked: &Asked) -> Result<Option<PublicKey>, Refused> {
-    let Some(key) = asked.signer.clone()? else { return Ok(None) };
-    let expires_at = bounded(asked.request.issued_at, asked.request.expires_at)?;
-    near(expires_at, now())?;
+/// Checks that a request may be executed and returns the key that signed it. Without trusted keys, every request may.
+/// With trusted keys, it must be signed by one of them and expire within a few minutes. A replay is impossible because
+/// the record of its id is kept for longer.
+fn check_permission(received: &ReceivedBuildRequest) -> Result<Option<PublicKey>, SignatureRejection> {
+    let Some(key) = received.signer.clone()? else { return Ok(None) };
+    let expires_at = check_lifetime(received.request.issued_at, received.request.expires_at)?;
+    check_clock(expires_at, now())?;
     Ok(Some(key))
 }
 
-impl Service {
-    /// Takes a request, or refuses it.
-    pub(super) async fn on_request(&mut self, asked: Asked) {
-        // Both were read from the request or from its reply subject.
-        let Some(reply_to) = reply_id(&asked.request.reply_to) else { return };
-        let id = asked.request.id.clone().unwrap_or_else(|| reply_to.clone());
-        if let Some(report) = self.present(&id) {
+impl BuilderService {
+    /// Accepts or rejects a request.
+    pub(super) async fn on_request(&mut self, received: ReceivedBuildRequest) {
+        // The parser has checked both: the id is in the request or in its reply subject.
+        let Some(reply_to) = reply_id(&received.request.reply_to) else { return };
+        let id = received.request.id.clone().unwrap_or_else(|| reply_to.clone());
+        let named = received.request.repo.as_ref().or(received.repo.as_ref());
+        let repo = named.or(self.rules.default.as_ref());
+        let span = build_span(&id, repo, &received.request.target);
+        self.on_readable_request(received, id, reply_to).instrument(span).await;
+    }
+
+    async fn on_readable_request(&mut self, received: ReceivedBuildRequest, id: Id, reply_to: Id) {
+        tracing::debug!(subject = received.subject, "received a request");
+        if let Some(report) = self.current_report(&id) {
             let _ = self.reporter.send(&reply_to, &report).await;
             return;
         }
-        let key = match permitted(&asked) {
+        let key = match check_permission(&received) {
             Ok(key) => key,
             Err(refused) => {
-                let message = refused.message(TAKER, &asked.subject);
-                return self.reject(&asked, id, reply_to, refused.code(), message).await;
+                let message = refused.message(RECIPIENT, &received.subject);
+                return self.reject(&received, id, reply_to, None, (refused.code(), message)).await;
             }
         };
-        let open = self.lanes.values().flat_map(Lane::orders).count();
-        let admitted = admit(&asked, &self.rules, open, now());
+        let key = key.as_ref().map(PublicKey::as_str);
+        let open = self.queues.values().flat_map(RepoQueue::jobs).count();
+        let admitted = admit(&received, &self.rules, open, now());
         let (repo, branch) = match admitted {
             Ok(admitted) => admitted,
-            Err((code, message)) => return self.reject(&asked, id, reply_to, code, message).await,
+            Err(refusal) => return self.reject(&received, id, reply_to, key, refusal).await,
         };
-        let request = asked.request;
+        let request = received.request;
         let target = request.target;
-        let mut record = Record {
+        let mut record = BuildRecord {
             report: BuildReport::new(target.as_str(), BuildStatus::Started, ""),
             id,
             reply_to,
@@ -78,215 +82,219 @@ impl Service {
             accepted_at: now(),
             commit: None,
             ended_at: None,
-            told: false,
+            delivered: false,
         };
-        let message = format!("looks up {} in {}", record.branch, record.repo);
-        record.report = report::plain(&record, BuildStatus::Started, message);
+        let message = format!("looking up {} in {}", record.branch, record.repo);
+        record.report = new_report(&record, BuildStatus::Started, message);
         self.reporter.stamp(&mut record.report);
-        let (id, issuer) = (record.id.clone(), record.issuer.as_deref());
-        let key = key.as_ref().map(PublicKey::as_str);
-        tracing::info!(%id, repo = %record.repo, target = record.target, branch = %record.branch, issuer, key,
-            "accepted a build");
+        let issuer = record.issuer.as_deref();
+        tracing::info!(branch = %record.branch, issuer, key, "accepted a build");
         if let Err(why) = self.save(&record).await {
-            tracing::error!(%id, reason = why, "could not keep the record of a build");
-            let mut report = report::failed(&record, ErrorCode::Unhealthy, why);
+            tracing::error!(reason = why, "failed to save build record");
+            let mut report = failed_report(&record, ErrorCode::Unhealthy, why);
             report.status = BuildStatus::Rejected;
             self.reporter.stamp(&mut report);
             let _ = self.reporter.send(&record.reply_to, &report).await;
             return;
         }
         let _ = self.reporter.send(&record.reply_to, &record.report).await;
-        self.line_up(Order::new(record));
+        self.enqueue(BuildJob::new(record));
     }
 
-    /// Refuses what could not be read as a request, on the reply subject of the message where it names none itself.
-    pub(super) async fn on_bad_request(&mut self, bad: &BadRequest, reply: Option<&str>) {
-        let Some(to) = bad.reply_to.clone().or_else(|| reply.and_then(reply_id)) else {
-            self.unanswerable += 1;
-            let count = self.unanswerable;
-            if self.log_fold.allows(UNANSWERABLE, MOST_REFUSED) {
-                tracing::warn!(code = %bad.code, reason = bad.message, count, "{UNANSWERABLE}");
-            }
-            return;
+    /// Rejects an unreadable request. Falls back to the NATS reply subject if the request names none.
+    pub(super) async fn on_bad_request(&mut self, request: &UnreadableRequest, reply: Option<&str>) {
+        let Some(to) = request.reply_to.clone().or_else(|| reply.and_then(reply_id)) else {
+            return self.runtime.log_unanswerable(&request.code, &request.message);
         };
-        if self.log_fold.allows(REFUSED, MOST_REFUSED) {
-            tracing::info!(id = %to, code = %bad.code, reason = bad.message, "{REFUSED}");
-        }
-        let _ = self.reporter.send(&to, &self.reporter.refusal(bad)).await;
+        self.runtime.log_refused(Some(&to), None, &request.code, &request.message);
+        let _ = self.reporter.send(&to, &self.reporter.rejection(request)).await;
     }
 
-    async fn reject(&mut self, asked: &Asked, id: Id, to: Id, code: ErrorCode, message: String) {
-        if self.log_fold.allows(REFUSED, MOST_REFUSED) {
-            tracing::info!(%id, %code, reason = message, "{REFUSED}");
-        }
-        let target = asked.request.target.clone();
-        let mut report = self.reporter.refusal(&BadRequest {
+    async fn reject(
+        &mut self,
+        received: &ReceivedBuildRequest,
+        id: Id,
+        to: Id,
+        key: Option<&str>,
+        (code, message): (ErrorCode, String),
+    ) {
+        self.runtime.log_refused(None, key, &code, &message);
+        let target = received.request.target.clone();
+        let mut report = self.reporter.rejection(&UnreadableRequest {
             code,
             message,
             target,
             id: Some(id),
             reply_to: Some(to.clone()),
         });
-        report.repo = asked.repo.clone().or_else(|| asked.request.repo.clone());
+        report.repo = received.repo.clone().or_else(|| received.request.repo.clone());
         let _ = self.reporter.send(&to, &report).await;
     }
 
-    /// The present report of an order, open or ended.
-    fn present(&self, id: &Id) -> Option<BuildReport> {
-        let open = self.lanes.values().flat_map(Lane::orders).find(|order| order.id() == id);
-        open.map(|order| order.report().clone()).or_else(|| self.store.record(id).map(|record| record.report))
+    /// The latest report of an open or finished job.
+    fn current_report(&self, id: &Id) -> Option<BuildReport> {
+        let open = self.queues.values().flat_map(RepoQueue::jobs).find(|job| job.id() == id);
+        open.map(|job| job.report().clone())
+            .or_else(|| self.unsaved.get(id).map(|record| record.report.clone()))
+            .or_else(|| self.store.record(id).map(|record| record.report))
     }
 
-    /// Puts an order into the line of its repository, and looks up what its branch is at.
-    pub(super) fn line_up(&mut self, order: Order) {
-        let Some(known) = self.rules.repos.get(order.repo()).cloned() else { return };
-        let (repo, id) = (order.repo().clone(), order.id().clone());
-        let (branch, commit) = (order.record.branch.clone(), order.record.commit.clone());
-        let looking = self.looking.clone();
-        let policy = self.store.commits(&repo);
+    /// Adds a job to the queue of its repository and starts to resolve its branch.
+    pub(super) fn enqueue(&mut self, job: BuildJob) {
+        let Some(known) = self.rules.repos.get(job.repo()).cloned() else { return };
+        let (repo, id) = (job.repo().clone(), job.id().clone());
+        let (branch, commit) = (job.record.branch.clone(), job.record.commit.clone());
+        let lookup_slots = self.lookup_slots.clone();
+        let policy = self.store.commit_policy(&repo);
         let history = self.histories.get(&repo).cloned().unwrap_or_default();
-        self.resolving.spawn(async move {
-            // It is never closed.
-            let _place = looking.acquire_owned().await;
-            let look = async {
+        let lookup = async move {
+            // The semaphore is never closed.
+            let _slot = lookup_slots.acquire_owned().await;
+            let lookup = async {
                 if !branch.is_commit() {
                     return resolve(&known.url, &branch, commit.as_deref()).await;
                 }
                 let _alone = history.lock().await;
-                let any = Deployed { allow_older: true, ..Deployed::default() };
-                policy.resolve(&known.url, &branch, commit.as_deref(), &any).await
+                let any = PreviousCommits { allow_older: true, ..PreviousCommits::default() };
+                resolve_allowed(&known.url, &branch, commit.as_deref(), &policy, &any).await
             };
-            let answer = timeout(LOOK_UP, look).await;
+            let answer = timeout(LOOKUP_TIMEOUT, lookup).await;
             let locked = match answer {
                 Ok(Ok(locked)) => Ok(locked),
                 Ok(Err(error)) => Err((error.code(), error.to_string())),
                 Err(_) => {
                     let flake = known.url.without_credentials();
-                    let why =
-                        format!("{flake} did not say what {branch} is at within {} s", LOOK_UP.as_secs());
+                    let why = format!(
+                        "no answer from {flake} about {branch} within {} s",
+                        LOOKUP_TIMEOUT.as_secs()
+                    );
                     Err((ErrorCode::Timeout, why))
                 }
             };
-            Resolved { repo, id, locked }
-        });
-        self.lanes.entry(order.repo().clone()).or_default().add(order);
+            ResolvedCommit { repo, id, locked }
+        };
+        self.resolving.spawn(lookup.instrument(job.record.span()));
+        self.queues.entry(job.repo().clone()).or_default().add(job);
     }
 
-    /// It is known which commit an order means.
-    pub(super) async fn on_resolved(&mut self, Resolved { repo, id, locked }: Resolved) {
-        let Some(lane) = self.lanes.get_mut(&repo) else { return };
+    /// Handles the resolved commit of a job.
+    pub(super) async fn on_resolved(&mut self, ResolvedCommit { repo, id, locked }: ResolvedCommit) {
+        let Some(queue) = self.queues.get_mut(&repo) else { return };
         let locked = match locked {
             Ok(locked) => locked,
             Err((code, why)) => {
-                if let Some(order) = lane.remove(&id) {
-                    let report = report::failed(&order.record, code, why);
-                    self.conclude(order.record, report).await;
+                if let Some(job) = queue.remove(&id) {
+                    let report = failed_report(&job.record, code, why);
+                    self.finish(job.record, report).await;
                 }
-                return self.begin(&repo);
+                return self.start_next(&repo);
             }
         };
-        let before = lane.running.as_ref().map(|running| running.wanted.clone());
-        let Some(order) = lane.lock(&id, locked) else { return };
+        let before = queue.running.as_ref().map(|running| running.key.clone());
+        let Some(job) = queue.lock(&id, locked) else { return };
         let message = match &before {
-            None => "begins to build".to_owned(),
-            Some(wanted) => format!("waits for the build of {} at {}", wanted.target, wanted.commit),
+            None => "starting build".to_owned(),
+            Some(key) => format!("waiting for the build of {} at {}", key.target, key.commit),
         };
-        self.reporter.change(&mut order.record, &message);
-        let record = order.record.clone();
+        self.reporter.set_progress(&mut job.record, &message);
+        let record = job.record.clone();
         if let Err(error) = self.save(&record).await {
-            // After a restart the branch is looked up once more.
-            tracing::warn!(%id, error, "could not keep the commit of a build");
+            // After a restart, the branch is resolved again.
+            record.span().in_scope(|| tracing::warn!(error, "failed to save the commit of a build"));
         }
         let _ = self.reporter.send(&record.reply_to, &record.report).await;
-        let running = self.lanes.get(&repo).and_then(|lane| lane.running.as_ref());
-        if let Some(running) = running.filter(|running| running.orders.iter().any(|order| *order.id() == id))
-        {
-            // It has joined: told as that build stands.
-            let stage = running.stage.clone();
-            self.on_stage(&repo, stage, Some(&id)).await;
+        let running = self.queues.get(&repo).and_then(|queue| queue.running.as_ref());
+        if let Some(running) = running.filter(|running| running.jobs.iter().any(|job| *job.id() == id)) {
+            // The job has joined a running build, so it reports that build's state.
+            let state = running.state.clone();
+            self.on_state(&repo, state, Some(&id)).await;
         }
-        self.begin(&repo);
+        self.start_next(&repo);
     }
 
-    /// Begins what is next in a repository.
-    fn begin(&mut self, repo: &Name) {
+    /// Starts the next build of a repository.
+    fn start_next(&mut self, repo: &Name) {
         let Some(known) = self.rules.repos.get(repo) else { return };
-        let Some(running) = self.lanes.get_mut(repo).and_then(Lane::begin) else { return };
-        let Some(order) = running.orders.first() else { return };
-        let Some(locked) = order.locked.clone() else { return };
-        tracing::info!(id = %order.id(), %repo, target = order.record.target, commit = running.wanted.commit,
-            "begins to build");
-        let build = Build {
+        let Some(running) = self.queues.get_mut(repo).and_then(RepoQueue::start_next) else { return };
+        let Some(job) = running.jobs.first() else { return };
+        let Some(locked) = job.locked.clone() else { return };
+        let span = job.record.span();
+        span.in_scope(|| tracing::info!(commit = running.key.commit, "starting build"));
+        let build = RepoBuild {
             name: repo.clone(),
             repo: known.clone(),
-            is_default: order.record.branch == known.branch,
+            is_default: job.record.branch == known.branch,
             locked,
-            wanted: running.wanted.clone(),
+            key: running.key.clone(),
             rules: self.rules.clone(),
             engine: self.engine.clone(),
             store: self.store.clone(),
             slots: self.slots.clone(),
             stop: self.stop.clone(),
         };
-        let (news, repo) = (self.news.clone(), repo.clone());
-        self.builds.spawn(async move {
-            let came_to = tokio::spawn(build.run(news)).await.unwrap_or_else(|error| {
-                let message = format!("the task of the build died: {error}");
-                let end = Some(End { error: Some(ErrorCode::Internal), message });
-                Some((Stage { end, ..Stage::default() }, std::collections::BTreeSet::new()))
-            });
-            (repo, came_to)
-        });
+        let (state_sender, repo) = (self.state_sender.clone(), repo.clone());
+        let work = async move {
+            let finished =
+                tokio::spawn(build.run(state_sender).in_current_span()).await.unwrap_or_else(|error| {
+                    let message = format!("the build task crashed: {error}");
+                    let result = Some(RepoBuildResult { error: Some(ErrorCode::Internal), message });
+                    Some((BuildState { result, ..BuildState::default() }, std::collections::BTreeSet::new()))
+                });
+            (repo, finished)
+        };
+        self.builds.spawn(work.instrument(span));
     }
 
-    /// A build stands so: told to all who wait for it, or to one of them; some may have their verdict.
-    pub(super) async fn on_stage(&mut self, repo: &Name, stage: Stage, only: Option<&Id>) {
-        let Some(running) = self.lanes.get_mut(repo).and_then(|lane| lane.running.as_mut()) else { return };
-        running.stage = stage;
-        let mut ended = Vec::new();
-        let all = running.orders.iter_mut().enumerate();
-        for (at, order) in all.filter(|(_, order)| only.is_none_or(|id| id == order.id())) {
-            let mut report = report::of_stage(&order.record, &running.stage);
-            // Whose build it is has its verdict when all of it has ended.
+    /// Reports a new build state to all its jobs, or only to the job `only`. Some jobs may finish with it.
+    pub(super) async fn on_state(&mut self, repo: &Name, state: BuildState, only: Option<&Id>) {
+        let Some(running) = self.queues.get_mut(repo).and_then(|queue| queue.running.as_mut()) else {
+            return;
+        };
+        running.state = state;
+        let mut finished_jobs = Vec::new();
+        let all = running.jobs.iter_mut().enumerate();
+        for (at, job) in all.filter(|(_, job)| only.is_none_or(|id| id == job.id())) {
+            let mut report = report_of_state(&job.record, &running.state);
+            // The first job owns the build and finishes when the complete build has ended.
             if report.status.is_final() && at > 0 {
-                ended.push((at, report));
+                finished_jobs.push((at, report));
                 continue;
             }
             self.reporter.stamp(&mut report);
-            let _ = self.reporter.send(&order.record.reply_to, &report).await;
-            order.record.report = report;
+            let _ = self.reporter.send(&job.record.reply_to, &report).await;
+            job.record.report = report;
         }
-        let mut concluded = Vec::new();
-        for (at, report) in ended.into_iter().rev() {
-            concluded.push((running.orders.remove(at), report));
+        let mut finished = Vec::new();
+        for (at, report) in finished_jobs.into_iter().rev() {
+            finished.push((running.jobs.remove(at), report));
         }
-        for (order, report) in concluded {
-            self.conclude(order.record, report).await;
+        for (job, report) in finished {
+            self.finish(job.record, report).await;
         }
     }
 
-    /// A build has ended.
-    pub(super) async fn on_built(&mut self, repo: &Name, built: Option<Built>) {
-        // Where the builder was stopped meanwhile, the next start goes on.
-        let Some(built) = built else { return };
-        let Some(running) = self.lanes.get_mut(repo).and_then(|lane| lane.running.take()) else { return };
-        let leader = running.orders.first().map(|order| order.id().clone());
+    /// Handles the end of a build.
+    pub(super) async fn on_finished(&mut self, repo: &Name, finished: Option<FinishedBuild>) {
+        // The builder is stopping; the next start resumes the build.
+        let Some(finished) = finished else { return };
+        let Some(running) = self.queues.get_mut(repo).and_then(|queue| queue.running.take()) else { return };
+        let leader = running.jobs.first().map(|job| job.id().clone());
         if let Some((metrics, id)) = self.metrics.clone().zip(leader.clone()) {
-            let (repo, built, wanted) = (repo.clone(), built.clone(), running.wanted.clone());
-            let _ = spawn_blocking(move || metrics.count(&id, &repo, &wanted, &built)).await;
+            let (repo, finished, key) = (repo.clone(), finished.clone(), running.key.clone());
+            let _ = spawn_blocking(move || metrics.count(&id, &repo, &key, &finished)).await;
         }
-        // Whose build it is comes last: as long as it is open, nothing is counted again.
-        for order in running.orders.into_iter().rev() {
-            let report = report::of_stage(&order.record, &built.0);
-            self.conclude(order.record, report).await;
+        // The job that owns the build is finished last: while it is open, the build is not counted twice.
+        for job in running.jobs.into_iter().rev() {
+            let report = report_of_state(&job.record, &finished.0);
+            self.finish(job.record, report).await;
         }
         if let Some(metrics) = &self.metrics {
             metrics.noted(|id| Some(id) != leader.as_ref());
         }
-        self.begin(repo);
+        self.start_next(repo);
     }
 
-    async fn save(&self, record: &Record) -> Result<(), String> {
+    pub(super) async fn save(&self, record: &BuildRecord) -> Result<(), String> {
         let (store, record) = (self.store.clone(), record.clone());
         match spawn_blocking(move || store.save(&record)).await {
             Ok(saved) => saved.map_err(|error| error.to_string()),

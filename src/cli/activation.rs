@@ -1,9 +1,11 @@
-//! Hidden helper processes of the listener.
+//! `activation`: hidden helper processes of the listener.
 
 use super::block_on;
-use super::exit::{Exit, Failed};
-use super::out::Out;
-use crate::activation::{HostPaths, LaunchError, Owner, PhaseLine, ProgramKind, launch, program, supervise};
+use super::exit::{CommandError, Exit};
+use super::output::Output;
+use crate::activation::{
+    HostPaths, ProgramKind, ProgressMarker, SpawnError, WorkerSpawner, exec_in_session, supervise, worker,
+};
 use crate::protocol::{Id, PhaseName};
 use clap::Subcommand;
 use std::ffi::OsString;
@@ -11,88 +13,91 @@ use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ActivationCommand {
-    /// Own a job from its activation to its verdict.
+    /// Run the activation of a job until its result.
     Run {
-        /// Where jobs are kept.
+        /// State directory with the jobs.
         #[arg(long, value_name = "DIR")]
         state_dir: PathBuf,
-        /// The root directory of the host.
+        /// Root directory of the host.
         #[arg(long, value_name = "DIR", default_value = "/")]
         root: PathBuf,
-        /// Take up a job whose owner has died.
+        /// Recover a job whose worker has died.
         #[arg(long)]
         recover: bool,
-        /// The job.
+        /// Id of the job.
         id: Id,
     },
-    /// Start the recovery of a job whose owner has ended without its result.
+    /// Start a recovery worker for a job whose worker ended without a result.
     Recover {
-        /// Where jobs are kept.
+        /// State directory with the jobs.
         #[arg(long, value_name = "DIR")]
         state_dir: PathBuf,
-        /// The root directory of the host.
+        /// Root directory of the host.
         #[arg(long, value_name = "DIR", default_value = "/")]
         root: PathBuf,
-        /// The job.
+        /// Id of the job.
         id: Id,
     },
-    /// Become a program in a session of its own.
-    Launch {
-        /// The program and its arguments.
+    /// Execute a program in a new session.
+    Exec {
+        /// Program and arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
-    /// Run a program in a session of its own and note how it ended.
+    /// Run a program in a new session and record its exit status.
     Supervise {
-        /// Where to note how it ended.
+        /// File for the exit status.
         #[arg(long, value_name = "FILE")]
         state: PathBuf,
-        /// Where its output goes.
+        /// File for the output.
         #[arg(long, value_name = "FILE")]
         log: PathBuf,
-        /// It is a check of a new system, not a rebuild program.
+        /// The program is a check of a new system, not a rebuild command.
         #[arg(long)]
         check: bool,
-        /// Stay for what it leaves in the background.
+        /// Keep running until its background processes have ended.
         #[arg(long)]
         stay: bool,
-        /// The program and its arguments.
+        /// Program and arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
 }
 
 impl ActivationCommand {
-    pub(super) fn run(self) -> Result<Exit, Failed> {
+    pub(super) fn run(self) -> Result<Exit, CommandError> {
         match self {
             Self::Run { state_dir, root, recover, id } => block_on(async move {
-                program::run(&state_dir, &root, &id, recover).await.map_err(Failed::host)?;
-                Ok(Exit::Done)
+                worker::run(&state_dir, &root, &id, recover).await.map_err(CommandError::failure)?;
+                Ok(Exit::Success)
             }),
             Self::Recover { state_dir, root, id } => block_on(async move {
-                let program = std::env::current_exe().map_err(Failed::host)?;
+                let program = std::env::current_exe().map_err(CommandError::failure)?;
                 let host = HostPaths { root, ..HostPaths::default() };
-                Owner { program, state_dir, host }.recover(&id).await.map_err(Failed::host)?;
-                Ok(Exit::Done)
+                WorkerSpawner { program, state_dir, host }
+                    .recover(&id)
+                    .await
+                    .map_err(CommandError::failure)?;
+                Ok(Exit::Success)
             }),
-            Self::Launch { mut command } => {
+            Self::Exec { mut command } => {
                 let program = command.remove(0);
-                Err(not_launched(launch(program, command)))
+                Err(not_started(exec_in_session(program, command)))
             }
             Self::Supervise { state, log, check, stay, mut command } => {
                 let program = command.remove(0);
                 let kind = if check { ProgramKind::Check } else { ProgramKind::Rebuild };
                 block_on(async move {
-                    supervise(&state, &log, kind, stay, program, command).await.map_err(not_launched)?;
-                    Ok(Exit::Done)
+                    supervise(&state, &log, kind, stay, program, command).await.map_err(not_started)?;
+                    Ok(Exit::Success)
                 })
             }
         }
     }
 }
 
-fn not_launched(error: LaunchError) -> Failed {
-    // The output is the job's log: so it is known that nothing has begun.
-    Out::new().line(&PhaseLine::write(&PhaseName::Prepare, &error.to_string()));
-    Failed::host(error)
+fn not_started(error: SpawnError) -> CommandError {
+    // The output is the job's log. This marker lets the listener know that nothing was started.
+    Output::new().line(&ProgressMarker::write(&PhaseName::Prepare, &error.to_string()));
+    CommandError::failure(error)
 }

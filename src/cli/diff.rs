@@ -1,12 +1,14 @@
-//! `diff`: what a deployment would change.
+//! `diff`: show what a deployment would change.
 
 use super::connection::ConnectionArgs;
-use super::deploy::{Again, TIMEOUT, Wish, YEAR};
-use super::effective::issuer;
-use super::exit::{Exit, Failed};
-use super::out::Format;
+use super::deploy::TIMEOUT;
+use super::exit::{CommandError, Exit};
+use super::operation::{Operation, YEAR};
+use super::output::Format;
+use super::resolved_config::issuer;
+use super::resume_command::ResumeCommand;
 use super::selector::SelectorArgs;
-use crate::deployer::Intent;
+use crate::client::Intent;
 use crate::protocol::{Action, Revision};
 use clap::Args;
 
@@ -14,13 +16,13 @@ use clap::Args;
 pub(super) struct DiffArgs {
     #[command(flatten)]
     selector: SelectorArgs,
-    /// Branch, tag or full commit; without, the context's branch, else master
+    /// Branch, tag or full commit [default: the context's branch, else master]
     #[arg(long, env = "HOMELAB_DEPLOY_BRANCH")]
     branch: Option<Revision>,
-    /// Seconds to wait for the builds
+    /// Time to wait for the builds, in seconds
     #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = TIMEOUT, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     output: Format,
     #[command(flatten)]
@@ -28,14 +30,15 @@ pub(super) struct DiffArgs {
 }
 
 impl DiffArgs {
-    pub(super) async fn run(self) -> Result<Exit, Failed> {
-        let effective = self.connection.effective()?;
-        let selection = self.selector.selection(&effective)?;
-        let revision = Some(effective.branch(self.branch));
+    pub(super) async fn run(self) -> Result<Exit, CommandError> {
+        let resolved = self.connection.resolve()?;
+        let selection = self.selector.selection_across_tiers(&resolved)?;
+        let revision = Some(resolved.branch(self.branch));
         let intent = Intent { revision, ..Intent::new(Action::DryActivate, issuer()) };
-        let again = Again::new("diff", &self.connection);
-        // Nothing is changed.
-        let wish = Wish { yes: true, ..Wish::new(intent, selection, self.timeout, self.output, again) };
-        wish.carry_out(&effective).await
+        let resume = ResumeCommand::for_subcommand("diff", &self.connection);
+        // A dry run changes nothing, so that it needs no confirmation.
+        let operation =
+            Operation { yes: true, ..Operation::new(intent, selection, self.timeout, self.output, resume) };
+        operation.run(&resolved).await
     }
 }

@@ -1,51 +1,52 @@
-//! Exit codes, and how errors come by theirs.
+//! Exit codes and their mapping from errors.
 
-use crate::bus::{ConnectError, LinkError, SeedError, SettingsError};
+use crate::client::{DeployError, InventoryError, NameConflict, SelectionError};
 use crate::config::ConfigError;
-use crate::deployer::{DeployError, RosterError, SelectionError};
-use crate::flake_update::{Ground, UpdateError};
+use crate::flake_update::{FailureKind, FlakeUpdateError};
+use crate::nats::{ConnectError, ConnectionSettingsError, NatsError, NkeyError};
 use std::process::ExitCode;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// Every expected host completed.
-    Done,
-    /// At least one host failed or rejected.
-    Failed,
-    /// Usage or configuration.
+    /// All expected hosts completed.
+    Success,
+    /// At least one host failed or rejected the request.
+    Failure,
+    /// Invalid usage or configuration.
     Usage,
-    /// No host answered, or an expected host stayed silent.
-    Silent,
-    /// The time ran out with hosts still working.
-    Unfinished,
-    /// Could not connect, or the server refused the key or the subject.
-    Link,
-    /// Ctrl-C.
+    /// No host answered, or an expected host did not.
+    NoAnswer,
+    /// The time limit passed while hosts were still working.
+    TimedOut,
+    /// The connection failed, or the server refused the key or the subject.
+    Connection,
+    /// Interrupted by Ctrl-C.
     Interrupted,
 }
 
 impl Exit {
-    /// The code, as scripts see it.
+    /// The exit code of the process.
     pub(super) fn code(self) -> u8 {
         match self {
-            Self::Done => 0,
-            Self::Failed => 1,
+            Self::Success => 0,
+            Self::Failure => 1,
             Self::Usage => 2,
-            Self::Silent => 3,
-            Self::Unfinished => 4,
-            Self::Link => 5,
+            Self::NoAnswer => 3,
+            Self::TimedOut => 4,
+            Self::Connection => 5,
             Self::Interrupted => 130,
         }
     }
 
-    /// The exit of a followed deployment.
-    pub(super) fn of_outcome(code: u8) -> Self {
+    /// Converts the exit code of a followed deployment.
+    pub(super) fn from_code(code: u8) -> Self {
         match code {
-            0 => Self::Done,
-            3 => Self::Silent,
-            4 => Self::Unfinished,
-            _ => Self::Failed,
+            0 => Self::Success,
+            3 => Self::NoAnswer,
+            4 => Self::TimedOut,
+            5 => Self::Connection,
+            _ => Self::Failure,
         }
     }
 }
@@ -58,29 +59,28 @@ impl From<Exit> for ExitCode {
 
 /// An error that ends the command.
 #[derive(Debug)]
-pub(super) struct Failed {
-    /// The exit code.
+pub(super) struct CommandError {
     pub(super) exit: Exit,
-    /// What a person reads.
+    /// The message for the operator.
     pub(super) error: anyhow::Error,
 }
 
-impl Failed {
+impl CommandError {
     pub(super) fn usage(error: impl Into<anyhow::Error>) -> Self {
-        Self { exit: Exit::Usage, error: told_once(&error.into()) }
+        Self { exit: Exit::Usage, error: flatten_causes(&error.into()) }
     }
 
-    pub(super) fn host(error: impl Into<anyhow::Error>) -> Self {
-        Self { exit: Exit::Failed, error: told_once(&error.into()) }
+    pub(super) fn failure(error: impl Into<anyhow::Error>) -> Self {
+        Self { exit: Exit::Failure, error: flatten_causes(&error.into()) }
     }
 
-    fn link(error: impl Into<anyhow::Error>) -> Self {
-        Self { exit: Exit::Link, error: told_once(&error.into()) }
+    fn connection(error: impl Into<anyhow::Error>) -> Self {
+        Self { exit: Exit::Connection, error: flatten_causes(&error.into()) }
     }
 }
 
-/// The chain of causes as one text. Many of our errors name their cause themselves; it is not told again.
-fn told_once(error: &anyhow::Error) -> anyhow::Error {
+/// Joins an error and its causes into one message. A cause that the message already contains is not repeated.
+fn flatten_causes(error: &anyhow::Error) -> anyhow::Error {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !text.contains(&cause) {
@@ -93,7 +93,7 @@ fn told_once(error: &anyhow::Error) -> anyhow::Error {
 /// Gives each error type its exit code.
 macro_rules! exits {
     ($($error:ty => $constructor:ident,)+) => {
-        $(impl From<$error> for Failed {
+        $(impl From<$error> for CommandError {
             fn from(error: $error) -> Self {
                 Self::$constructor(error)
             }
@@ -103,32 +103,33 @@ macro_rules! exits {
 
 exits! {
     ConfigError => usage,
-    ConnectError => link,
-    LinkError => link,
-    SeedError => usage,
-    SettingsError => usage,
+    ConnectError => connection,
+    NatsError => connection,
+    NkeyError => usage,
+    ConnectionSettingsError => usage,
     SelectionError => usage,
-    RosterError => usage,
+    InventoryError => usage,
+    NameConflict => usage,
 }
 
-impl From<UpdateError> for Failed {
-    fn from(error: UpdateError) -> Self {
-        let exit = match error.ground() {
-            // 1 says that a host does not build, and nothing else.
-            Ground::Usage | Ground::Local => Exit::Usage,
-            Ground::Link => Exit::Link,
-            Ground::Interrupted => Exit::Interrupted,
+impl From<FlakeUpdateError> for CommandError {
+    fn from(error: FlakeUpdateError) -> Self {
+        let exit = match error.kind() {
+            // Exit code 1 is reserved for hosts that do not build.
+            FailureKind::Usage | FailureKind::Local => Exit::Usage,
+            FailureKind::Remote => Exit::Connection,
+            FailureKind::Interrupted => Exit::Interrupted,
         };
         Self { exit, error: error.into() }
     }
 }
 
-impl From<DeployError> for Failed {
+impl From<DeployError> for CommandError {
     fn from(error: DeployError) -> Self {
         match error {
-            DeployError::Link(error) => error.into(),
-            DeployError::NothingRuns { .. } => Self::host(error),
-            DeployError::Silent { .. } => Self { exit: Exit::Silent, error: error.into() },
+            DeployError::Nats(error) => error.into(),
+            DeployError::NoRunningJob { .. } => Self::failure(error),
+            DeployError::NoAnswer { .. } => Self { exit: Exit::NoAnswer, error: error.into() },
             other => Self::usage(other),
         }
     }

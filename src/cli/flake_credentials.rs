@@ -1,35 +1,36 @@
-//! The credentials for the servers of flakes.
+//! The `--flake-credentials` argument and warnings about credentials in flake URLs.
 
-use super::exit::Failed;
-use crate::nix::{Credentials, FlakeUrl};
+use super::exit::CommandError;
+use crate::git::Credentials;
+use crate::nix::FlakeUrl;
 use clap::Args;
 use std::path::PathBuf;
 
-/// The file as it is given.
+/// The credentials file for flakes and their inputs.
 #[derive(Debug, Args)]
 pub(super) struct FlakeCredentialsArgs {
-    /// The file with the passwords for flakes and their inputs, in the format of netrc: machine HOST login USER password SECRET
+    /// File with passwords for flakes and inputs, as netrc: machine HOST login USER password SECRET
     #[arg(long = "flake-credentials", id = "flake_credentials", value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 impl FlakeCredentialsArgs {
-    /// What the file holds; nothing where none is given.
-    pub(super) fn read(&self) -> Result<Credentials, Failed> {
-        let read = self.file.as_deref().map(Credentials::read).transpose().map_err(Failed::usage)?;
+    /// Reads the file. Empty if none is given.
+    pub(super) fn read(&self) -> Result<Credentials, CommandError> {
+        let read = self.file.as_deref().map(Credentials::read).transpose().map_err(CommandError::usage)?;
         Ok(read.unwrap_or_default())
     }
 }
 
-/// What to do about a URL that holds credentials; `what` names it.
+/// A warning about credentials in a URL. `what` names the setting.
 pub(super) fn warning(what: &str) -> String {
     format!(
-        "{what} holds credentials, which every user of this machine can read there; write them into a file, name that with \
-         --flake-credentials, and leave them out of the URL"
+        "{what} contains credentials, which every user of this machine can read: move them from the URL to a file and pass \
+         that file with --flake-credentials"
     )
 }
 
-/// What is wrong with a flake URL that a service was given, for its operators.
+/// Warnings about the flake URL of a service.
 pub(super) fn warnings(what: &str, flake: &FlakeUrl) -> Vec<String> {
     let mut warnings = Vec::new();
     if flake.held_credentials() {
@@ -38,8 +39,8 @@ pub(super) fn warnings(what: &str, flake: &FlakeUrl) -> Vec<String> {
     let exposed = flake.exposed_parameters();
     if !exposed.is_empty() {
         warnings.push(format!(
-            "{what} has the parameter {}, which git and nix get as an argument that every user of this machine can read; if it \
-             is secret, write a password into the file of --flake-credentials",
+            "{what} has the parameter {}, which is passed to git and nix as an argument that every user of this machine can \
+             read: if it is secret, use a password in the file of --flake-credentials instead",
             exposed.join(", ")
         ));
     }

@@ -1,60 +1,67 @@
-//! `flake-update`: update the inputs of a flake, and move its branch on only where every host builds.
+//! `flake-update`: update the inputs of a flake and advance its branch only if every host builds.
 
-mod notify;
+mod printer;
 mod repo;
-mod show;
 
 use super::connection::ConnectionArgs;
-use super::exit::{Exit, Failed};
+use super::exit::{CommandError, Exit};
 use super::flake_credentials::{self, FlakeCredentialsArgs};
-use super::out::Format;
+use super::logging;
+use super::output::Format;
+use super::resolved_config::ResolvedConfig;
 use super::sandbox::NixArgs;
 use super::service::stop_on_signal;
-use crate::flake_update::{ForgeKind, ForgeOrder, Order, Source, State, Token, update};
-use crate::nix::Credentials;
+use crate::client::prebuild;
+use crate::flake_update::{
+    FlakeUpdateEvent, FlakeUpdateOptions, FlakeUpdateState, ForgeOptions, RepositorySource, Token, update,
+};
+use crate::git::{Credentials, Forge};
 use crate::protocol::{Name, Revision};
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
-use show::Show;
+use printer::FlakeUpdatePrinter;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// The longest that anything may take, in seconds.
-const YEAR: u64 = super::deploy::YEAR;
+/// Upper limit of time arguments, in seconds.
+const YEAR: u64 = super::operation::YEAR;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Forge {
-    /// Gitea and Forgejo.
-    Gitea,
-    /// GitHub.
-    Github,
+impl ValueEnum for Forge {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::WITH_PULL_REQUESTS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = if *self == Self::Gitea { "Gitea and Forgejo" } else { "GitHub" };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
 }
 
 #[derive(Debug, Args)]
 pub(super) struct FlakeUpdateArgs {
-    /// The flake: its directory in a checkout, or a URL that git clones; ?dir=DIR and ?submodules=1 may follow. A checkout's files
-    /// and branches are left as they are
+    /// Flake in a checkout (never modified) or a git URL; accepts ?dir=DIR and ?submodules=1
     #[arg(long, value_name = "DIR|URL", default_value = ".")]
     repo: String,
-    /// The branch to update
+    /// Branch to update
     #[arg(long, value_name = "BRANCH", default_value = "master")]
     base: Revision,
-    /// The remote of a checkout to fetch from and push to
+    /// Remote of a checkout to fetch from and push to
     #[arg(long, value_name = "NAME", default_value = "origin", value_parser = parse_remote)]
     remote: String,
-    /// How many hosts to build at once
+    /// Number of hosts to build in parallel
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=1000))]
     parallel: u64,
-    /// Seconds that all builds may take together
+    /// Time limit for all builds together, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 14400, value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
-    /// Update and build, but push nothing and open nothing
+    /// Update and build, but do not push or open a pull request
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     credentials: FlakeCredentialsArgs,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     output: Format,
     #[command(flatten)]
@@ -70,19 +77,19 @@ pub(super) struct FlakeUpdateArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pull request")]
 struct ForgeArgs {
-    /// The file with the token of the forge; without, no pull request is opened. Over https git uses it too
+    /// Forge token file, also for git over https; without it no pull request is opened
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Which API the forge has; gitea is Forgejo's too. Without, github for github.com, else gitea
+    /// Forge API; gitea includes Forgejo [default: github for github.com, else gitea]
     #[arg(long, value_enum)]
     forge: Option<Forge>,
-    /// Where the forge is, if not where the remote is; the page of the repository, if the remote is a path
+    /// Forge URL if unlike the remote; the repository's page if the remote is a path
     #[arg(long, value_name = "URL")]
     forge_url: Option<String>,
-    /// The label of the pull request
+    /// Label of the pull request
     #[arg(long, value_name = "NAME", default_value = "build-failure", value_parser = parse_label)]
     label: String,
-    /// Seconds that each call of the forge may take
+    /// Time limit of each forge request, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     forge_timeout: u64,
 }
@@ -90,79 +97,77 @@ struct ForgeArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Afterwards")]
 struct NotifyArgs {
-    /// Once the branch has moved on, ask the builder and every host that can to build the new commit. Only for this a
-    /// connection is needed
+    /// Ask the builder and capable hosts to build the new commit; requires a connection
     #[arg(long)]
     notify: bool,
-    /// The repository's name at the builder; without, the builder's default one
+    /// Repository name on the builder [default: the builder's default repository]
     #[arg(long, value_name = "NAME", requires = "notify")]
     builder_repo: Option<Name>,
 }
 
 fn parse_remote(text: &str) -> Result<String, String> {
     if text.is_empty() || text.starts_with('-') {
-        return Err("write the name of a remote, as `git remote` lists them".to_owned());
+        return Err("expected the name of a remote; `git remote` lists them".to_owned());
     }
     Ok(text.to_owned())
 }
 
 fn parse_label(text: &str) -> Result<String, String> {
     let good = !text.trim().is_empty() && text.chars().count() <= 50 && !text.chars().any(char::is_control);
-    if good { Ok(text.to_owned()) } else { Err("write 1 to 50 characters on one line".to_owned()) }
+    if good { Ok(text.to_owned()) } else { Err("expected 1 to 50 characters on one line".to_owned()) }
 }
 
 impl FlakeUpdateArgs {
-    pub(super) async fn run(self) -> Result<Exit, Failed> {
-        let order = self.order()?;
-        // What is wrong with the connection is told before hours of building.
-        let effective = self.notify.notify.then(|| self.connection.effective()).transpose()?;
-        if let Some(effective) = &effective {
-            effective.servers()?;
+    pub(super) async fn run(self) -> Result<Exit, CommandError> {
+        logging::show_warnings();
+        let options = self.options()?;
+        // Connection settings are checked before builds that may take hours.
+        let resolved = self.notify.notify.then(|| self.connection.resolve()).transpose()?;
+        if let Some(resolved) = &resolved {
+            resolved.servers()?;
         }
         let stop = CancellationToken::new();
-        stop_on_signal(stop.clone()).map_err(Failed::usage)?;
-        let mut show = Show::new(self.output);
-        let outcome = update(&order, &mut |news| show.news(news), &stop).await?;
+        stop_on_signal(stop.clone()).map_err(CommandError::usage)?;
+        let mut printer = FlakeUpdatePrinter::new(self.output);
+        let outcome = update(&options, &mut |event| printer.print_event(event), &stop).await?;
         let exit = match outcome.state {
-            State::Failed => Exit::Failed,
-            State::Current | State::Updated => Exit::Done,
+            FlakeUpdateState::Failed => Exit::Failure,
+            FlakeUpdateState::Current | FlakeUpdateState::Updated => Exit::Success,
         };
         let pushed = outcome.pushed.as_ref().and(outcome.commit.as_deref());
-        if let (Some(effective), State::Updated, Some(commit)) = (&effective, outcome.state, pushed) {
+        if let (Some(resolved), FlakeUpdateState::Updated, Some(commit)) = (&resolved, outcome.state, pushed)
+        {
             let repo = self.notify.builder_repo.as_ref();
-            let asked = notify::notify(effective, &order.base, commit, repo, &mut show).await;
+            let asked = notify(resolved, &options.base, commit, repo, &mut printer).await;
             if let Err(failed) = asked {
-                show.outcome(failed.exit, &outcome);
+                printer.print_result(failed.exit, &outcome);
                 return Err(failed);
             }
         }
-        show.outcome(exit, &outcome);
+        printer.print_result(exit, &outcome);
         Ok(exit)
     }
 
-    fn order(&self) -> Result<Order, Failed> {
+    fn options(&self) -> Result<FlakeUpdateOptions, CommandError> {
         let forge = match &self.forge.token_file {
             None => None,
-            Some(file) => Some(ForgeOrder {
-                kind: self.forge.forge.map(|forge| match forge {
-                    Forge::Gitea => ForgeKind::Gitea,
-                    Forge::Github => ForgeKind::GitHub,
-                }),
+            Some(file) => Some(ForgeOptions {
+                kind: self.forge.forge,
                 url: self.forge.forge_url.clone(),
-                token: Token::read(file).map_err(Failed::usage)?,
+                token: Token::read(file).map_err(CommandError::usage)?,
                 timeout: Duration::from_secs(self.forge.forge_timeout),
             }),
         };
         let (source, subflake) =
-            repo::read(&self.repo).map_err(|why| Failed::usage(anyhow::anyhow!("--repo {why}")))?;
-        if let Source::Url(url) = &source
-            && Credentials::taken_from(url).is_some()
+            repo::read(&self.repo).map_err(|why| CommandError::usage(anyhow::anyhow!("--repo {why}")))?;
+        if let RepositorySource::Url(url) = &source
+            && Credentials::split_url(url).is_some()
         {
-            // The update continues also if standard error is closed.
+            // The update continues even if standard error is closed.
             let _ = writeln!(std::io::stderr(), "warning: {}", flake_credentials::warning("--repo"));
         }
         let credentials = self.credentials.read()?;
-        Ok(Order {
+        Ok(FlakeUpdateOptions {
             source,
             subflake,
             remote: self.remote.clone(),
@@ -177,4 +182,38 @@ impl FlakeUpdateArgs {
             credentials,
         })
     }
+}
+
+/// Connects and sends the requests. `repo` is the repository's name on the builder. A failure does not revert the
+/// update.
+async fn notify(
+    resolved: &ResolvedConfig,
+    branch: &Revision,
+    commit: &str,
+    repo: Option<&Name>,
+    printer: &mut FlakeUpdatePrinter,
+) -> Result<(), CommandError> {
+    let notes = request_builds(resolved, branch, commit, repo).await.map_err(|failed| {
+        let error = anyhow::anyhow!(
+            "pushed {branch}, but could not ask the builder and the hosts to build it: {:#}; to ask the hosts, run \
+             `homelab-deploy deploy --all --tier TIER --action build`",
+            failed.error
+        );
+        CommandError { exit: Exit::Connection, error }
+    })?;
+    for note in notes {
+        printer.print_event(FlakeUpdateEvent::Note(note));
+    }
+    Ok(())
+}
+
+async fn request_builds(
+    resolved: &ResolvedConfig,
+    branch: &Revision,
+    commit: &str,
+    repo: Option<&Name>,
+) -> Result<Vec<String>, CommandError> {
+    let commit = Revision::new(commit).map_err(CommandError::usage)?;
+    let mut operator = resolved.operator().await?;
+    Ok(prebuild(&mut operator, branch, &commit, repo).await?)
 }

@@ -1,39 +1,61 @@
-//! `hold`: keep deployments from hosts, and say why.
+//! `hold` and `release`: block deployments to hosts, with a reason, and unblock them.
 
 use super::connection::ConnectionArgs;
-use super::deploy::{Again, Wish};
-use super::effective::issuer;
-use super::exit::{Exit, Failed};
-use super::out::Format;
+use super::exit::{CommandError, Exit};
+use super::operation::Operation;
+use super::output::Format;
+use super::resolved_config::issuer;
+use super::resume_command::ResumeCommand;
 use super::selector::SelectorArgs;
-use crate::deployer::Intent;
-use crate::protocol::{Action, ReasonError, reason};
+use crate::client::Intent;
+use crate::protocol::{Action, HoldReasonError, check_hold_reason};
 use clap::Args;
 
 #[derive(Debug, Args)]
 pub(super) struct HoldArgs {
     #[command(flatten)]
     selector: SelectorArgs,
-    /// Why; everybody who is refused reads it
+    /// Reason, shown to everyone whose request is refused
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     reason: String,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     output: Format,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
 
-fn parse_reason(text: &str) -> Result<String, ReasonError> {
-    reason(text).map(str::to_owned)
+fn parse_reason(text: &str) -> Result<String, HoldReasonError> {
+    check_hold_reason(text).map(str::to_owned)
 }
 
 impl HoldArgs {
-    pub(super) async fn run(self) -> Result<Exit, Failed> {
-        let effective = self.connection.effective()?;
-        let again = Again::new("hold", &self.connection);
+    pub(super) async fn run(self) -> Result<Exit, CommandError> {
+        let resolved = self.connection.resolve()?;
+        let resume = ResumeCommand::for_subcommand("hold", &self.connection);
         let intent = Intent { reason: Some(self.reason), ..Intent::new(Action::Hold, issuer()) };
-        let selection = self.selector.selection(&effective)?;
-        Wish::at_once(intent, selection, self.output, again).carry_out(&effective).await
+        let selection = self.selector.selection(&resolved)?;
+        Operation::immediate(intent, selection, self.output, resume).run(&resolved).await
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReleaseArgs {
+    #[command(flatten)]
+    selector: SelectorArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    output: Format,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+impl ReleaseArgs {
+    pub(super) async fn run(self) -> Result<Exit, CommandError> {
+        let resolved = self.connection.resolve()?;
+        let resume = ResumeCommand::for_subcommand("release", &self.connection);
+        let intent = Intent::new(Action::Release, issuer());
+        let selection = self.selector.selection(&resolved)?;
+        Operation::immediate(intent, selection, self.output, resume).run(&resolved).await
     }
 }

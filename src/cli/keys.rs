@@ -1,102 +1,108 @@
-//! `keys`: make keys, and the permissions for them.
+//! `keys`: create and rotate keys, and generate NATS permissions.
 
-mod rotate;
-
-use super::exit::{Exit, Failed};
-use super::out::Out;
-use crate::keys::{Kind, Seed, User, parse_fleet_file, render_authorization_at};
+use super::exit::{CommandError, Exit};
+use super::keys_rotate::RotateArgs;
+use super::output::Output;
+use crate::keys::{CredentialKind, User, UserSeed, read_fleet_file, render_authorization_at};
 use crate::protocol::Name;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use strum::VariantArray as _;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
     /// Write a new seed to a file and print its public key
     New {
-        /// What the key is for
+        /// Purpose of the key
         #[arg(value_parser = kinds())]
-        kind: Kind,
-        /// The host, for a listener
+        kind: CredentialKind,
+        /// Host, for a listener
         #[arg(long)]
         host: Option<Name>,
-        /// The person or service, for the others; it names the entry and the file [default: the kind]
+        /// Person or service, for other kinds; names entry and file [default: the kind]
         #[arg(long, conflicts_with = "host")]
         name: Option<Name>,
-        /// The tiers, for a listener or deployer; repeatable
+        /// Tiers, for a listener or deployer; repeatable
         #[arg(long)]
         tier: Vec<Name>,
-        /// Where to write the seed [default: <host, name or kind>.nkey]
+        /// File for the seed [default: <host, name or kind>.nkey]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Print the authorization block of a NATS server for a fleet
+    /// Print the authorization block of the NATS server configuration for a fleet
     NatsConfig {
-        /// The fleet: [hosts.<name>] with tier, role and public_key, [operators.<name>] with kind, tiers and public_key
+        /// Fleet file: [hosts.<name>] with tier, role, public_key and [operators.<name>] with kind, tiers, public_key
         file: PathBuf,
     },
-    /// Replace the key of an operator or host, with both accepted until every host knows the new one
-    Rotate(Box<rotate::RotateArgs>),
+    /// Replace the key of an operator or host; both keys are valid until the rotation is finished
+    Rotate(Box<RotateArgs>),
 }
 
 impl KeysCommand {
-    pub(super) async fn run(self) -> Result<Exit, Failed> {
+    pub(super) async fn run(self) -> Result<Exit, CommandError> {
         let done = match self {
-            Self::Rotate(args) => return args.run().await,
+            Self::Rotate(args) => return Box::pin(args.run()).await,
             Self::New { kind, host, name, tier, out } => new(kind, host.as_ref(), name.as_ref(), &tier, out),
             Self::NatsConfig { file } => nats_config(&file),
         };
-        done.map_err(Failed::usage)?;
-        Ok(Exit::Done)
+        done.map_err(CommandError::usage)?;
+        Ok(Exit::Success)
     }
 }
 
-/// The kinds of credentials.
-fn kinds() -> impl TypedValueParser<Value = Kind> {
-    PossibleValuesParser::new(Kind::ALL.map(Kind::as_str)).try_map(|kind| kind.parse::<Kind>())
+/// Parses a kind of credential.
+fn kinds() -> impl TypedValueParser<Value = CredentialKind> {
+    PossibleValuesParser::new(CredentialKind::VARIANTS.iter().map(|kind| kind.as_str()))
+        .try_map(|kind| kind.parse::<CredentialKind>())
 }
 
 fn new(
-    kind: Kind,
+    kind: CredentialKind,
     host: Option<&Name>,
     name: Option<&Name>,
     tiers: &[Name],
     file: Option<PathBuf>,
 ) -> anyhow::Result<()> {
-    if name.is_some() && kind == Kind::Listener {
-        bail!("--name is for a person or a service; a listener belongs to a host: give --host");
+    if name.is_some() && kind == CredentialKind::Listener {
+        bail!("--name is for a person or service, but a listener belongs to a host: use --host");
     }
-    if host.is_some() && kind != Kind::Listener {
-        bail!("--host is for a listener; {} belongs to a person or a service", kind.as_str());
+    if host.is_some() && kind != CredentialKind::Listener {
+        bail!("--host is for a listener, but {} belongs to a person or service: use --name", kind.as_str());
     }
-    if !tiers.is_empty() && !matches!(kind, Kind::Listener | Kind::Deployer) {
-        bail!("--tier is for a listener or deployer");
+    if !tiers.is_empty() && !matches!(kind, CredentialKind::Listener | CredentialKind::Deployer) {
+        bail!("--tier is only for a listener or deployer");
     }
-    if kind == Kind::Listener && tiers.len() > 1 {
-        bail!("a host has one tier; give --tier once");
+    if kind == CredentialKind::Listener && tiers.len() > 1 {
+        bail!("a host has one tier: give --tier once");
     }
     let name = host.or(name).map_or(kind.as_str(), Name::as_str);
     let file = file.unwrap_or_else(|| PathBuf::from(format!("{name}.nkey")));
-    let seed = Seed::generate()?;
+    let seed = UserSeed::generate()?;
     seed.write_new(&file)?;
-    Out::new().line(seed.public_key());
+    Output::new().line(seed.public_key());
     let entry = entry(kind, name, tiers, seed.public_key());
-    note(&format!("the seed is in {}; the entry for `keys nats-config`:\n\n{entry}", file.display()));
+    let has_tier = matches!(kind, CredentialKind::Listener | CredentialKind::Deployer);
+    let example = if has_tier && tiers.is_empty() { "; without --tier, its tier is an example" } else { "" };
+    note(&format!(
+        "wrote the seed to {}; add this entry to the fleet file for `keys nats-config`{example}:\n\n{entry}",
+        file.display()
+    ));
     Ok(())
 }
 
-/// The entry of the fleet file, with placeholders for what was not said.
-fn entry(kind: Kind, name: &str, tiers: &[Name], key: &str) -> String {
+/// The entry for the fleet file, with example tiers if none were given.
+fn entry(kind: CredentialKind, name: &str, tiers: &[Name], key: &str) -> String {
     let tiers: Vec<_> = tiers.iter().map(|tier| format!("{:?}", tier.as_str())).collect();
     match kind {
-        Kind::Listener => {
+        CredentialKind::Listener => {
             let tier = tiers.first().cloned().unwrap_or_else(|| "\"prod\"".to_owned());
             format!("[hosts.{name}]\ntier = {tier}\npublic_key = \"{key}\"")
         }
-        Kind::Deployer => {
+        CredentialKind::Deployer => {
             let tiers = if tiers.is_empty() { "\"test\"".to_owned() } else { tiers.join(", ") };
             format!("[operators.{name}]\nkind = \"deployer\"\ntiers = [{tiers}]\npublic_key = \"{key}\"")
         }
@@ -111,25 +117,18 @@ fn nats_config(file: &Path) -> anyhow::Result<()> {
     let expired: Vec<_> = users.iter().filter_map(expired).collect();
     if expired.len() == users.len() {
         bail!(
-            "{}: every entry has expired; give one a later `expires`, because a server without any user lets everybody in",
+            "{}: all entries have expired; give one a later `expires`, because a server without users accepts everyone",
             file.display()
         );
     }
     for (entry, at) in expired {
-        note(&format!("warning: {entry} is left out, because it expired at {at}"));
+        note(&format!("warning: left out {entry}, because it expired at {at}"));
     }
-    Out::new().line(render_authorization_at(&users, now).trim_end());
+    Output::new().line(render_authorization_at(&users, now).trim_end());
     Ok(())
 }
 
-/// A fleet file: its text, and what it says.
-fn read_fleet_file(file: &Path) -> anyhow::Result<(String, Vec<User>)> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))?;
-    let users = parse_fleet_file(&text).with_context(|| file.display().to_string())?;
-    Ok((text, users))
-}
-
-/// Says something beside the result, which alone is on standard output.
-fn note(text: &str) {
+/// Prints a note to standard error, because standard output has only the result.
+pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,89 +1,90 @@
-//! `listener`: the service of one host.
+//! `listener`: the service that runs on each host.
 
-use super::commit_args::CommitArgs;
-use super::exit::{Exit, Failed};
+use super::activation_args::ActivationArgs;
+use super::connection::TlsArgs;
+use super::exit::{CommandError, Exit};
 use super::flake_credentials::{FlakeCredentialsArgs, warnings as flake_warnings};
 use super::logging::LogArgs;
-use super::policy::PolicyArgs;
-use super::service;
-use super::tls::TlsArgs;
-use super::trusted_keys::trusted_keys;
-use crate::activation::{Engine, Owner, Pipeline, RebuildEngine, SILENT, own_unit};
-use crate::bus::{Capacity, Settings};
-use crate::listener::{self, Config};
+use super::service::{self, trusted_keys};
+use crate::activation::{
+    DEFAULT_SILENCE_LIMIT, Engine, ExternalCommandEngine, Pipeline, WorkerSpawner, own_unit,
+};
+use crate::git::{CommitPolicy, CommitSigners};
+use crate::listener::{self, ListenerConfig};
 use crate::metrics::Address;
+use crate::nats::{Capacity, ConnectionSettings};
 use crate::nix::{FlakeAttr, FlakeUrl};
-use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, expand};
-use anyhow::Context;
+use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, Revision, expand_template};
+use anyhow::{Context, anyhow};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// In seconds; what lies much further away has no place in the clock.
+/// Upper limit of time arguments, in seconds. Much larger values would overflow the clock.
 const YEAR: u64 = 365 * 86400;
 
 #[derive(Debug, Args)]
 pub(super) struct ListenerArgs {
-    /// The name of this host, as the flake calls it unless --flake-attr is given
-    #[arg(long, value_parser = hostname)]
+    /// Name of this host, also in the flake unless --flake-attr is given
+    #[arg(long, value_parser = parse_hostname)]
     hostname: Name,
-    /// The tier of this host, for example test or prod
+    /// Tier of this host, for example test or prod
     #[arg(long)]
     tier: Name,
-    /// The role of this host
+    /// Role of this host
     #[arg(long)]
     role: Option<Name>,
-    /// The NATS server, or a comma list of a cluster's
-    #[arg(long, value_name = "URL")]
+    /// NATS servers, comma-separated
+    #[arg(long, env = "HOMELAB_DEPLOY_NATS_URL", hide_env_values = true, value_name = "URL")]
     nats_url: String,
-    /// The file with this host's nkey seed, or a .creds file
+    /// Nkey seed file or .creds file of this host
     #[arg(long, visible_alias = "creds-file", value_name = "FILE")]
     nkey_file: PathBuf,
     #[command(flatten)]
     tls: TlsArgs,
-    /// The flake to deploy: git+https://…, git+ssh://…, github:owner/repo, or path:…
+    /// Flake to deploy: git+https://…, git+ssh://…, github:owner/repo or path:…
     #[arg(long, value_name = "URL")]
     flake_url: FlakeUrl,
-    /// What the flake calls this host below nixosConfigurations [default: the hostname]
+    /// Name of this host in nixosConfigurations [default: the hostname]
     #[arg(long, value_name = "NAME")]
     flake_attr: Option<FlakeAttr>,
     #[command(flatten)]
     credentials: FlakeCredentialsArgs,
-    /// Hand build and activation to a program, called as PROGRAM ACTION --flake LOCKED_URL#ATTR
+    /// Build and activate with PROGRAM ACTION --flake LOCKED_URL#ATTR
     #[arg(long, value_name = "PROGRAM")]
     rebuild_command: Option<PathBuf>,
-    /// Seconds without output after which an activating program counts as hung
-    #[arg(long, default_value_t = SILENT.as_secs(), value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
+    /// Seconds without output after which the rebuild command counts as hung
+    #[arg(long, default_value_t = DEFAULT_SILENCE_LIMIT.as_secs(), value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     rebuild_silence: u64,
-    /// Seconds that prepare, build and check may take together
+    /// Time limit for prepare, build and check together, in seconds
     #[arg(long, default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
-    /// Where to take requests; repeatable; <hostname>, <tier> and <role> expand
+    /// Subject for deployments; repeatable; <hostname>, <tier> and <role> are expanded
     #[arg(long, value_name = "SUBJECT", default_values_t = DEPLOY_TEMPLATES.map(String::from))]
     deploy_subject: Vec<String>,
-    /// Where to take questions
+    /// Subject for queries
     #[arg(long, value_name = "SUBJECT", default_value = DISCOVER)]
     discover_subject: String,
-    /// Name of the fleet: a signed request for another fleet is refused
+    /// Fleet name; signed requests for another fleet are refused
     #[arg(long, value_name = "NAME", alias = "fleet")]
     fleet_name: Option<Name>,
-    /// Take only what this key has signed, U… or, if it expires, U…@2027-01-01; repeatable
+    /// Accept only requests signed by this key (U… or U…@DATE to expire); repeatable
     #[arg(long, value_name = "KEY")]
     trusted_key: Vec<String>,
-    /// Seconds between reports while a job runs
+    /// Seconds between reports of a running job
     #[arg(long, default_value_t = 15, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     heartbeat_interval: u64,
-    /// Seconds between announcements; 0: none
+    /// Seconds between presence announcements; 0 disables them
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=YEAR))]
     presence_interval: u64,
-    /// Measure, and serve /metrics for Prometheus and /health
+    /// Serve /metrics for Prometheus and /health
     #[arg(long)]
     metrics_enabled: bool,
-    /// Where to serve them: :PORT for all addresses of this host, or one with its port
+    /// Address for metrics: :PORT for all addresses, or ADDRESS:PORT
     #[arg(long, value_name = "ADDRESS", default_value = ":9972")]
     metrics_addr: Address,
-    /// Where jobs are kept [default: $STATE_DIRECTORY, else /var/lib/homelab-deploy]
+    /// State directory [default: $STATE_DIRECTORY or /var/lib/homelab-deploy]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -91,34 +92,40 @@ pub(super) struct ListenerArgs {
     #[command(flatten)]
     commits: CommitArgs,
     #[command(flatten)]
-    policy: PolicyArgs,
+    activation: ActivationArgs,
 }
 
 impl ListenerArgs {
-    pub(super) fn run(self) -> Result<Exit, Failed> {
+    pub(super) fn run(self) -> Result<Exit, CommandError> {
         service::serve(&self.log.clone(), || {
             let config = self.config()?;
             let flake = self.flake_url.clone().with_credentials(&self.credentials.read()?);
             let engine = self.engine(&config, flake)?;
-            Ok(async |shutdown| Box::pin(listener::run(config, engine, shutdown)).await.map_err(Failed::host))
+            Ok(async |shutdown| {
+                Box::pin(listener::run(config, engine, shutdown)).await.map_err(CommandError::failure)
+            })
         })
     }
 
-    fn engine(self, config: &Config, flake: FlakeUrl) -> Result<Arc<dyn Engine>, Failed> {
-        let launcher =
-            std::env::current_exe().context("could not find our own executable").map_err(Failed::usage)?;
-        let owner =
-            Owner { program: launcher, state_dir: config.state_dir.clone(), host: self.policy.host() };
+    fn engine(self, config: &ListenerConfig, flake: FlakeUrl) -> Result<Arc<dyn Engine>, CommandError> {
+        let launcher = std::env::current_exe()
+            .context("could not find the path of this executable")
+            .map_err(CommandError::usage)?;
+        let spawner = WorkerSpawner {
+            program: launcher,
+            state_dir: config.state_dir.clone(),
+            host: self.activation.host(),
+        };
         let commits = self.commits.policy(&self.flake_url, &config.state_dir)?;
         let attr = self.flake_attr.unwrap_or_else(|| FlakeAttr::from(&self.hostname));
         Ok(match self.rebuild_command {
-            Some(program) => Arc::new(RebuildEngine {
+            Some(program) => Arc::new(ExternalCommandEngine {
                 program,
                 flake,
                 commits,
                 attr,
-                owner,
-                silence: Duration::from_secs(self.rebuild_silence),
+                spawner,
+                silence_limit: Duration::from_secs(self.rebuild_silence),
             }),
             None => Arc::new(Pipeline {
                 flake,
@@ -126,30 +133,31 @@ impl ListenerArgs {
                 hostname: self.hostname,
                 attr,
                 listener_unit: own_unit(),
-                owner,
-                policy: self.policy.policy(),
+                spawner,
+                policy: self.activation.policy(),
             }),
         })
     }
 
-    fn config(&self) -> Result<Config, Failed> {
+    fn config(&self) -> Result<ListenerConfig, CommandError> {
         let (host, tier, role) = (&self.hostname, &self.tier, self.role.as_ref());
-        let discover = expand(&self.discover_subject, host, tier, role, false).map_err(Failed::usage)?;
+        let discover =
+            expand_template(&self.discover_subject, host, tier, role, false).map_err(CommandError::usage)?;
         let discover_subject = discover.unwrap_or_else(|| DISCOVER.to_owned());
         let (seed, mut warnings) = service::seed(&self.nkey_file)?;
-        warnings.extend(service::warned(flake_warnings("--flake-url", &self.flake_url)));
+        warnings.extend(service::log_warnings(flake_warnings("--flake-url", &self.flake_url)));
         let name = format!("homelab-deploy listener {host}");
-        let mut settings = Settings::new(&self.nats_url, Some(seed), &name, &discover_subject)?;
+        let mut settings = ConnectionSettings::new(&self.nats_url, Some(seed), &name, &discover_subject)?;
         settings.tls = self.tls.tls()?;
         settings.fleet.clone_from(&self.fleet_name);
         settings.capacity = Capacity::SERVICE;
         let deploy_subjects =
-            Config::subjects(&self.deploy_subject, host, tier, role).map_err(Failed::usage)?;
-        let trusted_keys = trusted_keys(&self.trusted_key).map_err(Failed::usage)?;
+            ListenerConfig::subjects(&self.deploy_subject, host, tier, role).map_err(CommandError::usage)?;
+        let trusted_keys = trusted_keys(&self.trusted_key).map_err(CommandError::usage)?;
         if !trusted_keys.is_empty() {
-            Config::check_apart(&deploy_subjects).map_err(Failed::usage)?;
+            ListenerConfig::check_apart(&deploy_subjects).map_err(CommandError::usage)?;
         }
-        Ok(Config {
+        Ok(ListenerConfig {
             deploy_subjects,
             trusted_keys,
             settings,
@@ -161,9 +169,9 @@ impl ListenerArgs {
             heartbeat: Duration::from_secs(self.heartbeat_interval),
             presence: Duration::from_secs(self.presence_interval),
             state_dir: service::state_dir(self.state_dir.as_deref(), "/var/lib/homelab-deploy"),
-            runtime_dir: self.policy.host().runtime_dir(),
-            confirm_peers: self.policy.confirm_peers(),
-            rules: self.policy.rules(),
+            runtime_dir: self.activation.host().runtime_dir(),
+            confirm_peers: self.activation.confirm_peers(),
+            rules: self.activation.rules(),
             flake_url: Some(self.flake_url.without_credentials()),
             metrics: self.metrics_enabled.then(|| self.metrics_addr.clone()),
             warnings,
@@ -171,12 +179,61 @@ impl ListenerArgs {
     }
 }
 
-/// A full domain name is told how it is given.
-fn hostname(text: &str) -> Result<Name, String> {
+/// Parses a host name. The error for a full domain name suggests `--flake-attr`.
+fn parse_hostname(text: &str) -> Result<Name, String> {
     Name::new(text).map_err(|error| match text.split_once('.').map(|(first, _)| Name::new(first)) {
         Some(Ok(first)) => format!(
-            "{error}; where the flake calls the host by its full domain name, give --hostname {first} --flake-attr {text}"
+            "{error}; if the flake uses the full domain name, give --hostname {first} --flake-attr {text}"
         ),
         _ => error.to_string(),
     })
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Commits")]
+struct CommitArgs {
+    /// Deploy only this branch and commits on it; repeatable or comma-separated
+    #[arg(long, env = "HOMELAB_DEPLOY_ALLOW_BRANCH", value_name = "NAME", value_delimiter = ',', value_parser = parse_branch)]
+    allow_branch: Vec<Revision>,
+    /// Deploy only commits signed by a key in this file: SSH allowed signers or OpenPGP
+    #[arg(long, env = "HOMELAB_DEPLOY_COMMIT_SIGNERS", value_name = "FILE")]
+    commit_signers: Option<PathBuf>,
+}
+
+fn parse_branch(text: &str) -> Result<Revision, String> {
+    match Revision::new(text) {
+        Ok(branch) if branch.is_commit() => {
+            Err("expected the name of a branch but found a commit".to_owned())
+        }
+        Ok(branch) => Ok(branch),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl CommitArgs {
+    /// The policy for commits of this flake. Errors if the flake is not in a git repository.
+    pub(super) fn policy(&self, flake: &FlakeUrl, state_dir: &Path) -> Result<CommitPolicy, CommandError> {
+        if flake.remote().is_none() {
+            let flags = [
+                ("--allow-branch", !self.allow_branch.is_empty()),
+                ("--commit-signers", self.commit_signers.is_some()),
+            ];
+            if let Some((flag, _)) = flags.into_iter().find(|(_, given)| *given) {
+                return Err(CommandError::usage(anyhow!(
+                    "{flag} cannot be used with {}, which has no commits; expected a flake in a git repository, such as \
+                     git+https://HOST/PATH",
+                    flake.without_credentials()
+                )));
+            }
+        }
+        let signers = self.commit_signers.as_ref().map(|file| {
+            let file = std::path::absolute(file).context("could not find the file of --commit-signers")?;
+            CommitSigners::new(file).context("invalid --commit-signers")
+        });
+        Ok(CommitPolicy {
+            cache: state_dir.join("commits"),
+            allowed_branches: self.allow_branch.clone(),
+            signers: signers.transpose().map_err(CommandError::usage)?,
+        })
+    }
 }

@@ -1,7 +1,7 @@
-//! `man`: the manual pages, made from the same text as the help.
+//! `man`: print manual pages, generated from the help.
 
-use super::exit::{Exit, Failed};
-use super::out::Out;
+use super::exit::{CommandError, Exit};
+use super::output::Output;
 use anyhow::Context;
 use clap::Args;
 use clap_mangen::Man;
@@ -9,19 +9,19 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct ManArgs {
-    /// Write a page for each command into this folder, instead of printing the first of them
+    /// Write a page per command to this directory instead of printing the main page
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 impl ManArgs {
-    pub(super) fn run(&self) -> Result<Exit, Failed> {
+    pub(super) fn run(&self) -> Result<Exit, CommandError> {
         match &self.out {
             None => print(),
-            Some(folder) => write(folder),
+            Some(directory) => write(directory),
         }
-        .map_err(Failed::host)?;
-        Ok(Exit::Done)
+        .map_err(CommandError::failure)?;
+        Ok(Exit::Success)
     }
 }
 
@@ -29,13 +29,13 @@ fn print() -> anyhow::Result<()> {
     let mut page = Vec::new();
     Man::new(super::command().disable_help_subcommand(true))
         .render(&mut page)
-        .context("could not make the manual page")?;
-    Out::new().line(String::from_utf8_lossy(&page).trim_end());
+        .context("could not generate the manual page")?;
+    Output::new().line(String::from_utf8_lossy(&page).trim_end());
     Ok(())
 }
 
-fn write(folder: &Path) -> anyhow::Result<()> {
-    let failed = || format!("could not write manual pages to {}", folder.display());
-    std::fs::create_dir_all(folder).with_context(failed)?;
-    clap_mangen::generate_to(super::command(), folder).with_context(failed)
+fn write(directory: &Path) -> anyhow::Result<()> {
+    let failed = || format!("could not write manual pages to {}", directory.display());
+    std::fs::create_dir_all(directory).with_context(failed)?;
+    clap_mangen::generate_to(super::command(), directory).with_context(failed)
 }

@@ -1,11 +1,11 @@
-//! `mcp`: serve an assistant on standard input and output.
+//! `mcp`: serve an AI assistant over MCP on standard input and output.
 
 use super::connection::{ConnectionArgs, refuse_seed};
-use super::deploy::YEAR;
-use super::exit::{Exit, Failed};
+use super::exit::{CommandError, Exit};
 use super::logging::{self, LogFormat};
-use crate::config::{Setting, Source};
-use crate::mcp::{Access, Server};
+use super::operation::YEAR;
+use crate::config::{Setting, SettingSource};
+use crate::mcp::{FleetClient, Server};
 use crate::protocol::Name;
 use clap::Args;
 use std::path::PathBuf;
@@ -14,22 +14,22 @@ use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Debug, Args)]
 pub(super) struct McpArgs {
-    /// Also offer deploy_admin, which reaches every tier; needs --admin-nkey-file
+    /// Also offer deploy_admin for all tiers; requires --admin-nkey-file
     #[arg(long, requires = "admin_nkey_file")]
     enable_admin: bool,
-    /// The file with the nkey seed for deploy_admin; it is not looked at without --enable-admin
+    /// Nkey seed file for deploy_admin; ignored without --enable-admin
     #[arg(long, value_name = "FILE")]
     admin_nkey_file: Option<PathBuf>,
-    /// Also offer build, which asks the builder; the key must be one that may (`keys new mcp`, `builds = true`)
+    /// Also offer build; the key needs permission (`keys new mcp` with `builds = true`)
     #[arg(long)]
     enable_builds: bool,
-    /// Seconds to follow a deployment; the hosts go on beyond that
+    /// Time to follow a deployment in seconds; the hosts continue after that
     #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
-    /// Log more
+    /// Verbose logging
     #[arg(long)]
     debug: bool,
-    /// How to log to standard error
+    /// Format of the log on standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
     #[command(flatten)]
@@ -37,51 +37,51 @@ pub(super) struct McpArgs {
 }
 
 impl McpArgs {
-    pub(super) fn run(self) -> Result<Exit, Failed> {
-        logging::start(self.log_format, self.debug, None).map_err(Failed::usage)?;
+    pub(super) fn run(self) -> Result<Exit, CommandError> {
+        logging::start(self.log_format, self.debug, None).map_err(CommandError::usage)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|error| Failed::usage(anyhow::Error::new(error).context("could not start")))?;
+        let runtime = runtime
+            .map_err(|error| CommandError::usage(anyhow::Error::new(error).context("could not start")))?;
         let ended = runtime.block_on(self.serve());
-        // Standard input may be read at this moment, and nobody may ever write there again.
+        // A blocking read of standard input may never return, so it is not waited for.
         runtime.shutdown_background();
         ended
     }
 
-    async fn serve(self) -> Result<Exit, Failed> {
-        let mut told_to_end = signal(SignalKind::terminate()).map_err(Failed::usage)?;
-        let server = self.server().await?;
+    async fn serve(self) -> Result<Exit, CommandError> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::usage)?;
+        let server = Box::pin(self.server()).await?;
         tokio::select! {
-            ended = server.run() => ended.map_err(Failed::usage)?,
-            // What is under way is noted in the log as not followed to its end.
-            _ = told_to_end.recv() => {}
+            ended = server.run() => ended.map_err(CommandError::usage)?,
+            // The server logs that its running calls were not followed to the end.
+            _ = terminate.recv() => {}
             interrupted = tokio::signal::ctrl_c() => {
-                interrupted.map_err(Failed::usage)?;
+                interrupted.map_err(CommandError::usage)?;
                 return Ok(Exit::Interrupted);
             }
         }
-        Ok(Exit::Done)
+        Ok(Exit::Success)
     }
 
-    async fn server(&self) -> Result<Server, Failed> {
-        let effective = self.connection.effective()?;
-        let branch = effective.branch(None);
-        let access = Access::new(effective.lasting_operator().await?);
+    async fn server(&self) -> Result<Server, CommandError> {
+        let resolved = self.connection.resolve()?;
+        let branch = resolved.branch(None);
+        let client = FleetClient::new(resolved.persistent_operator().await?);
         let admin = match self.admin_nkey_file.as_ref().filter(|_| self.enable_admin) {
             Some(file) => {
-                let source = Source::Flag("--admin-nkey-file".to_owned());
+                let source = SettingSource::Flag("--admin-nkey-file".to_owned());
                 let file = Setting { value: file.clone(), source };
                 refuse_seed(&file)?;
-                // Whatever else may be wrong has been told above.
-                let operator = effective.with_key(file).lasting_operator().await;
-                Some(Access::new(operator.map_err(|failed| Failed {
+                // Errors in other settings were reported above, so this error concerns the admin key.
+                let operator = resolved.with_key(file).persistent_operator().await;
+                Some(FleetClient::new(operator.map_err(|failed| CommandError {
                     error: failed.error.context("--admin-nkey-file"),
                     ..failed
                 })?))
             }
             None => None,
         };
-        let tier = Name::new("test").map_err(Failed::usage)?;
-        Ok(Server::new(access, admin, self.enable_builds, tier, branch, Duration::from_secs(self.timeout)))
+        let tier = Name::new("test").map_err(CommandError::usage)?;
+        Ok(Server::new(client, admin, self.enable_builds, tier, branch, Duration::from_secs(self.timeout)))
     }
 }

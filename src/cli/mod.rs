@@ -1,75 +1,80 @@
-//! The command line: arguments, one file a subcommand, printing, exit codes.
-#![expect(clippy::doc_markdown, reason = "doc comments of arguments are the help that people read")]
-#![allow(rustdoc::invalid_html_tags, rustdoc::bare_urls, reason = "the same")]
+//! Command-line interface: arguments, subcommands (one file each), output and exit codes.
+//!
+//! See ARCHITECTURE.md, "The operator's side".
+
+#![expect(clippy::doc_markdown, reason = "doc comments of arguments are the help text")]
+#![allow(rustdoc::invalid_html_tags, rustdoc::bare_urls, reason = "see above")]
 
 mod activation;
+mod activation_args;
+mod arg_source;
 mod build;
 mod builder;
 mod cancel;
-mod commit_args;
 mod completions;
 mod config;
+mod config_check;
 mod connection;
 mod demo;
 mod deploy;
 mod diff;
-mod effective;
 mod exit;
 mod flake_credentials;
 mod flake_update;
-mod given;
 mod history;
 mod hold;
 mod hosts;
 mod keys;
+mod keys_rotate;
 mod listener;
-mod live;
 mod logging;
 mod logs;
 mod man;
 mod mcp;
-mod out;
-mod policy;
+mod operation;
+mod output;
+mod progress;
 mod reboot;
-mod release;
 mod render;
-mod repaint;
 mod replies;
+mod resolved_config;
+mod resume_command;
 mod rollback;
-mod said;
+mod rollout_runner;
+mod rollouts;
 mod sandbox;
 mod selector;
 mod service;
 mod status;
-mod targets;
-mod tls;
-mod trusted_keys;
 mod tui;
 
-use crate::bus::hide_connection_panics;
-use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use exit::{Exit, Failed};
+use crate::git::without_userinfo;
+use crate::nats::hide_connection_panics;
+use crate::text::holds_seed;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Error, FromArgMatches, Parser, Subcommand};
+use exit::{CommandError, Exit};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Our own name, as it is typed.
+/// Name of the executable.
 const NAME: &str = "homelab-deploy";
 
-/// Deploy, watch and rescue a fleet of NixOS machines over NATS.
+/// Deploy, watch and rescue a fleet of NixOS hosts over NATS
 #[derive(Debug, Parser)]
-#[command(name = NAME, version, max_term_width = 100)]
+#[command(name = NAME, version, max_term_width = 80)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
-/// A service alone: the arguments of all other commands would stay in the memory of a process that runs for months.
+/// Parser for services only. The arguments of all other commands would stay in the memory of a process that runs for
+/// months.
 #[derive(Debug, Parser)]
-#[command(name = NAME, version, max_term_width = 100)]
+#[command(name = NAME, version, max_term_width = 80)]
 struct ServiceCli {
     #[command(subcommand)]
     service: ServiceCommand,
@@ -77,14 +82,14 @@ struct ServiceCli {
 
 #[derive(Debug, Subcommand)]
 enum ServiceCommand {
-    /// Run on a host: take deployments and carry them out.
+    /// Run on each host: accept and carry out deployments
     Listener(Box<listener::ListenerArgs>),
-    /// Run on one host: build the hosts of listed repositories when asked to.
+    /// Run on one host: build the hosts of configured repositories on request
     Builder(Box<builder::BuilderArgs>),
 }
 
 impl ServiceCommand {
-    fn run(self) -> Result<Exit, Failed> {
+    fn run(self) -> Result<Exit, CommandError> {
         match self {
             Self::Listener(args) => args.run(),
             Self::Builder(args) => args.run(),
@@ -93,61 +98,65 @@ impl ServiceCommand {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     #[command(flatten)]
     Service(ServiceCommand),
-    /// Deploy a revision to hosts and follow it to the end.
+    /// Deploy a revision to hosts and follow it until it ends
     Deploy(deploy::DeployArgs),
-    /// Open the console: the whole fleet live, deploy, watch, cancel.
+    /// Open the console: watch the fleet live, deploy, cancel
     Tui(tui::TuiArgs),
-    /// Show who is there and what runs.
+    /// List hosts, their status and what they run
     Hosts(hosts::HostsArgs),
-    /// Show the running or last job of hosts, phase by phase.
+    /// Show the running or last job of each host, with its phases
     Status(status::StatusArgs),
-    /// Print the log of a job from its first line.
+    /// Print the log of a job
     Logs(logs::LogsArgs),
-    /// List the jobs of the past.
+    /// List past jobs
     History(history::HistoryArgs),
-    /// Show what a deployment would change, and change nothing.
+    /// Show what a deployment would change, without changing anything
     Diff(diff::DiffArgs),
-    /// Take hosts back to an earlier generation.
+    /// Return hosts to an earlier generation
     Rollback(rollback::RollbackArgs),
-    /// Reboot hosts one after the other, or in waves; each must come back first.
+    /// Reboot hosts one at a time or in batches; each must come back before the next
     Reboot(reboot::RebootArgs),
-    /// Have the builder build hosts, and follow it.
+    /// List rollouts that still send batches; pause, continue or abort one
+    Rollouts(rollouts::RolloutsArgs),
+    /// Ask the builder to build hosts and follow the builds
     Build(build::BuildArgs),
-    /// Stop the running job of hosts, as long as it has not begun to activate.
+    /// Cancel the running job of hosts before it activates
     Cancel(cancel::CancelArgs),
-    /// Keep deployments from hosts until they are released.
+    /// Block deployments to hosts until they are released
     Hold(hold::HoldArgs),
-    /// Let held hosts take deployments again.
-    Release(release::ReleaseArgs),
-    /// Update the inputs of a flake, and move its branch on only where every host builds.
+    /// Unblock deployments to held hosts
+    Release(hold::ReleaseArgs),
+    /// Update flake inputs; advance the branch only if every host builds
     FlakeUpdate(Box<flake_update::FlakeUpdateArgs>),
-    /// Serve an assistant over MCP: it looks at hosts and deploys to the tier test.
+    /// Serve an AI assistant over MCP: query hosts, deploy to the tier test
     Mcp(mcp::McpArgs),
-    /// Look at the configuration: what is in force, and what is wrong in the file.
+    /// Show or check the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Make and replace keys, and make the permissions for them.
+    /// Create and rotate keys, and generate NATS permissions
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Try everything on this machine: a private broker, simulated hosts, a deployment.
+    /// Try it on this machine: private NATS server, simulated hosts, a deployment
     Demo(demo::DemoArgs),
-    /// Print a completion script for a shell.
+    /// Print a shell completion script
     Completions(completions::CompletionsArgs),
-    /// Print the manual page, or write the pages of all commands.
+    /// Print the manual page, or write the pages of all commands
     Man(man::ManArgs),
-    /// Our own helper processes.
+    /// Helper processes of the listener
     #[command(hide = true, subcommand)]
     Activation(activation::ActivationCommand),
-    /// Our own helper process for nix.
+    /// Helper process that runs nix in a sandbox
     #[command(hide = true)]
     Sandbox(sandbox::SandboxArgs),
+    /// Detached process that takes a rollout over
+    #[command(hide = true)]
+    RolloutRunner(rollout_runner::RolloutRunnerArgs),
 }
 
-/// The command line as people see it, for completions, manual pages and the reference in `docs/`: without our own helper
-/// processes.
+/// The command line without hidden helper commands, for completions, manual pages and the reference in `docs/`.
 pub fn command() -> clap::Command {
     let all = Cli::command();
     let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
@@ -158,10 +167,13 @@ pub fn command() -> clap::Command {
         .subcommands(shown)
 }
 
-/// The commands by what they are for.
+/// Subcommands by purpose, as the help lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Look", &["tui", "hosts", "status", "logs", "history", "diff"]),
-    ("Change", &["deploy", "rollback", "reboot", "cancel", "hold", "release", "build", "flake-update"]),
+    ("Inspect", &["tui", "hosts", "status", "logs", "history", "diff"]),
+    (
+        "Change",
+        &["deploy", "rollouts", "rollback", "reboot", "cancel", "hold", "release", "build", "flake-update"],
+    ),
     ("Run as a service", &["listener", "builder", "mcp"]),
     ("Set up", &["demo", "keys", "config", "completions", "man", "help"]),
 ];
@@ -173,10 +185,10 @@ const EXAMPLES: &str = "Examples:
   homelab-deploy deploy --tier test --all          Deploy to a tier
   homelab-deploy rollback web1                     Return to the previous generation
 
-docs/start.md in the repository leads from zero to the first deployment.";
+For a first deployment, see docs/start.md in the repository.";
 
-/// What is parsed where help is wanted: it lists the commands in groups, which clap cannot do by itself.
-fn with_groups() -> clap::Command {
+/// The command whose help lists subcommands in groups, which clap does not support.
+fn grouped_help() -> clap::Command {
     let mut all = Cli::command();
     all.build();
     let about = |name: &str| all.find_subcommand(name).and_then(clap::Command::get_about).cloned();
@@ -194,72 +206,78 @@ fn with_groups() -> clap::Command {
     Cli::command().help_template(template)
 }
 
-/// Parses the command line and carries it out.
+/// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     hide_connection_panics();
     run(std::env::args_os())
 }
 
 fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let command = match parse(&arguments.collect::<Vec<_>>()) {
+    let arguments: Vec<_> = arguments.collect();
+    if let Some(answered) = completions::answer_shell(&arguments) {
+        return answered;
+    }
+    let command = match parse(&arguments) {
         Ok(command) => command,
         Err(error) => {
-            let error = said::without_secrets(error);
-            // A closed pipe is the reader's wish.
+            let error = redact(error);
+            // If the pipe is closed, the reader has read enough.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
         }
     };
     let outcome = match command {
-        Command::Service(service) => service.run(),
-        command => carry_out(command),
+        CliCommand::Service(service) => service.run(),
+        command => run_command(command),
     };
     match outcome {
         Ok(exit) => exit.into(),
         Err(failed) => {
-            // Where nobody reads our errors either, the exit code still tells.
+            // If standard error is closed too, the exit code still reports the failure.
             let _ = writeln!(std::io::stderr(), "error: {:#}", failed.error);
             failed.exit.into()
         }
     }
 }
 
-/// Carries out what is not a service. A service must not have all of this on its stack.
+/// Runs a command that is not a service. Not inlined, so that a service does not reserve the stack for all commands.
 #[inline(never)]
-fn carry_out(command: Command) -> Result<Exit, Failed> {
+fn run_command(command: CliCommand) -> Result<Exit, CommandError> {
     match command {
-        Command::Service(service) => service.run(),
-        Command::Deploy(args) => block_on(args.run()),
-        Command::Tui(args) => block_on(args.run()),
-        Command::Hosts(args) => block_on(args.run()),
-        Command::Status(args) => block_on(args.run()),
-        Command::Logs(args) => block_on(args.run()),
-        Command::History(args) => block_on(args.run()),
-        Command::Diff(args) => block_on(args.run()),
-        Command::Rollback(args) => block_on(args.run()),
-        Command::Reboot(args) => block_on(args.run()),
-        Command::Build(args) => block_on(args.run()),
-        Command::Cancel(args) => block_on(args.run()),
-        Command::Hold(args) => block_on(args.run()),
-        Command::Release(args) => block_on(args.run()),
-        Command::FlakeUpdate(args) => block_on(args.run()),
-        Command::Mcp(args) => args.run(),
-        Command::Config(command) => command.run(),
-        Command::Keys(command) => block_on(command.run()),
-        Command::Demo(args) => args.run(),
-        Command::Completions(args) => Ok(args.run()),
-        Command::Man(args) => args.run(),
-        Command::Activation(command) => command.run(),
-        Command::Sandbox(args) => args.run(),
+        CliCommand::Service(service) => service.run(),
+        CliCommand::Deploy(args) => block_on(args.run()),
+        CliCommand::Tui(args) => block_on(args.run()),
+        CliCommand::Hosts(args) => block_on(args.run()),
+        CliCommand::Status(args) => block_on(args.run()),
+        CliCommand::Logs(args) => block_on(args.run()),
+        CliCommand::History(args) => block_on(args.run()),
+        CliCommand::Diff(args) => block_on(args.run()),
+        CliCommand::Rollback(args) => block_on(args.run()),
+        CliCommand::Reboot(args) => block_on(args.run()),
+        CliCommand::Rollouts(args) => block_on(args.run()),
+        CliCommand::Build(args) => block_on(args.run()),
+        CliCommand::Cancel(args) => block_on(args.run()),
+        CliCommand::Hold(args) => block_on(args.run()),
+        CliCommand::Release(args) => block_on(args.run()),
+        CliCommand::FlakeUpdate(args) => block_on(args.run()),
+        CliCommand::Mcp(args) => args.run(),
+        CliCommand::Config(command) => command.run(),
+        CliCommand::Keys(command) => block_on(command.run()),
+        CliCommand::Demo(args) => args.run(),
+        CliCommand::Completions(args) => args.run(),
+        CliCommand::Man(args) => args.run(),
+        CliCommand::Activation(command) => command.run(),
+        CliCommand::Sandbox(args) => args.run(),
+        CliCommand::RolloutRunner(args) => block_on(args.run()),
     }
 }
 
-fn parse(arguments: &[OsString]) -> Result<Command, clap::Error> {
+fn parse(arguments: &[OsString]) -> Result<CliCommand, clap::Error> {
     if arguments.get(1).is_some_and(|name| name == "listener" || name == "builder") {
-        return Ok(Command::Service(ServiceCli::try_parse_from(arguments)?.service));
+        return Ok(CliCommand::Service(ServiceCli::try_parse_from(arguments)?.service));
     }
     let matches = match Cli::command().try_get_matches_from(arguments) {
-        Err(error) if is_help(&error) => with_groups().try_get_matches_from(arguments),
+        Err(error) if is_help(&error) => grouped_help().try_get_matches_from(arguments),
         matches => matches,
     };
     Ok(Cli::from_arg_matches(&matches?)?.command)
@@ -269,10 +287,38 @@ fn is_help(error: &clap::Error) -> bool {
     matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand)
 }
 
-/// Runs an operator's command on one thread: it mostly waits.
-fn block_on<T>(command: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+/// Runs an operator command on a single-threaded runtime, because it mostly waits.
+fn block_on<T>(command: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime
-        .map_err(|error| Failed::usage(anyhow::Error::new(error).context("could not start")))?
+        .map_err(|error| CommandError::usage(anyhow::Error::new(error).context("could not start")))?
         .block_on(command)
+}
+
+/// Redacts the values that clap repeats in an error. The reasons come from our parsers, which do not repeat secrets.
+fn redact(mut error: Error) -> Error {
+    let repeated = [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand];
+    for kind in repeated {
+        if let Some(ContextValue::String(text)) = error.get(kind) {
+            let redacted = redact_value(text);
+            error.insert(kind, ContextValue::String(redacted));
+        }
+    }
+    error
+}
+
+fn redact_value(text: &str) -> String {
+    if holds_seed(text) {
+        return "…".to_owned();
+    }
+    // The query of a malformed URL may still contain a token.
+    let text = match (text.split_once('?'), text.contains("://")) {
+        (Some((before, _)), true) => format!("{before}?…"),
+        _ => text.to_owned(),
+    };
+    let text = without_userinfo(&text);
+    match text.rsplit_once('@') {
+        Some((before, after)) if before.contains(':') => format!("…@{after}"),
+        _ => text,
+    }
 }

@@ -1,12 +1,14 @@
-//! `reboot`: reboot hosts in waves; each wave must be back, with a new boot, before the next goes.
+//! `reboot`: reboot hosts in batches. Each batch must be back, with a new boot, before the next one starts.
 
 use super::connection::ConnectionArgs;
-use super::deploy::{Again, TIMEOUT, WavesArgs, Wish, YEAR};
-use super::effective::issuer;
-use super::exit::{Exit, Failed};
-use super::out::Format;
+use super::deploy::{RolloutArgs, TIMEOUT};
+use super::exit::{CommandError, Exit};
+use super::operation::{Operation, YEAR};
+use super::output::Format;
+use super::resolved_config::issuer;
+use super::resume_command::ResumeCommand;
 use super::selector::SelectorArgs;
-use crate::deployer::Intent;
+use crate::client::Intent;
 use crate::protocol::Action;
 use clap::Args;
 
@@ -14,52 +16,53 @@ use clap::Args;
 pub(super) struct RebootArgs {
     #[command(flatten)]
     selector: SelectorArgs,
-    /// Only hosts that say that they need a reboot; where no others are meant, of all hosts, or of the tier
+    /// Only hosts that need a reboot; without a TARGET, of all hosts or the tier
     #[arg(long)]
     needed: bool,
-    /// Seconds that each wave may take to come back
+    /// Time for each batch to come back, in seconds
     #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = TIMEOUT, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
-    /// Leave out hosts that do not answer
+    /// Skip hosts that do not answer
     #[arg(long)]
     skip_offline: bool,
     /// Skip the confirmation prompt
     #[arg(long)]
     yes: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     output: Format,
     #[command(flatten)]
-    waves: WavesArgs,
+    rollout: RolloutArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
 
 impl RebootArgs {
-    pub(super) async fn run(self) -> Result<Exit, Failed> {
-        let effective = self.connection.effective()?;
+    pub(super) async fn run(self) -> Result<Exit, CommandError> {
+        let resolved = self.connection.resolve()?;
         let selector = &self.selector;
         let selection = if self.needed {
-            selector.selection_or_all(&effective)?
+            selector.selection_or_all(&resolved)?
         } else {
-            selector.selection(&effective)?
+            selector.selection(&resolved)?
         };
         let intent = Intent::new(Action::Reboot, issuer());
-        let wish = Wish {
-            waves: Some(self.waves.one_by_one()),
-            needed: self.needed,
+        let operation = Operation {
+            rollout: Some(self.rollout.one_by_one()),
+            needs_reboot: self.needed,
             skip_offline: self.skip_offline,
             yes: self.yes,
-            ..Wish::new(intent, selection, self.timeout, self.output, self.again())
+            ..Operation::new(intent, selection, self.timeout, self.output, self.resume_command())
         };
-        wish.carry_out(&effective).await
+        operation.run(&resolved).await
     }
 
-    fn again(&self) -> Again {
-        let mut again = Again::new("reboot", &self.connection).waves(&self.waves, true);
-        again.flag("--timeout", (self.timeout != TIMEOUT).then(|| self.timeout.to_string()));
-        again.switch("--skip-offline", self.skip_offline);
-        again.switch("--yes", self.yes);
-        again
+    fn resume_command(&self) -> ResumeCommand {
+        let mut resume =
+            ResumeCommand::for_subcommand("reboot", &self.connection).rollout(&self.rollout, true);
+        resume.flag("--timeout", (self.timeout != TIMEOUT).then(|| self.timeout.to_string()));
+        resume.switch("--skip-offline", self.skip_offline);
+        resume.switch("--yes", self.yes);
+        resume
     }
 }

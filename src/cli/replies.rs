@@ -1,88 +1,89 @@
-//! What commands that ask hosts have in common: whom they ask, and what becomes of those that tell nothing.
+//! Shared code of commands that query hosts: host selection, notes about missing replies, and the JSON form of a reply.
 
 use super::connection::ConnectionArgs;
-use super::exit::{Exit, Failed};
-use super::out::{Format, Out};
-use crate::deployer::{Discovery, Operator, Replies, Selection, Told, hosts_of};
-use crate::protocol::{Name, WireError, printable};
+use super::exit::{CommandError, Exit};
+use super::output::{Format, Output};
+use crate::client::{Discovery, Operator, Replies, Reply, Selection, hosts_of};
+use crate::protocol::{Name, WireError};
+use crate::text::printable;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Where nobody is there at all.
-pub(super) const NOBODY: &str =
-    "no host answered; is a listener running, and may this key publish deploy.discover?";
+/// Message if no host answers.
+pub(super) const NO_HOSTS: &str =
+    "no host answered: check that a listener is running and that this key may publish deploy.discover";
 
-/// What a host made of a question, as JSON.
-#[derive(Serialize)]
-pub(super) struct Shown<'a, T> {
-    host: &'a Name,
-    /// `answer`, `too_old` or `silent`.
-    told: &'static str,
-    /// When it was last heard of, by our clock.
-    seen: Option<Timestamp>,
-    /// Why it is held; absent where it is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    held: Option<&'a str>,
-    answer: Option<T>,
-}
-
-impl<'a, T> Shown<'a, T> {
-    /// The host as it told, with this part of its answer.
-    pub(super) fn new<U>(
-        host: &'a Name,
-        told: &Told<U>,
-        answer: Option<T>,
-        discovery: &'a Discovery,
-    ) -> Self {
-        let told = match told {
-            Told::Answer(_) => "answer",
-            Told::TooOld => "too_old",
-            Told::Silent => "silent",
-        };
-        let known = discovery.fleet.hosts.get(host);
-        let seen = known.and_then(|host| host.seen);
-        let held = known.and_then(|host| host.answer.as_ref()?.held.as_deref());
-        Self { host, told, seen, held, answer }
-    }
-}
-
-/// Connects, asks who is there, and finds the hosts that are meant; all where none is named.
+/// Connects, discovers, and returns the named hosts, or all hosts if none is named.
 pub(super) async fn find(
     names: &[String],
     connection: &ConnectionArgs,
-) -> Result<(Operator, Discovery, BTreeSet<Name>), Failed> {
-    let effective = connection.effective()?;
+) -> Result<(Operator, Discovery, BTreeSet<Name>), CommandError> {
+    let resolved = connection.resolve()?;
     let selection = match names {
         [] => Selection::All { tier: None, role: None },
-        names => Selection::Targets(effective.targets(names)?),
+        names => Selection::Targets(resolved.targets(names)?),
     };
-    let mut operator = effective.operator().await?;
+    let mut operator = resolved.operator().await?;
     let discovery = operator.discover(None, None).await?;
     let hosts = hosts_of(&selection, &discovery.fleet)?;
     Ok((operator, discovery, hosts))
 }
 
-/// Warns of new hosts that the roster does not list.
-pub(super) fn warn_unlisted(discovery: &Discovery, format: Format, out: &mut Out) {
-    if discovery.unlisted > 0 && format == Format::Human {
+/// Warns about new hosts that were not added to the inventory.
+pub(super) fn warn_unrecorded(discovery: &Discovery, format: Format, out: &mut Output) {
+    if discovery.unrecorded > 0 && format == Format::Human {
         out.line(&format!(
-            "warning: {} more new hosts answered than one query adds to the roster; if they are yours, add them with \
-             `homelab-deploy hosts --accept-new`, else look for a host that answers in their names",
-            discovery.unlisted
+            "warning: {} more new hosts answered than one query adds to the inventory; if they are yours, add them with \
+             `homelab-deploy hosts --accept-new`, otherwise find the host that answers under their names",
+            discovery.unrecorded
         ));
     }
 }
 
-/// Tells of answers that could not be read.
-pub(super) fn note_unreadable(errors: &[WireError], format: Format, out: &mut Out) {
+/// Prints notes about unreadable replies.
+pub(super) fn note_unreadable(errors: &[WireError], format: Format, out: &mut Output) {
     for error in errors.iter().filter(|_| format == Format::Human) {
-        out.line(&format!("note: an answer could not be read: {}", printable(&error.to_string())));
+        out.line(&format!("note: could not read a reply: {}", printable(&error.to_string())));
     }
 }
 
-/// Whether every host has told.
+/// The exit for these replies: success if every host replied.
 pub(super) fn exit<T>(replies: &Replies<T>) -> Exit {
-    let all = replies.hosts.iter().all(|(_, told)| told.is_answer());
-    if all && !replies.hosts.is_empty() { Exit::Done } else { Exit::Silent }
+    let all = replies.hosts.iter().all(|(_, reply)| reply.is_ok());
+    if all && !replies.hosts.is_empty() { Exit::Success } else { Exit::NoAnswer }
+}
+
+/// JSON form of a host's reply.
+#[derive(Serialize)]
+pub(super) struct ReplyJson<'a, T> {
+    host: &'a Name,
+    /// `ok`, `unsupported` or `no_answer`.
+    reply: &'static str,
+    /// When the host was last seen, by the local clock.
+    last_seen: Option<Timestamp>,
+    /// Reason of the hold; absent if the host is not held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<&'a str>,
+    answer: Option<T>,
+}
+
+impl<'a, T> ReplyJson<'a, T> {
+    /// Combines a reply with this part of its answer and what discovery found.
+    pub(super) fn new<U>(
+        host: &'a Name,
+        reply: &Reply<U>,
+        answer: Option<T>,
+        discovery: &'a Discovery,
+    ) -> Self {
+        let reply = match reply {
+            Reply::Ok(_) => "ok",
+            Reply::Unsupported => "unsupported",
+            Reply::NoAnswer => "no_answer",
+        };
+        let known = discovery.fleet.hosts.get(host);
+        let last_seen = known.and_then(|host| host.last_seen);
+        let held = known.and_then(|host| host.answer.as_ref()?.held.as_deref());
+        Self { host, reply, last_seen, held, answer }
+    }
 }

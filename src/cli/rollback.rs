@@ -1,12 +1,14 @@
-//! `rollback`: take hosts back to an earlier generation and follow each to its verdict.
+//! `rollback`: return hosts to an earlier generation and follow each until it has a result.
 
 use super::connection::ConnectionArgs;
-use super::deploy::{Again, TIMEOUT, Wish, YEAR};
-use super::effective::issuer;
-use super::exit::{Exit, Failed};
-use super::out::Format;
+use super::deploy::TIMEOUT;
+use super::exit::{CommandError, Exit};
+use super::operation::{Operation, YEAR};
+use super::output::Format;
+use super::resolved_config::issuer;
+use super::resume_command::ResumeCommand;
 use super::selector::SelectorArgs;
-use crate::deployer::Intent;
+use crate::client::Intent;
 use crate::protocol::Action;
 use clap::Args;
 
@@ -14,16 +16,16 @@ use clap::Args;
 pub(super) struct RollbackArgs {
     #[command(flatten)]
     selector: SelectorArgs,
-    /// The generation of the system profile; without it, the system before the last change
+    /// Generation of the system profile [default: the system before the last change]
     #[arg(long, value_name = "N")]
     generation: Option<u64>,
-    /// Seconds to follow the rollback
+    /// Time to follow the rollback, in seconds
     #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = TIMEOUT, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
     /// Skip the confirmation prompt
     #[arg(long)]
     yes: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     output: Format,
     #[command(flatten)]
@@ -31,12 +33,15 @@ pub(super) struct RollbackArgs {
 }
 
 impl RollbackArgs {
-    pub(super) async fn run(self) -> Result<Exit, Failed> {
-        let effective = self.connection.effective()?;
-        let selection = self.selector.selection(&effective)?;
+    pub(super) async fn run(self) -> Result<Exit, CommandError> {
+        let resolved = self.connection.resolve()?;
+        let selection = self.selector.selection(&resolved)?;
         let intent = Intent { generation: self.generation, ..Intent::new(Action::Rollback, issuer()) };
-        let again = Again::new("rollback", &self.connection);
-        let wish = Wish { yes: self.yes, ..Wish::new(intent, selection, self.timeout, self.output, again) };
-        wish.carry_out(&effective).await
+        let resume = ResumeCommand::for_subcommand("rollback", &self.connection);
+        let operation = Operation {
+            yes: self.yes,
+            ..Operation::new(intent, selection, self.timeout, self.output, resume)
+        };
+        operation.run(&resolved).await
     }
 }

@@ -1,22 +1,23 @@
-//! The sandbox for nix: what the operator says of it, and the hidden command that enters it.
+//! Arguments of the nix sandbox, and the hidden command that runs a program in it.
 
-use super::exit::{Exit, Failed};
-use crate::nix::{Nix, Sandbox, SandboxRules, check_sandbox, enter_sandbox};
+use super::exit::{CommandError, Exit};
+use crate::nix::Nix;
+use crate::sandbox::{Sandbox, SandboxRules, check_sandbox, enter_sandbox};
 use clap::Args;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What nix may do while it works on flakes of others.
+/// Restrictions for nix while it evaluates and builds flakes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "nix")]
 pub(super) struct NixArgs {
-    /// A file or directory that nix may read, and so each input of an input; repeatable
+    /// Path that nix, and so any transitive flake input, can read; repeatable
     #[arg(long, value_name = "PATH", conflicts_with = "no_sandbox", value_parser = parse_readable)]
     nix_may_read: Vec<PathBuf>,
-    /// Let nix, and so each input of an input, read all that this user can read
+    /// Let nix, and so any transitive flake input, read all files of this user
     #[arg(long)]
     no_sandbox: bool,
-    /// Let the nixConfig of a flake set options of nix
+    /// Let the flake's nixConfig set nix options
     #[arg(long)]
     accept_flake_config: bool,
 }
@@ -28,56 +29,61 @@ fn parse_readable(text: &str) -> Result<PathBuf, String> {
     }
     if path.parent().is_none() {
         return Err(
-            "that is all files of this machine: name those that nix needs, or use --no-sandbox".to_owned()
+            "expected the paths that nix needs, not the whole file system; to allow that, use --no-sandbox"
+                .to_owned(),
         );
     }
     std::fs::metadata(&path).map(|_| path).map_err(|error| error.to_string())
 }
 
 impl NixArgs {
-    /// nix as the operator wants it, without its sandbox.
+    /// Returns nix with these options, without the sandbox.
     pub(super) fn nix(&self) -> Nix {
-        Nix::new().accepting_flake_config(self.accept_flake_config)
+        Nix::new().accept_flake_config(self.accept_flake_config)
     }
 
-    /// The sandbox, unless the operator does without. Fails on a kernel that has no means for one.
-    pub(super) fn sandbox(&self) -> Result<Option<Sandbox>, Failed> {
+    /// Returns the sandbox, or `None` with --no-sandbox. Fails if the kernel does not support it.
+    pub(super) fn sandbox(&self) -> Result<Option<Sandbox>, CommandError> {
         if self.no_sandbox {
             return Ok(None);
         }
-        check_sandbox().map_err(Failed::usage)?;
+        check_sandbox().map_err(CommandError::usage)?;
         let made = Sandbox::new(&self.nix_may_read);
         made.map(Some).map_err(|error| {
-            let why = "could not make the directories of nix's sandbox";
-            Failed::usage(anyhow::anyhow!("{why}: {error}; give TMPDIR a directory that can be written"))
+            let why = "could not create the directories of nix's sandbox";
+            CommandError::usage(anyhow::anyhow!("{why}: {error}; set TMPDIR to a writable directory"))
         })
     }
 }
 
-/// Enters the sandbox and becomes a program.
+/// Enters the sandbox and executes a program.
 #[derive(Debug, Args)]
 pub(super) struct SandboxArgs {
-    /// Its home directory.
+    /// Home directory of the program.
     #[arg(long, value_name = "DIR")]
     home: PathBuf,
-    /// Where it keeps temporary files.
+    /// Directory for temporary files.
     #[arg(long, value_name = "DIR")]
     temporary: PathBuf,
-    /// What it may read.
+    /// Readable path.
     #[arg(long, value_name = "PATH")]
     read: Vec<PathBuf>,
-    /// What it may read and write.
+    /// Readable and writable path.
     #[arg(long, value_name = "PATH")]
     write: Vec<PathBuf>,
-    /// The program and its arguments.
+    /// Program and arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
 }
 
 impl SandboxArgs {
-    pub(super) fn run(self) -> Result<Exit, Failed> {
+    pub(super) fn run(self) -> Result<Exit, CommandError> {
         let Self { home, temporary, read, write, mut command } = self;
         let program = command.remove(0);
-        Err(Failed::host(enter_sandbox(&SandboxRules { home, temporary, read, write }, program, command)))
+        Err(CommandError::failure(enter_sandbox(
+            &SandboxRules { home, temporary, read, write },
+            program,
+            command,
+        )))
     }
 }

@@ -1,19 +1,20 @@
-//! `status`: how the running or last job of each host stands.
+//! `status`: show the running or last job of each host.
 
 use super::connection::ConnectionArgs;
-use super::exit::{Exit, Failed};
-use super::out::{Format, Out};
-use super::{render, replies};
-use crate::deployer::Told;
+use super::exit::{CommandError, Exit};
+use super::output::{Format, Output};
+use super::render;
+use super::replies::{self, ReplyJson};
+use crate::client::Reply;
 use clap::Args;
 use jiff::tz::TimeZone;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// Hosts, aliases or subjects; without any, every known host
+    /// Hosts, aliases or subjects [default: all known hosts]
     #[arg(value_name = "HOST")]
     hosts: Vec<String>,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     output: Format,
     #[command(flatten)]
@@ -21,22 +22,22 @@ pub(super) struct StatusArgs {
 }
 
 impl StatusArgs {
-    pub(super) async fn run(self) -> Result<Exit, Failed> {
+    pub(super) async fn run(self) -> Result<Exit, CommandError> {
         let (operator, discovery, hosts) = replies::find(&self.hosts, &self.connection).await?;
         let replies = operator.jobs(&hosts, &discovery, None).await?;
-        let mut out = Out::new();
+        let mut out = Output::new();
         match self.output {
-            Format::Human if replies.hosts.is_empty() => out.line(replies::NOBODY),
+            Format::Human if replies.hosts.is_empty() => out.line(replies::NO_HOSTS),
             Format::Human => {
                 out.line(&render::status(&replies.hosts, &discovery, &TimeZone::system(), out.colours));
             }
             Format::Json => {
-                for (host, told) in &replies.hosts {
-                    let report = match told {
-                        Told::Answer(report) => report.as_deref(),
+                for (host, reply) in &replies.hosts {
+                    let report = match reply {
+                        Reply::Ok(report) => report.as_deref(),
                         _ => None,
                     };
-                    out.json(&replies::Shown::new(host, told, report, &discovery));
+                    out.json(&ReplyJson::new(host, reply, report, &discovery));
                 }
             }
         }

@@ -1,22 +1,20 @@
-//! The operator's configuration file: contexts, each with a server, a key and what belongs to them, and the precedence of settings.
+//! The operator's configuration file: contexts, each with a server, credentials and settings, and their precedence.
 //!
-//! Reading is a pure function of the text; [`Config::load`] alone touches the disk.
+//! Parsing is a pure function of the text; only [`Config::load`] and [`Config::load_file`] read the disk.
+//!
+//! See ARCHITECTURE.md, "The operator's side".
 
-mod chosen;
 mod error;
 mod file;
-mod host;
+mod location;
 mod parse;
-mod place;
 mod reader;
 mod section;
-mod unproven;
+mod selected;
 
-pub use chosen::{Chosen, DEFAULT_SHELL, default_confirm_tiers};
-pub use error::{Complaint, ConfigError, Problem};
+pub use error::{ConfigError, ConfigProblem, InvalidFile, ProblemKind};
 pub use file::Config;
-pub use host::ExpectedHost;
-pub use place::{Place, Setting, Source};
-pub(crate) use reader::{Reader, Value};
-pub use section::{FileAlias, alias_key};
-pub use unproven::Unproven;
+pub use location::{Location, Setting, SettingSource};
+pub(crate) use reader::{ConfigReader, TomlKey, TomlValue, expected_names};
+pub use section::{ConsoleEntry, ConsoleSection, ExpectedHost, FileAlias, Unproven, alias_key};
+pub use selected::{DEFAULT_SHELL, SelectedConfig, default_confirm_tiers};

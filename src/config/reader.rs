@@ -1,7 +1,9 @@
-//! Reads values of the file one by one. What is wrong is noted with its place, and reading goes on.
+//! Reads values of a TOML file one by one: the configuration, a fleet file, or the builder's file. A problem is recorded with its
+//! position, and the reader continues.
 
-use super::{Complaint, Place, Problem, Setting, Source};
-use crate::protocol::{Name, holds_seed, near};
+use super::{ConfigProblem, InvalidFile, Location, ProblemKind, Setting, SettingSource};
+use crate::protocol::Name;
+use crate::text::{closest_matches, holds_seed};
 use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,68 +12,72 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-/// A key of the file with its place.
-pub(crate) type Key<'i> = Spanned<DeString<'i>>;
-/// A value of the file with its place.
-pub(crate) type Value<'i> = Spanned<DeValue<'i>>;
+/// A key of the file with its position.
+pub(crate) type TomlKey<'i> = Spanned<DeString<'i>>;
+/// A value of the file with its position.
+pub(crate) type TomlValue<'i> = Spanned<DeValue<'i>>;
 
-/// Everything that reading needs, and what it found wrong.
-pub(crate) struct Reader<'a> {
+/// The file that is being read, and the problems found so far.
+pub(crate) struct ConfigReader<'a> {
     pub(crate) text: &'a str,
     pub(crate) file: Arc<Path>,
     pub(crate) home: Option<&'a Path>,
     /// The context that is being read.
     pub(crate) context: Option<Name>,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Vec<ConfigProblem>,
 }
 
-impl Reader<'_> {
-    /// Reads a file by `each`, or gives all that is wrong with it. `home` is what `~` stands for.
+impl ConfigReader<'_> {
+    /// Reads a file with `each`, or returns all of its problems. `home` is the directory that `~` expands to.
     pub(crate) fn read<T>(
         text: &str,
         path: &Path,
         home: Option<&Path>,
-        each: impl FnOnce(&mut Reader<'_>, &Spanned<DeTable<'_>>) -> T,
-    ) -> Result<T, Vec<Problem>> {
-        let mut reader = Reader { text, file: path.into(), home, context: None, problems: Vec::new() };
-        // First of all, so that no other sentence can repeat a seed.
+        each: impl FnOnce(&mut ConfigReader<'_>, &Spanned<DeTable<'_>>) -> T,
+    ) -> Result<T, InvalidFile> {
+        let mut reader = ConfigReader { text, file: path.into(), home, context: None, problems: Vec::new() };
+        // This check comes first so that no other message can repeat a seed.
         let mut at = 0;
         for line in text.split_inclusive('\n') {
             if holds_seed(line) {
-                reader.wrong(&(at..at), Complaint::Seed);
+                reader.push_problem(&(at..at), ProblemKind::Seed);
             }
             at += line.len();
         }
         if !reader.problems.is_empty() {
-            return Err(reader.problems);
+            return Err(reader.invalid());
         }
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
             let message = error.message().lines().collect::<Vec<_>>().join(", ");
-            reader.wrong(&error.span().unwrap_or(0..0), Complaint::Syntax(message));
+            reader.push_problem(&error.span().unwrap_or(0..0), ProblemKind::Syntax(message));
         }
-        // What a broken file seems to say beyond that would only mislead.
+        // In a file with syntax errors, further problems would be misleading.
         let read = errors.is_empty().then(|| each(&mut reader, &table));
-        reader.problems.sort_by_key(|problem| (problem.line, problem.column));
-        read.filter(|_| reader.problems.is_empty()).ok_or(reader.problems)
+        read.filter(|_| reader.problems.is_empty()).ok_or_else(|| reader.invalid())
     }
 
-    /// The name that a key gives to something.
-    pub(crate) fn name(&mut self, section: &str, key: &Key<'_>) -> Option<Name> {
+    fn invalid(mut self) -> InvalidFile {
+        self.problems.sort_by_key(|problem| (problem.line, problem.column));
+        InvalidFile { path: self.file.to_path_buf(), problems: self.problems }
+    }
+
+    /// Parses a key that is a name.
+    pub(crate) fn name(&mut self, section: &str, key: &TomlKey<'_>) -> Option<Name> {
         match Name::new(key.get_ref().as_ref()) {
             Ok(name) => Some(name),
             Err(error) => {
-                let (key_text, why) = (format!("{section}.{}", key.get_ref()), error.to_string());
-                self.wrong(&key.span(), Complaint::BadValue { key: key_text, why });
+                let (key_text, reason) = (format!("{section}.{}", key.get_ref()), error.to_string());
+                self.push_problem(&key.span(), ProblemKind::BadValue { key: key_text, reason });
                 None
             }
         }
     }
 
-    pub(crate) fn place(&self, span: &Range<usize>) -> Place {
+    pub(crate) fn location(&self, span: &Range<usize>) -> Location {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.rsplit('\n').next().unwrap_or_default();
-        Place {
+        Location {
             file: self.file.clone(),
             line: before.matches('\n').count() + 1,
             column: line.chars().count() + 1,
@@ -79,38 +85,38 @@ impl Reader<'_> {
         }
     }
 
-    pub(crate) fn wrong(&mut self, span: &Range<usize>, complaint: Complaint) {
-        let Place { line, column, .. } = self.place(span);
-        self.problems.push(Problem { line, column, complaint });
+    pub(crate) fn push_problem(&mut self, span: &Range<usize>, kind: ProblemKind) {
+        let Location { line, column, .. } = self.location(span);
+        self.problems.push(ConfigProblem { line, column, kind });
     }
 
-    /// Notes a key that nobody reads, and the nearest of those that could stand there.
-    pub(crate) fn unknown(&mut self, key: &Key<'_>, section: &str, known: &[&str]) {
+    /// Records an unknown key, with the closest of the known keys.
+    pub(crate) fn unknown_key(&mut self, key: &TomlKey<'_>, section: &str, known: &[&str]) {
         let text = key.get_ref().as_ref();
-        let advice = match near(text, known.iter().copied()).first() {
-            Some(near) => format!("did you mean {near}?"),
-            None => format!("the keys there are {}", known.join(", ")),
-        };
-        let complaint = Complaint::UnknownKey { key: text.to_owned(), section: section.to_owned(), advice };
-        self.wrong(&key.span(), complaint);
+        let advice = expected_names(text, known);
+        let kind = ProblemKind::UnknownKey { key: text.to_owned(), section: section.to_owned(), advice };
+        self.push_problem(&key.span(), kind);
     }
 
-    fn set<T>(&self, value: &Value<'_>, read: T) -> Setting<T> {
-        Setting { value: read, source: Source::File(self.place(&value.span())) }
+    fn setting<T>(&self, value: &TomlValue<'_>, read: T) -> Setting<T> {
+        Setting { value: read, source: SettingSource::File(self.location(&value.span())) }
     }
 
-    pub(crate) fn wrong_type(&mut self, key: &str, value: &Value<'_>, wanted: &'static str) {
+    pub(crate) fn wrong_type(&mut self, key: &str, value: &TomlValue<'_>, expected: &'static str) {
         let found = type_of(value.get_ref());
-        self.wrong(&value.span(), Complaint::WrongType { key: key.to_owned(), found, wanted });
+        self.push_problem(&value.span(), ProblemKind::WrongType { key: key.to_owned(), found, expected });
     }
 
-    /// Notes a value that is of the right type and yet cannot be.
-    pub(crate) fn bad(&mut self, key: &str, value: &Value<'_>, why: impl Display) {
-        self.wrong(&value.span(), Complaint::BadValue { key: key.to_owned(), why: why.to_string() });
+    /// Records a value that has the right type but is not valid.
+    pub(crate) fn invalid_value(&mut self, key: &str, value: &TomlValue<'_>, reason: impl Display) {
+        self.push_problem(
+            &value.span(),
+            ProblemKind::BadValue { key: key.to_owned(), reason: reason.to_string() },
+        );
     }
 
-    /// The keys below a key.
-    pub(crate) fn table<'v, 'i>(&mut self, key: &str, value: &'v Value<'i>) -> Option<&'v DeTable<'i>> {
+    /// Returns the keys below a key.
+    pub(crate) fn table<'v, 'i>(&mut self, key: &str, value: &'v TomlValue<'i>) -> Option<&'v DeTable<'i>> {
         let table = value.get_ref().as_table();
         if table.is_none() {
             self.wrong_type(key, value, "a table");
@@ -118,73 +124,90 @@ impl Reader<'_> {
         table
     }
 
-    pub(crate) fn text(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<String>> {
+    pub(crate) fn string(&mut self, key: &str, value: &TomlValue<'_>) -> Option<Setting<String>> {
         match value.get_ref().as_str() {
-            Some("") => self.bad(key, value, "it is empty"),
-            Some(text) => return Some(self.set(value, text.to_owned())),
-            None => self.wrong_type(key, value, "a text in quotes"),
+            Some("") => self.invalid_value(key, value, "it is empty"),
+            Some(text) => return Some(self.setting(value, text.to_owned())),
+            None => self.wrong_type(key, value, "a quoted string"),
         }
         None
     }
 
-    /// A text that is read further.
-    pub(crate) fn parsed<T>(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<T>>
+    /// Reads a string and parses it.
+    pub(crate) fn parse<T>(&mut self, key: &str, value: &TomlValue<'_>) -> Option<Setting<T>>
     where
         T: FromStr<Err: Display>,
     {
-        let text = self.text(key, value)?;
+        let text = self.string(key, value)?;
         match text.value.parse() {
             Ok(read) => Some(Setting { value: read, source: text.source }),
             Err(error) => {
-                self.bad(key, value, error);
+                self.invalid_value(key, value, error);
                 None
             }
         }
     }
 
-    pub(crate) fn flag(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<bool>> {
+    pub(crate) fn boolean(&mut self, key: &str, value: &TomlValue<'_>) -> Option<Setting<bool>> {
         let flag = value.get_ref().as_bool();
         if flag.is_none() {
             self.wrong_type(key, value, "true or false");
         }
-        flag.map(|flag| self.set(value, flag))
+        flag.map(|flag| self.setting(value, flag))
     }
 
-    pub(crate) fn names(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<Vec<Name>>> {
-        self.list(key, value, "a list, as in [\"prod\"]", Self::parsed)
+    pub(crate) fn names(&mut self, key: &str, value: &TomlValue<'_>) -> Option<Setting<Vec<Name>>> {
+        self.list(key, value, "a list, as in [\"prod\"]", Self::parse)
     }
 
-    pub(crate) fn texts(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<Vec<String>>> {
-        self.list(key, value, "a list of texts in quotes", Self::text)
+    pub(crate) fn strings(&mut self, key: &str, value: &TomlValue<'_>) -> Option<Setting<Vec<String>>> {
+        self.list(key, value, "a list of quoted strings", Self::string)
+    }
+
+    /// Reads a list of strings, each with its own position.
+    pub(crate) fn settings(
+        &mut self,
+        key: &str,
+        value: &TomlValue<'_>,
+    ) -> Option<Setting<Vec<Setting<String>>>> {
+        let each = |reader: &mut Self, key: &str, value: &TomlValue<'_>| {
+            let item = reader.string(key, value)?;
+            Some(reader.setting(value, item))
+        };
+        self.list(key, value, "a list of quoted strings", each)
     }
 
     fn list<T>(
         &mut self,
         key: &str,
-        value: &Value<'_>,
-        wanted: &'static str,
-        read: impl Fn(&mut Self, &str, &Value<'_>) -> Option<Setting<T>>,
+        value: &TomlValue<'_>,
+        expected: &'static str,
+        read: impl Fn(&mut Self, &str, &TomlValue<'_>) -> Option<Setting<T>>,
     ) -> Option<Setting<Vec<T>>> {
         let Some(items) = value.get_ref().as_array() else {
-            self.wrong_type(key, value, wanted);
+            self.wrong_type(key, value, expected);
             return None;
         };
         let items: Option<Vec<T>> =
             items.iter().map(|item| read(self, key, item).map(|item| item.value)).collect();
-        items.map(|items| self.set(value, items))
+        items.map(|items| self.setting(value, items))
     }
 
-    /// The name of a file: `~/` is the home directory, and what is relative lies beside the configuration.
-    pub(crate) fn path(&mut self, key: &str, value: &Value<'_>) -> Option<Setting<PathBuf>> {
-        let text = self.text(key, value)?;
+    /// Reads a path: `~/` is the home directory, and a relative path is relative to the configuration file.
+    pub(crate) fn path(&mut self, key: &str, value: &TomlValue<'_>) -> Option<Setting<PathBuf>> {
+        let text = self.string(key, value)?;
         let path = match (text.value.strip_prefix("~/"), self.home) {
             (Some(rest), Some(home)) => home.join(rest),
             (Some(_), None) => {
-                self.bad(key, value, "the home directory is not known: set HOME, or write the whole path");
+                self.invalid_value(
+                    key,
+                    value,
+                    "the home directory is unknown: set HOME, or write an absolute path",
+                );
                 return None;
             }
             (None, _) if text.value.starts_with('~') => {
-                self.bad(key, value, "only ~/ is understood: write the whole path");
+                self.invalid_value(key, value, "only ~/ is supported: write an absolute path");
                 return None;
             }
             (None, _) => self.file.parent().unwrap_or(Path::new("/")).join(&text.value),
@@ -193,13 +216,21 @@ impl Reader<'_> {
     }
 }
 
-/// What stands there, with its article.
+/// Advice after an unknown name: the closest known one, or all of them.
+pub(crate) fn expected_names(unknown: &str, known: &[&str]) -> String {
+    match closest_matches(unknown, known.iter().copied()).first() {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("expected one of {}", known.join(", ")),
+    }
+}
+
+/// Names the type of a value, with its article.
 fn type_of(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => "a text",
+        DeValue::String(_) => "a string",
         DeValue::Integer(_) | DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a time",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date or time",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }

@@ -1,38 +1,38 @@
-//! The commits of the demo's flake, and what each of them installs.
+//! The commits of the demo's flake, and the packages that each one installs.
 //!
-//! The repository is made from this table with fixed authors and dates, so its hashes are known beforehand: hosts run the
-//! same commits where there is no git to make it with.
+//! The repository is created from this table with fixed authors and dates, so its hashes are constant. Without git, the
+//! hosts run the same commits, and only the repository is missing.
 
 use std::collections::BTreeMap;
+
+/// Index of the newest commit on `main`.
+pub(super) const HEAD: usize = 7;
+/// Index of the commit with an nginx that does not build.
+const BROKEN: usize = 9;
+/// The branches, each with the index of its newest commit.
+pub(super) const BRANCHES: [(&str, usize); 3] = [("main", HEAD), ("testing", 8), ("broken", BROKEN)];
+/// Packages that only hosts of one role have.
+const OF_ROLE: [(&str, &str); 3] = [("harmonia", "cache"), ("forgejo-runner", "ci"), ("unbound", "dns")];
+/// The digits of nix's base 32.
+const DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
 /// A commit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Commit {
-    /// Its place among all of them; on a branch the later one is higher.
+    /// Index in [`COMMITS`]; on a branch, a newer commit has a higher one.
     pub(super) number: usize,
     pub(super) hash: &'static str,
-    /// The number of the commit before it.
+    /// Index of the parent commit.
     pub(super) parent: Option<usize>,
     pub(super) author: &'static str,
-    /// When it was made, in seconds since 1970.
+    /// Commit date, in seconds since 1970.
     pub(super) at: i64,
     pub(super) subject: &'static str,
-    /// The packages whose version it changes.
+    /// The packages that the commit updates, with their new versions.
     changes: &'static [(&'static str, &'static str)],
 }
 
-/// The number of the newest commit on `main`.
-pub(super) const HEAD: usize = 7;
-/// The number of the commit whose nginx does not build.
-const BROKEN: usize = 9;
-
-/// The branches, and the number of each one's newest commit.
-pub(super) const BRANCHES: [(&str, usize); 3] = [("main", HEAD), ("testing", 8), ("broken", BROKEN)];
-
-/// Packages that only the hosts of one role have.
-const OF_ROLE: [(&str, &str); 3] = [("harmonia", "cache"), ("forgejo-runner", "ci"), ("unbound", "dns")];
-
-/// Every commit by its number.
+/// All commits, by index.
 pub(super) static COMMITS: [Commit; 10] = [
     Commit {
         number: 0,
@@ -147,7 +147,7 @@ pub(super) static COMMITS: [Commit; 10] = [
 ];
 
 impl Commit {
-    /// The commit that a branch or a full hash names.
+    /// The commit for a branch or a full hash.
     pub(super) fn named(revision: &str) -> Option<&'static Self> {
         let branch = BRANCHES.iter().find(|(name, _)| *name == revision);
         match branch {
@@ -156,27 +156,39 @@ impl Commit {
         }
     }
 
-    /// Whether one of its packages does not build.
+    /// Whether a package of the commit does not build.
     pub(super) fn is_broken(&self) -> bool {
         self.number == BROKEN
     }
 
-    /// The version of every package at this commit.
+    /// All packages of this commit, with their versions.
     pub(super) fn packages(&self) -> BTreeMap<&'static str, &'static str> {
         let mut packages = self.parent.and_then(|at| COMMITS.get(at)).map(Self::packages).unwrap_or_default();
         packages.extend(self.changes.iter().copied());
         packages
     }
 
-    /// The version of every package that hosts of a role have at this commit.
+    /// The packages that hosts of a role have at this commit, with their versions.
     pub(super) fn packages_of(&self, role: &str) -> BTreeMap<&'static str, &'static str> {
         let mut packages = self.packages();
         packages.retain(|name, _| OF_ROLE.iter().all(|(package, of)| package != name || *of == role));
         packages
     }
 
-    /// The version of its kernel.
+    /// Version of the kernel.
     pub(super) fn kernel(&self) -> &'static str {
         self.packages().get("linux").copied().unwrap_or_default()
     }
+}
+
+/// Hash of a text, the same in every demo.
+pub(super) fn seed(text: &str) -> u64 {
+    text.bytes().fold(5381, |sum: u64, byte| sum.wrapping_mul(33) ^ u64::from(byte))
+}
+
+/// Store path for this name and content.
+pub(super) fn store_path(name: &str, content: &str) -> String {
+    let mut random = fastrand::Rng::with_seed(seed(&format!("{name} {content}")));
+    let hash: String = (0..32).map(|_| char::from(DIGITS[random.usize(..32)])).collect();
+    format!("/nix/store/{hash}-{name}")
 }

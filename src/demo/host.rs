@@ -1,16 +1,16 @@
-//! One simulated host: its name, its part, and the configuration of its listener.
+//! One simulated host: its name, its scenario, and the configuration of its listener.
 
-use super::part::Part;
-use crate::bus::{Seed, SeedError, Settings, SettingsError};
+use super::scenario::Scenario;
 use crate::jobs::HealthRules;
-use crate::listener::Config;
-use crate::protocol::{DISCOVER, Name, NameError, of_host, of_role, of_tier};
+use crate::listener::ListenerConfig;
+use crate::nats::{ConnectionSettings, ConnectionSettingsError, Nkey, NkeyError};
+use crate::protocol::{DISCOVER, Name, NameError, host_subject, role_subject, tier_subject};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The roles, each with the tier of its hosts.
 const ROLES: [(&str, &str); 4] = [("cache", "test"), ("ci", "test"), ("dns", "prod"), ("web", "prod")];
-/// Where the key of a host lies, as its listener would tell.
+/// Path of a host's credential, as its listener would report it.
 const KEY_FILE: &str = "/var/lib/homelab-deploy/nkey";
 
 /// A simulated host.
@@ -19,37 +19,41 @@ pub(super) struct DemoHost {
     pub(super) name: Name,
     pub(super) tier: Name,
     pub(super) role: Name,
-    pub(super) part: Part,
+    pub(super) scenario: Scenario,
 }
 
 impl DemoHost {
-    /// The n-th host: the roles in turn.
+    /// The n-th host; the roles alternate.
     pub(super) fn numbered(n: usize) -> Result<Self, NameError> {
         let ((role, tier), round) = (ROLES[n % ROLES.len()], n / ROLES.len());
         Ok(Self {
             name: Name::new(format!("{role}{}", round + 1))?,
             tier: Name::new(tier)?,
             role: Name::new(role)?,
-            part: Part::of(role, round),
+            scenario: Scenario::of(role, round),
         })
     }
 
     pub(super) fn config(
         &self,
         url: &str,
-        seed: Seed,
+        seed: Nkey,
         flake: &str,
         state_dir: PathBuf,
-    ) -> Result<Config, SettingsError> {
-        let Self { name, tier, role, part } = self;
-        let careless = *part == Part::Unplugged;
-        Ok(Config {
+    ) -> Result<ListenerConfig, ConnectionSettingsError> {
+        let Self { name, tier, role, .. } = self;
+        Ok(ListenerConfig {
             hostname: name.clone(),
             tier: tier.clone(),
             role: Some(role.clone()),
-            deploy_subjects: vec![of_host(tier, name), of_tier(tier), of_role(tier, role)],
+            deploy_subjects: vec![host_subject(tier, name), tier_subject(tier), role_subject(tier, role)],
             discover_subject: DISCOVER.to_owned(),
-            settings: Settings::new(url, Some(seed), &format!("homelab-deploy demo {name}"), DISCOVER)?,
+            settings: ConnectionSettings::new(
+                url,
+                Some(seed),
+                &format!("homelab-deploy demo {name}"),
+                DISCOVER,
+            )?,
             timeout: Duration::from_mins(10),
             heartbeat: Duration::from_secs(2),
             presence: Duration::from_secs(10),
@@ -60,7 +64,13 @@ impl DemoHost {
             flake_url: Some(flake.to_owned()),
             metrics: None,
             trusted_keys: Vec::new(),
-            warnings: careless.then(|| SeedError::Exposed(KEY_FILE.into()).to_string()).into_iter().collect(),
+            warnings: self.warnings(),
         })
+    }
+
+    /// The warnings of its listener.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let has_warning = self.scenario == Scenario::PowerLoss;
+        has_warning.then(|| NkeyError::WorldReadable(KEY_FILE.into()).to_string()).into_iter().collect()
     }
 }

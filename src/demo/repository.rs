@@ -1,4 +1,4 @@
-//! The demo's git repository: real commits, so that whoever looks up a branch of the hosts' flake finds it.
+//! The demo's git repository, with real commits, so that a lookup of the flake's branches works.
 
 use super::commit::{BRANCHES, COMMITS, Commit};
 use crate::unattended;
@@ -8,38 +8,38 @@ use std::path::Path;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 
-/// The flake of hosts where no repository could be made.
-const MADE_UP: &str = "git+https://git.example.org/fleet";
-/// The flake at every commit; only git ever reads it.
+/// Flake of the hosts if the repository could not be created.
+const PLACEHOLDER_FLAKE: &str = "git+https://git.example.org/fleet";
+/// Contents of `flake.nix`, the same in all commits; nix never evaluates it.
 const FLAKE: &str =
     "{ outputs = { self }: { packages = builtins.fromTOML (builtins.readFile ./packages.toml); }; }\n";
-/// What would lead git elsewhere.
-const LEADS_ASTRAY: [&str; 5] =
+/// Environment variables that would make git use another repository.
+const GIT_ENV_OVERRIDES: [&str; 5] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_DEFAULT_HASH"];
 
-/// Makes the repository in `folder` and gives its flake URL; without git, one that leads nowhere.
-pub(super) async fn make(folder: &Path) -> String {
-    let repository = folder.join("fleet.git");
-    // Anything else would have to be escaped in a URL.
+/// Creates the repository in `directory` and returns its flake URL; without git, the URL is a placeholder.
+pub(super) async fn make(directory: &Path) -> String {
+    let repository = directory.join("fleet.git");
+    // Other characters would have to be escaped in the URL.
     let plain = |path: &&str| path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
-    let Some(path) = repository.to_str().filter(plain) else { return MADE_UP.to_owned() };
+    let Some(path) = repository.to_str().filter(plain) else { return PLACEHOLDER_FLAKE.to_owned() };
     let init = ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", path];
     let made = async {
         git(&init, "").await?;
-        git(&["--git-dir", path, "fast-import", "--quiet"], &stream()).await
+        git(&["--git-dir", path, "fast-import", "--quiet"], &fast_import_stream()).await
     };
     match made.await {
         Ok(()) => format!("git+file://{path}"),
         Err(error) => {
-            tracing::info!(%error, "the demo's hosts have a made-up flake");
-            MADE_UP.to_owned()
+            tracing::info!(%error, "could not create the demo's repository, using a placeholder flake");
+            PLACEHOLDER_FLAKE.to_owned()
         }
     }
 }
 
 async fn git(arguments: &[&str], input: &str) -> io::Result<()> {
     let mut command = unattended::command("git");
-    for name in LEADS_ASTRAY {
+    for name in GIT_ENV_OVERRIDES {
         command.env_remove(name);
     }
     command.args(arguments).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
@@ -49,36 +49,36 @@ async fn git(arguments: &[&str], input: &str) -> io::Result<()> {
         stdin.write_all(input.as_bytes()).await?;
     }
     let status = child.wait().await?;
-    if status.success() { Ok(()) } else { Err(io::Error::other(format!("git ended with {status}"))) }
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("git failed with {status}"))) }
 }
 
-/// All commits as `git fast-import` takes them.
-fn stream() -> String {
-    let mut stream = String::new();
+/// All commits in the format of `git fast-import`.
+fn fast_import_stream() -> String {
+    let mut fast_import_stream = String::new();
     for commit in &COMMITS {
         let branch =
             BRANCHES.iter().find(|(_, head)| commit.number <= *head).map_or("main", |(name, _)| name);
         let Commit { number, author, at, subject, .. } = commit;
         let parent = commit.parent.map(|parent| format!("from :{}\n", parent + 1)).unwrap_or_default();
         let mut packages = String::new();
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         for (name, version) in commit.packages() {
             let _ = writeln!(packages, "{name} = \"{version}\"");
         }
         let _ = write!(
-            stream,
+            fast_import_stream,
             "commit refs/heads/{branch}\nmark :{}\ncommitter {author} <{author}@example.org> {at} +0000\n{}\n{parent}\
              M 100644 inline flake.nix\n{}\nM 100644 inline packages.toml\n{}\n",
             number + 1,
-            data(subject),
-            data(FLAKE),
-            data(&packages),
+            data_block(subject),
+            data_block(FLAKE),
+            data_block(&packages),
         );
     }
-    stream
+    fast_import_stream
 }
 
-fn data(text: &str) -> String {
+fn data_block(text: &str) -> String {
     format!("data {}\n{text}", text.len())
 }
 
@@ -88,9 +88,9 @@ mod tests {
     use std::process::Command;
 
     #[tokio::test]
-    async fn its_branches_and_commits_are_those_of_the_table() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = make(folder.path()).await;
+    async fn repository_has_the_branches_and_commits_of_the_table() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = make(directory.path()).await;
         let path = url.strip_prefix("git+file://").expect("git is installed");
         for commit in &COMMITS {
             let shown = Command::new("git")
@@ -102,11 +102,11 @@ mod tests {
             assert_eq!(String::from_utf8(shown.stdout).unwrap().trim(), commit.subject);
         }
         for (branch, head) in BRANCHES {
-            let told = Command::new("git")
+            let output = Command::new("git")
                 .args(["ls-remote", path, &format!("refs/heads/{branch}")])
                 .output()
                 .unwrap();
-            assert!(String::from_utf8(told.stdout).unwrap().starts_with(COMMITS[head].hash), "{branch}");
+            assert!(String::from_utf8(output.stdout).unwrap().starts_with(COMMITS[head].hash), "{branch}");
         }
     }
 }

@@ -1,25 +1,27 @@
-//! The safe update of a flake: its inputs on a fresh branch, every host built, and the base branch only moved on where all of
-//! them build; else a pull request with the failures. Whatever dies in the middle leaves the base branch as it is.
+//! Updates the inputs of a flake safely: on a new branch, with a build of all hosts. If all hosts build, the base branch is advanced;
+//! otherwise a pull request with the failures is opened. An interrupted update leaves the base branch unchanged.
+//!
+//! See ARCHITECTURE.md, "The builder".
 
 mod build;
 mod error;
+mod event;
 mod forge;
+mod forge_http;
 mod lock;
-mod news;
-mod order;
-mod place;
+mod options;
 mod pull_request;
+mod remote_url;
 mod repository;
 mod run;
-mod secrets;
 mod subflake;
 mod token;
-mod work;
+mod worktree;
 
-pub use error::{Ground, UpdateError};
-pub use forge::{ForgeError, ForgeKind};
-pub use news::{News, Outcome, PullRequest, State};
-pub use order::{ForgeOrder, Order, Source};
+pub use error::{FailureKind, FlakeUpdateError};
+pub use event::{FlakeUpdateEvent, FlakeUpdateResult, FlakeUpdateState, PullRequest};
+pub use forge::ForgeError;
+pub use options::{FlakeUpdateOptions, ForgeOptions, RepositorySource};
 pub use run::update;
 pub use subflake::Subflake;
 pub use token::{Token, TokenError};

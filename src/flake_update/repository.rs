@@ -1,15 +1,15 @@
-//! The repository that the update is fetched into and pushed from: a checkout, of which only settings, remote and objects
-//! are used, or a temporary clone. No file, index, stash or branch of a checkout is touched, but a branch of an update that
+//! The repository that the update is fetched into and pushed from: a checkout or a temporary clone. Only configuration, remote and
+//! objects of a checkout are used. Its files, index, stash and branches stay unchanged, except for the branch of an update that
 //! could not be pushed.
 
-use super::error::{Ground, UpdateError};
-use super::order::{Order, Source};
-use super::place::Place;
-use super::secrets::Secrets;
+use super::error::{FailureKind, FlakeUpdateError};
+use super::options::{FlakeUpdateOptions, RepositorySource};
+use super::remote_url::{RemoteUrl, submodule_url};
 use super::subflake::Subflake;
-use super::work::Work;
-use crate::nix::{Credentials, Git, GitError};
-use crate::protocol::near;
+use super::token::secrets;
+use super::worktree::Worktree;
+use crate::git::{Credentials, Git, GitError, Secrets};
+use crate::text::{closest_matches, printable};
 use std::path::{Path, PathBuf};
 
 /// The name of the remote in a temporary clone.
@@ -20,65 +20,74 @@ pub(super) struct Repository {
     pub(super) git: Git,
     /// The remote's name.
     remote: String,
-    /// The remote, as it is shown.
+    /// The remote, for display.
     pub(super) shown: String,
-    /// The folder of the checkout, as it is shown.
+    /// The directory of the checkout, for display; `None` for a temporary clone.
     pub(super) checkout: Option<String>,
-    /// Where in it the flake is.
+    /// The location of the flake in the repository.
     pub(super) subflake: Subflake,
-    /// Where the remote lies.
-    pub(super) place: Place,
-    /// Whether its URL as it was written held credentials.
+    /// The URL of the remote, without credentials.
+    url: String,
+    /// The same URL, parsed.
+    pub(super) remote_url: RemoteUrl,
+    /// Whether the remote's URL contained credentials.
     has_credentials: bool,
     pub(super) secrets: Secrets,
 }
 
 impl Repository {
-    /// Looks at the checkout, or makes an empty clone below `folder`.
-    pub(super) async fn open(order: &Order, folder: &Path) -> Result<Self, UpdateError> {
-        let token = order.forge.as_ref().map(|forge| &forge.token);
-        match &order.source {
-            Source::Folder(checkout) => {
+    /// Validates the checkout, or creates an empty clone below `dir`.
+    pub(super) async fn open(options: &FlakeUpdateOptions, dir: &Path) -> Result<Self, FlakeUpdateError> {
+        let token = options.forge.as_ref().map(|forge| &forge.token);
+        match &options.source {
+            RepositorySource::Checkout(checkout) => {
                 let git = Git::at(checkout);
                 let repo = checkout.display().to_string();
-                let url = look_at(&git, &repo, order).await?;
-                let (git, subflake) = at_top(git, order).await;
-                let place = Place::parse(&url);
-                let mut credentials = order.credentials.clone();
+                let url = check_checkout(&git, &repo, options).await?;
+                let (git, subflake) = at_top(git, options).await;
+                let remote_url = RemoteUrl::parse(&url);
+                let mut credentials = options.credentials.clone();
                 let mut has_credentials = false;
-                for written in remotes_of(&git, &order.remote, &url).await {
-                    // git would hand it to the program that speaks to the server as an argument.
-                    if let Some((url, held)) = Credentials::taken_from(&written) {
+                for written in remotes_of(&git, &options.remote, &url).await {
+                    // git would pass a URL with credentials to its remote helper as an argument.
+                    if let Some((url, held)) = Credentials::split_url(&written) {
                         has_credentials |= !held.is_empty();
-                        credentials = held.in_place_of(&written, &url).or(credentials);
+                        credentials = held.with_url_rewrite(&written, &url).or(credentials);
                     }
                 }
-                let credentials = credentials.reaching(&place.origin());
-                let secrets = Secrets::new(token, &credentials, &[&url]);
-                let (remote, shown) = (order.remote.clone(), order.remote.clone());
+                let credentials = credentials.with_origin(&remote_url.origin());
+                let secrets = secrets(token, &credentials, &[&url]);
+                let url = Credentials::split_url(&url).map_or(url, |(clean, _)| clean);
+                let (remote, shown) = (options.remote.clone(), options.remote.clone());
                 Ok(Self {
                     git: git.credentials(credentials),
                     remote,
                     shown,
                     checkout: Some(repo),
                     subflake,
-                    place,
+                    url,
+                    remote_url,
                     has_credentials,
                     secrets,
                 })
             }
-            Source::Url(url) => {
-                let place = Place::parse(url);
+            RepositorySource::Url(url) => {
+                let remote_url = RemoteUrl::parse(url);
                 let (clean, written) =
-                    Credentials::taken_from(url).unwrap_or_else(|| (url.clone(), Credentials::default()));
+                    Credentials::split_url(url).unwrap_or_else(|| (url.clone(), Credentials::default()));
                 let has_credentials = !written.is_empty();
-                let credentials = written.or(order.credentials.clone()).reaching(&place.origin());
-                let secrets = Secrets::new(token, &credentials, &[url]);
-                let shown = secrets.blot(&clean);
-                let path = folder.join("repository");
-                let made = make(&path, &clean).await;
-                made.map_err(|why| {
-                    step("make a temporary repository", &secrets.blot(&why), "", Ground::Local)
+                let credentials = written.or(options.credentials.clone()).with_origin(&remote_url.origin());
+                let secrets = secrets(token, &credentials, &[url]);
+                let shown = secrets.redact(&clean);
+                let path = dir.join("repository");
+                let made = init_bare(&path, &clean).await;
+                made.map_err(|reason| {
+                    step_error(
+                        "make a temporary repository",
+                        &secrets.redact(&reason),
+                        "",
+                        FailureKind::Local,
+                    )
                 })?;
                 let git = Git::at(&path).credentials(credentials);
                 Ok(Self {
@@ -86,8 +95,9 @@ impl Repository {
                     remote: ORIGIN.to_owned(),
                     shown,
                     checkout: None,
-                    subflake: order.subflake.clone(),
-                    place,
+                    subflake: options.subflake.clone(),
+                    url: clean,
+                    remote_url,
                     has_credentials,
                     secrets,
                 })
@@ -95,20 +105,20 @@ impl Repository {
         }
     }
 
-    /// With the token for the remote, where that is on the forge and its URL says nothing else.
-    pub(super) fn give_token(&mut self, order: &Order, forge: &Place) {
-        let Some(given) = &order.forge else { return };
-        let same = self.place.origin() == forge.origin();
-        if same && !self.has_credentials && self.place.is_web() && self.place.is_private() {
-            self.git = self.git.clone().credentials(given.token.for_git(&self.place.origin()));
+    /// Uses the forge's token for the remote too, if the remote is on the forge and its URL has no credentials.
+    pub(super) fn use_token(&mut self, options: &FlakeUpdateOptions, forge: &RemoteUrl) {
+        let Some(given) = &options.forge else { return };
+        let same = self.remote_url.origin() == forge.origin();
+        if same && !self.has_credentials && self.remote_url.is_web() && self.remote_url.is_private() {
+            self.git = self.git.clone().credentials(given.token.for_git(&self.remote_url.origin()));
         }
     }
 
-    /// The commits of these branches on the remote.
+    /// Looks up the commits of these branches on the remote.
     pub(super) async fn heads<const N: usize>(
         &self,
         branches: [&str; N],
-    ) -> Result<[Option<String>; N], UpdateError> {
+    ) -> Result<[Option<String>; N], FlakeUpdateError> {
         let names = branches.map(|branch| format!("refs/heads/{branch}"));
         let mut arguments = vec!["ls-remote", "--", &self.remote];
         arguments.extend(names.iter().map(String::as_str));
@@ -121,51 +131,62 @@ impl Repository {
         Ok(names.each_ref().map(of))
     }
 
-    /// There is no such branch on the remote.
-    pub(super) async fn no_base(&self, base: &str) -> UpdateError {
+    /// The error for a missing base branch, with similar names.
+    pub(super) async fn no_base(&self, base: &str) -> FlakeUpdateError {
         let listed = self.git.run(&["ls-remote", "--heads", "--", &self.remote]).await.unwrap_or_default();
         let names = listed.lines().filter_map(|line| line.split_once("\trefs/heads/").map(|(_, name)| name));
         let names: Vec<&str> = names.collect();
-        let mut close = near(base, names.iter().copied());
-        if close.is_empty() {
-            close = names.into_iter().take(3).collect();
+        let mut similar = closest_matches(base, names.iter().copied());
+        if similar.is_empty() {
+            similar = names.into_iter().take(3).collect();
         }
-        let near = if close.is_empty() { String::new() } else { format!(" (it has {})", close.join(", ")) };
-        UpdateError::NoBase { remote: self.shown.clone(), base: base.to_owned(), near }
+        let near =
+            if similar.is_empty() { String::new() } else { format!(" (it has {})", similar.join(", ")) };
+        FlakeUpdateError::NoBase { remote: self.shown.clone(), base: base.to_owned(), near }
     }
 
     /// Fetches the tip of a branch.
-    pub(super) async fn fetch(&self, branch: &str, commit: &str) -> Result<(), UpdateError> {
+    pub(super) async fn fetch(&self, branch: &str, commit: &str) -> Result<(), FlakeUpdateError> {
         let name = format!("refs/heads/{branch}");
         let fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
         let fetched = self.git.run(&[&fetch[..], &["--", &self.remote, &name]].concat()).await;
         fetched.map_err(|error| self.remote_failed(&format!("fetch {branch}"), &error))?;
-        let there = self.git.run(&["cat-file", "-e", &format!("{commit}^{{commit}}")]).await;
-        there.map(drop).map_err(|_| {
-            let why = "it was rewritten at the same moment";
-            step(&format!("fetch {branch} from {}", self.shown), why, "run again", Ground::Link)
+        let found = self.git.run(&["cat-file", "-e", &format!("{commit}^{{commit}}")]).await;
+        found.map(drop).map_err(|_| {
+            let reason = "it was rewritten at the same time";
+            step_error(
+                &format!("fetch {branch} from {}", self.shown),
+                reason,
+                "run again",
+                FailureKind::Remote,
+            )
         })
     }
 
-    /// The lock of the flake at this commit; empty if it has none.
+    /// The `flake.lock` at this commit; empty if there is none.
     pub(super) async fn lock(&self, commit: &str) -> String {
         let file = format!("{commit}:{}", self.subflake.file("flake.lock"));
         self.git.run(&["show", &file]).await.unwrap_or_default()
     }
 
-    /// Refuses a flake whose files are not regular ones: through a link, nix would write to another place.
-    pub(super) async fn check_files(&self, commit: &str) -> Result<(), UpdateError> {
+    /// Checks that the flake's files are regular files. nix would write through a symbolic link to another location.
+    pub(super) async fn check_files(&self, commit: &str) -> Result<(), FlakeUpdateError> {
         let files = ["flake.nix", "flake.lock"].map(|name| self.subflake.file(name));
         let listed =
             self.git.run(&["--literal-pathspecs", "ls-tree", commit, "--", &files[0], &files[1]]).await;
         let listed = listed.map_err(|error| {
-            step("look at the files of the flake", &self.secrets.blot(&error.to_string()), "", Ground::Local)
+            step_error(
+                "list the files of the flake",
+                &self.secrets.redact(&error.to_string()),
+                "",
+                FailureKind::Local,
+            )
         })?;
-        // A link to a directory has nothing in it here. nix would look for the flake further up.
+        // A link to a directory lists no files here, and nix would search the parent directories for a flake.
         if let Some(dir) = self.subflake.dir()
             && !listed.contains("flake.nix")
         {
-            return Err(UpdateError::NoDir { remote: self.shown.clone(), dir: dir.to_owned() });
+            return Err(FlakeUpdateError::NoDir { remote: self.shown.clone(), dir: dir.to_owned() });
         }
         for line in listed.lines() {
             let (entry, file) = line.split_once('\t').unwrap_or_default();
@@ -175,20 +196,43 @@ impl Repository {
                     Some("160000") => "a submodule",
                     _ => "a directory",
                 };
-                return Err(UpdateError::NotAFile { file: file.to_owned(), kind });
+                return Err(FlakeUpdateError::NotAFile { file: file.to_owned(), kind });
             }
         }
         Ok(())
     }
 
-    /// Refuses where the checkout's own base branch has what the remote does not.
-    pub(super) async fn check_pushed(&self, base: &str, commit: &str) -> Result<(), UpdateError> {
+    /// Checks that no submodule has a relative URL, if the flake needs submodules. nix resolves it against the temporary
+    /// work tree instead of the remote.
+    pub(super) async fn check_submodules(&self, commit: &str) -> Result<(), FlakeUpdateError> {
+        if !self.subflake.submodules {
+            return Ok(());
+        }
+        let file = format!("--blob={commit}:.gitmodules");
+        let listed = self.git.run(&["config", &file, "--get-regexp", r"^submodule\..*\.url$"]).await;
+        // git fails if there are no submodules.
+        let listed = listed.unwrap_or_default();
+        for (key, url) in listed.lines().filter_map(|line| line.rsplit_once(' ')) {
+            if url.starts_with("./") || url.starts_with("../") {
+                let name = key.trim_start_matches("submodule.").trim_end_matches(".url");
+                return Err(FlakeUpdateError::RelativeSubmodule {
+                    name: printable(name),
+                    url: printable(url),
+                    absolute: printable(&self.secrets.redact(&submodule_url(&self.url, url))),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the checkout's base branch has no commits that the remote lacks.
+    pub(super) async fn check_pushed(&self, base: &str, commit: &str) -> Result<(), FlakeUpdateError> {
         let Some(repo) = &self.checkout else { return Ok(()) };
         let own = format!("refs/heads/{base}");
         let lacking = self.git.run(&["rev-list", "--max-count=1", &own, &format!("^{commit}"), "--"]).await;
-        // There may be no such branch here.
+        // git fails if the checkout has no such branch, which is allowed.
         match lacking {
-            Ok(lacking) if !lacking.is_empty() => Err(UpdateError::Unpushed {
+            Ok(lacking) if !lacking.is_empty() => Err(FlakeUpdateError::Unpushed {
                 repo: repo.clone(),
                 base: base.to_owned(),
                 remote: self.shown.clone(),
@@ -197,8 +241,7 @@ impl Repository {
         }
     }
 
-    /// Whether a branch is that of an earlier run: one commit at most that the base does not have, and that changes the
-    /// lock file alone.
+    /// Whether a branch is from an earlier run: it has at most one commit that the base lacks, which changes only the lock file.
     pub(super) async fn is_ours(&self, tip: &str, base: &str) -> bool {
         let own = self.git.run(&["rev-list", "--max-count=2", tip, &format!("^{base}"), "--"]).await;
         match own.as_deref().map(|own| own.lines().collect::<Vec<_>>()).as_deref() {
@@ -212,25 +255,27 @@ impl Repository {
         }
     }
 
-    /// Takes the update's commit out of its work tree. It stands on no branch here.
-    pub(super) async fn take(&self, work: &Work, commit: &str) -> Result<(), UpdateError> {
+    /// Fetches the update's commit from its work tree, without creating a branch.
+    pub(super) async fn fetch_from(&self, worktree: &Worktree, commit: &str) -> Result<(), FlakeUpdateError> {
         let fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
-        let from = work.folder.display().to_string();
-        let upload_pack = format!("--upload-pack={}", work.git.upload_pack());
+        let from = worktree.dir.display().to_string();
+        let upload_pack = format!("--upload-pack={}", worktree.git.upload_pack());
         let taken = self.git.run(&[&fetch[..], &[&upload_pack, "--", &from, commit]].concat()).await;
         taken.map(drop).map_err(|error| {
-            let why = self.secrets.blot(&error.to_string());
-            step(
-                "take the update out of its temporary work tree",
-                &why,
+            let reason = self.secrets.redact(&error.to_string());
+            step_error(
+                "fetch the update from its temporary work tree",
+                &reason,
                 "nothing was pushed; run again",
-                Ground::Local,
+                FailureKind::Local,
             )
         })
     }
 
-    /// Pushes a commit, or with none deletes the branch. With `lease` whatever is there may be replaced as long as it is
-    /// still that, or with an empty one, nothing; without, the branch is only moved on.
+    /// Pushes a commit, or deletes the branch if `commit` is `None`.
+    ///
+    /// With `lease`, the push may replace the branch if it is still at that commit, or does not exist if the lease is empty. Without,
+    /// only a fast-forward is possible.
     pub(super) async fn push(
         &self,
         commit: Option<&str>,
@@ -245,18 +290,17 @@ impl Repository {
         self.git.run(&arguments).await.map(drop)
     }
 
-    /// Keeps an update that could not be pushed, for somebody to push it; says where it is.
-    pub(super) async fn keep(&self, branch: &str, commit: &str) -> String {
+    /// Keeps an update that could not be pushed as a branch of the checkout. Returns what to do next.
+    pub(super) async fn keep_branch(&self, branch: &str, commit: &str) -> String {
         let Some(repo) = &self.checkout else { return "run again".to_owned() };
         match self.git.run(&["branch", "--force", "--no-track", branch, commit]).await {
-            Ok(_) => format!("the branch lies in {repo}; push it, or run again"),
+            Ok(_) => format!("the branch is in {repo}; push it, or run again"),
             Err(_) => "run again".to_owned(),
         }
     }
 
-    /// Forgets the branch of an earlier run that lies in the checkout. One that is checked out or that somebody has worked
-    /// on stays.
-    pub(super) async fn forget(&self, branch: &str, base: &str) {
+    /// Deletes the branch of an earlier run in the checkout, unless it is checked out or has other commits.
+    pub(super) async fn delete_local_branch(&self, branch: &str, base: &str) {
         if self.checkout.is_none() {
             return;
         }
@@ -264,74 +308,88 @@ impl Repository {
         if let Ok(tip) = self.git.run(&["rev-parse", "--quiet", "--verify", &name]).await
             && self.is_ours(&tip, base).await
         {
-            // git refuses where it is checked out.
+            // git refuses to delete a branch that is checked out.
             let _ = self.git.run(&["branch", "--quiet", "-D", branch]).await;
         }
     }
 
-    fn remote_failed(&self, doing: &str, error: &GitError) -> UpdateError {
-        let doing = match doing {
+    fn remote_failed(&self, operation: &str, error: &GitError) -> FlakeUpdateError {
+        let operation = match operation {
             "look up its branches" => format!("look up the branches of {}", self.shown),
-            doing => format!("{doing} from {}", self.shown),
+            operation => format!("{operation} from {}", self.shown),
         };
-        let advice = error.access_advice().unwrap_or("check the remote and the way to it");
-        let left = format!("nothing was changed; {advice}, then run again");
-        step(&doing, &self.secrets.blot(&error.to_string()), &left, Ground::Link)
+        let advice = error.access_advice().unwrap_or("check the remote and the connection to it");
+        let next_step = format!("nothing was changed; {advice}, then run again");
+        step_error(&operation, &self.secrets.redact(&error.to_string()), &next_step, FailureKind::Remote)
     }
 }
 
-/// A step that failed.
-pub(super) fn step(doing: &str, why: &str, left: &str, ground: Ground) -> UpdateError {
-    let left = if left.is_empty() { "nothing was changed; run again" } else { left };
-    UpdateError::Step { doing: doing.to_owned(), why: why.to_owned(), left: left.to_owned(), ground }
+/// The error of a failed step. Without a `next_step`, nothing was changed.
+pub(super) fn step_error(
+    operation: &str,
+    reason: &str,
+    next_step: &str,
+    kind: FailureKind,
+) -> FlakeUpdateError {
+    let next_step = if next_step.is_empty() { "nothing was changed; run again" } else { next_step };
+    FlakeUpdateError::Step {
+        operation: operation.to_owned(),
+        reason: reason.to_owned(),
+        next_step: next_step.to_owned(),
+        kind,
+    }
 }
 
-/// Refuses a checkout that is not fit, and gives the URL of its remote.
-async fn look_at(git: &Git, repo: &str, order: &Order) -> Result<String, UpdateError> {
+/// Checks that a checkout is suitable, and returns the URL of its remote.
+async fn check_checkout(
+    git: &Git,
+    repo: &str,
+    options: &FlakeUpdateOptions,
+) -> Result<String, FlakeUpdateError> {
     let repo = || repo.to_owned();
-    let no_checkout = |said: String| UpdateError::NoCheckout { repo: repo(), said };
+    let no_checkout = |message: String| FlakeUpdateError::NoCheckout { repo: repo(), message };
     match git.run(&["rev-parse", "--is-inside-work-tree", "--is-shallow-repository"]).await {
-        Ok(said) if said.starts_with("true") && said.ends_with("true") => {
-            return Err(UpdateError::Shallow { repo: repo() });
+        Ok(message) if message.starts_with("true") && message.ends_with("true") => {
+            return Err(FlakeUpdateError::Shallow { repo: repo() });
         }
-        Ok(said) if said.starts_with("true") => {}
+        Ok(message) if message.starts_with("true") => {}
         Ok(_) => return Err(no_checkout("it has no work tree".to_owned())),
         Err(error) => return Err(no_checkout(error.to_string())),
     }
-    let Ok(url) = git.run(&["remote", "get-url", &order.remote]).await else {
-        let there = git.run(&["remote"]).await.unwrap_or_default();
-        let advice = if there.is_empty() {
+    let Ok(url) = git.run(&["remote", "get-url", &options.remote]).await else {
+        let found = git.run(&["remote"]).await.unwrap_or_default();
+        let advice = if found.is_empty() {
             "add one with `git remote add`".to_owned()
         } else {
-            format!("name one of these with --remote: {}", there.replace('\n', ", "))
+            format!("set --remote to one of: {}", found.replace('\n', ", "))
         };
-        return Err(UpdateError::NoRemote { repo: repo(), remote: order.remote.clone(), advice });
+        return Err(FlakeUpdateError::NoRemote { repo: repo(), remote: options.remote.clone(), advice });
     };
     if git.run(&["symbolic-ref", "--quiet", "HEAD"]).await.is_err() {
-        return Err(UpdateError::Detached { repo: repo(), base: order.base.to_string() });
+        return Err(FlakeUpdateError::Detached { repo: repo(), base: options.base.to_string() });
     }
     let status = ["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"];
     match git.run(&status).await {
         Ok(changes) if changes.is_empty() => Ok(url),
-        Ok(_) => Err(UpdateError::Dirty { repo: repo() }),
+        Ok(_) => Err(FlakeUpdateError::Dirty { repo: repo() }),
         Err(error) => Err(no_checkout(error.to_string())),
     }
 }
 
-/// git at the top of a checkout, and where the flake is from there on. Without a flake in the directory it is further up, as nix
-/// has it.
-async fn at_top(git: Git, order: &Order) -> (Git, Subflake) {
+/// git at the top of a checkout, and the location of the flake from there. As in nix, parent directories are searched if the
+/// directory has no flake.
+async fn at_top(git: Git, options: &FlakeUpdateOptions) -> (Git, Subflake) {
     let Ok(top) = git.run(&["rev-parse", "--show-toplevel"]).await else {
-        return (git, order.subflake.clone());
+        return (git, options.subflake.clone());
     };
     let top = PathBuf::from(top);
-    let within = git.folder().strip_prefix(&top).unwrap_or(Path::new(""));
-    let has_flake = |dir: &&Path| order.subflake.within(&top.join(dir)).join("flake.nix").exists();
+    let within = git.dir().strip_prefix(&top).unwrap_or(Path::new(""));
+    let has_flake = |dir: &&Path| options.subflake.within(&top.join(dir)).join("flake.nix").exists();
     let dir = within.ancestors().find(has_flake).unwrap_or(Path::new("")).to_str().unwrap_or_default();
-    (Git::at(&top), order.subflake.below(dir))
+    (Git::at(&top), options.subflake.below(dir))
 }
 
-/// The URLs of a remote, to fetch from and to push to.
+/// The fetch and push URLs of a remote.
 async fn remotes_of(git: &Git, remote: &str, fetch: &str) -> Vec<String> {
     let push = git.run(&["remote", "get-url", "--push", "--all", remote]).await.unwrap_or_default();
     let mut urls: Vec<String> = push.lines().map(str::to_owned).collect();
@@ -341,8 +399,8 @@ async fn remotes_of(git: &Git, remote: &str, fetch: &str) -> Vec<String> {
     urls
 }
 
-/// An empty repository with this remote. The URL may hold what is secret, so it stands on no command line.
-async fn make(path: &Path, url: &str) -> Result<(), String> {
+/// Creates an empty repository with this remote. The URL may contain secrets, so it is never a command-line argument.
+async fn init_bare(path: &Path, url: &str) -> Result<(), String> {
     std::fs::create_dir(path).map_err(|error| error.to_string())?;
     let made = Git::at(path).run(&["init", "--quiet", "--bare", "--template="]).await;
     made.map_err(|error| error.to_string())?;

@@ -1,141 +1,160 @@
-//! An update from beginning to end.
+//! Runs an update from start to end.
 
-use super::build::Builds;
-use super::error::{Ground, UpdateError};
-use super::forge::{Forge, Wanted};
+use super::build::HostBuilds;
+use super::error::{FailureKind, FlakeUpdateError};
+use super::event::{FlakeUpdateEvent, FlakeUpdateResult, FlakeUpdateState};
+use super::forge::{ForgeRepository, PullRequestSpec};
 use super::lock::local_repositories;
-use super::news::{News, Outcome, State};
-use super::order::Order;
-use super::pull_request::Text;
-use super::repository::{Repository, step};
-use super::work::Work;
-use crate::nix::{FlakeAttr, Nix, Sandbox};
+use super::options::FlakeUpdateOptions;
+use super::pull_request::PullRequestText;
+use super::repository::{Repository, step_error};
+use super::worktree::Worktree;
+use crate::nix::{FlakeAttr, Nix};
+use crate::private_file;
 use crate::protocol::{BuildHost, ErrorCode, Name, PhaseState};
-use crate::temporary::Temporary;
+use crate::sandbox::Sandbox;
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::future::Future;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use tempfile::TempDir;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// How often all is begun again because the base branch has moved meanwhile.
-const TRIES: usize = 3;
-/// The part of the temporary folder that nix may write to.
-const OPEN: &str = "open";
+/// Maximum number of attempts. An attempt is repeated if the base branch moved during it.
+const MAX_ATTEMPTS: usize = 3;
+/// The subdirectory of the temporary directory that nix may write to.
+const WRITABLE_DIR: &str = "open";
 
-/// Makes an update. What happens is told on the way. Once `stop` is cancelled the builds are ended and nothing more is
-/// begun.
+/// Runs an update and reports its progress. If `stop` is cancelled, the builds are stopped and no further step starts.
 pub async fn update(
-    order: &Order,
-    tell: &mut dyn FnMut(News),
+    options: &FlakeUpdateOptions,
+    report: &mut dyn FnMut(FlakeUpdateEvent),
     stop: &CancellationToken,
-) -> Result<Outcome, UpdateError> {
-    let temporary = Temporary::new("homelab-deploy-flake-update").map_err(|error| {
-        step(
-            "make a temporary folder",
+) -> Result<FlakeUpdateResult, FlakeUpdateError> {
+    let temporary = private_file::temporary_dir("homelab-deploy-flake-update").map_err(|error| {
+        step_error(
+            "create a temporary directory",
             &error.to_string(),
-            "give TMPDIR a folder that can be written",
-            Ground::Local,
+            "set TMPDIR to a writable directory",
+            FailureKind::Local,
         )
     })?;
-    let mut run = Run::begin(order, temporary, stop).await?;
-    for _ in 0..TRIES {
-        if let Some(outcome) = run.attempt(tell).await? {
-            return Ok(outcome);
+    let mut run = FlakeUpdateRun::new(options, temporary, stop).await?;
+    for _ in 0..MAX_ATTEMPTS {
+        if let Some(result) = run.attempt(report).await? {
+            return Ok(result);
         }
-        tell(News::Moved { base: run.base().to_owned() });
+        report(FlakeUpdateEvent::Moved { base: run.base().to_owned() });
     }
-    let doing = format!("push {} to {}", run.base(), run.repository.shown);
-    let why = format!("it moved {TRIES} times while the hosts were built");
-    Err(step(&doing, &why, "nothing was pushed; run again when it is calmer", Ground::Link))
+    let operation = format!("push {} to {}", run.base(), run.repository.shown);
+    let reason = format!("it moved {MAX_ATTEMPTS} times while the hosts were built");
+    Err(step_error(
+        &operation,
+        &reason,
+        "nothing was pushed; run again when fewer commits are pushed",
+        FailureKind::Remote,
+    ))
 }
 
-/// Everything but what changes from one attempt to the next.
-struct Run<'a> {
-    order: &'a Order,
+/// The state of a run that is shared by all attempts.
+struct FlakeUpdateRun<'a> {
+    options: &'a FlakeUpdateOptions,
     stop: &'a CancellationToken,
     repository: Repository,
-    forge: Option<Forge>,
+    forge: Option<ForgeRepository>,
     branch: String,
     attempts: usize,
-    temporary: Temporary,
+    temporary: TempDir,
     sandbox: Option<Sandbox>,
 }
 
-/// An update that is made, and what its hosts make of it.
-struct Made {
-    work: Work,
-    /// In its sandbox.
+/// A committed update with its build results.
+struct PreparedUpdate {
+    worktree: Worktree,
+    /// nix, in the sandbox of this update.
     nix: Nix,
     before: String,
     commit: String,
     message: String,
     hosts: Vec<BuildHost>,
-    /// What the flake calls them.
+    /// The attribute names of the hosts.
     attrs: BTreeMap<Name, FlakeAttr>,
     skipped: Vec<String>,
     /// Why the hosts could not be listed.
-    unlisted: Option<String>,
-    /// The tip of the branch that an earlier run has pushed.
+    list_error: Option<String>,
+    /// The tip of the update branch that an earlier run of today pushed.
     earlier: Option<String>,
 }
 
-impl<'a> Run<'a> {
-    async fn begin(
-        order: &'a Order,
-        temporary: Temporary,
+impl<'a> FlakeUpdateRun<'a> {
+    async fn new(
+        options: &'a FlakeUpdateOptions,
+        temporary: TempDir,
         stop: &'a CancellationToken,
-    ) -> Result<Self, UpdateError> {
-        let mut repository = Repository::open(order, temporary.path()).await?;
-        let forge = order.forge.as_ref().map(|forge| Forge::find(forge, &repository.place)).transpose()?;
+    ) -> Result<Self, FlakeUpdateError> {
+        let mut repository = Repository::open(options, temporary.path()).await?;
+        let forge = options
+            .forge
+            .as_ref()
+            .map(|forge| ForgeRepository::find(forge, &repository.remote_url))
+            .transpose()?;
         if let Some(forge) = &forge {
-            repository.give_token(order, &forge.place);
+            repository.use_token(options, &forge.web_url);
         }
         let branch = format!("flake-update/{}", jiff::Zoned::now().date());
-        // Beside it lies the clone, whose settings may hold a password.
-        let open = temporary.path().join(OPEN);
-        let made = DirBuilder::new().mode(0o700).create(&open);
-        made.map_err(|error| step("make a temporary folder", &error.to_string(), "", Ground::Local))?;
-        let sandbox = order.sandbox.clone().map(|sandbox| sandbox.writing(open));
-        Ok(Self { order, stop, repository, forge, branch, attempts: 0, temporary, sandbox })
+        // A separate directory, because the temporary clone next to it may have a password in its configuration.
+        let writable_dir = temporary.path().join(WRITABLE_DIR);
+        let created = DirBuilder::new().mode(0o700).create(&writable_dir);
+        created.map_err(|error| {
+            step_error("create a temporary directory", &error.to_string(), "", FailureKind::Local)
+        })?;
+        let sandbox = options.sandbox.clone().map(|sandbox| sandbox.with_writable(writable_dir));
+        Ok(Self { options, stop, repository, forge, branch, attempts: 0, temporary, sandbox })
     }
 
-    /// Where nix may write.
-    fn open(&self) -> PathBuf {
-        self.temporary.path().join(OPEN)
+    /// The directory that nix may write to.
+    fn writable_dir(&self) -> PathBuf {
+        self.temporary.path().join(WRITABLE_DIR)
     }
 
     fn base(&self) -> &str {
-        self.order.base.as_str()
+        self.options.base.as_str()
     }
 
-    /// `None` where the base branch has moved meanwhile.
-    async fn attempt(&mut self, tell: &mut dyn FnMut(News)) -> Result<Option<Outcome>, UpdateError> {
+    /// Runs one attempt. `None` if the base branch moved during it.
+    async fn attempt(
+        &mut self,
+        report: &mut dyn FnMut(FlakeUpdateEvent),
+    ) -> Result<Option<FlakeUpdateResult>, FlakeUpdateError> {
         self.attempts += 1;
-        let prepared = self.unless_stopped("nothing was pushed", self.prepare(tell)).await?;
-        let mut made = match prepared {
-            Prepared::Current(outcome) => return Ok(Some(*outcome)),
-            Prepared::Made(made) => *made,
+        let preparation = self.or_interrupted("nothing was pushed", self.prepare(report)).await?;
+        let mut prepared = match preparation {
+            Preparation::Current(result) => return Ok(Some(*result)),
+            Preparation::Changed(prepared) => *prepared,
         };
-        if made.unlisted.is_none() {
-            self.build(&mut made, tell).await?;
+        if prepared.list_error.is_none() {
+            self.build(&mut prepared, report).await?;
         }
-        let fails = made.unlisted.is_some() || made.hosts.iter().any(|host| host.state != PhaseState::Done);
-        let state = if fails { State::Failed } else { State::Updated };
-        if self.order.dry_run {
-            return Ok(Some(self.outcome(state, made)));
+        let fails =
+            prepared.list_error.is_some() || prepared.hosts.iter().any(|host| host.state != PhaseState::Done);
+        let state = if fails { FlakeUpdateState::Failed } else { FlakeUpdateState::Updated };
+        if self.options.dry_run {
+            return Ok(Some(self.result(state, prepared)));
         }
-        let left = "run again: whatever was pushed is taken up";
+        let next_step = "run again: it continues with what was pushed";
         if fails {
-            return self.unless_stopped(left, self.ask_for_help(made, tell)).await.map(Some);
+            return self.or_interrupted(next_step, self.open_pull_request(prepared, report)).await.map(Some);
         }
-        self.unless_stopped(left, self.move_on(made, tell)).await
+        self.or_interrupted(next_step, self.push_base(prepared, report)).await
     }
 
     /// Fetches the base branch and updates the inputs on top of it.
-    async fn prepare(&self, tell: &mut dyn FnMut(News)) -> Result<Prepared, UpdateError> {
+    async fn prepare(
+        &self,
+        report: &mut dyn FnMut(FlakeUpdateEvent),
+    ) -> Result<Preparation, FlakeUpdateError> {
         let repository = &self.repository;
         let [before, earlier] = repository.heads([self.base(), &self.branch]).await?;
         let Some(before) = before else { return Err(repository.no_base(self.base()).await) };
@@ -145,195 +164,233 @@ impl<'a> Run<'a> {
             repository.fetch(&self.branch, tip).await?;
             if !repository.is_ours(tip, &before).await {
                 let (branch, remote) = (self.branch.clone(), repository.shown.clone());
-                return Err(UpdateError::Foreign { branch, remote });
+                return Err(FlakeUpdateError::BranchModified { branch, remote });
             }
         }
-        tell(News::Fetched { base: self.base().to_owned(), commit: before.clone() });
+        report(FlakeUpdateEvent::Fetched { base: self.base().to_owned(), commit: before.clone() });
         repository.check_files(&before).await?;
-        let folder = self.open().join(format!("work-{}", self.attempts));
+        repository.check_submodules(&before).await?;
+        let dir = self.writable_dir().join(format!("work-{}", self.attempts));
         let own_inputs = local_repositories(&repository.lock(&before).await);
         let sandbox =
-            self.sandbox.clone().map(|sandbox| own_inputs.into_iter().fold(sandbox, Sandbox::reading));
-        let nix = self.order.nix.clone().within(sandbox.clone());
-        let work = Work::make(&folder, repository, &self.branch, &before, sandbox).await?;
-        let Some(commit) = work.update(&nix, repository, &before).await? else {
-            if !self.order.dry_run {
-                self.clear_away(earlier.as_deref(), &before, tell).await;
+            self.sandbox.clone().map(|sandbox| own_inputs.into_iter().fold(sandbox, Sandbox::with_readable));
+        let nix = self.options.nix.clone().with_sandbox(sandbox.clone());
+        let worktree = Worktree::create(&dir, repository, &self.branch, &before, sandbox).await?;
+        let Some(commit) = worktree.update(&nix, repository, &before).await? else {
+            if !self.options.dry_run {
+                self.delete_earlier(earlier.as_deref(), &before, report).await;
             }
-            return Ok(Prepared::Current(Box::new(self.current(before))));
+            return Ok(Preparation::Current(Box::new(self.current(before))));
         };
-        work.check_lock(repository, &before, &commit).await?;
-        let message = repository.secrets.blot(&work.message().await);
-        let (branch, made) = (self.branch.clone(), commit.clone());
-        tell(News::Updated { branch, commit: made, message: message.clone() });
-        let (hosts, attrs, skipped, unlisted) = (Vec::new(), BTreeMap::new(), Vec::new(), None);
-        let mut made = Made { work, nix, before, commit, message, hosts, attrs, skipped, unlisted, earlier };
-        self.list(&mut made).await?;
-        Ok(Prepared::Made(Box::new(made)))
+        worktree.check_lock(repository, &before, &commit).await?;
+        let message = repository.secrets.redact(&worktree.message().await);
+        let (branch, updated) = (self.branch.clone(), commit.clone());
+        report(FlakeUpdateEvent::Updated { branch, commit: updated, message: message.clone() });
+        let (hosts, attrs, skipped, list_error) = (Vec::new(), BTreeMap::new(), Vec::new(), None);
+        let mut prepared = PreparedUpdate {
+            worktree,
+            nix,
+            before,
+            commit,
+            message,
+            hosts,
+            attrs,
+            skipped,
+            list_error,
+            earlier,
+        };
+        self.list(&mut prepared).await?;
+        Ok(Preparation::Changed(Box::new(prepared)))
     }
 
-    /// Lists the hosts; they are pending from here on.
-    async fn list(&self, made: &mut Made) -> Result<(), UpdateError> {
-        let (flake, locked) = made.work.flake(&self.repository.subflake, &made.commit)?;
-        let listing = made.nix.hosts(&flake, &locked, self.stop);
-        // Dropped, it ends nix too. That the flake cannot be evaluated is something the update has broken as well.
-        let Ok(listed) = timeout(self.order.timeout, listing).await else {
-            let limit = self.order.timeout.as_secs();
-            made.unlisted = Some(format!("nix did not come to an end within {limit} s"));
+    /// Lists the hosts and sets them to pending.
+    async fn list(&self, prepared: &mut PreparedUpdate) -> Result<(), FlakeUpdateError> {
+        let (flake, locked) = prepared.worktree.flake(&self.repository.subflake, &prepared.commit)?;
+        let listing = prepared.nix.hosts(&flake, &locked, self.stop);
+        // Dropping the listing stops nix. A flake that does not evaluate is reported like a host that does not build.
+        let Ok(listed) = timeout(self.options.timeout, listing).await else {
+            let limit = self.options.timeout.as_secs();
+            prepared.list_error = Some(format!("nix did not finish within {limit} s"));
             return Ok(());
         };
         let hosts = match listed {
             Ok(hosts) => hosts,
             Err(error) if error.code() == ErrorCode::EvaluationFailed => {
-                made.unlisted = Some(self.repository.secrets.blot(&error.to_string()));
+                prepared.list_error = Some(self.repository.secrets.redact(&error.to_string()));
                 return Ok(());
             }
             Err(error) => {
-                let (doing, left) = ("list the hosts of the update", "nothing was pushed; run again");
-                let why = self.repository.secrets.blot(&error.to_string());
-                return Err(step(doing, &why, left, Ground::Local));
+                let (operation, next_step) =
+                    ("list the hosts of the update", "nothing was pushed; run again");
+                let reason = self.repository.secrets.redact(&error.to_string());
+                return Err(step_error(operation, &reason, next_step, FailureKind::Local));
             }
         };
         if hosts.names.is_empty() {
             let skipped = hosts.skipped.join(", ");
-            let skipped =
-                if skipped.is_empty() { skipped } else { format!(" but {skipped}, which is no name") };
+            let skipped = if skipped.is_empty() {
+                skipped
+            } else {
+                format!(" but {skipped}, which is not a valid name")
+            };
             let repo = self.repository.checkout.clone().unwrap_or_else(|| self.repository.shown.clone());
-            return Err(UpdateError::NoHosts { repo, skipped });
+            return Err(FlakeUpdateError::NoHosts { repo, skipped });
         }
-        made.hosts = hosts.names.keys().cloned().map(BuildHost::pending).collect();
-        made.attrs = hosts.names;
-        made.skipped = hosts.skipped;
+        prepared.hosts = hosts.names.keys().cloned().map(BuildHost::pending).collect();
+        prepared.attrs = hosts.names;
+        prepared.skipped = hosts.skipped;
         Ok(())
     }
 
-    async fn build(&self, made: &mut Made, tell: &mut dyn FnMut(News)) -> Result<(), UpdateError> {
-        let hosts = made.attrs.keys().map(ToString::to_string).collect();
-        tell(News::Building { hosts, skipped: made.skipped.clone() });
-        let (flake, locked) = made.work.flake(&self.repository.subflake, &made.commit)?;
-        let (order, folder) = (self.order, self.open());
-        let (nix, folder, secrets) = (&made.nix, folder.as_path(), &self.repository.secrets);
-        let builds = Builds { nix, flake, locked, folder, secrets, timeout: order.timeout, stop: self.stop };
-        made.hosts = builds.all(&made.attrs, order.parallel, &mut *tell).await;
+    async fn build(
+        &self,
+        prepared: &mut PreparedUpdate,
+        report: &mut dyn FnMut(FlakeUpdateEvent),
+    ) -> Result<(), FlakeUpdateError> {
+        let hosts = prepared.attrs.keys().map(ToString::to_string).collect();
+        report(FlakeUpdateEvent::Building { hosts, skipped: prepared.skipped.clone() });
+        let (flake, locked) = prepared.worktree.flake(&self.repository.subflake, &prepared.commit)?;
+        let (options, dir) = (self.options, self.writable_dir());
+        let (nix, dir, secrets) = (&prepared.nix, dir.as_path(), &self.repository.secrets);
+        let host_builds =
+            HostBuilds { nix, flake, locked, dir, secrets, timeout: options.timeout, stop: self.stop };
+        prepared.hosts = host_builds.build_all(&prepared.attrs, options.parallel, &mut *report).await;
         if self.stop.is_cancelled() {
-            return Err(UpdateError::Interrupted("nothing was pushed".to_owned()));
+            return Err(FlakeUpdateError::Interrupted("nothing was pushed".to_owned()));
         }
         Ok(())
     }
 
-    /// Every host builds: the base branch moves on.
-    async fn move_on(&self, made: Made, tell: &mut dyn FnMut(News)) -> Result<Option<Outcome>, UpdateError> {
-        let (repository, base, commit) = (&self.repository, self.base(), made.commit.as_str());
-        repository.take(&made.work, commit).await?;
+    /// Pushes the update to the base branch, after all hosts were built.
+    async fn push_base(
+        &self,
+        prepared: PreparedUpdate,
+        report: &mut dyn FnMut(FlakeUpdateEvent),
+    ) -> Result<Option<FlakeUpdateResult>, FlakeUpdateError> {
+        let (repository, base, commit) = (&self.repository, self.base(), prepared.commit.as_str());
+        repository.fetch_from(&prepared.worktree, commit).await?;
         let [now] = repository.heads([base]).await?;
-        if now.as_deref() != Some(&made.before) {
+        if now.as_deref() != Some(&prepared.before) {
             return Ok(None);
         }
         if let Err(error) = repository.push(Some(commit), base, None).await {
             let now = repository.heads([base]).await;
             match now.ok().and_then(|[now]| now) {
-                // The answer was lost, not the push.
+                // The push succeeded, but its response was lost.
                 Some(now) if now == commit => {}
-                Some(now) if now != made.before => return Ok(None),
+                Some(now) if now != prepared.before => return Ok(None),
                 _ => {
-                    let left = format!("every host builds; {}", repository.keep(&self.branch, commit).await);
-                    let doing = format!("push {base} to {}", repository.shown);
-                    let why = repository.secrets.blot(&error.to_string());
-                    return Err(step(&doing, &why, &left, Ground::Link));
+                    let next_step =
+                        format!("every host builds; {}", repository.keep_branch(&self.branch, commit).await);
+                    let operation = format!("push {base} to {}", repository.shown);
+                    let reason = repository.secrets.redact(&error.to_string());
+                    return Err(step_error(&operation, &reason, &next_step, FailureKind::Remote));
                 }
             }
         }
-        tell(News::Pushed { branch: base.to_owned(), commit: commit.to_owned() });
-        self.clear_away(made.earlier.as_deref(), commit, tell).await;
-        let mut outcome = self.outcome(State::Updated, made);
-        outcome.pushed = Some(base.to_owned());
-        Ok(Some(outcome))
+        report(FlakeUpdateEvent::Pushed { branch: base.to_owned(), commit: commit.to_owned() });
+        self.delete_earlier(prepared.earlier.as_deref(), commit, report).await;
+        let mut result = self.result(FlakeUpdateState::Updated, prepared);
+        result.pushed = Some(base.to_owned());
+        Ok(Some(result))
     }
 
-    /// Some host does not build: the branch is pushed, and a pull request asks for help.
-    async fn ask_for_help(&self, made: Made, tell: &mut dyn FnMut(News)) -> Result<Outcome, UpdateError> {
+    /// Pushes the update branch and opens a pull request, because a host does not build.
+    async fn open_pull_request(
+        &self,
+        prepared: PreparedUpdate,
+        report: &mut dyn FnMut(FlakeUpdateEvent),
+    ) -> Result<FlakeUpdateResult, FlakeUpdateError> {
         let (repository, branch) = (&self.repository, self.branch.as_str());
-        repository.take(&made.work, &made.commit).await?;
-        let lease = made.earlier.as_deref().unwrap_or_default();
-        if let Err(error) = repository.push(Some(&made.commit), branch, Some(lease)).await {
-            let left = repository.keep(branch, &made.commit).await;
-            let doing = format!("push {branch} to {}", repository.shown);
-            let why = repository.secrets.blot(&error.to_string());
-            return Err(step(&doing, &why, &left, Ground::Link));
+        repository.fetch_from(&prepared.worktree, &prepared.commit).await?;
+        let lease = prepared.earlier.as_deref().unwrap_or_default();
+        if let Err(error) = repository.push(Some(&prepared.commit), branch, Some(lease)).await {
+            let next_step = repository.keep_branch(branch, &prepared.commit).await;
+            let operation = format!("push {branch} to {}", repository.shown);
+            let reason = repository.secrets.redact(&error.to_string());
+            return Err(step_error(&operation, &reason, &next_step, FailureKind::Remote));
         }
-        repository.forget(branch, &made.before).await;
-        tell(News::Pushed { branch: branch.to_owned(), commit: made.commit.clone() });
-        let text = Text {
+        repository.delete_local_branch(branch, &prepared.before).await;
+        report(FlakeUpdateEvent::Pushed { branch: branch.to_owned(), commit: prepared.commit.clone() });
+        let text = PullRequestText {
             base: self.base(),
-            before: &made.before,
+            before: &prepared.before,
             branch,
-            message: &made.message,
-            hosts: &made.hosts,
-            unlisted: made.unlisted.as_deref(),
+            message: &prepared.message,
+            hosts: &prepared.hosts,
+            list_error: prepared.list_error.as_deref(),
         };
         let (title, body) = (text.title(), text.body());
-        let wanted = Wanted { base: self.base(), branch, title, body, label: &self.order.label };
-        let (mut pull_request, mut left) = (None, None);
+        let spec = PullRequestSpec { base: self.base(), branch, title, body, label: &self.options.label };
+        let (mut pull_request, mut no_pull_request_reason) = (None, None);
         match &self.forge {
             None => {
-                left = Some(format!(
-                    "no pull request was opened, for there is no --token-file; open one from {branch} into {}",
+                no_pull_request_reason = Some(format!(
+                    "no pull request was opened because --token-file is not set; open one from {branch} into {}",
                     self.base()
                 ));
             }
-            Some(forge) => match forge.open(&wanted).await {
-                Ok((opened, unlabelled)) => {
-                    if let Some(error) = unlabelled {
-                        let label = &self.order.label;
-                        tell(News::Note(format!("could not give it the label {label}: {error}")));
+            Some(forge) => match forge.open(&spec).await {
+                Ok((opened, label_error)) => {
+                    if let Some(error) = label_error {
+                        let label = &self.options.label;
+                        report(FlakeUpdateEvent::Note(format!(
+                            "could not add the label {label} to the pull request: {error}"
+                        )));
                     }
                     pull_request = Some(opened);
                 }
                 Err(error) => {
-                    let doing = format!("open a pull request from {branch} into {}", self.base());
-                    let left = format!(
+                    let operation = format!("open a pull request from {branch} into {}", self.base());
+                    let next_step = format!(
                         "{branch} is pushed to {}: open the pull request there, or run again",
                         repository.shown
                     );
-                    return Err(step(&doing, &error.to_string(), &left, Ground::Link));
+                    return Err(step_error(&operation, &error.to_string(), &next_step, FailureKind::Remote));
                 }
             },
         }
-        let mut outcome = self.outcome(State::Failed, made);
-        (outcome.pushed, outcome.pull_request, outcome.left) = (Some(branch.to_owned()), pull_request, left);
-        Ok(outcome)
+        let mut result = self.result(FlakeUpdateState::Failed, prepared);
+        (result.pushed, result.pull_request, result.no_pull_request_reason) =
+            (Some(branch.to_owned()), pull_request, no_pull_request_reason);
+        Ok(result)
     }
 
-    /// Removes what an earlier run of today has left; a pull request of it is closed by that.
-    async fn clear_away(&self, earlier: Option<&str>, base: &str, tell: &mut dyn FnMut(News)) {
+    /// Deletes the branch of an earlier run of today, which also closes its pull request.
+    async fn delete_earlier(
+        &self,
+        earlier: Option<&str>,
+        base: &str,
+        report: &mut dyn FnMut(FlakeUpdateEvent),
+    ) {
         if let Some(tip) = earlier {
             let (branch, remote) = (&self.branch, &self.repository.shown);
-            tell(News::Note(match self.repository.push(None, branch, Some(tip)).await {
-                Ok(()) => format!("deleted {branch} on {remote}, which an earlier run had left"),
+            report(FlakeUpdateEvent::Note(match self.repository.push(None, branch, Some(tip)).await {
+                Ok(()) => format!("deleted {branch} of an earlier run on {remote}"),
                 Err(error) => {
-                    let why = self.repository.secrets.blot(&error.to_string());
-                    format!("could not delete {branch} on {remote}: {why}; delete it there")
+                    let reason = self.repository.secrets.redact(&error.to_string());
+                    format!("could not delete {branch} on {remote}: {reason}; delete it there")
                 }
             }));
         }
-        self.repository.forget(&self.branch, base).await;
+        self.repository.delete_local_branch(&self.branch, base).await;
     }
 
-    async fn unless_stopped<T>(
+    async fn or_interrupted<T>(
         &self,
-        left: &str,
-        work: impl Future<Output = Result<T, UpdateError>>,
-    ) -> Result<T, UpdateError> {
+        next_step: &str,
+        work: impl Future<Output = Result<T, FlakeUpdateError>>,
+    ) -> Result<T, FlakeUpdateError> {
         tokio::select! {
             done = work => done,
-            () = self.stop.cancelled() => Err(UpdateError::Interrupted(left.to_owned())),
+            () = self.stop.cancelled() => Err(FlakeUpdateError::Interrupted(next_step.to_owned())),
         }
     }
 
-    fn current(&self, before: String) -> Outcome {
-        Outcome {
-            state: State::Current,
-            dry_run: self.order.dry_run,
+    fn current(&self, before: String) -> FlakeUpdateResult {
+        FlakeUpdateResult {
+            state: FlakeUpdateState::Current,
+            dry_run: self.options.dry_run,
             base: self.base().to_owned(),
             branch: self.branch.clone(),
             before,
@@ -342,21 +399,28 @@ impl<'a> Run<'a> {
             skipped: Vec::new(),
             pushed: None,
             pull_request: None,
-            left: None,
-            unlisted: None,
+            no_pull_request_reason: None,
+            list_error: None,
         }
     }
 
-    fn outcome(&self, state: State, made: Made) -> Outcome {
-        let (commit, hosts, skipped) = (Some(made.commit), made.hosts, made.skipped);
-        Outcome { state, commit, hosts, skipped, unlisted: made.unlisted, ..self.current(made.before) }
+    fn result(&self, state: FlakeUpdateState, prepared: PreparedUpdate) -> FlakeUpdateResult {
+        let (commit, hosts, skipped) = (Some(prepared.commit), prepared.hosts, prepared.skipped);
+        FlakeUpdateResult {
+            state,
+            commit,
+            hosts,
+            skipped,
+            list_error: prepared.list_error,
+            ..self.current(prepared.before)
+        }
     }
 }
 
-/// What came of the inputs.
-enum Prepared {
+/// The result of updating the inputs.
+enum Preparation {
     /// There is nothing to update.
-    Current(Box<Outcome>),
-    /// They have changed.
-    Made(Box<Made>),
+    Current(Box<FlakeUpdateResult>),
+    /// The inputs were updated.
+    Changed(Box<PreparedUpdate>),
 }

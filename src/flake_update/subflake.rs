@@ -1,26 +1,26 @@
-//! Where in its repository the flake is.
+//! The location of a flake within its repository.
 
 use std::path::{Path, PathBuf};
 
-/// The directory of the flake in its repository, and what else nix is to be told of it.
+/// The directory of the flake in its repository, and whether it needs submodules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subflake {
-    /// Names with slashes between them; empty for the top of the repository.
+    /// The path relative to the top of the repository; empty for the top itself.
     dir: String,
     /// Whether it needs the submodules of its repository.
     pub submodules: bool,
 }
 
 impl Subflake {
-    /// The flake in this directory of the repository, which may be written with a `./` before it and slashes after it. What leads
-    /// out of the repository is none.
+    /// The flake in this directory of the repository, which may start with `./` and end with slashes. `None` if the path leads out
+    /// of the repository.
     pub fn new(dir: &str, submodules: bool) -> Option<Self> {
         let parts: Vec<&str> = dir.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         let is_within = !dir.starts_with('/') && !parts.contains(&"..") && !dir.contains(char::is_control);
         is_within.then(|| Self { dir: parts.join("/"), submodules })
     }
 
-    /// The same below a directory of the repository.
+    /// The same location below another directory.
     #[must_use]
     pub(super) fn below(&self, prefix: &str) -> Self {
         let dir = [prefix.trim_matches('/'), &self.dir];
@@ -28,7 +28,7 @@ impl Subflake {
         Self { dir, ..self.clone() }
     }
 
-    /// The directory, unless it is the top.
+    /// The directory; `None` for the top of the repository.
     pub(super) fn dir(&self) -> Option<&str> {
         Some(self.dir.as_str()).filter(|dir| !dir.is_empty())
     }

@@ -1,46 +1,45 @@
-//! One build of the builder as an operator sees it.
+//! A build of the builder as an operator sees it.
 
-use super::Fleet;
 use crate::protocol::{BuildHost, BuildReport, Id, PhaseState};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// How many builds are remembered.
-const KEPT: usize = 100;
-/// How long a builder that counts its reports may say nothing: it reports every 15 s.
-const SILENT: SignedDuration = SignedDuration::from_secs(45);
+/// The number of builds that are remembered.
+pub(super) const MAX_BUILDS: usize = 100;
+/// How long a builder that numbers its reports may be silent. It reports every 15 s.
+const OVERDUE_AFTER: SignedDuration = SignedDuration::from_secs(45);
 
-/// One build.
+/// A build and its latest report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Build {
-    /// Its id.
+pub struct FleetBuild {
+    /// The id of the build request.
     pub id: Id,
-    /// Its latest report.
+    /// The latest report of the build.
     pub report: Arc<BuildReport>,
-    /// When it was first heard of.
-    pub since: Timestamp,
-    /// When it was last heard of.
-    pub heard: Timestamp,
+    /// When the first report arrived, by the operator's clock.
+    pub first_seen: Timestamp,
+    /// When the last report arrived, by the operator's clock.
+    pub last_seen: Timestamp,
 }
 
-impl Build {
-    /// Whether it has its verdict.
-    pub fn is_over(&self) -> bool {
+impl FleetBuild {
+    /// Whether the build has its result.
+    pub fn is_finished(&self) -> bool {
         self.report.status.is_final()
     }
 
-    /// Whether the builder has fallen silent in the middle of it. A base builder is always silent while it builds.
-    pub fn is_silent(&self, now: Timestamp) -> bool {
-        !self.is_over() && self.report.seq.is_some() && now.duration_since(self.heard) > SILENT
+    /// Whether the builder stopped reporting during the build. A base builder never reports while it builds.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        !self.is_finished() && self.report.seq.is_some() && now.duration_since(self.last_seen) > OVERDUE_AFTER
     }
 
-    /// How many of its hosts are in this state.
+    /// The number of hosts in this state.
     pub fn count(&self, state: &PhaseState) -> usize {
         self.report.hosts.iter().filter(|host| host.state == *state).count()
     }
 
-    /// The hosts in the order in which they are looked at: what failed, what runs, what is done, and the others.
+    /// The hosts in display order: failed, running, not started, done.
     pub fn hosts(&self) -> Vec<&BuildHost> {
         let rank = |host: &&BuildHost| match host.state {
             PhaseState::Failed => 0,
@@ -49,38 +48,8 @@ impl Build {
             _ => 2,
         };
         let mut hosts: Vec<_> = self.report.hosts.iter().collect();
-        hosts.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| super::natural(&a.hostname, &b.hostname)));
         hosts
-    }
-}
-
-impl Fleet {
-    /// Folds a report of a build; gives whether anything is different from before. A verdict stands, and of others the one
-    /// with the higher number.
-    pub fn apply_build(&mut self, id: &Id, report: Arc<BuildReport>, now: Timestamp) -> bool {
-        let Some(at) = self.builds.iter().position(|build| build.id == *id) else {
-            if self.builds.len() >= KEPT {
-                let ended = self.builds.iter().position(Build::is_over).unwrap_or(0);
-                self.builds.remove(ended);
-            }
-            self.builds.push_back(Build { id: id.clone(), report, since: now, heard: now });
-            return true;
-        };
-        let build = &mut self.builds[at];
-        build.heard = now;
-        let newer = match (build.report.seq, report.seq) {
-            (Some(before), Some(after)) => after > before,
-            _ => *build.report != *report,
-        };
-        let changed = !build.is_over() && (newer || report.status.is_final());
-        if changed {
-            build.report = report;
-        }
-        changed
-    }
-
-    /// What is known of a build.
-    pub fn build(&self, id: &Id) -> Option<&Build> {
-        self.builds.iter().find(|build| build.id == *id)
+            .sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| super::natural_cmp(&a.hostname, &b.hostname)));
+        hosts
     }
 }

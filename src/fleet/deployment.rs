@@ -1,48 +1,50 @@
-//! One deployment as an operator sees it: a report of each host.
+//! A deployment as an operator sees it: the latest report of each host, and the number of hosts by status.
 
-use super::Tally;
-use super::host::seconds;
-use crate::protocol::{Action, DeployReport, Id, Name, SharedText};
+use super::host::bounded_seconds;
+use crate::protocol::{Action, DeployReport, Id, InternedStr, Name, Status};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The heartbeat assumed of a host that names none, in seconds.
+/// The heartbeat of a host that reports none, in seconds.
 const DEFAULT_HEARTBEAT: u64 = 15;
-/// How many instances of one name are kept: more than one is a fault already.
+/// The number of instances kept for one name. More than one is already a fault.
 const MAX_CLAIMANTS: usize = 8;
 
-/// One host's part of a deployment.
+/// The job of one host in a deployment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HostJob {
-    /// Its latest report.
+    /// The latest report of the job.
     pub report: Arc<DeployReport>,
-    /// When that host was last heard of in this deployment.
-    pub heard: Timestamp,
+    /// When the last report of the job arrived, by the operator's clock.
+    pub last_seen: Timestamp,
+    /// The start time, computed from the first report like that of the deployment.
+    pub started_at: Timestamp,
 }
 
-/// One request on one or many hosts.
+/// A request to one or many hosts, and their jobs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Deployment {
-    /// Its id.
+    /// The id of the request.
     pub id: Option<Id>,
-    /// What was asked for.
+    /// The requested action.
     pub action: Option<Action>,
-    /// The revision that was asked for.
-    pub revision: Option<SharedText>,
-    /// The commit, once a host has told it.
-    pub commit: Option<SharedText>,
-    /// Who asked.
-    pub issuer: Option<SharedText>,
-    /// When it was first heard of.
-    pub since: Timestamp,
-    /// When it began: by how long it had run when it was first heard of, or by its host's clock where it had ended by then.
-    pub begun: Timestamp,
-    /// The hosts by name; more than one entry where two hosts claim one name.
+    /// The requested revision.
+    pub revision: Option<InternedStr>,
+    /// The commit, once a host has reported it.
+    pub commit: Option<InternedStr>,
+    /// The name that the issuer gave in the request.
+    pub issuer: Option<InternedStr>,
+    /// When the first report arrived, by the operator's clock.
+    pub first_seen: Timestamp,
+    /// The start time: the first report's arrival minus its elapsed time. If that report was final, its own time is
+    /// used.
+    pub started_at: Timestamp,
+    /// The jobs by host name; more than one entry if several instances use one name.
     pub hosts: HashMap<Name, Vec<HostJob>>,
-    /// How many of them are how.
-    pub tally: Tally,
+    /// The number of hosts by status.
+    pub counts: StatusCounts,
 }
 
 impl Deployment {
@@ -53,10 +55,10 @@ impl Deployment {
             revision: report.revision.clone(),
             commit: None,
             issuer: report.issuer.clone(),
-            since: now,
-            begun: begun(report, now),
+            first_seen: now,
+            started_at: start_time(report, now),
             hosts: HashMap::new(),
-            tally: Tally::default(),
+            counts: StatusCounts::default(),
         }
     }
 
@@ -66,31 +68,31 @@ impl Deployment {
         }
         let jobs = match self.hosts.get_mut(&report.hostname) {
             Some(jobs) => jobs,
-            // Two hosts of one name are rare.
+            // Several instances with one name are rare.
             None => self.hosts.entry(report.hostname.clone()).or_insert_with(|| Vec::with_capacity(1)),
         };
         let is_full = jobs.len() >= MAX_CLAIMANTS;
         match jobs.iter_mut().find(|job| job.report.instance == report.instance) {
             Some(job) => {
-                job.heard = now;
+                job.last_seen = now;
                 let newer = supersedes(&report, &job.report);
                 if newer {
-                    self.tally.take(&job.report.status);
-                    self.tally.add(&report.status);
+                    self.counts.remove(&job.report.status);
+                    self.counts.add(&report.status);
                     job.report = report;
                 }
                 newer
             }
             None if is_full => false,
             None => {
-                self.tally.add(&report.status);
-                jobs.push(HostJob { report, heard: now });
+                self.counts.add(&report.status);
+                jobs.push(HostJob { started_at: start_time(&report, now), report, last_seen: now });
                 true
             }
         }
     }
 
-    /// The job of a host: of two that claim its name, the one that went worse.
+    /// The job of a host. If several instances use its name, the one with the worse result.
     pub fn job(&self, host: &Name) -> Option<&HostJob> {
         let jobs = self.hosts.get(host)?;
         let rank = |job: &&HostJob| match (job.report.status.is_final(), &job.report.error) {
@@ -101,42 +103,54 @@ impl Deployment {
         jobs.iter().max_by_key(rank)
     }
 
-    /// Whether every host that was heard of has its verdict.
-    pub fn is_over(&self) -> bool {
-        self.tally.running == 0
+    /// Whether every host that has reported has its result.
+    pub fn is_finished(&self) -> bool {
+        self.counts.running == 0
     }
 
-    /// Whether a host is known to work on it.
-    pub fn is_under_way(&self, now: Timestamp) -> bool {
+    /// Whether a host is known to be working on it.
+    pub fn is_running(&self, now: Timestamp) -> bool {
         let works = |job: &HostJob| !job.report.status.is_final() && !job.is_overdue(now);
-        !self.is_over() && self.hosts.values().flatten().any(works)
+        !self.is_finished() && self.hosts.values().flatten().any(works)
     }
 
-    /// Whether it brings hosts to a state; what cancels or holds others does not.
-    pub fn makes_jobs(&self) -> bool {
-        self.action.as_ref().is_none_or(Action::makes_job)
+    /// Whether the action creates jobs; cancelling and holding do not.
+    pub fn creates_jobs(&self) -> bool {
+        self.action.as_ref().is_none_or(Action::creates_job)
     }
 }
 
 impl HostJob {
-    /// Whether three heartbeats in a row are missing.
+    /// How long the job had run at its last report, in milliseconds.
+    pub fn elapsed_ms(&self) -> u64 {
+        self.report.elapsed_ms.unwrap_or(0)
+    }
+
+    /// The end time: the start plus the run time. Of a running job, the arrival of its last report.
+    pub fn ended_at(&self) -> Timestamp {
+        let elapsed = SignedDuration::from_millis(i64::try_from(self.elapsed_ms()).unwrap_or(i64::MAX));
+        let end = self.started_at.checked_add(elapsed).unwrap_or(self.last_seen);
+        if self.report.status.is_final() { end.min(self.last_seen) } else { self.last_seen }
+    }
+
+    /// Whether three consecutive heartbeats are missing.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         let heartbeat = self.report.heartbeat_s.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_HEARTBEAT);
-        let patience = seconds(heartbeat) * 3;
-        !self.report.status.is_final() && now.duration_since(self.heard) > patience
+        let patience = bounded_seconds(heartbeat) * 3;
+        !self.report.status.is_final() && now.duration_since(self.last_seen) > patience
     }
 }
 
-/// When the job of a report began that was heard at `now`.
-fn begun(report: &DeployReport, now: Timestamp) -> Timestamp {
-    let told = if report.status.is_final() { report.at.unwrap_or(now) } else { now };
+/// The start time of a job whose report arrived at `now`.
+fn start_time(report: &DeployReport, now: Timestamp) -> Timestamp {
+    let sent_at = if report.status.is_final() { report.at.unwrap_or(now) } else { now };
     let ran = report.elapsed_ms.and_then(|elapsed| i64::try_from(elapsed).ok()).unwrap_or(0);
-    told.checked_sub(SignedDuration::from_millis(ran)).unwrap_or(told).min(now)
+    sent_at.checked_sub(SignedDuration::from_millis(ran)).unwrap_or(sent_at).min(now)
 }
 
-/// Whether `report` takes the place of `known`, both of one job: a verdict stands, and beats whatever is not final;
-/// else the higher `seq` wins, and without one the later to arrive. A verdict from a host answer lacks its diagnostics,
-/// which the report itself then brings.
+/// Whether `report` replaces `known`, a report of the same job. A final report is never replaced, but replaces any
+/// other. Otherwise the higher `seq` wins, or the later arrival if there is no `seq`. A final report that came with a
+/// presence message lacks diagnostics; the same report with diagnostics replaces it.
 pub(super) fn supersedes(report: &DeployReport, known: &DeployReport) -> bool {
     if known.status.is_final() {
         let same = known.seq.is_some() && report.seq == known.seq;
@@ -148,5 +162,41 @@ pub(super) fn supersedes(report: &DeployReport, known: &DeployReport) -> bool {
     match (report.seq, known.seq) {
         (Some(new), Some(old)) => new > old,
         _ => true,
+    }
+}
+
+/// The number of hosts of a deployment by status, as far as they have reported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "each field is the number of hosts with that status")]
+pub struct StatusCounts {
+    pub completed: usize,
+    pub failed: usize,
+    pub rejected: usize,
+    pub running: usize,
+}
+
+impl StatusCounts {
+    /// Counts one more host.
+    pub fn add(&mut self, status: &Status) {
+        *self.count_of(status) += 1;
+    }
+
+    pub(super) fn remove(&mut self, status: &Status) {
+        let count = self.count_of(status);
+        *count = count.saturating_sub(1);
+    }
+
+    /// The number of hosts with a result.
+    pub fn ended(&self) -> usize {
+        self.completed + self.failed + self.rejected
+    }
+
+    fn count_of(&mut self, status: &Status) -> &mut usize {
+        match status {
+            Status::Completed => &mut self.completed,
+            Status::Failed => &mut self.failed,
+            Status::Rejected => &mut self.rejected,
+            _ => &mut self.running,
+        }
     }
 }

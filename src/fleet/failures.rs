@@ -1,36 +1,37 @@
-//! Failures of many hosts: those with the same cause together.
+//! Groups the failures of many hosts by cause.
 
-use crate::protocol::{DeployReport, ErrorCode, Name, Status, fit_start, printable};
+use crate::protocol::{DeployReport, ErrorCode, Name, Status};
+use crate::text::{fitting_prefix, printable};
 use std::collections::HashMap;
 
-/// What stands for texts in which hosts differ.
-const DIFFERS: &str = "…";
-/// What a number may be followed by.
+/// Replaces the parts of a message that differ between hosts.
+const PLACEHOLDER: &str = "…";
+/// The units that may follow a number.
 const UNITS: [&str; 13] = ["", "s", "ms", "us", "min", "h", "d", "B", "KiB", "MiB", "GiB", "TiB", "Z"];
-/// Within how many bytes a derivation is named, and what became of it.
-const NAMED: usize = 400;
-/// How many characters the hash of a store path has.
-const HASH: usize = 32;
+/// The maximum distance in bytes between a quote and the text that says what happened to the derivation.
+const MAX_QUOTED: usize = 400;
+/// The length of a store path hash, in characters.
+const HASH_LEN: usize = 32;
 
-/// Hosts on which a deployment failed alike.
+/// The hosts on which a deployment failed with the same cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailureGroup {
-    /// Why, in words. Where hosts name themselves, times, numbers or hashes, and these differ, `…` stands for them.
+    /// The cause. Host names, times, numbers and hashes that differ between the hosts are replaced with `…`.
     pub cause: String,
-    /// The hosts, in the order they came.
+    /// The hosts, in the order of their reports.
     pub hosts: Vec<Name>,
 }
 
-/// The failures and refusals among some reports by their cause: first what has hit most hosts.
+/// Groups the failed and rejected reports by cause, largest group first.
 pub fn failure_groups<'a>(reports: impl IntoIterator<Item = &'a DeployReport>) -> Vec<FailureGroup> {
-    let mut groups: Vec<(Vec<Piece>, Vec<Name>)> = Vec::new();
+    let mut groups: Vec<(Vec<CauseToken>, Vec<Name>)> = Vec::new();
     let mut known = HashMap::new();
     for report in reports {
         if !matches!(report.status, Status::Failed | Status::Rejected) {
             continue;
         }
-        let pieces = pieces(&cause(report), report.hostname.as_str());
-        let key: String = pieces.iter().map(Piece::key).collect();
+        let pieces = tokenize(&failure_cause(report), report.hostname.as_str());
+        let key: String = pieces.iter().map(CauseToken::key).collect();
         let at = *known.entry(key).or_insert(groups.len());
         let Some((cause, hosts)) = groups.get_mut(at) else {
             groups.push((pieces, vec![report.hostname.clone()]));
@@ -38,7 +39,7 @@ pub fn failure_groups<'a>(reports: impl IntoIterator<Item = &'a DeployReport>) -
         };
         for (piece, other) in cause.iter_mut().zip(pieces) {
             if piece.text != other.text {
-                DIFFERS.clone_into(&mut piece.text);
+                PLACEHOLDER.clone_into(&mut piece.text);
             }
         }
         hosts.push(report.hostname.clone());
@@ -52,13 +53,13 @@ pub fn failure_groups<'a>(reports: impl IntoIterator<Item = &'a DeployReport>) -
     groups
 }
 
-/// Why a job failed or was rejected, in a few words where its report allows: `build of linux-6.12.9 failed`.
-pub fn cause(report: &DeployReport) -> String {
+/// The cause of a failure or rejection; short if the report allows it: `build of linux-6.12.9 failed`.
+pub fn failure_cause(report: &DeployReport) -> String {
     let message = printable(&report.message);
-    let code = report.error.as_ref().map(|error| printable(error.as_str()));
+    let code = report.error.as_ref().map(ErrorCode::words);
     if report.error == Some(ErrorCode::BuildFailed) {
-        let said = [Some(report.message.as_str()), report.diagnostics.as_deref()];
-        if let Some(cause) = said.into_iter().flatten().find_map(failed_build) {
+        let texts = [Some(report.message.as_str()), report.diagnostics.as_deref()];
+        if let Some(cause) = texts.into_iter().flatten().find_map(failed_build) {
             return cause;
         }
     }
@@ -70,18 +71,24 @@ pub fn cause(report: &DeployReport) -> String {
     }
 }
 
-/// What stands before the name of a derivation where nix, old or new, tells that it did not build: the surest first.
-const BEFORE: [&str; 4] =
+/// The cause of a failure in words, without the error code.
+pub fn failure_reason(report: &DeployReport) -> String {
+    let is_short = report.error == Some(ErrorCode::BuildFailed) || report.message.is_empty();
+    if is_short { failure_cause(report) } else { printable(&report.message) }
+}
+
+/// The text that precedes a failed derivation's name in the output of old and new nix versions, most reliable first.
+const FAILURE_PREFIXES: [&str; 4] =
     ["hash mismatch in fixed-output derivation ", "builder for ", "annot build ", "build of "];
 
-/// Which derivation did not build. Reads a long output but once.
+/// Finds the derivation that failed to build, in one pass over the output.
 fn failed_build(text: &str) -> Option<String> {
     let mut best = None;
     for (at, _) in text.match_indices('\'') {
         let before = &text[..at];
-        let Some(kind) = BEFORE.iter().position(|words| before.ends_with(words)) else { continue };
+        let Some(kind) = FAILURE_PREFIXES.iter().position(|words| before.ends_with(words)) else { continue };
         if best.as_ref().is_none_or(|(known, _)| kind < *known)
-            && let Some(name) = named(kind, &text[at + 1..])
+            && let Some(name) = failed_derivation(kind, &text[at + 1..])
         {
             best = Some((kind, name));
         }
@@ -93,61 +100,62 @@ fn failed_build(text: &str) -> Option<String> {
     )
 }
 
-/// The name of a derivation that stands before a quote, where what follows says that it did not build.
-fn named(kind: usize, rest: &str) -> Option<String> {
-    // Colours stand only around the name.
-    let rest = printable(fit_start(rest, NAMED));
+/// The name of the derivation before the closing quote, if the text after it says that the build failed.
+fn failed_derivation(kind: usize, rest: &str) -> Option<String> {
+    // Nix colours only the name.
+    let rest = printable(fitting_prefix(rest, MAX_QUOTED));
     let (path, after) = rest.split_once('\'')?;
     let after = after.trim_start();
     let failed = match kind {
         0 => true,
-        // What only waited for another one is not the cause.
+        // A derivation that only waited for a failed dependency is not the cause.
         2 => !after.chars().take(60).collect::<String>().contains("dependenc"),
         _ => after.starts_with("failed"),
     };
     failed.then(|| store_name(path)).filter(|name| !name.is_empty())
 }
 
-/// `linux-6.12.9` of `/nix/store/HASH-linux-6.12.9.drv`.
+/// Returns `linux-6.12.9` for `/nix/store/HASH-linux-6.12.9.drv`.
 fn store_name(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or_default();
     let file = file.strip_suffix(".drv").unwrap_or(file);
-    file.get(HASH..).and_then(|rest| rest.strip_prefix('-')).unwrap_or(file).to_owned()
+    file.get(HASH_LEN..).and_then(|rest| rest.strip_prefix('-')).unwrap_or(file).to_owned()
 }
 
-/// A piece of a sentence.
-struct Piece {
+/// A part of a message.
+struct CauseToken {
     text: String,
-    /// For what may differ between hosts: what kind of thing it is.
+    /// The kind of a part that may differ between hosts.
     kind: Option<&'static str>,
 }
 
-impl Piece {
-    /// The same for pieces that mean the same. What is printable holds no NUL.
+impl CauseToken {
+    /// A key that is equal for parts with the same meaning. It cannot collide with printable text, which contains no
+    /// NUL.
     fn key(&self) -> &str {
         self.kind.unwrap_or(&self.text)
     }
 }
 
-/// A sentence in pieces: what every host would say the same, and what is its own.
-fn pieces(text: &str, host: &str) -> Vec<Piece> {
+/// Splits a message into the parts that are equal on every host and the parts that differ.
+fn tokenize(text: &str, host: &str) -> Vec<CauseToken> {
     let mut pieces = Vec::new();
     let mut from = 0;
     for (at, _) in text.match_indices(host) {
         let is_end = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
         let end = at + host.len();
         if at >= from && is_end(text[..at].chars().next_back()) && is_end(text[end..].chars().next()) {
-            split(&text[from..at], &mut pieces);
-            push(&mut pieces, host, Some("\0host"));
+            split_words(&text[from..at], &mut pieces);
+            push_token(&mut pieces, host, Some("\0host"));
             from = end;
         }
     }
-    split(&text[from..], &mut pieces);
+    split_words(&text[from..], &mut pieces);
     pieces
 }
 
-/// Splits what holds no name of the host.
-fn split(text: &str, pieces: &mut Vec<Piece>) {
+/// Splits text that does not contain the host name.
+fn split_words(text: &str, pieces: &mut Vec<CauseToken>) {
     let inside = |c: char| c.is_alphanumeric() || "._-+".contains(c);
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -156,35 +164,35 @@ fn split(text: &str, pieces: &mut Vec<Piece>) {
         let (run, after) = rest.split_at(end);
         rest = after;
         let word = run.trim_matches(['.', '-', '+', '_']);
-        // A full stop belongs to the sentence, not to its last word.
+        // A trailing full stop belongs to the sentence, not to the word.
         let (before, behind) = run.split_once(word).filter(|_| !word.is_empty()).unwrap_or((run, ""));
-        push(pieces, before, None);
+        push_token(pieces, before, None);
         if word.is_empty() {
             continue;
         }
         if is_number(word) {
-            push(pieces, word, Some("\0number"));
+            push_token(pieces, word, Some("\0number"));
         } else if is_id(word) {
-            push(pieces, word, Some("\0id"));
-        } else if let Some((hash, name)) = hashed(word) {
-            push(pieces, hash, Some("\0id"));
-            push(pieces, name, None);
+            push_token(pieces, word, Some("\0id"));
+        } else if let Some((hash, name)) = split_store_hash(word) {
+            push_token(pieces, hash, Some("\0id"));
+            push_token(pieces, name, None);
         } else {
-            push(pieces, word, None);
+            push_token(pieces, word, None);
         }
-        push(pieces, behind, None);
+        push_token(pieces, behind, None);
     }
 }
 
-fn push(pieces: &mut Vec<Piece>, text: &str, kind: Option<&'static str>) {
+fn push_token(pieces: &mut Vec<CauseToken>, text: &str, kind: Option<&'static str>) {
     match pieces.last_mut() {
         Some(last) if kind.is_none() && last.kind.is_none() => last.text.push_str(text),
         _ if text.is_empty() => {}
-        _ => pieces.push(Piece { text: text.to_owned(), kind }),
+        _ => pieces.push(CauseToken { text: text.to_owned(), kind }),
     }
 }
 
-/// `60`, `1.5s`, `2026-11-21T12`.
+/// Matches `60`, `1.5s`, `2026-11-21T12`.
 fn is_number(word: &str) -> bool {
     let body = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     body.starts_with(|c: char| c.is_ascii_digit())
@@ -192,14 +200,14 @@ fn is_number(word: &str) -> bool {
         && UNITS.contains(&&word[body.len()..])
 }
 
-/// A commit, or the id of a job.
+/// Matches a commit or a job id.
 fn is_id(word: &str) -> bool {
-    word.len() >= HASH && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
+    word.len() >= HASH_LEN && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
 }
 
-/// The hash of a store path, and what follows.
-fn hashed(word: &str) -> Option<(&str, &str)> {
-    let (hash, name) = word.split_at_checked(HASH)?;
+/// Splits a store path name into its hash and the rest.
+fn split_store_hash(word: &str) -> Option<(&str, &str)> {
+    let (hash, name) = word.split_at_checked(HASH_LEN)?;
     let of_hash = |b: u8| b.is_ascii_digit() || b.is_ascii_lowercase();
     (name.starts_with('-') && hash.bytes().all(of_hash)).then_some((hash, name))
 }

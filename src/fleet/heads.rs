@@ -1,78 +1,76 @@
-//! Which hosts are behind the branch that they deploy.
+//! Which hosts are not on the head of their branch.
 
 use super::Host;
 use crate::protocol::Revision;
 use std::collections::BTreeMap;
+use strum::IntoStaticStr;
 
-/// The heads of one branch, as they were when they were looked up.
+/// The heads of a branch at the time of the lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heads {
-    /// The branch.
+pub struct BranchHeads {
+    /// The branch that was looked up.
     pub branch: Revision,
-    /// By flake URL, as hosts tell it: the commit, or a sentence about why it is not known.
-    pub of: BTreeMap<String, Result<String, String>>,
+    /// The head's commit, or the reason why it is unknown, by flake URL as hosts report it.
+    pub by_flake: BTreeMap<String, Result<String, String>>,
 }
 
-/// How what a host runs stands to the head of the branch in its flake.
+/// Whether a host runs the head of the branch in its flake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lag<'a> {
-    /// It runs the head.
-    Current,
-    /// It runs another commit.
-    Behind {
-        /// The head.
+pub enum Outdated<'a> {
+    /// The host runs the head.
+    No,
+    /// The host runs another commit.
+    Yes {
+        /// The commit at the head of the branch.
         head: &'a str,
     },
-    /// Nobody can tell.
-    Unknown(Why),
+    /// It is not known which commit the host or the head has.
+    Unknown(UnknownReason),
 }
 
-/// Why nobody can tell whether a host is behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
-    /// The host does not tell which commit it runs.
+/// Why it is unknown whether a host is outdated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum UnknownReason {
+    /// The host does not report its commit.
     NoCommit,
-    /// The host does not tell its flake URL.
+    /// The host does not report its flake URL.
     NoFlake,
-    /// The head is not known.
+    /// The head could not be looked up.
     NoHead,
 }
 
-impl Why {
-    /// The word for it.
+impl UnknownReason {
+    /// The name in JSON.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NoCommit => "no_commit",
-            Self::NoFlake => "no_flake",
-            Self::NoHead => "no_head",
-        }
+        self.into()
     }
 
-    /// The reason as a person reads it.
-    pub fn sentence(self) -> &'static str {
+    /// The reason as a message.
+    pub fn describe(self) -> &'static str {
         match self {
-            Self::NoCommit => "which commit they run is not told",
-            Self::NoFlake => "their flake URL is not told",
+            Self::NoCommit => "they do not report which commit they run",
+            Self::NoFlake => "they do not report their flake URL",
             Self::NoHead => "the head of their branch could not be looked up",
         }
     }
 }
 
-impl Heads {
-    /// How what the host runs stands to its head.
-    pub fn lag(&self, host: &Host) -> Lag<'_> {
-        let Some(commit) = host.commit() else { return Lag::Unknown(Why::NoCommit) };
-        let Some(flake) = flake(host) else { return Lag::Unknown(Why::NoFlake) };
-        match self.of.get(flake) {
-            Some(Ok(head)) if head == commit => Lag::Current,
-            Some(Ok(head)) => Lag::Behind { head },
-            Some(Err(_)) | None => Lag::Unknown(Why::NoHead),
+impl BranchHeads {
+    /// Whether the host runs another commit than the head of its flake.
+    pub fn outdated(&self, host: &Host) -> Outdated<'_> {
+        let Some(commit) = host.commit() else { return Outdated::Unknown(UnknownReason::NoCommit) };
+        let Some(flake) = flake(host) else { return Outdated::Unknown(UnknownReason::NoFlake) };
+        match self.by_flake.get(flake) {
+            Some(Ok(head)) if head == commit => Outdated::No,
+            Some(Ok(head)) => Outdated::Yes { head },
+            Some(Err(_)) | None => Outdated::Unknown(UnknownReason::NoHead),
         }
     }
 
-    /// Why heads could not be looked up, one sentence for each flake.
+    /// The reasons why heads could not be looked up, one for each flake.
     pub fn failures(&self) -> impl Iterator<Item = &str> {
-        self.of.values().filter_map(|head| head.as_ref().err()).map(String::as_str)
+        self.by_flake.values().filter_map(|head| head.as_ref().err()).map(String::as_str)
     }
 }
 

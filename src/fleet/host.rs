@@ -1,77 +1,82 @@
-//! One host as an operator sees it.
+//! A host as an operator sees it.
 
 use super::deployment::supersedes;
+use super::{AttentionGroup, HostStatus, LowDisk};
 use crate::protocol::{
-    Action, DeployReport, ErrorCode, HostAnswer, Identity, Name, SharedText, Status, is_commit,
+    Action, DeployReport, ErrorCode, HostIdentity, InternedStr, Name, Presence, Status, UnprovenReason,
+    is_commit,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::sync::Arc;
+use strum::IntoStaticStr;
 
-/// The interval assumed of a host that names none, in seconds.
+/// The announcement interval of a host that reports none, in seconds.
 const DEFAULT_INTERVAL: u64 = 60;
-/// Intervals of silence after which a host is stale, and after which it is offline.
-const STALE: i32 = 3;
-const OFFLINE: i32 = 10;
-/// How long a host may be away that said it comes back.
-const RESTART: SignedDuration = SignedDuration::from_secs(120);
+/// The number of silent intervals after which a host is stale, and after which it is offline.
+const STALE_INTERVALS: i32 = 3;
+const OFFLINE_INTERVALS: i32 = 10;
+/// How long a host that announced a restart may be away.
+const RESTART_GRACE: SignedDuration = SignedDuration::from_secs(120);
 
-/// Whether a host shows signs of life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whether a host has been seen recently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
-pub enum Presence {
-    /// Heard of lately.
+pub enum Reachability {
+    /// Seen within three of its intervals.
     Online,
     /// Silent for three of its intervals.
     Stale,
-    /// Silent for ten of its intervals, or it said goodbye.
+    /// Silent for ten of its intervals, or it announced that it goes offline.
     Offline,
-    /// It said that it comes back.
+    /// It announced a restart.
     Restarting,
 }
 
-impl Presence {
-    /// The word for it.
+impl Reachability {
+    /// The name in JSON and on screens.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Online => "online",
-            Self::Stale => "stale",
-            Self::Offline => "offline",
-            Self::Restarting => "restarting",
-        }
+        self.into()
     }
 }
 
-/// One host: what it last said of itself and the last job it told of.
+/// A host: its latest presence and its latest job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Host {
-    /// Its name.
+    /// The name of the host.
     pub name: Name,
-    /// Its tier, once heard.
+    /// The tier; `None` until the host has reported it.
     pub tier: Option<Name>,
-    /// Its role.
+    /// The role within the tier.
     pub role: Option<Name>,
-    /// What it last said of itself, without the job.
-    pub answer: Option<Arc<HostAnswer>>,
-    /// The running or else the last job.
+    /// The latest presence, without its job.
+    pub answer: Option<Arc<Presence>>,
+    /// The running job, or else the last one.
     pub job: Option<Arc<DeployReport>>,
-    /// Its refusal of the last request, where no job has begun since.
+    /// The last job that [decides the state](DeployReport::is_change) of the host; often the same as `job`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_change: Option<Arc<DeployReport>>,
+    /// The rejection of the last request, unless a job has started since.
     pub refusal: Option<Arc<DeployReport>>,
-    /// The last sign of life.
-    pub seen: Option<Timestamp>,
-    /// Whether it said goodbye after that sign.
-    pub left: bool,
-    /// The place of its last word about itself among its messages.
+    /// When the last message of the host arrived.
+    pub last_seen: Option<Timestamp>,
+    /// The part of the time since then in which this operator could not receive messages.
+    #[serde(skip)]
+    unheard: SignedDuration,
+    /// Whether the host announced that it goes offline, with no message since.
+    pub offline_announced: bool,
+    /// The `seq` of the latest presence.
     #[serde(skip)]
     seq: Option<u64>,
-    /// Whether its messages are proven to be from it.
-    pub identity: Identity,
-    /// Who has spoken under this name, and when last. More than one at a time means trouble.
-    instances: Vec<(SharedText, Timestamp)>,
+    /// Whether messages under this name are proven to come from the host.
+    pub identity: HostIdentity,
+    /// The instances that use this name, with the arrival of their last message. More than one at a time is a fault.
+    instances: Vec<(InternedStr, Timestamp)>,
 }
 
 impl Host {
-    /// A host of which only the name is known.
+    /// Creates a host with only a name.
     pub fn unknown(name: &Name) -> Self {
         Self {
             name: name.clone(),
@@ -79,30 +84,32 @@ impl Host {
             role: None,
             answer: None,
             job: None,
+            last_change: None,
             refusal: None,
-            seen: None,
-            left: false,
+            last_seen: None,
+            unheard: SignedDuration::ZERO,
+            offline_announced: false,
             seq: None,
-            identity: Identity::default(),
+            identity: HostIdentity::default(),
             instances: Vec::new(),
         }
     }
 
-    pub(super) fn apply_answer(&mut self, mut answer: HostAnswer, now: Timestamp) {
-        // One that was held back or sent again comes after what the host has said since.
+    pub(super) fn apply_presence(&mut self, mut answer: Presence, now: Timestamp) {
+        // A delayed or repeated presence must not replace a newer one.
         let seq = answer.seq.take();
         let is_same = self.answer.as_ref().is_some_and(|known| known.instance == answer.instance);
         if is_same && seq.zip(self.seq).is_some_and(|(new, old)| new < old) {
             return;
         }
         self.seq = seq;
-        self.alive(answer.instance.as_ref(), now);
-        self.left = answer.online == Some(false);
-        if self.left {
+        self.mark_seen(answer.instance.as_ref(), now);
+        self.offline_announced = answer.online == Some(false);
+        if self.offline_announced {
             self.instances.retain(|(instance, _)| Some(instance) != answer.instance.as_ref());
         }
         if answer.held.is_none() {
-            // What was refused for a hold that is over can be asked for again.
+            // After the hold is released, a request that was rejected because of it can be sent again.
             self.refusal.take_if(|refusal| refusal.error == Some(ErrorCode::Held));
         }
         self.tier = Some(answer.tier.clone());
@@ -111,36 +118,47 @@ impl Host {
     }
 
     pub(super) fn apply_report(&mut self, report: &Arc<DeployReport>, now: Timestamp) -> bool {
-        self.alive(report.instance.as_ref(), now);
-        self.left = false;
+        self.mark_seen(report.instance.as_ref(), now);
+        self.offline_announced = false;
         if self.tier.is_none() {
             self.tier.clone_from(&report.tier);
             self.role.clone_from(&report.role);
         }
-        // A refusal changes nothing on the host, nor do the actions that are no jobs.
-        if !report.action.as_ref().is_none_or(Action::makes_job) {
+        // A rejection changes nothing on the host; neither do the actions that create no job.
+        if !report.action.as_ref().is_none_or(Action::creates_job) {
             return false;
         }
         if report.status == Status::Rejected {
             let known = self.refusal.replace(report.clone());
             return known.is_none_or(|known| known.id != report.id);
         }
+        self.apply_change(report);
         let newer = self.job.as_ref().is_none_or(|job| is_newer(report, job));
         if newer {
             let before = self.job.replace(report.clone());
-            // A host refuses because of the job that runs, which goes on telling of itself.
+            // The host rejected the request because of the running job, which keeps reporting.
             self.refusal.take_if(|_| before.is_none_or(|before| before.id != report.id));
         }
         newer
     }
 
-    fn alive(&mut self, instance: Option<&SharedText>, now: Timestamp) {
-        self.seen = Some(now);
+    /// Keeps a job that decides the state of the host, if it is the newest such job. A listener that sends no
+    /// `last_change` does not erase a known one.
+    pub(super) fn apply_change(&mut self, report: &Arc<DeployReport>) {
+        let newer = |known: &Arc<DeployReport>| is_newer(report, known);
+        if report.is_change() && self.last_change.as_ref().is_none_or(newer) {
+            self.last_change = Some(report.clone());
+        }
+    }
+
+    fn mark_seen(&mut self, instance: Option<&InternedStr>, now: Timestamp) {
+        self.last_seen = Some(now);
+        self.unheard = SignedDuration::ZERO;
         let Some(instance) = instance else { return };
         match self.instances.iter_mut().find(|(known, _)| known == instance) {
-            Some((_, heard)) => *heard = now,
+            Some((_, last_seen)) => *last_seen = now,
             None => {
-                // Names are few; a stream of made-up ones must not grow this.
+                // Few instances are expected. A flood of invented ones must not grow the list.
                 self.instances.truncate(7);
                 self.instances.reserve_exact(1);
                 self.instances.push((instance.clone(), now));
@@ -148,39 +166,43 @@ impl Host {
         }
     }
 
-    /// How long this host may be silent between two signs of life.
+    /// The announcement interval of the host.
     fn interval(&self) -> SignedDuration {
         let named = self.answer.as_ref().and_then(|answer| answer.interval_s).filter(|seconds| *seconds > 0);
-        seconds(named.unwrap_or(DEFAULT_INTERVAL))
+        bounded_seconds(named.unwrap_or(DEFAULT_INTERVAL))
     }
 
-    /// Whether the host shows signs of life.
-    pub fn presence(&self, now: Timestamp) -> Presence {
-        let Some(seen) = self.seen else { return Presence::Offline };
-        let silent = now.duration_since(seen);
+    /// How long the host has been silent while messages could be received; `None` if it was never seen.
+    pub fn silence(&self, now: Timestamp) -> Option<SignedDuration> {
+        Some(now.duration_since(self.last_seen?) - self.unheard)
+    }
+
+    /// Whether the host has been seen recently.
+    pub fn reachability(&self, now: Timestamp) -> Reachability {
+        let Some(silent) = self.silence(now) else { return Reachability::Offline };
         let restarting = self.answer.as_ref().is_some_and(|answer| answer.restarting == Some(true));
-        if self.left {
-            let back_soon = restarting && silent < RESTART;
-            return if back_soon { Presence::Restarting } else { Presence::Offline };
+        if self.offline_announced {
+            let back_soon = restarting && silent < RESTART_GRACE;
+            return if back_soon { Reachability::Restarting } else { Reachability::Offline };
         }
         let interval = self.interval();
-        if silent < interval * STALE {
-            Presence::Online
-        } else if silent < interval * OFFLINE {
-            Presence::Stale
+        if silent < interval * STALE_INTERVALS {
+            Reachability::Online
+        } else if silent < interval * OFFLINE_INTERVALS {
+            Reachability::Stale
         } else {
-            Presence::Offline
+            Reachability::Offline
         }
     }
 
-    /// The instances that speak under this name; more than one means that two hosts claim it.
-    pub fn claimants(&self, now: Timestamp) -> Vec<&str> {
-        let window = self.interval() * STALE;
+    /// The instances that use this name; more than one means that two hosts claim it.
+    pub fn active_instances(&self, now: Timestamp) -> Vec<&str> {
+        let window = self.interval() * STALE_INTERVALS;
         let heard = self.instances.iter().filter(|(_, heard)| now.duration_since(*heard) < window);
         heard.map(|(instance, _)| instance.as_str()).collect()
     }
 
-    /// What its operator should know of who sends in its name, in sentences.
+    /// Notes for the operator about the identity of the host.
     pub fn identity_notes(&self) -> Vec<String> {
         let doubt = self.identity.doubt.iter().map(|doubt| format!("not proven: {doubt}"));
         let differs = self.identity.differs.iter().map(|differs| {
@@ -190,56 +212,104 @@ impl Host {
         doubt.chain(differs).collect()
     }
 
-    /// The commit that it says it runs.
+    /// The commit that the host reports as running.
     pub(super) fn commit(&self) -> Option<&str> {
         self.answer.as_deref()?.commit.as_deref().filter(|commit| is_commit(commit))
     }
 
-    /// Whether its last job failed.
+    /// The last job that changed the system, if it failed.
+    pub fn failed_change(&self) -> Option<&DeployReport> {
+        self.last_change.as_deref().filter(|job| job.status == Status::Failed)
+    }
+
+    /// The last job that changed the system, if `job` is a later one.
+    pub fn earlier_change(&self) -> Option<&DeployReport> {
+        let newest = self.job.as_ref();
+        self.last_change.as_deref().filter(|change| newest.is_none_or(|job| job.id != change.id))
+    }
+
+    /// Whether the last job that changed the system failed.
     pub fn has_failed(&self) -> bool {
-        self.job.as_ref().is_some_and(|job| job.status == Status::Failed)
+        self.failed_change().is_some()
     }
 
-    /// Whether it needs attention: silent, failed, its name used twice, with failed units, or in need of a reboot. A job that
-    /// runs may mend the last two.
-    pub fn has_fault(&self, now: Timestamp) -> bool {
-        let is_at_rest = self.running_job().is_none();
-        let system = is_at_rest && (!self.failed_units().is_empty() || self.needs_reboot());
-        self.presence(now) != Presence::Online || self.has_failed() || system || self.is_duplicate(now)
+    /// When the running system was deployed, by the clock of the host; `None` if unknown.
+    pub fn deployed_at(&self) -> Option<Timestamp> {
+        let reported = self.answer.as_ref().and_then(|answer| answer.deployed_at);
+        let completed = || self.last_change.as_ref().filter(|job| job.status == Status::Completed)?.at;
+        reported.or_else(completed)
     }
 
-    /// Whether several listeners use its name.
-    pub fn is_duplicate(&self, now: Timestamp) -> bool {
-        self.claimants(now).len() > 1
+    /// Whether the host needs attention: see [`AttentionGroup::Attention`].
+    pub fn needs_attention(&self, now: Timestamp) -> bool {
+        self.status(now).group() == AttentionGroup::Attention
     }
 
-    /// The units that have failed there.
+    /// Whether several listeners use this name.
+    pub fn has_name_conflict(&self, now: Timestamp) -> bool {
+        self.active_instances(now).len() > 1
+    }
+
+    /// The failed systemd units of the host.
     pub fn failed_units(&self) -> &[String] {
         self.answer.as_ref().map(|answer| answer.failed_units.as_slice()).unwrap_or_default()
     }
 
-    /// Whether only a reboot brings all of its new system.
+    /// Whether parts of the new system need a reboot to become active.
     pub fn needs_reboot(&self) -> bool {
         self.answer.as_ref().is_some_and(|answer| answer.reboot_needed == Some(true))
     }
 
-    /// Whether it is held.
+    /// Whether deployments to the host are on hold.
     pub fn is_held(&self) -> bool {
         self.answer.as_ref().is_some_and(|answer| answer.held.is_some())
     }
 
-    /// The job that runs.
+    /// The job that is running, if any.
     pub fn running_job(&self) -> Option<&Arc<DeployReport>> {
         self.job.as_ref().filter(|job| !job.status.is_final())
     }
+
+    /// The first file system that is nearly full.
+    pub fn low_disk(&self) -> Option<LowDisk> {
+        LowDisk::of(self.answer.as_deref()?).next()
+    }
+
+    /// Whether messages under this name are signed with another key than the known one.
+    pub fn has_changed_key(&self) -> bool {
+        let identity = &self.identity;
+        !identity.proven && matches!(identity.doubt, Some(UnprovenReason::OtherKey(_)))
+    }
+
+    /// Whether messages under this name do not prove that they come from the host.
+    pub fn is_unproven(&self) -> bool {
+        !self.identity.proven && self.identity.doubt.is_some()
+    }
+
+    /// The status of the host at `now`.
+    pub fn status(&self, now: Timestamp) -> HostStatus<'_> {
+        HostStatus::of(self, self.reachability(now), self.has_name_conflict(now))
+    }
+
+    /// The sort key by status: the most severe one comes first.
+    pub fn rank(&self, now: Timestamp) -> u8 {
+        self.status(now).rank()
+    }
+
+    /// Excludes a time in which this operator could not receive messages from the silence of the host.
+    pub(super) fn excuse_outage(&mut self, since: Timestamp, until: Timestamp) {
+        if let Some(seen) = self.last_seen {
+            self.unheard += until.duration_since(since.max(seen)).max(SignedDuration::ZERO);
+        }
+    }
 }
 
-/// A span that a host names, at most so long that it stands being multiplied.
-pub(super) fn seconds(named: u64) -> SignedDuration {
+/// Converts seconds from the wire to a duration, limited so that it can be multiplied without overflow.
+pub(super) fn bounded_seconds(named: u64) -> SignedDuration {
     SignedDuration::from_secs(i64::try_from(named).unwrap_or(i64::MAX).min(i64::MAX / 16))
 }
 
-/// Whether a report tells of a later state of the host than the one known.
+/// Whether a report describes a later state of the host than the known one.
 fn is_newer(report: &DeployReport, known: &DeployReport) -> bool {
     if report.id == known.id && report.instance == known.instance {
         return supersedes(report, known);

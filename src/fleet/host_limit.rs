@@ -1,60 +1,61 @@
-//! How much of what hosts say of themselves is kept: anyone with a key of a host can make hosts up.
+//! Limits the data kept from hosts, because anyone with a host's key can invent hosts.
 
-use crate::protocol::{DeployReport, HostAnswer, SharedText, fit_end, fit_start};
+use super::journal_cause;
+use crate::protocol::{DeployReport, InternedStr, Presence};
+use crate::text::{fitting_prefix, fitting_suffix};
 use std::sync::Arc;
 
-/// Hosts that are kept for each that was known before, and in addition to these.
+/// The number of hosts kept for each known host, and in addition to these.
 const PER_KNOWN: usize = 4;
 const UNKNOWN: usize = 1000;
-/// The most of one field that is kept, in bytes, and the entries of one list.
+/// The maximum size of one field, in bytes, and the maximum entries of one list.
 const MAX_FIELD: usize = 4 * 1024;
 const MAX_LIST: usize = 100;
-/// The most of diagnostics that is kept, in bytes: as much as a listener sends.
+/// The maximum size of one capability, in bytes. The longest action name of any version is far shorter.
+const MAX_CAPABILITY: usize = 64;
+/// The maximum size of diagnostics, in bytes: as much as a listener sends.
 const MAX_DIAGNOSTICS: usize = 16 * 1024;
 
-/// How many hosts are kept.
+/// The limit on the number of hosts.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct HostLimit {
-    /// Hosts that were known before.
+    /// The number of hosts that were known at the start.
     pub(super) known: usize,
 }
 
 impl HostLimit {
-    /// Whether one more host is kept beside so many.
-    pub(super) fn allows(self, kept: usize) -> bool {
-        kept < self.known.saturating_mul(PER_KNOWN).saturating_add(UNKNOWN)
+    /// Whether one more host may be added to `count` hosts.
+    pub(super) fn allows(self, count: usize) -> bool {
+        count < self.known.saturating_mul(PER_KNOWN).saturating_add(UNKNOWN)
     }
 }
 
-/// Cuts what a host says of itself to what is shown.
-pub(super) fn cut_answer(answer: &mut HostAnswer) {
-    for text in [
-        &mut answer.instance,
-        &mut answer.version,
-        &mut answer.os_version,
-        &mut answer.revision,
-        &mut answer.commit,
-        &mut answer.system,
-        &mut answer.booted_system,
-        &mut answer.flake_url,
-        &mut answer.confirm,
-    ] {
-        cut_shared(text);
+/// Truncates a presence to what is displayed.
+pub(super) fn truncate_presence(answer: &mut Presence) {
+    for text in answer.strings_mut() {
+        truncate_interned(text);
     }
     if let Some(held) = &mut answer.held {
-        cut(held);
+        truncate_string(held);
     }
-    cut_list(&mut answer.failed_units);
-    cut_list(&mut answer.warnings);
-    // A part of a subject is another subject.
+    truncate_list(&mut answer.failed_units);
+    truncate_list(&mut answer.warnings);
+    // A truncated subject would be a different subject.
     answer.deploy_subjects.retain(|subject| subject.len() <= MAX_FIELD);
-    cut_list(&mut answer.deploy_subjects);
+    truncate_list(&mut answer.deploy_subjects);
+    answer.capabilities.retain(|action| action.as_str().len() <= MAX_CAPABILITY);
     answer.capabilities.truncate(MAX_LIST);
+    if let Some(keys) = &mut answer.trusted_keys {
+        truncate_list(keys);
+    }
 }
 
-/// Cuts what a report says to what is shown.
-pub(super) fn cut_report(report: Arc<DeployReport>) -> Arc<DeployReport> {
-    let is_long = |text: &Option<SharedText>| text.as_ref().is_some_and(|text| text.len() > MAX_FIELD);
+/// Truncates a report to what is displayed, and adds the cause of a failure.
+pub(super) fn truncate_report(mut report: Arc<DeployReport>) -> Arc<DeployReport> {
+    if let Some(cause) = report.diagnostics.as_deref().and_then(journal_cause) {
+        Arc::make_mut(&mut report).cause = Some(cause);
+    }
+    let is_long = |text: &Option<InternedStr>| text.as_ref().is_some_and(|text| text.len() > MAX_FIELD);
     let lists = report.changes.as_ref().map_or([0; 3], |changes| {
         [&changes.units_stopped, &changes.units_started, &changes.units_restarted].map(|list| size(list))
     });
@@ -66,13 +67,15 @@ pub(super) fn cut_report(report: Arc<DeployReport>) -> Arc<DeployReport> {
         && !texts.into_iter().any(is_long)
         && report.diagnostics.as_ref().is_none_or(|text| text.len() <= MAX_DIAGNOSTICS)
         && report.progress.as_ref().is_none_or(|progress| progress.activity.len() <= MAX_FIELD)
+        && report.cause.as_ref().is_none_or(|cause| cause.len() <= MAX_FIELD)
         && report.phases.0.len() <= MAX_LIST;
     if is_short {
         return report;
     }
     let mut report = Arc::unwrap_or_clone(report);
-    cut(&mut report.message);
-    cut_list(&mut report.failed_units);
+    truncate_string(&mut report.message);
+    report.cause.as_mut().into_iter().for_each(truncate_string);
+    truncate_list(&mut report.failed_units);
     for text in [
         &mut report.revision,
         &mut report.issuer,
@@ -81,20 +84,20 @@ pub(super) fn cut_report(report: Arc<DeployReport>) -> Arc<DeployReport> {
         &mut report.system,
         &mut report.confirm,
     ] {
-        cut_shared(text);
+        truncate_interned(text);
     }
     if let Some(changes) = &mut report.changes {
-        cut_list(&mut changes.units_stopped);
-        cut_list(&mut changes.units_started);
-        cut_list(&mut changes.units_restarted);
+        truncate_list(&mut changes.units_stopped);
+        truncate_list(&mut changes.units_started);
+        truncate_list(&mut changes.units_restarted);
     }
     if let Some(diagnostics) = &mut report.diagnostics
         && diagnostics.len() > MAX_DIAGNOSTICS
     {
-        *diagnostics = fit_end(diagnostics, MAX_DIAGNOSTICS).to_owned();
+        *diagnostics = fitting_suffix(diagnostics, MAX_DIAGNOSTICS).to_owned();
     }
     if let Some(progress) = &mut report.progress {
-        cut(&mut progress.activity);
+        truncate_string(&mut progress.activity);
     }
     report.phases.0.truncate(MAX_LIST);
     Arc::new(report)
@@ -104,28 +107,28 @@ fn size(list: &[String]) -> usize {
     list.iter().map(String::len).sum()
 }
 
-fn cut(text: &mut String) {
+fn truncate_string(text: &mut String) {
     if text.len() > MAX_FIELD {
-        *text = fit_start(text, MAX_FIELD).to_owned();
+        *text = fitting_prefix(text, MAX_FIELD).to_owned();
     }
 }
 
-fn cut_shared(text: &mut Option<SharedText>) {
+fn truncate_interned(text: &mut Option<InternedStr>) {
     if let Some(text) = text.as_mut().filter(|text| text.len() > MAX_FIELD) {
-        *text = fit_start(text, MAX_FIELD).into();
+        *text = fitting_prefix(text, MAX_FIELD).into();
     }
 }
 
-/// Keeps the first entries, as many as one field may hold; at least a part of the first one.
-fn cut_list(list: &mut Vec<String>) {
+/// Keeps the first entries up to the size of one field, and at least a part of the first entry.
+fn truncate_list(list: &mut Vec<String>) {
     list.truncate(MAX_LIST);
-    let mut room = MAX_FIELD;
+    let mut left = MAX_FIELD;
     list.retain_mut(|text| {
-        let fits = room > 0;
-        if text.len() > room {
-            *text = fit_start(text, room).to_owned();
+        let fits = left > 0;
+        if text.len() > left {
+            *text = fitting_prefix(text, left).to_owned();
         }
-        room = room.saturating_sub(text.len().max(1));
+        left = left.saturating_sub(text.len().max(1));
         fits
     });
     list.shrink_to_fit();

@@ -1,73 +1,89 @@
-//! The fleet as an operator sees it: a pure fold of messages. No clock and no I/O; time comes in with the message.
+//! The fleet as an operator sees it: a pure fold of messages. No clock and no I/O: the time is passed in with each
+//! message.
+//!
+//! See ARCHITECTURE.md, "The operator's side".
 
 mod build;
+mod cause;
+mod commits;
 mod deployment;
-pub mod estimate;
+pub mod describe;
+mod durations;
 mod failures;
 mod flakes;
+mod folded_changes;
 mod heads;
 mod host;
 mod host_limit;
-mod natural;
-mod standing;
-mod tally;
-pub mod words;
+mod host_status;
+mod job_share;
+mod known_rollout;
+mod low_disk;
+mod version_order;
 
-pub use build::Build;
-pub use deployment::{Deployment, HostJob};
-pub use failures::{FailureGroup, cause, failure_groups};
-pub use flakes::{Flake, FlakeError, KnownFlakes, shown_flake};
-pub use heads::{Heads, Lag, Why};
-pub use host::{Host, Presence};
-pub use natural::natural;
-pub use standing::Standing;
-pub use tally::Tally;
+pub use build::FleetBuild;
+pub use cause::{journal_cause, short_cause};
+pub use commits::{
+    CommitInfo, CommitPosition, CommitQuery, ComparedCommit, FleetCommits, HeadCommits, MAX_LISTED_COMMITS,
+};
+pub use deployment::{Deployment, HostJob, StatusCounts};
+pub use durations::{COUNTED_JOBS, JobDurations, is_outlier, median};
+pub use failures::{FailureGroup, failure_cause, failure_groups, failure_reason};
+pub use flakes::{FlakeError, FlakeTrust, KnownFlakes, printable_flake};
+pub use folded_changes::{FoldedChange, HostChange, fold_changes};
+pub use heads::{BranchHeads, Outdated, UnknownReason};
+pub use host::{Host, Reachability};
+pub use host_status::{AttentionGroup, HostStatus};
+pub use job_share::{WHOLE_JOB, job_share};
+pub use known_rollout::KnownRollout;
+pub use low_disk::{DiskPlace, LOW_BOOT_BYTES, LOW_STATE_BYTES, LOW_STORE_BYTES, LowDisk};
 
+use crate::protocol::{BuildReport, DeployReport, Id, Inbound, Name, Presence, QueryReply};
+use build::MAX_BUILDS;
 use host_limit::HostLimit;
-
-use crate::protocol::{Answer, DeployReport, HostAnswer, Id, Inbound, Name};
 use jiff::Timestamp;
 use serde::Serialize;
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-/// How many deployments are remembered.
-const KEPT: usize = 200;
-/// How many where they do not end: their hosts died, or somebody makes them up.
-const KEPT_OPEN: usize = 1000;
+/// The number of deployments that are remembered.
+const MAX_DEPLOYMENTS: usize = 200;
+/// The number that is remembered if deployments never finish because their hosts died or someone invents them.
+const MAX_OPEN_DEPLOYMENTS: usize = 1000;
 
-/// Every host and deployment that was heard of.
+/// All hosts and deployments seen so far.
 ///
-/// All times in it are of receipt, by the operator's own clock, but for what began before it was heard of.
+/// Times are times of arrival by the operator's clock, except for the start of jobs that began earlier.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Fleet {
     /// The hosts by name.
     pub hosts: HashMap<Name, Host>,
     /// The deployments by id.
     pub deployments: HashMap<Id, Deployment>,
-    /// The builds of the builder, in the order in which they were first heard of.
-    pub builds: VecDeque<Build>,
-    /// What was known of the hosts' flakes before this fleet began.
+    /// The builds of the builder, in the order of their first report.
+    pub builds: VecDeque<FleetBuild>,
+    /// The flakes of the hosts that were known at the start.
     #[serde(skip)]
     pub known_flakes: Arc<KnownFlakes>,
-    /// The deployments in the order they were first heard of.
+    /// The deployments, in the order of their first report.
     order: VecDeque<Id>,
     #[serde(skip)]
     limit: HostLimit,
-    /// Messages of hosts that are not kept, because too many hosts that were not known before have announced themselves.
+    /// The number of ignored messages, from hosts beyond the limit on unknown hosts.
     #[serde(skip)]
     pub ignored: u64,
 }
 
 impl Fleet {
-    /// Folds a message that arrived at `now`; gives whether anything is different from before.
+    /// Applies a message that arrived at `now`; returns whether anything changed.
     pub fn apply(&mut self, message: Inbound, now: Timestamp) -> bool {
         match message {
             Inbound::Report(report) => self.apply_report(Arc::new(*report), now),
-            Inbound::Presence(answer) | Inbound::Answer(_, Answer::Host(answer)) => {
-                self.apply_host(*answer, now)
+            Inbound::Presence(answer) | Inbound::Reply(_, QueryReply::Host(answer)) => {
+                self.apply_presence(*answer, now)
             }
-            Inbound::Answer(_, Answer::Job(answer)) => {
+            Inbound::Reply(_, QueryReply::Job(answer)) => {
                 answer.report.is_some_and(|report| self.apply_report(report, now))
             }
             Inbound::Identity(name, identity) => {
@@ -75,20 +91,20 @@ impl Fleet {
                 host.identity = identity;
                 true
             }
-            Inbound::Answer(..) | Inbound::Log(_) => false,
+            Inbound::Reply(..) | Inbound::Log(_) => false,
         }
     }
 
-    /// Folds a report; one without an id tells only that its host lives.
+    /// Applies a report. A report without an id only shows that its host is alive.
     pub fn apply_report(&mut self, report: Arc<DeployReport>, now: Timestamp) -> bool {
-        let report = host_limit::cut_report(report);
+        let report = host_limit::truncate_report(report);
         let Some(host) = self.host_mut(&report.hostname) else { return false };
         let changed = host.apply_report(&report, now);
         let Some(id) = &report.id else { return changed };
         let deployment = match self.deployments.get_mut(id) {
             Some(deployment) => deployment,
             None => {
-                self.forget_old();
+                self.evict_old();
                 self.order.push_back(id.clone());
                 self.deployments.entry(id.clone()).or_insert_with(|| Deployment::new(&report, now))
             }
@@ -96,29 +112,45 @@ impl Fleet {
         deployment.apply(report, now) || changed
     }
 
-    /// Folds what a host tells of itself.
-    pub fn apply_host(&mut self, mut answer: HostAnswer, now: Timestamp) -> bool {
+    /// Applies a presence message.
+    pub fn apply_presence(&mut self, mut answer: Presence, now: Timestamp) -> bool {
+        let change = answer.last_change.take().filter(|change| change.hostname == answer.hostname);
         if let Some(job) = answer.job.take() {
             self.apply_report(job, now);
         }
-        host_limit::cut_answer(&mut answer);
+        host_limit::truncate_presence(&mut answer);
         let Some(host) = self.host_mut(&answer.hostname) else { return false };
-        host.apply_answer(answer, now);
+        if let Some(change) = change {
+            host.apply_change(&host_limit::truncate_report(change));
+        }
+        host.apply_presence(answer, now);
         true
     }
 
-    /// Brings back a host that was seen before this fleet began; what is known of it by now stands.
-    pub fn recall(&mut self, host: Host) {
+    /// Restores a host from an earlier session, unless it has already been seen in this one.
+    pub fn restore_host(&mut self, host: Host) {
         self.limit.known += 1;
         self.hosts.entry(host.name.clone()).or_insert(host);
     }
 
-    /// Expects so many hosts: the more are known, the more unknown ones are kept.
+    /// Excludes a time in which this operator could not receive messages from the silence of hosts, jobs and builds.
+    pub fn excuse_outage(&mut self, since: Timestamp, until: Timestamp) {
+        self.hosts.values_mut().for_each(|host| host.excuse_outage(since, until));
+        let lost = until.duration_since(since);
+        for job in self.deployments.values_mut().flat_map(|known| known.hosts.values_mut()).flatten() {
+            job.last_seen = job.last_seen.checked_add(lost).unwrap_or(until).min(until);
+        }
+        for build in &mut self.builds {
+            build.last_seen = build.last_seen.checked_add(lost).unwrap_or(until).min(until);
+        }
+    }
+
+    /// Sets the number of known hosts, which raises the limit on unknown ones.
     pub fn expect_hosts(&mut self, known: usize) {
         self.limit.known = self.limit.known.max(known);
     }
 
-    /// The host of this name; `None` if it is not kept.
+    /// Returns the host with this name; `None` if the limit is reached.
     fn host_mut(&mut self, name: &Name) -> Option<&mut Host> {
         if !self.hosts.contains_key(name) && !self.limit.allows(self.hosts.len()) {
             self.ignored += 1;
@@ -127,22 +159,105 @@ impl Fleet {
         Some(self.hosts.entry(name.clone()).or_insert_with_key(Host::unknown))
     }
 
-    /// The hosts in the order of their names.
+    /// The hosts, sorted by name.
     pub fn hosts_by_name(&self) -> Vec<&Host> {
         let mut hosts: Vec<_> = self.hosts.values().collect();
         hosts.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         hosts
     }
 
-    /// Makes room for one more deployment: the oldest that have ended go, else the oldest.
-    fn forget_old(&mut self) {
-        while self.order.len() >= KEPT {
-            let ended = |id: &Id| self.deployments.get(id).is_none_or(Deployment::is_over);
-            let oldest = || (self.order.len() >= KEPT_OPEN).then_some(0);
+    /// Evicts deployments to make space for one more: the oldest finished one, or else the oldest.
+    fn evict_old(&mut self) {
+        while self.order.len() >= MAX_DEPLOYMENTS {
+            let ended = |id: &Id| self.deployments.get(id).is_none_or(Deployment::is_finished);
+            let oldest = || (self.order.len() >= MAX_OPEN_DEPLOYMENTS).then_some(0);
             let Some(at) = self.order.iter().position(ended).or_else(oldest) else { return };
             if let Some(id) = self.order.remove(at) {
                 self.deployments.remove(&id);
             }
         }
     }
+
+    /// Applies a build report; returns whether anything changed. A final report is never replaced. Otherwise the report
+    /// with the higher `seq` is kept.
+    pub fn apply_build(&mut self, id: &Id, report: Arc<BuildReport>, now: Timestamp) -> bool {
+        let Some(at) = self.builds.iter().position(|build| build.id == *id) else {
+            if self.builds.len() >= MAX_BUILDS {
+                let ended = self.builds.iter().position(FleetBuild::is_finished).unwrap_or(0);
+                self.builds.remove(ended);
+            }
+            self.builds.push_back(FleetBuild { id: id.clone(), report, first_seen: now, last_seen: now });
+            return true;
+        };
+        let build = &mut self.builds[at];
+        build.last_seen = now;
+        let newer = match (build.report.seq, report.seq) {
+            (Some(before), Some(after)) => after > before,
+            _ => *build.report != *report,
+        };
+        let changed = !build.is_finished() && (newer || report.status.is_final());
+        if changed {
+            build.report = report;
+        }
+        changed
+    }
+
+    /// The build with this id.
+    pub fn build(&self, id: &Id) -> Option<&FleetBuild> {
+        self.builds.iter().find(|build| build.id == *id)
+    }
+
+    /// The flake URLs whose heads show which hosts are outdated: known flakes of hosts that report their commit.
+    pub fn flakes(&self) -> BTreeSet<String> {
+        let known = |answer| match self.known_flakes.trust_of(answer) {
+            FlakeTrust::Known(flake) => Some(flake.to_owned()),
+            _ => None,
+        };
+        self.with_commit().filter_map(known).collect()
+    }
+
+    /// Why the heads of the other hosts' flakes are not looked up, by host.
+    pub fn flake_errors(&self) -> BTreeMap<&Name, FlakeError> {
+        let error = |answer| match self.known_flakes.trust_of(answer) {
+            FlakeTrust::New(named) => {
+                Some(FlakeError::New { host: answer.hostname.clone(), named: printable_flake(named) })
+            }
+            FlakeTrust::Refused(error) => Some(error),
+            FlakeTrust::Known(_) | FlakeTrust::Unnamed => None,
+        };
+        self.with_commit().filter_map(|answer| Some((&answer.hostname, error(answer)?))).collect()
+    }
+
+    fn with_commit(&self) -> impl Iterator<Item = &Presence> {
+        let hosts = self.hosts.values().filter(|host| host.commit().is_some());
+        hosts.filter_map(|host: &Host| host.answer.as_deref())
+    }
+}
+
+/// Compares names with numbers in numeric order: `web2` before `web10`. Not from a crate: it is short, and names that differ only in
+/// leading zeros need a fixed order too.
+pub fn natural_cmp(a: &Name, b: &Name) -> Ordering {
+    let (mut left, mut right) = (a.as_str().as_bytes(), b.as_str().as_bytes());
+    while let (Some(x), Some(y)) = (left.first(), right.first()) {
+        let order = if x.is_ascii_digit() && y.is_ascii_digit() {
+            let (m, n) = (number(&mut left), number(&mut right));
+            m.len().cmp(&n.len()).then_with(|| m.cmp(n))
+        } else {
+            (left, right) = (&left[1..], &right[1..]);
+            x.cmp(y)
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
+}
+
+/// Takes the digits at the start, without leading zeros.
+fn number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
+    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    *text = rest;
+    let zeros = digits.iter().take_while(|b| **b == b'0').count();
+    &digits[zeros..]
 }

@@ -1,4 +1,4 @@
-//! What becomes of a request: a pure decision over what this listener knows.
+//! Admission of requests: a pure decision from what the listener knows.
 
 use crate::protocol::{Action, DeployReport, DeployRequest, ErrorCode, Id};
 use jiff::Timestamp;
@@ -7,22 +7,22 @@ use std::sync::Arc;
 /// The decision about one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
-    /// Begin the job.
+    /// Start the job.
     Accept,
-    /// The id is known: tell how that job stands, and begin nothing.
+    /// The id is known: reply with that job's report and start nothing.
     Repeat(Arc<DeployReport>),
-    /// Hold or release the host, whatever runs.
+    /// Hold or release the host, even while a job runs.
     Hold,
-    /// Ask the running job to stop.
+    /// Cancel the running job.
     Cancel,
-    /// Answer a cancel whose job has ended or never was: `Ok` where it was cancelled.
+    /// Reply to a cancel of a job that does not run: `Ok` if that job was cancelled.
     Cancelled(Result<String, (ErrorCode, String)>),
-    /// Refuse.
+    /// Reject the request with this error and message.
     Reject(ErrorCode, String),
 }
 
-/// Decides about `request`. `known` looks up a job's present report, `running` is the job that runs, `can` tells
-/// whether this listener does an action, and `held` is what to say where the host is held.
+/// Decides about `request`. `known` looks up a job's last report, `running` is the id of the running job, `can` reports
+/// whether this listener supports an action, and `held` is the error message if the host is held.
 pub fn admit(
     request: &DeployRequest,
     now: Timestamp,
@@ -44,17 +44,17 @@ pub fn admit(
             return Admission::Cancel;
         }
         return Admission::Cancelled(match known(job) {
-            None => Err((ErrorCode::NotFound, format!("this host knows no job {job}"))),
+            None => Err((ErrorCode::NotFound, format!("this host has no job {job}"))),
             Some(report) if report.error == Some(ErrorCode::Cancelled) => {
-                Ok(format!("job {job} was cancelled before"))
+                Ok(format!("job {job} was already cancelled"))
             }
             Some(report) => {
-                Err((ErrorCode::TooLate, format!("job {job} has ended as {} before", report.status)))
+                Err((ErrorCode::TooLate, format!("job {job} has already ended: {}", report.status)))
             }
         });
     }
     if !can(&request.action) {
-        let message = format!("this listener cannot do `{}`", request.action);
+        let message = format!("this listener does not support the action `{}`", request.action);
         return Admission::Reject(ErrorCode::InvalidAction, message);
     }
     if matches!(request.action, Action::Hold | Action::Release) {
@@ -64,7 +64,7 @@ pub fn admit(
         return Admission::Reject(ErrorCode::Held, message);
     }
     if let Some(job) = running {
-        return Admission::Reject(ErrorCode::AlreadyRunning, format!("job {job} runs on this host"));
+        return Admission::Reject(ErrorCode::AlreadyRunning, format!("job {job} is running on this host"));
     }
     Admission::Accept
 }

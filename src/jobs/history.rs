@@ -1,39 +1,43 @@
-//! Past jobs: a line in `history.jsonl` for each that has ended, long after its folder is gone.
+//! The history: one line in `history.jsonl` for each job that has ended, kept long after the job's directory is removed.
 
-mod backwards;
-
-use crate::durable::{self, WriteError};
-use crate::protocol::{HistoryEntry, Id, MAX_MESSAGE, fit_start};
-use backwards::Backwards;
+use crate::atomic_file::{self, WriteError};
+use crate::protocol::{HistoryEntry, Id, MAX_MESSAGE};
+use crate::text::fitting_prefix;
 use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::{fs, io};
 
-/// When a new file is begun, in bytes. One older file is kept.
+/// File size at which a new file is started, in bytes. One older file is kept.
 const MAX_FILE: u64 = 10 << 20;
-/// The most that each text of an entry may take, in bytes as encoded: whoever asks for a job chooses some of them.
-const MAX_TEXT: usize = 512;
-/// How many entries wait for a disk that takes none; the next start catches up on others.
-const MAX_WAITING: usize = 100;
-/// What the entries of one page may take, so that they fit into a message.
+/// Maximum encoded size of each string in an entry, in bytes: some of them come from the request.
+const MAX_FIELD: usize = 512;
+/// Maximum number of phases in an entry. A job has at most seven.
+const MAX_PHASES: usize = 16;
+/// Maximum number of entries that wait in memory while the disk cannot be written; the next start adds the others.
+const MAX_PENDING: usize = 100;
+/// Maximum encoded size of the entries of one page, in bytes, so that they fit into a message.
 const MAX_PAGE: usize = MAX_MESSAGE - 1024;
+/// Bytes per read. Entries are always shorter; a longer line is not an entry.
+const CHUNK: usize = 64 * 1024;
 
 /// The history of one host.
 #[derive(Debug)]
 pub struct History {
     file: PathBuf,
     older: PathBuf,
-    /// What could not be written yet. Locked while a new file is begun, so that nobody reads one twice.
-    waiting: Mutex<Vec<HistoryEntry>>,
+    /// Entries that are not written yet. The lock also covers the rotation, so that a reader sees no entry twice.
+    pending: Mutex<Vec<HistoryEntry>>,
 }
 
-/// Some entries, newest first.
+/// A page of entries, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Page {
-    /// The entries.
+pub struct HistoryPage {
+    /// The entries, newest first.
     pub entries: Vec<HistoryEntry>,
-    /// Before which entry to read on; `None` where there are no older ones.
+    /// Id to pass as `before` for the next page; `None` if there are no older entries.
     pub next: Option<Id>,
 }
 
@@ -41,23 +45,23 @@ impl History {
     /// The history in a state directory.
     pub fn new(state_dir: &Path) -> Self {
         let file = |name: &str| state_dir.join(name);
-        Self { file: file("history.jsonl"), older: file("history.1.jsonl"), waiting: Mutex::default() }
+        Self { file: file("history.jsonl"), older: file("history.1.jsonl"), pending: Mutex::default() }
     }
 
-    /// Adds entries durably, the oldest first, behind those that could not be written before.
+    /// Appends entries durably, oldest first, after those that could not be written earlier.
     pub fn append(&self, entries: &[HistoryEntry]) -> Result<(), WriteError> {
-        let mut waiting = self.lock();
-        waiting.extend(entries.iter().map(short));
+        let mut pending = self.lock();
+        pending.extend(entries.iter().map(truncated));
         let mut lines = Vec::new();
-        for entry in &*waiting {
+        for entry in &*pending {
             // Our own plain struct always has a JSON form.
             lines.extend(serde_json::to_vec(entry).unwrap_or_default());
             lines.push(b'\n');
         }
         let written = self.write(&lines);
-        let kept = if written.is_ok() { 0 } else { waiting.len().min(MAX_WAITING) };
-        let done = waiting.len() - kept;
-        waiting.drain(..done);
+        let retained = if written.is_ok() { 0 } else { pending.len().min(MAX_PENDING) };
+        let done = pending.len() - retained;
+        pending.drain(..done);
         written
     }
 
@@ -67,15 +71,15 @@ impl History {
             fs::rename(&self.file, &self.older)
                 .map_err(|source| WriteError { path: self.older.clone(), source })?;
         }
-        durable::append(&self.file, lines)
+        atomic_file::append(&self.file, lines).map(drop)
     }
 
-    /// The newest entries, or those older than `before`: at most `limit`, and no more than fit into a message. Where
-    /// nothing is known of `before`, nothing is older.
-    pub fn page(&self, before: Option<&Id>, limit: usize) -> io::Result<Page> {
-        let _alone = self.lock();
+    /// The newest entries, or those older than `before`: at most `limit`, and only as many as fit into a message. Empty
+    /// if `before` is unknown.
+    pub fn page(&self, before: Option<&Id>, limit: usize) -> io::Result<HistoryPage> {
+        let _guard = self.lock();
         let mut all = self.newest_first()?;
-        let mut page = Page::default();
+        let mut page = HistoryPage::default();
         if let Some(before) = before {
             loop {
                 match all.next()? {
@@ -85,24 +89,24 @@ impl History {
                 }
             }
         }
-        let mut room = MAX_PAGE;
+        let mut remaining = MAX_PAGE;
         while let Some(entry) = all.next()? {
             let size = serde_json::to_vec(&entry).unwrap_or_default().len() + 1;
             if let Some(last) = page.entries.last()
-                && (page.entries.len() >= limit || size > room)
+                && (page.entries.len() >= limit || size > remaining)
             {
                 page.next = Some(last.id.clone());
                 break;
             }
-            room = room.saturating_sub(size);
+            remaining = remaining.saturating_sub(size);
             page.entries.push(entry);
         }
         Ok(page)
     }
 
-    /// Those of `ids` that have no line.
-    pub fn lacks(&self, mut ids: HashSet<Id>) -> io::Result<HashSet<Id>> {
-        let _alone = self.lock();
+    /// Those of `ids` that have no entry.
+    pub fn missing(&self, mut ids: HashSet<Id>) -> io::Result<HashSet<Id>> {
+        let _guard = self.lock();
         let mut all = self.newest_first()?;
         while !ids.is_empty()
             && let Some(entry) = all.next()?
@@ -113,28 +117,28 @@ impl History {
     }
 
     fn newest_first(&self) -> io::Result<NewestFirst> {
-        // Taken from the end.
+        // `next` takes files from the end of this list.
         let mut files = Vec::new();
         for path in [&self.older, &self.file] {
-            files.extend(Backwards::open(path)?);
+            files.extend(RevLines::open(path)?);
         }
         Ok(NewestFirst { files })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<HistoryEntry>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Every entry that can be read. What a power cut has torn is passed over.
+/// All readable entries. Lines that a power failure has truncated are skipped.
 struct NewestFirst {
-    files: Vec<Backwards>,
+    files: Vec<RevLines>,
 }
 
 impl NewestFirst {
     fn next(&mut self) -> io::Result<Option<HistoryEntry>> {
         while let Some(file) = self.files.last_mut() {
-            match file.line()? {
+            match file.next_line()? {
                 Some(line) => {
                     if let Ok(entry) = serde_json::from_slice(&line) {
                         return Ok(Some(entry));
@@ -147,12 +151,66 @@ impl NewestFirst {
     }
 }
 
-fn short(entry: &HistoryEntry) -> HistoryEntry {
+fn truncated(entry: &HistoryEntry) -> HistoryEntry {
     let mut entry = entry.clone();
-    let texts =
+    let fields =
         [&mut entry.issuer, &mut entry.key, &mut entry.revision, &mut entry.commit, &mut entry.reason];
-    for text in texts.into_iter().flatten() {
-        text.truncate(fit_start(text, MAX_TEXT).len());
+    for field in fields.into_iter().flatten() {
+        field.truncate(fitting_prefix(field, MAX_FIELD).len());
     }
+    entry.phases.0.truncate(MAX_PHASES);
     entry
+}
+
+/// A file whose end has been read.
+struct RevLines {
+    file: File,
+    /// Offset in the file of the first byte that has been read.
+    start: u64,
+    /// Bytes that have been read but not returned.
+    buffer: Vec<u8>,
+}
+
+impl RevLines {
+    /// Opens a file; `None` if it does not exist.
+    fn open(path: &Path) -> io::Result<Option<Self>> {
+        let file = match atomic_file::check_regular(path).and_then(|_| File::open(path)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let start = file.metadata()?.len();
+        Ok(Some(Self { file, start, buffer: Vec::new() }))
+    }
+
+    /// The line before the one returned last, without its line break; `None` at the start of the file.
+    fn next_line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(end) = self.buffer.iter().rposition(|byte| *byte == b'\n') {
+                let line = self.buffer.split_off(end + 1);
+                self.buffer.pop();
+                return Ok(Some(line));
+            }
+            if self.start == 0 {
+                let line = std::mem::take(&mut self.buffer);
+                return Ok((!line.is_empty()).then_some(line));
+            }
+            self.read_chunk()?;
+        }
+    }
+
+    /// Reads the chunk before the buffer.
+    fn read_chunk(&mut self) -> io::Result<()> {
+        if self.buffer.len() > CHUNK {
+            // The line is too long to be an entry, so its rest is skipped too.
+            self.buffer.clear();
+        }
+        let length = usize::try_from(self.start).unwrap_or(CHUNK).min(CHUNK);
+        let mut chunk = vec![0; length];
+        self.start -= length as u64;
+        self.file.read_exact_at(&mut chunk, self.start)?;
+        chunk.append(&mut self.buffer);
+        self.buffer = chunk;
+        Ok(())
+    }
 }

@@ -1,35 +1,29 @@
-//! Jobs on disk: the record of each, the store that keeps them, and what is decided about them.
+//! Jobs on disk: the record of each job, the store that contains them, and the decisions about them.
 //!
-//! What a host is doing is known by its job's record and by nothing else.
+//! A job's record is the only source for what the host is doing.
+//!
+//! See ARCHITECTURE.md, "The listener".
 
+mod activation_lock;
 mod admission;
-mod at_hand;
-mod deployed_commits;
-mod external_command;
-mod folder;
+mod cache;
+mod deployed_branches;
+mod handover;
 mod history;
 mod hold;
-mod identity;
-mod lock;
-mod orders;
+mod job_dir;
 mod record;
-mod resume;
-mod seen;
-mod state_dir;
+mod recovery;
 mod store;
 
+pub use activation_lock::ActivationLock;
 pub use admission::{Admission, admit};
-pub use at_hand::{AtHand, Known};
-pub use deployed_commits::{BranchCommit, DeployedCommits, UnknownDeployed};
-pub use external_command::ExternalCommand;
-pub use folder::{HealthRules, JobFolder, Proof};
-pub use history::{History, Page};
+pub use cache::{CachedJob, JobCache};
+pub use deployed_branches::{BranchCommit, DeployedBranches, DeployedBranchesError};
+pub use handover::{Handover, PeerBaseline};
+pub use history::{History, HistoryPage};
 pub use hold::Hold;
-pub use identity::{Identity, Sequence, now};
-pub use lock::ActivationLock;
-pub use orders::{Orders, PeersBefore};
-pub use record::{AcceptanceOrder, Record, System};
-pub use resume::{HostNow, Resume};
-pub use seen::Seen;
-pub use state_dir::StateDir;
-pub use store::{Store, StoreError};
+pub use job_dir::{Confirmation, HealthRules, JobDir};
+pub use record::{AcceptanceOrder, ExternalCommand, JobRecord, PreviousSystem, report_span, request_span};
+pub use recovery::{CurrentHost, Recovery};
+pub use store::JobStore;

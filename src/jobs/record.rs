@@ -1,106 +1,108 @@
-//! The record of one job, as it lies on disk.
+//! The record of one job, as stored on disk.
 
-use super::{BranchCommit, ExternalCommand, Orders};
-use crate::protocol::{DeployReport, DeployRequest, PhaseName};
+use super::{BranchCommit, Handover};
+use crate::protocol::{Action, DeployReport, DeployRequest, Id, Name, PhaseName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use tracing::Span;
 
-/// All that is known of one job. Every field is written, also where it is empty.
+/// The complete state of one job. Every field is written, even if it is empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub struct Record {
-    /// What was asked for.
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate fact")]
+pub struct JobRecord {
+    /// The request that started the job.
     pub request: DeployRequest,
-    /// The key that signed the request, where it was verified.
+    /// The key that signed the request, if the signature was verified.
     #[serde(default)]
     pub verified_key: Option<String>,
     /// When it was accepted, by this host's clock.
     pub accepted_at: Timestamp,
     /// When prepare, build and check must have ended, by this host's clock.
     pub deadline: Timestamp,
-    /// The count of service starts at which it was accepted.
+    /// The count of service starts when it was accepted.
     pub starts: u64,
-    /// The number of its first report.
+    /// Sequence number of its first report.
     #[serde(default)]
     pub accepted_seq: Option<u64>,
-    /// The boot on which it was accepted, if that is known.
+    /// Id of the boot on which it was accepted, if known.
     #[serde(default)]
     pub boot_id: Option<String>,
-    /// How often a listener has restarted it because the one before went away.
+    /// How often a listener has restarted the job because the previous listener died.
     #[serde(default)]
     pub restarts: u32,
-    /// The job as operators are told: phases, commit, system, generation, and in the end the verdict.
+    /// The last report to operators: phases, commit, system, generation, and finally the result.
     pub report: DeployReport,
-    /// The commit and the branch that it is deployed from, if it is on one.
+    /// The deployed commit and its branch, if it is on one.
     #[serde(default)]
     pub deployed: Option<BranchCommit>,
-    /// What ran before.
+    /// The system before the job.
+    #[serde(default, rename = "old")]
+    pub previous: Option<PreviousSystem>,
+    /// The worker's configuration; set once the worker owns the job.
     #[serde(default)]
-    pub old: Option<System>,
-    /// What the activation program is to do; set once it owns the job.
-    #[serde(default)]
-    pub orders: Option<Orders>,
-    /// The program that does the job, where one was given to the listener; set before it starts.
+    pub handover: Option<Handover>,
+    /// The external command that does the job, if the listener is configured with one; set before it starts.
     #[serde(default)]
     pub external_command: Option<ExternalCommand>,
     /// Whether this job has moved the system profile.
     #[serde(default)]
     pub profile_moved: bool,
-    /// The newest generation of the profile before this job moved it: a newer one is this job's.
+    /// The newest generation of the profile before this job moved it: a newer one belongs to this job.
     #[serde(default)]
     pub newest_generation: Option<u64>,
-    /// The unit that activates.
+    /// The unit in which the worker runs.
     #[serde(default)]
     pub unit: Option<String>,
-    /// What a new listener writes down to prove that it is reachable.
+    /// The nonce that a new listener writes into its confirmation.
     #[serde(default)]
     pub nonce: Option<String>,
-    /// Whether the activation touched what connections depend on, so that one of before confirms nothing.
+    /// Whether the activation touched something that connections depend on: an older connection then confirms nothing.
     #[serde(default)]
     pub connection_touched: bool,
-    /// How many workers have taken this job over from one that died.
+    /// How many workers have taken over this job from one that died.
     #[serde(default)]
     pub recoveries: u32,
-    /// Whether the listener was restarted after the rollback. That is done once, whatever else is tried again.
+    /// Whether the listener was restarted after the rollback. That happens once per job, even if other steps are
+    /// retried.
     #[serde(default)]
     pub listener_restarted: bool,
-    /// Whether the host is being rebooted because nothing else brought the old system back. It is asked for once.
+    /// Whether the host is rebooting because no other way restored the old system. A job requests that once.
     #[serde(default)]
     pub rebooting: bool,
-    /// Whether the metrics have counted it.
+    /// Whether the metrics include this job.
     #[serde(default)]
     pub counted: bool,
-    /// Fields of a newer version, kept as they were: after a rollback the older listener reads this record.
+    /// Unknown fields of a newer version, preserved: after a rollback the older listener reads this record.
     #[serde(skip)]
     newer: Map<String, Value>,
 }
 
-/// A system as it ran before a job changed anything.
+/// The system before a job changed anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct System {
+pub struct PreviousSystem {
     /// The store path of the running system.
     pub system: Option<String>,
-    /// What the profile's own link named, such as `system-42-link`.
+    /// Target of the profile link, such as `system-42-link`.
     pub profile_link: Option<String>,
     /// The store path that the profile resolved to.
     pub profile_target: Option<String>,
-    /// Units that had failed already.
+    /// Units that had already failed.
     #[serde(default)]
     pub failed_units: Vec<String>,
-    /// Services that crashed and were restarted again and again already.
+    /// Services that were already in a crash loop.
     #[serde(default)]
     pub looping_units: Vec<String>,
-    /// How often systemd had restarted each service, where it had.
+    /// Restart counts of services by systemd, without those that are 0.
     #[serde(default)]
     pub restarts: BTreeMap<String, u64>,
-    /// Which boot it was.
+    /// Id of the boot.
     pub boot_id: Option<String>,
 }
 
-impl Record {
-    /// A fresh record.
+impl JobRecord {
+    /// A record for a new job.
     pub fn new(
         request: DeployRequest,
         accepted_at: Timestamp,
@@ -119,8 +121,8 @@ impl Record {
             restarts: 0,
             report,
             deployed: None,
-            old: None,
-            orders: None,
+            previous: None,
+            handover: None,
             external_command: None,
             profile_moved: false,
             newest_generation: None,
@@ -135,7 +137,7 @@ impl Record {
         }
     }
 
-    /// Reads a record.
+    /// Parses a record and preserves unknown fields.
     pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         let all: Map<String, Value> = serde_json::from_slice(bytes)?;
         let mut record: Self = serde_json::from_value(Value::Object(all.clone()))?;
@@ -143,7 +145,7 @@ impl Record {
         Ok(record)
     }
 
-    /// The JSON of the record, with the fields of a newer version.
+    /// Encodes the record as JSON, including the fields of a newer version.
     pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         if self.newer.is_empty() {
             return serde_json::to_vec_pretty(self);
@@ -157,29 +159,29 @@ impl Record {
         serde_json::from_value(serde_json::to_value(self)?)
     }
 
-    /// Whether the job has its verdict.
+    /// Whether the job has a result.
     pub fn is_final(&self) -> bool {
         self.report.status.is_final()
     }
 
-    /// Whether nothing of the host can have been changed yet: each step is written down before it is taken.
-    pub fn is_untouched(&self) -> bool {
+    /// Whether the job cannot have changed the host yet: each phase is recorded before it starts.
+    pub fn is_host_unchanged(&self) -> bool {
         let before =
             |phase: &PhaseName| matches!(phase, PhaseName::Prepare | PhaseName::Build | PhaseName::Check);
         self.report.phases.running().is_none_or(|phase| before(&phase.name))
     }
 
-    /// The place of this job among those of its host. Clocks jump and the count of starts does not: the time decides only
-    /// between jobs that an older version accepted after one start.
-    pub fn order(&self) -> AcceptanceOrder {
+    /// The position of this job among those of its host. The clock may jump but the count of starts does not, so the
+    /// time decides only between jobs that an older version accepted after the same start.
+    pub fn acceptance_order(&self) -> AcceptanceOrder {
         (self.starts, self.accepted_seq, self.accepted_at)
     }
 }
 
-/// Orders the jobs of a host as they were accepted.
+/// Sort key that orders the jobs of a host by acceptance.
 pub type AcceptanceOrder = (u64, Option<u64>, Timestamp);
 
-/// What `all` holds beyond the known fields: of the record itself, and of the objects in it down to `depth`.
+/// The fields of `all` that are not in `known`, also in nested objects down to `depth`.
 fn unknown(all: Map<String, Value>, known: &Map<String, Value>, depth: u8) -> Map<String, Value> {
     let beyond = |(key, value)| match (value, known.get(&key)) {
         (value, None) => Some((key, value)),
@@ -192,7 +194,7 @@ fn unknown(all: Map<String, Value>, known: &Map<String, Value>, depth: u8) -> Ma
     all.into_iter().filter_map(beyond).collect()
 }
 
-/// Puts the unknown fields back, where nothing else has come to stand.
+/// Restores the unknown fields, except those that are set.
 fn restore(fields: &mut Map<String, Value>, newer: &Map<String, Value>) {
     for (key, value) in newer {
         match (fields.get_mut(key), value) {
@@ -201,4 +203,37 @@ fn restore(fields: &mut Map<String, Value>, newer: &Map<String, Value>) {
             _ => {}
         }
     }
+}
+
+/// An external command that was started for a job, or was about to be. It is recorded before the command starts, so that
+/// a restarted listener follows the command instead of starting it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalCommand {
+    /// Path of the program.
+    pub program: String,
+    /// The transient unit that it runs in, if the host runs systemd.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// Id of the boot on which it runs.
+    #[serde(default)]
+    pub boot_id: Option<String>,
+    /// Offset in the job's log at which its output begins, in bytes.
+    pub log_offset: u64,
+    /// Start time by this host's clock.
+    pub started_at: Timestamp,
+}
+
+/// The span of a request, and of the job that it starts on this host.
+pub fn request_span(request: &DeployRequest, host: &Name) -> Span {
+    span(Some(&request.id), host, Some(&request.action))
+}
+
+/// The span of the job with this report.
+pub fn report_span(report: &DeployReport) -> Span {
+    span(report.id.as_ref(), &report.hostname, report.action.as_ref())
+}
+
+fn span(id: Option<&Id>, host: &Name, action: Option<&Action>) -> Span {
+    let (id, action) = (id.map(tracing::field::display), action.map(tracing::field::display));
+    tracing::info_span!("job", id, %host, action)
 }

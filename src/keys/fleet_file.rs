@@ -1,227 +1,308 @@
 //! The TOML file that lists a fleet's hosts and operators with their public keys.
 
-use super::Kind;
-use super::entry::{Entry, type_of};
 use super::permissions::{Credential, MCP_TIER};
-use crate::protocol::{Name, NameError, holds_seed};
+use super::{CredentialKind, TrustedKey, parse_expiry};
+use crate::config::{ConfigReader, InvalidFile, ProblemKind, Setting, TomlKey, TomlValue};
+use crate::protocol::{Name, PUBLIC_KEY_HINT, PublicKey};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use toml::{Table, Value};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
-const WRITE_TIER: &str = "write tier = \"prod\", or another tier's name";
-const WRITE_ROLE: &str = "write role = \"dns\", or leave it out";
-const WRITE_TIERS: &str = "write tiers = [\"prod\"], or other tiers' names";
-const WRITE_MCP_TIERS: &str = "write tiers = [\"test\"], or leave it out";
-const WRITE_KIND: &str = "write deployer, admin, viewer, builder or mcp";
+/// The keys of the file itself.
+const TOP: [&str; 3] = ["hosts", "operators", "base_subjects"];
+const WRITE_KEY: &str = "public_key = \"U…\", as printed by `homelab-deploy keys new`";
+const KINDS: &str = "deployer, admin, viewer, builder or mcp";
+const WRITE_KIND: &str = "kind = \"deployer\", or admin, viewer, builder or mcp";
 
-/// Why a fleet file is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a fleet file cannot be used.
+#[derive(Debug, thiserror::Error)]
 pub enum FleetFileError {
-    /// Not TOML.
-    #[error("line {line} is not TOML: {why}")]
-    NotToml {
-        /// Counted from 1.
-        line: usize,
-        /// What the parser says.
-        why: String,
+    /// The file could not be read.
+    #[error("could not read the fleet file {}: {source}", path.display())]
+    Read {
+        /// The path of the fleet file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
     },
-    /// A secret stands where only public keys belong.
-    #[error(
-        "line {line} holds a seed, which is secret; write the public key that belongs to it, the text starting \
-         with U, and make a new key if others have seen this file"
-    )]
-    Seed {
-        /// Counted from 1.
-        line: usize,
-    },
-    /// Neither hosts nor operators: a server configured so would let everybody in.
-    #[error("it names no host and no operator; write at least one [hosts.<name>] or [operators.<name>]")]
-    Empty,
-    /// A section that does not exist.
-    #[error(
-        "there is no section `{0}`; the sections are [hosts.<name>] and [operators.<name>], and above them there may be \
-         base_subjects = false"
-    )]
-    UnknownSection(String),
-    /// `hosts = 3`.
-    #[error("{0} is not a section; write [{0}.<name>] for each of its entries")]
-    NotASection(&'static str),
-    /// A host or operator whose name is none.
-    #[error("[{section}] has an entry that cannot be named so: {source}")]
-    BadName {
-        /// `hosts` or `operators`.
-        section: &'static str,
-        /// What is wrong with the name.
-        source: NameError,
-    },
-    /// A field is missing, unknown or wrong.
-    #[error("{path}: {why}; {instead}")]
-    Field {
-        /// `hosts.ns1.tier`.
-        path: String,
-        /// What is wrong with it.
-        why: String,
-        /// What to write.
-        instead: String,
-    },
-    /// One key for two, which would have the permissions of one.
-    #[error("{first} and {second} have the same public_key; give each its own by `homelab-deploy keys new`")]
-    SameKey {
-        /// One entry.
-        first: String,
-        /// The other.
-        second: String,
-    },
+    /// The file has invalid content.
+    #[error(transparent)]
+    Invalid(#[from] InvalidFile),
 }
 
-/// Somebody whom the server lets in.
+/// A user of the NATS server: a host or an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Who it is, as in the fleet file: `hosts.ns1`.
+    /// The path in the fleet file, such as `hosts.ns1`.
     pub entry: String,
     /// The public key, `U…`.
     pub public_key: String,
-    /// The key that replaces it: both are accepted until the rotation is finished.
+    /// The key that replaces it. Both are accepted until the rotation is finished.
     pub next_public_key: Option<String>,
-    /// The first moment at which it is left out of the server's configuration; `None` if it does not expire.
+    /// When the user is removed from the server's configuration; `None` if it never expires.
     pub expires_at: Option<Timestamp>,
-    /// What it may do.
+    /// The kind of credential, which determines the permissions.
     pub credential: Credential,
 }
 
 impl User {
-    /// Its public keys: one, or two during a rotation.
+    /// The public keys: one, or two during a rotation.
     pub fn public_keys(&self) -> impl Iterator<Item = &str> {
         [Some(&self.public_key), self.next_public_key.as_ref()].into_iter().flatten().map(String::as_str)
     }
 
-    /// Since when it is expired, if it is.
+    /// The time of expiry, if it is in the past.
     pub fn expired_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.expires_at.filter(|expires_at| *expires_at <= now)
     }
 }
 
-/// Reads a fleet file: hosts, then operators, each in the order of their names. An admin gets every tier that any
-/// entry names.
-pub fn parse_fleet_file(text: &str) -> Result<Vec<User>, FleetFileError> {
-    // First of all, so that no later error can repeat a seed.
-    if let Some(line) = text.lines().position(holds_seed) {
-        return Err(FleetFileError::Seed { line: line + 1 });
+/// Reads a fleet file. Returns its text and its users.
+pub fn read_fleet_file(path: &Path) -> Result<(String, Vec<User>), FleetFileError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| FleetFileError::Read { path: path.to_owned(), source })?;
+    let users = parse_fleet_file(&text, path)?;
+    Ok((text, users))
+}
+
+/// Parses the text of the fleet file at `path`. Returns the hosts, then the operators, each sorted by name. An admin gets all tiers in
+/// the file.
+pub fn parse_fleet_file(text: &str, path: &Path) -> Result<Vec<User>, InvalidFile> {
+    ConfigReader::read(text, path, None, read_users)
+}
+
+fn read_users(reader: &mut ConfigReader<'_>, file: &Spanned<DeTable<'_>>) -> Vec<User> {
+    let (mut users, mut base_subjects) = (Vec::new(), true);
+    let mut keys = BTreeMap::new();
+    for (key, value) in file.get_ref() {
+        match key.get_ref().as_ref() {
+            section @ ("hosts" | "operators") => {
+                for (key, value) in reader.table(section, value).into_iter().flatten() {
+                    let user = read_user(reader, section, key, value);
+                    if let Some(user) = &user {
+                        check_keys(reader, user, &key.span(), &mut keys);
+                    }
+                    users.extend(user);
+                }
+            }
+            // Whether hosts may publish on the reply subjects of the older tool.
+            "base_subjects" => {
+                base_subjects = reader.boolean("base_subjects", value).is_none_or(|flag| flag.value);
+            }
+            _ => reader.unknown_key(key, "the file", &TOP),
+        }
     }
-    let mut file: Table = toml::from_str(text).map_err(|error| FleetFileError::NotToml {
-        line: error
-            .span()
-            .map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1),
-        why: error.message().replace('\n', ", "),
-    })?;
-    let base_subjects = base_subjects(&mut file)?;
-    let mut users = section(&mut file, "hosts", host)?;
-    users.extend(section(&mut file, "operators", operator)?);
-    if let Some(unknown) = file.keys().next() {
-        return Err(FleetFileError::UnknownSection(unknown.clone()));
+    // A server without users would accept everyone.
+    if users.is_empty() && reader.problems.is_empty() {
+        let (missing, example) = ("hosts or operators", "at least one [hosts.NAME] or [operators.NAME]");
+        reader.push_problem(&(0..0), ProblemKind::Missing { key: "the file".to_owned(), missing, example });
     }
-    if users.is_empty() {
-        return Err(FleetFileError::Empty);
-    }
-    check_keys_differ(&users)?;
-    give_admins_all_tiers(&mut users);
+    grant_admins_all_tiers(&mut users);
     for user in &mut users {
         if let Credential::Listener { base_subjects: own, .. } = &mut user.credential {
             *own = base_subjects;
         }
     }
-    Ok(users)
+    users
 }
 
-/// Whether hosts may publish where operators of the older tool hear them; yes, unless the file says no.
-fn base_subjects(file: &mut Table) -> Result<bool, FleetFileError> {
-    match file.remove("base_subjects") {
-        None => Ok(true),
-        Some(Value::Boolean(flag)) => Ok(flag),
-        Some(other) => Err(FleetFileError::Field {
-            path: "base_subjects".to_owned(),
-            why: format!("it is {}, not true or false", type_of(&other)),
-            instead: "write base_subjects = false, or leave it out".to_owned(),
-        }),
+/// Requires that no other entry has the keys of this one, because a key has only one set of permissions.
+fn check_keys(
+    reader: &mut ConfigReader<'_>,
+    user: &User,
+    span: &Range<usize>,
+    keys: &mut BTreeMap<String, String>,
+) {
+    for key in user.public_keys() {
+        if let Some(first) = keys.insert(key.to_owned(), user.entry.clone()) {
+            let reason = format!(
+                "it has the same public_key as {first}: generate a separate key for each with `homelab-deploy keys new`"
+            );
+            reader.push_problem(span, ProblemKind::BadValue { key: user.entry.clone(), reason });
+        }
     }
 }
 
-/// Reads each entry of one section.
-fn section(
-    file: &mut Table,
-    section: &'static str,
-    read: fn(&Name, &mut Entry) -> Result<Credential, FleetFileError>,
-) -> Result<Vec<User>, FleetFileError> {
-    let Some(value) = file.remove(section) else { return Ok(Vec::new()) };
-    let Value::Table(entries) = value else { return Err(FleetFileError::NotASection(section)) };
-    let user = |(name, value): (String, Value)| {
-        let name = Name::new(name).map_err(|source| FleetFileError::BadName { section, source })?;
-        let mut entry = Entry::new(format!("{section}.{name}"), value)?;
-        let credential = read(&name, &mut entry)?;
-        let (public_key, next_public_key) = entry.public_keys()?;
-        let expires_at = entry.expires()?;
-        Ok(User { entry: entry.path, public_key, next_public_key, expires_at, credential })
+/// The fields of an entry, as far as they are valid.
+#[derive(Default)]
+struct FleetFileEntry {
+    tier: Option<Name>,
+    role: Option<Name>,
+    tiers: Option<Vec<Name>>,
+    builds: bool,
+    confirm_peers: bool,
+    public_key: Option<String>,
+    next_public_key: Option<String>,
+    expires_at: Option<Timestamp>,
+}
+
+/// Reads an entry. `None` if it has problems.
+fn read_user(
+    reader: &mut ConfigReader<'_>,
+    section: &str,
+    key: &TomlKey<'_>,
+    value: &TomlValue<'_>,
+) -> Option<User> {
+    let before = reader.problems.len();
+    let name = reader.name(section, key)?;
+    let title = format!("{section}.{name}");
+    let fields = reader.table(&title, value)?;
+    let kind = if section == "hosts" {
+        CredentialKind::Listener
+    } else if let Some((_, value)) = fields.iter().find(|(field, _)| field.get_ref() == "kind") {
+        operator_kind(reader, &title, value)?
+    } else {
+        let missing = ProblemKind::Missing { key: title, missing: "kind", example: WRITE_KIND };
+        reader.push_problem(&key.span(), missing);
+        return None;
     };
-    entries.into_iter().map(user).collect()
-}
-
-fn host(name: &Name, entry: &mut Entry) -> Result<Credential, FleetFileError> {
-    entry.only_fields_of(Kind::Listener)?;
-    let tier = entry.required("tier", WRITE_TIER)?;
-    let tier = entry.name("tier", tier, WRITE_TIER)?;
-    let role = entry.optional_name("role", WRITE_ROLE)?;
-    let confirm_peers = entry.flag("confirm_peers")?;
-    // What the file says for all hosts is known once every entry is read.
-    Ok(Credential::Listener { host: name.clone(), tier, role, confirm_peers, base_subjects: true })
-}
-
-fn operator(name: &Name, entry: &mut Entry) -> Result<Credential, FleetFileError> {
-    let word = entry.required("kind", WRITE_KIND)?;
-    let unknown = |_| entry.wrong("kind", format!("{word:?} is no kind of operator"), WRITE_KIND);
-    let kind = word.parse().map_err(unknown)?;
-    if kind != Kind::Listener {
-        entry.only_fields_of(kind)?;
+    let mut entry = FleetFileEntry::default();
+    for (field, value) in fields {
+        entry.field(reader, &title, kind, field, value);
     }
+    let has = |field: &str| fields.keys().any(|known| known.get_ref() == field);
+    let required = [
+        ("tier", kind == CredentialKind::Listener, "tier = \"prod\", or another tier's name"),
+        ("tiers", kind == CredentialKind::Deployer, "tiers = [\"prod\"], or other tiers' names"),
+        ("public_key", true, WRITE_KEY),
+    ];
+    for (missing, _, example) in required.into_iter().filter(|(field, needed, _)| *needed && !has(field)) {
+        reader.push_problem(&key.span(), ProblemKind::Missing { key: title.clone(), missing, example });
+    }
+    if reader.problems.len() > before {
+        return None;
+    }
+    let tiers = entry.tiers.unwrap_or_default().into_iter().collect();
+    let credential = match kind {
+        CredentialKind::Listener => Credential::Listener {
+            host: name,
+            tier: entry.tier?,
+            role: entry.role,
+            confirm_peers: entry.confirm_peers,
+            // The value for all hosts is known only after every entry is parsed.
+            base_subjects: true,
+        },
+        CredentialKind::Deployer => Credential::Deployer { tiers, builds: entry.builds },
+        CredentialKind::Mcp => Credential::Mcp { builds: entry.builds },
+        // The tiers of an admin are known only after every entry is parsed.
+        CredentialKind::Admin => Credential::Admin { tiers },
+        CredentialKind::Viewer => Credential::Viewer,
+        CredentialKind::Builder => Credential::Builder,
+    };
+    let FleetFileEntry { public_key, next_public_key, expires_at, .. } = entry;
+    Some(User { entry: title, public_key: public_key?, next_public_key, expires_at, credential })
+}
+
+fn operator_kind(
+    reader: &mut ConfigReader<'_>,
+    title: &str,
+    value: &TomlValue<'_>,
+) -> Option<CredentialKind> {
+    let path = format!("{title}.kind");
+    let word = reader.string(&path, value)?.value;
+    match word.parse() {
+        Ok(CredentialKind::Listener) => {
+            let host = title.replacen("operators", "hosts", 1);
+            reader.invalid_value(
+                &path,
+                value,
+                format!("a listener belongs to a host: write [{host}] with its tier"),
+            );
+            None
+        }
+        Ok(kind) => Some(kind),
+        Err(_) => {
+            reader.invalid_value(&path, value, format!("invalid kind {word:?}: expected {KINDS}"));
+            None
+        }
+    }
+}
+
+impl FleetFileEntry {
+    fn field(
+        &mut self,
+        reader: &mut ConfigReader<'_>,
+        title: &str,
+        kind: CredentialKind,
+        field: &TomlKey<'_>,
+        value: &TomlValue<'_>,
+    ) {
+        let (path, known) = (format!("{title}.{}", field.get_ref()), fields_of(kind));
+        match field.get_ref().as_ref() {
+            other if !known.contains(&other) => reader.unknown_key(field, &format!("[{title}]"), known),
+            "tier" => self.tier = valid(reader.parse(&path, value)),
+            "role" => self.role = valid(reader.parse(&path, value)),
+            "tiers" => {
+                self.tiers = valid(reader.names(&path, value));
+                let tiers = self.tiers.as_deref();
+                if kind == CredentialKind::Deployer && tiers == Some(&[]) {
+                    reader.invalid_value(&path, value, "a deployer needs at least one tier");
+                }
+                let is_test = |tiers: &[Name]| tiers.iter().map(Name::as_str).eq([MCP_TIER]);
+                if kind == CredentialKind::Mcp && !tiers.is_none_or(is_test) {
+                    let reason = "an mcp credential may only deploy to the tier test: write [\"test\"], or leave it out";
+                    reader.invalid_value(&path, value, reason);
+                }
+            }
+            "builds" => self.builds = valid(reader.boolean(&path, value)).unwrap_or_default(),
+            "confirm_peers" => self.confirm_peers = valid(reader.boolean(&path, value)).unwrap_or_default(),
+            own @ ("public_key" | "next_public_key") => {
+                let key = public_key(reader, &path, value);
+                if key.is_some() && (key == self.public_key || key == self.next_public_key) {
+                    reader.invalid_value(&path, value, "public_key and next_public_key are the same");
+                }
+                *(if own == "public_key" { &mut self.public_key } else { &mut self.next_public_key }) = key;
+            }
+            "expires" => self.expires_at = expiry(reader, &path, value),
+            // `kind` was read before.
+            _ => {}
+        }
+    }
+}
+
+fn valid<T>(setting: Option<Setting<T>>) -> Option<T> {
+    setting.map(|setting| setting.value)
+}
+
+/// Reads a public key. A problem never repeats it, because it could be part of a seed.
+fn public_key(reader: &mut ConfigReader<'_>, path: &str, value: &TomlValue<'_>) -> Option<String> {
+    let key = reader.string(path, value)?.value;
+    match PublicKey::parse(&key) {
+        Ok(_) => Some(key),
+        Err(error) => {
+            reader.invalid_value(path, value, format!("{error}; {PUBLIC_KEY_HINT}"));
+            None
+        }
+    }
+}
+
+/// Reads an expiry date: a string or a TOML date.
+fn expiry(reader: &mut ConfigReader<'_>, path: &str, value: &TomlValue<'_>) -> Option<Timestamp> {
+    let text = match value.get_ref() {
+        DeValue::Datetime(date) => date.to_string(),
+        _ => reader.string(path, value)?.value,
+    };
+    parse_expiry(&text).map_err(|error| reader.invalid_value(path, value, error)).ok()
+}
+
+/// The fields of each kind of entry.
+fn fields_of(kind: CredentialKind) -> &'static [&'static str] {
     match kind {
-        Kind::Listener => {
-            let instead = format!("write [hosts.{name}] with its tier and public_key");
-            Err(entry.wrong("kind", "a listener belongs to a host", instead))
+        CredentialKind::Listener => &["tier", "role", "confirm_peers", "public_key", "next_public_key"],
+        CredentialKind::Deployer | CredentialKind::Mcp => {
+            &["kind", "tiers", "builds", "public_key", "next_public_key", "expires"]
         }
-        Kind::Deployer => {
-            let tiers: BTreeSet<Name> =
-                entry.names("tiers", WRITE_TIERS)?.unwrap_or_default().into_iter().collect();
-            if tiers.is_empty() {
-                return Err(entry.wrong("tiers", "a deployer needs at least one tier", WRITE_TIERS));
-            }
-            Ok(Credential::Deployer { tiers, builds: entry.flag("builds")? })
+        CredentialKind::Admin | CredentialKind::Viewer | CredentialKind::Builder => {
+            &["kind", "public_key", "next_public_key", "expires"]
         }
-        Kind::Mcp => {
-            let tiers = entry.names("tiers", WRITE_MCP_TIERS)?;
-            if tiers.is_some_and(|tiers| !tiers.iter().map(Name::as_str).eq([MCP_TIER])) {
-                return Err(entry.wrong("tiers", "an mcp deploys to that tier alone", WRITE_MCP_TIERS));
-            }
-            Ok(Credential::Mcp { builds: entry.flag("builds")? })
-        }
-        // Its tiers are known once every entry is read.
-        Kind::Admin => Ok(Credential::Admin { tiers: BTreeSet::new() }),
-        Kind::Viewer => Ok(Credential::Viewer),
-        Kind::Builder => Ok(Credential::Builder),
     }
 }
 
-fn check_keys_differ(users: &[User]) -> Result<(), FleetFileError> {
-    let mut seen = BTreeMap::new();
-    for user in users {
-        for key in user.public_keys() {
-            if let Some(first) = seen.insert(key, &user.entry) {
-                return Err(FleetFileError::SameKey { first: first.clone(), second: user.entry.clone() });
-            }
-        }
-    }
-    Ok(())
-}
-
-fn give_admins_all_tiers(users: &mut [User]) {
+fn grant_admins_all_tiers(users: &mut [User]) {
     let named = |user: &User| match &user.credential {
         Credential::Listener { tier, .. } => BTreeSet::from([tier.clone()]),
         Credential::Deployer { tiers, .. } => tiers.clone(),
@@ -234,4 +315,59 @@ fn give_admins_all_tiers(users: &mut [User]) {
             tiers.clone_from(&every);
         }
     }
+}
+
+/// A host of a fleet file, with its public keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetHost {
+    /// The host name, from the section's title.
+    pub name: Name,
+    /// The tier that the host belongs to.
+    pub tier: Name,
+    /// The keys that the host may sign with: one, or two during a rotation.
+    pub keys: Vec<PublicKey>,
+}
+
+/// Reads the hosts of a fleet file, with their keys.
+pub fn read_host_keys(path: &Path) -> Result<Vec<FleetHost>, FleetFileError> {
+    Ok(fleet_hosts(&read_fleet_file(path)?.1))
+}
+
+/// An operator of a fleet file who may change hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetOperator {
+    /// The keys: one, or two during a rotation.
+    pub keys: Vec<TrustedKey>,
+    /// The tiers whose hosts it may change.
+    pub tiers: BTreeSet<Name>,
+}
+
+/// Selects the operators who may change hosts among the users of a fleet file.
+pub fn fleet_operators(users: &[User]) -> Vec<FleetOperator> {
+    let operator = |user: &User| {
+        let tiers = match &user.credential {
+            Credential::Deployer { tiers, .. } | Credential::Admin { tiers } => tiers.clone(),
+            // An assistant may not control the rollouts of others.
+            Credential::Mcp { .. }
+            | Credential::Viewer
+            | Credential::Builder
+            | Credential::Listener { .. } => return None,
+        };
+        let key = |key| Some(TrustedKey { key: PublicKey::parse(key).ok()?, expires_at: user.expires_at });
+        Some(FleetOperator { keys: user.public_keys().filter_map(key).collect(), tiers })
+    };
+    users.iter().filter_map(operator).collect()
+}
+
+/// Selects the hosts among the users of a fleet file.
+pub fn fleet_hosts(users: &[User]) -> Vec<FleetHost> {
+    let host = |user: &User| match &user.credential {
+        Credential::Listener { host, tier, .. } => {
+            // The keys are valid, because `parse_fleet_file` has checked them.
+            let keys = user.public_keys().filter_map(|key| PublicKey::parse(key).ok()).collect();
+            Some(FleetHost { name: host.clone(), tier: tier.clone(), keys })
+        }
+        _ => None,
+    };
+    users.iter().filter_map(host).collect()
 }

@@ -1,24 +1,28 @@
-//! Credentials: new seeds, the file that lists a fleet's public keys, and the server permissions made from it.
+//! Credentials: new seeds, the fleet file with all public keys, and the server permissions derived from it.
+//!
+//! See ARCHITECTURE.md, "Messages and keys".
 
-mod entry;
-mod expiry;
+mod credential_kind;
 mod fleet_file;
-mod host_keys;
-mod kind;
+mod key_expiry;
 mod nats_config;
 mod permissions;
+mod replay_guard;
 mod rotation;
-mod seed;
 mod signature_check;
 mod trusted_key;
+mod user_seed;
 
-pub use expiry::{ExpiryError, parse_expiry};
-pub use fleet_file::{FleetFileError, User, parse_fleet_file};
-pub use host_keys::{FleetHost, HostKeysError, fleet_hosts, host_keys};
-pub use kind::{Kind, UnknownKind};
+pub use credential_kind::{CredentialKind, CredentialKindError};
+pub use fleet_file::{
+    FleetFileError, FleetHost, FleetOperator, User, fleet_hosts, fleet_operators, parse_fleet_file,
+    read_fleet_file, read_host_keys,
+};
+pub use key_expiry::KeyExpiry;
 pub use nats_config::{render_authorization, render_authorization_at};
-pub use permissions::{Credential, MCP_TIER, Permissions, Rules, permissions};
-pub use rotation::{RotationError, begin_rotation, find_entry, finish_rotation};
-pub use seed::{Seed, SeedError};
-pub use signature_check::{Refused, Taker, bounded, near, signer};
-pub use trusted_key::{TrustedKey, TrustedKeyError};
+pub use permissions::{Credential, MCP_TIER, Permissions, SubjectRules, permissions};
+pub use replay_guard::ReplayGuard;
+pub use rotation::{RotationError, find_entry, finish_rotation, start_rotation};
+pub use signature_check::{Recipient, SignatureRejection, check_clock, check_lifetime, verify_signer};
+pub use trusted_key::{ExpiryError, TrustedKey, TrustedKeyError, parse_expiry};
+pub use user_seed::{UserSeed, UserSeedError};

@@ -1,25 +1,25 @@
-//! The `authorization` block of a NATS server's configuration.
+//! Renders the `authorization` block of a NATS server's configuration.
 
-use super::permissions::{Credential, Rules, permissions};
+use super::permissions::{Credential, SubjectRules, permissions};
 use super::{MCP_TIER, User};
 use crate::protocol::Name;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// The complete block for these users as of now.
+/// Renders the block for these users at the current time.
 pub fn render_authorization(users: &[User]) -> String {
     render_authorization_at(users, Timestamp::now())
 }
 
-/// The complete block for these users, in their order, with each key of an entry and without those that have expired. Without
-/// users it would leave the server open to everybody; a fleet file without any is refused before.
+/// Renders the block for these users, in their order, with every key of an entry. Expired users are left out. A block
+/// without users would open the server to everyone, but a fleet file without users is already rejected.
 pub fn render_authorization_at(users: &[User], now: Timestamp) -> String {
     let mut out = String::from("authorization {\n  users = [\n");
     for user in users {
         let described = format!("{}: {}", user.entry, description(&user.credential));
         if let Some(expired_at) = user.expired_at(now) {
-            // Writing to a `String` has no way to fail.
+            // Writing to a `String` cannot fail.
             let _ = writeln!(out, "    # {described}, left out: expired at {expired_at}");
             continue;
         }
@@ -41,7 +41,7 @@ pub fn render_authorization_at(users: &[User], now: Timestamp) -> String {
     out
 }
 
-fn rules(rules: &Rules) -> String {
+fn rules(rules: &SubjectRules) -> String {
     if rules.deny.is_empty() {
         format!("{{ allow: {} }}", list(&rules.allow))
     } else {
@@ -54,7 +54,7 @@ fn list(subjects: &[String]) -> String {
     format!("[{}]", subjects.join(", "))
 }
 
-/// Keys and subjects are plain ASCII, where Rust's escapes and the server's agree.
+/// Quotes a key or subject. These are plain ASCII, for which the escapes of Rust and of the server are the same.
 fn quoted(text: &str) -> String {
     format!("{text:?}")
 }

@@ -1,98 +1,103 @@
-//! What each credential may publish and subscribe to: the least that its work needs.
+//! The subjects that each credential may publish and subscribe to: the minimum that it needs.
 
-use super::Kind;
-use crate::protocol::{self, DISCOVER, Name, PRESENCE, REPORTS};
+use super::CredentialKind;
+use crate::protocol::{self, DISCOVER, Name, PRESENCE, REPORTS, ROLLOUT_CONTROLS, ROLLOUTS};
 use std::collections::BTreeSet;
 
-/// The one tier that an assistant may change.
+/// The only tier that an AI assistant may change.
 pub const MCP_TIER: &str = "test";
 
-const ANSWERS: &str = "deploy.responses.ask.*";
+const REPLIES: &str = "deploy.responses.ask.*";
 const ALL_RESPONSES: &str = "deploy.responses.>";
 const BUILDS: &str = "build.>";
 const BUILD_RESPONSES: &str = "build.responses.>";
 
-/// A credential's kind, with what its permissions depend on.
+/// A credential's kind, with the data that its permissions depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// The listener of one host.
+    /// A listener of one host.
     Listener {
-        /// The host.
+        /// The host that it runs on.
         host: Name,
-        /// Its tier.
+        /// The tier of the host.
         tier: Name,
-        /// Its role.
+        /// The role of the host.
         role: Option<Name>,
-        /// Whether it hears other hosts, which confirm it after an activation.
+        /// Whether it exchanges presence with other hosts to confirm an activation.
         confirm_peers: bool,
-        /// Whether it may publish where operators of the older tool hear it, and where any host can publish in any name.
+        /// Whether it may publish on the reply subjects of the older tool, on which any host can use any name.
         base_subjects: bool,
     },
-    /// Changes the hosts of some tiers.
+    /// An operator who changes the hosts of some tiers.
     Deployer {
-        /// The tiers.
+        /// The tiers that it may change.
         tiers: BTreeSet<Name>,
-        /// Whether it may ask the builder.
+        /// Whether it may send requests to the builder.
         builds: bool,
     },
-    /// Changes the hosts of every tier and asks the builder.
+    /// An operator who changes the hosts of every tier and sends requests to the builder.
     Admin {
-        /// Every tier of the fleet.
+        /// All tiers of the fleet.
         tiers: BTreeSet<Name>,
     },
-    /// Looks only.
+    /// An operator with read-only access.
     Viewer,
-    /// Builds.
+    /// The builder of the fleet.
     Builder,
-    /// Changes the hosts of [`MCP_TIER`].
+    /// An AI assistant that changes the hosts of [`MCP_TIER`].
     Mcp {
-        /// Whether it may ask the builder.
+        /// Whether it may send requests to the builder.
         builds: bool,
     },
 }
 
 impl Credential {
-    /// The kind alone.
-    pub fn kind(&self) -> Kind {
+    /// The kind, without its data.
+    pub fn kind(&self) -> CredentialKind {
         match self {
-            Self::Listener { .. } => Kind::Listener,
-            Self::Deployer { .. } => Kind::Deployer,
-            Self::Admin { .. } => Kind::Admin,
-            Self::Viewer => Kind::Viewer,
-            Self::Builder => Kind::Builder,
-            Self::Mcp { .. } => Kind::Mcp,
+            Self::Listener { .. } => CredentialKind::Listener,
+            Self::Deployer { .. } => CredentialKind::Deployer,
+            Self::Admin { .. } => CredentialKind::Admin,
+            Self::Viewer => CredentialKind::Viewer,
+            Self::Builder => CredentialKind::Builder,
+            Self::Mcp { .. } => CredentialKind::Mcp,
         }
     }
 }
 
-/// Subjects that are allowed, less those that are denied. Both may hold wildcards.
+/// Allowed subjects, minus denied ones. Both may contain wildcards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rules {
-    /// Never empty in what [`permissions`] gives: to a server, an empty list would allow everything.
+pub struct SubjectRules {
+    /// Never empty in the result of [`permissions`], because an empty list would allow everything.
     pub allow: Vec<String>,
-    /// Wins over `allow`.
+    /// Takes precedence over `allow`.
     pub deny: Vec<String>,
 }
 
-/// What a credential may do. Nothing beyond it, `_INBOX` included.
+/// The subjects that a credential may use. All others are forbidden, including `_INBOX`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permissions {
-    /// Where it may publish.
-    pub publish: Rules,
-    /// What it may subscribe to.
-    pub subscribe: Rules,
+    /// The subjects that it may publish on.
+    pub publish: SubjectRules,
+    /// The subjects that it may subscribe to.
+    pub subscribe: SubjectRules,
 }
 
-/// The permissions of a credential.
+/// Returns the permissions of a credential.
 pub fn permissions(credential: &Credential) -> Permissions {
     match credential {
         Credential::Listener { host, tier, role, confirm_peers, base_subjects } => {
             listener(host, tier, role.as_ref(), *confirm_peers, *base_subjects)
         }
-        Credential::Deployer { tiers, builds } => operator(tiers.iter().map(Name::as_str), *builds),
-        Credential::Admin { tiers } => operator(tiers.iter().map(Name::as_str), true),
-        Credential::Mcp { builds } => operator([MCP_TIER], *builds),
-        Credential::Viewer => operator([], false),
+        Credential::Deployer { tiers, builds } => {
+            operator(tiers.iter().map(Name::as_str), *builds, &[ROLLOUTS, ROLLOUT_CONTROLS])
+        }
+        Credential::Admin { tiers } => {
+            operator(tiers.iter().map(Name::as_str), true, &[ROLLOUTS, ROLLOUT_CONTROLS])
+        }
+        // It runs rollouts, but does not control those of others.
+        Credential::Mcp { builds } => operator([MCP_TIER], *builds, &[ROLLOUTS]),
+        Credential::Viewer => operator([], false, &[]),
         Credential::Builder => Permissions { publish: allow([BUILD_RESPONSES]), subscribe: build_requests() },
     }
 }
@@ -104,8 +109,8 @@ fn listener(
     confirm_peers: bool,
     base_subjects: bool,
 ) -> Permissions {
-    let mut subjects = vec![protocol::of_host(tier, host), protocol::of_tier(tier)];
-    subjects.extend(role.map(|role| protocol::of_role(tier, role)));
+    let mut subjects = vec![protocol::host_subject(tier, host), protocol::tier_subject(tier)];
+    subjects.extend(role.map(|role| protocol::role_subject(tier, role)));
     subjects.push(DISCOVER.to_owned());
     let mut publish = allow([
         &format!("deploy.responses.*.{host}"),
@@ -114,28 +119,35 @@ fn listener(
         PRESENCE,
     ]);
     if base_subjects {
-        publish.allow.extend([REPORTS, ANSWERS].map(str::to_owned));
+        publish.allow.extend([REPORTS, REPLIES].map(str::to_owned));
     }
     if confirm_peers {
-        // It asks hosts to announce themselves, and hears them.
+        // It requests presence from other hosts and receives it.
         publish.allow.push(DISCOVER.to_owned());
         subjects.push(PRESENCE.to_owned());
     }
-    Permissions { publish, subscribe: Rules { allow: subjects, deny: Vec::new() } }
+    Permissions { publish, subscribe: SubjectRules { allow: subjects, deny: Vec::new() } }
 }
 
-fn operator<'a>(tiers: impl IntoIterator<Item = &'a str>, builds: bool) -> Permissions {
-    let mut publish = if builds { build_requests() } else { Rules::default() };
+/// `rollouts` are the subjects of rollouts that it may publish on; one that runs rollouts receives commands to them.
+fn operator<'a>(tiers: impl IntoIterator<Item = &'a str>, builds: bool, rollouts: &[&str]) -> Permissions {
+    let mut publish = if builds { build_requests() } else { SubjectRules::default() };
     let deploys = tiers.into_iter().map(|tier| format!("deploy.{tier}.>"));
-    publish.allow = deploys.chain([DISCOVER.to_owned()]).chain(publish.allow).collect();
-    Permissions { publish, subscribe: allow([ALL_RESPONSES, BUILD_RESPONSES]) }
+    let rollouts_published = rollouts.iter().map(|subject| (*subject).to_owned());
+    publish.allow =
+        deploys.chain([DISCOVER.to_owned()]).chain(rollouts_published).chain(publish.allow).collect();
+    let mut subscribe = allow([ALL_RESPONSES, BUILD_RESPONSES, ROLLOUTS]);
+    if !rollouts.is_empty() {
+        subscribe.allow.push(ROLLOUT_CONTROLS.to_owned());
+    }
+    Permissions { publish, subscribe }
 }
 
-/// Everything for the builder, nothing from it.
-fn build_requests() -> Rules {
-    Rules { deny: vec![BUILD_RESPONSES.to_owned()], ..allow([BUILDS]) }
+/// Everything sent to the builder, and nothing sent by it.
+fn build_requests() -> SubjectRules {
+    SubjectRules { deny: vec![BUILD_RESPONSES.to_owned()], ..allow([BUILDS]) }
 }
 
-fn allow<const N: usize>(subjects: [&str; N]) -> Rules {
-    Rules { allow: subjects.map(str::to_owned).to_vec(), deny: Vec::new() }
+fn allow<const N: usize>(subjects: [&str; N]) -> SubjectRules {
+    SubjectRules { allow: subjects.map(str::to_owned).to_vec(), deny: Vec::new() }
 }

@@ -1,94 +1,92 @@
-//! What a listener is told when it starts.
+//! The configuration of a listener.
 
-use super::Peers;
-use crate::bus::Settings;
+use super::ConfirmPeers;
 use crate::jobs::HealthRules;
 use crate::keys::TrustedKey;
 use crate::metrics::Address;
-use crate::protocol::{Name, TemplateError, expand, overlaps};
+use crate::nats::ConnectionSettings;
+use crate::protocol::{Name, TemplateError, expand_template, overlaps};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Everything a listener needs to know, apart from its engine.
+/// The complete configuration of a listener, except its engine.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct ListenerConfig {
     /// The host's name.
     pub hostname: Name,
-    /// Its tier.
+    /// The tier of the host.
     pub tier: Name,
-    /// Its role.
+    /// The role of the host, if it has one.
     pub role: Option<Name>,
-    /// Where it takes requests.
+    /// Subjects on which it receives requests, with all placeholders expanded.
     pub deploy_subjects: Vec<String>,
-    /// Where it takes questions.
+    /// Subject on which it receives queries.
     pub discover_subject: String,
-    /// The server and the key.
-    pub settings: Settings,
-    /// How long prepare, build and check may take together.
+    /// The NATS servers and the credential.
+    pub settings: ConnectionSettings,
+    /// Maximum total duration of prepare, build and check.
     pub timeout: Duration,
-    /// How long a running job may go without a report.
+    /// Maximum interval between two reports of a running job.
     pub heartbeat: Duration,
-    /// How long between two announcements; zero for none.
+    /// Interval between two presence messages; zero disables them.
     pub presence: Duration,
-    /// Where jobs are kept.
+    /// Directory for jobs and other persistent state.
     pub state_dir: PathBuf,
-    /// Where is kept what the state directory does not take; it ends with the boot.
+    /// Fallback directory if the state directory cannot be written; its content is lost at a reboot.
     pub runtime_dir: PathBuf,
-    /// Which hosts count as another client, if only another client can confirm this host; a host whose NATS server is its
-    /// own needs one in any case.
-    pub confirm_peers: Option<Peers>,
-    /// By which rules its system is judged after an activation.
+    /// Which hosts can confirm this one. If unset, another client is required only if the NATS server runs on this
+    /// host, and any host can confirm it.
+    pub confirm_peers: Option<ConfirmPeers>,
+    /// The rules that judge the system after an activation.
     pub rules: HealthRules,
-    /// The flake it deploys, without credentials.
+    /// The flake that it deploys, without credentials.
     pub flake_url: Option<String>,
-    /// Where metrics are served; `None` where nothing is measured.
+    /// Address of the metrics server; `None` disables metrics.
     pub metrics: Option<Address>,
-    /// Whose requests it takes, and until when; empty where it leaves that to the server.
+    /// Keys whose requests are accepted, with their expiry; empty if the NATS server's permissions alone decide.
     pub trusted_keys: Vec<TrustedKey>,
-    /// What its operators should know from the start.
+    /// Warnings to show to operators from the start.
     pub warnings: Vec<String>,
 }
 
-/// Why a listener cannot be configured so.
+/// The configuration of a listener is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// A subject that cannot be used.
+pub enum ListenerConfigError {
+    /// A subject template is invalid.
     #[error(transparent)]
     Subject(#[from] TemplateError),
-    /// Every configured subject needs a role.
-    #[error("no subject is left to listen on: each of them needs a role, and this host has none")]
+    /// Every configured subject contains `<role>`, but the host has no role.
+    #[error("no deploy subject is left: each one contains <role>, but this host has no role; set --role")]
     NoSubject,
-    /// A request that comes twice would be refused as one that was seen before.
-    #[error(
-        "{0:?} and {1:?} overlap, so that a request could come twice; with --trusted-key leave one of them out"
-    )]
+    /// Two subjects overlap: a request that arrives on both would be rejected as a replay.
+    #[error("{0:?} and {1:?} overlap, so a request could arrive twice; remove one of them, or --trusted-key")]
     Overlap(String, String),
 }
 
-impl Config {
-    /// Expands the configured deploy subjects, leaving out those that need a role where there is none.
+impl ListenerConfig {
+    /// Expands the configured deploy subjects. Templates with `<role>` are skipped if the host has no role.
     pub fn subjects(
         templates: &[String],
         host: &Name,
         tier: &Name,
         role: Option<&Name>,
-    ) -> Result<Vec<String>, ConfigError> {
+    ) -> Result<Vec<String>, ListenerConfigError> {
         let mut subjects = Vec::new();
         for template in templates {
-            if let Some(subject) = expand(template, host, tier, role, true)?
+            if let Some(subject) = expand_template(template, host, tier, role, true)?
                 && !subjects.contains(&subject)
             {
                 subjects.push(subject);
             }
         }
-        if subjects.is_empty() { Err(ConfigError::NoSubject) } else { Ok(subjects) }
+        if subjects.is_empty() { Err(ListenerConfigError::NoSubject) } else { Ok(subjects) }
     }
 
-    /// Refuses subjects of which two carry the same request.
-    pub fn check_apart(subjects: &[String]) -> Result<(), ConfigError> {
+    /// Rejects subjects of which two match the same message.
+    pub fn check_apart(subjects: &[String]) -> Result<(), ListenerConfigError> {
         for (n, a) in subjects.iter().enumerate() {
             if let Some(b) = subjects[n + 1..].iter().find(|b| overlaps(a, b)) {
-                return Err(ConfigError::Overlap(a.clone(), b.clone()));
+                return Err(ListenerConfigError::Overlap(a.clone(), b.clone()));
             }
         }
         Ok(())

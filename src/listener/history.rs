@@ -1,34 +1,35 @@
-//! Past jobs: each is written down once it has ended, and told in pages to whoever asks.
+//! Adds each job that has ended to the history, and replies to queries with pages of it.
 
-use super::service::Service;
-use crate::jobs::{History, Record};
-use crate::protocol::{Action, Answer, Ask, HistoryAnswer, HistoryEntry, Want};
+use super::service::ListenerService;
+use crate::blocking::spawn_in_span;
+use crate::jobs::{History, JobRecord};
+use crate::protocol::{Action, HistoryEntry, HistoryReply, Query, QueryKind, QueryReply};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
-/// How many entries are told where nobody says.
-const LIMIT: u64 = 20;
+/// Number of entries in a reply if the query has no limit.
+const DEFAULT_LIMIT: u64 = 20;
 
-impl Service {
-    /// Answers with a page of the history. The files are read where nobody waits for them.
-    pub(super) fn answer_history(&mut self, ask: Ask) {
-        if !self.can_look_up(&ask) {
+impl ListenerService {
+    /// Replies with a page of the history. The files are read in a separate task.
+    pub(super) fn reply_with_history(&mut self, query: Query) {
+        if !self.has_free_task(&query) {
             return;
         }
         let (history, reporter) = (self.history.clone(), self.reporter.clone());
         let hostname = self.config.hostname.clone();
-        let limit = usize::try_from(ask.limit.unwrap_or(LIMIT)).unwrap_or(usize::MAX);
-        self.deliveries.spawn(async move {
-            let (to, before) = (ask.destination(), ask.before);
+        let limit = usize::try_from(query.limit.unwrap_or(DEFAULT_LIMIT)).unwrap_or(usize::MAX);
+        self.runtime.deliveries.spawn(async move {
+            let (to, before) = (query.destination(), query.before);
             let page = spawn_blocking(move || history.page(before.as_ref(), limit)).await;
             match page {
                 Ok(Ok(page)) => {
                     let (entries, next) = (page.entries, page.next);
-                    let answer = HistoryAnswer { want: Want::History, hostname, entries, next };
-                    reporter.answer(&to, &Answer::History(answer)).await;
+                    let reply = HistoryReply { query: QueryKind::History, hostname, entries, next };
+                    reporter.send_reply(&to, &QueryReply::History(reply)).await;
                 }
-                // An empty answer would tell that nothing was ever done here.
-                Ok(Err(error)) => tracing::warn!(%error, "could not read the history"),
+                // An empty reply would mean that no job has ever run here.
+                Ok(Err(error)) => tracing::warn!(%error, "failed to read the history"),
                 Err(_) => {}
             }
             Vec::new()
@@ -36,20 +37,20 @@ impl Service {
     }
 }
 
-/// Writes down a job that has ended. One that cannot be is at the next start.
-pub(super) async fn keep(history: Arc<History>, record: &Record) {
+/// Adds a job that has ended to the history. If that fails, the next start adds it.
+pub(super) async fn record_job(history: Arc<History>, record: &JobRecord) {
     if let Some(entry) = entry(record) {
-        let _ = spawn_blocking(move || append(&history, &[entry])).await;
+        let _ = spawn_in_span(move || append(&history, &[entry])).await;
     }
 }
 
-/// Writes down those of these jobs that have ended and were not, since the power went or the disk was full.
-pub(super) fn catch_up(history: &History, records: &[Record]) {
+/// Adds those jobs that are missing from the history, for example after a power failure or on a full disk.
+pub(super) fn catch_up(history: &History, records: &[JobRecord]) {
     let mut entries: Vec<_> = records.iter().filter_map(entry).collect();
-    match history.lacks(entries.iter().map(|entry| entry.id.clone()).collect()) {
-        Ok(lacks) => entries.retain(|entry| lacks.contains(&entry.id)),
+    match history.missing(entries.iter().map(|entry| entry.id.clone()).collect()) {
+        Ok(missing) => entries.retain(|entry| missing.contains(&entry.id)),
         Err(error) => {
-            tracing::warn!(%error, "could not read the history");
+            tracing::warn!(%error, "failed to read the history");
             return;
         }
     }
@@ -60,11 +61,11 @@ pub(super) fn catch_up(history: &History, records: &[Record]) {
 
 fn append(history: &History, entries: &[HistoryEntry]) {
     if let Err(error) = history.append(entries) {
-        tracing::warn!(%error, "the history lacks a job");
+        tracing::warn!(%error, "failed to add jobs to the history");
     }
 }
 
-fn entry(record: &Record) -> Option<HistoryEntry> {
+fn entry(record: &JobRecord) -> Option<HistoryEntry> {
     let (request, report) = (&record.request, &record.report);
     record.is_final().then(|| HistoryEntry {
         id: request.id.clone(),
@@ -79,5 +80,6 @@ fn entry(record: &Record) -> Option<HistoryEntry> {
         generation: report.generation,
         reason: request.reason.clone().filter(|_| request.action == Action::Hold),
         elapsed_ms: report.elapsed_ms.unwrap_or(0),
+        phases: report.phases.clone(),
     })
 }

@@ -1,142 +1,146 @@
-//! Holds this host and releases it, at once and whatever runs. Both leave a record as jobs do, so that an id acts once.
+//! Holds and releases this host at once, even while a job runs. Both leave a record like a job, so that an id acts once.
 
 use super::history;
-use super::requests::count;
-use super::service::Service;
+use super::requests::count_job;
+use super::service::ListenerService;
 use crate::activation::Engine;
-use crate::durable::WriteError;
-use crate::jobs::{Hold, Record, Store, StoreError};
-use crate::protocol::{Action, DeployRequest, ErrorCode, Phases, Status, fit_start};
+use crate::atomic_file::WriteError;
+use crate::jobs::{Hold, JobRecord, JobStore, report_span};
+use crate::protocol::{Action, DeployRequest, ErrorCode, Phases, Status};
+use crate::state_dir::StoreError;
+use crate::text::fitting_prefix;
 use tokio::task::spawn_blocking;
 
-/// How much of an issuer is kept, in bytes as encoded: it stands in every announcement.
+/// Maximum encoded size of an issuer, in bytes: every presence message contains it.
 const MAX_ISSUER: usize = 256;
 
-/// What this listener can do: all that its engine can, and what it does itself.
+/// The supported actions: those of the engine, and hold and release.
 pub(super) fn actions(engine: &dyn Engine) -> Vec<Action> {
     let mut actions = engine.actions();
     actions.extend([Action::Hold, Action::Release]);
     actions
 }
 
-impl Service {
-    /// What is said to whoever wants something of a held host.
-    pub(super) fn refusal_while_held(&self) -> Option<String> {
+impl ListenerService {
+    /// The error message for requests to a held host; `None` if it is not held.
+    pub(super) fn held_message(&self) -> Option<String> {
         let hold = self.hold.as_ref()?;
         let host = &self.config.hostname;
-        Some(format!("held{}; `homelab-deploy release {host}` ends that", hold.in_full()))
+        Some(format!("held{}; release it with `homelab-deploy release {host}`", hold.details()))
     }
 
-    /// Holds or releases the host; a job that runs goes on.
+    /// Holds or releases the host. A running job continues.
     pub(super) async fn hold_or_release(&mut self, request: DeployRequest, key: Option<String>) {
         let mut record = self.accept(request, key);
-        let after = hold_of(&record);
-        record.report.message = self.outcome(after.as_ref());
-        let (store, begun) = (self.store.clone(), record.clone());
-        let done = spawn_blocking(move || carry_out(&store, &begun)).await;
-        let why = match done {
+        let new_hold = hold_of(&record);
+        record.report.message = self.hold_result(new_hold.as_ref());
+        let (store, accepted) = (self.store.clone(), record.clone());
+        let done = spawn_blocking(move || save_and_apply(&store, &accepted)).await;
+        let failure = match done {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
             Err(error) => Some(error.to_string()),
         };
-        if let Some(why) = why {
+        if let Some(failure) = failure {
             let request = &record.request;
-            tracing::error!(id = %request.id, action = %request.action, reason = why, "could not hold or release");
-            let message = format!("could not {}: {why}; nothing was changed", request.action);
-            let report = self.reporter.rejection(request, ErrorCode::Unhealthy, &message);
+            tracing::error!(reason = failure, "failed to hold or release the host");
+            let message = format!("failed to {} the host: {failure}; nothing was changed", request.action);
+            let report = self.reporter.rejection_report(request, ErrorCode::Unhealthy, &message);
             self.count_refusal(&report);
-            return self.say(&record.request.destination(), &report).await;
+            return self.send_report(&record.request.destination(), &report).await;
         }
         let (id, issuer) = (record.request.id.clone(), record.request.issuer.as_deref());
-        tracing::warn!(%id, issuer, action = %record.request.action, "{}", record.report.message);
-        self.hold = after;
-        self.conclude(&mut record);
+        tracing::warn!(issuer, "{}", record.report.message);
+        self.hold = new_hold;
+        self.complete(&mut record);
         let (store, ended) = (self.store.clone(), record.clone());
-        // Where it cannot be kept, the next start does the same once more, unless something came after it.
+        // If the save fails, the next start repeats the action, unless a newer hold or release exists.
         if let Ok(Err(error)) = spawn_blocking(move || store.save(&ended)).await {
-            tracing::error!(%id, %error, "the verdict could not be kept");
+            tracing::error!(%error, "failed to save the result of a hold or release");
         }
-        history::keep(self.history.clone(), &record).await;
+        history::record_job(self.history.clone(), &record).await;
         if let Some(metrics) = self.metrics.clone() {
-            record = count(metrics, record).await;
+            record = count_job(metrics, record).await;
         }
         self.jobs.insert(&record);
         self.deliver(Some(&id));
         if self.announces() {
-            self.announce(self.view().host()).await;
+            self.announce(self.snapshot().host()).await;
         }
     }
 
-    /// Takes up what a listener was at that died while it held or released: it was taken, and the newest stands. Gives the
-    /// records back.
-    pub(super) fn recover_hold(&mut self, mut records: Vec<Record>) -> Vec<Record> {
-        let concerns = |record: &Record| !record.request.action.makes_job();
-        let last = records.iter().rposition(concerns);
+    /// Completes holds and releases that a previous listener had accepted when it died; only the newest takes effect.
+    /// Returns the remaining records.
+    pub(super) fn recover_hold(&mut self, mut records: Vec<JobRecord>) -> Vec<JobRecord> {
+        let is_hold = |record: &JobRecord| !record.request.action.creates_job();
+        let last = records.iter().rposition(is_hold);
         let all = records.iter_mut().enumerate();
-        for (at, record) in all.filter(|(_, record)| concerns(record) && !record.is_final()) {
-            let (after, id) = (hold_of(record), record.request.id.clone());
-            record.report.message = self.outcome(after.as_ref());
+        for (at, record) in all.filter(|(_, record)| is_hold(record) && !record.is_final()) {
+            let _entered = report_span(&record.report).entered();
+            let new_hold = hold_of(record);
+            record.report.message = self.hold_result(new_hold.as_ref());
             if Some(at) == last {
                 match apply(&self.store, record) {
-                    Ok(()) => self.hold = after,
+                    Ok(()) => self.hold = new_hold,
                     Err(error) => {
-                        tracing::error!(%id, %error, "could not hold or release; the next start tries again");
+                        tracing::error!(%error, "failed to hold or release the host: the next start tries again");
                         continue;
                     }
                 }
             }
-            self.conclude(record);
-            tracing::warn!(%id, "{}", record.report.message);
+            self.complete(record);
+            tracing::warn!("{}", record.report.message);
             if let Err(error) = self.store.save(record) {
-                tracing::error!(%id, %error, "the verdict could not be kept");
+                tracing::error!(%error, "failed to save the result of a hold or release");
             }
         }
-        // What is still open is no job that could be taken up.
-        records.retain(|record| record.is_final() || !concerns(record));
+        // An unfinished hold or release is not a job that could be resumed.
+        records.retain(|record| record.is_final() || !is_hold(record));
         records
     }
 
-    /// What is answered, where it can be kept that the host is held so from now on, or no more.
-    fn outcome(&self, after: Option<&Hold>) -> String {
+    /// The message of the report, if the action succeeds.
+    fn hold_result(&self, new_hold: Option<&Hold>) -> String {
         let host = &self.config.hostname;
-        let goes_on = self.running.as_ref().map(|(id, _)| format!("; job {id} goes on")).unwrap_or_default();
-        match (after, self.hold.as_ref().map(Hold::in_full)) {
-            (Some(_), None) => format!("held until `homelab-deploy release {host}`{goes_on}"),
+        let continuing =
+            self.running.as_ref().map(|(id, _)| format!("; job {id} continues")).unwrap_or_default();
+        match (new_hold, self.hold.as_ref().map(Hold::details)) {
+            (Some(_), None) => format!("held until `homelab-deploy release {host}`{continuing}"),
             (Some(_), Some(before)) => {
-                format!("held until `homelab-deploy release {host}`{goes_on}; before that held{before}")
+                format!("held until `homelab-deploy release {host}`{continuing}; previously held{before}")
             }
-            (None, Some(before)) => format!("released; it was held{before}"),
-            (None, None) => "it was not held".to_owned(),
+            (None, Some(before)) => format!("released; was held{before}"),
+            (None, None) => "the host was not held".to_owned(),
         }
     }
 
-    fn conclude(&self, record: &mut Record) {
+    fn complete(&self, record: &mut JobRecord) {
         record.report.status = Status::Completed;
         record.report.phases = Phases::default();
         self.reporter.stamp(&mut record.report);
     }
 }
 
-/// How the host is held once this is carried out.
-fn hold_of(record: &Record) -> Option<Hold> {
+/// The hold after this action; `None` after a release.
+fn hold_of(record: &JobRecord) -> Option<Hold> {
     let request = &record.request;
     (request.action == Action::Hold).then(|| Hold {
         reason: request.reason.as_deref().unwrap_or_default().trim().to_owned(),
-        issuer: request.issuer.as_deref().map(|issuer| fit_start(issuer, MAX_ISSUER).to_owned()),
+        issuer: request.issuer.as_deref().map(|issuer| fitting_prefix(issuer, MAX_ISSUER).to_owned()),
         since: Some(record.accepted_at),
     })
 }
 
-/// Writes down that it was taken and does it. What was not done leaves nothing behind.
-fn carry_out(store: &Store, record: &Record) -> Result<(), StoreError> {
+/// Saves the record and applies the action. If the action fails, the record is removed.
+fn save_and_apply(store: &JobStore, record: &JobRecord) -> Result<(), StoreError> {
     store.save(record)?;
     apply(store, record).inspect_err(|_| store.remove(&record.request.id))?;
     Ok(())
 }
 
-fn apply(store: &Store, record: &Record) -> Result<(), WriteError> {
+fn apply(store: &JobStore, record: &JobRecord) -> Result<(), WriteError> {
     match hold_of(record) {
-        Some(hold) => hold.keep(store.state_dir()),
-        None => Hold::end(store.state_dir()),
+        Some(hold) => hold.save(store.dir.path()),
+        None => Hold::remove(store.dir.path()),
     }
 }

@@ -1,78 +1,87 @@
-//! One running job: folds the engine's steps into the record, tells operators, and is the one who decides about
-//! timeout and cancel.
+//! One running job: folds the engine's events into the record, reports to operators, and decides about timeout and
+//! cancel.
 
+use super::confirmer::Confirmer;
 use super::live_log::LiveLog;
-use super::prover::Prover;
-use super::reporter::Reporter;
-use crate::activation::{Engine, Failure, Order, Outcome, Step, Steps, Work, diagnostics, keep_diagnostics};
-use crate::jobs::{Record, Store, StoreError, now};
+use super::reporter::ListenerReporter;
+use crate::activation::{
+    Engine, JobEvent, JobEvents, JobFailure, JobFuture, JobResult, JobSpec, collect_diagnostics,
+    save_diagnostics,
+};
+use crate::clock::now;
+use crate::jobs::{JobRecord, JobStore};
 use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseName, PhaseState, Phases, Status};
+use crate::state_dir::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
-/// The shortest time between two reports of progress.
-const MIN_GAP: Duration = Duration::from_millis(250);
+/// Minimum interval between two progress reports.
+const MIN_REPORT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What to do about a build that took too long.
-const BUILD_TIMEOUT_ADVICE: &str = "; what was built and fetched is kept, so deploy again to continue from there, or raise \
+/// What to do about a build that timed out.
+const BUILD_TIMEOUT_ADVICE: &str = "; finished builds and downloads are kept, so deploy again to continue, or raise \
                                     `--timeout` of the listener";
 
-/// Whether a cancel was taken, or why not.
-pub(super) type CancelAnswer = Result<String, (ErrorCode, String)>;
+/// Whether a cancel succeeds, or why not.
+pub(super) type CancelReply = Result<String, (ErrorCode, String)>;
 
-/// What the service keeps of the running job.
-pub(super) struct Handle {
-    /// Asks it to stop.
-    pub(super) cancel: mpsc::Sender<oneshot::Sender<CancelAnswer>>,
-    /// How it stands.
+/// The service's handle of the running job.
+pub(super) struct JobHandle {
+    /// Requests a cancel.
+    pub(super) cancel: mpsc::Sender<oneshot::Sender<CancelReply>>,
+    /// The last report.
     pub(super) report: watch::Receiver<Arc<DeployReport>>,
+    /// The span of the job.
+    pub(super) span: Span,
 }
 
 /// A job that is about to run.
 pub(super) struct Job {
-    record: Record,
-    store: Arc<Store>,
-    reporter: Reporter,
-    cancel: mpsc::Receiver<oneshot::Sender<CancelAnswer>>,
+    record: JobRecord,
+    store: Arc<JobStore>,
+    reporter: ListenerReporter,
+    cancel: mpsc::Receiver<oneshot::Sender<CancelReply>>,
     report: watch::Sender<Arc<DeployReport>>,
     timeout: Duration,
     heartbeat: Duration,
-    begun: Instant,
-    phase_begun: Instant,
-    /// Why it was asked to stop.
+    started_at: Instant,
+    phase_started_at: Instant,
+    /// Why it was requested to stop.
     stopping: Option<ErrorCode>,
-    /// Whether it does stop.
+    /// Whether the engine has stopped the job.
     stopped: bool,
-    /// Whether the activation program owns the record: this job only follows then.
+    /// Whether the worker owns the record: this job then only follows it.
     handed_over: bool,
-    /// Proves the link where the activation program asks for it.
-    prover: Prover,
-    /// The nonce that operators who follow are asked to send back.
+    /// Confirms the connection when the worker requests it.
+    confirmer: Confirmer,
+    /// The nonce that operators who follow the job must send back.
     confirm: watch::Receiver<Option<String>>,
-    /// Who asked to cancel and waits to hear whether that came in time.
-    asked: Vec<oneshot::Sender<CancelAnswer>>,
-    note: Option<String>,
+    /// Pending cancel requests, each waiting for the decision.
+    cancel_waiters: Vec<oneshot::Sender<CancelReply>>,
+    final_message: Option<String>,
     live_log: LiveLog,
 }
 
 impl Job {
+    /// A job of the current span.
     pub(super) fn new(
-        record: Record,
-        store: Arc<Store>,
-        reporter: Reporter,
+        record: JobRecord,
+        store: Arc<JobStore>,
+        reporter: ListenerReporter,
         timeout: Duration,
         heartbeat: Duration,
-        prover: Prover,
-    ) -> (Self, Handle) {
+        confirmer: Confirmer,
+    ) -> (Self, JobHandle) {
         let (cancel_in, cancel) = mpsc::channel(8);
         let (report, report_out) = watch::channel(Arc::new(record.report.clone()));
-        // A job that is taken up began before this process did.
+        // A resumed job started before this process.
         let age = Duration::try_from(now().duration_since(record.accepted_at)).unwrap_or_default();
-        let begun = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
-        let record_is_handed_over = record.orders.is_some();
+        let started_at = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
+        let handed_over = record.handover.is_some();
         let job = Self {
             record,
             store,
@@ -81,84 +90,87 @@ impl Job {
             report,
             timeout,
             heartbeat,
-            begun,
-            phase_begun: Instant::now(),
+            started_at,
+            phase_started_at: Instant::now(),
             stopping: None,
             stopped: false,
-            handed_over: record_is_handed_over,
-            confirm: prover.wanted(),
-            prover,
-            asked: Vec::new(),
-            note: None,
+            handed_over,
+            confirm: confirmer.nonce_receiver(),
+            confirmer,
+            cancel_waiters: Vec::new(),
+            final_message: None,
             live_log: LiveLog::new(),
         };
-        (job, Handle { cancel: cancel_in, report: report_out })
+        (job, JobHandle { cancel: cancel_in, report: report_out, span: Span::current() })
     }
 
-    /// Runs the job to its verdict and gives the record; the verdict itself is told by whoever keeps it.
-    pub(super) async fn run(mut self, engine: Arc<dyn Engine>) -> Record {
-        // `accepted` goes out before a slow disk is waited for.
-        self.reporter.left().await;
-        let outcome = match self.save().await {
+    /// Runs the job until it has a result, and returns the record; the caller delivers the result.
+    pub(super) async fn run(mut self, engine: Arc<dyn Engine>) -> JobRecord {
+        // Send `accepted` before waiting for a slow disk.
+        self.reporter.flush().await;
+        let result = match self.save().await {
             Ok(()) => {
                 self.record.report.status = Status::Started;
                 "started".clone_into(&mut self.record.report.message);
                 self.stamp();
-                self.tell().await;
-                let work = |order, steps, stop| engine.work(order, steps, stop);
+                self.publish_report().await;
+                let work = |spec, events, stop| engine.run(spec, events, stop);
                 self.work(work).await
             }
-            Err(error) => Err(Failure::new(ErrorCode::Unhealthy, error.to_string())),
+            Err(error) => Err(JobFailure::new(ErrorCode::Unhealthy, error.to_string())),
         };
-        self.end(outcome, &*engine).await
+        self.finish(result, &*engine).await
     }
 
-    /// Takes up a job that was handed over and gives the record: its owner works on, or is started to recover.
-    pub(super) async fn take_up(mut self, engine: Arc<dyn Engine>) -> Record {
-        let work = |order, steps, stop| engine.follow(order, steps, stop);
-        let outcome = self.work(work).await;
-        self.end(outcome, &*engine).await
+    /// Resumes a job that was handed over and returns its record. The worker continues, or a new one is started to
+    /// recover.
+    pub(super) async fn attach(mut self, engine: Arc<dyn Engine>) -> JobRecord {
+        let work = |spec, events, stop| engine.follow(spec, events, stop);
+        let result = self.work(work).await;
+        self.finish(result, &*engine).await
     }
 
-    async fn end(mut self, outcome: Outcome, engine: &dyn Engine) -> Record {
-        // What the activation program concluded stands as it is.
-        let ours = !(self.handed_over && self.record.is_final());
-        let left_out = self.live_log.left_out();
-        if left_out > 0 {
-            tracing::info!(id = %self.record.request.id, left_out, "left lines out of the live log; `logs` has them");
+    async fn finish(mut self, result: JobResult, engine: &dyn Engine) -> JobRecord {
+        // A result from the worker is kept unchanged.
+        let is_ours = !(self.handed_over && self.record.is_final());
+        let skipped = self.live_log.skipped_count();
+        if skipped > 0 {
+            tracing::info!(skipped, "skipped lines of the live log; `logs` shows them");
         }
-        if ours {
-            self.conclude(outcome, engine).await;
+        if is_ours {
+            self.set_result(result, engine).await;
         }
         self.stamp();
         if let Err(error) = self.save().await {
-            let id = &self.record.request.id;
-            tracing::error!(%id, %error, "the verdict could not be kept");
-            // A record that is still open would be taken up by the next start, and the job have two verdicts.
-            if ours && let Err(error) = self.store.set_aside(id) {
-                tracing::error!(%id, %error, "its open record could not be put aside");
+            tracing::error!(%error, "failed to save the result of a job");
+            // The next start would resume a job with an unfinished record and produce a second result.
+            if is_ours && let Err(error) = self.store.quarantine(&self.record.request.id) {
+                tracing::error!(%error, "failed to quarantine the unfinished record of a job");
             }
         }
         self.record
     }
 
-    async fn work(&mut self, work: impl FnOnce(Order, Steps, CancellationToken) -> Work) -> Outcome {
+    async fn work(
+        &mut self,
+        work: impl FnOnce(JobSpec, JobEvents, CancellationToken) -> JobFuture,
+    ) -> JobResult {
         let id = self.record.request.id.clone();
         let mut request = self.record.request.clone();
-        // A job that is done again builds the commit that was reported, wherever the branch is by now.
+        // A restarted job builds the commit that was reported, even if the branch has moved.
         let resolved = || self.record.report.commit.as_ref().map(ToString::to_string);
         request.commit = request.commit.or_else(resolved);
-        let order = Order {
+        let spec = JobSpec {
             request,
-            folder: self.store.job(&id),
-            reachable: self.reporter.reachable(),
-            peers: self.prover.peers(),
+            dir: self.store.job(&id),
+            reachable: self.reporter.reachability_probe(),
+            peers: self.confirmer.baseline_probe(),
             timeout: self.timeout,
         };
-        let (told, mut steps) = mpsc::channel(64);
+        let (events, mut events_rx) = mpsc::channel(64);
         let stop = CancellationToken::new();
-        let mut work = work(order, told, stop.clone());
-        let deadline = sleep_until(self.begun + self.timeout);
+        let mut work = work(spec, events, stop.clone());
+        let deadline = sleep_until(self.started_at + self.timeout);
         tokio::pin!(deadline);
         let mut next_report = Instant::now() + self.heartbeat;
         let mut last_report = Instant::now();
@@ -166,46 +178,46 @@ impl Job {
             let may_stop = self.stopping.is_none();
             tokio::select! {
                 biased;
-                Some(news) = steps.recv() => {
-                    if self.fold(news).await {
-                        next_report = next_report.min(last_report + MIN_GAP);
+                Some(event) = events_rx.recv() => {
+                    if self.apply(event).await {
+                        next_report = next_report.min(last_report + MIN_REPORT_INTERVAL);
                     }
                 }
-                outcome = &mut work => {
-                    while let Ok(step) = steps.try_recv() {
-                        self.fold(step).await;
+                result = &mut work => {
+                    while let Ok(event) = events_rx.try_recv() {
+                        self.apply(event).await;
                     }
-                    self.tell_last_line().await;
-                    self.stopped |= outcome.as_ref().is_err_and(|failure| failure.code == ErrorCode::Cancelled);
+                    self.publish_last_line().await;
+                    self.stopped |= result.as_ref().is_err_and(|failure| failure.code == ErrorCode::Cancelled);
                     if self.stopped {
-                        self.answer_cancel();
+                        self.reply_to_cancel();
                     }
-                    return outcome.map_err(|failure| self.reason(failure));
+                    return result.map_err(|failure| self.with_stop_reason(failure));
                 }
-                Some(answer) = self.cancel.recv() => {
-                    self.asked.push(answer);
-                    if self.stopped || !self.can_be_stopped() {
-                        self.answer_cancel();
+                Some(waiter) = self.cancel.recv() => {
+                    self.cancel_waiters.push(waiter);
+                    if self.stopped || !self.can_stop() {
+                        self.reply_to_cancel();
                     } else {
-                        // The engine knows best what it is doing; it answers by its next step.
+                        // Only the engine knows whether it can still stop; its next event decides.
                         self.stopping.get_or_insert(ErrorCode::Cancelled);
                         stop.cancel();
                     }
                 }
                 Ok(()) = self.confirm.changed() => {
-                    next_report = next_report.min(last_report + MIN_GAP);
+                    next_report = next_report.min(last_report + MIN_REPORT_INTERVAL);
                 }
-                () = &mut deadline, if may_stop && self.can_be_stopped() => {
+                () = &mut deadline, if may_stop && self.can_stop() => {
                     self.stopping = Some(ErrorCode::Timeout);
                     stop.cancel();
                 }
-                () = sleep_until(self.live_log.due().unwrap_or(next_report)), if self.live_log.due().is_some() => {
-                    self.tell_last_line().await;
+                () = sleep_until(self.live_log.next_due().unwrap_or(next_report)), if self.live_log.next_due().is_some() => {
+                    self.publish_last_line().await;
                 }
                 () = sleep_until(next_report) => {
                     self.record.report.status = Status::Running;
                     self.stamp();
-                    self.tell().await;
+                    self.publish_report().await;
                     last_report = Instant::now();
                     next_report = last_report + self.heartbeat;
                 }
@@ -213,81 +225,87 @@ impl Job {
         }
     }
 
-    /// Folds a step; gives whether operators should hear of it soon.
-    async fn fold(&mut self, step: Step) -> bool {
+    /// Applies an event. Returns whether operators should get a report soon.
+    async fn apply(&mut self, event: JobEvent) -> bool {
         let report = &mut self.record.report;
-        match step {
-            Step::Enter(phase) => {
-                set_elapsed(&mut report.phases, self.phase_begun);
+        match event {
+            JobEvent::PhaseStarted(phase) => {
+                set_elapsed(&mut report.phases, self.phase_started_at);
                 if !report.phases.enter(&phase) {
                     return false;
                 }
-                self.phase_begun = Instant::now();
+                self.phase_started_at = Instant::now();
+                tracing::debug!(%phase, "entered a phase");
                 if phase != PhaseName::Build {
                     report.progress = None;
                 }
                 report.message = phase.to_string();
-                if !self.can_be_stopped() {
-                    self.answer_cancel();
+                if !self.can_stop() {
+                    self.reply_to_cancel();
                 }
-                // So that it is known after a crash how far it was.
-                self.save_step("a phase").await;
+                // After a crash the record shows how far the job was.
+                self.save_progress("a phase").await;
             }
-            Step::Progress(progress) => report.progress = Some(progress),
-            Step::Origin(origin) => {
+            JobEvent::Progress(progress) => report.progress = Some(progress),
+            JobEvent::Origin(origin) => {
                 self.record.deployed = Some(origin);
                 return false;
             }
-            Step::Commit(commit) => {
+            JobEvent::Commit(commit) => {
                 report.commit = Some(commit.into());
-                // What was told must be what is built, also by a later start.
-                self.save_step("the commit").await;
+                // The build must use the reported commit, also after a restart.
+                self.save_progress("the commit").await;
             }
-            Step::System(system) => report.system = Some(system.into()),
-            Step::Generation(generation) => report.generation = Some(generation),
-            Step::Note(note) => self.note = Some(note),
-            Step::Changes(changes) => report.changes = Some(changes),
-            Step::Old(old) => {
-                self.record.old = Some(*old);
+            JobEvent::System(system) => report.system = Some(system.into()),
+            JobEvent::Generation(generation) => report.generation = Some(generation),
+            JobEvent::Note(note) => self.final_message = Some(note),
+            JobEvent::Changes(changes) => report.changes = Some(changes),
+            JobEvent::PreviousSystem(old) => {
+                self.record.previous = Some(*old);
                 return false;
             }
-            Step::HandOver(orders, answer) => {
-                self.record.orders = Some(*orders);
-                // From here on nobody may stop it but itself.
+            JobEvent::Handover(handover, reply) => {
+                self.record.handover = Some(*handover);
+                // From now on only the worker can stop the job.
                 self.handed_over = true;
-                self.answer_cancel();
+                self.reply_to_cancel();
                 self.stamp();
                 let saved = self.save().await.map_err(|error| error.to_string());
-                // The engine waits for this and for nothing else.
-                let _ = answer.send(saved);
+                // The engine waits only for this reply, so a dropped receiver needs no handling.
+                let _ = reply.send(saved);
             }
-            Step::External(command, answer) => {
+            JobEvent::ExternalCommand(command, reply) => {
                 self.record.external_command = Some(*command);
                 self.stamp();
                 let saved = self.save().await.map_err(|error| error.to_string());
-                // The engine waits for this and for nothing else.
-                let _ = answer.send(saved);
+                // The engine waits only for this reply, so a dropped receiver needs no handling.
+                let _ = reply.send(saved);
                 return false;
             }
-            Step::Record(record) => {
+            JobEvent::Record(record) => {
                 let changed = record.report != self.record.report;
-                let phase = |record: &Record| record.report.phases.running().map(|phase| phase.name.clone());
-                if phase(&record) != phase(&self.record) {
-                    self.phase_begun = Instant::now();
+                let phase =
+                    |record: &JobRecord| record.report.phases.running().map(|phase| phase.name.clone());
+                let entered = phase(&record);
+                if entered != phase(&self.record) {
+                    self.phase_started_at = Instant::now();
+                    if let Some(phase) = entered {
+                        tracing::debug!(%phase, "entered a phase");
+                    }
                 }
                 self.record = *record;
                 self.handed_over = true;
-                self.prover.look(&self.record, self.store.job(&self.record.request.id));
+                self.confirmer.start_if_requested(&self.record, self.store.job(&self.record.request.id));
                 return changed;
             }
-            Step::Stopping => {
+            JobEvent::Stopping => {
                 self.stopped = true;
-                self.answer_cancel();
+                self.reply_to_cancel();
                 return false;
             }
-            Step::Log(piece) => {
+            JobEvent::Log(piece) => {
                 if let Some(piece) = self.live_log.take(piece) {
-                    self.reporter.log(&self.record.request.id, piece.offset, piece.text).await;
+                    self.reporter.send_log(&self.record.request.id, piece.offset, piece.text).await;
                 }
                 return false;
             }
@@ -295,47 +313,47 @@ impl Job {
         true
     }
 
-    /// Publishes the last line that was left out, so that everybody sees that there is more.
-    async fn tell_last_line(&mut self) {
-        if let Some(piece) = self.live_log.take_last() {
-            self.reporter.log(&self.record.request.id, piece.offset, piece.text).await;
+    /// Publishes the last skipped line, so that readers notice the gap.
+    async fn publish_last_line(&mut self) {
+        if let Some(piece) = self.live_log.take_skipped() {
+            self.reporter.send_log(&self.record.request.id, piece.offset, piece.text).await;
         }
     }
 
-    fn can_be_stopped(&self) -> bool {
+    fn can_stop(&self) -> bool {
         if self.handed_over {
             return false;
         }
-        let may =
+        let is_stoppable =
             |phase: &PhaseName| matches!(phase, PhaseName::Prepare | PhaseName::Build | PhaseName::Check);
-        self.record.report.phases.running().is_none_or(|phase| may(&phase.name))
+        self.record.report.phases.running().is_none_or(|phase| is_stoppable(&phase.name))
     }
 
-    /// Tells everybody who asked to cancel how that was decided.
-    fn answer_cancel(&mut self) {
+    /// Replies to all pending cancel requests.
+    fn reply_to_cancel(&mut self) {
         let id = &self.record.request.id;
         let phase = self.record.report.phases.running().map(|phase| phase.name.to_string());
-        let phase = phase.unwrap_or_else(|| "its beginning".to_owned());
+        let phase = phase.map_or_else(|| "before its first phase".to_owned(), |phase| format!("in {phase}"));
         let decision = if self.stopped {
-            Ok(format!("job {id} is being stopped in {phase}"))
+            Ok(format!("job {id} is being stopped {phase}"))
         } else {
-            let why = format!("job {id} is in {phase}, and what has begun to activate is not interrupted");
+            let why = format!("job {id} is {phase}; an activation that has started is not interrupted");
             Err((ErrorCode::TooLate, why))
         };
-        for asked in self.asked.drain(..) {
-            // Who asked may have gone; the decision stands.
-            let _ = asked.send(decision.clone());
+        for waiter in self.cancel_waiters.drain(..) {
+            // The receiver may be gone, which does not change the decision.
+            let _ = waiter.send(decision.clone());
         }
     }
 
-    /// An engine that was stopped only knows that it was; why is known here.
-    fn reason(&self, failure: Failure) -> Failure {
+    /// Replaces the engine's `cancelled` by the reason for which it was stopped.
+    fn with_stop_reason(&self, failure: JobFailure) -> JobFailure {
         let after = self.timeout.as_secs();
         match (&self.stopping, &failure.code) {
             (Some(ErrorCode::Timeout), ErrorCode::Cancelled) => {
                 let phase = self.record.report.phases.running().map(|phase| &phase.name);
                 let advice = if phase == Some(&PhaseName::Build) { BUILD_TIMEOUT_ADVICE } else { "" };
-                Failure {
+                JobFailure {
                     code: ErrorCode::Timeout,
                     message: format!("took longer than {after} s: {}{advice}", failure.message),
                     ..failure
@@ -345,59 +363,59 @@ impl Job {
         }
     }
 
-    async fn conclude(&mut self, outcome: Outcome, engine: &dyn Engine) {
+    async fn set_result(&mut self, result: JobResult, engine: &dyn Engine) {
         let report = &mut self.record.report;
-        set_elapsed(&mut report.phases, self.phase_begun);
+        set_elapsed(&mut report.phases, self.phase_started_at);
         report.progress = None;
-        match outcome {
+        match result {
             Ok(message) => {
                 report.phases.end(&PhaseState::Done);
                 report.status = Status::Completed;
-                report.message = self.note.take().unwrap_or(message);
+                report.message = self.final_message.take().unwrap_or(message);
             }
             Err(failure) => {
-                // What failed was marked when the rollback began.
-                let went_back = failure.rolled_back == Some(true);
-                report.phases.end(if went_back { &PhaseState::Done } else { &PhaseState::Failed });
+                // The failed phase was marked when the rollback started.
+                let rolled_back = failure.rolled_back == Some(true);
+                report.phases.end(if rolled_back { &PhaseState::Done } else { &PhaseState::Failed });
                 report.status = Status::Failed;
                 report.error = Some(failure.code);
                 report.message = failure.message;
                 report.rolled_back = failure.rolled_back;
-                let folder = self.store.job(&self.record.request.id);
+                let job_dir = self.store.job(&self.record.request.id);
                 let facts = engine.facts();
-                let read = folder.clone();
-                let text = tokio::task::spawn_blocking(move || diagnostics(&read, &[], &facts)).await;
+                let read = job_dir.clone();
+                let text = tokio::task::spawn_blocking(move || collect_diagnostics(&read, &[], &facts)).await;
                 let text = engine.mask(&text.unwrap_or_default());
-                keep_diagnostics(&folder, &text);
+                save_diagnostics(&job_dir, &text);
                 self.record.report.diagnostics = Some(text);
             }
         }
     }
 
-    /// Brings the times up to now and gives the report its place in the order.
+    /// Updates the times and the sequence number of the report.
     fn stamp(&mut self) {
         let report = &mut self.record.report;
-        // Whoever concluded it has counted its time.
+        // A final report from the worker already has its times.
         if !report.status.is_final() || !self.handed_over {
-            set_elapsed(&mut report.phases, self.phase_begun);
-            report.elapsed_ms = Some(millis(self.begun.elapsed()));
+            set_elapsed(&mut report.phases, self.phase_started_at);
+            report.elapsed_ms = Some(millis(self.started_at.elapsed()));
         }
         self.reporter.stamp(report);
     }
 
-    /// Publishes the report, and shows it to whoever asks this listener.
-    async fn tell(&self) {
+    /// Publishes the report, and makes it visible to queries.
+    async fn publish_report(&self) {
         let mut report = self.record.report.clone();
         report.confirm = self.confirm.borrow().as_deref().map(Into::into);
         let shared = Arc::new(report);
         self.report.send_replace(shared.clone());
-        // While the link is down nobody hears it: the next one, or the record, will tell.
-        let _ = self.reporter.send(&self.record.request.destination(), &shared).await;
+        // If the connection is down the report is lost; a later report or the record replaces it.
+        let _ = self.reporter.send_report(&self.record.request.destination(), &shared).await;
     }
 
-    async fn save_step(&self, what: &str) {
+    async fn save_progress(&self, what: &str) {
         if let Err(error) = self.save().await {
-            tracing::warn!(id = %self.record.request.id, %error, "failed to record {what}");
+            tracing::warn!(%error, "failed to record {what}");
         }
     }
 
@@ -408,12 +426,17 @@ impl Job {
 }
 
 /// A record for a request that was just accepted.
-pub(super) fn accept(request: DeployRequest, starts: u64, timeout: Duration, reporter: &Reporter) -> Record {
-    let mut report = reporter.about(&request, Status::Accepted, "accepted");
+pub(super) fn accept(
+    request: DeployRequest,
+    starts: u64,
+    timeout: Duration,
+    reporter: &ListenerReporter,
+) -> JobRecord {
+    let mut report = reporter.report_on(&request, Status::Accepted, "accepted");
     report.phases = Phases::pending();
     let accepted_at = now();
     let deadline = accepted_at.saturating_add(jiff::SignedDuration::try_from(timeout).unwrap_or_default());
-    Record::new(request, accepted_at, deadline.unwrap_or(accepted_at), starts, report)
+    JobRecord::new(request, accepted_at, deadline.unwrap_or(accepted_at), starts, report)
 }
 
 fn set_elapsed(phases: &mut Phases, since: Instant) {

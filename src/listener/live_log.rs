@@ -1,68 +1,67 @@
-//! Which pieces of a growing log are published: so many that a fleet in a flood of output does not drown its server.
+//! Limits how many pieces of a growing log are published, so that a fleet with much output does not overload its server.
 //!
-//! Each piece says where it begins, so whoever hears the next one sees that others were left out, and asks for them: the log
-//! on disk has all.
+//! Each piece contains its offset, so a reader notices a gap at the next piece and queries the log on disk for it.
 
 use crate::activation::LogPiece;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// So many pieces may go out at once.
+/// Number of pieces that may be sent at once.
 const BURST: u32 = 500;
-/// The pause after which one more may.
+/// Pause after which one more piece may be sent.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The pieces of one log on their way.
+/// The rate limit of one log.
 #[derive(Debug)]
 pub(super) struct LiveLog {
-    /// When all pieces that went out would have gone out with pauses between them.
-    paced: Instant,
-    /// The last piece that was left out, if none went out after it.
-    last: Option<LogPiece>,
-    /// How many pieces were left out.
-    left_out: u64,
+    /// When all sent pieces would have been sent with pauses between them.
+    paced_until: Instant,
+    /// The last skipped piece, if none was sent after it.
+    skipped: Option<LogPiece>,
+    /// Number of skipped pieces.
+    skipped_count: u64,
 }
 
 impl LiveLog {
     pub(super) fn new() -> Self {
-        Self { paced: Instant::now(), last: None, left_out: 0 }
+        Self { paced_until: Instant::now(), skipped: None, skipped_count: 0 }
     }
 
-    /// Takes a piece, and gives it back if it may go out now.
+    /// Returns the piece if it may be sent now, otherwise keeps it as skipped.
     pub(super) fn take(&mut self, piece: LogPiece) -> Option<LogPiece> {
-        if self.allowed_at() <= Instant::now() {
+        if self.next_slot() <= Instant::now() {
             self.count();
-            self.last = None;
+            self.skipped = None;
             return Some(piece);
         }
-        self.left_out += 1;
-        self.last = Some(piece);
+        self.skipped_count += 1;
+        self.skipped = Some(piece);
         None
     }
 
-    /// When the last piece that was left out may go out after all, so that nobody waits for the next one to see a gap.
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.last.as_ref().map(|_| self.allowed_at())
+    /// When the last skipped piece may be sent, so that readers see a gap without waiting for the next piece.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.skipped.as_ref().map(|_| self.next_slot())
     }
 
-    /// That piece.
-    pub(super) fn take_last(&mut self) -> Option<LogPiece> {
-        let last = self.last.take()?;
-        self.left_out -= 1;
+    /// Takes the last skipped piece.
+    pub(super) fn take_skipped(&mut self) -> Option<LogPiece> {
+        let skipped = self.skipped.take()?;
+        self.skipped_count -= 1;
         self.count();
-        Some(last)
+        Some(skipped)
     }
 
-    /// How many pieces were left out so far.
-    pub(super) fn left_out(&self) -> u64 {
-        self.left_out
+    /// Number of pieces skipped so far.
+    pub(super) fn skipped_count(&self) -> u64 {
+        self.skipped_count
     }
 
-    fn allowed_at(&self) -> Instant {
-        self.paced.checked_sub(PAUSE * BURST).unwrap_or(self.paced)
+    fn next_slot(&self) -> Instant {
+        self.paced_until.checked_sub(PAUSE * BURST).unwrap_or(self.paced_until)
     }
 
     fn count(&mut self) {
-        self.paced = self.paced.max(Instant::now()) + PAUSE;
+        self.paced_until = self.paced_until.max(Instant::now()) + PAUSE;
     }
 }

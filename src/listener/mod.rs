@@ -1,24 +1,23 @@
-//! The listener: takes requests on its host, runs one job at a time, and tells everybody how it goes.
+//! The listener: receives requests on its host, runs one job at a time, and reports its progress.
+//!
+//! See ARCHITECTURE.md, "The listener".
 
-mod answer;
 mod config;
-mod delivery;
+mod confirmer;
 mod history;
 mod hold;
-mod inbox;
 mod job;
-mod key_expiry;
 mod live_log;
-mod log_answer;
-mod manager;
+mod log_reply;
 mod metrics;
 mod peers;
-mod prover;
 mod removal;
+mod reply;
 mod reporter;
 mod requests;
 mod service;
+mod subscriptions;
 
-pub use config::{Config, ConfigError};
-pub use peers::Peers;
-pub use service::{ListenerError, run};
+pub use config::{ListenerConfig, ListenerConfigError};
+pub use peers::ConfirmPeers;
+pub use service::run;

@@ -1,20 +1,23 @@
-//! Stamps and publishes what this listener says.
+//! Stamps and publishes the messages of this listener.
 
-use super::Config;
+use super::ListenerConfig;
 use crate::activation::Probe;
-use crate::bus::{Bus, LinkError};
-use crate::jobs::{Identity, Sequence, now};
+use crate::clock::now;
+use crate::jobs::{CachedJob, report_span};
+use crate::nats::{Client, NatsError};
 use crate::protocol::{
-    Answer, BadRequest, DeployReport, DeployRequest, Destination, ErrorCode, HostAnswer, Id, LogLine, Name,
-    PRESENCE, Purpose, Status, of_log,
+    DeployReport, DeployRequest, Destination, ErrorCode, Id, LogLine, Name, PRESENCE, Presence, Purpose,
+    QueryReply, RejectedRequest, Status, log_subject,
 };
+use crate::service::{FinalReport, wait_acknowledged};
+use crate::state_dir::{Sequence, ServiceIdentity};
 use futures_util::FutureExt;
 use std::time::Duration;
 
-/// The voice of one listener.
+/// Publishes reports, replies and presence messages.
 #[derive(Clone)]
-pub(super) struct Reporter {
-    bus: Bus,
+pub(super) struct ListenerReporter {
+    nats: Client,
     hostname: Name,
     tier: Name,
     role: Option<Name>,
@@ -23,48 +26,53 @@ pub(super) struct Reporter {
     sequence: Sequence,
 }
 
-impl Reporter {
-    pub(super) fn new(bus: Bus, config: &Config, identity: &Identity) -> Self {
+impl ListenerReporter {
+    pub(super) fn new(nats: Client, config: &ListenerConfig, identity: &ServiceIdentity) -> Self {
         Self {
-            bus,
+            nats,
             hostname: config.hostname.clone(),
             tier: config.tier.clone(),
             role: config.role.clone(),
             instance: identity.instance.clone(),
             heartbeat: config.heartbeat,
-            sequence: Sequence::new(identity.starts),
+            sequence: Sequence::new(identity),
         }
     }
 
-    /// A report about a request, unstamped.
-    pub(super) fn about(&self, request: &DeployRequest, status: Status, message: &str) -> DeployReport {
+    /// A report about a request.
+    pub(super) fn report_on(&self, request: &DeployRequest, status: Status, message: &str) -> DeployReport {
         let mut report = DeployReport::new(self.hostname.clone(), status, message);
         report.id = Some(request.id.clone());
         report.action = Some(request.action.clone());
         report.revision = request.revision.as_ref().map(|revision| revision.as_str().into());
         report.issuer = request.issuer.as_deref().map(Into::into);
-        self.sign(&mut report);
+        self.set_origin(&mut report);
         report
     }
 
-    /// A refusal of something that is no request.
-    pub(super) fn refusal(&self, bad: &BadRequest) -> DeployReport {
+    /// A rejection of a message that is not a valid request.
+    pub(super) fn bad_request_report(&self, bad: &RejectedRequest) -> DeployReport {
         let mut report = DeployReport::new(self.hostname.clone(), Status::Rejected, bad.message.clone());
         report.error = Some(bad.code.clone());
         report.id.clone_from(&bad.id);
         report.action.clone_from(&bad.action);
-        self.sign(&mut report);
+        self.set_origin(&mut report);
         report
     }
 
-    /// A refusal of a request.
-    pub(super) fn rejection(&self, request: &DeployRequest, code: ErrorCode, message: &str) -> DeployReport {
-        let mut report = self.about(request, Status::Rejected, message);
+    /// A rejection of a request.
+    pub(super) fn rejection_report(
+        &self,
+        request: &DeployRequest,
+        code: ErrorCode,
+        message: &str,
+    ) -> DeployReport {
+        let mut report = self.report_on(request, Status::Rejected, message);
         report.error = Some(code);
         report
     }
 
-    fn sign(&self, report: &mut DeployReport) {
+    fn set_origin(&self, report: &mut DeployReport) {
         report.tier = Some(self.tier.clone());
         report.role.clone_from(&self.role);
         report.instance = Some(self.instance.as_str().into());
@@ -72,69 +80,77 @@ impl Reporter {
         self.stamp(report);
     }
 
-    /// Gives the report its place among this host's reports.
+    /// Sets the sequence number and time of the report.
     pub(super) fn stamp(&self, report: &mut DeployReport) {
         report.seq = Some(self.sequence.next());
         report.at = Some(now());
     }
 
-    /// Publishes a report. While the link is down it is let go: a running job will speak again, and a verdict is kept
-    /// on disk.
-    pub(super) async fn send(&self, to: &Destination, report: &DeployReport) -> Result<(), LinkError> {
-        let subject = to.subject(&self.hostname);
-        let mut payload = report.encode();
-        if self.bus.room().is_some_and(|room| payload.len() > room) {
-            payload = report.brief().encode();
-        }
-        let sent = self.bus.publish_signed(Purpose::Report, &subject, None, payload).await;
+    /// Publishes a report. If the connection is down it is dropped: a running job sends another report, and a result is
+    /// stored on disk.
+    pub(super) async fn send_report(&self, to: &Destination, report: &DeployReport) -> Result<(), NatsError> {
+        let payload = self.encode(report);
+        let sent =
+            self.nats.publish_signed(Purpose::Report, &to.subject(&self.hostname), None, payload).await;
         if let Err(error) = &sent {
-            tracing::debug!(id = report.id.as_ref().map(Id::as_str), %error, "a report did not go out");
+            tracing::debug!(%error, "failed to publish a report");
         }
         sent
     }
 
-    /// Publishes an answer. While the link is down it is let go: whoever asked asks again.
-    pub(super) async fn answer(&self, to: &Destination, answer: &Answer) {
+    /// The result of a job, for its delivery.
+    pub(super) fn final_report(&self, id: Id, job: &CachedJob) -> FinalReport {
+        FinalReport {
+            id,
+            subject: job.destination.subject(&self.hostname),
+            payload: self.encode(&job.report),
+            purpose: Some(Purpose::Report),
+            span: report_span(&job.report),
+        }
+    }
+
+    fn encode(&self, report: &DeployReport) -> Vec<u8> {
+        let payload = report.encode();
+        if payload.len() > self.nats.max_message_size() { report.brief().encode() } else { payload }
+    }
+
+    /// Publishes a reply. If the connection is down it is dropped, because clients repeat their queries.
+    pub(super) async fn send_reply(&self, to: &Destination, reply: &QueryReply) {
         let subject = to.subject(&self.hostname);
-        // Who signs what is decided by the subject: an older operator has replies come where reports go.
+        // The subject determines the purpose: older operators receive replies on the subject for reports.
         let purpose = Purpose::of_response(&subject);
-        let _ = self.bus.publish_signed(purpose, &subject, None, answer.encode()).await;
+        let _ = self.nats.publish_signed(purpose, &subject, None, reply.encode()).await;
     }
 
-    /// Announces this host on `bus`. While the link is down nobody can hear it; coming up announces again.
-    pub(super) async fn announce(bus: &Bus, answer: &HostAnswer) -> Result<(), LinkError> {
-        bus.publish_signed(Purpose::Presence, PRESENCE, None, answer.encode()).await
+    /// Announces this host on `nats`. The caller may ignore errors, because a new connection announces the host again.
+    pub(super) async fn announce(nats: &Client, presence: &Presence) -> Result<(), NatsError> {
+        nats.publish_signed(Purpose::Presence, PRESENCE, None, presence.encode()).await
     }
 
-    /// The next place among this host's messages.
+    /// The next sequence number of this host.
     pub(super) fn next_seq(&self) -> u64 {
         self.sequence.next()
     }
 
     /// Publishes a piece of a job's log.
-    pub(super) async fn log(&self, id: &Id, offset: u64, text: String) {
+    pub(super) async fn send_log(&self, id: &Id, offset: u64, text: String) {
         let line = LogLine { id: id.clone(), hostname: self.hostname.clone(), offset, text };
-        // The log lies on disk for whoever missed it.
-        let subject = of_log(id, &self.hostname);
-        let _ = self.bus.publish_signed(Purpose::Log, &subject, None, line.encode()).await;
+        // Readers that miss a piece query the log on disk.
+        let subject = log_subject(id, &self.hostname);
+        let _ = self.nats.publish_signed(Purpose::Log, &subject, None, line.encode()).await;
     }
 
-    /// Waits until what was said has left this process.
-    pub(super) async fn left(&self) {
-        self.bus.flush().await;
+    /// Waits until all published messages have left this process.
+    pub(super) async fn flush(&self) {
+        self.nats.flush().await;
     }
 
-    /// Asks the server whether it still hears us.
-    pub(super) fn reachable(&self) -> Probe<bool> {
-        let bus = self.bus.clone();
+    /// A probe that tests whether the server still responds.
+    pub(super) fn reachability_probe(&self) -> Probe<bool> {
+        let nats = self.nats.clone();
         Probe::new(move || {
-            let bus = bus.clone();
-            async move { bus.ping(Duration::from_secs(10)).await.is_ok() }.boxed()
+            let nats = nats.clone();
+            async move { wait_acknowledged(&nats).await }.boxed()
         })
-    }
-
-    /// Waits until the server has read all that was sent.
-    pub(super) async fn arrived(&self) -> bool {
-        self.bus.ping(Duration::from_secs(10)).await.is_ok()
     }
 }

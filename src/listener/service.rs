@@ -1,96 +1,65 @@
-//! The listener's one loop: requests, questions, the running job, announcements, the link.
+//! The main loop of the listener: requests, queries, the running job, presence and the connection.
 
-use super::Config;
-use super::answer::View;
-use super::delivery::deliver;
-use super::history;
-use super::inbox::{Inbox, Incoming};
-use super::job::Handle;
-use super::key_expiry::KeyExpiry;
-use super::manager::Standing;
-use super::metrics::Metrics;
-use super::peers;
-use super::removal::Removal;
-use super::reporter::Reporter;
+use super::job::JobHandle;
+use super::metrics::ListenerMetrics;
+use super::removal::RemovalWatch;
+use super::reply::HostSnapshot;
+use super::reporter::ListenerReporter;
+use super::subscriptions::{ListenerMessage, subscribe};
+use super::{ListenerConfig, history, peers};
 use crate::activation::Engine;
-use crate::bus::{Bus, ConnectError, Link, LinkError, Seed};
+use crate::clock::now;
 use crate::jobs::{
-    AtHand, DeployedCommits, History, Hold, HostNow, Record, Resume, Seen, Store, StoreError, now,
+    CurrentHost, DeployedBranches, History, Hold, JobCache, JobRecord, JobStore, Recovery, report_span,
 };
-use crate::log_fold::LogFold;
-use crate::manager::{self, Manager};
-use crate::metrics::serve;
-use crate::protocol::{Ask, DeployReport, HostAnswer, Id, Status, Want, WireError, is_base_response};
+use crate::keys::ReplayGuard;
+use crate::protocol::{DeployReport, Id, Presence, Query, QueryKind, Status, WireError};
+use crate::service::{ServiceError, ServiceEvent, ServiceRuntime, deliver};
+use futures_util::StreamExt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// How long a stop may wait for what was said to arrive.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// Kinds of lines that anyone who may send to this host can cause.
-const UNREADABLE: &str = "a question could not be read";
-/// How many questions that could not be read are logged one by one in ten seconds: a person who tries something sends fewer.
-const MOST_UNREADABLE: u32 = 10;
-const DROPPED: &str = "messages were dropped";
-
-/// Why a listener could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenerError {
-    /// The state directory.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The connection's settings.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The client library.
-    #[error(transparent)]
-    Link(#[from] LinkError),
-}
+/// How long a stop waits for pending messages to be delivered, and then for the metrics server.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// Kinds of log lines that any client with access to this host can cause.
+const UNREADABLE: &str = "failed to parse a query";
+/// Maximum number of such lines in ten seconds: more than manual tests cause.
+const MAX_UNREADABLE_LINES: u32 = 10;
 
 /// The state of a listener.
-pub(super) struct Service {
-    pub(super) config: Arc<Config>,
+pub(super) struct ListenerService {
+    pub(super) runtime: ServiceRuntime,
+    pub(super) config: Arc<ListenerConfig>,
     pub(super) engine: Arc<dyn Engine>,
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<JobStore>,
     pub(super) history: Arc<History>,
-    pub(super) reporter: Reporter,
-    pub(super) running: Option<(Id, Handle)>,
-    pub(super) metrics: Option<Arc<Metrics>>,
-    /// Jobs at work: at most one.
-    pub(super) work: JoinSet<Record>,
-    /// Requests that named no place to answer to.
-    pub(super) unanswerable: u64,
-    pub(super) log_fold: LogFold,
+    pub(super) reporter: ListenerReporter,
+    pub(super) running: Option<(Id, JobHandle)>,
+    pub(super) metrics: Option<Arc<ListenerMetrics>>,
+    /// The running job: at most one.
+    pub(super) work: JoinSet<JobRecord>,
     pub(super) hold: Option<Hold>,
-    /// The signed requests that have come, where keys are trusted.
-    pub(super) seen: Option<Seen>,
-    bus: Bus,
-    pub(super) jobs: AtHand,
-    /// Verdicts on their way, answers to a cancel, and what is looked up in files.
-    pub(super) deliveries: JoinSet<Vec<Id>>,
-    warnings: BTreeSet<String>,
-    /// Those that are about the server of this connection.
-    server_warnings: Vec<String>,
-    /// How often a malformed message had ended the connection when the present one was made.
-    ended: u64,
-    /// The units that had failed when that was last asked, where it can be.
+    /// Replay protection, if keys are trusted.
+    pub(super) replay_guard: Option<ReplayGuard>,
+    pub(super) jobs: JobCache,
+    /// The failed units at the last query, if the engine supports that.
     units: Option<BTreeSet<String>>,
-    /// The service manager being asked for them, one question at a time.
-    asking: JoinSet<Option<BTreeSet<String>>>,
-    /// Results that the state directory did not take yet: a restart of the host would end their jobs once more.
-    unsaved: Vec<Record>,
-    /// Announcing this host over a fresh connection, one at a time.
-    announcing: JoinSet<()>,
-    /// Counts of refusals on their way to the disk, all at once.
-    pub(super) keeping: JoinSet<()>,
+    /// The query for failed units, one at a time.
+    unit_query: JoinSet<Option<BTreeSet<String>>>,
+    /// Final records that could not be saved yet: after a reboot of the host their jobs would end a second time.
+    unsaved: Vec<JobRecord>,
+    /// The task that announces this host over a new connection, one at a time.
+    announcement: JoinSet<()>,
+    /// The task that persists counts of refused requests.
+    pub(super) refusal_write: JoinSet<()>,
 }
 
-/// Waits for the next report of the running job; for ever where none runs.
-async fn phase_changed(running: &mut Option<(Id, Handle)>) {
+/// Waits for the next report of the running job; forever if none runs.
+async fn report_changed(running: &mut Option<(Id, JobHandle)>) {
     if let Some((_, handle)) = running
         && handle.report.changed().await.is_ok()
     {
@@ -99,393 +68,304 @@ async fn phase_changed(running: &mut Option<(Id, Handle)>) {
     std::future::pending::<()>().await;
 }
 
-/// Runs a listener until `shutdown`: connects as soon as there is a server, and serves through every loss of it.
+/// The running job in the status line.
+fn describe_job(job: &DeployReport) -> String {
+    let action = job.action.as_ref().map_or_else(|| "a job".to_owned(), ToString::to_string);
+    let revision = job.revision.as_ref().map(|revision| format!(" {revision}")).unwrap_or_default();
+    let issuer = job.issuer.as_ref().map(|issuer| format!(" by {issuer}")).unwrap_or_default();
+    let phase = job.phases.running().map(|phase| format!(", {}", phase.name)).unwrap_or_default();
+    format!("{action}{revision}{issuer}{phase}")
+}
+
+/// Runs a listener until `shutdown`. Connects once a server is available, and reconnects after each loss.
 pub async fn run(
-    config: Config,
+    config: ListenerConfig,
     engine: Arc<dyn Engine>,
     shutdown: CancellationToken,
-) -> Result<(), ListenerError> {
-    let (store, records) = Store::open(&config.state_dir)?;
-    // On the heap, where it is freed once it is done.
-    let bus = Box::pin(Bus::lasting(&config.settings)).await?;
-    let reporter = Reporter::new(bus.clone(), &config, store.identity());
-    let mut warnings: BTreeSet<_> = config.warnings.iter().chain(store.warnings()).cloned().collect();
+) -> Result<(), ServiceError> {
+    let (store, records) = JobStore::open(&config.state_dir)?;
+    let mut runtime = ServiceRuntime::connect(
+        &config.settings,
+        &config.trusted_keys,
+        &config.warnings,
+        &store.dir,
+        shutdown,
+    )
+    .await?;
+    let reporter = ListenerReporter::new(runtime.nats.clone(), &config, store.dir.identity());
     let store = Arc::new(store);
-    let metrics = config.metrics.as_ref().map(|_| {
-        let (metrics, warning) = Metrics::open(&config, engine.clone(), store.clone(), bus.link());
-        warnings.extend(warning);
-        Arc::new(metrics)
-    });
-    let seen = (!config.trusted_keys.is_empty()).then(|| Seen::open(store.state_dir(), now()));
-    if let Some(error) = seen.as_ref().and_then(|(_, error)| error.as_ref()) {
-        let warning = format!("signed requests from before this start could be used once more: {error}");
+    let metrics = match &config.metrics {
+        Some(_) => Some(ListenerMetrics::open(&config, engine.clone(), store.clone(), &mut runtime)?),
+        None => None,
+    };
+    let replay_guard = (!config.trusted_keys.is_empty()).then(|| ReplayGuard::open(store.dir.path(), now()));
+    if let Some(error) = replay_guard.as_ref().and_then(|(_, error)| error.as_ref()) {
+        let warning = format!("signed requests from before this start could be replayed: {error}");
         tracing::warn!("{warning}");
-        warnings.insert(warning);
+        runtime.warnings.insert(warning);
     }
-    let mut service = Service {
-        seen: seen.map(|(seen, _)| seen),
+    let mut service = ListenerService {
+        runtime,
+        replay_guard: replay_guard.map(|(replay_guard, _)| replay_guard),
         engine,
-        hold: Hold::read(store.state_dir()),
-        history: Arc::new(History::new(store.state_dir())),
-        jobs: AtHand::new(store.clone(), config.hostname.clone()),
+        hold: Hold::read(store.dir.path()),
+        history: Arc::new(History::new(store.dir.path())),
+        jobs: JobCache::new(store.clone(), config.hostname.clone()),
         store,
         reporter,
         running: None,
         metrics,
         work: JoinSet::new(),
-        unanswerable: 0,
-        log_fold: LogFold::default(),
-        deliveries: JoinSet::new(),
-        warnings,
-        server_warnings: Vec::new(),
-        ended: 0,
         units: None,
-        asking: JoinSet::new(),
-        announcing: JoinSet::new(),
+        unit_query: JoinSet::new(),
+        announcement: JoinSet::new(),
         unsaved: Vec::new(),
-        keeping: JoinSet::new(),
-        bus,
+        refusal_write: JoinSet::new(),
         config: Arc::new(config),
     };
     service.recover(records);
-    Box::pin(service.serve(shutdown)).await
+    Box::pin(service.serve()).await
 }
 
-impl Service {
-    /// Takes up or ends what was running when the last listener went away, and remembers the rest.
-    fn recover(&mut self, records: Vec<Record>) {
+impl ListenerService {
+    /// Resumes or ends the jobs that a previous listener left unfinished, and caches the others.
+    fn recover(&mut self, records: Vec<JobRecord>) {
         let mut ended = Vec::new();
         let records = self.recover_hold(records);
         let (boot_id, facts) = (self.engine.boot_id(), self.engine.facts());
         let system = facts.system.as_deref();
         let (boot_id, generation) = (boot_id.as_deref(), facts.generation);
-        let resume = |record: &Record| record.resume(HostNow { now: now(), boot_id, system, generation });
-        // Whatever else is open: one that somebody may be at work on comes first.
-        let owned = records.iter().any(|record| !record.is_final() && resume(record) == Resume::Follow);
+        let decide = |record: &JobRecord| {
+            Recovery::of(record, CurrentHost { now: now(), boot_id, system, generation })
+        };
+        // A job that another process may own takes precedence over all other unfinished jobs.
+        let is_any_owned =
+            records.iter().any(|record| !record.is_final() && decide(record) == Recovery::Follow);
         for mut record in records {
             if !record.is_final() {
-                let decision = resume(&record);
-                let id = record.request.id.clone();
-                // One that is still at work was accepted while nothing else was.
-                if self.running.is_none() && decision == Resume::Follow {
-                    tracing::info!(%id, "taking up a job that was handed over");
-                    self.take_up(record, true);
+                let _entered = report_span(&record.report).entered();
+                let recovery = decide(&record);
+                // At most one job has an owner, because it was accepted while no other job ran.
+                if self.running.is_none() && recovery == Recovery::Follow {
+                    tracing::info!("resuming a job that was handed over");
+                    self.attach(record, true);
                     continue;
                 }
-                if self.running.is_none() && !owned && decision == Resume::Again && self.engine.can_repeat() {
-                    tracing::info!(%id, "doing a job again that had changed nothing yet");
+                if self.running.is_none()
+                    && !is_any_owned
+                    && recovery == Recovery::Restart
+                    && self.engine.can_repeat()
+                {
+                    tracing::info!("restarting interrupted job: nothing was changed");
                     record.restarts += 1;
-                    self.take_up(record, false);
+                    self.attach(record, false);
                     continue;
                 }
-                record.end(decision, system);
+                recovery.finish(&mut record, system);
                 self.reporter.stamp(&mut record.report);
                 let reason = &record.report.message;
-                tracing::warn!(%id, status = %record.report.status, reason, "ended a job that another listener began");
-                // Where it cannot be kept, the next start comes to the same verdict.
+                tracing::warn!(status = %record.report.status, reason, "ended an interrupted job");
+                // If the save fails, the next start makes the same decision.
                 if let Err(error) = self.store.save(&record) {
-                    tracing::error!(%id, %error, "the verdict could not be kept");
+                    tracing::error!(%error, "failed to save the result of a job");
                 }
             }
             self.jobs.insert(&record);
             ended.push(record);
         }
-        if let Err(error) = DeployedCommits::catch_up(self.store.state_dir(), &ended) {
-            tracing::error!(%error, "failed to note the deployed commits");
+        if let Err(error) = DeployedBranches::catch_up(self.store.dir.path(), &ended) {
+            tracing::error!(%error, "failed to record the deployed commits");
         }
         history::catch_up(&self.history, &ended);
         if let Some(metrics) = &self.metrics {
             metrics.catch_up(&mut ended);
         }
-        self.jobs.tidy(now());
+        self.jobs.prune(now());
     }
 
-    async fn serve(mut self, shutdown: CancellationToken) -> Result<(), ListenerError> {
-        // First, so that no refusal of what follows is missed.
-        let mut refusals = self.bus.refusals();
-        let mut inbox = Inbox::open(&self.bus, &self.config).await?;
-        let mut link = self.bus.link();
-        let mut last = Link::default();
-        let mut told_problem: Option<String> = None;
+    async fn serve(mut self) -> Result<(), ServiceError> {
+        let mut messages = subscribe(&self.runtime.nats, &self.config).await?;
         let mut announce_at = Instant::now();
-        self.ask_units();
-        let (problem, mut problems) = watch::channel(None);
-        let mut server = self.serve_metrics(problem, shutdown.clone());
-        let mut manager = Manager::ready();
-        let mut removal = Removal::watch(self.config.presence);
-        let mut key_expiry = KeyExpiry::new(&self.config.trusted_keys);
-        key_expiry.update(&mut self.warnings, now());
+        self.query_failed_units();
+        let endpoint = self.metrics.as_ref().map(|metrics| metrics.service.clone());
+        self.runtime.ready(endpoint.zip(self.config.metrics.clone()));
+        let mut removal = RemovalWatch::new(self.config.presence);
         loop {
-            self.tell(&mut manager);
+            self.runtime.update_status(self.status());
             tokio::select! {
-                () = shutdown.cancelled() => break,
-                incoming = inbox.next() => match incoming {
-                    Incoming::Request(arrived) => self.on_arrival(*arrived).await,
-                    Incoming::Ask(ask) => self.on_ask(*ask).await,
+                event = self.runtime.next_event() => match event {
+                    ServiceEvent::Stop => break,
+                    ServiceEvent::Connected => {
+                        self.deliver(None);
+                        announce_at = Instant::now();
+                    }
+                    ServiceEvent::Warnings => announce_at = Instant::now(),
+                    ServiceEvent::Delivered(ids) => {
+                        for id in &ids {
+                            self.jobs.mark_delivered(id);
+                        }
+                        removal.check_soon();
+                    }
+                    ServiceEvent::Status => {}
+                },
+                message = messages.select_next_some() => match message {
+                    ListenerMessage::Request(received) => self.on_received_request(*received).await,
+                    ListenerMessage::Query(query) => self.on_query(*query).await,
                 },
                 Some(ended) = self.work.join_next() => {
                     self.on_job_end(ended.ok());
-                    self.ask_units();
+                    self.query_failed_units();
                     announce_at = Instant::now();
                 }
-                Some(told) = self.asking.join_next() => {
-                    if self.on_units(told.ok().flatten()) {
+                Some(units) = self.unit_query.join_next() => {
+                    if self.on_failed_units(units.ok().flatten()) {
                         announce_at = Instant::now();
                     }
-                }
-                Some(delivered) = self.deliveries.join_next() => {
-                    self.on_delivered(&delivered.unwrap_or_default());
-                    removal.look_soon();
                 }
                 () = removal.removed(), if self.is_idle() => {
                     tracing::info!(unit = removal.unit, "this listener was removed from the host: stopping");
                     break;
                 }
-                () = phase_changed(&mut self.running) => {}
-                Ok(refusal) = refusals.recv() => {
-                    // Where replies go is chosen by who asks; the log has it.
-                    if !(refusal.publish && is_base_response(&refusal.subject)) {
-                        self.warnings.insert(refusal.to_string());
-                    }
-                }
-                Ok(()) = link.changed() => {
-                    let now = link.borrow_and_update().clone();
-                    if self.on_link(&now, &last) {
-                        announce_at = Instant::now();
-                    }
-                    last = now;
-                }
-                () = self.log_fold.due() => self.log_fold.log_due(),
-                Some(_) = self.announcing.join_next() => {}
-                Some(_) = self.keeping.join_next() => self.keep_refusals(),
-                Ok(()) = problems.changed() => {
-                    self.warnings.retain(|warning| Some(warning) != told_problem.as_ref());
-                    told_problem.clone_from(&problems.borrow_and_update());
-                    self.warnings.extend(told_problem.clone());
-                    announce_at = Instant::now();
-                }
-                () = key_expiry.changed() => {
-                    key_expiry.update(&mut self.warnings, now());
-                    announce_at = Instant::now();
-                }
-                // Each connection is announced once: the branch above has to see it first.
-                () = sleep_until(announce_at), if last.connects > 0 && self.announces() => {
+                () = report_changed(&mut self.running) => {}
+                Some(_) = self.announcement.join_next() => {}
+                Some(_) = self.refusal_write.join_next() => self.persist_refusals(),
+                // Only after the new connection was handled above, so that each one is announced once.
+                () = sleep_until(announce_at), if self.announces() => {
                     self.unsaved.retain(|record| self.store.save(record).is_err());
-                    self.announce(self.view().host()).await;
-                    self.ask_units();
-                    // Jitter, so that a fleet that started together does not speak together for ever.
+                    self.announce(self.snapshot().host()).await;
+                    self.query_failed_units();
+                    // Jitter, so that hosts that started together do not send at the same time forever.
                     announce_at = Instant::now() + self.config.presence.mul_f64(0.9 + fastrand::f64() / 5.0);
                 }
             }
         }
-        drop(inbox);
-        manager::stopping();
-        self.log_fold.log_all();
-        self.farewell().await;
-        if let Some(metrics) = self.metrics.as_ref().filter(|metrics| metrics.has_refused()) {
-            metrics.keep();
-        }
-        // Long enough for whoever is being answered.
-        let _ = timeout(FAREWELL, server.join_next()).await;
+        drop(messages);
+        self.stop().await;
         Ok(())
     }
 
-    /// Tells the service manager how this listener stands.
-    fn tell(&self, manager: &mut Manager) {
-        let settings = &self.config.settings;
-        let link = self.bus.link().borrow().clone();
-        let job = self.running.as_ref().map(|(_, handle)| handle.report.borrow().clone());
-        let standing = Standing {
-            server: &settings.shown(),
-            key: settings.seed.as_ref().map(Seed::public_key),
-            link: &link,
-            job: job.as_deref(),
-            held: self.hold.as_ref(),
-            warnings: &self.warnings,
-        };
-        manager.stands(&standing.sentence());
-    }
-
-    /// Serves the metrics, where they are wanted.
-    fn serve_metrics(
-        &self,
-        problem: watch::Sender<Option<String>>,
-        shutdown: CancellationToken,
-    ) -> JoinSet<()> {
-        let mut server = JoinSet::new();
-        if let Some((metrics, address)) = self.metrics.clone().zip(self.config.metrics.clone()) {
-            server.spawn(serve(metrics, address, problem, shutdown));
+    /// Announces that this listener stops, and delivers what is pending. A running activation continues.
+    async fn stop(&mut self) {
+        self.runtime.notify_stop();
+        let restarting = self.running.as_ref().map(|_| true);
+        if !self.config.presence.is_zero() {
+            self.announce(Presence { online: Some(false), restarting, ..self.snapshot().host() }).await;
         }
-        server
+        self.runtime.finish(STOP_TIMEOUT).await;
+        if let Some(metrics) = self.metrics.as_ref().filter(|metrics| metrics.jobs.has_refused()) {
+            metrics.jobs.persist();
+        }
+        tracing::info!(restarting = restarting.unwrap_or(false), "stopped");
     }
 
-    /// Asks for the units that have failed, beside everything else.
-    fn ask_units(&mut self) {
-        if self.asking.is_empty() {
-            self.asking.spawn(self.engine.failed_units());
+    /// The parts of the status line about the running job and the hold.
+    fn status(&self) -> Vec<String> {
+        let job = self.running.as_ref().map(|(_, handle)| describe_job(&handle.report.borrow()));
+        let hold = self.hold.as_ref().map(|hold| format!("held: {hold}"));
+        [job.unwrap_or_else(|| "idle".to_owned())].into_iter().chain(hold).collect()
+    }
+
+    /// Queries the failed units in a separate task.
+    fn query_failed_units(&mut self) {
+        if self.unit_query.is_empty() {
+            self.unit_query.spawn(self.engine.failed_units());
         }
     }
 
     pub(super) fn announces(&self) -> bool {
-        !self.config.presence.is_zero() && self.bus.link().borrow().up
+        !self.config.presence.is_zero() && self.runtime.is_connected()
     }
 
-    /// Says that this listener goes away. A running activation is left alone.
-    async fn farewell(&mut self) {
-        let restarting = self.running.as_ref().map(|_| true);
-        if !self.config.presence.is_zero() {
-            self.announce(HostAnswer { online: Some(false), restarting, ..self.view().host() }).await;
-        }
-        let said = async {
-            while self.deliveries.join_next().await.is_some() {}
-            self.reporter.arrived().await;
-        };
-        // What has not arrived by then is told at the next start.
-        let _ = timeout(FAREWELL, said).await;
-        tracing::info!(restarting = restarting.unwrap_or(false), "stopped");
+    pub(super) async fn announce(&self, presence: Presence) {
+        // If the connection is down, the next connection announces the host again.
+        let _ = ListenerReporter::announce(&self.runtime.nats, &presence).await;
     }
 
-    pub(super) async fn announce(&self, answer: HostAnswer) {
-        // While the link is down nobody can hear it; coming up announces again.
-        let _ = Reporter::announce(&self.bus, &answer).await;
-    }
-
-    async fn on_ask(&mut self, ask: Result<Ask, WireError>) {
-        let ask = match ask {
-            Ok(ask) => ask,
+    async fn on_query(&mut self, query: Result<Query, WireError>) {
+        let query = match query {
+            Ok(query) => query,
             Err(error) => {
-                if self.log_fold.allows(UNREADABLE, MOST_UNREADABLE) {
+                if self.runtime.log_throttle.allows(UNREADABLE, MAX_UNREADABLE_LINES) {
                     tracing::warn!(%error, "{UNREADABLE}");
                 }
                 return;
             }
         };
-        if !ask.concerns(&self.config.hostname, &self.config.tier, self.config.role.as_ref()) {
+        if !query.matches(&self.config.hostname, &self.config.tier, self.config.role.as_ref()) {
             return;
         }
-        match ask.wanted() {
-            Want::Log => self.answer_log(ask),
-            Want::History => self.answer_history(ask),
-            Want::Presence => self.announce_afresh(&ask),
-            _ => self.reporter.answer(&ask.destination(), &self.view().answer(&ask)).await,
+        tracing::debug!(query = %query.kind(), reply_to = %query.reply_to, "received a query");
+        match query.kind() {
+            QueryKind::Log => self.reply_with_log(query),
+            QueryKind::History => self.reply_with_history(query),
+            QueryKind::Presence => self.announce_over_new_connection(&query),
+            _ => self.reporter.send_reply(&query.destination(), &self.snapshot().reply(&query)).await,
         }
     }
 
-    /// Announces this host over a fresh connection, for one that only another client can confirm.
-    fn announce_afresh(&mut self, ask: &Ask) {
-        if self.announcing.is_empty() {
-            let confirm = ask.confirm.as_deref().map(Into::into);
-            let answer = HostAnswer { confirm, ..self.view().host() };
+    /// Announces this host over a new connection, for a host that only another client can confirm.
+    fn announce_over_new_connection(&mut self, query: &Query) {
+        if self.announcement.is_empty() {
+            let confirm = query.confirm.as_deref().map(Into::into);
+            let presence = Presence { confirm, ..self.snapshot().host() };
             let config = self.config.clone();
-            self.announcing.spawn(async move { peers::announce(&config, answer).await });
+            self.announcement.spawn(async move { peers::announce(&config, presence).await });
         }
     }
 
-    fn on_job_end(&mut self, record: Option<Record>) {
+    fn on_job_end(&mut self, record: Option<JobRecord>) {
         let ended = self.running.take();
+        let _entered = ended.map(|(_, handle)| handle.span.entered());
         if let Some(metrics) = &self.metrics {
             metrics.set_in_progress(false);
         }
         let Some(record) = record else {
-            // The job's task panicked; its record is still open and becomes `interrupted` at the next start.
-            let id = ended.map(|(id, _)| id.to_string());
-            tracing::error!(id, "the task of a job died");
+            // The job's task panicked. Its record stays unfinished and becomes `interrupted` at the next start.
+            tracing::error!("the task of a job panicked");
             return;
         };
         let report = &record.report;
         let (status, error) = (report.status.as_str(), report.error.as_ref().map(ToString::to_string));
         let message = if report.status == Status::Completed { "job completed" } else { "job failed" };
-        tracing::info!(id = %record.request.id, status, error, reason = report.message, "{message}");
+        tracing::info!(status, error, reason = report.message, "{message}");
         self.jobs.insert(&record);
-        self.jobs.tidy(now());
+        self.jobs.prune(now());
         self.deliver(Some(&record.request.id));
-        let is_saved = self.store.job(&record.request.id).record().is_ok_and(|saved| saved.is_final());
-        if !is_saved && record.is_final() && record.orders.is_some() {
+        let is_saved = || self.store.job(&record.request.id).record().is_ok_and(|saved| saved.is_final());
+        if record.is_final() && record.handover.is_some() && !is_saved() {
             self.unsaved.push(record);
         }
     }
 
-    /// Tells the verdicts that are not known to have arrived: of all jobs, or of the one with this id.
+    /// Sends undelivered results: of all jobs, or of the one with this id.
     pub(super) fn deliver(&mut self, id: Option<&Id>) {
-        let owed = self.jobs.owed(id, now());
-        if !owed.is_empty() {
-            self.deliveries.spawn(deliver(owed, self.store.clone(), self.reporter.clone()));
+        let undelivered = self.jobs.undelivered(id, now());
+        if !undelivered.is_empty() {
+            let reports =
+                undelivered.into_iter().map(|(id, job)| self.reporter.final_report(id, &job)).collect();
+            let (nats, store) = (self.runtime.nats.clone(), self.store.clone());
+            let mark = move |id: &Id| store.mark_delivered(id, now());
+            self.runtime.deliveries.spawn(deliver(nats, reports, mark));
         }
     }
 
-    fn on_delivered(&mut self, ids: &[Id]) {
-        for id in ids {
-            self.jobs.sent(id);
-        }
-    }
-
-    /// Takes in the units that have failed, and gives whether that is news.
-    fn on_units(&mut self, units: Option<BTreeSet<String>>) -> bool {
-        // Nothing new is no reason to speak, also the first time.
+    /// Stores the failed units. Returns whether they have changed.
+    fn on_failed_units(&mut self, units: Option<BTreeSet<String>>) -> bool {
+        // An empty first result is not a change.
         let is_new = units.as_ref().is_some_and(|units| *units != self.units.clone().unwrap_or_default());
         self.units = units.or(self.units.take());
         is_new
-    }
-
-    /// Takes what has changed of the connection; gives whether the host is to be announced.
-    fn on_link(&mut self, now: &Link, last: &Link) -> bool {
-        let is_new = now.up && now.connects != last.connects;
-        if is_new {
-            let is_logged = now.ended == self.ended;
-            self.ended = now.ended;
-            self.on_connected(is_logged);
-        }
-        let is_said = now.reason != last.reason;
-        // What the server says at once may be seen together with the connection.
-        let said = now.reason.clone().filter(|_| now.up && (is_new || is_said));
-        let announces = is_new || said.is_some();
-        if let Some(said) = said {
-            self.warn_of_server(said);
-        } else if !now.up && !now.is_replaced() && is_said {
-            let shown = now.reason.as_deref().unwrap_or("connecting");
-            tracing::warn!(attempt = now.attempts, reason = shown, "not connected");
-        }
-        let is_lossless = (now.dropped, now.too_large) == (last.dropped, last.too_large);
-        if !is_lossless && self.log_fold.allows(DROPPED, 1) {
-            tracing::warn!(dropped = now.dropped, too_large = now.too_large, "{DROPPED}");
-        }
-        announces
-    }
-
-    /// Says what is owed over a new connection. One that replaces an ended connection is logged with the end of that, once
-    /// a minute.
-    fn on_connected(&mut self, is_logged: bool) {
-        if is_logged {
-            tracing::info!(server = self.config.settings.shown(), "connected");
-        }
-        self.forget_server();
-        self.bus.shortage().into_iter().for_each(|lack| self.warn_of_server(lack));
-        self.deliver(None);
-    }
-
-    /// Warns of what the server says or lacks.
-    fn warn_of_server(&mut self, warning: String) {
-        tracing::warn!("{warning}");
-        self.server_warnings.push(warning.clone());
-        self.warnings.insert(warning);
-    }
-
-    /// Forgets what was said of the server of the last connection.
-    fn forget_server(&mut self) {
-        for warning in self.server_warnings.drain(..) {
-            self.warnings.remove(&warning);
-        }
     }
 
     /// Whether no job runs and every final report is delivered.
     fn is_idle(&self) -> bool {
         self.running.is_none()
             && self.work.is_empty()
-            && self.deliveries.is_empty()
-            && self.jobs.owed(None, now()).is_empty()
+            && self.runtime.deliveries.is_empty()
+            && self.jobs.undelivered(None, now()).is_empty()
     }
 
-    /// The present report of a job, running or ended.
+    /// The last report of a job, running or ended.
     pub(super) fn report_of(&self, id: &Id) -> Option<Arc<DeployReport>> {
         match &self.running {
             Some((running, handle)) if running == id => Some(handle.report.borrow().clone()),
@@ -493,15 +373,15 @@ impl Service {
         }
     }
 
-    pub(super) fn view(&self) -> View<'_> {
-        View {
+    pub(super) fn snapshot(&self) -> HostSnapshot<'_> {
+        HostSnapshot {
             config: &self.config,
             store: &self.store,
             engine: &*self.engine,
             jobs: &self.jobs,
             running: self.running.as_ref().map(|(_, handle)| handle.report.borrow().clone()),
             hold: self.hold.as_ref(),
-            warnings: &self.warnings,
+            warnings: &self.runtime.warnings,
             units: self.units.as_ref(),
             seq: self.reporter.next_seq(),
         }

@@ -1,12 +1,13 @@
-//! One line in the log for every call that changes something: who, what, and how it ended.
+//! Logs one line for every call that changes something: who, what, and the result.
 
-use super::error::ToolError;
-use crate::deployer::Plan;
-use crate::protocol::printable;
+use super::result::ToolError;
+use crate::client::Plan;
+use crate::text::printable;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 
-/// A call that changes something. Its line is written when it ends, also where it is cancelled or the client vanishes.
+/// A call that changes something. Its line is logged when the call ends, even if it is cancelled or the client
+/// vanishes.
 pub(super) struct Audit {
     tool: &'static str,
     client: String,
@@ -28,23 +29,23 @@ impl Audit {
         }
     }
 
-    /// What is to be done.
+    /// Sets what the call does.
     pub(super) fn what(&mut self, what: &impl ToString) {
         self.what = what.to_string();
     }
 
-    /// It was sent.
+    /// Records that the requests were sent.
     pub(super) fn sent(&mut self, plan: &Plan) {
         self.deployment = plan.id.to_string();
-        "not followed to the end; the hosts go on".clone_into(&mut self.result);
+        "not followed to the end; the hosts continue".clone_into(&mut self.result);
     }
 
-    /// It brought nothing but this; where it was sent before, the hosts go on.
+    /// Records an error. If requests were sent before, the hosts continue.
     pub(super) fn failed(&mut self, error: &ToolError) {
         self.result = error.to_string();
     }
 
-    /// How it ended.
+    /// Records the result.
     pub(super) fn result(&mut self, result: impl Into<String>) {
         self.result = result.into();
     }
@@ -53,6 +54,6 @@ impl Audit {
 impl Drop for Audit {
     fn drop(&mut self) {
         let Self { tool, client, what, deployment, result } = self;
-        tracing::info!(tool, client, issuer = "mcp", what, deployment, result, "called to deploy");
+        tracing::info!(tool, client, issuer = "mcp", what, deployment, result, "tool called");
     }
 }

@@ -1,9 +1,9 @@
-//! Whether the person behind the client agrees. They are asked in the way that the version of the protocol has for it;
-//! where the client cannot ask, the argument `confirm` replaces their answer: the code that came with the very question.
+//! Confirmation by the person who uses the client. The client asks in the form that the protocol version has. If it
+//! cannot ask, the argument `confirm` replaces the answer: the code that was issued with exactly this question.
 
-use super::codes::{Codes, GOOD_FOR, Question};
-use super::error::ToolError;
+use super::confirmation_codes::{CODE_LIFETIME, ConfirmationCodes, ConfirmationScope};
 use super::parameters::Confirm;
+use super::result::ToolError;
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolResponse, ClientCapabilities, ElicitRequest, ElicitRequestParams, ElicitResult,
@@ -12,107 +12,107 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use std::collections::BTreeMap;
 
-/// The name of the question, and of the field in its form.
+/// Name of the elicitation request, and of the field in its form.
 const CONFIRM: &str = "confirm";
 
-/// What a retry brings with it, in the protocol where a server cannot ask by itself.
+/// What a retried call contains, in protocol versions in which a server cannot send requests.
 pub(super) struct Retry {
     pub(super) responses: Option<InputResponses>,
-    /// The code of what was asked before. It comes from the client and counts only where the same would be asked again.
+    /// The code of the previous question. The client could change it, so it is valid only for the same question.
     pub(super) state: Option<String>,
 }
 
-/// The word of the person.
-pub(super) enum Word {
-    Yes,
-    /// With the reason.
-    No(String),
-    /// The client must ask first, and then call again.
-    Ask(Box<CallToolResponse>),
+/// The person's decision.
+pub(super) enum Decision {
+    Approved,
+    /// Not approved, with the reason.
+    Declined(String),
+    /// The client must ask first and then repeat the call.
+    InputRequired(Box<CallToolResponse>),
 }
 
-/// What is asked: as a person reads it, and exactly.
-pub(super) struct Asked<'a> {
+/// The question as text, and the exact scope that it confirms.
+pub(super) struct ConfirmationRequest<'a> {
     pub(super) text: String,
-    pub(super) question: Question,
-    pub(super) codes: &'a Codes,
+    pub(super) scope: ConfirmationScope,
+    pub(super) codes: &'a ConfirmationCodes,
 }
 
-/// Asks whether it shall be done. `confirm` is what the argument says.
-pub(super) async fn confirmed(
-    asked: Asked<'_>,
+/// Asks the person for confirmation. `confirm` is the argument of the call.
+pub(super) async fn request_confirmation(
+    request: ConfirmationRequest<'_>,
     confirm: Option<Confirm>,
     retry: Retry,
     context: &RequestContext<RoleServer>,
-) -> Result<Word, ToolError> {
+) -> Result<Decision, ToolError> {
     if let Some(Confirm::Flag(true)) = confirm {
-        return asked.refuse("`confirm: true` names no question; expected the code that a refusal named. ");
+        return request.refuse("invalid `confirm: true`: expected the code from an earlier refusal. ");
     }
     if !can_ask(context.client_capabilities().as_ref()) {
         return match confirm {
-            Some(Confirm::Code(code)) => match asked.codes.take(code.trim(), &asked.question) {
-                Ok(()) => Ok(Word::Yes),
-                Err(error) => asked.refuse(&format!("{error}. ")),
+            Some(Confirm::Code(code)) => match request.codes.redeem(code.trim(), &request.scope) {
+                Ok(()) => Ok(Decision::Approved),
+                Err(error) => request.refuse(&format!("{error}. ")),
             },
-            _ => asked.refuse(""),
+            _ => request.refuse(""),
         };
     }
     if context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
-        return asked.answered(retry);
+        return request.check_retry(retry);
     }
     let params = ElicitRequestParams::FormElicitationParams {
         meta: None,
-        message: asked.text,
+        message: request.text,
         requested_schema: form(),
     };
-    let asked = tokio::select! {
-        asked = context.peer.create_elicitation(params) => asked,
+    let answer = tokio::select! {
+        answer = context.peer.create_elicitation(params) => answer,
         () = context.ct.cancelled() => {
-            return Ok(Word::No("the call was cancelled; nothing was sent".to_owned()));
+            return Ok(Decision::Declined("the call was cancelled; nothing was sent".to_owned()));
         }
     };
-    Ok(match asked {
-        Ok(result) => word(&result),
-        Err(error) => {
-            Word::No(format!("the client could not ask for confirmation ({error}); nothing was sent"))
-        }
+    Ok(match answer {
+        Ok(result) => decision(&result),
+        Err(error) => Decision::Declined(format!(
+            "the client failed to ask for confirmation ({error}); nothing was sent"
+        )),
     })
 }
 
-/// Whether the client has a form to ask with; one that says no more than that it can ask has one.
+/// Whether the client supports forms. One that declares elicitation without modes does.
 fn can_ask(capabilities: Option<&ClientCapabilities>) -> bool {
     let elicitation = capabilities.and_then(|capabilities| capabilities.elicitation.as_ref());
     elicitation.is_some_and(|modes| modes.form.is_some() || modes.url.is_none())
 }
 
-impl Asked<'_> {
+impl ConfirmationRequest<'_> {
     fn code(&self) -> Result<String, ToolError> {
-        let code = self.codes.give(self.question.clone());
+        let code = self.codes.issue(self.scope.clone());
         code.map_err(|error| {
-            ToolError::new(format!("failed to make a code for the question: {error}; nothing was sent"))
+            ToolError::new(format!("failed to create a confirmation code: {error}; nothing was sent"))
         })
     }
 
-    /// Refuses with the question and a code for it.
-    fn refuse(&self, why: &str) -> Result<Word, ToolError> {
-        let (code, minutes) = (self.code()?, GOOD_FOR.as_secs() / 60);
-        Err(ToolError::whole(format!(
+    /// Refuses the call, with the question and a code for it.
+    fn refuse(&self, why: &str) -> Result<Decision, ToolError> {
+        let (code, minutes) = (self.code()?, CODE_LIFETIME.as_secs() / 60);
+        Err(ToolError::untruncated(format!(
             "{why}not confirmed, nothing was sent. Ask the person: {} Only if they agree, call again with the same \
-             arguments and confirm: \"{code}\"; the code is good once, for this question alone, within {minutes} minutes",
+             arguments and confirm: \"{code}\"; the code is valid once, for this question only, for {minutes} minutes",
             self.text
         )))
     }
 
-    /// In the newest protocol the question goes out as a result, and the answer comes with the next call.
-    fn answered(&self, mut retry: Retry) -> Result<Word, ToolError> {
+    /// In the newest protocol version, the question is sent as a result, and the answer arrives with the next call.
+    fn check_retry(&self, mut retry: Retry) -> Result<Decision, ToolError> {
         let answer = retry.responses.as_mut().and_then(|responses| responses.remove(CONFIRM));
         let answer = answer.and_then(|answer| serde_json::from_value::<ElicitResult>(answer).ok());
         if let (Some(result), Some(code)) = (&answer, &retry.state)
-            && self.codes.take(code, &self.question).is_ok()
+            && self.codes.redeem(code, &self.scope).is_ok()
         {
-            return Ok(word(result));
+            return Ok(decision(result));
         }
-        // Asked for the first time, or what would be done is no longer what was agreed to.
+        // This is the first call, or the plan differs from what was confirmed.
         let params = ElicitRequestParams::FormElicitationParams {
             meta: None,
             message: self.text.clone(),
@@ -121,16 +121,16 @@ impl Asked<'_> {
         let asks =
             BTreeMap::from([(CONFIRM.to_owned(), InputRequest::Elicitation(ElicitRequest::new(params)))]);
         let result = InputRequiredResult::new(Some(asks), Some(self.code()?));
-        Ok(Word::Ask(Box::new(result.into())))
+        Ok(Decision::InputRequired(Box::new(result.into())))
     }
 }
 
-fn word(result: &ElicitResult) -> Word {
+fn decision(result: &ElicitResult) -> Decision {
     let ticked = result.content.as_ref().and_then(|content| content.get(CONFIRM)?.as_bool());
     match (&result.action, ticked) {
-        // Whoever sends the form off without a word against it agrees.
-        (ElicitationAction::Accept, Some(true) | None) => Word::Yes,
-        _ => Word::No(
+        // Submitting the form without an explicit refusal is an approval.
+        (ElicitationAction::Accept, Some(true) | None) => Decision::Approved,
+        _ => Decision::Declined(
             "the person did not agree; nothing was sent. Do not try again unless they ask for it".to_owned(),
         ),
     }

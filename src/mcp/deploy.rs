@@ -1,33 +1,35 @@
-//! `deploy` and `deploy_admin`: find the hosts, check the leash, send, follow.
+//! The tools `deploy` and `deploy_admin`: select hosts, check limits, send and follow.
 
-use super::access::Access;
-use super::answer::answer;
 use super::audit::Audit;
-use super::codes::Codes;
-use super::confirm::{Asked, Retry, Word, confirmed};
-use super::error::ToolError;
-use super::follow;
-use super::parameters::{Confirm, Hosts, Wish};
-use super::views::{DeploymentView, JobView, VerdictView};
-use crate::deployer::{
-    Discovery, HostResult, Intent, Operator, Outcome, Parcel, Plan, Selection, Target, Verdict, heads,
+use super::client::FleetClient;
+use super::confirm::{ConfirmationRequest, Decision, Retry, request_confirmation};
+use super::confirmation_codes::ConfirmationCodes;
+use super::job_views::JobView;
+use super::parameters::{Confirm, DeploySpec, HostSelector};
+use super::progress;
+use super::result::{ToolError, tool_result};
+use super::views::{DeploymentView, HostResultView};
+use crate::client::{
+    DeploymentFollower, DeploymentSummary, Discovery, HostRequest, HostResult, Intent, LeftOutReason,
+    Operator, Plan, ResultKind, Selection, Target, heads,
 };
-use crate::fleet::{shown_flake, words};
-use crate::protocol::{Action, ErrorCode, Name, Revision, of_host, printable};
+use crate::fleet::{describe, printable_flake};
+use crate::protocol::{Action, ErrorCode, Name, Revision, host_subject};
+use crate::text::{format, printable};
 use rmcp::RoleServer;
 use rmcp::model::CallToolResponse;
 use rmcp::service::RequestContext;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// How much of the diagnostics of all failures is told, and of one, in bytes.
+/// Maximum size of the diagnostics of all failed hosts, and of one host, in bytes.
 const DIAGNOSTICS: usize = 24 * 1024;
 const DIAGNOSTICS_OF_ONE: usize = 4 * 1024;
-/// How long the head of a branch may take to be looked up for a question.
-const FOR_THE_QUESTION: Duration = Duration::from_secs(5);
+/// Maximum time of the branch lookup for a question.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A deployment that has been planned, and nothing of it was sent yet.
-pub(super) struct Planned {
+/// A planned deployment; nothing has been sent.
+pub(super) struct PlannedDeployment {
     operator: Operator,
     discovery: Discovery,
     plan: Plan,
@@ -35,95 +37,108 @@ pub(super) struct Planned {
     branch: Revision,
 }
 
-/// Works out the exact hosts. Fails where one of them is of another tier than the wish names.
-pub(super) async fn plan(wish: Wish, access: &Access, branch: &Revision) -> Result<Planned, ToolError> {
-    let (operator, discovery) = access.discover(None).await?;
-    let branch = wish.branch.unwrap_or_else(|| branch.clone());
+/// Plans a deployment. Fails if a host is in another tier than the requested one.
+pub(super) async fn plan(
+    spec: DeploySpec,
+    client: &FleetClient,
+    branch: &Revision,
+) -> Result<PlannedDeployment, ToolError> {
+    let (operator, discovery) = client.discover(None).await?;
+    let branch = spec.branch.unwrap_or_else(|| branch.clone());
     let intent = Intent {
         revision: Some(branch.clone()),
-        allow_older: wish.allow_older,
-        ..Intent::new(wish.action, operator.issuer.clone())
+        allow_older: spec.allow_older,
+        ..Intent::new(spec.action, operator.issuer.clone())
     };
-    let (selection, nobody) = match wish.hosts {
-        Hosts::One(host) => (Selection::Targets(vec![Target::Host(host)]), String::new()),
-        Hosts::All => (Selection::All { tier: Some(wish.tier.clone()), role: None }, String::new()),
-        Hosts::Role(role) => {
-            let nobody = format!(" with role {role}");
-            (Selection::All { tier: Some(wish.tier.clone()), role: Some(role) }, nobody)
+    let (selection, suffix) = match spec.hosts {
+        HostSelector::One(host) => (Selection::Targets(vec![Target::Host(host)]), String::new()),
+        HostSelector::All => (Selection::All { tier: Some(spec.tier.clone()), role: None }, String::new()),
+        HostSelector::Role(role) => {
+            let suffix = format!(" with role {role}");
+            (Selection::All { tier: Some(spec.tier.clone()), role: Some(role) }, suffix)
         }
     };
     let plan = Plan::new(intent, &selection, &discovery.fleet, discovery.at, false)?;
-    if plan.parcels.is_empty() && !plan.left_out.is_empty() {
-        return Err(ToolError::new(format!("{}; nothing was sent", left_out(&plan).join("; "))));
-    }
-    if plan.parcels.is_empty() {
+    check_not_all_left_out(&plan)?;
+    if plan.requests.is_empty() {
         return Err(ToolError::new(format!(
-            "no host of tier {}{nobody} answers or is known; nothing was sent. list_hosts tells what there is",
-            wish.tier
+            "no known host in tier {}{suffix}; nothing was sent. list_hosts shows all known hosts",
+            spec.tier
         )));
     }
-    if let Some((host, tier)) = plan.hosts().into_iter().find(|(_, tier)| **tier != wish.tier) {
+    if let Some((host, tier)) = plan.hosts().into_iter().find(|(_, tier)| **tier != spec.tier) {
         return Err(ToolError::new(format!(
-            "{host} is of tier {tier}, and this call reaches tier {} only; nothing was sent",
-            wish.tier
+            "{host} is in tier {tier}, but this call is limited to tier {}; nothing was sent",
+            spec.tier
         )));
     }
-    Ok(Planned { operator, discovery, plan, tier: wish.tier, branch })
+    Ok(PlannedDeployment { operator, discovery, plan, tier: spec.tier, branch })
 }
 
-impl Planned {
-    /// Fails where a request would leave the subjects of the tier, whatever a host says of itself.
-    pub(super) fn check_subjects(&self) -> Result<(), ToolError> {
-        for parcel in &self.plan.parcels {
-            let own = |host: &Name| of_host(&self.tier, host);
-            if let Some(host) = parcel.hosts.keys().find(|host| parcel.subject != own(host)) {
-                return Err(ToolError::new(format!(
-                    "{host} does not take requests on {}, and this tool uses no other subject; nothing was sent",
-                    own(host)
-                )));
+impl PlannedDeployment {
+    /// Leaves the hosts of a group out whose request would use a subject outside the tier, regardless of what they
+    /// announce. A named host with such a subject is an error.
+    pub(super) fn check_subjects(&mut self) -> Result<(), ToolError> {
+        let own = |host: &Name| host_subject(&self.tier, host);
+        let mut elsewhere = Vec::new();
+        for request in &self.plan.requests {
+            for host in request.hosts.keys().filter(|host| request.subject != own(host)) {
+                elsewhere.push((host.clone(), request.subject.clone()));
             }
         }
-        Ok(())
+        for (host, subject) in elsewhere {
+            let usual = own(&host);
+            if !self.plan.is_group {
+                return Err(ToolError::new(format!(
+                    "{host} does not listen on {usual}, and this tool uses no other subject; nothing was sent"
+                )));
+            }
+            let subjects = vec![printable(&subject)];
+            self.plan.leave_out(host, LeftOutReason::NoSubject { usual, subjects });
+        }
+        check_not_all_left_out(&self.plan)
     }
 
-    /// What will be done, and where.
-    pub(super) fn sentence(&self) -> String {
+    /// What will be done, and on which hosts.
+    pub(super) fn description(&self) -> String {
         let hosts = self.plan.hosts();
         let names: Vec<_> = hosts.keys().map(|host| host.as_str()).collect();
-        let noun = if names.len() == 1 { "host" } else { "hosts" };
-        let (action, count) = (&self.plan.intent.action, names.len());
-        let older = if self.plan.intent.allow_older { ", also if that is older" } else { "" };
+        let (action, hosts) = (&self.plan.intent.action, format::count(names.len(), "host"));
+        let older = if self.plan.intent.allow_older { ", even if it is older" } else { "" };
         format!(
-            "{action} {} on {count} {noun} of tier {}: {}{older}",
+            "{action} {} on {hosts} of tier {}: {}{older}",
             printable(self.branch.as_str()),
             self.tier,
             names.join(", ")
         )
     }
 
-    /// Looks the revision up where the flakes of the hosts were known before, so that what is confirmed is what is built.
-    pub(super) async fn look_up(&mut self) -> Result<(), ToolError> {
-        let Some(branch) = self.plan.to_pin().cloned() else { return Ok(()) };
+    /// Resolves the revision if all flakes are known, so that the confirmed commit is the one that is built.
+    pub(super) async fn pin_revision(&mut self) -> Result<(), ToolError> {
+        self.plan.leave_out_refused_flakes(&self.discovery.fleet);
+        check_not_all_left_out(&self.plan)?;
+        let Some(branch) = self.plan.revision_to_pin().cloned() else { return Ok(()) };
         if self.plan.named_flakes(&self.discovery.fleet)?.values().any(|named| named.is_new) {
             return Ok(());
         }
         let (flakes, credentials) = (self.plan.flakes(), &self.operator.credentials);
-        let heads = heads(flakes, &branch, FOR_THE_QUESTION, credentials).await;
-        // Where it is not known, the question says so.
+        let heads = heads(flakes, &branch, LOOKUP_TIMEOUT, credentials).await;
+        // If the lookup fails, the question says that the commit is unknown.
         let _ = self.plan.pin(&heads);
         Ok(())
     }
 
-    /// What a person is asked.
-    fn question(&self) -> Result<String, ToolError> {
-        let mut text = self.sentence();
+    /// The question for the person.
+    fn prompt(&self) -> Result<String, ToolError> {
+        let mut text = self.description();
         for (flake, named) in self.plan.named_flakes(&self.discovery.fleet)? {
-            let _ = write!(text, "; flake {}", shown_flake(flake));
-            let of = |parcel: &&Parcel| named.hosts.iter().any(|host| parcel.hosts.contains_key(*host));
-            match self.plan.parcels.iter().find(of).and_then(|parcel| parcel.pin.as_ref()) {
+            let _ = write!(text, "; flake {}", printable_flake(flake));
+            let of =
+                |request: &&HostRequest| named.hosts.iter().any(|host| request.hosts.contains_key(*host));
+            match self.plan.requests.iter().find(of).and_then(|request| request.pin.as_ref()) {
                 Some(commit) => drop(write!(text, " at commit {commit}")),
                 None if self.branch.is_commit() => {}
-                None => text.push_str(", its commit not known here"),
+                None => text.push_str(", commit unknown"),
             }
         }
         for left_out in left_out(&self.plan) {
@@ -133,75 +148,88 @@ impl Planned {
         Ok(text)
     }
 
-    /// Asks the person; `Some` is what to answer where nothing shall be sent now.
+    /// Asks the person for confirmation. `Some` is the response if nothing must be sent now.
     pub(super) async fn confirm(
         &self,
         confirm: Option<Confirm>,
         retry: Retry,
-        codes: &Codes,
+        codes: &ConfirmationCodes,
         context: &RequestContext<RoleServer>,
         audit: &mut Audit,
     ) -> Result<Option<CallToolResponse>, ToolError> {
-        let asked = Asked { text: self.question()?, question: (&self.plan).into(), codes };
-        match confirmed(asked, confirm, retry, context).await? {
-            Word::Yes => Ok(None),
-            Word::No(reason) => Err(ToolError::new(reason)),
-            Word::Ask(question) => {
-                audit.result("the client was told to ask for confirmation; nothing was sent");
+        let asked = ConfirmationRequest { text: self.prompt()?, scope: (&self.plan).into(), codes };
+        match request_confirmation(asked, confirm, retry, context).await? {
+            Decision::Approved => Ok(None),
+            Decision::Declined(reason) => Err(ToolError::new(reason)),
+            Decision::InputRequired(question) => {
+                audit.result("the client must ask for confirmation; nothing was sent");
                 Ok(Some(*question))
             }
         }
     }
 
-    /// Sends it and follows each host to its verdict, for `patience` at most.
-    pub(super) async fn carry_out(
+    /// Sends the plan and follows each host to its result, for at most `follow_timeout`.
+    pub(super) async fn execute(
         self,
-        patience: Duration,
+        follow_timeout: Duration,
         context: &RequestContext<RoleServer>,
         audit: &mut Audit,
     ) -> Result<CallToolResponse, ToolError> {
         let Self { operator, discovery, plan, tier, branch } = self;
-        let mut follow = operator.send(plan, discovery.fleet, None, patience).await?;
+        let mut follow =
+            DeploymentFollower::send(&operator, plan, discovery.fleet, None, follow_timeout).await?;
         audit.sent(follow.plan());
         let mut notes = left_out(follow.plan());
-        notes.append(&mut follow::to_the_end(&mut follow, context).await?);
-        let outcome = follow.outcome();
-        let failed = outcome.exit_code() != 0;
-        let failures = outcome.hosts.iter().filter(|host| host.verdict == Verdict::Failed).count();
+        notes.append(&mut progress::until_done(&mut follow, context).await?);
+        let summary = follow.summary();
+        let failed = summary.exit_code() != 0;
+        let failures = summary.hosts.iter().filter(|host| host.result == ResultKind::Failed).count();
         let diagnostics = DIAGNOSTICS_OF_ONE.min(DIAGNOSTICS / failures.max(1));
         let view = DeploymentView {
-            deployment: outcome.id.to_string(),
+            deployment: summary.id.to_string(),
             tier: tier.to_string(),
             action: follow.plan().intent.action.to_string(),
             branch: branch.to_string(),
             completed: !failed,
-            hosts: outcome.hosts.iter().map(|host| VerdictView::new(host, diagnostics)).collect(),
+            hosts: summary.hosts.iter().map(|host| HostResultView::new(host, diagnostics)).collect(),
             notes,
         };
-        let text = told(&outcome, &view);
+        let text = describe(&summary, &view);
         audit.result(text.lines().next().unwrap_or_default());
-        Ok(answer(text, &view, failed))
+        Ok(tool_result(text, &view, failed))
     }
 }
 
-/// The hosts that are left out, each with the reason.
+fn check_not_all_left_out(plan: &Plan) -> Result<(), ToolError> {
+    if plan.requests.is_empty() && !plan.left_out.is_empty() {
+        return Err(ToolError::new(format!("{}; nothing was sent", left_out(plan).join("; "))));
+    }
+    Ok(())
+}
+
+/// The hosts that are left out, with the reasons.
 fn left_out(plan: &Plan) -> Vec<String> {
     plan.left_out.iter().map(|(host, reason)| format!("{host} is left out: {reason}")).collect()
 }
 
-/// An outcome in words: what became of all, then each host, then what to do next.
-fn told(outcome: &Outcome, view: &DeploymentView) -> String {
-    let count = |verdict| outcome.hosts.iter().filter(|host| host.verdict == verdict).count();
-    let verdicts =
-        [Verdict::Completed, Verdict::Failed, Verdict::Rejected, Verdict::Unknown, Verdict::Silent];
-    let counts = verdicts.map(|verdict| (count(verdict), verdict.as_str()));
+/// The result as text: the summary, each host, and the next step.
+fn describe(summary: &DeploymentSummary, view: &DeploymentView) -> String {
+    let count = |result| summary.hosts.iter().filter(|host| host.result == result).count();
+    let results = [
+        ResultKind::Completed,
+        ResultKind::Failed,
+        ResultKind::Rejected,
+        ResultKind::Unknown,
+        ResultKind::Silent,
+    ];
+    let counts = results.map(|result| (count(result), result.as_str()));
     let counts: Vec<_> = counts.iter().filter(|(count, _)| *count > 0).collect();
-    let counts: Vec<_> = counts.iter().map(|(count, verdict)| format!("{count} {verdict}")).collect();
-    let mut text = format!("deployment {}: {}", outcome.id, counts.join(", "));
-    for (host, seen) in outcome.hosts.iter().zip(&view.hosts) {
+    let counts: Vec<_> = counts.iter().map(|(count, result)| format!("{count} {result}")).collect();
+    let mut text = format!("deployment {}: {}", summary.id, counts.join(", "));
+    for (host, seen) in summary.hosts.iter().zip(&view.hosts) {
         let how = match &host.report {
-            Some(report) => words::progress_of(report),
-            None => "silent: it never answered".to_owned(),
+            Some(report) => describe::job_progress(report),
+            None => "silent: no reply".to_owned(),
         };
         let _ = write!(text, "\n{}: {how}", host.host);
         let dry = host.report.as_ref().is_some_and(|report| report.action == Some(Action::DryActivate));
@@ -212,22 +240,22 @@ fn told(outcome: &Outcome, view: &DeploymentView) -> String {
     for note in &view.notes {
         let _ = write!(text, "\nnote: {note}");
     }
-    if count(Verdict::Unknown) > 0 {
-        text.push_str("\nStill at work; the hosts go on. host_status with wait_s takes it up again.");
+    if count(ResultKind::Unknown) > 0 {
+        text.push_str("\nStill running; the hosts continue. host_status with wait_s follows them again.");
     }
     let held =
         |host: &HostResult| host.report.as_ref().is_some_and(|report| report.error == Some(ErrorCode::Held));
-    if outcome.hosts.iter().any(held) {
-        text.push_str("\nA held host takes nothing until an operator releases it; no tool here does. Ask whoever holds it.");
+    if summary.hosts.iter().any(held) {
+        text.push_str("\nA held host rejects deployments until an operator releases it; no tool here can do that. Ask the operator.");
     }
     let older = |host: &HostResult| host.report.as_ref().is_some_and(|report| report.names_allow_older());
-    if outcome.hosts.iter().any(older) {
+    if summary.hosts.iter().any(older) {
         text.push_str(
-            "\nA host that refused an older commit takes it with allow_older: true. Ask the person first whether they want to go back.",
+            "\nA host that rejected an older commit accepts it with allow_older: true. Ask the person first whether they want to go back.",
         );
     }
-    if count(Verdict::Failed) > 0 {
-        text.push_str("\nhost_status tells why a host failed, host_logs all that it wrote.");
+    if count(ResultKind::Failed) > 0 {
+        text.push_str("\nhost_status shows why a host failed, host_logs its complete output.");
     }
     text
 }

@@ -1,15 +1,21 @@
-//! The arguments of each tool.
+//! The arguments of the tools, and their conversion from what clients send.
 
-use super::error::ToolError;
-use crate::protocol::{Action, Id, Name, Revision, printable};
+use super::result::ToolError;
+use super::tools::tools;
+use crate::protocol::{Action, Id, Name, Revision};
+use crate::text::{closest_matches, printable};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt;
 
-/// Reads the arguments of a call. An argument that no tool has is an error: whoever wrote it meant something by it.
+/// Maximum length of an argument name that is ignored.
+const MAX_NAME: usize = 100;
+
+/// Parses the arguments of a call. An argument that the tool does not have is an error, because it is probably a
+/// mistake.
 pub(super) fn read<T: DeserializeOwned>(tool: &str, arguments: Option<JsonObject>) -> Result<T, ToolError> {
     let arguments = Value::Object(arguments.unwrap_or_default());
     serde_path_to_error::deserialize(arguments).map_err(|error| {
@@ -17,88 +23,88 @@ pub(super) fn read<T: DeserializeOwned>(tool: &str, arguments: Option<JsonObject
             path if path == "." => String::new(),
             path => format!("{path}: "),
         };
-        ToolError::new(format!("{tool} was called wrongly: {at}{}", error.inner()))
+        ToolError::new(format!("invalid arguments for {tool}: {at}{}", error.inner()))
     })
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeployParameters {
-    /// The one host to deploy to, by its name in list_hosts. Give exactly one of hostname, all and role.
+    /// Name of the host to deploy to, as in list_hosts. Give exactly one of hostname, all and role.
     #[schemars(with = "Option<String>")]
     hostname: Option<Name>,
-    /// true: every host of the tier test.
+    /// true: all hosts of the tier test.
     all: Option<bool>,
-    /// Every host of the tier test with this role.
+    /// All hosts of the tier test with this role.
     #[schemars(with = "Option<String>")]
     role: Option<Name>,
-    /// Branch, tag or full commit of the flake; without it, the branch that the operator has set, usually master.
+    /// Branch, tag or full commit of the flake. Default: the branch that the operator has set, usually master.
     #[schemars(with = "Option<String>")]
     branch: Option<Revision>,
-    /// What to do with it: switch, the default, builds it and makes it run now and at every boot.
+    /// What to do with the revision. Default: switch, which builds it and activates it now and at every boot.
     action: Option<DeployAction>,
-    /// true: also a commit that is older than the last one that a host deployed from its branch. Only if the person wants to go
-    /// back to it, after a host has refused it as older.
+    /// true: deploy the commit even if it is older than the last one that a host deployed from its branch. Use it only
+    /// if a host rejected the commit as older and the person wants to go back to it.
     allow_older: Option<bool>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AdminParameters {
-    /// The tier of the hosts. No host of another tier is touched.
+    /// The tier of the hosts. Hosts of other tiers are not changed.
     #[schemars(with = "String")]
     tier: Name,
-    /// The one host to deploy to, by its name in list_hosts. Give exactly one of hostname, all and role.
+    /// Name of the host to deploy to, as in list_hosts. Give exactly one of hostname, all and role.
     #[schemars(with = "Option<String>")]
     hostname: Option<Name>,
-    /// true: every host of the tier.
+    /// true: all hosts of the tier.
     all: Option<bool>,
-    /// Every host of the tier with this role.
+    /// All hosts of the tier with this role.
     #[schemars(with = "Option<String>")]
     role: Option<Name>,
-    /// Branch, tag or full commit of the flake; without it, the branch that the operator has set, usually master.
+    /// Branch, tag or full commit of the flake. Default: the branch that the operator has set, usually master.
     #[schemars(with = "Option<String>")]
     branch: Option<Revision>,
-    /// What to do with it: switch, the default, builds it and makes it run now and at every boot.
+    /// What to do with the revision. Default: switch, which builds it and activates it now and at every boot.
     action: Option<DeployAction>,
-    /// true: also a commit that is older than the last one that a host deployed from its branch. Only if the person wants to go
-    /// back to it, after a host has refused it as older.
+    /// true: deploy the commit even if it is older than the last one that a host deployed from its branch. Use it only
+    /// if a host rejected the commit as older and the person wants to go back to it.
     allow_older: Option<bool>,
-    /// The code that the refusal of an earlier call named, only after the person has agreed to the exact question beside it.
-    /// It is good once, for that question alone, and counts only where the client cannot ask the person itself.
+    /// The code from an earlier refusal; use it only after the person has agreed to exactly the question in that
+    /// refusal. A code is valid once, for that question only, and only if the client cannot ask the person itself.
     #[schemars(with = "Option<String>")]
     pub(super) confirm: Option<Confirm>,
 }
 
-/// What replaces the answer of a person.
+/// The argument that replaces a person's answer.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "expected the code that a refusal named, as a text")]
+#[serde(untagged, expecting = "expected the code from an earlier refusal, as a string")]
 pub(super) enum Confirm {
     Code(String),
-    /// Once enough, now refused: it names no question.
+    /// Accepted by earlier versions; now rejected because it does not identify a question.
     Flag(bool),
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BuildParameters {
-    /// The repository, as the builder calls it; without it, the builder's default one.
+    /// Name of the repository in the builder's configuration. Default: the builder's default repository.
     #[schemars(with = "Option<String>")]
     pub(super) repo: Option<Name>,
-    /// What to build: a host, by its name in the flake, or all, which is every host of it.
-    pub(super) target: Target,
-    /// Branch, tag or full commit; without it, the default branch of the repository.
+    /// What to build: the name of a host in the flake, or all for every host.
+    pub(super) target: BuildTarget,
+    /// Branch, tag or full commit. Default: the default branch of the repository.
     #[schemars(with = "Option<String>")]
     pub(super) branch: Option<Revision>,
 }
 
-/// A host, or all of them.
+/// A hostname, or `all`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub(super) struct Target(String);
+pub(super) struct BuildTarget(String);
 
-impl Target {
-    /// The host; none for all.
+impl BuildTarget {
+    /// The host; empty for `all`.
     pub(super) fn host(&self) -> Result<Vec<Name>, ToolError> {
         if self.0 == "all" {
             return Ok(Vec::new());
@@ -117,27 +123,27 @@ impl fmt::Display for BuildParameters {
     }
 }
 
-/// What a deployment may do.
+/// The action of a deployment.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum DeployAction {
-    /// Run it now and at every boot.
+    /// Activate the system now and at every boot.
     #[default]
     Switch,
-    /// Run it from the next boot on.
+    /// Activate the system from the next boot on.
     Boot,
-    /// Run it now, and not after a reboot.
+    /// Activate the system now, but not after a reboot.
     Test,
-    /// Show what would change, and change nothing.
+    /// Show what would change, without changing anything.
     DryActivate,
-    /// Build it, and run nothing.
+    /// Build the system, without activating it.
     Build,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParameters {
-    /// Only the hosts of this tier.
+    /// Only hosts of this tier.
     #[schemars(with = "Option<String>")]
     pub(super) tier: Option<Name>,
 }
@@ -145,13 +151,13 @@ pub(super) struct ListParameters {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StatusParameters {
-    /// The host, by its name in list_hosts.
+    /// Name of the host, as in list_hosts.
     #[schemars(with = "String")]
     pub(super) hostname: Name,
-    /// The deployment to tell of; without it, the running or else the last one.
+    /// Id of the deployment. Default: the running one, or else the last one.
     #[schemars(with = "Option<String>")]
     pub(super) deployment: Option<Id>,
-    /// Where the job still runs: wait for its end, at most so many seconds (up to 3600); without it, answer at once.
+    /// If the job is running: wait for its end, at most this many seconds (up to 3600). Default: return at once.
     #[schemars(range(min = 0, max = 3600))]
     pub(super) wait_s: Option<u64>,
 }
@@ -159,75 +165,75 @@ pub(super) struct StatusParameters {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogsParameters {
-    /// The host, by its name in list_hosts.
+    /// Name of the host, as in list_hosts.
     #[schemars(with = "String")]
     pub(super) hostname: Name,
-    /// The deployment whose log it shall be; without it, the running or else the last one.
+    /// Id of the deployment. Default: the running one, or else the last one.
     #[schemars(with = "Option<String>")]
     pub(super) deployment: Option<Id>,
-    /// How many lines at most, 1 to 1000; 100 without it.
+    /// Maximum number of lines, 1 to 1000. Default: 100.
     #[schemars(range(min = 1, max = 1000))]
     pub(super) lines: Option<usize>,
-    /// Read on from this byte of the log: 0 for its beginning, or the next_offset of an earlier answer. Without it, the
-    /// last lines.
+    /// Read from this byte of the log: 0 for the start, or the next_offset of an earlier result. Default: the last
+    /// lines.
     pub(super) offset: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HistoryParameters {
-    /// The host, by its name in list_hosts.
+    /// Name of the host, as in list_hosts.
     #[schemars(with = "String")]
     pub(super) hostname: Name,
-    /// How many jobs at most, 1 to 200, the newest first; 10 without it.
+    /// Maximum number of jobs, 1 to 200, newest first. Default: 10.
     #[schemars(range(min = 1, max = 200))]
     pub(super) limit: Option<usize>,
 }
 
-/// Refuses a number that is out of its range.
+/// Rejects a number outside its range.
 pub(super) fn in_range(name: &str, number: u64, least: u64, most: u64) -> Result<(), ToolError> {
     if (least..=most).contains(&number) {
         return Ok(());
     }
-    Err(ToolError::new(format!("{name} is {number}; it must be {least} to {most}")))
+    Err(ToolError::new(format!("invalid {name} {number}: expected {least} to {most}")))
 }
 
-/// What a deployment shall do, and on which hosts.
+/// What to deploy, and on which hosts.
 #[derive(Debug)]
-pub(super) struct Wish {
+pub(super) struct DeploySpec {
     pub(super) tier: Name,
-    pub(super) hosts: Hosts,
+    pub(super) hosts: HostSelector,
     pub(super) branch: Option<Revision>,
     pub(super) action: Action,
-    /// Whether a commit may be older than the last one.
+    /// Whether the commit may be older than the last deployed one.
     pub(super) allow_older: bool,
 }
 
-impl fmt::Display for Wish {
+impl fmt::Display for DeploySpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.action)?;
         if let Some(branch) = &self.branch {
             write!(f, "{} ", printable(branch.as_str()))?;
         }
         match &self.hosts {
-            Hosts::One(host) => write!(f, "on {host} ")?,
-            Hosts::All => f.write_str("on all hosts ")?,
-            Hosts::Role(role) => write!(f, "on the hosts of role {role} ")?,
+            HostSelector::One(host) => write!(f, "on {host} ")?,
+            HostSelector::All => f.write_str("on all hosts ")?,
+            HostSelector::Role(role) => write!(f, "on the hosts of role {role} ")?,
         }
         write!(f, "of tier {}", self.tier)?;
-        if self.allow_older { f.write_str(", also if that is older") } else { Ok(()) }
+        if self.allow_older { f.write_str(", even if it is older") } else { Ok(()) }
     }
 }
 
-/// The hosts of a tier that are meant.
+/// The selected hosts of a tier.
 #[derive(Debug)]
-pub(super) enum Hosts {
+pub(super) enum HostSelector {
     One(Name),
     All,
     Role(Name),
 }
 
-impl Hosts {
+impl HostSelector {
     fn of(hostname: Option<Name>, all: Option<bool>, role: Option<Name>) -> Result<Self, ToolError> {
         match (hostname, all == Some(true), role) {
             (Some(host), false, None) => Ok(Self::One(host)),
@@ -239,7 +245,7 @@ impl Hosts {
                     given.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
                 let given = if given.is_empty() { "none".to_owned() } else { given.join(" and ") };
                 Err(ToolError::new(format!(
-                    "give exactly one of hostname, all and role; given: {given}. Nothing was sent"
+                    "expected exactly one of hostname, all and role, got {given}; nothing was sent"
                 )))
             }
         }
@@ -247,10 +253,10 @@ impl Hosts {
 }
 
 impl DeployParameters {
-    pub(super) fn wish(self, tier: Name) -> Result<Wish, ToolError> {
-        let hosts = Hosts::of(self.hostname, self.all, self.role)?;
+    pub(super) fn into_spec(self, tier: Name) -> Result<DeploySpec, ToolError> {
+        let hosts = HostSelector::of(self.hostname, self.all, self.role)?;
         let allow_older = self.allow_older == Some(true);
-        Ok(Wish {
+        Ok(DeploySpec {
             tier,
             hosts,
             branch: self.branch,
@@ -261,13 +267,13 @@ impl DeployParameters {
 }
 
 impl AdminParameters {
-    /// What shall be done, and what replaces the answer of a person.
-    pub(super) fn wish(self) -> Result<(Wish, Option<Confirm>), ToolError> {
-        let hosts = Hosts::of(self.hostname, self.all, self.role)?;
+    /// What to deploy, and the argument that replaces a person's answer.
+    pub(super) fn into_spec(self) -> Result<(DeploySpec, Option<Confirm>), ToolError> {
+        let hosts = HostSelector::of(self.hostname, self.all, self.role)?;
         let allow_older = self.allow_older == Some(true);
         let (tier, action) = (self.tier, self.action.unwrap_or_default().into());
-        let wish = Wish { tier, hosts, branch: self.branch, action, allow_older };
-        Ok((wish, self.confirm))
+        let spec = DeploySpec { tier, hosts, branch: self.branch, action, allow_older };
+        Ok((spec, self.confirm))
     }
 }
 
@@ -280,5 +286,45 @@ impl From<DeployAction> for Action {
             DeployAction::DryActivate => Self::DryActivate,
             DeployAction::Build => Self::Build,
         }
+    }
+}
+
+/// Removes arguments that the client added on its own, and returns a note about them. Null and an empty string count
+/// as absent, because some clients send every argument. A whole number may be written as 5.0.
+///
+/// An argument of another tool, or one similar to an argument of this tool, stays and is rejected later: it was
+/// probably not added by accident.
+pub(super) fn normalize(tool: &str, arguments: &mut JsonObject) -> Option<String> {
+    let tools = tools(true, true);
+    let names = |schema: &Map<String, Value>| -> Vec<String> {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        properties.into_iter().flat_map(Map::keys).cloned().collect()
+    };
+    let of_all: Vec<_> = tools.iter().flat_map(|tool| names(&tool.input_schema)).collect();
+    let of_this = tools.iter().find(|other| other.name == tool).map(|tool| names(&tool.input_schema))?;
+    // An empty code is not the absence of a person's answer.
+    arguments.retain(|name, value| !value.is_null() && (value.as_str() != Some("") || name == "confirm"));
+    arguments.values_mut().for_each(make_whole);
+    let is_added = |name: &str| {
+        name.len() <= MAX_NAME
+            && !of_all.iter().any(|known| known == name)
+            && closest_matches(name, of_this.iter().map(String::as_str)).is_empty()
+    };
+    let added: Vec<_> = arguments.keys().filter(|name| is_added(name)).cloned().collect();
+    arguments.retain(|name, _| !added.contains(name));
+    let (first, others) = added.split_first()?;
+    let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    Some(format!("note: {tool} has no argument {:?}{others}; ignored", printable(first)))
+}
+
+fn make_whole(value: &mut Value) {
+    /// Below this number, every whole number has its own float.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if let Some(number) =
+        value.as_f64().filter(|number| value.is_f64() && number.fract() == 0.0 && number.abs() < EXACT)
+    {
+        #[expect(clippy::cast_possible_truncation, reason = "the number is whole and in range")]
+        let whole = number as i64;
+        *value = whole.into();
     }
 }

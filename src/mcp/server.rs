@@ -1,59 +1,66 @@
-//! The server: what it offers, and which tool a call is for.
+//! The MCP server: lists the tools and dispatches calls.
 
-use super::access::Access;
-use super::arguments::tidy;
 use super::audit::Audit;
-use super::codes::Codes;
+use super::batches::{BatchStreams, streams};
+use super::client::FleetClient;
 use super::confirm::Retry;
-use super::deploy::{self, Planned};
-use super::error::ToolError;
-use super::parameters::{AdminParameters, BuildParameters, DeployParameters, Wish, read};
+use super::confirmation_codes::ConfirmationCodes;
+use super::deploy::{self, PlannedDeployment};
+use super::parameters::{AdminParameters, BuildParameters, DeployParameters, DeploySpec, normalize, read};
+use super::result::ToolError;
 use super::tools::{
     BUILD, DEPLOY, DEPLOY_ADMIN, HOST_HISTORY, HOST_LOGS, HOST_STATUS, INSTRUCTIONS, LIST_HOSTS, tools,
 };
-use super::{build, logs, questions};
-use crate::protocol::{Name, Revision, fit_start, near, printable};
+use super::{build, logs, query_tools};
+use crate::protocol::{Name, Revision};
+use crate::text::{closest_matches, fitting_prefix, printable};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ContentBlock, Implementation, JsonObject, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
     ServerCapabilities, ServerConfig,
 };
-use rmcp::service::RequestContext;
-use rmcp::{ErrorData, RoleServer, ServerHandler};
+use rmcp::service::{RequestContext, ServerInitializeError};
+use rmcp::transport::io::stdio_pipes;
+use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use std::time::Duration;
 
-/// The most of a tool's name that is told back, in bytes.
+/// Maximum length of a quoted tool name, in bytes.
 const MAX_NAME: usize = 200;
+
+/// Why a session could not start.
+#[derive(Debug, thiserror::Error)]
+#[error("no MCP client on standard input: {0}; an MCP client starts this command, see docs/mcp.md")]
+pub struct NoSession(Box<ServerInitializeError>);
 
 /// The MCP server of an operator.
 pub struct Server {
-    /// The way with the key for the tier test.
-    access: Access,
-    /// The way with the admin key, where that is allowed.
-    admin: Option<Access>,
-    /// Whether the builder may be asked.
+    /// Access with the key for the tier `tier`.
+    client: FleetClient,
+    /// Access with the admin key, if it is allowed.
+    admin: Option<FleetClient>,
+    /// Whether the tool `build` is available.
     builds: bool,
-    /// The tier that `deploy` reaches.
+    /// The tier that `deploy` is limited to.
     tier: Name,
-    /// What is deployed where a call does not say.
+    /// The revision to deploy if a call names none.
     branch: Revision,
     /// How long a deployment is followed.
-    patience: Duration,
-    /// What persons may have agreed to.
-    codes: Codes,
+    follow_timeout: Duration,
+    /// The codes for confirmations.
+    codes: ConfirmationCodes,
 }
 
 impl Server {
-    /// A server whose `deploy` reaches `tier` alone; `deploy_admin` exists with `admin`, and `build` with `builds`.
+    /// A server whose `deploy` is limited to `tier`. `admin` enables `deploy_admin`, and `builds` enables `build`.
     pub fn new(
-        access: Access,
-        admin: Option<Access>,
+        client: FleetClient,
+        admin: Option<FleetClient>,
         builds: bool,
         tier: Name,
         branch: Revision,
-        patience: Duration,
+        follow_timeout: Duration,
     ) -> Self {
-        Self { access, admin, builds, tier, branch, patience, codes: Codes::default() }
+        Self { client, admin, builds, tier, branch, follow_timeout, codes: ConfirmationCodes::default() }
     }
 
     async fn deploy(
@@ -63,17 +70,17 @@ impl Server {
     ) -> Result<CallToolResponse, ToolError> {
         let mut audit = Audit::new(DEPLOY, context);
         let called = async {
-            let wish = read::<DeployParameters>(DEPLOY, arguments)?.wish(self.tier.clone())?;
-            let planned = self.plan(wish, &self.access, &mut audit).await?;
+            let spec = read::<DeployParameters>(DEPLOY, arguments)?.into_spec(self.tier.clone())?;
+            let mut planned = self.plan(spec, &self.client, &mut audit).await?;
             planned.check_subjects()?;
-            planned.carry_out(self.patience, context, &mut audit).await
+            planned.execute(self.follow_timeout, context, &mut audit).await
         };
         called.await.inspect_err(|error| audit.failed(error))
     }
 
     async fn deploy_admin(
         &self,
-        access: &Access,
+        client: &FleetClient,
         arguments: Option<JsonObject>,
         retry: Retry,
         context: &RequestContext<RoleServer>,
@@ -81,12 +88,12 @@ impl Server {
         let mut audit = Audit::new(DEPLOY_ADMIN, context);
         let called = async {
             let parameters = read::<AdminParameters>(DEPLOY_ADMIN, arguments)?;
-            let (wish, confirm) = parameters.wish()?;
-            let mut planned = self.plan(wish, access, &mut audit).await?;
-            planned.look_up().await?;
+            let (spec, confirm) = parameters.into_spec()?;
+            let mut planned = self.plan(spec, client, &mut audit).await?;
+            planned.pin_revision().await?;
             match planned.confirm(confirm, retry, &self.codes, context, &mut audit).await? {
                 Some(question) => Ok(question),
-                None => planned.carry_out(self.patience, context, &mut audit).await,
+                None => planned.execute(self.follow_timeout, context, &mut audit).await,
             }
         };
         called.await.inspect_err(|error| audit.failed(error))
@@ -100,28 +107,48 @@ impl Server {
         let mut audit = Audit::new(BUILD, context);
         let called = async {
             let parameters = read::<BuildParameters>(BUILD, arguments)?;
-            build::build(&self.access, parameters, self.patience, context, &mut audit).await
+            build::build(&self.client, parameters, self.follow_timeout, context, &mut audit).await
         };
         called.await.inspect_err(|error| audit.failed(error))
     }
 
-    async fn plan(&self, wish: Wish, access: &Access, audit: &mut Audit) -> Result<Planned, ToolError> {
-        audit.what(&wish);
-        let planned = deploy::plan(wish, access, &self.branch).await?;
-        audit.what(&planned.sentence());
+    async fn plan(
+        &self,
+        spec: DeploySpec,
+        client: &FleetClient,
+        audit: &mut Audit,
+    ) -> Result<PlannedDeployment, ToolError> {
+        audit.what(&spec);
+        let planned = deploy::plan(spec, client, &self.branch).await?;
+        audit.what(&planned.description());
         Ok(planned)
     }
 
     fn unknown(&self, tool: &str) -> ErrorData {
         let tools = tools(self.admin.is_some(), self.builds);
         let names = tools.iter().map(|tool| tool.name.as_ref());
-        let meant = near(tool, names.clone());
+        let meant = closest_matches(tool, names.clone());
         let meant = if meant.is_empty() { names.collect() } else { meant };
-        let tool = printable(fit_start(tool, MAX_NAME));
-        ErrorData::invalid_params(
-            format!("there is no tool {tool:?}; did you mean {}?", meant.join(", ")),
-            None,
-        )
+        let tool = printable(fitting_prefix(tool, MAX_NAME));
+        ErrorData::invalid_params(format!("unknown tool {tool:?}; did you mean {}?", meant.join(", ")), None)
+    }
+
+    /// Serves the client on standard input and output until it disconnects.
+    pub async fn run(self) -> Result<(), NoSession> {
+        let (input, output) = stdio_pipes();
+        let BatchStreams { inner, written } = streams(input, output);
+        match Box::pin(self.serve(inner)).await {
+            Ok(session) => {
+                drop(session.waiting().await);
+                // Writing fails if the client is gone.
+                let _ = written.await;
+            }
+            // A client that disconnects before the first message is not an error.
+            Err(ServerInitializeError::ConnectionClosed(_)) => {}
+            Err(error) => return Err(NoSession(Box::new(error))),
+        }
+        tracing::debug!("client disconnected");
+        Ok(())
     }
 }
 
@@ -147,18 +174,18 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let (name, mut arguments) = (request.name.as_ref(), request.arguments);
-        let note = arguments.as_mut().and_then(|arguments| tidy(name, arguments));
+        let note = arguments.as_mut().and_then(|arguments| normalize(name, arguments));
         let called = match (name, &self.admin) {
             (DEPLOY, _) => self.deploy(arguments, &context).await,
-            (DEPLOY_ADMIN, Some(access)) => {
+            (DEPLOY_ADMIN, Some(client)) => {
                 let retry = Retry { responses: request.input_responses, state: request.request_state };
-                self.deploy_admin(access, arguments, retry, &context).await
+                self.deploy_admin(client, arguments, retry, &context).await
             }
             (BUILD, _) if self.builds => self.build(arguments, &context).await,
-            (LIST_HOSTS, _) => questions::list_hosts(&self.access, arguments).await,
-            (HOST_STATUS, _) => questions::host_status(&self.access, arguments, &context).await,
-            (HOST_LOGS, _) => logs::host_logs(&self.access, arguments).await,
-            (HOST_HISTORY, _) => questions::host_history(&self.access, arguments).await,
+            (LIST_HOSTS, _) => query_tools::list_hosts(&self.client, arguments).await,
+            (HOST_STATUS, _) => query_tools::host_status(&self.client, arguments, &context).await,
+            (HOST_LOGS, _) => logs::host_logs(&self.client, arguments).await,
+            (HOST_HISTORY, _) => query_tools::host_history(&self.client, arguments).await,
             _ => return Err(self.unknown(name)),
         };
         let mut response = called.unwrap_or_else(Into::into);
@@ -168,7 +195,7 @@ impl ServerHandler for Server {
         Ok(response)
     }
 
-    /// Some clients ask for what is not offered, and take an error for a broken server.
+    /// Some clients request resources and prompts although they are not offered, and treat an error as a broken server.
     async fn list_resources(
         &self,
         _: Option<PaginatedRequestParams>,

@@ -1,21 +1,21 @@
-//! Where metrics are served.
+//! The listen address of the metrics server.
 
 use std::fmt;
 use std::io;
 use std::str::FromStr;
 use tokio::net::TcpListener;
 
-/// A port of all addresses of this machine, or of one.
+/// A port on all addresses of this machine, or on one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// An address or a name; `None` for all.
+    /// An IP address or a host name; `None` for all addresses.
     host: Option<String>,
     port: u16,
 }
 
-/// A text that is no address.
+/// An invalid listen address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("write :PORT for all addresses, or one with its port as in 127.0.0.1:9972 or [::1]:9972")]
+#[error("expected :PORT for all addresses, or ADDRESS:PORT such as 127.0.0.1:9972 or [::1]:9972")]
 pub struct AddressError;
 
 impl FromStr for Address {
@@ -25,7 +25,7 @@ impl FromStr for Address {
         let (host, port) = text.rsplit_once(':').ok_or(AddressError)?;
         let port = port.parse().map_err(|_| AddressError)?;
         let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        // Without brackets nobody could tell where an IPv6 address ends.
+        // Without brackets the end of an IPv6 address is ambiguous.
         if inner.is_none() && host.contains([':', '[', ']']) || inner == Some("") {
             return Err(AddressError);
         }
@@ -45,12 +45,12 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// Listens there.
+    /// Listens on the address.
     pub async fn bind(&self) -> io::Result<TcpListener> {
         if let Some(host) = &self.host {
             return TcpListener::bind((host.as_str(), self.port)).await;
         }
-        // It takes IPv4 as well, but is not to be had where IPv6 is switched off.
+        // Accepts IPv4 as well, but fails if IPv6 is disabled.
         match TcpListener::bind(("::", self.port)).await {
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
                 TcpListener::bind(("0.0.0.0", self.port)).await

@@ -1,46 +1,47 @@
-//! Limits how many clients are connected. One that stays silent gives way to a newer one: clients that say nothing must
-//! neither keep Prometheus out nor fill the memory of the service.
+//! Limits the number of open connections. A new connection evicts an idle one, so that idle clients can neither block
+//! Prometheus nor use up the memory of the service.
 
-use super::kept::lock;
+use super::persisted::lock;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Connections at a time.
+/// Maximum number of open connections.
 const MAX_OPEN: usize = 32;
-/// Connections at a time from one address.
+/// Maximum number of open connections from one address.
 const MAX_PER_ADDRESS: usize = 4;
-/// The age at which a connection gives way although its request is being answered: a page takes milliseconds, so its client
-/// does not read.
-const SLOW: Duration = Duration::from_secs(2);
+/// Age at which a connection can be evicted even during its response. A page takes milliseconds, so its client does not
+/// read it.
+const MAX_ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// The open connections.
 #[derive(Debug, Default)]
-pub(super) struct ConnectionLimit(Mutex<Vec<Open>>);
+pub(super) struct ConnectionLimit(Mutex<Vec<OpenConnection>>);
 
 #[derive(Debug)]
-struct Open {
+struct OpenConnection {
     address: IpAddr,
-    since: Instant,
-    answering: Arc<AtomicBool>,
-    gives_way: CancellationToken,
+    opened_at: Instant,
+    is_answering: Arc<AtomicBool>,
+    evicted: CancellationToken,
 }
 
-/// The place of one connection, until it is dropped.
+/// The slot of one connection, freed on drop.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     limit: Arc<ConnectionLimit>,
     /// Whether the head of its request has arrived.
-    pub(super) answering: Arc<AtomicBool>,
-    /// Is cancelled when the connection must end.
-    pub(super) gives_way: CancellationToken,
+    pub(super) is_answering: Arc<AtomicBool>,
+    /// Cancelled when the connection must be closed.
+    pub(super) evicted: CancellationToken,
 }
 
 impl ConnectionLimit {
-    /// The place of a new connection. If all are taken, the oldest silent connection gives way; `None` if there is none.
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    /// Reserves a slot for a new connection. If none is free, evicts the oldest idle connection; `None` if there is
+    /// none.
+    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
         let address = address.to_canonical();
         let mut open = lock(&self.0);
         let of_address = open.iter().filter(|open| open.address == address).count();
@@ -50,30 +51,30 @@ impl ConnectionLimit {
                 .iter()
                 .enumerate()
                 .filter(|(_, open)| !same_address || open.address == address)
-                .map(|(at, open)| (open.answering.load(Ordering::Relaxed), open.since, at))
+                .map(|(at, open)| (open.is_answering.load(Ordering::Relaxed), open.opened_at, at))
                 .min()?;
-            let (answering, since, at) = oldest;
-            if answering && since.elapsed() < SLOW {
+            let (is_answering, opened_at, at) = oldest;
+            if is_answering && opened_at.elapsed() < MAX_ANSWER_TIME {
                 return None;
             }
-            open.swap_remove(at).gives_way.cancel();
+            open.swap_remove(at).evicted.cancel();
         }
-        let answering = Arc::new(AtomicBool::new(false));
-        let gives_way = CancellationToken::new();
-        open.push(Open {
+        let is_answering = Arc::new(AtomicBool::new(false));
+        let evicted = CancellationToken::new();
+        open.push(OpenConnection {
             address,
-            since: Instant::now(),
-            answering: answering.clone(),
-            gives_way: gives_way.clone(),
+            opened_at: Instant::now(),
+            is_answering: is_answering.clone(),
+            evicted: evicted.clone(),
         });
-        Some(Place { limit: self.clone(), answering, gives_way })
+        Some(ConnectionSlot { limit: self.clone(), is_answering, evicted })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        // One that gave way is not there any more.
-        lock(&self.limit.0).retain(|open| !Arc::ptr_eq(&open.answering, &self.answering));
+        // An evicted connection was already removed.
+        lock(&self.limit.0).retain(|open| !Arc::ptr_eq(&open.is_answering, &self.is_answering));
     }
 }
 
@@ -81,39 +82,39 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn admit(limit: &Arc<ConnectionLimit>, address: [u8; 4]) -> Option<Place> {
+    fn admit(limit: &Arc<ConnectionLimit>, address: [u8; 4]) -> Option<ConnectionSlot> {
         limit.admit(address.into())
     }
 
     #[test]
-    fn the_oldest_silent_connection_of_an_address_gives_way() {
+    fn the_oldest_idle_connection_of_an_address_is_evicted() {
         let limit = Arc::new(ConnectionLimit::default());
-        let places: Vec<_> = (0..4).map(|_| admit(&limit, [10, 0, 0, 1]).unwrap()).collect();
+        let slots: Vec<_> = (0..4).map(|_| admit(&limit, [10, 0, 0, 1]).unwrap()).collect();
         let other = admit(&limit, [10, 0, 0, 2]).unwrap();
-        places[0].answering.store(true, Ordering::Relaxed);
+        slots[0].is_answering.store(true, Ordering::Relaxed);
         let _new = admit(&limit, [10, 0, 0, 1]).unwrap();
-        let ended: Vec<_> = places.iter().map(|place| place.gives_way.is_cancelled()).collect();
+        let ended: Vec<_> = slots.iter().map(|slot| slot.evicted.is_cancelled()).collect();
         assert_eq!(ended, [false, true, false, false]);
-        assert!(!other.gives_way.is_cancelled());
+        assert!(!other.evicted.is_cancelled());
     }
 
     #[test]
-    fn of_all_addresses_together_the_oldest_silent_connection_gives_way() {
+    fn the_oldest_idle_connection_of_all_addresses_is_evicted() {
         let limit = Arc::new(ConnectionLimit::default());
-        let places: Vec<_> = (0..32).map(|n| admit(&limit, [10, 0, 0, n]).unwrap()).collect();
+        let slots: Vec<_> = (0..32).map(|n| admit(&limit, [10, 0, 0, n]).unwrap()).collect();
         let _new = admit(&limit, [10, 0, 1, 0]).unwrap();
-        assert!(places[0].gives_way.is_cancelled() && !places[1].gives_way.is_cancelled());
+        assert!(slots[0].evicted.is_cancelled() && !slots[1].evicted.is_cancelled());
     }
 
     #[test]
-    fn connections_that_are_answered_stay_and_a_closed_one_makes_a_place() {
+    fn active_connections_stay_and_a_closed_one_frees_a_slot() {
         let limit = Arc::new(ConnectionLimit::default());
-        let mut places: Vec<_> = (0..4).map(|_| admit(&limit, [10, 0, 0, 1]).unwrap()).collect();
-        for place in &places {
-            place.answering.store(true, Ordering::Relaxed);
+        let mut slots: Vec<_> = (0..4).map(|_| admit(&limit, [10, 0, 0, 1]).unwrap()).collect();
+        for slot in &slots {
+            slot.is_answering.store(true, Ordering::Relaxed);
         }
         assert!(admit(&limit, [10, 0, 0, 1]).is_none());
-        places.pop();
+        slots.pop();
         assert!(admit(&limit, [10, 0, 0, 1]).is_some());
     }
 }

@@ -1,23 +1,19 @@
-//! What is measured on this host: counts that survive restarts, and the page that Prometheus reads.
+//! Metrics of the services: counts that survive restarts, and the page for Prometheus.
 //!
-//! Every number here must be brought back after a restart, which the metrics of the `prometheus` crate cannot be. Of that crate
-//! only its text format would be left, and that is shorter to write than to feed.
+//! See ARCHITECTURE.md, "The listener".
 
 mod address;
-mod builds;
+mod build_metrics;
 mod connection_limit;
-mod counts;
-mod histogram;
-mod kept;
-mod page;
-mod recent;
-mod registry;
-mod series;
+mod families;
+mod job_metrics;
+mod labels;
+mod persisted;
 mod server;
+mod service_metrics;
 
 pub use address::{Address, AddressError};
-pub use builds::{Builds, BuiltHost};
-pub use page::Page;
-pub use recent::Recent;
-pub use registry::Registry;
-pub use server::{Source, serve};
+pub use build_metrics::{BuildMetrics, BuiltHost};
+pub use job_metrics::JobMetrics;
+pub use server::MetricsServer;
+pub use service_metrics::ServiceMetrics;

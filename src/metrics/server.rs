@@ -1,7 +1,7 @@
-//! The server of `/metrics` and `/health`.
+//! The HTTP server for `/metrics` and `/health`.
 
-use super::connection_limit::{ConnectionLimit, Place};
-use super::{Address, Page};
+use super::connection_limit::{ConnectionLimit, ConnectionSlot};
+use super::{Address, ServiceMetrics};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header::CONTENT_TYPE};
@@ -11,6 +11,8 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::collections::BTreeSet;
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,60 +23,101 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How long until an address that could not be had is tried again.
-const PAUSE: Duration = Duration::from_secs(10);
-/// How long the head of a request may take.
-const HEAD: Duration = Duration::from_secs(5);
-/// How long a connection may be open. It is for one request: Prometheus makes another one.
-const LIFE: Duration = Duration::from_secs(10);
-/// The largest head of a request, in bytes.
+/// Interval between attempts to listen on an unavailable address.
+const BIND_RETRY_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may be open. It serves one request, and Prometheus then opens a new one.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum size of a request's head, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// The pause after a connection could not be accepted, because no file descriptor is left for example.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Pause after a failed accept, for example because no file descriptors are left.
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A service whose metrics and health are told. Both may look at files.
-pub trait Source: Send + Sync + 'static {
-    /// Its metrics as they are now.
-    fn write(&self, page: &mut Page);
+/// Content type of the page.
+const PAGE_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// Whether it can do its work, or why not.
-    fn health(&self) -> Result<(), String>;
+/// The server of a service's metrics.
+#[derive(Debug)]
+pub struct MetricsServer {
+    task: JoinSet<()>,
+    /// Why the address is not served.
+    problem: watch::Receiver<Option<String>>,
+    /// The problem that the warnings of the service contain.
+    shown: Option<String>,
 }
 
-/// Serves until `shutdown`. Where the address cannot be had, says so through `problem`, and tries again and again.
-pub async fn serve(
-    source: Arc<dyn Source>,
+impl MetricsServer {
+    /// Serves until `shutdown`, if metrics are enabled. If the address is unavailable, retries.
+    pub fn start(served: Option<(Arc<ServiceMetrics>, Address)>, shutdown: CancellationToken) -> Self {
+        let (problem_sender, problem) = watch::channel(None);
+        let mut task = JoinSet::new();
+        if let Some((metrics, address)) = served {
+            task.spawn(serve(metrics, address, problem_sender, shutdown));
+        }
+        Self { task, problem, shown: None }
+    }
+
+    /// Waits until [`MetricsServer::update_warnings`] has something to change.
+    pub async fn problem_changed(&mut self) {
+        if self.problem.changed().await.is_err() {
+            pending::<()>().await;
+        }
+    }
+
+    /// Replaces the problem in the warnings of the service.
+    pub fn update_warnings(&mut self, warnings: &mut BTreeSet<String>) {
+        if let Some(shown) = &self.shown {
+            warnings.remove(shown);
+        }
+        self.shown.clone_from(&self.problem.borrow_and_update());
+        warnings.extend(self.shown.clone());
+    }
+
+    /// After the shutdown, gives the server this time to finish its responses.
+    pub async fn finish(&mut self, limit: Duration) {
+        let _ = timeout(limit, self.task.join_next()).await;
+    }
+}
+
+async fn serve(
+    metrics: Arc<ServiceMetrics>,
     address: Address,
     problem: watch::Sender<Option<String>>,
     shutdown: CancellationToken,
 ) {
     loop {
-        let why = match address.bind().await {
+        let reason = match address.bind().await {
             Ok(listener) => {
                 let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
                 tracing::info!(address, "serving metrics");
-                problem.send_if_modified(|told| told.take().is_some());
-                return answer(listener, source, shutdown).await;
+                problem.send_if_modified(|current| current.take().is_some());
+                return accept_connections(listener, metrics, shutdown).await;
             }
             Err(error) => format!("metrics are not served: could not listen on {address}: {error}"),
         };
-        let new = problem.send_if_modified(|told| told.replace(why.clone()).as_ref() != Some(&why));
+        let new =
+            problem.send_if_modified(|current| current.replace(reason.clone()).as_ref() != Some(&reason));
         if new {
-            tracing::warn!("{why}");
+            tracing::warn!("{reason}");
         }
-        if timeout(PAUSE, shutdown.cancelled()).await.is_ok() {
+        if timeout(BIND_RETRY_INTERVAL, shutdown.cancelled()).await.is_ok() {
             return;
         }
     }
 }
 
-/// Serves until `shutdown`, and ends what it has begun to answer.
-async fn answer(listener: TcpListener, source: Arc<dyn Source>, shutdown: CancellationToken) {
+/// Accepts connections until `shutdown`, then finishes the responses in progress.
+async fn accept_connections(
+    listener: TcpListener,
+    metrics: Arc<ServiceMetrics>,
+    shutdown: CancellationToken,
+) {
     let routes = Router::new()
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(page))
         .route("/health", get(health))
-        .fallback((StatusCode::NOT_FOUND, "/metrics and /health are here\n"))
-        .with_state(source);
+        .fallback((StatusCode::NOT_FOUND, "not found: use /metrics or /health\n"))
+        .with_state(metrics);
     let limit = Arc::new(ConnectionLimit::default());
     let mut connections = JoinSet::new();
     loop {
@@ -85,60 +128,60 @@ async fn answer(listener: TcpListener, source: Arc<dyn Source>, shutdown: Cancel
         };
         match accepted {
             Ok((stream, address)) => {
-                if let Some(place) = limit.admit(address.ip()) {
-                    connections.spawn(answer_one(stream, routes.clone(), place, shutdown.clone()));
+                if let Some(slot) = limit.admit(address.ip()) {
+                    connections.spawn(serve_connection(stream, routes.clone(), slot, shutdown.clone()));
                 }
             }
-            Err(_) => sleep(ACCEPT_PAUSE).await,
+            Err(_) => sleep(ACCEPT_RETRY_INTERVAL).await,
         }
     }
     while connections.join_next().await.is_some() {}
 }
 
-/// Answers one request. Without its complete head the connection ends early: after [`HEAD`], or when it gives way to another.
-async fn answer_one(stream: TcpStream, routes: Router, place: Place, shutdown: CancellationToken) {
+/// Serves one request. A connection without a complete request head is closed after [`HEAD_TIMEOUT`] or when evicted.
+async fn serve_connection(
+    stream: TcpStream,
+    routes: Router,
+    slot: ConnectionSlot,
+    shutdown: CancellationToken,
+) {
     let routes = TowerToHyperService::new(routes);
-    let answering = place.answering.clone();
+    let is_answering = slot.is_answering.clone();
     let service = service_fn(move |request| {
-        answering.store(true, Ordering::Relaxed);
+        is_answering.store(true, Ordering::Relaxed);
         routes.call(request)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(HEAD_TIMEOUT)
         .keep_alive(false)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     tokio::select! {
-        // A client that goes away or says nothing that could be read is not worth a word.
+        // Clients that disconnect or send an invalid request are not logged.
         _ = &mut connection => {}
-        () = place.gives_way.cancelled() => {}
-        () = sleep(LIFE) => {}
+        () = slot.evicted.cancelled() => {}
+        () = sleep(CONNECTION_TIMEOUT) => {}
         () = shutdown.cancelled() => {
-            if place.answering.load(Ordering::Relaxed) {
-                let _ = timeout(HEAD, connection).await;
+            if slot.is_answering.load(Ordering::Relaxed) {
+                let _ = timeout(HEAD_TIMEOUT, connection).await;
             }
         }
     }
 }
 
-async fn metrics(State(source): State<Arc<dyn Source>>) -> impl IntoResponse {
-    let written = spawn_blocking(move || {
-        let mut page = Page::default();
-        source.write(&mut page);
-        page.into_text()
-    });
-    match written.await {
-        Ok(text) => ([(CONTENT_TYPE, Page::CONTENT_TYPE)], text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+async fn page(State(metrics): State<Arc<ServiceMetrics>>) -> impl IntoResponse {
+    match spawn_blocking(move || metrics.page()).await {
+        Ok(Ok(text)) => ([(CONTENT_TYPE, PAGE_TYPE)], text).into_response(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-async fn health(State(source): State<Arc<dyn Source>>) -> impl IntoResponse {
-    let health = spawn_blocking(move || source.health()).await;
-    match health.unwrap_or_else(|_| Err("could not find out".to_owned())) {
+async fn health(State(metrics): State<Arc<ServiceMetrics>>) -> impl IntoResponse {
+    let health = spawn_blocking(move || metrics.health()).await;
+    match health.unwrap_or_else(|_| Err("the health check failed".to_owned())) {
         Ok(()) => (StatusCode::OK, "ok".to_owned()),
-        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
     }
 }

@@ -1,175 +1,172 @@
-//! Builds the system of a host from a flake that is pinned to one commit.
+//! Builds a host's system from a flake that is pinned to one commit.
 
-mod complaint;
+mod diagnosis;
 mod error;
-mod findings;
 mod lines;
-mod running;
-mod said;
+mod message_format;
+mod nix_error;
+mod process;
 
-use super::call::Nix;
-use super::fetch_cache::FetchCache;
-use super::ssh::quiet_ssh;
-use super::{FlakeAttr, FlakeUrl, Hosts, Locked, NixLine};
-use crate::protocol::{Name, fit_start};
-use running::{Running, Unbuilt};
+use super::command::Nix;
+use super::fetch_cache::run_with_cache_repair;
+use super::{FlakeAttr, FlakeHosts, FlakeUrl, LockedFlake, NixLine};
+use crate::git::use_batch_mode;
+use crate::protocol::Name;
+use crate::text::fitting_prefix;
+use process::BuildProcess;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 pub use error::BuildError;
-pub(super) use lines::Lines;
+pub(super) use lines::LineReader;
+pub use lines::LogTail;
 
-/// What to build.
+/// The host to build, and the flake to build it from.
 #[derive(Debug, Clone)]
-pub struct BuildOrder {
-    /// The flake, whose credentials no text shows.
+pub struct HostBuildSpec {
+    /// The flake. Its credentials are redacted from all output.
     pub flake: FlakeUrl,
-    /// The flake at its commit.
-    pub locked: Locked,
-    /// The host.
+    /// The flake, pinned to its commit.
+    pub locked: LockedFlake,
+    /// The name of the host.
     pub host: Name,
-    /// What the flake calls it.
+    /// The host's attribute name below `nixosConfigurations`.
     pub attr: FlakeAttr,
-    /// The link to the result, which keeps it from garbage collection. An absolute path.
+    /// Absolute path of the result link, which protects the result from garbage collection.
     pub out_link: PathBuf,
 }
 
-/// What nix is at work on, for what is told of a failure.
+/// What nix is building, for error messages.
 #[derive(Debug)]
-struct About {
+struct BuildContext {
     flake: FlakeUrl,
     /// The host, or `all`.
     host: String,
-    /// What the flake calls the host; none for all of them.
+    /// The host's attribute name in the flake; `None` for all hosts.
     attr: Option<FlakeAttr>,
     /// Whether nix runs in a sandbox.
     is_sandboxed: bool,
 }
 
 impl Nix {
-    /// Builds the host's system and gives its store path. What nix tells on the way goes into `told`, without the
-    /// credentials of the flake; nix waits while that is full, and goes on where nobody listens.
+    /// Builds the host's system and returns its store path.
     ///
-    /// `stop` ends nix and all that it started: politely first, by force after 5 s; then comes
-    /// [`BuildError::Stopped`]. Dropping the future does the same without waiting for it.
+    /// Log lines and progress are sent to `output`, without the flake's credentials. nix waits while the channel is full, and
+    /// continues if the receiver is dropped.
+    ///
+    /// `stop` terminates nix and all its descendants with SIGTERM, after 5 s with SIGKILL, and the result is
+    /// [`BuildError::Stopped`]. Dropping the future does the same without waiting.
     pub async fn build(
         &self,
-        order: BuildOrder,
-        told: mpsc::Sender<NixLine>,
+        spec: HostBuildSpec,
+        output: mpsc::Sender<NixLine>,
         stop: &CancellationToken,
     ) -> Result<PathBuf, BuildError> {
         let mut arguments: Vec<OsString> = ["build", "--json", "--out-link"].map(Into::into).into();
-        arguments.extend([order.out_link.clone().into(), installable(&order).into()]);
-        if self.only_fetches {
+        arguments.extend([spec.out_link.clone().into(), installable(&spec).into()]);
+        if self.fetch_only {
             arguments.extend(["--max-jobs", "0", "--builders", ""].map(Into::into));
         }
-        let host = order.host.to_string();
-        let about = self.about(order.flake, &host, Some(order.attr));
-        let result = self.run(arguments, about, told, stop).await?;
+        let host = spec.host.to_string();
+        let context = self.context(spec.flake, &host, Some(spec.attr));
+        let result = self.run(arguments, context, output, stop).await?;
         store_path(&result)
-            .ok_or_else(|| BuildError::NoResult { host, said: fit_start(&result, 500).to_owned() })
+            .ok_or_else(|| BuildError::NoStorePath { host, message: fitting_prefix(&result, 500).to_owned() })
     }
 
-    /// The hosts of a flake, none of which is evaluated. A flake without `nixosConfigurations` has none. Stopped as
-    /// [`Nix::build`] is.
+    /// Lists the hosts of a flake without evaluating them. A flake without `nixosConfigurations` has none. `stop` works as in
+    /// [`Nix::build`].
     pub async fn hosts(
         &self,
         flake: &FlakeUrl,
-        locked: &Locked,
+        locked: &LockedFlake,
         stop: &CancellationToken,
-    ) -> Result<Hosts, BuildError> {
-        // Nobody listens: what nix says on the way is nothing that anybody waits for.
-        let (told, _) = mpsc::channel(1);
+    ) -> Result<FlakeHosts, BuildError> {
+        // The receiver is dropped at once because the progress of a listing is not shown.
+        let (output, _) = mpsc::channel(1);
         let all = format!("{}#nixosConfigurations", locked.url);
         let arguments = ["eval", "--json", "--apply", "builtins.attrNames", &all].map(Into::into).into();
         let host = "all".to_owned();
-        match self.run(arguments, self.about(flake.clone(), &host, None), told, stop).await {
+        match self.run(arguments, self.context(flake.clone(), &host, None), output, stop).await {
             Ok(result) => match serde_json::from_str(&result) {
-                Ok(names) => Ok(Hosts::of(names)),
-                Err(_) => Err(BuildError::NoResult { host, said: fit_start(&result, 500).to_owned() }),
+                Ok(names) => Ok(FlakeHosts::from_names(names)),
+                Err(_) => {
+                    Err(BuildError::NoStorePath { host, message: fitting_prefix(&result, 500).to_owned() })
+                }
             },
-            Err(BuildError::MissingHost { .. }) => Ok(Hosts::default()),
+            Err(BuildError::MissingHost { .. }) => Ok(FlakeHosts::default()),
             Err(error) => Err(error),
         }
     }
 
-    fn about(&self, flake: FlakeUrl, host: &str, attr: Option<FlakeAttr>) -> About {
-        About { flake, host: host.to_owned(), attr, is_sandboxed: self.is_sandboxed() }
+    fn context(&self, flake: FlakeUrl, host: &str, attr: Option<FlakeAttr>) -> BuildContext {
+        BuildContext { flake, host: host.to_owned(), attr, is_sandboxed: self.is_sandboxed() }
     }
 
-    /// Runs nix and gives what it prints.
+    /// Runs nix and returns its stdout.
     async fn run(
         &self,
         arguments: Vec<OsString>,
-        about: About,
-        told: mpsc::Sender<NixLine>,
+        context: BuildContext,
+        output: mpsc::Sender<NixLine>,
         stop: &CancellationToken,
     ) -> Result<String, BuildError> {
-        // The task ends nix in its own time, whatever becomes of this future.
+        // A separate task, so that nix is terminated gracefully even if this future is dropped.
         let stop = stop.child_token();
         let _dropped = stop.clone().drop_guard();
-        let host = about.host.clone();
-        let call = Call { nix: self.clone(), arguments, about };
-        let task = tokio::spawn(async move { call.healing(told, &stop).await });
-        task.await.unwrap_or_else(|error| Err(BuildError::Run { host, source: io::Error::other(error) }))
+        let host = context.host.clone();
+        let invocation = NixInvocation { nix: self.clone(), arguments, context };
+        let work = async move { invocation.run_with_cache_repair(output, &stop).await };
+        let task = tokio::spawn(work.in_current_span());
+        task.await.unwrap_or_else(|error| Err(BuildError::Io { host, source: io::Error::other(error) }))
     }
 }
 
 /// One call of nix.
-struct Call {
+struct NixInvocation {
     nix: Nix,
     arguments: Vec<OsString>,
-    about: About,
+    context: BuildContext,
 }
 
-impl Call {
-    /// Runs it, and once more with a new cache if the one that nix has is damaged.
-    async fn healing(
+impl NixInvocation {
+    async fn run_with_cache_repair(
         self,
-        told: mpsc::Sender<NixLine>,
+        output: mpsc::Sender<NixLine>,
         stop: &CancellationToken,
     ) -> Result<String, BuildError> {
-        let command = self.command().await;
-        let cache = FetchCache::of(&command).await;
-        let first = Running::start(command, &self.about)?.follow(&self.about, told.clone(), stop).await;
-        let (error, damage) = match first {
-            Ok(result) => return Ok(result),
-            Err(Unbuilt { error, damage }) => (error, damage),
+        let (context, forward) = (&self.context, &output);
+        let build = |command| async move {
+            BuildProcess::start(command, context)?.follow(context, forward.clone(), stop).await
         };
-        let (Some(cache), Some(damage)) = (cache, damage) else { return Err(error) };
-        let Some(healed) = cache.heal(damage).await else { return Err(error) };
-        // Nobody may listen any more.
-        let _ = told.send(NixLine::Log(healed.said.clone())).await;
-        let mut command = self.command().await;
-        healed.give(&mut command);
-        let second = Running::start(command, &self.about)?.follow(&self.about, told, stop).await;
-        second.map_err(|unbuilt| unbuilt.error)
+        run_with_cache_repair(|| self.build_command(), Some(&output), build).await
     }
 
-    async fn command(&self) -> Command {
-        let mut command = self.nix.nix();
+    async fn build_command(&self) -> Command {
+        let mut command = self.nix.command();
         command.args(&self.arguments);
-        // Whatever goes wrong with git here goes wrong in nix too, which tells it better.
-        let _ = quiet_ssh(&mut command).await;
-        self.about.flake.give_credentials(&mut command);
+        // If git cannot be run here, nix cannot run it either and reports the error better.
+        let _ = use_batch_mode(&mut command).await;
+        self.context.flake.credentials().apply_to(&mut command);
         command
             .args(["--log-format", "internal-json"])
-            // A lock file made on the way would let two hosts build two systems of one commit.
+            // If nix updated the lock file, two hosts could build different systems from the same commit.
             .arg("--no-update-lock-file");
         command
     }
 }
 
-/// An attribute needs no escape within the quotes.
-fn installable(order: &BuildOrder) -> String {
-    format!("{}#nixosConfigurations.\"{}\".config.system.build.toplevel", order.locked.url, order.attr)
+/// The installable of the host's toplevel. A [`FlakeAttr`] needs no escaping within the quotes.
+fn installable(spec: &HostBuildSpec) -> String {
+    format!("{}#nixosConfigurations.\"{}\".config.system.build.toplevel", spec.locked.url, spec.attr)
 }
 
-/// The path in nix's `[{"outputs":{"out":"/nix/store/…"}}]`.
+/// Parses the store path from nix's `[{"outputs":{"out":"/nix/store/…"}}]`.
 fn store_path(result: &str) -> Option<PathBuf> {
     let result: serde_json::Value = serde_json::from_str(result).ok()?;
     Some(result[0]["outputs"]["out"].as_str()?.into())

@@ -1,48 +1,51 @@
-//! nix's cache of what it has fetched and evaluated: what a power cut left of it is set aside, so that the next attempt
-//! fetches anew. nix itself never gets over a damaged one.
+//! nix's cache of fetched sources and evaluations. nix never recovers from a cache that a power cut damaged, so the damaged part
+//! is quarantined and fetched again.
 
-use super::ssh::variable;
-use crate::private;
+use super::NixLine;
+use crate::atomic_file::remove_dir;
+use crate::git::env_var;
+use crate::private_file;
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-/// The clones of repositories and the store of tarballs, by how their names begin.
+/// Name prefixes of the repository clones and of the tarball store.
 const REPOSITORIES: [&str; 2] = ["gitv", "tarball-cache"];
-/// What nix remembers of sources and of evaluations, each in files of `SQLite`.
+/// Name prefixes of the `SQLite` databases about sources and evaluations.
 const DATABASES: [&str; 2] = ["fetcher-cache", "eval-cache"];
-/// Where the last damaged ones are kept.
+/// Subdirectory that keeps the last damaged parts.
 const QUARANTINE: &str = "quarantined";
-/// How the names of caches begin that are used once.
+/// Name prefix of caches for a single run of nix.
 const PRIVATE: &str = "private-";
-/// Locked by whoever uses the cache, together with others, and by whoever sets it aside, alone.
+/// Lock file. Users of the cache hold a shared lock, a repair holds an exclusive one.
 const LOCK: &str = "homelab-deploy.lock";
 
-/// What of the cache is damaged.
+/// The damaged part of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Damage {
+pub(super) enum CacheDamage {
     Repository,
     Database,
 }
 
-impl Damage {
-    /// Whether a line of nix, or of a git that it calls, tells of damage here.
-    pub(super) fn told_by(line: &str) -> Option<Self> {
+impl CacheDamage {
+    /// Detects a damaged cache from a line of nix or of the git that it runs.
+    pub(super) fn detect(line: &str) -> Option<Self> {
         let line = line.to_lowercase();
-        // The server's own repository.
+        // git prefixes the server's messages: they are about the server's repository.
         if line.trim_start().starts_with("remote:") {
             return None;
         }
-        let says = |words: &[&str]| words.iter().any(|word| line.contains(word));
-        if says(&["database disk image is malformed", "file is not a database"]) {
+        let contains_any = |words: &[&str]| words.iter().any(|word| line.contains(word));
+        if contains_any(&["database disk image is malformed", "file is not a database"]) {
             return Some(Self::Database);
         }
         let empty = line.contains("object file ") && line.contains(" is empty");
-        let corrupt = says(&["loose object ", "packed object ", "packfile "]) && line.contains("corrupt");
+        let corrupt =
+            contains_any(&["loose object ", "packed object ", "packfile "]) && line.contains("corrupt");
         let too_small = line.contains("index file ") && line.contains(" is too small");
         let git = [
             "not a git repository",
@@ -55,7 +58,7 @@ impl Damage {
             "far too short to be a packfile",
             "could not parse commit",
         ];
-        (empty || corrupt || too_small || says(&git)).then_some(Self::Repository)
+        (empty || corrupt || too_small || contains_any(&git)).then_some(Self::Repository)
     }
 
     fn names(self) -> [&'static str; 2] {
@@ -66,23 +69,64 @@ impl Damage {
     }
 }
 
-/// The cache that a nix uses, shared with every other nix of ours while this is held.
-pub(super) struct FetchCache {
+/// Why a run of nix failed.
+pub(super) struct NixFailure<E> {
+    pub(super) error: E,
+    /// The damaged part of nix's fetch cache, if that can be the cause.
+    pub(super) damage: Option<CacheDamage>,
+}
+
+impl<E> From<E> for NixFailure<E> {
+    fn from(error: E) -> Self {
+        Self { error, damage: None }
+    }
+}
+
+/// Runs the nix of `command`. If its fetch cache is damaged, repairs the cache, logs that to `output`, and runs nix
+/// again.
+pub(super) async fn run_with_cache_repair<T, E, C, R>(
+    command: impl Fn() -> C,
+    output: Option<&mpsc::Sender<NixLine>>,
+    run: impl Fn(Command) -> R,
+) -> Result<T, E>
+where
+    C: Future<Output = Command>,
+    R: Future<Output = Result<T, NixFailure<E>>>,
+{
+    let nix = command().await;
+    let cache = FetchCache::of(&nix).await;
+    let NixFailure { error, damage } = match run(nix).await {
+        Ok(result) => return Ok(result),
+        Err(failure) => failure,
+    };
+    let (Some(cache), Some(damage)) = (cache, damage) else { return Err(error) };
+    let Some(repaired) = cache.repair(damage).await else { return Err(error) };
+    if let Some(output) = output {
+        // The receiver may have been dropped, which is not an error.
+        let _ = output.send(NixLine::Log(repaired.message.clone())).await;
+    }
+    let mut nix = command().await;
+    repaired.apply_to(&mut nix);
+    run(nix).await.map_err(|failure| failure.error)
+}
+
+/// The cache of a nix, with a shared lock on it while this value exists.
+struct FetchCache {
     directory: PathBuf,
     lock: Option<File>,
 }
 
-/// A cache that is whole.
-pub(super) struct Healed {
-    /// What was done.
-    pub(super) said: String,
-    /// Where the usual place cannot be cleared, or others use it.
+/// A cache that nix can use again after a repair.
+struct RepairedCache {
+    /// What was done, for the log.
+    message: String,
+    /// A separate cache, if the regular one cannot be moved or is in use.
     private: Option<PrivateCache>,
 }
 
-impl Healed {
-    /// Has nix use it. It must be kept until nix has ended.
-    pub(super) fn give(&self, nix: &mut Command) {
+impl RepairedCache {
+    /// Makes nix use this cache. Keep the value until nix has ended.
+    fn apply_to(&self, nix: &mut Command) {
         if let Some(PrivateCache(path)) = &self.private {
             nix.env("XDG_CACHE_HOME", path).env("NIX_CACHE_HOME", path.join("nix"));
         }
@@ -90,11 +134,11 @@ impl Healed {
 }
 
 impl FetchCache {
-    /// The cache of this nix; nothing where it cannot be found.
-    pub(super) async fn of(nix: &Command) -> Option<Self> {
-        let directory = match variable(nix, "NIX_CACHE_HOME") {
+    /// Locates the cache of this nix and locks it. `None` if it cannot be located.
+    async fn of(nix: &Command) -> Option<Self> {
+        let directory = match env_var(nix, "NIX_CACHE_HOME") {
             Some(directory) => PathBuf::from(directory),
-            None => match variable(nix, "XDG_CACHE_HOME") {
+            None => match env_var(nix, "XDG_CACHE_HOME") {
                 Some(caches) => PathBuf::from(caches).join("nix"),
                 None => home(nix)?.join(".cache/nix"),
             },
@@ -102,80 +146,80 @@ impl FetchCache {
         let opened = spawn_blocking(move || {
             let lock = || -> io::Result<File> {
                 fs::create_dir_all(&directory)?;
-                let file = private::options().open(directory.join(LOCK))?;
+                let file = private_file::open_options().open(directory.join(LOCK))?;
                 flock(&file, FlockOperation::LockShared)?;
                 Ok(file)
             };
-            // Where we cannot write nix cannot either, and tells so itself.
+            // If this fails, nix cannot write to the directory either, and reports the reason.
             Self { lock: lock().ok(), directory }
         });
         opened.await.ok()
     }
 
-    /// Sets aside what is damaged, unless another nix of ours uses the cache: then there is another one for one run. Gives
-    /// nothing where neither can be done.
-    pub(super) async fn heal(&self, damage: Damage) -> Option<Healed> {
+    /// Quarantines the damaged part. If another nix of ours uses the cache, creates a separate cache for one run instead. `None` if
+    /// both fail.
+    async fn repair(&self, damage: CacheDamage) -> Option<RepairedCache> {
         let cache = Self { directory: self.directory.clone(), lock: self.lock.as_ref()?.try_clone().ok() };
-        let healed = spawn_blocking(move || cache.heal_now(damage)).await;
-        match healed.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(healed) => {
-                tracing::warn!("{}", healed.said);
-                Some(healed)
+        let repaired = spawn_blocking(move || cache.repair_blocking(damage)).await;
+        match repaired.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(repaired) => {
+                tracing::warn!("{}", repaired.message);
+                Some(repaired)
             }
             Err(error) => {
                 let cache = self.directory.display().to_string();
-                tracing::warn!(cache, %error, "failed to set aside nix's damaged cache");
+                tracing::warn!(cache, %error, "failed to quarantine nix's damaged cache");
                 None
             }
         }
     }
 
-    fn heal_now(&self, damage: Damage) -> io::Result<Healed> {
+    fn repair_blocking(&self, damage: CacheDamage) -> io::Result<RepairedCache> {
         let shown = self.directory.display();
-        let why = match self.set_aside(damage) {
+        let reason = match self.quarantine(damage) {
             Ok(true) => {
-                let said =
-                    format!("nix's cache in {shown} is damaged: moved to {QUARANTINE} there, fetching anew");
-                return Ok(Healed { said, private: None });
+                let message =
+                    format!("nix's cache in {shown} is damaged: moved to {QUARANTINE} there, fetching again");
+                return Ok(RepairedCache { message, private: None });
             }
-            Ok(false) => "another build uses it".to_owned(),
-            Err(error) => format!("it could not be moved ({error})"),
+            Ok(false) => "in use by another build".to_owned(),
+            Err(error) => format!("could not be moved ({error})"),
         };
         let private = PrivateCache::new(&self.directory)?;
-        let said = format!(
-            "nix's cache in {shown} is damaged and {why}: fetching anew into {}",
+        let message = format!(
+            "nix's cache in {shown} is damaged and {reason}: fetching again into {}",
             private.0.display()
         );
-        Ok(Healed { said, private: Some(private) })
+        Ok(RepairedCache { message, private: Some(private) })
     }
 
-    /// `false` if others use it.
-    fn set_aside(&self, damage: Damage) -> io::Result<bool> {
+    /// Moves the damaged part to the quarantine. `false` if another process uses the cache.
+    fn quarantine(&self, damage: CacheDamage) -> io::Result<bool> {
         let Some(lock) = &self.lock else { return Err(io::Error::other("it cannot be locked")) };
         match flock(lock, FlockOperation::NonBlockingLockExclusive) {
             Err(error) if error == rustix::io::Errno::WOULDBLOCK => {
-                // The kernel may have given up the shared lock on the way.
+                // The kernel may have released the shared lock in the failed attempt.
                 flock(lock, FlockOperation::LockShared)?;
                 return Ok(false);
             }
             locked => locked?,
         }
-        let moved = self.move_away(damage);
+        let moved = self.move_to_quarantine(damage);
         flock(lock, FlockOperation::LockShared)?;
         moved.map(|()| true)
     }
 
-    fn move_away(&self, damage: Damage) -> io::Result<()> {
+    fn move_to_quarantine(&self, damage: CacheDamage) -> io::Result<()> {
         let quarantine = self.directory.join(QUARANTINE);
-        remove(&quarantine)?;
-        DirBuilder::new().mode(0o700).create(&quarantine)?;
+        remove_dir(&quarantine)?;
+        private_file::create_dir(&quarantine)?;
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
             let name = entry.file_name();
             let begins = |start: &&str| name.to_string_lossy().starts_with(start);
             if begins(&PRIVATE) {
-                // Its owner was killed: else it would hold the lock too.
-                remove(&entry.path())?;
+                // Its owner was killed; a running one would hold the lock.
+                remove_dir(&entry.path())?;
             } else if damage.names().iter().any(begins) {
                 fs::rename(entry.path(), quarantine.join(name))?;
             }
@@ -184,32 +228,25 @@ impl FetchCache {
     }
 }
 
-/// A cache for one run of nix, removed with all that is in it when dropped.
+/// A cache for a single run of nix, removed when dropped.
 struct PrivateCache(PathBuf);
 
 impl PrivateCache {
-    /// Beside the usual one, where there is room for it.
+    /// Creates the cache within the regular one, and so on a disk with enough space.
     fn new(usual: &Path) -> io::Result<Self> {
         let path = usual.join(format!("{PRIVATE}{:016x}", fastrand::u64(..)));
-        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        private_file::create_dir(&path)?;
         Ok(Self(path))
     }
 }
 
 impl Drop for PrivateCache {
     fn drop(&mut self) {
-        let _ = remove(&self.0);
-    }
-}
-
-fn remove(directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        let _ = remove_dir(&self.0);
     }
 }
 
 fn home(nix: &Command) -> Option<PathBuf> {
-    let set = variable(nix, "HOME").map(PathBuf::from).or_else(std::env::home_dir);
+    let set = env_var(nix, "HOME").map(PathBuf::from).or_else(std::env::home_dir);
     set.filter(|home| !home.as_os_str().is_empty())
 }

@@ -1,26 +1,26 @@
-//! The name of a system below the `nixosConfigurations` of a flake.
+//! The name of a host's system below the `nixosConfigurations` of a flake.
 
 use crate::protocol::Name;
 use std::fmt;
 use std::str::FromStr;
 
-/// The length of the longest domain name, without the dot at its end.
+/// Maximum length of a domain name without its final dot, in bytes.
 const MAX_BYTES: usize = 253;
 
-/// The name of an attribute below `nixosConfigurations`, as the host's own name or its full domain name.
+/// An attribute name below `nixosConfigurations`, such as the host's name or its fully qualified domain name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlakeAttr(String);
 
-/// Why a text is no name of a system.
+/// An invalid attribute name.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0:?} is no name below nixosConfigurations; give its name alone, of 1 to {MAX_BYTES} letters, digits, `.`, `_`, `-`, `+` or `'`, \
+    "invalid name below nixosConfigurations {0:?}: expected 1 to {MAX_BYTES} letters, digits, `.`, `_`, `-`, `+` or `'`, \
      as in ns1.example.org"
 )]
 pub struct FlakeAttrError(String);
 
 impl FlakeAttr {
-    /// Takes a name that nix and every program that rebuilds take within quotes without an escape.
+    /// Accepts only names that nix and the rebuild programs take within quotes without escaping.
     pub fn new(text: &str) -> Result<Self, FlakeAttrError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || "._-+'".contains(c);
         if text.is_empty() || text.len() > MAX_BYTES || !text.chars().all(fits) {
@@ -29,7 +29,7 @@ impl FlakeAttr {
         Ok(Self(text.to_owned()))
     }
 
-    /// The name.
+    /// The name as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }

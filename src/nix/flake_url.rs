@@ -1,21 +1,18 @@
-//! The flake that a host deploys: the URL forms that can be pinned to one commit, and how they are shown.
+//! The URL of a flake: the forms that can be pinned to one commit, and how to display them without secrets.
 
 mod advice;
 mod parse;
 
-use super::Credentials;
-use super::credentials::is_loopback;
-use super::forge::Forge;
-use super::secrets::{
-    path_encoded, percent_decoded, percent_encoded, ref_encoded, with_blotted, without_userinfo,
+use crate::git::{
+    Credentials, Forge, HostedRepository, Remote, Secrets, UrlParts, is_loopback, path_encoded,
+    percent_decoded, redact_parameter, ref_encoded, without_userinfo,
 };
 use std::fmt;
 use std::path::{Path, PathBuf};
-use tokio::process::Command;
 
 pub use parse::FlakeUrlError;
 
-/// Query parameters that nix knows and that are safe to show; anything else may be a token.
+/// Query parameters that nix knows and that are safe to display. Any other may be a token.
 const KNOWN_PARAMETERS: [&str; 10] = [
     "dir",
     "host",
@@ -30,8 +27,8 @@ const KNOWN_PARAMETERS: [&str; 10] = [
 ];
 
 #[derive(Clone, PartialEq, Eq)]
-enum Source {
-    /// `scheme` without `git+`, and all that follows `://`, without credentials.
+enum FlakeSource {
+    /// `scheme` is without `git+`; `rest` is the part after `://`, without credentials.
     Git {
         scheme: String,
         rest: String,
@@ -48,172 +45,159 @@ enum Source {
 /// A flake URL that names no revision. `Debug` shows it without credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FlakeUrl {
-    source: Source,
-    /// `name=value` each, as they were written.
+    source: FlakeSource,
+    /// The parameters as written, each `name=value`.
     query: Vec<String>,
-    /// What git and nix get beside the URL.
+    /// Credentials, which git and nix get separately from the URL.
     credentials: Credentials,
-    /// Whether the URL as it was written held credentials.
+    /// Whether the URL contained credentials when it was parsed.
     held_credentials: bool,
 }
 
 impl FlakeUrl {
-    /// The flake in a folder of a work tree.
-    fn in_work_tree(root: String, folder: &str, mut query: Vec<String>) -> Self {
-        let within = query.iter().position(|parameter| name_of(parameter) == "dir");
-        let within = within.map(|at| query.remove(at)).unwrap_or_default();
-        let folders = [folder, within.split_once('=').unwrap_or_default().1];
-        let folder = folders.into_iter().filter(|folder| !folder.is_empty()).collect::<Vec<_>>().join("/");
-        if !folder.is_empty() {
-            query.insert(0, format!("dir={folder}"));
+    /// The flake in a directory of a git work tree.
+    fn in_work_tree(root: String, dir: &str, mut query: Vec<String>) -> Self {
+        let parameter = query.iter().position(|parameter| parameter_name(parameter) == "dir");
+        let parameter = parameter.map(|at| query.remove(at)).unwrap_or_default();
+        let dirs = [dir, parameter.split_once('=').unwrap_or_default().1];
+        let dir = dirs.into_iter().filter(|dir| !dir.is_empty()).collect::<Vec<_>>().join("/");
+        if !dir.is_empty() {
+            query.insert(0, format!("dir={dir}"));
         }
-        let source = Source::Git { scheme: "file".to_owned(), rest: root };
+        let source = FlakeSource::Git { scheme: "file".to_owned(), rest: root };
         Self { source, query, credentials: Credentials::default(), held_credentials: false }
     }
 
-    /// The flake in a directory of a repository of git on this machine.
+    /// The flake in a directory of a local git repository.
     pub fn in_repository(root: &str, dir: Option<&str>, submodules: bool) -> Self {
         let submodules = submodules.then(|| "submodules=1".to_owned());
         let dir = dir.map(path_encoded).unwrap_or_default();
         Self::in_work_tree(path_encoded(root), &dir, submodules.into_iter().collect())
     }
 
-    /// With credentials of a file, where the URL itself held none.
+    /// Adds credentials from a file. Credentials in the URL take precedence.
     #[must_use]
     pub fn with_credentials(mut self, others: &Credentials) -> Self {
         let mut others = others.clone();
-        if let Some((forge, host)) = self.forge() {
-            others = others.on_forge(host, forge);
+        if let Some(hosted) = self.hosted() {
+            others = others.with_forge(&hosted.host, hosted.forge);
         }
         if let Some(origin) = self.origin() {
-            others = others.reaching(&origin);
+            others = others.with_origin(&origin);
         }
         self.credentials = self.credentials.or(others);
         self
     }
 
-    /// Whether the URL as it was written held a user or a password, which [`FlakeUrl::remote`] does not.
+    /// Whether the parsed URL contained a user or password, which [`FlakeUrl::remote`] leaves out.
     pub fn held_credentials(&self) -> bool {
         self.held_credentials
     }
 
-    /// The parameters that may be secret: git and nix get them with the URL.
+    /// The names of parameters that may be secret. They stay in the URL and are visible in the arguments of git and nix.
     pub fn exposed_parameters(&self) -> Vec<&str> {
         self.secret_parameters().collect()
     }
 
-    /// What a program gets in its environment, so that git and nix below it have the credentials.
+    /// Environment variables that pass the credentials to git and nix.
     pub fn environment(&self) -> Vec<(String, String)> {
         self.credentials.environment(|name| std::env::var(name).ok())
     }
 
-    /// Hands the credentials to a program.
-    pub(super) fn give_credentials(&self, command: &mut Command) {
-        self.credentials.give(command);
+    /// The credentials for the server.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
-    /// Whether no one on the way can read what is asked there.
+    /// Whether the connection to the server is encrypted or local.
     pub fn is_private(&self) -> bool {
         match &self.source {
-            Source::Git { scheme, rest } if scheme == "http" => is_loopback(authority(rest)),
+            FlakeSource::Git { scheme, rest } if scheme == "http" => is_loopback(authority(rest)),
             _ => true,
         }
     }
 
-    /// The forge that nix downloads it from, and its host.
-    pub(super) fn forge(&self) -> Option<(Forge, &str)> {
-        let Source::Forge { forge, .. } = self.source else { return None };
+    /// The repository on the forge that nix downloads the flake from.
+    fn hosted(&self) -> Option<HostedRepository> {
+        let FlakeSource::Forge { forge, owner, repo } = &self.source else { return None };
         let other = self.query.iter().find_map(|parameter| parameter.strip_prefix("host="));
-        Some((forge, other.unwrap_or(forge.host())))
+        let host = other.unwrap_or(forge.host()).to_owned();
+        Some(HostedRepository { forge: *forge, host, owner: owner.clone(), name: repo.clone() })
     }
 
-    /// The names that the configuration of nix may have its token by, the narrowest first.
-    pub(super) fn token_names(&self) -> Vec<String> {
-        match (&self.source, self.forge()) {
-            (Source::Forge { owner, repo, .. }, Some((_, host))) => {
-                Forge::token_names(host, owner, repo).into()
-            }
-            _ => Vec::new(),
-        }
+    /// Whether nix downloads the flake from a forge, for which its configuration may have a token.
+    pub(super) fn is_hosted(&self) -> bool {
+        matches!(self.source, FlakeSource::Forge { .. })
     }
 
-    /// The same with this token of its forge, which git offers to no other server.
-    pub(super) fn with_token(&self, token: &str) -> Option<Self> {
-        let ((forge, _), origin) = (self.forge()?, self.origin()?);
-        let (user, password) = forge.sign_in(token);
-        let mut lent = self.clone();
-        let token = Credentials::of(&origin, user, password);
-        // Without TLS on this machine only, where no one can read it on the way.
-        let plain = origin.strip_prefix("https://").filter(|host| is_loopback(host));
-        let token = plain.map_or(token.clone(), |host| token.reaching(&format!("http://{host}")));
-        lent.credentials = token.or(lent.credentials);
-        Some(lent)
-    }
-
-    /// `SCHEME://HOST[:PORT]`, where HTTP is spoken.
+    /// `SCHEME://HOST[:PORT]` of an HTTP or HTTPS server.
     fn origin(&self) -> Option<String> {
-        let remote = self.remote().filter(|remote| remote.starts_with("http"))?;
-        let (scheme, rest) = remote.split_once("://")?;
-        Some(format!("{scheme}://{}", authority(rest)))
+        let url = self.git_url().filter(|url| url.starts_with("http"))?;
+        UrlParts::of(&url).map(|parts| parts.origin())
     }
 
-    /// The URL that git understands, without credentials; nothing for a `path:`.
-    pub fn remote(&self) -> Option<String> {
+    /// The URL for git, without credentials.
+    fn git_url(&self) -> Option<String> {
         match &self.source {
-            Source::Git { scheme, rest } => Some(format!("{scheme}://{rest}")),
-            Source::Forge { forge, owner, repo } => {
-                let (_, host) = self.forge()?;
-                Some(format!("https://{host}/{}", forge.path(owner, repo)))
-            }
-            Source::Path(_) => None,
+            FlakeSource::Git { scheme, rest } => Some(format!("{scheme}://{rest}")),
+            FlakeSource::Forge { .. } => self.hosted().map(|hosted| hosted.url()),
+            FlakeSource::Path(_) => None,
         }
     }
 
-    /// The directory on this machine that it is fetched from, if it is.
+    /// The repository of the flake; `None` for a `path:`, which has no commits.
+    pub fn remote(&self) -> Option<Remote> {
+        Some(Remote {
+            url: self.git_url()?,
+            shown: self.without_credentials(),
+            credentials: self.credentials.clone(),
+            hosted: self.hosted(),
+        })
+    }
+
+    /// The local directory that the flake is fetched from, if any.
     pub fn directory(&self) -> Option<PathBuf> {
         match &self.source {
-            Source::Git { scheme, rest } if scheme == "file" => Some(percent_decoded(rest).into()),
-            Source::Path(path) => Some(path.into()),
+            FlakeSource::Git { scheme, rest } if scheme == "file" => Some(percent_decoded(rest).into()),
+            FlakeSource::Path(path) => Some(path.into()),
             _ => None,
         }
     }
 
-    /// The folder of a `path:`.
+    /// The directory of a `path:`.
     pub(super) fn local_path(&self) -> Option<&Path> {
         match &self.source {
-            Source::Path(path) => Some(Path::new(path)),
+            FlakeSource::Path(path) => Some(Path::new(path)),
             _ => None,
         }
     }
 
-    /// The URL as it may be shown: no password, no token.
+    /// The URL for display, without passwords and tokens.
     pub fn without_credentials(&self) -> String {
-        let known = |parameter: &&str| KNOWN_PARAMETERS.contains(&name_of(parameter));
+        let known = |parameter: &&str| KNOWN_PARAMETERS.contains(&parameter_name(parameter));
         let query: Vec<&str> = self.query.iter().map(String::as_str).filter(known).collect();
         with_query(&without_userinfo(&self.base()), &query)
     }
 
-    /// Takes the credentials of this URL, and the `user:password@` of any other, out of what git or nix said.
-    pub fn scrub(&self, text: &str) -> String {
-        let shown = |text: String, (secret, shown): &(String, String)| text.replace(secret, shown);
-        let text = self.secrets().iter().fold(without_userinfo(text), shown);
-        // nix encodes what it shows in its own way.
-        self.secret_parameters().fold(text, |text, name| with_blotted(&text, name, |_| "***".to_owned()))
+    /// Removes the credentials of this URL, and the `user:password@` of any other URL, from a message of git or nix.
+    pub fn redact(&self, text: &str) -> String {
+        // nix may display a parameter with a different percent-encoding.
+        self.redact_parameters(self.secrets().redact(text), |_| "***".to_owned())
     }
 
-    /// Blots the credentials of this URL out of a log. The text stays as long as it was, so that offsets hold.
+    /// Masks the credentials of this URL in a log. The length does not change, so offsets stay valid.
     pub fn mask(&self, text: &str) -> String {
-        let blot =
-            |text: String, (secret, _): &(String, String)| text.replace(secret, &"*".repeat(secret.len()));
-        let text = self.secrets().iter().fold(text.to_owned(), blot);
-        self.secret_parameters()
-            .fold(text, |text, name| with_blotted(&text, name, |value| "*".repeat(value.len())))
+        self.redact_parameters(self.secrets().mask(text), |value| "*".repeat(value.len()))
     }
 
-    /// The URL pinned to a commit, and to the full name of the ref that holds it where one is known.
+    fn redact_parameters(&self, text: String, mask: impl Fn(&str) -> String) -> String {
+        self.secret_parameters().fold(text, |text, name| redact_parameter(&text, name, &mask))
+    }
+
+    /// The URL pinned to a commit. `reference` is the full name of a ref that contains it, if known.
     pub(super) fn at(&self, commit: &str, reference: Option<&str>) -> String {
         let mut query: Vec<&str> = self.query.iter().map(String::as_str).collect();
-        if let Source::Forge { .. } = self.source {
+        if let FlakeSource::Forge { .. } = self.source {
             return with_query(&format!("{}/{commit}", self.base()), &query);
         }
         let reference = reference.map(|reference| format!("ref={}", ref_encoded(reference)));
@@ -223,12 +207,14 @@ impl FlakeUrl {
         with_query(&self.base(), &query)
     }
 
-    /// The URL as nix takes it, naming no revision.
+    /// The URL for nix, without a revision.
     pub(super) fn unpinned(&self) -> String {
         let query: Vec<&str> = self.query.iter().map(String::as_str).collect();
         let base = match &self.source {
-            // nix 2.8 copies a link in the place of the directory.
-            Source::Path(path) if Path::new(path).is_symlink() => real(path).unwrap_or_else(|| self.base()),
+            // nix 2.8 copies a symbolic link instead of the directory that it points to.
+            FlakeSource::Path(path) if Path::new(path).is_symlink() => {
+                real(path).unwrap_or_else(|| self.base())
+            }
             _ => self.base(),
         };
         with_query(&base, &query)
@@ -236,38 +222,29 @@ impl FlakeUrl {
 
     fn base(&self) -> String {
         match &self.source {
-            Source::Git { scheme, rest } => format!("git+{scheme}://{rest}"),
-            Source::Forge { forge, owner, repo } => format!("{}:{owner}/{repo}", forge.scheme()),
-            Source::Path(path) => format!("path:{path}"),
+            FlakeSource::Git { scheme, rest } => format!("git+{scheme}://{rest}"),
+            FlakeSource::Forge { forge, owner, repo } => format!("{}:{owner}/{repo}", forge.name()),
+            FlakeSource::Path(path) => format!("path:{path}"),
         }
     }
 
-    /// The names of the parameters that may be secret, and have a value.
+    /// The names of parameters that may be secret and have a value.
     fn secret_parameters(&self) -> impl Iterator<Item = &str> {
-        let named = self.query.iter().map(|parameter| (name_of(parameter), parameter));
+        let named = self.query.iter().map(|parameter| (parameter_name(parameter), parameter));
         let secret = |(name, parameter): &(&str, &String)| {
             !KNOWN_PARAMETERS.contains(name) && name.len() < parameter.len()
         };
         named.filter(secret).map(|(name, _)| name)
     }
 
-    /// Each secret as it could appear by itself, and what stands in its place.
-    fn secrets(&self) -> Vec<(String, String)> {
-        let mut secrets = Vec::new();
-        for word in self.credentials.secrets() {
-            for form in [word.to_owned(), percent_encoded(word)] {
-                secrets.push((form, "***".to_owned()));
-            }
-        }
-        for name in self.secret_parameters() {
-            let whole = |parameter: &&String| name_of(parameter) == name;
-            let parameters = self.query.iter().filter(whole).cloned();
-            secrets.extend(parameters.map(|parameter| (parameter, format!("{name}=***"))));
-        }
-        secrets.retain(|(secret, _)| !secret.is_empty());
-        // The longest first: one may be a part of another.
-        secrets.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
-        secrets
+    /// The secrets of this URL in the forms that may appear in messages.
+    fn secrets(&self) -> Secrets {
+        let is_secret = |name: &str| self.secret_parameters().any(|secret| secret == name);
+        let with_name = |parameter: &String| {
+            let name = parameter_name(parameter);
+            is_secret(name).then(|| (parameter.clone(), format!("{name}=***")))
+        };
+        self.credentials.redactions().chain(self.query.iter().filter_map(with_name)).collect()
     }
 }
 
@@ -275,7 +252,7 @@ fn real(path: &str) -> Option<String> {
     Some(format!("path:{}", Path::new(path).canonicalize().ok()?.to_str()?))
 }
 
-fn name_of(parameter: &str) -> &str {
+fn parameter_name(parameter: &str) -> &str {
     parameter.split('=').next().unwrap_or_default()
 }
 
@@ -298,7 +275,7 @@ mod tests {
     use super::FlakeUrl;
 
     #[test]
-    fn every_form_is_pinned_and_keeps_its_parameters() {
+    fn pinned_urls_keep_their_parameters() {
         let main = Some("refs/heads/main");
         for (text, reference, pinned) in [
             ("git+https://u:p@h/i", main, "git+https://h/i?ref=refs/heads/main&rev=C"),

@@ -1,28 +1,29 @@
-//! The hosts of a flake at one commit: the names below `nixosConfigurations`.
+//! The hosts of a flake: the attribute names below `nixosConfigurations`.
 
 use super::FlakeAttr;
-use crate::protocol::{Name, printable};
+use crate::protocol::Name;
+use crate::text::{fitting_prefix, printable};
 use std::collections::BTreeMap;
 
-/// The most of a name that is told, in characters.
+/// Maximum length of a skipped name, in bytes.
 const MAX_SHOWN: usize = 80;
 
 /// The hosts of a flake.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hosts {
-    /// Those that can be built, and how the flake calls each: by its name, or by a full domain name that begins with it.
+pub struct FlakeHosts {
+    /// The hosts that can be built, with their attribute names: the host name, or a full domain name that starts with it.
     pub names: BTreeMap<Name, FlakeAttr>,
-    /// Names that mean no host, fit to be shown: no request can mean them.
+    /// Attribute names that are not valid host names, escaped for display.
     pub skipped: Vec<String>,
 }
 
-impl Hosts {
-    /// Which names a host can have, for people.
-    pub const RULE: &str = "a host's name is 1 to 63 letters, digits, `_` or `-`, or the first part of a full domain name that \
+impl FlakeHosts {
+    /// The rule for host names, for messages.
+    pub const NAME_RULE: &str = "a host name has 1 to 63 letters, digits, `_` or `-`, or is the first part of a full domain name that \
          no other host begins with";
 
-    /// Parts what can be asked for from what cannot.
-    pub(super) fn of(all: Vec<String>) -> Self {
+    /// Separates valid host names from invalid ones.
+    pub(super) fn from_names(all: Vec<String>) -> Self {
         let mut hosts = Self::default();
         let mut domains: BTreeMap<Name, Vec<FlakeAttr>> = BTreeMap::new();
         for text in all {
@@ -32,7 +33,7 @@ impl Hosts {
                     hosts.names.insert(name, attr);
                 }
                 (_, Ok(attr), Some(first)) => domains.entry(first).or_default().push(attr),
-                _ => hosts.skip(&text),
+                _ => hosts.add_skipped(&text),
             }
         }
         for (name, attrs) in domains {
@@ -40,14 +41,14 @@ impl Hosts {
                 hosts.names.insert(name, attr.clone());
             } else {
                 for attr in &attrs {
-                    hosts.skip(attr.as_str());
+                    hosts.add_skipped(attr.as_str());
                 }
             }
         }
         hosts
     }
 
-    fn skip(&mut self, text: &str) {
-        self.skipped.push(printable(text).chars().take(MAX_SHOWN).collect());
+    fn add_skipped(&mut self, text: &str) {
+        self.skipped.push(fitting_prefix(&printable(text), MAX_SHOWN).to_owned());
     }
 }

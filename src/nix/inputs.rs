@@ -1,63 +1,63 @@
-//! Updates the inputs of a flake that lies in a work tree.
+//! Updates the inputs of a flake in a git work tree.
 
-use super::call::{Nix, NixCause, NixError, call, refused};
-use super::fetch_cache::{Damage, FetchCache};
-use super::process::run;
-use super::ssh::quiet_ssh;
-use super::{daemon, sandbox};
+use super::advice::{daemon_advice, sandbox_advice};
+use super::command::{Nix, NixCause, NixError, failure};
+use super::fetch_cache::{CacheDamage, NixFailure, run_with_cache_repair};
+use crate::git::use_batch_mode;
+use crate::unattended::run;
 use std::convert::identity;
 use std::path::Path;
 use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// The most that is read of what nix prints, in bytes.
+/// Maximum size of nix's output, in bytes.
 const MAX_OUTPUT: u64 = 64 << 10;
-/// How long it may take: every input is fetched.
-const WITHIN: Duration = Duration::from_mins(30);
+/// Timeout of an update, which fetches all inputs.
+const TIMEOUT: Duration = Duration::from_mins(30);
 
 impl Nix {
-    /// Updates every input of the flake in a work tree of git, and commits its lock file where that has changed. git
-    /// takes the author from its settings and environment.
-    pub async fn update_inputs(&self, folder: &Path) -> Result<(), NixError> {
-        let doing = || "update the inputs with `nix flake update --commit-lock-file`".to_owned();
-        let late = |_| NixCause::Odd(format!("nix did not end within {} minutes", WITHIN.as_secs() / 60));
-        let ended = timeout(WITHIN, self.update_healing(folder)).await.map_err(late).and_then(identity);
+    /// Updates all inputs of the flake and commits its lock file if it changed. git takes the author from its configuration
+    /// and environment.
+    pub async fn update_inputs(&self, dir: &Path) -> Result<(), NixError> {
+        let operation = || "update the inputs with `nix flake update --commit-lock-file`".to_owned();
+        let timed_out = |_| {
+            NixCause::UnexpectedOutput(format!(
+                "nix did not finish within {} minutes",
+                TIMEOUT.as_secs() / 60
+            ))
+        };
+        let result =
+            timeout(TIMEOUT, self.update_with_cache_repair(dir)).await.map_err(timed_out).and_then(identity);
         let advised = |cause: NixCause| {
-            let said = cause.to_string();
-            let denied = || sandbox::advice(&said).filter(|_| self.is_sandboxed());
-            match daemon::advice(&said).or_else(denied) {
-                Some(advice) => NixCause::Refused(format!("{said} ({advice})")),
+            let message = cause.to_string();
+            let denied = || sandbox_advice(&message).filter(|_| self.is_sandboxed());
+            match daemon_advice(&message).or_else(denied) {
+                Some(advice) => NixCause::Failed(format!("{message} ({advice})")),
                 None => cause,
             }
         };
-        ended.map_err(|cause| advised(cause).when(doing()))
+        result.map_err(|cause| advised(cause).context(operation()))
     }
 
-    /// Once more with a new cache if the one that nix has is damaged.
-    async fn update_healing(&self, folder: &Path) -> Result<(), NixCause> {
-        let command = self.update(folder).await;
-        let cache = FetchCache::of(&command).await;
-        let error = match run(command, MAX_OUTPUT).await.map_err(NixCause::of_start)? {
-            ended if ended.status.success() => return Ok(()),
-            ended => ended,
+    async fn update_with_cache_repair(&self, dir: &Path) -> Result<(), NixCause> {
+        let update = |command| async move {
+            let result = run(command, MAX_OUTPUT).await.map_err(NixCause::from_spawn)?;
+            if result.status.success() {
+                return Ok(());
+            }
+            let damage = result.stderr.lines().find_map(CacheDamage::detect);
+            Err(NixFailure { error: failure(&result), damage })
         };
-        let healed = match (cache.as_ref(), error.stderr.lines().find_map(Damage::told_by)) {
-            (Some(cache), Some(damage)) => cache.heal(damage).await,
-            _ => None,
-        };
-        let Some(healed) = healed else { return Err(refused(&error)) };
-        let mut command = self.update(folder).await;
-        healed.give(&mut command);
-        call(command, MAX_OUTPUT).await.map(drop)
+        run_with_cache_repair(|| self.update_command(dir), None, update).await
     }
 
-    async fn update(&self, folder: &Path) -> Command {
-        let mut command = self.nix();
-        // Where it stands, for versions of nix differ in how they are told another place.
-        command.args(["flake", "update", "--commit-lock-file"]).current_dir(folder);
-        // Whatever goes wrong with git here goes wrong in nix too, which tells it better.
-        let _ = quiet_ssh(&mut command).await;
+    async fn update_command(&self, dir: &Path) -> Command {
+        let mut command = self.command();
+        // In the flake's directory, because versions of nix differ in how they accept another path.
+        command.args(["flake", "update", "--commit-lock-file"]).current_dir(dir);
+        // If git cannot be run here, nix cannot run it either and reports the error better.
+        let _ = use_batch_mode(&mut command).await;
         command
     }
 }

@@ -1,61 +1,34 @@
-//! nix and git as programs: which flake, which commit of it, its build, and what becomes of the result in the store.
+//! Runs nix: pins flakes to commits, builds systems, and manages profiles and garbage collector roots.
+//!
+//! See ARCHITECTURE.md, "The builder".
 
-mod access_tokens;
+mod advice;
 mod build;
-mod call;
 mod closure;
-mod commit_cache;
-mod commit_policy;
-mod commit_refused;
-mod commit_signature;
-mod commit_signers;
-mod credentials;
-mod daemon;
+mod command;
 mod fetch_cache;
 mod flake_attr;
 mod flake_url;
-mod forge;
-mod git;
-mod head;
 mod hosts;
 mod inputs;
 mod locked;
 mod post_build;
-mod process;
 mod profile;
 mod progress;
 mod reboot;
-mod refs;
-mod remote;
-mod resolve_error;
 mod roots;
-mod sandbox;
-mod secrets;
-mod ssh;
-mod tail;
 mod units;
 
-pub use build::{BuildError, BuildOrder};
-pub use call::{Nix, NixCause, NixError};
+pub use build::{BuildError, HostBuildSpec, LogTail};
 pub use closure::Closure;
-pub use commit_policy::{CommitPolicy, Deployed};
-pub use commit_refused::CommitRefused;
-pub use commit_signers::{CommitSigners, SignersError};
-pub use credentials::{Credentials, CredentialsError};
+pub use command::{Nix, NixCause, NixError};
 pub use flake_attr::{FlakeAttr, FlakeAttrError};
 pub use flake_url::{FlakeUrl, FlakeUrlError};
-pub use git::{Git, GitError};
-pub use head::head;
-pub use hosts::Hosts;
-pub use locked::{Locked, resolve};
-pub use post_build::{PostBuildError, post_build};
-pub use profile::{Generation, Profile, SYSTEM_PROFILE, SetTo};
+pub use hosts::FlakeHosts;
+pub use locked::{LockedFlake, resolve, resolve_allowed};
+pub use post_build::{PostBuildError, run_post_build};
+pub use profile::{Generation, Profile, SYSTEM_PROFILE, SetGeneration};
 pub use progress::{NixLine, ProgressReader};
 pub use reboot::reboot_needed;
-pub use remote::access_advice;
-pub use resolve_error::ResolveError;
-pub use roots::drop_root;
-pub use sandbox::{Sandbox, SandboxError, SandboxRules, check_sandbox, enter_sandbox};
-pub use secrets::{percent_decoded, without_userinfo};
-pub use tail::LogTail;
-pub use units::{Units, units_of_activation};
+pub use roots::remove_root;
+pub use units::{UnitChanges, parse_unit_changes};

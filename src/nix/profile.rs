@@ -1,6 +1,6 @@
-//! The system profile: a link to its present generation, which is a link to a store path.
+//! The system profile: a link to its current generation, which is a link to a store path.
 
-use super::call::{Nix, NixCause, NixError, call};
+use super::command::{Nix, NixCause, NixError, run_command};
 use jiff::Timestamp;
 use std::fs::{self, File};
 use std::io;
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// The system profile of a NixOS host.
 pub const SYSTEM_PROFILE: &str = "/nix/var/nix/profiles/system";
-/// The most that is read of what nix prints, in bytes.
+/// Maximum size of nix's output, in bytes.
 const MAX_OUTPUT: u64 = 64 << 10;
 
-/// A profile, by the path of its link.
+/// A profile, identified by the path of its link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     path: PathBuf,
@@ -21,23 +21,23 @@ pub struct Profile {
 /// One generation of a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
-    /// Its number.
+    /// The number of the generation.
     pub number: u64,
-    /// The store path that it keeps.
+    /// The store path of the system.
     pub system: PathBuf,
-    /// When it was made.
+    /// When it was created.
     pub at: Timestamp,
-    /// Whether the profile is at it.
+    /// Whether it is the current generation of the profile.
     pub current: bool,
 }
 
 /// The generation that a profile was set to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SetTo {
-    /// Its number.
+pub struct SetGeneration {
+    /// The number of the generation.
     pub generation: u64,
-    /// Whether it was made for this. nix takes its newest generation again where that is the same system.
-    pub made: bool,
+    /// Whether the generation was created. nix reuses the newest generation if it has the same system.
+    pub created: bool,
 }
 
 impl Default for Profile {
@@ -58,39 +58,39 @@ impl Profile {
         &self.path
     }
 
-    /// What the link says, such as `system-42-link`; nothing where there is no such profile.
+    /// The target of the profile's link, such as `system-42-link`; `None` if the profile does not exist.
     pub fn link(&self) -> Result<Option<PathBuf>, NixError> {
         read_link(&self.path).map_err(|error| self.failed("read the profile", error))
     }
 
-    /// The store path that the profile is at; nothing where there is no such profile.
+    /// The store path of the current generation; `None` if the profile does not exist.
     pub fn target(&self) -> Result<Option<PathBuf>, NixError> {
         let Some(link) = self.link()? else { return Ok(None) };
-        let generation = self.beside(&link);
+        let generation = self.resolve_link(&link);
         match fs::read_link(&generation) {
             Ok(target) => Ok(Some(target)),
-            // A profile without generations links to its store path at once.
+            // A profile without generations links directly to a store path.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(Some(generation)),
             Err(error) => {
-                Err(NixCause::Io(error).when(format!("read {} of a profile", generation.display())))
+                Err(NixCause::Io(error).context(format!("read {} of a profile", generation.display())))
             }
         }
     }
 
-    /// The number of the generation that the profile is at; nothing where there is none.
+    /// The number of the current generation; `None` if there is none.
     pub fn generation(&self) -> Result<Option<u64>, NixError> {
         Ok(self.link()?.and_then(|link| self.number(&link)))
     }
 
-    /// Every generation, the oldest first.
+    /// All generations, oldest first.
     pub fn generations(&self) -> Result<Vec<Generation>, NixError> {
         let current = self.generation()?;
         let list = || -> io::Result<Vec<Generation>> {
             let mut generations = Vec::new();
-            for entry in fs::read_dir(self.folder())? {
+            for entry in fs::read_dir(self.dir())? {
                 let path = entry?.path();
                 let Some(number) = self.number(&path) else { continue };
-                // One that is deleted at this moment is none.
+                // A generation may be deleted during the listing.
                 let Some(system) = read_link(&path)? else { continue };
                 let Ok(found) = path.symlink_metadata() else { continue };
                 let at = Timestamp::try_from(found.modified()?).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -102,31 +102,31 @@ impl Profile {
         list().map_err(|error| self.failed("list the generations of", error))
     }
 
-    /// The link of a generation, for [`Profile::switch_link`].
-    pub fn link_of(&self, generation: u64) -> PathBuf {
+    /// The link name of a generation, for [`Profile::switch_link`].
+    pub fn generation_link(&self, generation: u64) -> PathBuf {
         format!("{}-{generation}-link", self.name()).into()
     }
 
-    /// Points the profile at a link that it had before, at once and for good: a crash leaves the old link or the new
-    /// one. The system in question must still be there.
+    /// Atomically points the profile to an earlier link, and syncs it to disk: after a crash the profile has the old or the new link.
+    /// The link's system must still exist.
     pub fn switch_link(&self, link: &Path) -> Result<(), NixError> {
-        let beside = self.folder().join(format!(".{}.new", self.name()));
+        let new_link = self.dir().join(format!(".{}.new", self.name()));
         let switch = || -> io::Result<()> {
-            self.beside(link).metadata()?;
-            match fs::remove_file(&beside) {
+            self.resolve_link(link).metadata()?;
+            match fs::remove_file(&new_link) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => symlink(link, &beside)?,
+                _ => symlink(link, &new_link)?,
             }
-            fs::rename(&beside, &self.path)?;
-            File::open(self.folder())?.sync_all()
+            fs::rename(&new_link, &self.path)?;
+            File::open(self.dir())?.sync_all()
         };
         switch().map_err(|error| {
-            let _ = fs::remove_file(&beside);
-            NixCause::Io(error).when(format!("switch {} to {}", self.path.display(), link.display()))
+            let _ = fs::remove_file(&new_link);
+            NixCause::Io(error).context(format!("switch {} to {}", self.path.display(), link.display()))
         })
     }
 
-    fn folder(&self) -> &Path {
+    fn dir(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }
 
@@ -134,49 +134,55 @@ impl Profile {
         self.path.file_name().unwrap_or_default().to_string_lossy()
     }
 
-    /// What a link of the profile names.
-    fn beside(&self, link: &Path) -> PathBuf {
-        self.folder().join(link)
+    /// The absolute path of a link in the profile's directory.
+    fn resolve_link(&self, link: &Path) -> PathBuf {
+        self.dir().join(link)
     }
 
-    /// 42 of `system-42-link`.
+    /// The generation number of a link, such as 42 of `system-42-link`.
     fn number(&self, link: &Path) -> Option<u64> {
         let rest = link.file_name()?.to_str()?.strip_prefix(&*self.name())?;
         rest.strip_prefix('-')?.strip_suffix("-link")?.parse().ok()
     }
 
-    fn failed(&self, doing: &str, error: io::Error) -> NixError {
-        NixCause::Io(error).when(format!("{doing} {}", self.path.display()))
+    fn failed(&self, operation: &str, error: io::Error) -> NixError {
+        NixCause::Io(error).context(format!("{operation} {}", self.path.display()))
     }
 }
 
 impl Nix {
-    /// Sets the profile to a system, by a generation that is new unless the newest is the same system.
-    pub async fn set(&self, profile: &Profile, system: &Path) -> Result<SetTo, NixError> {
+    /// Sets the profile to a system. Creates a new generation unless the newest one has the same system.
+    pub async fn set_profile(&self, profile: &Profile, system: &Path) -> Result<SetGeneration, NixError> {
         let before = if profile.link()?.is_some() { profile.generations()? } else { Vec::new() };
-        let doing = || format!("set the profile {} to {}", profile.path.display(), system.display());
+        let operation = || format!("set the profile {} to {}", profile.path.display(), system.display());
         let mut command = self.program("nix-env");
         command.arg("--profile").arg(&profile.path).arg("--set").arg(system);
-        call(command, MAX_OUTPUT).await.map_err(|cause| cause.when(doing()))?;
+        run_command(command, MAX_OUTPUT).await.map_err(|cause| cause.context(operation()))?;
         let at = profile.target()?;
         match profile.generation()? {
             Some(generation) if at.as_deref() == Some(system) => {
-                let made = before.iter().all(|known| known.number != generation);
-                Ok(SetTo { generation, made })
+                let created = before.iter().all(|known| known.number != generation);
+                Ok(SetGeneration { generation, created })
             }
-            _ => Err(NixCause::Odd(format!("nix reports success, but it is at {at:?}")).when(doing())),
+            _ => Err(NixCause::UnexpectedOutput(format!(
+                "nix reports success, but the profile points to {at:?}"
+            ))
+            .context(operation())),
         }
     }
 
-    /// Deletes a generation that the profile is not at. One that is gone already is as good.
+    /// Deletes a generation that is not the current one. Succeeds if it does not exist.
     pub async fn delete_generation(&self, profile: &Profile, generation: u64) -> Result<(), NixError> {
-        let doing = || format!("delete generation {generation} of {}", profile.path.display());
+        let operation = || format!("delete generation {generation} of {}", profile.path.display());
         if profile.generation()? == Some(generation) {
-            return Err(NixCause::Odd("the profile is at it; switch it first".into()).when(doing()));
+            return Err(NixCause::UnexpectedOutput(
+                "it is the current generation; switch to another one first".into(),
+            )
+            .context(operation()));
         }
         let mut command = self.program("nix-env");
         command.arg("--profile").arg(&profile.path).arg("--delete-generations").arg(generation.to_string());
-        call(command, MAX_OUTPUT).await.map_err(|cause| cause.when(doing()))?;
+        run_command(command, MAX_OUTPUT).await.map_err(|cause| cause.context(operation()))?;
         Ok(())
     }
 }

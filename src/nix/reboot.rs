@@ -1,13 +1,13 @@
-//! Whether a system needs a reboot before all of it runs.
+//! Determines whether a system needs a reboot to take full effect.
 
 use std::fs;
 use std::path::Path;
 
-/// What only a boot takes up.
+/// The parts of a system that only take effect after a reboot.
 const BOOT_PARTS: [&str; 3] = ["kernel", "initrd", "kernel-modules"];
 
-/// Whether the system at `system` needs a reboot where `booted` was booted; nothing where one of them is not there. A
-/// system without a kernel, as in a container, never does.
+/// Whether `system` needs a reboot if `booted` is the booted system; `None` if one of them does not exist. A system without a
+/// kernel, as in a container, never needs one.
 pub fn reboot_needed(booted: &Path, system: &Path) -> Option<bool> {
     if !booted.is_dir() || !system.is_dir() {
         return None;
@@ -23,17 +23,17 @@ mod tests {
     use std::os::unix::fs::symlink;
     use tempfile::TempDir;
 
-    /// A system whose parts are those of the given builds; an empty one is left out.
+    /// A system with links to these builds of kernel, initrd and modules. An empty name leaves out that part.
     fn system(parts: [&str; 3]) -> TempDir {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         for (name, build) in BOOT_PARTS.into_iter().zip(parts).filter(|(_, build)| !build.is_empty()) {
-            symlink(format!("/nix/store/{build}/{name}"), folder.path().join(name)).unwrap();
+            symlink(format!("/nix/store/{build}/{name}"), dir.path().join(name)).unwrap();
         }
-        folder
+        dir
     }
 
     #[test]
-    fn what_only_a_boot_takes_up_needs_one() {
+    fn changed_kernel_initrd_or_modules_need_a_reboot() {
         for (booted, new, expected) in [
             (["a", "a", "a"], ["a", "a", "a"], false),
             (["a", "a", "a"], ["b", "a", "a"], true),
@@ -50,10 +50,10 @@ mod tests {
     }
 
     #[test]
-    fn without_both_systems_nothing_is_known() {
-        let there = system(["a", "a", "a"]);
-        let away = there.path().join("away");
-        assert_eq!(reboot_needed(&away, there.path()), None);
-        assert_eq!(reboot_needed(there.path(), &away), None);
+    fn missing_system_gives_no_answer() {
+        let existing = system(["a", "a", "a"]);
+        let missing = existing.path().join("missing");
+        assert_eq!(reboot_needed(&missing, existing.path()), None);
+        assert_eq!(reboot_needed(existing.path(), &missing), None);
     }
 }

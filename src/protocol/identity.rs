@@ -1,103 +1,113 @@
-//! What is known of who sends in a host's name.
+//! Whether messages under a host's name are proven to come from that host.
 
-use super::{Name, printable};
+use super::Name;
+use crate::text::printable;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// Why a message in a host's name does not prove that it is from that host.
+/// Why a message under a host's name does not prove that it comes from that host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Doubt {
-    /// It is not signed.
+pub enum UnprovenReason {
+    /// The message is not signed.
     Unsigned,
-    /// Its signature is not one of this message.
+    /// The signature does not match the message.
     BadSignature,
-    /// It is signed by a key that is not known for this host: `U…`.
+    /// The key, `U…`, is unknown, and no key is known for this host.
     UnknownKey(String),
-    /// It is signed by another key than the one that is known for this host: `U…`.
+    /// The key, `U…`, is not the known key of this host.
     OtherKey(String),
-    /// It is signed by the key of another host.
+    /// The key belongs to the other host of this name.
     KeyOf(String),
 }
 
-impl fmt::Display for Doubt {
+impl fmt::Display for UnprovenReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unsigned => f.write_str("its messages are not signed"),
-            Self::BadSignature => f.write_str("its messages have a wrong signature"),
+            Self::BadSignature => f.write_str("its messages have an invalid signature"),
             Self::UnknownKey(key) => write!(f, "its messages are signed by {key}, which is not known"),
             Self::OtherKey(key) => {
-                write!(f, "its messages are signed by {key}, not by the key that is known")
+                write!(f, "its messages are signed by {key}, not by its known key")
             }
             Self::KeyOf(host) => write!(f, "its messages are signed by the key of {host}"),
         }
     }
 }
 
-impl Serialize for Doubt {
+impl Serialize for UnprovenReason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// How what a host says of itself differs from what is known.
+/// How the presence of a host differs from what is known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Difference {
-    /// It is of another tier.
+pub enum PresenceMismatch {
+    /// The host reports another tier.
     Tier {
-        /// The tier that is known.
+        /// The known tier.
         known: Name,
-        /// The tier that it names.
+        /// The reported tier.
         now: Name,
     },
-    /// It takes requests elsewhere.
+    /// The host accepts requests on other subjects.
     Subjects {
-        /// The subjects that are known.
+        /// The known subjects.
         known: Vec<String>,
-        /// The subjects that it names.
+        /// The reported subjects.
         now: Vec<String>,
     },
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for PresenceMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |subjects: &[String]| {
             let subjects: Vec<_> = subjects.iter().map(|subject| printable(subject)).collect();
             if subjects.is_empty() { "none".to_owned() } else { subjects.join(", ") }
         };
         match self {
-            Self::Tier { known, now } => write!(f, "it is known in tier {known} and now says {now}"),
+            Self::Tier { known, now } => write!(f, "it is known in tier {known} but now reports {now}"),
             Self::Subjects { known, now } => {
-                write!(f, "it is known to take requests on {} and now says {}", list(known), list(now))
+                write!(f, "it is known to accept requests on {} but now reports {}", list(known), list(now))
             }
         }
     }
 }
 
-impl Serialize for Difference {
+impl Serialize for PresenceMismatch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// What the messages in a host's name have shown so far.
+/// What the messages under a host's name have shown so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Identity {
-    /// Some were signed by the key that is known for this host.
+pub struct HostIdentity {
+    /// Whether a message was signed with a known key of this host.
     pub proven: bool,
-    /// Why others were not proven.
-    pub doubt: Option<Doubt>,
-    /// How its last word about itself differs from what is known.
-    pub differs: Option<Difference>,
-    /// Where requests to it go, if the operator's configuration says so.
+    /// Why other messages are not proven; `None` if all of them are.
+    pub doubt: Option<UnprovenReason>,
+    /// Whether the doubt is about messages that any host could have published in the name of this one, whose key is
+    /// known.
+    #[serde(skip)]
+    pub is_forgeable: bool,
+    /// How the latest presence differs from what is known; `None` if it does not.
+    pub differs: Option<PresenceMismatch>,
+    /// The subject for requests to the host, if the operator's configuration sets one.
     pub subject: Option<String>,
 }
 
-impl Identity {
-    /// Its name: `proven`, `changed` or `unproven`.
+impl HostIdentity {
+    /// Why no request may be sent to the host. What another host may have forged does not count.
+    pub fn blocking_doubt(&self) -> Option<&UnprovenReason> {
+        self.doubt.as_ref().filter(|_| !self.proven && !self.is_forgeable)
+    }
+
+    /// The state in JSON and on screens: `proven`, `changed` or `unproven`.
     pub fn as_str(&self) -> &'static str {
         match (self.proven, &self.doubt) {
             (true, _) => "proven",
-            (false, Some(Doubt::OtherKey(_))) => "changed",
+            (false, Some(UnprovenReason::OtherKey(_))) => "changed",
             (false, _) => "unproven",
         }
     }

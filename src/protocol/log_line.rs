@@ -1,37 +1,39 @@
-//! A live line of a job's log.
+//! Live log lines of a job.
 
-use super::wire::{self, WireError};
-use super::{Id, MAX_ENCODED, Name, fit_start};
+use super::codec::{self, WireError};
+use super::{Id, MAX_ENCODED, Name};
+use crate::text::fitting_prefix;
 use serde::{Deserialize, Serialize};
 
-/// A piece of a job's log. `offset` plus the length of `text` is the offset of the next piece, so that live lines
-/// and the log that was asked for join without gap.
+/// A chunk of a job's log. `offset` plus the length of `text` is the offset of the next chunk, so that live lines and
+/// the queried log can be joined without gaps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// The job.
+    /// The id of the job.
     pub id: Id,
-    /// The host.
+    /// The host that runs the job.
     pub hostname: Name,
-    /// Where the text begins in the log, in bytes.
+    /// The position of `text` in the log, in bytes.
     pub offset: u64,
-    /// The text with its line end. A byte that is no UTF-8 stands as one `?`, so that offsets hold.
+    /// The text, including its line end. Each byte of invalid UTF-8 is replaced with `?`, so that offsets stay correct.
     pub text: String,
 }
 
 impl LogLine {
-    /// Reads a line.
+    /// Parses a log line.
     pub fn parse(payload: &[u8]) -> Result<Self, WireError> {
-        wire::from_bytes(payload)
+        codec::from_bytes(payload)
     }
 
-    /// The JSON of the line, under [`MAX_ENCODED`]: a text that is longer leaves a gap before the next line.
+    /// Encodes the line as JSON, in less than [`MAX_ENCODED`] bytes: a longer text is truncated, which leaves a gap
+    /// before the next line.
     pub fn encode(&self) -> Vec<u8> {
-        let bytes = wire::to_bytes(self);
+        let bytes = codec::to_bytes(self);
         if bytes.len() < MAX_ENCODED {
             return bytes;
         }
-        let text = fit_start(&self.text, MAX_ENCODED - 1024).to_owned();
-        wire::to_bytes(&Self {
+        let text = fitting_prefix(&self.text, MAX_ENCODED - 1024).to_owned();
+        codec::to_bytes(&Self {
             id: self.id.clone(),
             hostname: self.hostname.clone(),
             offset: self.offset,

@@ -1,54 +1,62 @@
-//! The wire: every subject and message, with its validation. Pure data, no I/O and no clock.
+//! The wire format: all subjects and messages, with their validation. Pure data, no I/O and no clock.
 //!
-//! An existing fleet speaks the *base* format; every field beyond it is optional, so that peers of different
-//! age serve each other. Unknown fields and unknown words never break a message.
+//! The *base* format is the one that existing fleets use. Every field beyond it is optional, so that peers of different
+//! versions are compatible. Unknown fields and unknown enum values never make a message invalid.
+//!
+//! See ARCHITECTURE.md, "Messages and keys".
 
-mod answer;
-mod ask;
+mod action;
 mod build;
-mod host_answer;
+mod codec;
+mod error_code;
 mod identity;
 mod inbound;
+mod interned;
 mod log_line;
 mod name;
+mod open_enum;
+mod phases;
+mod presence;
 mod public_key;
-mod reason;
+mod query;
+mod reply;
 mod report;
-mod report_parts;
 mod request;
 mod revision;
-mod shared;
+mod rollout;
 mod signature;
 mod subject;
-mod template;
-mod text;
-mod wire;
-mod words;
 
-pub use answer::{Answer, HistoryAnswer, HistoryEntry, JobAnswer, LogAnswer};
-pub use ask::Ask;
-pub use build::{BuildHost, BuildReport, BuildRequest};
-pub use host_answer::HostAnswer;
-pub use identity::{Difference, Doubt, Identity};
+pub use action::Action;
+pub use build::{BuildHost, BuildReport, BuildRequest, BuildStatus};
+pub use codec::{MAX_ENCODED, MAX_MESSAGE, WireError};
+pub use error_code::ErrorCode;
+pub use identity::{HostIdentity, PresenceMismatch, UnprovenReason};
 pub use inbound::Inbound;
+pub use interned::InternedStr;
 pub use log_line::LogLine;
 pub use name::{Id, Name, NameError};
-pub use public_key::{PublicKey, PublicKeyError, WRITE_KEY};
-pub use reason::{MAX_REASON, ReasonError, reason};
-pub use report::DeployReport;
-pub use report_parts::{Changes, PackageChange, Phase, Phases, Progress};
-pub use request::{BadRequest, DeployRequest};
+pub use phases::{Phase, PhaseName, PhaseState, Phases};
+pub use presence::Presence;
+pub use public_key::{PUBLIC_KEY_HINT, PublicKey, PublicKeyError};
+pub use query::{Query, QueryKind};
+pub use reply::{HistoryEntry, HistoryReply, JobReply, LogReply, QueryReply};
+pub use report::{Changes, DeployReport, PackageChange, Progress, Status};
+pub use request::{
+    DeployRequest, HoldReasonError, MAX_HOLD_REASON, OnFailure, REQUEST_LIFETIME, RejectedRequest,
+    check_hold_reason,
+};
 pub use revision::{Revision, RevisionError, is_commit};
-pub use shared::SharedText;
+pub use rollout::{
+    BatchRun, ControlAnswer, ROLLOUT_CONTROLS, ROLLOUTS, RolloutCommand, RolloutControl, RolloutState,
+    RolloutStatus, is_rollout_subject, rollout_control_subject, rollout_subject,
+};
 pub use signature::{
-    KEY_HEADER, MAX_LIFE, Purpose, SIGNATURE_HEADER, decode_signature, encode_signature, signed_bytes,
+    KEY_HEADER, MAX_LIFETIME, Purpose, SIGNATURE_HEADER, decode_signature, encode_signature, signed_bytes,
 };
 pub use subject::{
-    BUILD_REPORTS, DISCOVER, Destination, PRESENCE, REPORTS, REPORTS_PER_HOST, ReplyTo, ReplyToError,
-    SubjectError, check_literal, host_of, is_base_response, of_answer, of_answers_per_host, of_build,
-    of_build_report, of_host, of_log, of_report, of_reports_per_host, of_role, of_tier, overlaps,
+    BUILD_REPORTS, DEPLOY_TEMPLATES, DISCOVER, Destination, PRESENCE, REPORTS, REPORTS_PER_HOST, ReplyTo,
+    ReplyToError, SubjectError, TemplateError, build_report_subject, build_subject, check_request_subject,
+    expand_template, host_subject, is_response, log_subject, overlaps, per_host_reply_subject,
+    per_host_report_subject, reply_subject, report_subject, role_subject, subject_host, tier_subject,
 };
-pub use template::{DEPLOY_TEMPLATES, TemplateError, expand};
-pub use text::{fit_end, fit_start, holds_seed, is_invisible, near, printable, printable_lines, shell_word};
-pub use wire::{MAX_ENCODED, MAX_MESSAGE, WireError};
-pub use words::{Action, BuildStatus, ErrorCode, OnFailure, PhaseName, PhaseState, Status, Want};

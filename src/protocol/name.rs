@@ -1,4 +1,4 @@
-//! Names and ids: the tokens that subjects are made of.
+//! Names and ids: the tokens of subjects.
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -6,22 +6,22 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest token, in characters.
+/// The maximum length of a token, in characters.
 const MAX_TOKEN: usize = 63;
 
-/// Words that stand for something else in a subject and so can be nobody's name.
+/// The tokens with a special meaning in subjects, which cannot be names.
 const RESERVED: [&str; 6] = ["all", "role", "discover", "responses", "ask", "presence"];
 
-/// Why a text is no name or id.
+/// An invalid name or id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Not `[A-Za-z0-9_-]{1,63}`.
+    /// The string does not match `[A-Za-z0-9_-]{1,63}`.
     #[error("{0:?} is not a name: use 1 to 63 letters, digits, `_` or `-`")]
     NotAToken(String),
-    /// One of the words that subjects use themselves.
+    /// The string is a token with a special meaning in subjects.
     #[error("{0:?} is a reserved word and cannot be a name")]
     Reserved(String),
-    /// An id that starts with `-` or `_`.
+    /// The id starts with `-` or `_`.
     #[error("{0:?} is not an id: it must start with a letter or digit")]
     BadStart(String),
 }
@@ -31,7 +31,7 @@ fn check(text: &str) -> Result<(), NameError> {
         && text.len() <= MAX_TOKEN
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if !token {
-        // Only as much of a hostile text as a person needs to recognise it.
+        // The message repeats only the start of the string, which may be long.
         return Err(NameError::NotAToken(text.chars().take(MAX_TOKEN).collect()));
     }
     if RESERVED.contains(&text) {
@@ -48,7 +48,8 @@ fn check_id(text: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-/// Declares a checked text type. A fleet holds each name many times: most need no memory of their own.
+/// Declares a validated string type. A fleet has each name many times, and most names fit into `CompactString` without
+/// an allocation.
 macro_rules! token {
     ($(#[$meta:meta])* $name:ident, $check:path) => {
         $(#[$meta])*
@@ -57,14 +58,14 @@ macro_rules! token {
         pub struct $name(CompactString);
 
         impl $name {
-            /// Checks the text and takes it.
+            /// Validates the string.
             pub fn new(text: impl Into<CompactString>) -> Result<Self, NameError> {
                 let text = text.into();
                 $check(&text)?;
                 Ok(Self(text))
             }
 
-            /// The text itself.
+            /// The string itself.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -135,6 +136,6 @@ token! {
 }
 
 token! {
-    /// The id of a job, a deployment or an ask: a name that starts with a letter or digit.
+    /// The id of a job, a deployment or a query: a name that starts with a letter or digit.
     Id, check_id
 }

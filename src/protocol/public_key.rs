@@ -1,4 +1,4 @@
-//! The public half of a key: read from text, and used to look at signatures.
+//! Public keys, which verify signatures.
 
 use nkeys::{KeyPair, KeyPairType};
 use serde::{Deserialize, Serialize, Serializer};
@@ -6,31 +6,31 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// What to write where a public key is wrong.
-pub const WRITE_KEY: &str = "write the text starting with U that `homelab-deploy keys new` printed";
+/// The advice for an invalid public key.
+pub const PUBLIC_KEY_HINT: &str = "write the key starting with U that `homelab-deploy keys new` printed";
 
-/// A user's public key, `U…`.
+/// The public key of a user, `U…`.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PublicKey {
     text: String,
-    /// Large, and copied with every message.
+    /// Shared, because it is large and copied with every message.
     pair: Arc<KeyPair>,
 }
 
-/// Why a text is no public key. It is never repeated: it could be half a seed.
+/// An invalid public key. The message never repeats it, because it could be part of a seed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublicKeyError {
-    /// Of an account, a server and so on.
-    #[error("it is the key of another kind, {0}")]
+    /// The key of an account, a server or another kind.
+    #[error("it is a key of type {0}, expected a user key")]
     OtherKind(String),
-    /// Something else altogether.
+    /// The string is not a public key at all.
     #[error("it is not a public key ({0})")]
     NotAKey(String),
 }
 
 impl PublicKey {
-    /// Reads a public key.
+    /// Parses a public key.
     pub fn parse(text: &str) -> Result<Self, PublicKeyError> {
         let pair = KeyPair::from_public_key(text)
             .map_err(|error| PublicKeyError::NotAKey(error.kind().as_str().to_lowercase()))?;
@@ -40,12 +40,12 @@ impl PublicKey {
         }
     }
 
-    /// The text.
+    /// The key as a string, `U…`.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether this key has signed `content` so.
+    /// Whether `signature` is a valid signature of `content` by this key.
     pub fn has_signed(&self, content: &[u8], signature: &[u8]) -> bool {
         self.pair.verify(content, signature).is_ok()
     }

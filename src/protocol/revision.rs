@@ -1,55 +1,55 @@
-//! Revisions: the branch, tag or full commit that a request names.
+//! Revisions: the branch, tag or full commit of a request.
 
-use super::printable;
+use crate::text::{fitting_prefix, printable};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest revision, in characters.
+/// The maximum length of a revision, in characters.
 const MAX_REVISION: usize = 255;
 
-/// Why a text is no revision.
+/// An invalid revision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RevisionError {
-    /// Nothing was given.
+    /// The revision is empty.
     #[error("the revision is empty: name a branch, a tag or a full commit")]
     Empty,
-    /// More than 255 characters.
+    /// The revision has more than 255 characters.
     #[error("the revision is {0} characters long; at most 255 are allowed")]
     TooLong(usize),
-    /// A form that git or a shell could misread.
+    /// The revision has a form that git or a shell could misinterpret.
     #[error("{0:?} is not a revision: {1}")]
     Malformed(String, &'static str),
-    /// Some, but not all, digits of a commit.
+    /// The revision is an abbreviated commit.
     #[error("{0:?} looks like a short commit: give all 40 digits, or a branch or tag")]
     ShortCommit(String),
 }
 
-/// A branch, tag or full commit that is safe to hand to git and nix.
+/// A branch, tag or full commit that is safe to pass to git and nix.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Revision(String);
 
 impl Revision {
-    /// Checks the text and takes it.
+    /// Validates the string.
     pub fn new(text: impl Into<String>) -> Result<Self, RevisionError> {
         let text = text.into();
         check(&text)?;
         Ok(Self(text))
     }
 
-    /// The text itself.
+    /// The string itself.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is a full commit rather than a name.
+    /// Whether the revision is a full commit and not a name.
     pub fn is_commit(&self) -> bool {
         is_commit(&self.0)
     }
 }
 
-/// Whether the text is a full commit: 40 lower-case hexadecimal digits.
+/// Whether the string is a full commit: 40 lower-case hexadecimal digits.
 pub fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(is_hex)
 }
@@ -58,17 +58,17 @@ fn is_hex(b: u8) -> bool {
     matches!(b, b'0'..=b'9' | b'a'..=b'f')
 }
 
-/// A number alone is taken for a name (tags are often dates); the repository has the last word on those.
+/// A string of digits counts as a name, because tags are often dates. The repository decides whether it exists.
 fn is_short_commit(text: &str) -> bool {
     (7..40).contains(&text.len()) && text.bytes().all(is_hex) && text.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
-/// The rules of `git check-ref-format --branch`. What passes them cannot be an option, and has no glob and no refspec in it; a
-/// name that a person cannot read as it is does not pass.
+/// Checks the rules of `git check-ref-format --branch`. A valid name cannot be an option, and contains no glob and no
+/// refspec. Names with invisible characters are also rejected.
 fn check(text: &str) -> Result<(), RevisionError> {
-    let bad = |why| {
-        let shown = text.chars().take(80).collect();
-        Err(RevisionError::Malformed(shown, why))
+    let bad = |reason| {
+        let shown = fitting_prefix(text, 80).to_owned();
+        Err(RevisionError::Malformed(shown, reason))
     };
     let count = text.chars().count();
     let mut parts = text.split('/');
@@ -87,7 +87,7 @@ fn check(text: &str) -> Result<(), RevisionError> {
     } else if parts.any(|part| part.starts_with('.') || part.strip_suffix(".lock").is_some()) {
         bad("git allows no part of a name that starts with `.` or ends in `.lock`")
     } else if printable(text) != text {
-        bad("it has characters that cannot be seen; rename the branch or tag")
+        bad("it has invisible characters; rename the branch or tag")
     } else if is_short_commit(text) {
         Err(RevisionError::ShortCommit(text.to_owned()))
     } else {

@@ -1,45 +1,48 @@
-//! What is signed of a message, and how the signature travels.
+//! The signed content of a message, and the encoding of the signature.
 
 use super::Name;
 use data_encoding::BASE64URL_NOPAD;
 use jiff::SignedDuration;
+use strum::{IntoStaticStr, VariantArray};
 
-/// The header with the public key that signed, `U…`.
+/// The header with the public key of the signer, `U…`.
 pub const KEY_HEADER: &str = "Homelab-Deploy-Key";
-/// The header with the signature, see [`encode_signature`].
+/// The header with the signature, as returned by [`encode_signature`].
 pub const SIGNATURE_HEADER: &str = "Homelab-Deploy-Signature";
-/// The longest time from `issued_at` to `expires_at` of a signed request, which bounds how long it can be held back.
-pub const MAX_LIFE: SignedDuration = SignedDuration::from_mins(5);
+/// The maximum time from `issued_at` to `expires_at` of a signed request. It limits how long an attacker can delay the
+/// request.
+pub const MAX_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
-/// The first line of everything that is signed. A server that a client signs in to chooses a text (JSON, so UTF-8) that the
-/// client signs with the same key; the byte `ff` is in no such text.
+/// The first line of all signed content. During authentication, a NATS server chooses a JSON string that the client
+/// signs with the same key. JSON is UTF-8, so it cannot contain the byte `ff`.
 const FORMAT: &[u8] = b"homelab-deploy-v2\xff\n";
 
-/// What a signed message is for: a signature of one purpose is never one of another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The purpose of a signed message. A signature for one purpose is not valid for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Purpose {
-    /// A request of an operator to hosts.
+    /// A request from an operator to hosts.
     Request,
-    /// A query of an operator to hosts.
+    /// A query from an operator to hosts.
     Query,
-    /// A host's report of a job.
+    /// A report of a job from a host.
     Report,
-    /// A host's reply to a query.
+    /// A reply to a query from a host.
     Reply,
-    /// A host's announcement.
+    /// An announcement from a host.
     Presence,
-    /// A part of a job's log.
+    /// A live log line from a host.
     Log,
-    /// A request of an operator to the builder.
+    /// A request from an operator to the builder.
     Build,
+    /// The status of a rollout from the process that sends its batches.
+    Rollout,
+    /// A command from an operator to a rollout.
+    Control,
 }
 
 impl Purpose {
-    /// Every purpose.
-    pub const ALL: [Self; 7] =
-        [Self::Request, Self::Query, Self::Report, Self::Reply, Self::Presence, Self::Log, Self::Build];
-
-    /// What a host's message on a subject under `deploy.responses.` is for.
+    /// The purpose of a host's message on a subject under `deploy.responses.`.
     pub fn of_response(subject: &str) -> Self {
         match subject.split('.').skip(2).collect::<Vec<_>>()[..] {
             ["presence"] => Self::Presence,
@@ -49,17 +52,9 @@ impl Purpose {
         }
     }
 
-    /// Its name in the signed bytes.
+    /// The name of the purpose in the signed bytes.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Request => "request",
-            Self::Query => "query",
-            Self::Report => "report",
-            Self::Reply => "reply",
-            Self::Presence => "presence",
-            Self::Log => "log",
-            Self::Build => "build",
-        }
+        self.into()
     }
 }
 
@@ -73,19 +68,19 @@ impl Purpose {
 /// | subject | the subject that the message is published to |
 /// | payload | the exact payload |
 ///
-/// No purpose, name or subject has a line feed, so no two messages have the same bytes.
+/// No purpose, name or subject contains a line feed, so no two messages have the same bytes.
 pub fn signed_bytes(purpose: Purpose, fleet: Option<&Name>, subject: &str, payload: &[u8]) -> Vec<u8> {
     let fleet = fleet.map_or("", Name::as_str);
     let (purpose, fleet, subject) = (purpose.as_str().as_bytes(), fleet.as_bytes(), subject.as_bytes());
     [FORMAT, purpose, b"\n", fleet, b"\n", subject, b"\n", payload].concat()
 }
 
-/// A signature as a string: base64 in the alphabet for URLs, without padding, as NATS itself writes those of nkeys.
+/// Encodes a signature as base64url without padding, like the nkey signatures of NATS.
 pub fn encode_signature(signature: &[u8]) -> String {
     BASE64URL_NOPAD.encode(signature)
 }
 
-/// Reads what [`encode_signature`] wrote; `None` for anything else. Each signature has one string only.
+/// Decodes the result of [`encode_signature`]; `None` for anything else. The encoding of a signature is unique.
 pub fn decode_signature(text: &str) -> Option<Vec<u8>> {
     BASE64URL_NOPAD.decode(text.as_bytes()).ok()
 }

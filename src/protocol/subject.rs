@@ -1,61 +1,62 @@
-//! Subjects: how each is spelled, which reply subjects are allowed, and when two overlap.
+//! Subjects: their syntax, the allowed reply subjects, and overlaps.
 
 use super::{Id, Name, NameError};
+use crate::text::fitting_prefix;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Where operators ask and every listener answers.
+/// The subject of queries, to which every listener subscribes.
 pub const DISCOVER: &str = "deploy.discover";
-/// Where listeners announce themselves.
+/// The subject of presence announcements.
 pub const PRESENCE: &str = "deploy.responses.presence";
-/// Reports on the base subjects, and all announcements.
+/// The pattern of reports on the base subjects, and of all announcements.
 pub const REPORTS: &str = "deploy.responses.*";
-/// Reports on a subject per host. Replies on the base subjects come along.
+/// The pattern of reports on a subject per host. It also matches replies on the base subjects.
 pub const REPORTS_PER_HOST: &str = "deploy.responses.*.*";
-/// Where the builder reports.
+/// The pattern of the builder's reports.
 pub const BUILD_REPORTS: &str = "build.responses.*";
 
 const RESPONSES: &str = "deploy.responses.";
-const ANSWERS: &str = "deploy.responses.ask.";
+const REPLIES: &str = "deploy.responses.ask.";
 
-/// Where one host takes requests.
-pub fn of_host(tier: &Name, host: &Name) -> String {
+/// The request subject of one host.
+pub fn host_subject(tier: &Name, host: &Name) -> String {
     format!("deploy.{tier}.{host}")
 }
 
-/// Where every host of a tier takes requests.
-pub fn of_tier(tier: &Name) -> String {
+/// The request subject of all hosts of a tier.
+pub fn tier_subject(tier: &Name) -> String {
     format!("deploy.{tier}.all")
 }
 
-/// Where every host of a tier with that role takes requests.
-pub fn of_role(tier: &Name, role: &Name) -> String {
+/// The request subject of all hosts of a tier with this role.
+pub fn role_subject(tier: &Name, role: &Name) -> String {
     format!("deploy.{tier}.role.{role}")
 }
 
-/// Where the reports of one deployment go.
-pub fn of_report(id: &Id) -> String {
+/// The subject of a deployment's reports.
+pub fn report_subject(id: &Id) -> String {
     format!("{RESPONSES}{id}")
 }
 
-/// Where the answers to one ask go.
-pub fn of_answer(id: &Id) -> String {
-    format!("{ANSWERS}{id}")
+/// The subject of a query's replies.
+pub fn reply_subject(id: &Id) -> String {
+    format!("{REPLIES}{id}")
 }
 
-/// Where the replies to one query go that are published on a subject per host.
-pub fn of_answers_per_host(id: &Id) -> String {
-    format!("{ANSWERS}{id}.*")
+/// The pattern of a query's replies on a subject per host.
+pub fn per_host_reply_subject(id: &Id) -> String {
+    format!("{REPLIES}{id}.*")
 }
 
-/// Where the reports of one deployment go that are published on a subject per host.
-pub fn of_reports_per_host(id: &Id) -> String {
+/// The pattern of a deployment's reports on a subject per host.
+pub fn per_host_report_subject(id: &Id) -> String {
     format!("{RESPONSES}{id}.*")
 }
 
-/// The host that a message on `subject` is from, as far as the subject says so: a NATS server can let each host publish under
-/// its own name only.
-pub fn host_of(subject: &str) -> Option<&str> {
+/// The host in a response subject, if the subject has one. The NATS server can restrict each host to subjects with its
+/// own name.
+pub fn subject_host(subject: &str) -> Option<&str> {
     let tokens: Vec<_> = subject.strip_prefix(RESPONSES)?.split('.').collect();
     match tokens[..] {
         ["ask", _] => None,
@@ -64,62 +65,63 @@ pub fn host_of(subject: &str) -> Option<&str> {
     }
 }
 
-/// Whether a subject is a base subject for reports or replies: if a server lets hosts publish there, each can in any name.
-pub fn is_base_response(subject: &str) -> bool {
-    let is_response = subject.starts_with(RESPONSES) && subject != PRESENCE;
-    is_response && host_of(subject).is_none()
+/// Whether an operator chose this subject for reports or replies: a base subject, on which any host can use any name, or
+/// one of a builder.
+pub fn is_response(subject: &str) -> bool {
+    let is_base = subject.starts_with(RESPONSES) && subject != PRESENCE && subject_host(subject).is_none();
+    is_base || subject.starts_with(BUILD_REPORTS.trim_end_matches('*'))
 }
 
-/// Where the live log lines of one job go.
-pub fn of_log(id: &Id, host: &Name) -> String {
+/// The subject of the live log lines of a job on one host.
+pub fn log_subject(id: &Id, host: &Name) -> String {
     format!("{RESPONSES}{id}.log.{host}")
 }
 
-/// Where the builder takes requests for `target`, a host or `all`.
-pub fn of_build(repo: Option<&Name>, target: &str) -> String {
+/// The builder's request subject for `target`, a host or `all`.
+pub fn build_subject(repo: Option<&Name>, target: &str) -> String {
     repo.map_or_else(|| format!("build.{target}"), |repo| format!("build.{repo}.{target}"))
 }
 
-/// Where the reports of one build go.
-pub fn of_build_report(id: &Id) -> String {
+/// The subject of a build's reports.
+pub fn build_report_subject(id: &Id) -> String {
     format!("build.responses.{id}")
 }
 
-/// Why a text is no reply subject.
+/// An invalid reply subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReplyToError {
-    /// Not under `deploy.responses.`.
+    /// The subject is not directly under `deploy.responses.` or `deploy.responses.ask.`.
     #[error("{0:?} is not `deploy.responses.<id>`")]
     NotAResponse(String),
-    /// Its last token is no id.
-    #[error("its last token is no id: {0}")]
+    /// The last token is not a valid id.
+    #[error("the last token is not an id: {0}")]
     BadId(#[from] NameError),
 }
 
-/// A subject that may be replied to: `deploy.responses.<id>`, or for answers `deploy.responses.ask.<id>`.
+/// A reply subject: `deploy.responses.<id>`, or `deploy.responses.ask.<id>` for replies to queries.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ReplyTo {
     id: Id,
-    answers: bool,
+    for_replies: bool,
 }
 
 impl ReplyTo {
-    /// `deploy.responses.<id>`.
+    /// Creates `deploy.responses.<id>`.
     pub fn reports(id: Id) -> Self {
-        Self { id, answers: false }
+        Self { id, for_replies: false }
     }
 
-    /// `deploy.responses.ask.<id>`.
-    pub fn answers(id: Id) -> Self {
-        Self { id, answers: true }
+    /// Creates `deploy.responses.ask.<id>`.
+    pub fn replies(id: Id) -> Self {
+        Self { id, for_replies: true }
     }
 
-    /// Reads either form.
+    /// Parses either form.
     pub fn parse(text: &str) -> Result<Self, ReplyToError> {
-        let shown = || ReplyToError::NotAResponse(text.chars().take(80).collect());
-        if let Some(id) = text.strip_prefix(ANSWERS) {
-            return Ok(Self::answers(Id::new(id)?));
+        let shown = || ReplyToError::NotAResponse(fitting_prefix(text, 80).to_owned());
+        if let Some(id) = text.strip_prefix(REPLIES) {
+            return Ok(Self::replies(Id::new(id)?));
         }
         let id = text.strip_prefix(RESPONSES).ok_or_else(shown)?;
         if id.contains('.') {
@@ -128,28 +130,28 @@ impl ReplyTo {
         Ok(Self::reports(Id::new(id)?))
     }
 
-    /// The last token.
+    /// The id, which is the last token.
     pub fn id(&self) -> &Id {
         &self.id
     }
 
-    /// Whether this is the form for answers, which no report may use.
-    pub fn is_for_answers(&self) -> bool {
-        self.answers
+    /// Whether this is the form for replies to queries, which reports must not use.
+    pub fn is_for_replies(&self) -> bool {
+        self.for_replies
     }
 }
 
-/// Where one host's reports or replies go.
+/// The destination of the reports or replies of hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// What the operator named.
+    /// The subject from the request or query.
     pub reply_to: ReplyTo,
-    /// Whether the host's name is added to it.
+    /// Whether each host appends its name to the subject.
     pub per_host: bool,
 }
 
 impl Destination {
-    /// The subject for this host.
+    /// The subject for the messages of this host.
     pub fn subject(&self, host: &Name) -> String {
         if self.per_host { format!("{}.{host}", self.reply_to) } else { self.reply_to.to_string() }
     }
@@ -170,26 +172,26 @@ impl From<ReplyTo> for String {
 
 impl fmt::Display for ReplyTo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.answers { ANSWERS } else { RESPONSES })?;
+        f.write_str(if self.for_replies { REPLIES } else { RESPONSES })?;
         f.write_str(self.id.as_str())
     }
 }
 
-/// Why a text cannot be published to, or listened on.
+/// An invalid subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubjectError {
-    /// Empty tokens, blanks, or control characters.
-    #[error("{0:?} is not a subject: tokens are separated by single dots and hold no blanks")]
+    /// The subject has empty tokens, whitespace or control characters.
+    #[error("{0:?} is not a subject: expected tokens without blanks, separated by single dots")]
     Malformed(String),
-    /// Wildcards where a request is to be sent.
-    #[error("{0:?} has wildcards; a request goes to one subject")]
+    /// The request subject has wildcards.
+    #[error("{0:?} has wildcards; write a single subject")]
     Wildcard(String),
-    /// A subject that carries questions or reports.
+    /// The subject is used for queries or responses.
     #[error("{0:?} overlaps {1}, which carries no requests")]
-    Taken(String, &'static str),
+    Reserved(String, &'static str),
 }
 
-/// Whether the text is a well-formed subject, wildcards allowed.
+/// Checks that the string is a well-formed subject or pattern.
 pub(super) fn check(subject: &str) -> Result<(), SubjectError> {
     let fine =
         |token: &str| !token.is_empty() && !token.contains(|c: char| c.is_whitespace() || c.is_control());
@@ -202,23 +204,23 @@ pub(super) fn check(subject: &str) -> Result<(), SubjectError> {
     }
 }
 
-/// Whether the subject carries questions or reports and so cannot carry requests.
-pub(super) fn check_free(subject: &str) -> Result<(), SubjectError> {
-    for taken in ["deploy.responses.>", "deploy.responses", DISCOVER] {
-        if overlaps(subject, taken) {
-            return Err(SubjectError::Taken(subject.to_owned(), taken));
+/// Checks that the subject does not overlap the subjects of queries and responses.
+fn check_not_reserved(subject: &str) -> Result<(), SubjectError> {
+    for reserved in ["deploy.responses.>", "deploy.responses", DISCOVER] {
+        if overlaps(subject, reserved) {
+            return Err(SubjectError::Reserved(subject.to_owned(), reserved));
         }
     }
     Ok(())
 }
 
-/// Checks a subject that an operator spelled out to send a request to.
-pub fn check_literal(subject: &str) -> Result<(), SubjectError> {
+/// Checks a subject that an operator gave for a request.
+pub fn check_request_subject(subject: &str) -> Result<(), SubjectError> {
     check(subject)?;
     if subject.split('.').any(|token| token == "*" || token == ">") {
         return Err(SubjectError::Wildcard(subject.to_owned()));
     }
-    check_free(subject)
+    check_not_reserved(subject)
 }
 
 /// Whether any subject matches both patterns.
@@ -231,4 +233,54 @@ pub fn overlaps(a: &str, b: &str) -> bool {
             _ => return false,
         }
     }
+}
+
+/// The default templates of a listener's request subjects.
+pub const DEPLOY_TEMPLATES: [&str; 3] =
+    ["deploy.<tier>.<hostname>", "deploy.<tier>.all", "deploy.<tier>.role.<role>"];
+
+/// An invalid subject template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// The template has an unknown placeholder.
+    #[error(
+        "the subject {0:?} has an unknown placeholder; the known ones are `<hostname>`, `<tier>` and `<role>`"
+    )]
+    UnknownPlaceholder(String),
+    /// The expanded subject is invalid or reserved.
+    #[error("the subject template {template:?} cannot be used: {source}")]
+    Unusable {
+        /// The template as configured.
+        template: String,
+        /// Why the expanded subject is invalid.
+        source: SubjectError,
+    },
+}
+
+/// Expands a template; `None` if it has `<role>` but the host has no role.
+///
+/// `requests` is whether the subject is for requests. Then it must not overlap the subjects of queries and responses.
+pub fn expand_template(
+    template: &str,
+    host: &Name,
+    tier: &Name,
+    role: Option<&Name>,
+    requests: bool,
+) -> Result<Option<String>, TemplateError> {
+    if template.contains("<role>") && role.is_none() {
+        return Ok(None);
+    }
+    let role = role.map_or("", Name::as_str);
+    let subject = template
+        .replace("<hostname>", host.as_str())
+        .replace("<tier>", tier.as_str())
+        .replace("<role>", role);
+    if subject.contains('<') {
+        return Err(TemplateError::UnknownPlaceholder(template.to_owned()));
+    }
+    let free = |s: &str| if requests { check_not_reserved(s) } else { Ok(()) };
+    check(&subject)
+        .and_then(|()| free(&subject))
+        .map_err(|source| TemplateError::Unusable { template: template.to_owned(), source })?;
+    Ok(Some(subject))
 }

@@ -1,57 +1,60 @@
-//! The command line: every action by its name, with completion and a history.
+//! The command line: all actions by name, with completion and a history.
 
-mod complete;
-mod said;
 mod targets;
 mod verbs;
 
-pub use said::Said;
 pub use targets::Targets;
+pub use verbs::ParsedCommand;
 pub(super) use verbs::verbs;
 
-use super::App;
+use super::{App, FormKind, Sort, form};
+use crate::protocol::Name;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use strum::VariantArray as _;
 use tui_input::{Input, InputRequest};
+use verbs::{Verb, VerbArguments};
 
-/// How many lines are remembered.
-const KEPT: usize = 100;
+/// Number of lines in the history.
+const HISTORY_LIMIT: usize = 100;
 
-/// A command while it is being typed.
+/// The command line while it is open.
 #[derive(Debug, Default)]
 pub struct CommandLine {
-    /// What is typed.
+    /// The line so far.
     pub input: Input,
-    /// Why it was not carried out.
-    pub refused: Option<String>,
-    /// Which of the lines before is shown, counted from the last one; and what was typed before that.
+    /// Why the line could not be executed.
+    pub error: Option<String>,
+    /// Index of the recalled line, counted from the newest one, and the text that was typed before.
     recalled: Option<(usize, String)>,
 }
 
 impl CommandLine {
-    /// What could stand for the word before the cursor, the likeliest first.
+    /// Completions of the word before the cursor.
     pub fn candidates(&self, app: &App) -> Vec<String> {
-        complete::candidates(self.before_cursor(), app)
+        candidates(self.before_cursor(), app)
     }
 
-    /// Completes the word before the cursor as far as all candidates agree; where there is but one, wholly.
+    /// Completes the word before the cursor to the longest common prefix of all candidates.
     pub(super) fn complete(&mut self, app: &App) {
         let candidates = self.candidates(app);
         let Some(first) = candidates.first() else { return };
-        let word = complete::last_word(self.before_cursor());
+        let word = last_word(self.before_cursor());
         let mut common = first.as_str();
         for other in &candidates {
             let same = common.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
             common = &common[..common.floor_char_boundary(same)];
         }
         let more = common.get(word.len()..).unwrap_or_default().to_owned();
-        // A key is followed by its value, whatever else by a blank.
+        // A key such as `role=` is followed by its value, any other word by a space.
         let ends = candidates.len() == 1 && !common.ends_with('=');
         for c in more.chars().chain(ends.then_some(' ')) {
             self.input.handle(InputRequest::InsertChar(c));
         }
-        self.refused = None;
+        self.error = None;
     }
 
-    /// Shows the line before the present one in the history, or the one after it.
+    /// Recalls the previous line of the history, or the next one.
     pub(super) fn recall(&mut self, back: bool, history: &[String]) {
         let (at, typed) = match self.recalled.take() {
             Some((at, typed)) if back => ((at + 1).min(history.len().saturating_sub(1)), typed),
@@ -76,10 +79,73 @@ impl CommandLine {
     }
 }
 
-/// Notes a line that was carried out.
-pub(super) fn note(history: &mut Vec<String>, line: &str) {
+/// The line with an alias at its start replaced.
+fn expand<'a>(line: &'a str, app: &App) -> Cow<'a, str> {
+    let start = line.trim_start();
+    let (word, rest) = start.split_at(start.find(char::is_whitespace).unwrap_or(start.len()));
+    app.options.aliases.get(word).map_or(line.into(), |meaning| format!("{meaning}{rest}").into())
+}
+
+/// Adds an executed line to the history.
+pub(super) fn add_to_history(history: &mut Vec<String>, line: &str) {
     history.retain(|other| other != line);
     history.push(line.to_owned());
-    let excess = history.len().saturating_sub(KEPT);
+    let excess = history.len().saturating_sub(HISTORY_LIMIT);
     history.drain(..excess);
+}
+
+/// The last word of a text; empty after a space.
+fn last_word(text: &str) -> &str {
+    text.rsplit(char::is_whitespace).next().unwrap_or_default()
+}
+
+/// All valid words with the last word as a prefix.
+fn candidates(text: &str, app: &App) -> Vec<String> {
+    let word = last_word(text);
+    let before = &text[..text.len() - word.len()];
+    let available = || verbs(app.options.read_only);
+    if before.trim().is_empty() {
+        let names = available().map(|verb| verb.name).chain(app.options.aliases.keys().map(String::as_str));
+        return names.filter(|name| name.starts_with(word)).map(str::to_owned).collect();
+    }
+    let before = expand(before, app);
+    let Some(name) = before.split_whitespace().next() else { return Vec::new() };
+    let mut prefix_matches = available().filter(|verb| verb.name.starts_with(name));
+    let exact = available().find(|verb| verb.name == name);
+    let Some(verb) = exact.or_else(|| prefix_matches.next()) else { return Vec::new() };
+    let first = before.split_whitespace().count() == 1;
+    let mut all = arguments(verb, word, first, app);
+    all.retain(|candidate| candidate.starts_with(word) && candidate != word);
+    all
+}
+
+fn arguments(verb: &Verb, word: &str, first: bool, app: &App) -> Vec<String> {
+    let hosts = || app.fleet.hosts_by_name().into_iter().map(|host| host.name.to_string());
+    match verb.arguments {
+        VerbArguments::Nothing | VerbArguments::Text => Vec::new(),
+        VerbArguments::HostAndReason if !first => Vec::new(),
+        VerbArguments::Host | VerbArguments::HostAndReason => hosts().collect(),
+        VerbArguments::Sort => Sort::VARIANTS.iter().map(|sort| sort.word().to_owned()).collect(),
+        VerbArguments::Context => app.options.contexts.clone(),
+        VerbArguments::Hosts(_) => match word.split_once('=') {
+            Some((key, _)) => values(key, app).into_iter().map(|value| format!("{key}={value}")).collect(),
+            None => verb.keys().map(str::to_owned).chain(hosts()).collect(),
+        },
+    }
+}
+
+fn values(key: &str, app: &App) -> Vec<String> {
+    let names = |of: fn(&crate::fleet::Host) -> Option<&Name>| {
+        let names: BTreeSet<_> = app.fleet.hosts.values().filter_map(of).collect();
+        names.into_iter().map(ToString::to_string).collect()
+    };
+    match key {
+        "role" => names(|host| host.role.as_ref()),
+        "tier" => names(|host| host.tier.as_ref()),
+        "branch" => form::recent(app, &[]),
+        "action" => FormKind::Deploy.actions().iter().map(ToString::to_string).collect(),
+        "canary" => app.fleet.hosts_by_name().into_iter().map(|host| host.name.to_string()).collect(),
+        "order" => ["role,host", "tier,role,host", "host"].map(str::to_owned).to_vec(),
+        _ => Vec::new(),
+    }
 }

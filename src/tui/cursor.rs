@@ -1,51 +1,56 @@
-//! A selected row among others. The selection follows what is in the row, not the line.
+//! A selected row in a list. The selection follows the item of the row when rows move.
 
-use super::Command;
+use super::KeyCommand;
 
-/// Rows, the selected one, and the first in view.
+/// The rows of a list, the selected row, and the scroll position.
 #[derive(Debug)]
 pub struct Cursor<K> {
-    /// The first row in view.
+    /// Index of the first visible row.
     pub top: usize,
     rows: Vec<K>,
     at: usize,
     selected: Option<K>,
-    /// Stays at the first row, whatever comes to be there, until somebody moves it.
-    rests: bool,
+    /// Whether the first row stays selected, even if its item changes, until the operator moves the selection.
+    stays_first: bool,
 }
 
 impl<K: Clone + PartialEq> Cursor<K> {
-    /// No rows yet; this one will be selected, or else the first.
+    /// Creates an empty list that selects this item, or else the first row.
     pub(super) fn new(selected: Option<K>) -> Self {
-        Self { top: 0, rows: Vec::new(), at: 0, selected, rests: false }
+        Self { top: 0, rows: Vec::new(), at: 0, selected, stays_first: false }
     }
 
-    /// No rows yet; whatever is the first one is selected until somebody moves the selection.
-    pub(super) fn resting() -> Self {
-        Self { rests: true, ..Self::new(None) }
+    /// Creates an empty list that selects the first row until the operator moves the selection.
+    pub(super) fn staying_first() -> Self {
+        Self { stays_first: true, ..Self::new(None) }
     }
 
-    /// The rows, in order.
+    /// The items of the rows, in display order.
     pub fn rows(&self) -> &[K] {
         &self.rows
     }
 
-    /// The selected one.
+    /// Item of the selected row; `None` if the list is empty.
     pub fn selected(&self) -> Option<&K> {
         self.selected.as_ref()
     }
 
-    /// Its row.
+    /// Index of the selected row.
     pub fn row(&self) -> usize {
         self.at
     }
 
-    /// Takes the rows as they are now, and brings the selected one into a view of `height` rows. Where it is gone, the
-    /// selection stays at its row.
-    pub(super) fn settle(&mut self, rows: Vec<K>, height: usize) {
+    /// Replaces the rows and scrolls the selected one into a view of `height` rows. If the selected item is gone, the
+    /// same row stays selected.
+    pub(super) fn set_rows(&mut self, rows: Vec<K>, height: usize) {
         self.rows = rows;
-        let row = self.rows.iter().position(|row| Some(row) == self.selected.as_ref() && !self.rests);
+        let row = self.rows.iter().position(|row| Some(row) == self.selected.as_ref() && !self.stays_first);
         self.select(row.unwrap_or(self.at));
+        self.scroll_into_view(height);
+    }
+
+    /// Scrolls the selected row into a view of `height` rows.
+    pub(super) fn scroll_into_view(&mut self, height: usize) {
         let height = height.max(1);
         self.top = self.top.min(self.rows.len().saturating_sub(height));
         self.top = self.top.clamp((self.at + 1).saturating_sub(height), self.at);
@@ -56,18 +61,18 @@ impl<K: Clone + PartialEq> Cursor<K> {
         self.selected = self.rows.get(self.at).cloned();
     }
 
-    /// Moves the selection; gives whether the command is one that does.
-    pub(super) fn go(&mut self, command: Command, page: usize) -> bool {
+    /// Moves the selection; returns whether the command is a movement.
+    pub(super) fn go(&mut self, command: KeyCommand, page: usize) -> bool {
         let row = match command {
-            Command::Down => self.at + 1,
-            Command::Up => self.at.saturating_sub(1),
-            Command::PageDown => self.at + page.max(1),
-            Command::PageUp => self.at.saturating_sub(page.max(1)),
-            Command::First => 0,
-            Command::Last => self.rows.len(),
+            KeyCommand::Down => self.at + 1,
+            KeyCommand::Up => self.at.saturating_sub(1),
+            KeyCommand::PageDown => self.at + page.max(1),
+            KeyCommand::PageUp => self.at.saturating_sub(page.max(1)),
+            KeyCommand::First => 0,
+            KeyCommand::Last => self.rows.len(),
             _ => return false,
         };
-        self.rests = false;
+        self.stays_first = false;
         self.select(row);
         true
     }

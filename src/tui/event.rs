@@ -1,10 +1,14 @@
-//! All that comes in, and all that goes out.
+//! The events that the console receives and the effects that it returns.
 
-use super::Memory;
-use crate::bus::Refusal;
-use crate::deployer::{LogNews, Outcome, Plan, Told, WaveNews};
-use crate::fleet::{Heads, Host};
-use crate::protocol::{BuildReport, DeployReport, HistoryEntry, Id, Inbound, Name, Revision, WireError};
+use super::effects::HandoverResult;
+use super::{EventFeed, ViewState};
+use crate::client::{BatchStarted, DeploymentSummary, LogEvent, Plan, Reply};
+use crate::fleet::{BranchHeads, CommitQuery, FleetCommits, Host};
+use crate::nats::PermissionViolation;
+use crate::protocol::{
+    BuildReport, DeployReport, HistoryEntry, Id, Inbound, Name, Revision, RolloutCommand, RolloutControl,
+    RolloutStatus, WireError,
+};
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use ratatui::layout::Size;
@@ -12,159 +16,193 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Something that happened.
+/// An input of [`update()`](super::update()).
 #[derive(Debug)]
-pub enum Event {
+pub enum ConsoleEvent {
     /// A key was pressed.
     Key(KeyEvent),
-    /// The mouse was clicked or its wheel turned.
+    /// A mouse button was clicked or the wheel was turned.
     Mouse(MouseEvent),
     /// Text was pasted.
     Paste(String),
-    /// The terminal has this size.
+    /// The terminal has this size now.
     Resize(Size),
-    /// The time, about once a second.
+    /// The current time, about once a second.
     Clock(Timestamp),
-    /// A frame is about to be drawn: what is cached for it is brought up to date.
+    /// A frame is about to be drawn: update the cached state.
     Frame,
-    /// Messages that arrived at this time, in the order they came.
+    /// Messages that arrived at this time, in order of arrival.
     Messages(Vec<Result<Inbound, WireError>>, Timestamp),
-    /// The builder reported this at this time.
+    /// The builder's report on a build, and when it arrived.
     Build(Id, Box<BuildReport>, Timestamp),
-    /// The server lets this key hear nothing of builds.
-    NoBuilds,
-    /// The state of the link.
-    Link(LinkState),
-    /// The server has answered a ping in this time.
-    RoundTrip(Duration),
-    /// The server refused a subject.
-    Refused(Refusal),
-    /// News of a deployment of ours.
-    Order(Id, OrderNews),
-    /// The heads that were looked up.
-    Heads(Heads),
-    /// News of a log.
-    Log(LogKey, LogNews),
-    /// What a host told of its past, or why it could not be asked.
-    History(Name, Result<Told<Vec<HistoryEntry>>, String>),
-    /// A program that had the terminal has ended: whether well, or why not.
+    /// The server denies this key the reports of the builder.
+    BuildsDenied,
+    /// A rollout has a new status.
+    Rollout(Box<RolloutStatus>),
+    /// The server denies this key a subject of rollouts.
+    RolloutsDenied(PermissionViolation),
+    /// The result of each rollout that another process was to take over.
+    HandedOver(Vec<(Id, HandoverResult)>),
+    /// The connection state has changed.
+    Connection(ConnectionStatus),
+    /// Round-trip time of a ping to the server, and when the answer arrived.
+    RoundTrip(Duration, Timestamp),
+    /// The server denied a publish or a subscription.
+    PermissionDenied(PermissionViolation),
+    /// A deployment of this console has made progress.
+    SentDeployment(Id, SentDeploymentEvent),
+    /// Result of a lookup of branch heads.
+    Heads(BranchHeads),
+    /// Commits of a flake, as requested by [`Effect::Commits`].
+    Commits(FleetCommits),
+    /// Result of [`Effect::CheckRevision`]: why the revision does not exist; `None` if it does, or may.
+    RevisionChecked(Revision, Option<String>),
+    /// An event of the log in the detail pane.
+    Log(LogKey, LogEvent),
+    /// The reply of a host to the history query, or why the query failed.
+    History(Name, Result<Reply<Vec<HistoryEntry>>, String>),
+    /// The histories that hosts returned, for the durations of their jobs.
+    Durations(Vec<(Name, Vec<HistoryEntry>)>),
+    /// The program in the terminal has ended; the error says why it failed.
     Shell(Result<(), String>),
-    /// News of a log that is read from its first byte.
-    WholeLog {
-        /// Which.
+    /// An event of the log that is read from its first byte.
+    FullLog {
+        /// The log.
         key: LogKey,
-        /// The news.
-        news: LogNews,
-        /// How much of it there was before anything came live, in bytes, where that is known.
-        kept: Option<u64>,
+        /// What was received.
+        event: LogEvent,
+        /// Length of the stored log in bytes when following started, if known; text after it is live.
+        stored_len: Option<u64>,
     },
-    /// What a host has replied about the job of a log; `None` if it has no more to say of it.
+    /// An event of one of several logs that are followed together.
+    HostLog(LogKey, LogEvent),
+    /// The reply about the job of a log; `None` if the host did not return one.
     Job(LogKey, Option<Arc<DeployReport>>),
-    /// A log was saved, or why not and what to do, in a sentence.
+    /// A log was saved, or not; in both cases the message for the operator.
     Saved(Result<String, String>),
-    /// Something went wrong that nobody here can mend.
-    Fault(Fault),
+    /// An error that the console cannot handle; it is shown in a dialog.
+    Error(ErrorDialog),
 }
 
-/// Something to be done outside.
+/// An action outside of the state, returned by [`update()`](super::update()).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Send this and follow it.
+    /// Send this plan and follow it.
     Send(Box<Plan>),
-    /// Let no further wave of this begin.
-    Abort(Id),
-    /// Follow the end of this log, and no other log.
+    /// Send this command to a rollout of this console.
+    LocalControl(Id, RolloutCommand),
+    /// Publish this command to a rollout of another process.
+    Control(RolloutControl),
+    /// Let other processes take over the rollouts of this console.
+    HandOver,
+    /// Follow the end of this log, and stop following any other.
     Log(Option<LogKey>),
     /// Look up the head of this branch in these flakes.
     Heads(BTreeSet<String>, Revision),
-    /// Write down how the table is looked at.
-    Remember(Memory),
-    /// Copy this text to where the operator can paste it.
+    /// Read the commits between what hosts run and the heads of their branch. Each flake gets an event.
+    Commits(Box<CommitQuery>),
+    /// Check whether this revision exists in these flakes.
+    CheckRevision(BTreeSet<String>, Revision),
+    /// Save the view state.
+    SaveViewState(ViewState),
+    /// Save the event feed.
+    SaveFeed(Box<EventFeed>),
+    /// Tell the operator in a notification of the terminal.
+    Notify(String),
+    /// Copy this text to the clipboard.
     Copy(String),
-    /// Ask this host, and no other any more, for its past and for its job with all that belongs to it.
+    /// Query this host for its history and for its job with diagnostics, and abort the previous query.
     History(Name),
-    /// Lend the terminal to this command of a shell.
+    /// Query these hosts for the durations of their last jobs.
+    Durations(BTreeSet<Name>),
+    /// Run this shell command in the terminal.
     Shell(String),
-    /// Follow this log from its first byte, and no other.
-    WholeLog(LogKey),
+    /// Follow this log from its first byte, and stop following any other.
+    FullLog(LogKey),
+    /// Follow these logs together, and stop following any other.
+    FullLogs(Vec<LogKey>),
     /// Query the job of this log, with its diagnostics.
     Job(LogKey),
-    /// Save a log.
+    /// Save a log to a file.
     SaveLog(Box<LogFile>),
-    /// Draw everything anew.
+    /// Redraw the whole screen.
     Redraw,
-    /// Give the terminal back until we are woken.
+    /// Restore the terminal and stop until a SIGCONT arrives.
     Suspend,
-    /// Leave for another context.
-    Switch(String),
-    /// Leave.
+    /// End the console and start it with another context.
+    SwitchContext(String),
+    /// End the console.
     Quit,
 }
 
-/// Which log.
+/// Identifies a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogKey {
-    /// The host.
+    /// Host that ran the job.
     pub host: Name,
-    /// The job.
+    /// Id of the job.
     pub job: Id,
 }
 
 /// A log to be saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFile {
-    /// What the file is to be called, unless there is such a file.
+    /// File name, used if no such file exists.
     pub name: String,
-    /// What is in it.
+    /// Contents, as received.
     pub text: String,
-    /// How many lines are missing at its beginning.
-    pub gone: u64,
+    /// Number of lines that are missing at the beginning.
+    pub dropped_lines: u64,
 }
 
 impl LogKey {
-    /// The log of a host's job, the running one or else the last.
+    /// The log of the host's running job, or else of its last job.
     pub(super) fn of(host: &Host) -> Option<Self> {
-        // A host without an instance is one of the base format, which keeps no logs.
+        // A host without an instance uses the base format, which has no logs.
         let job = host.job.as_ref().filter(|job| job.instance.is_some())?;
         Some(Self { host: host.name.clone(), job: job.id.clone()? })
     }
 }
 
-/// The link as the console shows it.
+/// Connection to the NATS server, with wall-clock times.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LinkState {
-    /// Whether we are connected.
+pub struct ConnectionStatus {
+    /// Whether the connection is up.
     pub up: bool,
-    /// How often a connection has come about.
+    /// Number of connections that were made so far.
     pub connects: u64,
-    /// Why not, in words.
+    /// Why the connection is down.
     pub reason: Option<String>,
-    /// When the next attempt is made.
+    /// Time of the next attempt.
     pub next_try: Option<Timestamp>,
-    /// How often messages were dropped because we read too slowly.
+    /// How often messages were dropped because the console read too slowly.
     pub dropped: u64,
 }
 
-/// News of a deployment of ours.
+/// Progress of a deployment of this console.
 #[derive(Debug)]
-pub enum OrderNews {
-    /// Something to know, in a sentence.
+pub enum SentDeploymentEvent {
+    /// The rollout has a new status.
+    Rollout(Box<RolloutStatus>),
+    /// Another process has taken it over.
+    HandedOver,
+    /// A message for the operator.
     Note(String),
-    /// A host got it once more, under another id: its clock is wrong. In a sentence.
-    Again(Name, Id, String),
-    /// A wave was sent.
-    Wave(WaveNews),
-    /// Every host has its verdict or was given up, or no further wave begins.
-    Ended(Outcome),
-    /// It was not sent, or it cannot be followed any more.
+    /// The request was sent to this host again under a new id, because its clock is wrong; with a message.
+    Resent(Name, Id, String),
+    /// A batch was sent.
+    BatchSent(BatchStarted),
+    /// All hosts have a result or timed out, or no further batch is sent.
+    Finished(DeploymentSummary),
+    /// The deployment was not sent or can no longer be followed; says why.
     Failed(String),
 }
 
-/// What went wrong, for a box that must be closed.
+/// Contents of an error dialog.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// What was being done.
+pub struct ErrorDialog {
+    /// What failed.
     pub title: String,
-    /// What went wrong and what to do.
+    /// The reason and the next step.
     pub text: String,
 }

@@ -1,5 +1,7 @@
-//! Interrupts that are meant for the console. While the terminal is lent to a program a key sends one to all that run there, so
-//! also to us, and we may hear of it only after the program's end.
+//! Interrupts that are meant for the console.
+//!
+//! While a program uses the terminal, an interrupt key signals every process in the foreground, including the console.
+//! The console may receive that signal only after the program has ended.
 
 use rustix::process::{Signal, getpid, kill_process};
 use signal_hook::iterator::SignalsInfo;
@@ -12,32 +14,32 @@ use tokio::sync::mpsc;
 
 const SIGNALS: [Signal; 2] = [Signal::INT, Signal::QUIT];
 
-/// SIGINT and SIGQUIT as they come.
+/// Receives SIGINT and SIGQUIT, with their origin.
 pub(super) struct Interrupts {
-    heard: mpsc::Receiver<Origin>,
+    rx: mpsc::Receiver<Origin>,
     handle: Handle,
 }
 
 impl Interrupts {
-    /// Takes them from now on.
-    pub(super) fn begin() -> io::Result<Self> {
+    /// Starts to receive the signals.
+    pub(super) fn listen() -> io::Result<Self> {
         let mut signals = SignalsInfo::<WithOrigin>::new(SIGNALS.map(Signal::as_raw))?;
         let handle = signals.handle();
-        let (told, heard) = mpsc::channel(16);
+        let (tx, rx) = mpsc::channel(16);
         thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
             for origin in &mut signals {
-                if told.blocking_send(origin).is_err() {
+                if tx.blocking_send(origin).is_err() {
                     return;
                 }
             }
         })?;
-        Ok(Self { heard, handle })
+        Ok(Self { rx, handle })
     }
 
-    /// Waits for the next one that a process has sent. The terminal sends none while the console has it, and none of ours is
-    /// meant so.
+    /// Waits for a signal that another process sent. The terminal sends none while the console has it, and the
+    /// console's own signals only serve `drain`.
     pub(super) async fn next(&mut self) {
-        while let Some(origin) = self.heard.recv().await {
+        while let Some(origin) = self.rx.recv().await {
             let is_ours = origin.process.is_some_and(|process| process.pid == getpid().as_raw_pid());
             if matches!(origin.cause, Cause::Sent(_)) && !is_ours {
                 return;
@@ -45,19 +47,21 @@ impl Interrupts {
         }
     }
 
-    /// Forgets all that were sent until now, also those that we have not heard of yet: none of them comes later than one
-    /// that we send ourselves. Two that wait to be delivered become one, so whichever comes is the last or followed by ours.
-    pub(super) async fn forget(&mut self) {
+    /// Discards all signals that were sent so far, including those not yet received.
+    ///
+    /// The console signals itself and waits for that signal, because signals arrive in order. If two pending signals
+    /// merge into one, it counts as the console's own.
+    pub(super) async fn drain(&mut self) {
         for signal in SIGNALS {
             if kill_process(getpid(), signal).is_ok() {
-                while let Some(origin) = self.heard.recv().await {
+                while let Some(origin) = self.rx.recv().await {
                     if origin.signal == signal.as_raw() {
                         break;
                     }
                 }
             }
         }
-        while self.heard.try_recv().is_ok() {}
+        while self.rx.try_recv().is_ok() {}
     }
 }
 

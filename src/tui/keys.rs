@@ -1,48 +1,72 @@
-//! The key table: what handles input, and what help and footer are made from.
+//! The key table. It drives input handling, the help, the footer and the documentation; `[console.keys]` changes it.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use super::chord::{Chord, code, ctrl, key};
+use clap::ValueEnum;
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use std::borrow::Cow;
 
-/// Where keys go.
+/// Where a key is pressed; decides what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Context {
     /// The fleet screen.
     Fleet,
     /// The screen of one host.
     Host,
-    /// The screen of all deployments.
+    /// The screen with all deployments.
     Deployments,
     /// The screen of one deployment.
     Deployment,
-    /// The screen of the builder's builds.
+    /// The screen with the builder's builds.
     Builds,
     /// The screen of one build.
     Build,
+    /// The timeline of a deployment.
+    Timeline,
+    /// The heat map.
+    HeatMap,
+    /// The event feed.
+    Events,
+    /// The changes of a deployment.
+    Changes,
+    /// The logs of several hosts.
+    Logs,
+    /// The filter field of the logs.
+    LogsFilter,
     /// The screen of a log.
     Log,
-    /// The search in a log is being typed.
+    /// The search field of a log.
     Search,
-    /// The filter is being typed.
+    /// The filter field of the fleet screen.
     Filter,
+    /// The filter field of another list.
+    ListFilter,
     /// A form.
     Form,
-    /// A question with yes and no.
-    Question,
+    /// A prompt with yes and no.
+    Confirm,
+    /// The dialog before leaving.
+    Leave,
     /// The command line.
     Command,
     /// The help.
     Help,
-    /// An error box.
-    Fault,
+    /// The search field of the help.
+    HelpSearch,
+    /// An error dialog.
+    ErrorDialog,
 }
 
-/// What a key does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the table says it in words")]
-pub enum Command {
+/// The command that a key triggers. The names are keys of `[console.keys]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "KEYS describes each command")]
+pub enum KeyCommand {
     Down,
     Up,
     PageDown,
     PageUp,
+    HalfPageDown,
+    HalfPageUp,
     First,
     Last,
     Left,
@@ -68,11 +92,23 @@ pub enum Command {
     Shell,
     Cancel,
     Abort,
+    Pause,
+    Continue,
+    Undo,
     Deployments,
     Builds,
+    Timeline,
+    HeatMap,
+    Events,
+    Changes,
+    ColourBy,
+    ZoomIn,
+    ZoomOut,
+    ZoomFit,
     PaneDown,
     PaneUp,
     Log,
+    Logs,
     Follow,
     Wrap,
     Times,
@@ -91,45 +127,29 @@ pub enum Command {
     Leave,
 }
 
-/// One key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chord(KeyCode, KeyModifiers);
-
-/// Some keys that do one thing in some contexts.
-#[derive(Debug)]
+/// Keys with the same command in some contexts.
+#[derive(Debug, Clone)]
 pub struct Binding {
-    /// Where.
+    /// Contexts in which the keys work.
     pub contexts: &'static [Context],
-    /// Which keys.
-    pub chords: &'static [Chord],
-    /// What they do.
-    pub command: Command,
-    /// The same for the help.
-    pub does: &'static str,
-    /// The same for the footer, where it stands there.
+    /// The keys, the one for the footer first.
+    pub chords: Cow<'static, [Chord]>,
+    /// What the keys trigger.
+    pub command: KeyCommand,
+    /// Description for the help.
+    pub help: &'static str,
+    /// Short description for the footer; `None` to leave it out.
     pub hint: Option<&'static str>,
-}
-
-const fn code(code: KeyCode) -> Chord {
-    Chord(code, KeyModifiers::NONE)
-}
-
-const fn key(c: char) -> Chord {
-    code(KeyCode::Char(c))
-}
-
-const fn ctrl(c: char) -> Chord {
-    Chord(KeyCode::Char(c), KeyModifiers::CONTROL)
 }
 
 const fn binding(
     contexts: &'static [Context],
     chords: &'static [Chord],
-    command: Command,
-    does: &'static str,
+    command: KeyCommand,
+    help: &'static str,
     hint: Option<&'static str>,
 ) -> Binding {
-    Binding { contexts, chords, command, does, hint }
+    Binding { contexts, chords: Cow::Borrowed(chords), command, help, hint }
 }
 
 const ALL: &[Context] = &[
@@ -139,26 +159,40 @@ const ALL: &[Context] = &[
     Context::Deployment,
     Context::Builds,
     Context::Build,
+    Context::Timeline,
+    Context::HeatMap,
+    Context::Events,
+    Context::Changes,
+    Context::Logs,
+    Context::LogsFilter,
     Context::Log,
     Context::Search,
     Context::Filter,
+    Context::ListFilter,
     Context::Form,
-    Context::Question,
+    Context::Confirm,
+    Context::Leave,
     Context::Command,
     Context::Help,
-    Context::Fault,
+    Context::HelpSearch,
+    Context::ErrorDialog,
 ];
 const FLEET: &[Context] = &[Context::Fleet];
 const HOST: &[Context] = &[Context::Host];
 const DEPLOYMENTS: &[Context] = &[Context::Deployments];
 const DEPLOYMENT: &[Context] = &[Context::Deployment];
 const LOG: &[Context] = &[Context::Log];
+/// Screens that scroll text.
+const LOGS: &[Context] = &[Context::Log, Context::Logs];
+const OF_LOGS: &[Context] = &[Context::Logs];
 const SEARCH: &[Context] = &[Context::Search];
-/// Where a command is about hosts.
-const HOSTS: &[Context] = &[Context::Fleet, Context::Host];
-/// Where a command is about a deployment.
+/// Contexts with commands for hosts.
+const HOSTS: &[Context] = &[Context::Fleet, Context::Host, Context::HeatMap];
+/// Screens with a log.
+const WITH_LOG: &[Context] = &[Context::Fleet, Context::Host];
+/// Contexts with commands for a deployment.
 const OF_DEPLOYMENT: &[Context] = &[Context::Deployments, Context::Deployment];
-/// Every screen.
+/// All screens.
 const SCREENS: &[Context] = &[
     Context::Fleet,
     Context::Host,
@@ -166,11 +200,24 @@ const SCREENS: &[Context] = &[
     Context::Deployment,
     Context::Builds,
     Context::Build,
+    Context::Timeline,
+    Context::HeatMap,
+    Context::Events,
+    Context::Changes,
+    Context::Logs,
     Context::Log,
 ];
-/// Where stepping back only closes the screen.
-const CLOSES: &[Context] =
-    &[Context::Host, Context::Deployments, Context::Deployment, Context::Builds, Context::Build];
+/// Contexts in which stepping back closes the screen and does nothing else.
+const CLOSES: &[Context] = &[
+    Context::Host,
+    Context::Deployments,
+    Context::Deployment,
+    Context::Builds,
+    Context::Build,
+    Context::Timeline,
+    Context::Events,
+    Context::Changes,
+];
 const SCROLLS: &[Context] = &[
     Context::Fleet,
     Context::Host,
@@ -178,196 +225,313 @@ const SCROLLS: &[Context] = &[
     Context::Deployment,
     Context::Builds,
     Context::Build,
+    Context::Timeline,
+    Context::Events,
+    Context::Changes,
+    Context::Help,
+];
+/// Contexts in which half pages are useful.
+const MOVES: &[Context] = &[
+    Context::Fleet,
+    Context::Host,
+    Context::Deployments,
+    Context::Deployment,
+    Context::Builds,
+    Context::Build,
+    Context::Timeline,
+    Context::Events,
+    Context::Changes,
+    Context::HeatMap,
+    Context::Logs,
+    Context::Log,
     Context::Help,
 ];
 const BUILDS: &[Context] = &[Context::Builds];
-/// Where a command is about a build.
+/// Contexts with commands for a build.
 const OF_BUILD: &[Context] = &[Context::Builds, Context::Build];
+/// Contexts from which the timeline of a deployment opens.
+const OPENS_TIMELINE: &[Context] =
+    &[Context::Fleet, Context::Host, Context::Deployments, Context::Deployment];
+/// Contexts from which the logs of several hosts open.
+const OPENS_LOGS: &[Context] = &[Context::Fleet, Context::Deployment, Context::Timeline, Context::HeatMap];
+/// Contexts from which the event feed opens.
+const OPENS_EVENTS: &[Context] = &[
+    Context::Fleet,
+    Context::Host,
+    Context::Deployments,
+    Context::Deployment,
+    Context::Timeline,
+    Context::HeatMap,
+];
+/// Lists of other things than hosts, which have a filter.
+const LISTS: &[Context] =
+    &[Context::Deployments, Context::Deployment, Context::Builds, Context::Events, Context::Changes];
+const CHANGES: &[Context] = &[Context::Changes];
+const EVENTS: &[Context] = &[Context::Events];
+const HEAT_MAP: &[Context] = &[Context::HeatMap];
+/// Contexts with the listed hosts.
+const LISTED: &[Context] = &[Context::Fleet, Context::HeatMap];
+const TIMELINE: &[Context] = &[Context::Timeline];
 const COMMAND: &[Context] = &[Context::Command];
 const FORM: &[Context] = &[Context::Form];
-const CHOOSES: &[Context] = &[Context::Form, Context::Question];
+const CHOOSES: &[Context] = &[Context::Form, Context::Confirm, Context::Leave];
+const LEAVE: &[Context] = &[Context::Leave];
 
-/// Every key. The order is that of help and footer; where that is narrow, the last leave it first.
+/// The default keys, in the order of help and footer; a narrow footer drops the last ones first.
 #[rustfmt::skip]
 pub const KEYS: &[Binding] = &[
-    binding(HOSTS, &[key('d')], Command::Deploy, "deploy to the marked hosts, or to this one", Some("deploy")),
-    binding(HOSTS, &[key('c')], Command::Cancel, "cancel the job of the marked hosts, or of this one", Some("cancel")),
-    binding(FLEET, &[code(KeyCode::Enter)], Command::Open, "all of this host; on a group: fold or unfold it", Some("host")),
-    binding(FLEET, &[key('/')], Command::Filter, "filter the hosts, by text and by the terms below", Some("filter")),
-    binding(FLEET, &[key('f')], Command::Faults, "only hosts that need attention, or all", Some("faults")),
-    binding(HOSTS, &[key('l')], Command::Log, "the log of its job, the running one or else the last", Some("log")),
-    binding(FLEET, &[key(' ')], Command::Mark, "mark this host and go to the next", Some("mark")),
-    binding(FLEET, &[key('a')], Command::MarkAll, "mark every host shown, or none", None),
-    binding(HOSTS, &[key('v')], Command::Deployments, "the deployments of all operators, running and past", Some("deployments")),
-    binding(FLEET, &[key('B')], Command::Builds, "the builds of the builder, running and past", None),
-    binding(BUILDS, &[code(KeyCode::Enter)], Command::Open, "each host of this build", Some("open")),
-    binding(OF_BUILD, &[key('y')], Command::Copy, "copy the commit of this build", Some("copy commit")),
-    binding(DEPLOYMENTS, &[code(KeyCode::Enter)], Command::Open, "each host of this deployment", Some("open")),
-    binding(DEPLOYMENT, &[code(KeyCode::Enter)], Command::Open, "all of this host", Some("host")),
-    binding(DEPLOYMENT, &[key('l')], Command::Log, "the log of this host's job", Some("log")),
-    binding(DEPLOYMENT, &[key('d')], Command::Deploy, "deploy to the hosts that did not complete", Some("deploy to the rest")),
-    binding(OF_DEPLOYMENT, &[key('c')], Command::Cancel, "cancel what still runs of this deployment", Some("cancel")),
-    binding(OF_DEPLOYMENT, &[key('a')], Command::Abort, "abort: no further wave of this deployment begins", Some("abort")),
-    binding(FLEET, &[key('t')], Command::Group, "group by tier and role, or not", Some("group")),
-    binding(FLEET, &[code(KeyCode::Left)], Command::Fold, "fold the group", None),
-    binding(FLEET, &[code(KeyCode::Right)], Command::Unfold, "unfold the group", None),
-    binding(FLEET, &[key('s')], Command::Sort, "sort by the next column", Some("sort")),
-    binding(FLEET, &[key('S')], Command::Reverse, "sort the other way around", None),
-    binding(HOSTS, &[key('b')], Command::Rollback, "roll back to the selected generation, or to the previous system", Some("roll back")),
-    binding(HOSTS, &[ctrl('r')], Command::Reboot, "reboot the marked hosts, or this one", Some("reboot")),
-    binding(HOST, &[key('x')], Command::Shell, "a shell there; on a failed unit its journal", Some("shell")),
-    binding(HOSTS, &[key('D')], Command::Diff, "diff: what a deployment would change", Some("diff")),
-    binding(FLEET, &[key('w')], Command::Wide, "columns of the system, or of the deployment", Some("wide")),
-    binding(HOSTS, &[key('y')], Command::Copy, "copy the names of the marked hosts, or of this one", None),
-    binding(DEPLOYMENTS, &[key('y')], Command::Copy, "copy the commit of this deployment, or else its id", None),
-    binding(DEPLOYMENT, &[key('y')], Command::Copy, "copy the name of this host", None),
-    binding(LOG, &[key('F')], Command::Follow, "follow the end, or no more", Some("follow")),
-    binding(LOG, &[key('W')], Command::Wrap, "wrap long lines, or no more", Some("wrap")),
-    binding(LOG, &[key('/')], Command::Search, "search; an upper-case letter makes case matter", Some("search")),
-    binding(LOG, &[key('n')], Command::NextMatch, "to the next line that matches", Some("next")),
-    binding(LOG, &[key('N')], Command::PreviousMatch, "to the line before that matches", None),
-    binding(LOG, &[key('t')], Command::Times, "show when lines came that came live, or no more", Some("times")),
-    binding(LOG, &[key('S')], Command::Save, "save it here as HOST-JOB.log, as the job wrote it", Some("save")),
-    binding(LOG, &[key('j'), code(KeyCode::Down)], Command::Down, "down a line", None),
-    binding(LOG, &[key('k'), code(KeyCode::Up)], Command::Up, "up a line, and follow no more", None),
-    binding(LOG, &[code(KeyCode::PageDown)], Command::PageDown, "a page down", None),
-    binding(LOG, &[code(KeyCode::PageUp)], Command::PageUp, "a page up, and follow no more", None),
-    binding(LOG, &[code(KeyCode::Home), key('g')], Command::First, "to the first line, and follow no more", None),
-    binding(LOG, &[code(KeyCode::End), key('G')], Command::Last, "to the end, and follow it", None),
-    binding(LOG, &[code(KeyCode::Left)], Command::Left, "to the left", None),
-    binding(LOG, &[code(KeyCode::Right)], Command::Right, "to the right, where long lines are not wrapped", None),
-    binding(SCROLLS, &[key('j'), code(KeyCode::Down)], Command::Down, "down", None),
-    binding(SCROLLS, &[key('k'), code(KeyCode::Up)], Command::Up, "up", None),
-    binding(SCROLLS, &[code(KeyCode::PageDown)], Command::PageDown, "a page down", None),
-    binding(SCROLLS, &[code(KeyCode::PageUp)], Command::PageUp, "a page up", None),
-    binding(SCROLLS, &[code(KeyCode::Home), key('g')], Command::First, "to the first", None),
-    binding(SCROLLS, &[code(KeyCode::End), key('G')], Command::Last, "to the last", None),
-    binding(DEPLOYMENT, &[key('J')], Command::PaneDown, "the lines of this host down", None),
-    binding(DEPLOYMENT, &[key('K')], Command::PaneUp, "the lines of this host up", None),
-    binding(FORM, &[code(KeyCode::Tab), code(KeyCode::Down)], Command::Down, "the next field; the buttons are the last", Some("fields and buttons")),
-    binding(FORM, &[code(KeyCode::BackTab), code(KeyCode::Up)], Command::Up, "the field before", None),
-    binding(CHOOSES, &[code(KeyCode::Left)], Command::Left, "the choice before", None),
-    binding(CHOOSES, &[code(KeyCode::Right)], Command::Right, "the next choice", Some("change")),
-    binding(FORM, &[code(KeyCode::PageDown)], Command::PageDown, "scroll the hosts down", Some("hosts")),
-    binding(FORM, &[code(KeyCode::PageUp)], Command::PageUp, "scroll the hosts up", None),
-    binding(&[Context::Question], &[key('y')], Command::Yes, "yes", Some("yes")),
-    binding(&[Context::Question], &[key('n')], Command::No, "no", Some("no")),
-    binding(&[Context::Question], &[code(KeyCode::Tab)], Command::Right, "the other choice", None),
-    binding(CHOOSES, &[code(KeyCode::Enter)], Command::Accept, "take the choice and go on", Some("choose")),
-    binding(&[Context::Filter], &[code(KeyCode::Enter)], Command::Accept, "keep the filter", Some("keep")),
-    binding(SEARCH, &[code(KeyCode::Enter)], Command::Accept, "keep the search", Some("keep")),
-    binding(SEARCH, &[code(KeyCode::Esc)], Command::Back, "back to what was in view before", Some("back")),
-    binding(&[Context::Fault], &[code(KeyCode::Enter), code(KeyCode::Esc), key('q')], Command::Back, "close", Some("close")),
-    binding(&[Context::Help], &[key('?'), key('q'), code(KeyCode::Esc)], Command::Back, "close the help", Some("close")),
-    binding(&[Context::Filter, Context::Form, Context::Question, Context::Command], &[code(KeyCode::Esc)], Command::Back, "step back", Some("back")),
-    binding(FLEET, &[code(KeyCode::Esc)], Command::Back, "step back: clear the filter, then the marks", None),
-    binding(CLOSES, &[code(KeyCode::Esc), key('q')], Command::Back, "step back", Some("back")),
-    binding(LOG, &[code(KeyCode::Esc), key('q')], Command::Back, "step back: end the search, then close the log", Some("back")),
-    binding(COMMAND, &[code(KeyCode::Tab)], Command::Complete, "complete the word", Some("complete")),
-    binding(COMMAND, &[code(KeyCode::Up)], Command::Up, "the line before", None),
-    binding(COMMAND, &[code(KeyCode::Down)], Command::Down, "the line after", None),
-    binding(COMMAND, &[code(KeyCode::Enter)], Command::Accept, "carry it out", Some("carry out")),
-    binding(SCREENS, &[key(':')], Command::CommandLine, "command line: every action by its name", Some("command")),
-    binding(SCREENS, &[key('?')], Command::Help, "this help", Some("help")),
-    binding(FLEET, &[key('q')], Command::Quit, "leave", Some("quit")),
-    binding(ALL, &[ctrl('l')], Command::Redraw, "draw the screen anew", None),
-    binding(ALL, &[ctrl('z')], Command::Suspend, "suspend", None),
-    binding(ALL, &[ctrl('c')], Command::Leave, "leave from anywhere", None),
+    binding(HOSTS, &[key('d')], KeyCommand::Deploy, "deploy to the marked hosts, or to this one", Some("deploy")),
+    binding(FLEET, &[code(KeyCode::Enter)], KeyCommand::Open, "open this host; on a group heading, fold or unfold the group", Some("host")),
+    binding(LISTED, &[key('/')], KeyCommand::Filter, "filter hosts by text and by the terms below", Some("filter")),
+    binding(LISTED, &[key('f')], KeyCommand::Faults, "show only hosts that need attention, or all hosts", Some("faults")),
+    binding(WITH_LOG, &[key('l')], KeyCommand::Log, "log of the running job, or of the last one", Some("log")),
+    binding(LISTED, &[key(' ')], KeyCommand::Mark, "mark this host and move to the next", Some("mark")),
+    binding(LISTED, &[key('a')], KeyCommand::MarkAll, "mark or unmark all listed hosts", None),
+    binding(WITH_LOG, &[key('v')], KeyCommand::Deployments, "deployments of all operators, running and past", Some("deployments")),
+    binding(HOSTS, &[key('c')], KeyCommand::Cancel, "cancel the job of the marked hosts, or of this one", Some("cancel")),
+    binding(FLEET, &[key('B')], KeyCommand::Builds, "builds of the builder, running and past", None),
+    binding(BUILDS, &[code(KeyCode::Enter)], KeyCommand::Open, "show each host of this build", Some("open")),
+    binding(OF_BUILD, &[key('y')], KeyCommand::Copy, "copy the commit of this build", Some("copy commit")),
+    binding(DEPLOYMENTS, &[code(KeyCode::Enter)], KeyCommand::Open, "show each host of this deployment", Some("open")),
+    binding(DEPLOYMENT, &[code(KeyCode::Enter)], KeyCommand::Open, "open this host", Some("host")),
+    binding(DEPLOYMENT, &[key('l')], KeyCommand::Log, "log of this host's job in this deployment", Some("log")),
+    binding(DEPLOYMENT, &[key('d')], KeyCommand::Deploy, "deploy to the hosts that did not complete", Some("deploy to the rest")),
+    binding(OF_DEPLOYMENT, &[key('p')], KeyCommand::Pause, "pause the rollout: send no batch until it is continued", Some("pause")),
+    binding(OF_DEPLOYMENT, &[key('c')], KeyCommand::Continue, "continue the rollout after a pause, or past the limit that stopped it", Some("continue")),
+    binding(OF_DEPLOYMENT, &[key('a')], KeyCommand::Abort, "abort the rollout: send no further batch", Some("abort")),
+    binding(OF_DEPLOYMENT, &[key('C')], KeyCommand::Cancel, "cancel the jobs of this deployment that are still running", Some("cancel")),
+    binding(OF_DEPLOYMENT, &[key('u')], KeyCommand::Undo, "roll back the hosts of this deployment that are done; pauses the rollout", Some("roll back")),
+    binding(OPENS_TIMELINE, &[key('T')], KeyCommand::Timeline, "timeline of the selected deployment, or of the running or last one", None),
+    binding(FLEET, &[key('H')], KeyCommand::HeatMap, "heat map: a cell for each listed host", None),
+    binding(OPENS_EVENTS, &[key('E')], KeyCommand::Events, "events: results, holds, failed units, silent and new hosts", None),
+    binding(OF_DEPLOYMENT, &[key('D')], KeyCommand::Changes, "changes of all hosts of this deployment", None),
+    binding(OPENS_LOGS, &[key('L')], KeyCommand::Logs, "logs of the marked hosts, the group or the deployment in one stream", None),
+    binding(OF_LOGS, &[key('/')], KeyCommand::Filter, "show only lines that match a regular expression; an upper-case letter makes it case-sensitive", Some("filter")),
+    binding(&[Context::LogsFilter], &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the filter", Some("keep")),
+    binding(&[Context::LogsFilter], &[code(KeyCode::Esc)], KeyCommand::Back, "restore the previous filter", Some("back")),
+    binding(CHANGES, &[code(KeyCode::Enter)], KeyCommand::Open, "list the hosts of this change, or open this host", Some("hosts")),
+    binding(CHANGES, &[key(' ')], KeyCommand::Mark, "mark the hosts of this change", Some("mark")),
+    binding(CHANGES, &[key('l')], KeyCommand::Log, "log of this host", None),
+    binding(CHANGES, &[key('y')], KeyCommand::Copy, "copy the names of the hosts of this change", Some("copy")),
+    binding(EVENTS, &[code(KeyCode::Enter)], KeyCommand::Open, "open this host", Some("host")),
+    binding(EVENTS, &[key('l')], KeyCommand::Log, "log of this job", Some("log")),
+    binding(EVENTS, &[key('y')], KeyCommand::Copy, "copy the name of this host", None),
+    binding(HEAT_MAP, &[code(KeyCode::Enter)], KeyCommand::Open, "open this host", Some("host")),
+    binding(HEAT_MAP, &[key('C')], KeyCommand::ColourBy, "colour by state, commit, age or free space", Some("colour by")),
+    binding(HEAT_MAP, &[key('n')], KeyCommand::NextMatch, "go to the next host with a problem", Some("next problem")),
+    binding(HEAT_MAP, &[key('N')], KeyCommand::PreviousMatch, "go to the previous host with a problem", None),
+    binding(HEAT_MAP, &[code(KeyCode::Left), key('h')], KeyCommand::Left, "left", None),
+    binding(HEAT_MAP, &[code(KeyCode::Right), key('l')], KeyCommand::Right, "right", None),
+    binding(HEAT_MAP, &[code(KeyCode::Down), key('j')], KeyCommand::Down, "down", None),
+    binding(HEAT_MAP, &[code(KeyCode::Up), key('k')], KeyCommand::Up, "up", None),
+    binding(HEAT_MAP, &[code(KeyCode::PageDown)], KeyCommand::PageDown, "move down a page", None),
+    binding(HEAT_MAP, &[code(KeyCode::PageUp)], KeyCommand::PageUp, "move up a page", None),
+    binding(HEAT_MAP, &[code(KeyCode::Home), key('g')], KeyCommand::First, "go to the first", None),
+    binding(HEAT_MAP, &[code(KeyCode::End), key('G')], KeyCommand::Last, "go to the last", None),
+    binding(HEAT_MAP, &[code(KeyCode::Esc), key('q'), key('H')], KeyCommand::Back, "back to the table", Some("back")),
+    binding(TIMELINE, &[code(KeyCode::Enter)], KeyCommand::Open, "open this host", Some("host")),
+    binding(TIMELINE, &[key('l')], KeyCommand::Log, "log of this host's job in this deployment", Some("log")),
+    binding(TIMELINE, &[code(KeyCode::Left), key('h')], KeyCommand::Left, "show earlier times", None),
+    binding(TIMELINE, &[code(KeyCode::Right)], KeyCommand::Right, "show later times", Some("pan")),
+    binding(TIMELINE, &[key('+'), key('=')], KeyCommand::ZoomIn, "zoom in", Some("zoom in")),
+    binding(TIMELINE, &[key('-')], KeyCommand::ZoomOut, "zoom out", Some("out")),
+    binding(TIMELINE, &[key('0')], KeyCommand::ZoomFit, "show all of the time", Some("all")),
+    binding(TIMELINE, &[key('y')], KeyCommand::Copy, "copy the name of this host", None),
+    binding(FLEET, &[key('t')], KeyCommand::Group, "toggle grouping by tier and role", Some("group")),
+    binding(FLEET, &[code(KeyCode::Left)], KeyCommand::Fold, "fold the group", None),
+    binding(FLEET, &[code(KeyCode::Right)], KeyCommand::Unfold, "unfold the group", None),
+    binding(FLEET, &[key('s')], KeyCommand::Sort, "sort by the next column", Some("sort")),
+    binding(FLEET, &[key('S')], KeyCommand::Reverse, "reverse the sort order", None),
+    binding(HOSTS, &[key('b')], KeyCommand::Rollback, "roll back to the selected generation, or to the previous system", Some("roll back")),
+    binding(HOSTS, &[ctrl('r')], KeyCommand::Reboot, "reboot the marked hosts, or this one", Some("reboot")),
+    binding(HOST, &[key('x')], KeyCommand::Shell, "open a shell on this host; on a failed unit, its journal", Some("shell")),
+    binding(HOSTS, &[key('D')], KeyCommand::Diff, "dry run: show what a deployment would change", Some("diff")),
+    binding(FLEET, &[key('w')], KeyCommand::Wide, "switch between deployment and system columns", Some("wide")),
+    binding(HOSTS, &[key('y')], KeyCommand::Copy, "copy the names of the marked hosts, or of this one", None),
+    binding(DEPLOYMENTS, &[key('y')], KeyCommand::Copy, "copy the commit of this deployment, or its id if unknown", None),
+    binding(DEPLOYMENT, &[key('y')], KeyCommand::Copy, "copy the name of this host", None),
+    binding(LOGS, &[key('F')], KeyCommand::Follow, "toggle following the end of the log", Some("follow")),
+    binding(LOG, &[key('W')], KeyCommand::Wrap, "toggle wrapping of long lines", Some("wrap")),
+    binding(LOG, &[key('/')], KeyCommand::Search, "search; an upper-case letter makes it case-sensitive", Some("search")),
+    binding(LOG, &[key('n')], KeyCommand::NextMatch, "go to the next match", Some("next")),
+    binding(LOG, &[key('N')], KeyCommand::PreviousMatch, "go to the previous match", None),
+    binding(LOG, &[key('t')], KeyCommand::Times, "toggle the arrival time of live lines", Some("time")),
+    binding(LOG, &[key('S')], KeyCommand::Save, "save the log as HOST-JOB.log in the current directory", Some("save")),
+    binding(LOGS, &[key('j'), code(KeyCode::Down)], KeyCommand::Down, "move down a line", None),
+    binding(LOGS, &[key('k'), code(KeyCode::Up)], KeyCommand::Up, "move up a line and stop following", None),
+    binding(LOGS, &[code(KeyCode::PageDown)], KeyCommand::PageDown, "move down a page", None),
+    binding(LOGS, &[code(KeyCode::PageUp)], KeyCommand::PageUp, "move up a page and stop following", None),
+    binding(LOGS, &[code(KeyCode::Home), key('g')], KeyCommand::First, "go to the first line and stop following", None),
+    binding(LOGS, &[code(KeyCode::End), key('G')], KeyCommand::Last, "go to the end and follow it", None),
+    binding(LOGS, &[code(KeyCode::Left)], KeyCommand::Left, "scroll left", None),
+    binding(LOGS, &[code(KeyCode::Right)], KeyCommand::Right, "scroll right, unless long lines are wrapped", None),
+    binding(SCROLLS, &[key('j'), code(KeyCode::Down)], KeyCommand::Down, "down", None),
+    binding(SCROLLS, &[key('k'), code(KeyCode::Up)], KeyCommand::Up, "up", None),
+    binding(SCROLLS, &[code(KeyCode::PageDown)], KeyCommand::PageDown, "move down a page", None),
+    binding(SCROLLS, &[code(KeyCode::PageUp)], KeyCommand::PageUp, "move up a page", None),
+    binding(MOVES, &[ctrl('d')], KeyCommand::HalfPageDown, "move down half a page", None),
+    binding(MOVES, &[ctrl('u')], KeyCommand::HalfPageUp, "move up half a page", None),
+    binding(SCROLLS, &[code(KeyCode::Home), key('g')], KeyCommand::First, "go to the first", None),
+    binding(SCROLLS, &[code(KeyCode::End), key('G')], KeyCommand::Last, "go to the last", None),
+    binding(LISTS, &[key('/')], KeyCommand::Filter, "show only rows that match a regular expression, such as alice|bob", None),
+    binding(&[Context::ListFilter], &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the filter", Some("keep")),
+    binding(&[Context::ListFilter], &[code(KeyCode::Esc)], KeyCommand::Back, "restore the previous filter", Some("back")),
+    binding(DEPLOYMENT, &[key('J')], KeyCommand::PaneDown, "scroll down the lines of this host", None),
+    binding(DEPLOYMENT, &[key('K')], KeyCommand::PaneUp, "scroll up the lines of this host", None),
+    binding(FORM, &[code(KeyCode::Tab), code(KeyCode::Down)], KeyCommand::Down, "next field; the buttons come last", Some("fields and buttons")),
+    binding(FORM, &[code(KeyCode::BackTab), code(KeyCode::Up)], KeyCommand::Up, "previous field", None),
+    binding(CHOOSES, &[code(KeyCode::Left)], KeyCommand::Left, "previous choice", None),
+    binding(CHOOSES, &[code(KeyCode::Right)], KeyCommand::Right, "next choice", Some("change")),
+    binding(FORM, &[code(KeyCode::PageDown)], KeyCommand::PageDown, "scroll the hosts down", Some("hosts")),
+    binding(FORM, &[code(KeyCode::PageUp)], KeyCommand::PageUp, "scroll the hosts up", None),
+    binding(&[Context::Confirm], &[key('y')], KeyCommand::Yes, "yes", Some("yes")),
+    binding(&[Context::Confirm], &[key('n')], KeyCommand::No, "no", Some("no")),
+    binding(LEAVE, &[key('b')], KeyCommand::Continue, "continue the rollouts in the background, and leave", Some("background")),
+    binding(LEAVE, &[key('s')], KeyCommand::Abort, "send no further batch, and leave", Some("stop")),
+    binding(LEAVE, &[code(KeyCode::Esc)], KeyCommand::Back, "stay", Some("stay")),
+    binding(LEAVE, &[code(KeyCode::Tab)], KeyCommand::Right, "select the next button", None),
+    binding(&[Context::Confirm], &[code(KeyCode::Tab)], KeyCommand::Right, "select the other button", None),
+    binding(FORM, &[code(KeyCode::Enter)], KeyCommand::Accept, "send what the form shows; on Cancel, send nothing", Some("send")),
+    binding(&[Context::Confirm, Context::Leave], &[code(KeyCode::Enter)], KeyCommand::Accept, "choose the selected button", Some("choose")),
+    binding(&[Context::Filter], &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the filter", Some("keep")),
+    binding(SEARCH, &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the search", Some("keep")),
+    binding(SEARCH, &[code(KeyCode::Esc)], KeyCommand::Back, "end the search and return to the previous position", Some("back")),
+    binding(&[Context::ErrorDialog], &[code(KeyCode::Enter), code(KeyCode::Esc), key('q')], KeyCommand::Back, "close", Some("close")),
+    binding(&[Context::Help], &[key('/')], KeyCommand::Search, "search the help", Some("search")),
+    binding(&[Context::HelpSearch], &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the search", Some("keep")),
+    binding(&[Context::HelpSearch], &[code(KeyCode::Esc)], KeyCommand::Back, "end the search", Some("back")),
+    binding(&[Context::Help], &[key('?'), key('q'), code(KeyCode::Esc)], KeyCommand::Back, "close the help", Some("close")),
+    binding(&[Context::Filter, Context::Form, Context::Confirm, Context::Command], &[code(KeyCode::Esc)], KeyCommand::Back, "cancel", Some("back")),
+    binding(FLEET, &[code(KeyCode::Esc)], KeyCommand::Back, "clear the filter, then the marks", None),
+    binding(CLOSES, &[code(KeyCode::Esc), key('q')], KeyCommand::Back, "clear the filter, then close this screen", Some("back")),
+    binding(LOGS, &[code(KeyCode::Esc), key('q')], KeyCommand::Back, "clear the search or the filter, then close the log", Some("back")),
+    binding(COMMAND, &[code(KeyCode::Tab)], KeyCommand::Complete, "complete the word", Some("complete")),
+    binding(COMMAND, &[code(KeyCode::Up)], KeyCommand::Up, "previous line of the history", None),
+    binding(COMMAND, &[code(KeyCode::Down)], KeyCommand::Down, "next line of the history", None),
+    binding(COMMAND, &[code(KeyCode::Enter)], KeyCommand::Accept, "run the command", Some("run")),
+    binding(SCREENS, &[key(':')], KeyCommand::CommandLine, "command line: all actions by name", Some("command")),
+    binding(SCREENS, &[key('?')], KeyCommand::Help, "this help", Some("help")),
+    binding(FLEET, &[key('q')], KeyCommand::Quit, "quit", Some("quit")),
+    binding(ALL, &[ctrl('l')], KeyCommand::Redraw, "redraw the screen", None),
+    binding(ALL, &[ctrl('z')], KeyCommand::Suspend, "suspend", None),
+    binding(ALL, &[ctrl('c')], KeyCommand::Leave, "quit from any screen", None),
 ];
 
-impl Command {
-    /// Whether it leads to something being done on a host.
-    pub fn changes(self) -> bool {
-        use Command::{Abort, Cancel, Deploy, Diff, Reboot, Rollback, Shell};
-        matches!(self, Deploy | Rollback | Reboot | Diff | Shell | Cancel | Abort)
-    }
-}
-
-/// The keys that there are in a context.
-pub(super) fn bindings(context: Context, read_only: bool) -> impl Iterator<Item = &'static Binding> {
-    let there = move |binding: &&Binding| !(read_only && binding.command.changes());
-    KEYS.iter().filter(move |binding| binding.contexts.contains(&context)).filter(there)
-}
-
-/// What a key does in a context; nothing where it is not in the table.
-pub(super) fn command(context: Context, event: KeyEvent, read_only: bool) -> Option<Command> {
-    if event.kind == KeyEventKind::Release {
-        return None;
-    }
-    let here = bindings(context, read_only);
-    let mut matching = here.filter(|binding| binding.chords.iter().any(|chord| chord.is(event)));
-    matching.next().map(|binding| binding.command)
-}
-
-impl Chord {
-    /// Terminals differ in whether shift is told beside an upper-case letter.
-    fn is(self, event: KeyEvent) -> bool {
-        self.0 == event.code && self.1 == event.modifiers.difference(KeyModifiers::SHIFT)
-    }
-
-    /// The key as a terminal tells of it.
-    pub(super) fn event(self) -> KeyEvent {
-        KeyEvent::new(self.0, self.1)
-    }
-
-    /// Reads keys as they are written for a snapshot: characters, and names such as `<enter>` or `<ctrl-r>`.
-    pub fn parse(text: &str) -> Result<Vec<Self>, String> {
-        let mut chords = Vec::new();
-        let mut rest = text;
-        while let Some(c) = rest.chars().next() {
-            rest = &rest[c.len_utf8()..];
-            chords.push(match rest.split_once('>') {
-                Some((name, after)) if c == '<' => {
-                    rest = after;
-                    Self::named(name).ok_or_else(|| format!("no key <{name}>"))?
-                }
-                _ => key(c),
-            });
-        }
-        Ok(chords)
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        if let Some(with) = name.strip_prefix("ctrl-") {
-            let mut chars = with.chars();
-            return chars.next().filter(|_| chars.next().is_none()).map(ctrl);
-        }
-        let codes = [
-            KeyCode::Enter,
-            KeyCode::Esc,
-            KeyCode::Tab,
-            KeyCode::BackTab,
-            KeyCode::Backspace,
-            KeyCode::Left,
-            KeyCode::Right,
-            KeyCode::Up,
-            KeyCode::Down,
-            KeyCode::Home,
-            KeyCode::End,
-            KeyCode::PageUp,
-            KeyCode::PageDown,
-            KeyCode::Char(' '),
-        ];
-        codes.into_iter().map(code).find(|chord| chord.name() == name)
-    }
-
-    /// The name of the key.
-    pub fn name(self) -> String {
-        let name = match self.0 {
-            KeyCode::Char(' ') => "space".to_owned(),
-            KeyCode::Char(c) => c.to_string(),
-            KeyCode::BackTab => "shift-tab".to_owned(),
-            KeyCode::PageUp => "pgup".to_owned(),
-            KeyCode::PageDown => "pgdn".to_owned(),
-            other => format!("{other:?}").to_ascii_lowercase(),
+impl KeyCommand {
+    /// Whether the command moves, so that a number before its key repeats it.
+    pub fn moves(self) -> bool {
+        use KeyCommand::{
+            Down, HalfPageDown, HalfPageUp, Left, NextMatch, PageDown, PageUp, PreviousMatch, Right, Up,
         };
-        if self.1.contains(KeyModifiers::CONTROL) { format!("ctrl-{name}") } else { name }
+        matches!(
+            self,
+            Down | Up
+                | PageDown
+                | PageUp
+                | HalfPageDown
+                | HalfPageUp
+                | Left
+                | Right
+                | NextMatch
+                | PreviousMatch
+        )
+    }
+
+    /// Whether the command can change a host; a read-only console has no such commands.
+    pub fn changes(self) -> bool {
+        use KeyCommand::{Abort, Cancel, Continue, Deploy, Diff, Pause, Reboot, Rollback, Shell, Undo};
+        matches!(self, Deploy | Rollback | Reboot | Diff | Shell | Cancel | Abort | Pause | Continue | Undo)
     }
 }
 
 impl Binding {
-    /// The names of its keys.
+    /// Names of the keys, separated by spaces.
     pub fn names(&self) -> String {
         self.chords.iter().map(|chord| chord.name()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether the configuration file can change the keys. Keys of text fields and dialogs are fixed, because letters
+    /// are text there, and so are keys that work everywhere.
+    pub fn is_configurable(&self) -> bool {
+        let is_screen = |context: &Context| SCREENS.contains(context);
+        self.contexts.iter().any(is_screen) && !self.contexts.contains(&Context::Form)
+    }
+}
+
+/// The keys of a console.
+#[derive(Debug, Clone)]
+pub struct Keymap(Vec<Binding>);
+
+impl Default for Keymap {
+    fn default() -> Self {
+        Self(KEYS.to_vec())
+    }
+}
+
+impl Context {
+    /// Whether the context is a screen, where digits before a key are its count.
+    pub fn is_screen(self) -> bool {
+        SCREENS.contains(&self)
+    }
+}
+
+impl Keymap {
+    /// The bindings of a context.
+    pub(super) fn bindings(&self, context: Context, read_only: bool) -> impl Iterator<Item = &Binding> {
+        let available = move |binding: &&Binding| !(read_only && binding.command.changes());
+        self.0.iter().filter(move |binding| binding.contexts.contains(&context)).filter(available)
+    }
+
+    /// The command of a key in a context; `None` if the key is not bound.
+    pub(super) fn command(&self, context: Context, event: KeyEvent, read_only: bool) -> Option<KeyCommand> {
+        if event.kind == KeyEventKind::Release {
+            return None;
+        }
+        let here = self.bindings(context, read_only);
+        let mut matching = here.filter(|binding| binding.chords.iter().any(|chord| chord.is(event)));
+        matching.next().map(|binding| binding.command)
+    }
+
+    /// Name of the first key of a command in a context.
+    pub(super) fn name(&self, context: Context, command: KeyCommand) -> String {
+        let binding = self.bindings(context, false).find(|binding| binding.command == command);
+        binding.and_then(|binding| binding.chords.first()).map_or("(no key)".to_owned(), |chord| chord.name())
+    }
+
+    /// Replaces the keys of a command on all screens.
+    pub(super) fn set(&mut self, command: KeyCommand, chords: &[Chord]) {
+        let of_command = |binding: &&mut Binding| binding.command == command && binding.is_configurable();
+        for binding in self.0.iter_mut().filter(of_command) {
+            binding.chords = Cow::Owned(chords.to_vec());
+        }
+    }
+
+    /// Another command that has the same key in one of the contexts of this command.
+    pub(super) fn conflict(&self, command: KeyCommand, chord: Chord) -> Option<KeyCommand> {
+        let contexts =
+            self.0.iter().filter(|binding| binding.command == command && binding.is_configurable());
+        let contexts: Vec<_> = contexts.flat_map(|binding| binding.contexts).collect();
+        let other = self.0.iter().find(|binding| {
+            binding.command != command
+                && binding.chords.contains(&chord)
+                && binding.contexts.iter().any(|context| contexts.contains(&context))
+        });
+        other.map(|binding| binding.command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_default_key_has_two_commands() {
+        for (at, binding) in KEYS.iter().enumerate() {
+            for other in &KEYS[at + 1..] {
+                let shares_context = binding.contexts.iter().any(|context| other.contexts.contains(context));
+                let shares_key = binding.chords.iter().any(|chord| other.chords.contains(chord));
+                assert!(!(shares_context && shares_key), "{binding:?} {other:?}");
+            }
+        }
     }
 }

@@ -1,66 +1,66 @@
 //! The end of the log of the job in view.
 
 use super::LogKey;
-use crate::deployer::LogNews;
-use crate::protocol::{fit_start, printable};
+use crate::client::LogEvent;
+use crate::text::{fitting_prefix, printable};
 use std::collections::VecDeque;
 
-/// How many lines are kept.
-const KEPT: usize = 500;
-/// The longest line that is kept, in bytes.
-const LONGEST: usize = 1024;
+/// Number of lines in memory.
+const MAX_LINES: usize = 500;
+/// Longest line in memory, in bytes; longer ones are cut.
+const MAX_LINE_LEN: usize = 1024;
 
-/// How the log stands.
+/// State of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogState {
-    /// It was asked for.
-    Asked,
-    /// It grows.
+    /// The log was requested.
+    Loading,
+    /// The job is running, and its output arrives.
     Live,
-    /// The job has ended and this is its whole end.
+    /// The job has ended, and the log is complete.
     Ended,
-    /// The host keeps no such log.
+    /// The host has no log of this job.
     Missing,
     /// The host does not answer.
-    Silent,
+    NoAnswer,
 }
 
 /// The end of a log.
 #[derive(Debug)]
 pub struct LogPane {
-    /// Whose.
+    /// The log.
     pub key: LogKey,
-    /// How it stands.
+    /// Whether the log is loading, live or complete.
     pub state: LogState,
     lines: VecDeque<String>,
-    /// The line that has no end yet, as it came.
+    /// The unfinished last line, as received.
     open: String,
 }
 
 impl LogPane {
     pub(super) fn new(key: LogKey) -> Self {
-        Self { key, state: LogState::Asked, lines: VecDeque::new(), open: String::new() }
+        Self { key, state: LogState::Loading, lines: VecDeque::new(), open: String::new() }
     }
 
-    pub(super) fn apply(&mut self, news: LogNews) {
-        self.state = match news {
-            LogNews::Text { text, .. } => {
+    pub(super) fn apply(&mut self, event: LogEvent) {
+        self.state = match event {
+            LogEvent::Text { text, .. } => {
                 self.append(&text);
                 LogState::Live
             }
-            LogNews::Back => LogState::Live,
-            LogNews::Missing => LogState::Missing,
-            LogNews::Silent => LogState::Silent,
-            LogNews::End => LogState::Ended,
+            LogEvent::Recovered => LogState::Live,
+            LogEvent::Missing => LogState::Missing,
+            LogEvent::NoAnswer => LogState::NoAnswer,
+            LogEvent::End => LogState::Ended,
         };
     }
 
     fn append(&mut self, text: &str) {
         for part in text.split_inclusive('\n') {
-            let room = LONGEST.saturating_sub(self.open.len());
-            self.open.push_str(fit_start(part.trim_end_matches('\n'), room));
+            let free = MAX_LINE_LEN.saturating_sub(self.open.len());
+            self.open.push_str(fitting_prefix(part.trim_end_matches('\n'), free));
             if part.ends_with('\n') {
-                if self.lines.len() == KEPT {
+                if self.lines.len() == MAX_LINES {
                     self.lines.pop_front();
                 }
                 let line = std::mem::take(&mut self.open);
@@ -69,7 +69,7 @@ impl LogPane {
         }
     }
 
-    /// The last lines, made harmless, oldest first.
+    /// The last lines without control characters, oldest first.
     pub fn last(&self, count: usize) -> Vec<String> {
         let open = (!self.open.is_empty()).then(|| printable(&self.open));
         let whole = count.saturating_sub(open.iter().len());

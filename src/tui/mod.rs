@@ -1,59 +1,87 @@
-//! The console: the one screen from which a fleet is run.
+//! The console: one screen to operate a whole fleet.
 //!
-//! [`App`] is plain data. [`update()`] folds one [`Event`] into it and gives the [`Effect`]s that must happen outside;
+//! [`App`] is plain data. [`update()`] applies one [`ConsoleEvent`] to it and returns the [`Effect`]s to execute;
 //! [`view()`] draws it. Everything that waits, reads or writes is in [`run()`].
+//!
+//! See ARCHITECTURE.md, "The console".
 
 mod app;
-mod behind;
+mod batch_preset;
+mod chord;
 mod command_line;
-mod counts;
+mod console_config;
 mod cursor;
-mod deployments;
+mod effects;
 mod event;
+mod event_feed;
 mod filter;
+mod fleet_counts;
 mod form;
+mod form_kind;
+mod form_notes;
+mod host_column;
 mod interrupts;
 mod keys;
-mod lend;
+mod known_commits;
+mod known_deployment;
+mod known_durations;
+mod leave;
+mod list_filter;
 mod log_pane;
-mod memory;
-mod notices;
 mod options;
-mod order;
-mod outside;
-mod purpose;
+mod rollouts;
 mod run;
+mod running_rollout;
 mod screens;
-mod shell;
+mod sent_deployment;
+mod server_link;
 mod snapshot;
+mod subprocess;
 mod table;
+mod terminal_status;
 mod text;
 mod theme;
 mod tty;
 mod update;
 mod view;
+mod view_state;
 
-pub use app::{App, Notice, Overlay, Question};
-pub use command_line::{CommandLine, Said, Targets};
-pub use counts::Counts;
+pub use app::{App, ConfirmDialog, Notice, Overlay};
+pub use batch_preset::{BATCH_PRESETS, BatchPreset};
+pub use chord::{Chord, UnknownKey};
+pub use command_line::{CommandLine, ParsedCommand, Targets};
+pub use console_config::ConsoleConfig;
 pub use cursor::Cursor;
-pub use deployments::PartKey;
-pub use event::{Effect, Event, Fault, LinkState, LogFile, LogKey, OrderNews};
+pub use effects::HandoverResult;
+pub use event::{ConnectionStatus, ConsoleEvent, Effect, ErrorDialog, LogFile, LogKey, SentDeploymentEvent};
+pub use event_feed::{EventFeed, EventFeedError, FeedEvent, FeedKind, MAX_EVENTS};
 pub use filter::Filter;
-pub use form::{Choice, Field, Form};
-pub use keys::{Binding, Chord, Command, Context, KEYS};
+pub use fleet_counts::FleetCounts;
+pub use form::{Field, Form, TargetChoice};
+pub use form_kind::FormKind;
+pub use host_column::{HostColumn, HostColumns};
+pub use keys::{Binding, Context, KEYS, KeyCommand, Keymap};
+pub use known_commits::KnownCommits;
+pub use known_deployment::DeploymentHostKey;
+pub use known_durations::KnownDurations;
+pub use leave::{LeaveChoice, LeaveDialog};
 pub use log_pane::{LogPane, LogState};
-pub use memory::{Memory, MemoryError};
 pub use options::Options;
-pub use order::{Order, OrderState};
-pub use purpose::Purpose;
-pub use run::{ConsoleError, Left, run};
+pub use rollouts::{PendingControl, Rollouts};
+pub use run::{ConsoleError, ExitReason, UnsentRollout, run};
+pub use running_rollout::RunningRollout;
 pub use screens::{
-    BuildScreen, BuildsScreen, DeploymentScreen, DeploymentsScreen, Diagnostics, Failures, HistoryState,
-    HostScreen, Item, LogScreen, LogText, Place, Screen, Search, Typing,
+    BuildScreen, BuildsScreen, ChangeRow, ChangesScreen, DeploymentScreen, DeploymentsScreen,
+    DiagnosticsState, EventsScreen, Failures, FeedRow, HeatClass, HeatKey, HeatMapScreen, HistoryState,
+    HostLogLine, HostScreen, Item, LineFilter, LogPosition, LogScreen, LogText, LogsScreen, Screen, Search,
+    SearchInput, TimelineRow, TimelineScreen,
 };
-pub use snapshot::{picture, snapshot};
-pub use table::{Group, Row, Sort, Table};
+pub use sent_deployment::{SentDeployment, SentDeploymentState};
+pub use server_link::ServerLink;
+pub use snapshot::{render_text, snapshot};
+pub use table::{HostGroup, Sort, Table, TableRow};
+pub use terminal_status::{TerminalFeatures, TerminalProgress, TerminalStatus};
 pub use theme::{Symbols, Theme, Tone};
 pub use update::update;
 pub use view::{SMALLEST, view};
+pub use view_state::{ViewState, ViewStateError};

@@ -1,67 +1,87 @@
-//! What the console is told at its start.
+//! Options of the console.
 
-use super::{Fault, Sort, Theme};
+use super::{ErrorDialog, HostColumns, Keymap, Sort, TerminalFeatures, Theme};
+use crate::client::DetachedRunner;
 use crate::protocol::{Name, Revision};
 use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What the console is told at its start.
+/// Options of the console, fixed at startup.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The servers, as a person reads them.
+    /// Server URLs for display, without credentials.
     pub server: String,
-    /// Who deploys, for the hosts' history.
+    /// Name of the operator, for the history of the hosts.
     pub issuer: String,
-    /// The revision that is offered first.
+    /// Revision that a form offers first.
     pub branch: Option<String>,
-    /// Tiers whose name must be typed before a deployment there is sent.
+    /// Tiers whose names must be typed before a deployment to them is sent.
     pub confirm_tiers: Vec<Name>,
-    /// The hosts that the broker runs on: in waves they come last.
-    pub brokers: Vec<Name>,
-    /// The time zone of the clock.
+    /// Hosts that run the NATS server; they are in the last batch.
+    pub nats_hosts: Vec<Name>,
+    /// Time zone of all displayed times.
     pub zone: TimeZone,
-    /// The look.
+    /// Colours and symbols.
     pub theme: Theme,
-    /// The branch whose head hosts should run; without one nobody is behind.
-    pub follows: Option<Revision>,
-    /// The column that hosts are sorted by at first.
+    /// Branch whose head the hosts should run; without one, no host is outdated.
+    pub tracked_branch: Option<Revision>,
+    /// Initial sort column.
     pub sort: Sort,
-    /// The name of the context, where there is one.
+    /// Name of the context, if any.
     pub context: Option<String>,
-    /// What is to be read before anything else.
-    pub first: Option<Fault>,
-    /// The names of all contexts that one can go to.
+    /// Error that is shown at startup.
+    pub first_error: Option<ErrorDialog>,
+    /// Names of all contexts that the operator can switch to.
     pub contexts: Vec<String>,
-    /// Whether the mouse may be used.
+    /// Whether the console may capture the mouse.
     pub mouse: bool,
-    /// Where it is kept how the table is looked at.
-    pub memory: Option<PathBuf>,
-    /// Whether nothing may be sent that does something on a host.
+    /// File for the view state; `None` to not save it.
+    pub view_state_file: Option<PathBuf>,
+    /// File for the event feed; `None` if it is not saved.
+    pub feed_file: Option<PathBuf>,
+    /// Whether everything that can change a host is disabled.
     pub read_only: bool,
-    /// The command that opens a shell on `{host}`; without, ssh.
+    /// Shell command that opens a shell on `{host}`; ssh by default.
     pub shell: Option<String>,
+    /// Columns of the host table.
+    pub columns: HostColumns,
+    /// Keys.
+    pub keys: Keymap,
+    /// Names for the start of a command line.
+    pub aliases: BTreeMap<String, String>,
+    /// What the console tells the terminal beside its frames.
+    pub terminal: TerminalFeatures,
+    /// How to start a process that continues rollouts when the console ends; `None` if that is not possible.
+    pub background: Option<DetachedRunner>,
 }
 
 impl Options {
-    /// What a console is told where nothing else is known: it may do everything, and remembers nothing.
+    /// Default options: everything is allowed, nothing is saved.
     pub fn new(server: impl Into<String>, issuer: impl Into<String>, theme: Theme) -> Self {
         Self {
             server: server.into(),
             issuer: issuer.into(),
             branch: None,
             confirm_tiers: Vec::new(),
-            brokers: Vec::new(),
+            nats_hosts: Vec::new(),
             zone: TimeZone::UTC,
             theme,
-            follows: None,
+            tracked_branch: None,
             sort: Sort::default(),
             context: None,
-            first: None,
+            first_error: None,
             contexts: Vec::new(),
             mouse: true,
-            memory: None,
+            view_state_file: None,
+            feed_file: None,
             read_only: false,
             shell: None,
+            columns: HostColumns::default(),
+            keys: Keymap::default(),
+            aliases: BTreeMap::new(),
+            terminal: TerminalFeatures::NONE,
+            background: None,
         }
     }
 }

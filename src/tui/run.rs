@@ -1,18 +1,22 @@
-//! The loop: events in, effects out, a frame where something has changed.
+//! The event loop: events in, effects out, and a frame if the state has changed.
 
+use super::effects::Runtime;
 use super::interrupts::Interrupts;
-use super::lend::lend;
-use super::outside::Outside;
-use super::tty::{PanicGuard, Tty, leave};
-use super::{App, Effect, Event, Memory, Options, update};
-use crate::bus::LinkError;
-use crate::deployer::Operator;
+use super::subprocess::run_in_terminal;
+use super::tty::{PanicGuard, Tty, restore_terminal};
+use super::{
+    App, ConsoleEvent, Effect, EventFeed, Options, SentDeployment, SentDeploymentState, ViewState, update,
+};
+use crate::client::{DetachedProcess, Operator, Plan};
+use crate::nats::NatsError;
+use crate::protocol::Revision;
 use crossterm::event::{Event as Input, EventStream};
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use ratatui::layout::Size;
 use rustix::io::Errno;
 use rustix::process::{Signal, getpgrp, kill_process_group};
+use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::io::{self, IsTerminal};
 use std::task::Poll;
@@ -22,123 +26,178 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// The shortest time between two frames.
-const FRAME: Duration = Duration::from_millis(16);
-/// How many events are taken before a frame may be drawn.
-const BATCH: usize = 64;
+/// Shortest time between two frames.
+const FRAME_INTERVAL: Duration = Duration::from_millis(16);
+/// Number of events that are applied before a frame may be drawn.
+const MAX_EVENTS_PER_FRAME: usize = 64;
 
-/// Why the console ended by itself.
+/// Why the console failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
-    /// The terminal.
+    /// The terminal could not be read or written.
     #[error("could not use the terminal: {0}")]
     Terminal(#[from] io::Error),
-    /// The client library.
+    /// The NATS client failed.
     #[error(transparent)]
-    Link(#[from] LinkError),
+    Nats(#[from] NatsError),
 }
 
-/// How the console was left.
+/// Why the console ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Left {
-    /// For good.
+pub enum ExitReason {
+    /// The operator quit, or `shutdown` was cancelled.
     Quit,
-    /// For the context of this name.
-    For(String),
+    /// The terminal was closed.
+    HungUp,
+    /// The operator switched to the context of this name.
+    SwitchContext(String),
 }
 
-/// Shows the console until the operator leaves or `shutdown` says so. The connection may come up later. An interrupt ends
-/// it too, but for one that is meant for a program to which the terminal is lent.
+/// A rollout with batches that this console did not send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsentRollout {
+    /// The plan, with the batches that were sent.
+    pub plan: Plan,
+    /// The process that sends the rest; `None` if nothing more is sent.
+    pub continued_by: Option<DetachedProcess>,
+}
+
+/// Runs the console until the operator quits, `shutdown` is cancelled or an interrupt arrives. An interrupt for a
+/// program that uses the terminal does not count. The connection may be established later.
 ///
-/// Runs on the thread that called it, outside of any task: so a panic of the console is told from one of its tasks.
+/// Runs on the calling thread and not in a task: this distinguishes a panic of the console from a panic of a task.
 pub async fn run(
     operator: Operator,
     options: Options,
     shutdown: CancellationToken,
-) -> Result<Left, ConsoleError> {
+) -> Result<(ExitReason, Vec<UnsentRollout>), ConsoleError> {
     let (panicked, mut panics) = mpsc::channel(8);
     let _guard = PanicGuard::set(panicked);
-    let mut tty = Tty::take()?;
-    let mut app = App::new(options, &operator.roster, tty.size()?, Timestamp::now());
-    let memory = app.options.memory.clone();
-    if let Some(file) = &memory {
-        match Memory::load(file) {
-            Ok(looks) => app.recall_looks(looks),
-            Err(error) => app.fault("Sort, filter and columns", error.to_string()),
+    let mut tty = Tty::enter(options.terminal)?;
+    let mut app = App::new(options, &operator.inventory, tty.size()?, Timestamp::now());
+    let view_state_file = app.options.view_state_file.clone();
+    if let Some(file) = &view_state_file {
+        match ViewState::load(file) {
+            Ok(view_state) => app.restore_view_state(view_state),
+            Err(error) => app.show_error("Sort, filter and columns", error.to_string()),
         }
     }
-    let (mut outside, mut events) = Outside::begin(operator, memory.clone()).await?;
-    let ended = work(&mut tty, &mut app, &mut outside, &mut events, &mut panics, shutdown).await;
+    let feed_file = app.options.feed_file.clone();
+    if let Some(file) = &feed_file {
+        match EventFeed::load(file) {
+            Ok(feed) => app.restore_feed(feed),
+            Err(error) => app.show_error("Events", error.to_string()),
+        }
+    }
+    let background = app.options.background.clone();
+    let (mut runtime, mut events) =
+        Runtime::start(operator, view_state_file.clone(), feed_file.clone(), background).await?;
+    let ended = event_loop(&mut tty, &mut app, &mut runtime, &mut events, &mut panics, shutdown).await;
     drop(tty);
-    if let (Some(file), Some(Effect::Remember(looks))) = (memory, app.remember_looks()) {
-        // Whoever leaves has no box to read any more.
-        let _ = looks.save(&file);
+    if let (Some(file), Some(Effect::SaveViewState(view_state))) =
+        (view_state_file, app.save_view_state_if_changed())
+    {
+        // The terminal is restored, so no dialog can show an error.
+        let _ = view_state.save(&file);
     }
-    outside.end().await;
-    match ended {
-        Err(ConsoleError::Terminal(error)) if is_closed(&error) => Ok(Left::Quit),
+    if let (Some(file), Some(feed)) = (feed_file, app.feed.take_changed()) {
+        let _ = feed.save(&file);
+    }
+    let ended = match ended {
+        Err(ConsoleError::Terminal(error)) if is_closed(&error) => Ok(ExitReason::HungUp),
         ended => ended,
-    }
+    };
+    let unsent =
+        leave_rollouts(&mut app, &runtime, ended.as_ref().is_ok_and(|ended| *ended == ExitReason::HungUp))
+            .await;
+    runtime.shutdown().await;
+    Ok((ended?, unsent))
 }
 
-/// A terminal that was closed has been left. First it fails to be read and written, and then it is no terminal any more.
+/// Leaves the rollouts of this console: without a terminal, other processes continue them; otherwise the operator has
+/// decided, and what is not handed over is stopped.
+async fn leave_rollouts(app: &mut App, runtime: &Runtime, is_hung_up: bool) -> Vec<UnsentRollout> {
+    if is_hung_up && !app.unsent_rollouts().is_empty() {
+        update(app, ConsoleEvent::HandedOver(runtime.hand_over().await));
+    }
+    let handed_over: HashMap<_, _> = std::mem::take(&mut app.handed_over).into_iter().collect();
+    let process_of = |sent: &SentDeployment| handed_over.get(&sent.plan.id).cloned();
+    let mut unsent: Vec<_> = app.unsent_rollouts();
+    unsent.extend(app.sent_deployments.iter().filter(|sent| sent.state == SentDeploymentState::HandedOver));
+    let mut rollouts = BTreeMap::new();
+    for sent in unsent {
+        let mut plan = sent.plan.clone();
+        // The rest must get the same commit, even if the branch has moved.
+        let commit = app.rollouts.get(&plan.id).and_then(|rollout| rollout.status.commit.as_deref());
+        let pin = commit.and_then(|commit| Revision::new(commit).ok());
+        plan.requests.iter_mut().for_each(|request| request.pin = request.pin.take().or(pin.clone()));
+        let rollout = UnsentRollout { plan, continued_by: process_of(sent) };
+        rollouts.insert(sent.plan.id.clone(), rollout);
+    }
+    if rollouts.values().any(|rollout| rollout.continued_by.is_none()) {
+        runtime.stop_rollouts().await;
+    }
+    rollouts.into_values().collect()
+}
+
+/// Whether an error means that the terminal was closed. First I/O fails, and then stdout is no longer a terminal.
 fn is_closed(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::IO.raw_os_error()) || !io::stdout().is_terminal()
 }
 
-/// Takes what comes, until somebody leaves or something fails.
-async fn work(
+/// Handles events until the operator quits or the terminal fails.
+async fn event_loop(
     tty: &mut Tty,
     app: &mut App,
-    outside: &mut Outside,
-    events: &mut mpsc::Receiver<Event>,
-    panics: &mut mpsc::Receiver<Event>,
+    runtime: &mut Runtime,
+    events: &mut mpsc::Receiver<ConsoleEvent>,
+    panics: &mut mpsc::Receiver<ConsoleEvent>,
     shutdown: CancellationToken,
-) -> Result<Left, ConsoleError> {
+) -> Result<ExitReason, ConsoleError> {
     let mut input = EventStream::new();
-    let mut woken = signal::signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+    let mut continued = signal::signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut hung_up = signal::signal(SignalKind::hangup())?;
-    let mut interrupts = Interrupts::begin()?;
+    let mut interrupts = Interrupts::listen()?;
     let mut clock = interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut next_frame = Instant::now();
     loop {
         let mut effects = Vec::new();
-        // In this order: a flood of messages holds up neither keys nor frames nor the clock.
+        // The order matters: a flood of messages must not delay keys, frames or the clock.
         tokio::select! {
             biased;
-            () = shutdown.cancelled() => return Ok(Left::Quit),
-            _ = hung_up.recv() => return Ok(Left::Quit),
-            () = interrupts.next() => return Ok(Left::Quit),
+            () = shutdown.cancelled() => return Ok(ExitReason::Quit),
+            _ = hung_up.recv() => return Ok(ExitReason::HungUp),
+            () = interrupts.next() => return Ok(ExitReason::Quit),
             key = input.next() => match key {
                 Some(Ok(first)) => {
-                    effects.extend(take_input(app, first));
-                    while let Some(more) = ready(&mut input).await {
-                        effects.extend(take_input(app, more));
+                    effects.extend(handle_input(app, first));
+                    while let Some(more) = next_ready_input(&mut input).await {
+                        effects.extend(handle_input(app, more));
                     }
                 }
                 Some(Err(error)) => return Err(error.into()),
-                None => return Ok(Left::Quit),
+                None => return Ok(ExitReason::HungUp),
             },
             Some(fault) = panics.recv() => effects.extend(update(app, fault)),
-            _ = woken.recv() => {
-                tty.retake()?;
-                effects.extend(update(app, Event::Resize(tty.size()?)));
+            _ = continued.recv() => {
+                tty.reenter()?;
+                effects.extend(update(app, ConsoleEvent::Resize(tty.size()?)));
             }
             () = sleep_until(next_frame), if app.is_dirty() => {
-                effects.extend(update(app, Event::Frame));
-                tty.mouse(app.wants_mouse());
+                effects.extend(update(app, ConsoleEvent::Frame));
+                tty.capture_mouse(app.captures_mouse());
                 tty.draw(app)?;
-                next_frame = Instant::now() + FRAME;
+                next_frame = Instant::now() + FRAME_INTERVAL;
             }
             _ = clock.tick() => {
-                outside.tidy();
-                effects.extend(update(app, Event::Clock(Timestamp::now())));
+                runtime.reap_tasks();
+                effects.extend(update(app, ConsoleEvent::Clock(Timestamp::now())));
             }
-            // Never `None`: `outside` holds an end of it.
+            // Never `None`: `runtime` holds a sender.
             Some(event) = events.recv() => {
                 effects.extend(update(app, event));
-                for _ in 1..BATCH {
+                for _ in 1..MAX_EVENTS_PER_FRAME {
                     let Ok(event) = events.try_recv() else { break };
                     effects.extend(update(app, event));
                 }
@@ -146,69 +205,70 @@ async fn work(
         }
         for effect in &effects {
             match effect {
-                Effect::Quit => return Ok(Left::Quit),
-                Effect::Switch(context) => return Ok(Left::For(context.clone())),
+                Effect::Quit => return Ok(ExitReason::Quit),
+                Effect::SwitchContext(context) => return Ok(ExitReason::SwitchContext(context.clone())),
                 _ => {}
             }
         }
         for effect in effects {
             match effect {
                 Effect::Copy(text) => Tty::copy(&text)?,
-                Effect::Redraw => tty.forget()?,
+                Effect::Notify(text) => tty.notify(&text)?,
+                Effect::Redraw => tty.force_redraw()?,
                 Effect::Suspend => {
-                    // Whoever has the terminal meanwhile reads its keys.
+                    // Another program reads the terminal in the meantime.
                     drop(input);
-                    suspend(&mut woken).await?;
-                    tty.retake()?;
+                    suspend(&mut continued).await?;
+                    tty.reenter()?;
                     input = EventStream::new();
-                    update(app, Event::Resize(tty.size()?));
+                    update(app, ConsoleEvent::Resize(tty.size()?));
                 }
                 Effect::Shell(command) => {
                     drop(input);
-                    leave();
+                    restore_terminal();
                     let ended = tokio::select! {
-                        ended = lend(&command, app, outside, events) => ended,
-                        () = shutdown.cancelled() => return Ok(Left::Quit),
-                        _ = hung_up.recv() => return Ok(Left::Quit),
+                        ended = run_in_terminal(&command, app, runtime, events) => ended,
+                        () = shutdown.cancelled() => return Ok(ExitReason::Quit),
+                        _ = hung_up.recv() => return Ok(ExitReason::HungUp),
                     };
-                    // What was sent there was for that program, and waking it woke us too.
-                    interrupts.forget().await;
-                    while woken.recv().now_or_never().flatten().is_some() {}
-                    tty.retake()?;
+                    // Signals that arrived here were for that program, and SIGCONT for it also reached the console.
+                    interrupts.drain().await;
+                    while continued.recv().now_or_never().flatten().is_some() {}
+                    tty.reenter()?;
                     input = EventStream::new();
-                    update(app, Event::Resize(tty.size()?));
-                    update(app, Event::Clock(Timestamp::now()));
-                    update(app, Event::Shell(ended));
+                    update(app, ConsoleEvent::Resize(tty.size()?));
+                    update(app, ConsoleEvent::Clock(Timestamp::now()));
+                    update(app, ConsoleEvent::Shell(ended));
                 }
-                effect => outside.carry_out(effect),
+                effect => runtime.perform(effect),
             }
         }
     }
 }
 
-/// What else has come in by now. Looked for as this task and no other: whoever looks is told of the next key.
-async fn ready(input: &mut EventStream) -> Option<Input> {
+/// The next input that is ready now. Polls in this task, because the stream wakes the task that polled it last.
+async fn next_ready_input(input: &mut EventStream) -> Option<Input> {
     match poll_fn(|context| Poll::Ready(input.poll_next_unpin(context))).await {
         Poll::Ready(Some(Ok(more))) => Some(more),
         _ => None,
     }
 }
 
-fn take_input(app: &mut App, input: Input) -> Vec<Effect> {
+fn handle_input(app: &mut App, input: Input) -> Vec<Effect> {
     match input {
-        Input::Key(key) => update(app, Event::Key(key)),
-        Input::Paste(text) => update(app, Event::Paste(text)),
-        Input::Resize(width, height) => update(app, Event::Resize(Size { width, height })),
-        Input::Mouse(mouse) => update(app, Event::Mouse(mouse)),
+        Input::Key(key) => update(app, ConsoleEvent::Key(key)),
+        Input::Paste(text) => update(app, ConsoleEvent::Paste(text)),
+        Input::Resize(width, height) => update(app, ConsoleEvent::Resize(Size { width, height })),
+        Input::Mouse(mouse) => update(app, ConsoleEvent::Mouse(mouse)),
         Input::FocusGained | Input::FocusLost => Vec::new(),
     }
 }
 
-/// Gives the terminal back and stops, with everything that was started together with us, until we are woken.
-async fn suspend(woken: &mut signal::Signal) -> io::Result<()> {
-    leave();
+/// Restores the terminal and stops the process group until a SIGCONT arrives.
+async fn suspend(continued: &mut signal::Signal) -> io::Result<()> {
+    restore_terminal();
     kill_process_group(getpgrp(), Signal::TSTP)?;
-    // Where nobody could wake us again the system does not stop us, and there is no waking to wait for.
-    let _ = timeout(Duration::from_millis(200), woken.recv()).await;
+    // The system does not stop an orphaned process group, so SIGCONT may never arrive.
+    let _ = timeout(Duration::from_millis(200), continued.recv()).await;
     Ok(())
 }

@@ -1,111 +1,134 @@
-//! One frame as text, of a console that is asked for nothing else.
+//! One frame of the console as text.
 
-use super::keys::Chord;
-use super::outside::Outside;
+use super::chord::Chord;
+use super::effects::Runtime;
 use super::{
-    App, ConsoleError, Diagnostics, Effect, Event, HistoryState, LogState, Options, Screen, text, update,
-    view,
+    App, ConsoleError, ConsoleEvent, DiagnosticsState, Effect, HistoryState, LogState, Options, Screen, text,
+    update, view,
 };
-use crate::deployer::Operator;
+use crate::client::Operator;
 use jiff::Timestamp;
 use ratatui::Terminal;
-use ratatui::backend::TestBackend;
-use ratatui::layout::Size;
+use ratatui::backend::{IntoCrossterm, TestBackend};
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::layout::{Rect, Size};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// How long nothing new must come, and how long is waited in all: before the keys, for what a key has asked, and at the end.
-const QUIET: Duration = Duration::from_millis(400);
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long no new reply may arrive before the frame is drawn, and how long that may take in total.
+const QUIET_PERIOD: Duration = Duration::from_millis(400);
+const MAX_WAIT: Duration = Duration::from_secs(3);
 
-/// One frame as text: what the console shows once everybody has answered and these keys were pressed. Keys send nothing.
+/// Runs the console with these keys and returns one frame as text. The keys send nothing that changes a host.
+/// `styled` adds the escape sequences of colours and modifiers, for a terminal.
 pub async fn snapshot(
     operator: Operator,
     options: Options,
     size: Size,
     keys: &[Chord],
+    styled: bool,
 ) -> Result<String, ConsoleError> {
-    let mut app = App::new(options, &operator.roster, size, Timestamp::now());
-    let (mut outside, mut events) = Outside::begin(operator, None).await?;
-    let nobody = |app: &App| app.counts.online == 0 || waits(app);
-    settle(&mut app, &mut outside, &mut events, QUIET, nobody).await;
+    let mut app = App::new(options, &operator.inventory, size, Timestamp::now());
+    let (mut runtime, mut events) = Runtime::start(operator, None, None, None).await?;
+    let no_host_online = |app: &App| app.counts.online == 0 || is_loading(app);
+    wait_until_quiet(&mut app, &mut runtime, &mut events, QUIET_PERIOD, no_host_online).await;
     for key in keys {
-        take(&mut app, Event::Key(key.event()), &mut outside);
-        take(&mut app, Event::Frame, &mut outside);
-        // The next key may be about what this one has asked for.
-        settle(&mut app, &mut outside, &mut events, Duration::ZERO, screen_waits).await;
+        apply(&mut app, ConsoleEvent::Key(key.event()), &mut runtime);
+        apply(&mut app, ConsoleEvent::Frame, &mut runtime);
+        // The next key may depend on the reply to this one.
+        wait_until_quiet(&mut app, &mut runtime, &mut events, Duration::ZERO, is_screen_loading).await;
     }
     if !keys.is_empty() {
-        settle(&mut app, &mut outside, &mut events, QUIET, waits).await;
+        wait_until_quiet(&mut app, &mut runtime, &mut events, QUIET_PERIOD, is_loading).await;
     }
-    outside.end().await;
-    Ok(picture(&app))
+    runtime.shutdown().await;
+    Ok(if styled { styled_lines(&draw(&app)) } else { render_text(&app) })
 }
 
-/// Takes what comes until nothing is waited for and no more of that comes which ends: reports of what is under way do not.
-async fn settle(
+/// Applies events until nothing is loading and no reply arrives for a while. Reports of running jobs do not count.
+async fn wait_until_quiet(
     app: &mut App,
-    outside: &mut Outside,
-    events: &mut mpsc::Receiver<Event>,
+    runtime: &mut Runtime,
+    events: &mut mpsc::Receiver<ConsoleEvent>,
     quiet: Duration,
-    waits: impl Fn(&App) -> bool,
+    is_loading: impl Fn(&App) -> bool,
 ) {
-    let last = Instant::now() + PATIENCE;
+    let last = Instant::now() + MAX_WAIT;
     let mut until = last.min(Instant::now() + quiet);
     loop {
         let event = tokio::select! {
             Some(event) = events.recv() => event,
-            () = sleep_until(if waits(app) { last } else { until }) => return,
+            () = sleep_until(if is_loading(app) { last } else { until }) => return,
         };
-        let is_asked = matches!(
+        let is_reply = matches!(
             event,
-            Event::Log(..) | Event::WholeLog { .. } | Event::History(..) | Event::Job(..) | Event::Heads(_)
+            ConsoleEvent::Log(..)
+                | ConsoleEvent::FullLog { .. }
+                | ConsoleEvent::HostLog(..)
+                | ConsoleEvent::History(..)
+                | ConsoleEvent::Durations(_)
+                | ConsoleEvent::Job(..)
+                | ConsoleEvent::Heads(_)
+                | ConsoleEvent::Commits(_)
         );
         let online = app.counts.online;
-        take(app, event, outside);
-        take(app, Event::Clock(Timestamp::now()), outside);
-        take(app, Event::Frame, outside);
-        if is_asked || app.counts.online != online {
+        apply(app, event, runtime);
+        apply(app, ConsoleEvent::Clock(Timestamp::now()), runtime);
+        apply(app, ConsoleEvent::Frame, runtime);
+        if is_reply || app.counts.online != online {
             until = last.min(Instant::now() + quiet);
         }
     }
 }
 
-/// Whether the screen has asked for something that has not come.
-fn screen_waits(app: &App) -> bool {
+/// Whether the screen waits for a reply.
+fn is_screen_loading(app: &App) -> bool {
     match app.screens.last() {
-        Some(Screen::Host(screen)) => screen.history == HistoryState::Asked,
+        Some(Screen::Host(screen)) => screen.history == HistoryState::Loading,
         Some(Screen::Log(screen)) => {
-            screen.state == LogState::Asked || screen.diagnostics == Diagnostics::Asked
+            screen.state == LogState::Loading || screen.diagnostics == DiagnosticsState::Requested
         }
         _ => false,
     }
 }
 
-/// Whether anything in view has.
-fn waits(app: &App) -> bool {
-    let heads = app.heads_asked.is_some() && app.heads.is_none();
-    let log = app.log.as_ref().is_some_and(|log| log.state == LogState::Asked);
-    heads || log || app.round_trip.is_none() || screen_waits(app)
+/// Whether anything in view waits for a reply.
+fn is_loading(app: &App) -> bool {
+    let heads = app.heads_requested.is_some() && app.heads.is_none();
+    let log = app.log.as_ref().is_some_and(|log| log.state == LogState::Loading);
+    heads || app.commits.is_loading() || log || app.round_trip.is_none() || is_screen_loading(app)
 }
 
-fn take(app: &mut App, event: Event, outside: &mut Outside) {
+fn apply(app: &mut App, event: ConsoleEvent, runtime: &mut Runtime) {
     for effect in update(app, event) {
-        // Those that only ask.
+        // Only effects that query or read.
         if let Effect::Log(_)
-        | Effect::WholeLog(_)
+        | Effect::FullLogs(_)
+        | Effect::Durations(_)
+        | Effect::FullLog(_)
         | Effect::History(_)
         | Effect::Job(_)
-        | Effect::Heads(..) = effect
+        | Effect::Heads(..)
+        | Effect::Commits(_) = effect
         {
-            outside.carry_out(effect);
+            runtime.perform(effect);
         }
     }
 }
 
-/// The console as lines of text.
-pub fn picture(app: &App) -> String {
+/// Draws the console as lines of text.
+pub fn render_text(app: &App) -> String {
+    let mut text = String::new();
+    for row in rows(&draw(app)) {
+        let line: String = row.into_iter().map(Cell::symbol).collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn draw(app: &App) -> Buffer {
     let mut terminal = match Terminal::new(TestBackend::new(app.size.width, app.size.height)) {
         Ok(terminal) => terminal,
         Err(never) => match never {},
@@ -113,22 +136,39 @@ pub fn picture(app: &App) -> String {
     if let Err(never) = terminal.draw(|frame| view(app, frame)) {
         match never {}
     }
-    let buffer = terminal.backend().buffer();
-    let mut text = String::new();
-    for row in buffer.area.rows() {
-        let mut line = String::new();
+    terminal.backend().buffer().clone()
+}
+
+/// The cells of each row, without those that a wide character covers.
+fn rows(buffer: &Buffer) -> Vec<Vec<&Cell>> {
+    let row = |row: Rect| {
         let mut covered = 0;
-        for place in row.columns() {
-            let symbol = buffer[(place.x, place.y)].symbol();
-            // A wide character covers the cell after it.
-            if covered == 0 {
-                line.push_str(symbol);
-                covered = text::width(symbol);
-            }
-            covered = covered.saturating_sub(1);
+        let cells = row.columns().map(|cell| &buffer[(cell.x, cell.y)]);
+        cells
+            .filter(|cell| {
+                let is_visible = covered == 0;
+                if is_visible {
+                    covered = text::width(cell.symbol());
+                }
+                covered = covered.saturating_sub(1);
+                is_visible
+            })
+            .collect()
+    };
+    buffer.area.rows().map(row).collect()
+}
+
+/// The frame as lines with escape sequences. Each line ends with the default style.
+fn styled_lines(buffer: &Buffer) -> String {
+    let mut lines = String::new();
+    for row in rows(buffer) {
+        for run in row.chunk_by(|a, b| a.style() == b.style()) {
+            let symbols: String = run.iter().map(|cell| cell.symbol()).collect();
+            let style = run.first().map(|cell| cell.style()).unwrap_or_default();
+            // The string of a styled run also resets its style at the end.
+            lines.push_str(&style.into_crossterm().apply(symbols).to_string());
         }
-        text.push_str(line.trim_end());
-        text.push('\n');
+        lines.push('\n');
     }
-    text
+    lines
 }

@@ -1,14 +1,16 @@
-//! Text that must fit.
+//! Fits text into a number of columns.
 
+use std::borrow::Cow;
+use textwrap::{Options, WordSplitter};
 use tui_input::Input;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// The columns that a text takes.
+/// Width of a text in columns.
 pub(super) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// The text for a terminal that knows ASCII alone.
+/// The text for a terminal that supports only ASCII.
 pub(super) fn ascii(text: &str) -> String {
     let shown = |c: char| match c {
         c if c.is_ascii() => Some(c),
@@ -19,37 +21,31 @@ pub(super) fn ascii(text: &str) -> String {
     text.chars().filter_map(shown).collect()
 }
 
-/// The text in at most `columns`; where it is too long its end is replaced by `cut`.
-pub(super) fn fit(text: &str, columns: usize, cut: char) -> String {
-    if width(text) <= columns {
-        return text.to_owned();
-    }
-    let mut out = String::new();
-    let mut used = 0;
-    for c in text.chars() {
-        let wide = c.width().unwrap_or(0);
-        if used + wide + 1 > columns {
-            break;
-        }
-        out.push(c);
-        used += wide;
-    }
-    if columns > 0 {
-        out.push(cut);
-    }
-    out
+/// The text in at most `columns`; if it is too long, a mark replaces its end.
+pub(super) fn fit(text: &str, columns: usize, mark: char) -> String {
+    if width(text) <= columns { text.to_owned() } else { cut(text, columns, mark) }
 }
 
-/// What of a text field fits into `columns`, with the place where one types; and the column of that place.
+/// The start of a text and a mark, in at most `columns`.
+pub(super) fn cut(text: &str, columns: usize, mark: char) -> String {
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used < columns
+    };
+    text.chars().take_while(fits).chain((columns > 0).then_some(mark)).collect()
+}
+
+/// The visible part of a text field with `columns`, and the column of its cursor.
 pub(super) fn window(input: &Input, columns: usize) -> (String, usize) {
     let skipped = input.visual_scroll(columns.saturating_sub(1));
     let mut before = 0;
-    let begun = |c: &char| {
-        let gone = before < skipped;
+    let is_scrolled_out = |c: &char| {
+        let is_out = before < skipped;
         before += c.width().unwrap_or(0);
-        gone
+        is_out
     };
-    let shown: String = input.value().chars().skip_while(begun).collect();
+    let shown: String = input.value().chars().skip_while(is_scrolled_out).collect();
     let mut used = 0;
     let fits = |c: &char| {
         used += c.width().unwrap_or(0);
@@ -58,26 +54,8 @@ pub(super) fn window(input: &Input, columns: usize) -> (String, usize) {
     (shown.chars().take_while(fits).collect(), input.visual_cursor().saturating_sub(skipped))
 }
 
-/// The text in lines of at most `columns`, broken at blanks where there are some.
+/// The text in lines of at most `columns`, broken at spaces if possible.
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let columns = columns.max(1);
-    let mut lines = Vec::new();
-    for paragraph in text.lines() {
-        let mut line = String::new();
-        for word in paragraph.split(' ') {
-            if !line.is_empty() && width(&line) + 1 + width(word) > columns {
-                lines.push(std::mem::take(&mut line));
-            } else if !line.is_empty() {
-                line.push(' ');
-            }
-            for c in word.chars() {
-                if width(&line) + c.width().unwrap_or(0) > columns {
-                    lines.push(std::mem::take(&mut line));
-                }
-                line.push(c);
-            }
-        }
-        lines.push(line);
-    }
-    lines
+    let options = Options::new(columns.max(1)).word_splitter(WordSplitter::NoHyphenation);
+    text.lines().flat_map(|line| textwrap::wrap(line, &options)).map(Cow::into_owned).collect()
 }

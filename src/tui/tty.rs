@@ -1,7 +1,7 @@
-//! The terminal: taken for as long as the console shows, and given back in every case.
+//! The terminal: set up while the console is shown, and restored in every case.
 
-use super::{App, Event, Fault, view};
-use crate::bus::is_connection_panic;
+use super::{App, ConsoleEvent, ErrorDialog, TerminalFeatures, TerminalStatus, terminal_status, view};
+use crate::nats::is_connection_panic;
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
 use crossterm::event::{
@@ -12,7 +12,7 @@ use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_ra
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Position, Rect, Size};
-use std::io::{self, Stdout, stdout};
+use std::io::{self, Stdout, Write, stdout};
 use std::mem::ManuallyDrop;
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
@@ -20,21 +20,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use tokio::sync::mpsc;
 
-/// The terminal while it is ours. Dropping this gives it back.
+/// The terminal while the console uses it. Restored when this is dropped.
 pub(super) struct Tty {
-    /// Never dropped: it would complain where it cannot show the cursor any more, and panic where nobody hears that.
+    /// Never dropped: ratatui prints an error if it cannot show the cursor, and panics if that fails too.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
-    /// Whether the terminal tells of the mouse.
+    /// Whether the terminal reports the mouse.
     mouse: bool,
+    features: TerminalFeatures,
+    /// What the terminal shows beside the frame.
+    status: TerminalStatus,
 }
 
 impl Tty {
-    pub(super) fn take() -> io::Result<Self> {
+    pub(super) fn enter(features: TerminalFeatures) -> io::Result<Self> {
         let tty = Self {
             terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stdout()))?),
             mouse: false,
+            features,
+            status: TerminalStatus::default(),
         };
-        enter()?;
+        HAS_TITLE.store(features.title, Ordering::Relaxed);
+        HAS_PROGRESS.store(features.progress, Ordering::Relaxed);
+        enter_raw_mode()?;
         Ok(tty)
     }
 
@@ -43,64 +50,89 @@ impl Tty {
     }
 
     pub(super) fn draw(&mut self, app: &App) -> io::Result<()> {
-        self.terminal.draw(|frame| view(app, frame)).map(|_| ())
+        self.terminal.draw(|frame| view(app, frame))?;
+        let status = TerminalStatus::of(app);
+        if status != self.status {
+            status.write(&self.status, self.features, &mut stdout())?;
+            self.status = status;
+        }
+        Ok(())
     }
 
-    /// The next frame is drawn as if nothing were on the screen.
-    pub(super) fn forget(&mut self) -> io::Result<()> {
-        // Not `clear`: that asks the terminal where its cursor is, and waits for an answer among the keys.
+    /// Tells the operator, who may look at another window, that a deployment has ended.
+    pub(super) fn notify(&self, text: &str) -> io::Result<()> {
+        terminal_status::notify(text, self.features, &mut stdout())
+    }
+
+    /// Makes the next frame redraw every cell.
+    pub(super) fn force_redraw(&mut self) -> io::Result<()> {
+        // `clear` would query the cursor position and wait for the reply among the keys.
         let size = self.size()?;
         self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
-    /// Lets the terminal tell of the mouse, or keep it for itself.
-    pub(super) fn mouse(&mut self, wanted: bool) {
-        if wanted == self.mouse {
+    /// Starts or stops mouse reports of the terminal.
+    pub(super) fn capture_mouse(&mut self, is_wanted: bool) {
+        if is_wanted == self.mouse {
             return;
         }
-        self.mouse = wanted;
-        // A terminal without a mouse is as good.
-        let _ = if wanted {
+        self.mouse = is_wanted;
+        // The console also works without a mouse.
+        let _ = if is_wanted {
             execute!(stdout(), EnableMouseCapture)
         } else {
             execute!(stdout(), DisableMouseCapture)
         };
     }
 
-    /// Hands a text to the terminal's clipboard; one that knows no OSC 52 does nothing.
+    /// Copies a text to the clipboard; a terminal without OSC 52 ignores it.
     pub(super) fn copy(text: &str) -> io::Result<()> {
         execute!(stdout(), CopyToClipboard::to_clipboard_from(text))
     }
 
-    /// Takes the terminal back after somebody else had it.
-    pub(super) fn retake(&mut self) -> io::Result<()> {
-        // Whoever stopped us without asking has changed modes that would be taken for still being ours.
+    /// Sets up the terminal again after another program used it.
+    pub(super) fn reenter(&mut self) -> io::Result<()> {
+        // After a SIGSTOP the modes have changed, but crossterm believes that raw mode is still on.
         let _ = disable_raw_mode();
-        self.mouse = false;
-        enter()?;
-        self.forget()
+        (self.mouse, self.status) = (false, TerminalStatus::default());
+        enter_raw_mode()?;
+        self.force_redraw()
     }
 }
 
 impl Drop for Tty {
     fn drop(&mut self) {
-        leave();
+        restore_terminal();
     }
 }
 
-/// Whether the terminal is ours. Given back twice, the cursor would jump to where it was when we came.
-static OURS: AtomicBool = AtomicBool::new(false);
+/// Whether the terminal is set up. Restoring it twice would move the cursor to its position before the console.
+static IS_ACTIVE: AtomicBool = AtomicBool::new(false);
 
-fn enter() -> io::Result<()> {
-    OURS.store(true, Ordering::Relaxed);
+/// Whether the title and the progress must be restored.
+static HAS_TITLE: AtomicBool = AtomicBool::new(false);
+static HAS_PROGRESS: AtomicBool = AtomicBool::new(false);
+
+fn enter_raw_mode() -> io::Result<()> {
+    IS_ACTIVE.store(true, Ordering::Relaxed);
     enable_raw_mode()?;
+    if HAS_TITLE.load(Ordering::Relaxed) {
+        // Saves the title.
+        write!(stdout(), "\u{1b}[22;2t")?;
+    }
     execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)
 }
 
-/// Gives the terminal back. Each step for itself: where one fails the others still count.
-pub(super) fn leave() {
-    if !OURS.swap(false, Ordering::Relaxed) {
+/// Restores the terminal. Each step is independent: if one fails, the others still run.
+pub(super) fn restore_terminal() {
+    if !IS_ACTIVE.swap(false, Ordering::Relaxed) {
         return;
+    }
+    if HAS_PROGRESS.load(Ordering::Relaxed) {
+        let _ = write!(stdout(), "\u{1b}]9;4;0;0\u{7}");
+    }
+    if HAS_TITLE.load(Ordering::Relaxed) {
+        let _ = write!(stdout(), "\u{1b}[23;2t");
     }
     let _ = execute!(stdout(), DisableMouseCapture);
     let _ = execute!(stdout(), DisableBracketedPaste);
@@ -109,35 +141,35 @@ pub(super) fn leave() {
     let _ = disable_raw_mode();
 }
 
-type Hook = Arc<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+type PanicHook = Arc<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// While this lives, a panic of the console itself gives the terminal back before it is told, and one of a task in the
-/// background becomes an error box.
+/// While this exists, a panic of the console restores the terminal before the panic message, and a panic of a
+/// background task becomes an error dialog.
 pub(super) struct PanicGuard {
-    before: Hook,
+    before: PanicHook,
 }
 
 impl PanicGuard {
-    pub(super) fn set(told: mpsc::Sender<Event>) -> Self {
-        let before: Hook = Arc::from(panic::take_hook());
+    pub(super) fn set(events: mpsc::Sender<ConsoleEvent>) -> Self {
+        let before: PanicHook = Arc::from(panic::take_hook());
         let console = thread::current().id();
-        let tell = before.clone();
+        let report_panic = before.clone();
         panic::set_hook(Box::new(move |info| {
-            // The bus makes a new connection, and the header shows that.
+            // The NATS client reconnects, and the header shows that.
             if is_connection_panic(info) {
-                return tell(info);
+                return report_panic(info);
             }
-            // The console is what this thread was first given to do; tasks have an id, wherever they run.
+            // The console runs on this thread and outside of any task; tasks have an id.
             if thread::current().id() == console && tokio::task::try_id().is_none() {
-                leave();
-                tell(info);
+                restore_terminal();
+                report_panic(info);
             } else {
-                let text = format!(
-                    "{info}\nThe console goes on; what failed is missing from it. Please report this."
-                );
-                // Where so many panic that there is no room, the first ones tell enough.
-                let _ = told
-                    .try_send(Event::Fault(Fault { title: "A fault in the background".to_owned(), text }));
+                let text = format!("{info}\nThe console continues without this task. Please report this.");
+                // If the channel is full, the first panics are enough.
+                let _ = events.try_send(ConsoleEvent::Error(ErrorDialog {
+                    title: "A background task failed".to_owned(),
+                    text,
+                }));
             }
         }));
         Self { before }
@@ -146,7 +178,7 @@ impl PanicGuard {
 
 impl Drop for PanicGuard {
     fn drop(&mut self) {
-        // Hooks cannot be changed by whoever is panicking.
+        // A panicking thread cannot change the hook.
         if !thread::panicking() {
             let before = self.before.clone();
             panic::set_hook(Box::new(move |info| before(info)));

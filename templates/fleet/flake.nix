@@ -3,7 +3,7 @@
 
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
-    # Where you have this template from. Without `follows`: a new nixpkgs of the hosts does not compile the program again.
+    # The URL that this template came from. Do not add `follows`: a new nixpkgs of the hosts would recompile the program.
     homelab-deploy.url = "git+https://git.example.org/homelab-deploy";
     agenix.url = "github:ryantm/agenix";
     agenix.inputs.nixpkgs.follows = "nixpkgs";
@@ -17,7 +17,7 @@
       agenix,
     }:
     let
-      # Made of the configurations of the hosts below, for the NATS server and for operators.
+      # Generated from the configurations of the hosts below, for the NATS server and for operators.
       fleet = homelab-deploy.lib.fleet self.nixosConfigurations;
 
       host =
@@ -41,7 +41,7 @@
       ];
     in
     {
-      # A new host: a directory in ./hosts and its name here.
+      # To add a host, create a directory in ./hosts and add its name here.
       nixosConfigurations = nixpkgs.lib.genAttrs [ "ns1" "web1" ] host;
 
       # `nix flake check`: units, configuration files, names and keys of all hosts.

@@ -1,4 +1,4 @@
-# The program for an operator of this fleet, who has the key in ~/.config/homelab-deploy/admin.nkey.
+# The program, configured for an operator of this fleet with the key in ~/.config/homelab-deploy/admin.nkey.
 {
   fleet,
   pkgs,
@@ -14,7 +14,7 @@ let
   file = (pkgs.formats.toml { }).generate "config.toml" settings;
   directory = pkgs.linkFarm "fleet-configuration" { "homelab-deploy/config.toml" = file; };
 in
-# A file of your own in ~/.config/homelab-deploy is used instead of this one.
+# A configuration file in ~/.config/homelab-deploy replaces this one.
 pkgs.writeShellScriptBin "homelab-deploy" ''
   export XDG_CONFIG_DIRS=${directory}''${XDG_CONFIG_DIRS:+:$XDG_CONFIG_DIRS}
   exec ${program}/bin/homelab-deploy "$@"

@@ -1,4 +1,4 @@
-# Who may deploy, and what. The NATS server lets them in, and the hosts take requests that they have signed.
+# The operators and their permissions. The NATS server accepts their keys, and the hosts accept requests that they have signed.
 {
   admin = {
     kind = "admin";

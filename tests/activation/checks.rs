@@ -1,24 +1,25 @@
-//! What a new system's own checks and its dry run say, and what becomes of them: the reason that they print is the reason of
-//! the report, and nothing of them is left.
+//! A new system's own checks and its dry run: the reason that they print becomes the reason in the report, and no
+//! process of them is left behind.
 
-use crate::common::{eventually, runs};
+use crate::common::{eventually, is_running};
 use crate::stage::Stage;
 use serde_json::{Value, json};
 use std::fs;
 
 const DISK_SPACE: &str = "echo 'only 3 MiB are free on /boot' >&2; name=diskSpace; exit 1";
-/// The check of NixOS where parts have changed that a running system cannot take up.
+/// The NixOS check after a change that a running system cannot make.
 const INHIBITED: &str = "case $action in boot | dry-activate) exit 0 ;; esac
     echo 'dbus-implementation : dbus -> broker' >&2; name=switchInhibitors; exit 1";
-const BUSY: &str = "another activation runs on this host; try again once it has ended; nothing was changed";
+const BUSY: &str =
+    "another activation is running on this host; try again when it has ended; nothing was changed";
 
-/// The error and the message of a job that failed.
+/// Returns the error and the message of a failed job.
 fn refused(report: &Value) -> (&str, &str) {
     assert_eq!(report["status"], "failed", "{report}");
     (report["error"].as_str().unwrap(), report["message"].as_str().unwrap())
 }
 
-/// Adds a file to every closure.
+/// Adds a script to every closure.
 fn with_file(stage: &Stage, name: &str, script: &str) {
     fs::write(stage.at("flake").join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
     let put =
@@ -27,12 +28,12 @@ fn with_file(stage: &Stage, name: &str, script: &str) {
 }
 
 #[test]
-fn a_check_that_fails_is_named_with_what_it_printed() {
+fn failed_check_is_named_with_its_output() {
     let stage = Stage::new();
     let check = "the pre-switch check 'diskSpace' failed: only 3 MiB are free on /boot; nothing was changed";
     for (id, step, script, expected) in [
         ("j-1", "check", DISK_SPACE, check),
-        // Older systems say on the other output which check failed.
+        // Older systems print the name of the failed check to stdout.
         ("j-2", "check", "echo 'only 3 MiB are free on /boot' >&2; name=diskSpace; exec 2>&1; exit 1", check),
         ("j-3", "program", "echo 'Could not acquire lock' >&2; exit 11", BUSY),
         (
@@ -43,32 +44,32 @@ fn a_check_that_fails_is_named_with_what_it_printed() {
         ),
     ] {
         stage.fault("v1", step, script);
-        let report = stage.deploy(id, "switch", "v1").verdict();
+        let report = stage.deploy(id, "switch", "v1").final_report();
         assert_eq!(refused(&report), ("check_refused", expected));
         assert_eq!(stage.runs(), "v0");
     }
 }
 
 #[test]
-fn the_reason_is_found_before_a_flood_of_output() {
+fn reason_is_found_before_a_flood_of_output() {
     let stage = Stage::new();
     let flood =
         "echo 'no route to the store' >&2; echo \"Pre-switch check 'net' failed\"; seq 1 100000; exit 1";
     stage.fault("v1", "program", flood);
-    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    let report = stage.deploy("j-1", "switch", "v1").final_report();
     let expected = "the pre-switch check 'net' failed: no route to the store; nothing was changed";
     assert_eq!(refused(&report), ("check_refused", expected));
 }
 
 #[test]
-fn a_safety_script_gives_its_reason() {
+fn reason_of_a_safety_script_is_reported() {
     let stage = Stage::new();
     with_file(
         &stage,
         "pre-activate-safety-checks",
         "echo checking \"$1\"; echo 'no backup since Monday' >&2; exit 3",
     );
-    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    let report = stage.deploy("j-1", "switch", "v1").final_report();
     let expected = "the closure's own pre-activate-safety-checks refused with exit status: 3: checking switch / no backup since \
                     Monday; nothing was changed";
     assert_eq!(refused(&report), ("check_refused", expected));
@@ -76,19 +77,19 @@ fn a_safety_script_gives_its_reason() {
 }
 
 #[test]
-fn a_dry_run_shows_a_system_that_a_switch_would_refuse() {
+fn dry_run_succeeds_for_a_system_that_a_switch_would_refuse() {
     let stage = Stage::new();
     stage.fault("v1", "check", INHIBITED);
-    let report = stage.deploy("j-1", "dry-activate", "v1").verdict();
+    let report = stage.deploy("j-1", "dry-activate", "v1").final_report();
     assert_eq!(report["status"], "completed", "{report}");
     let expected = "dry-activate done: 0 units would stop, 0 start, 2 restart; a switch would be refused: the pre-switch \
-                    check 'switchInhibitors' failed: dbus-implementation : dbus -> broker; it can only be taken up at boot: \
+                    check 'switchInhibitors' failed: dbus-implementation : dbus -> broker; it can only be activated at boot: \
                     deploy with boot, then reboot";
     assert_eq!(report["message"], expected);
     assert_eq!(report["changes"]["units_restarted"], json!(["nginx.service", "sshd.service"]));
-    // Any other check concerns a dry run too.
+    // Any other check applies to a dry run too.
     stage.fault("v1", "check", DISK_SPACE);
-    let report = stage.deploy("j-2", "dry-activate", "v1").verdict();
+    let report = stage.deploy("j-2", "dry-activate", "v1").final_report();
     assert_eq!(report["error"], "check_refused", "{report}");
     assert_eq!(
         (stage.runs().as_str(), stage.calls().as_str()),
@@ -97,13 +98,13 @@ fn a_dry_run_shows_a_system_that_a_switch_would_refuse() {
 }
 
 #[test]
-fn a_dry_run_that_fails_gives_the_reason_and_what_to_do() {
+fn failed_dry_run_reports_the_reason_and_the_next_step() {
     let stage = Stage::new();
     for (id, script, expected) in [
         (
             "j-1",
             "exit 100",
-            "the new system can only be taken up at boot; deploy with boot, then reboot; nothing was changed",
+            "the new system can only be activated at boot; deploy with boot, then reboot; nothing was changed",
         ),
         ("j-2", "echo 'Could not acquire lock' >&2; exit 11", BUSY),
         (
@@ -113,18 +114,18 @@ fn a_dry_run_that_fails_gives_the_reason_and_what_to_do() {
         ),
     ] {
         stage.fault("v1", "program", &format!("[ $action != dry-activate ] || {{ {script}; }}"));
-        let report = stage.deploy(id, "dry-activate", "v1").verdict();
+        let report = stage.deploy(id, "dry-activate", "v1").final_report();
         assert_eq!(refused(&report), ("check_refused", expected));
     }
 }
 
 #[test]
-fn the_log_has_both_outputs_in_their_order() {
+fn log_has_both_outputs_in_their_order() {
     let stage = Stage::new();
     let script =
         "echo 'would stop a.service' >&2; echo 'would create user alice'; echo 'would start b.service' >&2";
     stage.fault("v1", "dry-activate", script);
-    assert_eq!(stage.deploy("j-1", "dry-activate", "v1").verdict()["status"], "completed");
+    assert_eq!(stage.deploy("j-1", "dry-activate", "v1").final_report()["status"], "completed");
     let log = fs::read_to_string(stage.job_file("j-1", "log")).unwrap();
     let expected =
         "would stop a.service\nwould create user alice\nwould start b.service\nwould restart the following";
@@ -132,17 +133,17 @@ fn the_log_has_both_outputs_in_their_order() {
 }
 
 #[test]
-fn what_a_check_leaves_in_the_background_is_not_waited_for() {
+fn background_processes_of_a_check_do_not_delay_the_job() {
     let stage = Stage::new();
     let never = stage.gate("never");
     stage.fault("v1", "check", "(read _ < $STAGE/never) & exit 0");
-    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    let report = stage.deploy("j-1", "switch", "v1").final_report();
     assert_eq!(report["status"], "completed", "{report}");
     drop(never);
 }
 
 #[test]
-fn a_cancelled_check_ends_with_all_it_started() {
+fn cancelled_check_ends_with_all_processes_it_started() {
     let stage = Stage::new();
     let _never = stage.gate("never");
     let script = "sh -c 'trap \"\" TERM; echo $$ > $STAGE/child; read _ < $STAGE/never' &
@@ -150,31 +151,31 @@ fn a_cancelled_check_ends_with_all_it_started() {
     stage.fault("v1", "check", script);
     let reports = stage.deploy("j-1", "switch", "v1");
     let pids = ["leader", "child"].map(|name| pid(&stage, name));
-    let answer = stage.ask_for("c-1", json!({"action": "cancel", "job": "j-1"})).verdict();
+    let answer = stage.request("c-1", json!({"action": "cancel", "job": "j-1"})).final_report();
     assert_eq!(answer["status"], "completed", "{answer}");
-    assert_eq!(refused(&reports.verdict()), ("cancelled", "stopped in check; nothing was changed"));
+    assert_eq!(refused(&reports.final_report()), ("cancelled", "stopped in check; nothing was changed"));
     for pid in pids {
-        eventually("a process ending", || (!runs(pid)).then_some(()));
+        eventually("a process ending", || (!is_running(pid)).then_some(()));
     }
 }
 
 #[test]
-fn a_check_that_a_killed_listener_left_is_ended_and_done_again() {
+fn check_that_a_killed_listener_left_is_ended_and_repeated() {
     let mut stage = Stage::new();
     let _never = stage.gate("never");
     stage.fault("v1", "check", "[ -e $STAGE/leader ] || { echo $$ > $STAGE/leader; read _ < $STAGE/never; }");
     let reports = stage.deploy("j-1", "switch", "v1");
     let left = pid(&stage, "leader");
     stage.host.kill();
-    assert!(runs(left));
+    assert!(is_running(left));
     stage.host.restart();
-    let report = reports.verdict();
+    let report = reports.final_report();
     assert_eq!(report["status"], "completed", "{report}");
-    assert!(!runs(left));
+    assert!(!is_running(left));
     assert_eq!(stage.calls(), "v1 check, v1 check, v1 test, v1 boot");
 }
 
-/// The number that a script wrote to a file, once it has.
+/// Waits for the process id that a script writes to a file.
 fn pid(stage: &Stage, file: &str) -> u32 {
     let file = stage.at(file);
     eventually("a number in a file", || fs::read_to_string(&file).ok()?.strip_suffix('\n')?.parse().ok())

@@ -1,6 +1,7 @@
-//! The host decides which commits it builds: nix sees no commit that is on no branch, and an older one only if it is wished.
+//! The host decides which commits it builds: a commit that is on no branch never reaches nix, and an older one only if
+//! the request allows it.
 
-use crate::common::{Repo, eventually, runs};
+use crate::common::{Repo, eventually, is_running};
 use crate::stage::{SWITCH, Stage, flake};
 use serde_json::{Value, json};
 use std::fs;
@@ -23,33 +24,34 @@ fn refused(report: &Value, message: &str) {
 }
 
 #[test]
-fn a_commit_of_a_stranger_is_not_built() {
+fn commit_of_a_pull_request_is_not_built() {
     let (repo, _) = repository();
     repo.git(&["checkout", "--quiet", "--detach"]);
-    let stranger = repo.commit("version", "v2");
-    repo.git(&["update-ref", "refs/pull/1/head", &stranger]);
+    let foreign = repo.commit("version", "v2");
+    repo.git(&["update-ref", "refs/pull/1/head", &foreign]);
     repo.git(&["checkout", "--quiet", "master"]);
     let stage = Stage::with(|host| host.flake(&repo.url()));
     stage.program_named("nix", "echo \"$@\" >> $STAGE/nix-calls; PATH=${PATH#*:} exec nix \"$@\"");
-    let report = stage.ask_for("c-1", json!({"action": "switch", "revision": stranger})).verdict();
-    refused(&report, &format!("commit {stranger} is not on any branch or tag of {}; ", repo.url()));
-    let report =
-        stage.ask_for("c-2", json!({"action": "switch", "revision": "master", "commit": stranger})).verdict();
-    refused(&report, &format!("commit {stranger} is not on the branch \"master\" of {}; ", repo.url()));
+    let report = stage.request("c-1", json!({"action": "switch", "revision": foreign})).final_report();
+    refused(&report, &format!("commit {foreign} is not on any branch or tag of {}; ", repo.url()));
+    let report = stage
+        .request("c-2", json!({"action": "switch", "revision": "master", "commit": foreign}))
+        .final_report();
+    refused(&report, &format!("commit {foreign} is not on the branch \"master\" of {}; ", repo.url()));
     assert!(!stage.at("nix-calls").exists());
     assert_eq!(stage.runs(), "v0");
-    let report = stage.ask_for("c-3", json!({"action": "switch", "revision": "master"})).verdict();
+    let report = stage.request("c-3", json!({"action": "switch", "revision": "master"})).final_report();
     assert_eq!((&report["status"], stage.runs().as_str()), (&json!("completed"), "v1"), "{report}");
 }
 
 #[test]
-fn an_older_commit_is_built_if_it_is_wished_and_a_rollback_needs_no_wish() {
+fn older_commit_needs_allow_older_but_a_rollback_does_not() {
     let (repo, first) = repository();
     let second = repo.commit("version", "v2");
     let stage = Stage::with(|host| host.flake(&repo.url()));
-    let send = |id: &str, fields: Value| stage.ask_for(id, fields).verdict();
+    let send = |id: &str, fields: Value| stage.request(id, fields).final_report();
     assert_eq!(send("c-1", json!({"action": "switch", "revision": "master"}))["status"], "completed");
-    // The worker wrote the record last, and it still says what was deployed.
+    // The worker wrote the record last and must have kept the deployed commit.
     assert_eq!(stage.record("c-1")["deployed"], json!({"branch": "master", "commit": second}));
     let older = json!({"action": "switch", "revision": "master", "commit": first});
     refused(&send("c-2", older.clone()), &format!("commit {first} is older than {second}, "));
@@ -63,7 +65,7 @@ fn an_older_commit_is_built_if_it_is_wished_and_a_rollback_needs_no_wish() {
 }
 
 #[test]
-fn a_cancel_ends_git_while_it_fetches() {
+fn cancel_ends_git_while_it_fetches() {
     let (repo, first) = repository();
     repo.commit("version", "v2");
     let stage = Stage::with(|host| host.flake(&repo.url()));
@@ -71,14 +73,14 @@ fn a_cancel_ends_git_while_it_fetches() {
         mv $STAGE/fetching.new $STAGE/fetching; wait;; esac; PATH=${PATH#*:} exec git \"$@\"";
     stage.program_named("git", hang);
     let request = json!({"action": "switch", "revision": "master", "commit": first});
-    let reports = stage.ask_for("c-1", request.clone());
+    let reports = stage.request("c-1", request.clone());
     let pid =
         eventually("git fetching", || fs::read_to_string(stage.at("fetching")).ok()?.trim().parse().ok());
-    let cancelled = stage.ask_for("c-2", json!({"action": "cancel", "job": "c-1"})).verdict();
+    let cancelled = stage.request("c-2", json!({"action": "cancel", "job": "c-1"})).final_report();
     assert_eq!(cancelled["status"], "completed", "{cancelled}");
-    assert_eq!(reports.verdict()["error"], "cancelled");
-    eventually("the end of git", || (!runs(pid)).then_some(()));
+    assert_eq!(reports.final_report()["error"], "cancelled");
+    eventually("the end of git", || (!is_running(pid)).then_some(()));
     fs::remove_file(stage.at("bin/git")).unwrap();
-    let report = stage.ask_for("c-3", request).verdict();
+    let report = stage.request("c-3", request).final_report();
     assert_eq!((&report["status"], stage.runs().as_str()), (&json!("completed"), "v1"), "{report}");
 }

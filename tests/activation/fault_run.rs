@@ -1,7 +1,7 @@
-//! Deployments, each with a fault at a random moment: a death of the listener, of the worker or of the NATS server, a
+//! Deployments with one fault each at a random moment: a crash of the listener, of the worker or of the NATS server, a
 //! full disk, or dropped connections.
 
-use crate::common::{Ears, Gateway, SmallDisk, Wire, eventually, operator};
+use crate::common::{RawClient, RawSubscription, SmallDisk, TcpProxy, eventually, operator};
 use crate::stage::Stage;
 use serde_json::{Value, json};
 use std::fs;
@@ -10,81 +10,82 @@ use std::thread;
 use std::time::Duration;
 
 const HOSTS: usize = 5;
-/// What goes wrong.
+/// The faults, in the order of [`Trial::cause`].
 const FAULTS: [&str; 5] =
     ["listener killed", "worker killed", "NATS server killed", "disk full", "connections dropped"];
-/// How large the disk of a host's state is, in MiB: room for the logs of two hundred jobs.
+/// Size of the disk of a host's state in MiB: enough for the logs of two hundred jobs.
 const DISK: u64 = 512;
 
 #[derive(Debug, Default)]
-struct Tally {
+struct Counts {
     completed: usize,
     /// Failed, and rolled back if anything had changed.
     failed: usize,
-    /// The request or its acceptance was lost with its owner; nothing was changed.
+    /// The request or its acceptance was lost when a process died; nothing was changed.
     lost: usize,
-    /// How often each fault came about.
+    /// How many times each fault was caused.
     faults: [usize; FAULTS.len()],
 }
 
-/// Takes minutes: `make faults` runs it. `FAULTS` is the number of deployments, `FAULTS_SEED` repeats a run.
+/// Takes minutes; `make faults` runs it. `FAULTS` is the number of deployments, `FAULTS_SEED` repeats a run.
 #[test]
 #[ignore = "takes minutes; make faults runs it"]
-fn every_job_has_one_result_whatever_fails() {
+fn every_job_has_one_result_despite_faults() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let seed = number("FAULTS_SEED").unwrap_or_else(|| fastrand::u64(..));
     let count = usize::try_from(number("FAULTS").unwrap_or(1000)).unwrap();
     println!("seed {seed}, {count} deployments");
-    let tallies = thread::scope(|scope| {
+    let all_counts = thread::scope(|scope| {
         let hosts: Vec<_> = (0..HOSTS)
             .map(|host| scope.spawn(move || run(seed.wrapping_add(host as u64), count.div_ceil(HOSTS))))
             .collect();
         hosts.into_iter().map(|host| host.join().unwrap()).collect::<Vec<_>>()
     });
-    let sum = |of: fn(&Tally) -> usize| tallies.iter().map(of).sum::<usize>();
+    let sum = |of: fn(&Counts) -> usize| all_counts.iter().map(of).sum::<usize>();
     let (completed, failed, lost) = (sum(|t| t.completed), sum(|t| t.failed), sum(|t| t.lost));
-    println!("{completed} completed, {failed} failed, {lost} were never begun");
+    println!("{completed} completed, {failed} failed, {lost} never started");
     for (n, fault) in FAULTS.into_iter().enumerate() {
-        let times: usize = tallies.iter().map(|t| t.faults[n]).sum();
+        let times: usize = all_counts.iter().map(|t| t.faults[n]).sum();
         println!("{fault}: {times}");
-        assert!(times > 0 || fault == "disk full", "{fault} was not tried");
+        assert!(times > 0 || fault == "disk full", "{fault} was not caused");
         if times == 0 {
             println!("NOT RUN: {fault}; only root can mount a small disk");
         }
     }
-    assert!(completed > 0, "nothing was tried");
+    assert!(completed > 0, "no deployment completed");
     assert_eq!(completed + failed + lost, count.div_ceil(HOSTS) * HOSTS);
     println!("0 without a result, 0 with two, 0 on a system whose connection was not confirmed");
 }
 
-/// A host whose state is on a small disk, if one can be had, and whose way to the NATS server can be cut.
+/// A host whose state is on a small disk, if one can be mounted, and whose connection to the NATS server can be cut.
 struct Trial {
-    stage: Stage,
-    gateway: Gateway,
+    /// Dropped first: a directory in which a disk is mounted cannot be removed.
     disk: Option<SmallDisk>,
+    stage: Stage,
+    proxy: TcpProxy,
 }
 
 impl Trial {
     fn new() -> Self {
-        let (mut gateway, mut disk) = (None, None);
-        let stage = Stage::beside(|broker, host| {
-            let way = Gateway::to(&broker.place("nats"));
-            let state = host.folder().join("state");
+        let (mut proxy, mut disk) = (None, None);
+        let stage = Stage::with_nats(|nats, host| {
+            let gateway_to_nats = TcpProxy::to(&nats.address("nats"));
+            let state = host.dir().join("state");
             disk = SmallDisk::mount(&state, DISK);
-            let host = host.flag("--nats-url", &way.url()).args(&["--confirm-timeout", "5"]);
-            gateway = Some(way);
+            let host = host.flag("--nats-url", &gateway_to_nats.url()).args(&["--confirm-timeout", "5"]);
+            proxy = Some(gateway_to_nats);
             host
         });
-        Self { stage, gateway: gateway.unwrap(), disk }
+        Self { stage, proxy: proxy.unwrap(), disk }
     }
 }
 
-fn run(seed: u64, count: usize) -> Tally {
+fn run(seed: u64, count: usize) -> Counts {
     let mut dice = fastrand::Rng::with_seed(seed);
     let mut trial = Trial::new();
-    let everything = Wire::connect(&trial.stage.broker, "everything");
-    let reports = everything.listen("deploy.responses.*");
-    let mut tally = Tally::default();
+    let everything = RawClient::connect(&trial.stage.nats, "everything");
+    let reports = everything.subscribe("deploy.responses.*");
+    let mut counts = Counts::default();
     let mut running = "v0".to_owned();
     let mut on_a_full_disk = Vec::new();
     for n in 1..=count {
@@ -93,7 +94,7 @@ fn run(seed: u64, count: usize) -> Tally {
         for action in ["test", "boot"] {
             trial.stage.fault(&version, action, "sleep 0.2");
         }
-        let mut deploy = operator(&trial.stage.broker, "tester");
+        let mut deploy = operator(&trial.stage.nats, "tester");
         deploy
             .args(["deploy", "web1", "--timeout", "120", "--output", "json"])
             .stdout(Stdio::piped())
@@ -102,47 +103,48 @@ fn run(seed: u64, count: usize) -> Tally {
         let fault = dice.usize(0..FAULTS.len());
         if fault == 1 {
             eventually("a worker, or the end", || {
-                (trial.stage.has_program() || child.try_wait().unwrap().is_some()).then_some(())
+                (trial.stage.has_worker() || child.try_wait().unwrap().is_some()).then_some(())
             });
         }
-        // A random moment is what this is about; no event tells of one.
+        // The test needs a random moment, so it cannot wait for an event.
         let life = if fault == 1 { 600 } else { 2500 };
         thread::sleep(Duration::from_millis(dice.u64(0..life)));
         let lasts = Duration::from_millis(dice.u64(0..8000));
         if trial.cause(fault, lasts) {
-            tally.faults[fault] += 1;
+            counts.faults[fault] += 1;
         }
         let output = child.wait_with_output().unwrap();
-        let told = String::from_utf8(output.stdout).unwrap();
-        settle(&trial.stage);
-        let told = told
+        let reported = String::from_utf8(output.stdout).unwrap();
+        wait_until_idle(&trial.stage);
+        let reported = reported
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap())
             .find(|line| line["event"] == "result");
         if FAULTS[fault] == "disk full" {
-            on_a_full_disk.push(told.as_ref().map(|told| told["value"]["id"].clone()).unwrap_or_default());
+            on_a_full_disk
+                .push(reported.as_ref().map(|reported| reported["value"]["id"].clone()).unwrap_or_default());
         }
-        check(&trial.stage, seed, &version, &mut running, told.as_ref(), &mut tally);
+        check(&trial.stage, seed, &version, &mut running, reported.as_ref(), &mut counts);
     }
-    // What a full disk did not take is written by the next start.
+    // The next start writes what did not fit on a full disk.
     trial.stage.host.restart();
-    settle(&trial.stage);
-    one_verdict_each(&trial.stage, seed, &reports, &on_a_full_disk);
-    tally
+    wait_until_idle(&trial.stage);
+    assert_one_result_each(&trial.stage, seed, &reports, &on_a_full_disk);
+    counts
 }
 
 impl Trial {
-    /// Has a fault come about, and end after a while; gives whether it did.
+    /// Causes a fault that ends after a while; returns whether it was caused.
     fn cause(&mut self, fault: usize, lasts: Duration) -> bool {
         match fault {
             0 => {
                 self.stage.host.kill();
                 self.stage.host.relaunch();
             }
-            1 => return self.stage.try_kill_program(),
+            1 => return self.stage.try_kill_worker(),
             2 => {
-                self.stage.broker.stop();
-                self.stage.broker.restart();
+                self.stage.nats.stop();
+                self.stage.nats.restart();
             }
             3 => {
                 let Some(disk) = &self.disk else { return false };
@@ -151,41 +153,43 @@ impl Trial {
                 disk.relieve();
             }
             _ => {
-                self.gateway.cut();
+                self.proxy.cut();
                 thread::sleep(lasts);
-                self.gateway.restore();
+                self.proxy.restore();
             }
         }
         true
     }
 }
 
-/// Whatever was ever told of a job as final, and its line in the history, is what its record says.
-fn one_verdict_each(stage: &Stage, seed: u64, reports: &Ears, on_a_full_disk: &[Value]) {
-    let told: Vec<_> = reports.arrived().into_iter().map(|heard| heard.body).collect();
+/// Checks that every final report of a job, and its line in the history, agrees with its record.
+fn assert_one_result_each(stage: &Stage, seed: u64, reports: &RawSubscription, on_a_full_disk: &[Value]) {
+    let reported: Vec<_> = reports.received().into_iter().map(|message| message.body).collect();
     let history = fs::read_to_string(stage.host.file("state/history.jsonl")).unwrap();
-    // A full disk tears a line, which is written once more; whoever reads the history passes over it.
+    // A full disk may truncate a line, which is then written again; readers of the history skip the truncated line.
     let lines: Vec<Value> = history.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let records = stage.records();
     let has_record = |line: &&Value| records.iter().any(|record| record["request"]["id"] == line["id"]);
-    // The open record of a job whose result a full disk did not take is put aside, so that it is not done again.
-    let aside = |line: &Value| stage.job_file(line["id"].as_str().unwrap(), "state.aside").exists();
-    let is_refused =
-        |line: &&Value| line["status"] == "failed" && (aside(line) || on_a_full_disk.contains(&line["id"]));
+    // If a full disk prevented saving a result, the open record is quarantined so that the job is not repeated.
+    let quarantined =
+        |line: &Value| stage.job_file(line["id"].as_str().unwrap(), "state.quarantined").exists();
+    let is_refused = |line: &&Value| {
+        line["status"] == "failed" && (quarantined(line) || on_a_full_disk.contains(&line["id"]))
+    };
     let unknown: Vec<_> = lines.iter().filter(|line| !has_record(line) && !is_refused(line)).collect();
     assert!(unknown.is_empty(), "seed {seed}: no record of {unknown:?}");
     for record in records {
         let report = &record["report"];
-        let verdict = |of: &Value| json!([of["status"], of["error"]]);
+        let result = |of: &Value| json!([of["status"], of["error"]]);
         let mine = |of: &&Value| of["id"] == report["id"];
-        let lines: Vec<_> = lines.iter().filter(mine).map(verdict).collect();
-        assert_eq!(lines, [verdict(report)], "seed {seed}");
-        let finals = told.iter().filter(mine).filter(|told| is_final(told));
-        for told in finals {
-            assert_eq!(verdict(told), verdict(report), "seed {seed}: {told}");
-            // A result that the disk did not take is delivered once more after the next start.
+        let lines: Vec<_> = lines.iter().filter(mine).map(result).collect();
+        assert_eq!(lines, [result(report)], "seed {seed}");
+        let finals = reported.iter().filter(mine).filter(|reported| is_final(reported));
+        for reported in finals {
+            assert_eq!(result(reported), result(report), "seed {seed}: {reported}");
+            // A result that could not be saved is delivered again after the next start.
             if !on_a_full_disk.contains(&report["id"]) {
-                assert_eq!(told["seq"], report["seq"], "seed {seed}: {told}");
+                assert_eq!(reported["seq"], report["seq"], "seed {seed}: {reported}");
             }
         }
     }
@@ -195,11 +199,11 @@ fn is_final(report: &Value) -> bool {
     ["completed", "failed"].iter().any(|status| report["status"] == *status)
 }
 
-/// Waits until the listener is back and nothing is at work.
-fn settle(stage: &Stage) {
-    eventually("a quiet host", || {
+/// Waits until the listener is back and no job is running.
+fn wait_until_idle(stage: &Stage) {
+    eventually("an idle host", || {
         let open = stage.records().into_iter().any(|record| !is_final(&record["report"]));
-        (!open && !stage.has_program()).then_some(())
+        (!open && !stage.has_worker()).then_some(())
     });
 }
 
@@ -208,18 +212,20 @@ fn check(
     seed: u64,
     version: &str,
     running: &mut String,
-    told: Option<&Value>,
-    tally: &mut Tally,
+    reported: Option<&Value>,
+    counts: &mut Counts,
 ) {
-    let context = || format!("seed {seed}, {version}: {told:?}\n{}", stage.calls());
+    let context = || format!("seed {seed}, {version}: {reported:?}\n{}", stage.calls());
     let runs = stage.runs();
-    // The record of this deployment, if it came to be one: its system is this version's.
+    // The record of this deployment, if the request was accepted.
     let mine = stage.records().into_iter().find(|record| {
-        let id = told.and_then(|told| told["value"]["id"].as_str());
+        let id = reported.and_then(|reported| reported["value"]["id"].as_str());
         id.is_some() && record["request"]["id"].as_str() == id
     });
-    let verdict =
-        told.and_then(|told| told["value"]["hosts"][0]["verdict"].as_str()).unwrap_or("none").to_owned();
+    let result = reported
+        .and_then(|reported| reported["value"]["hosts"][0]["result"].as_str())
+        .unwrap_or("none")
+        .to_owned();
     if let Some(record) = &mine {
         is_confirmed(record, stage, &context());
     }
@@ -227,22 +233,23 @@ fn check(
         None => {
             assert_eq!(runs, *running, "{}", context());
             assert!(!stage.calls().contains(&format!("{version} test")), "{}", context());
-            // A full disk refused it, and took no record of that.
-            let message = told.map(|told| told["value"]["hosts"][0]["report"]["message"].to_string());
+            // On a full disk, the job was refused and its record could not be saved.
+            let message =
+                reported.map(|reported| reported["value"]["hosts"][0]["report"]["message"].to_string());
             let is_refused =
-                verdict == "failed" && message.is_some_and(|message| message.contains("No space left"));
-            assert!(is_refused || !["completed", "failed"].contains(&verdict.as_str()), "{}", context());
-            tally.lost += 1;
+                result == "failed" && message.is_some_and(|message| message.contains("No space left"));
+            assert!(is_refused || !["completed", "failed"].contains(&result.as_str()), "{}", context());
+            counts.lost += 1;
         }
         Some(record) => {
             let status = record["report"]["status"].as_str().unwrap();
-            assert_eq!(verdict, status, "{}", context());
+            assert_eq!(result, status, "{}", context());
             if status == "completed" {
                 assert_eq!(runs, version, "{}", context());
-                tally.completed += 1;
+                counts.completed += 1;
             } else {
                 assert_eq!(runs, *running, "{}", context());
-                tally.failed += 1;
+                counts.failed += 1;
             }
             let times = stage.calls().split(", ").filter(|call| **call == format!("{version} test")).count();
             assert!(times <= 1, "activated twice: {}", context());
@@ -252,7 +259,8 @@ fn check(
     *running = runs;
 }
 
-/// Whatever runs after a deployment that changed something was confirmed last, or the NATS server was there and refused.
+/// Checks that the running system was confirmed last if a deployment changed something, or that the NATS server refused
+/// the connection.
 fn is_confirmed(record: &Value, stage: &Stage, context: &str) {
     let report = &record["report"];
     let changed = report["status"] == "completed" || report["rolled_back"] == true;
@@ -260,10 +268,13 @@ fn is_confirmed(record: &Value, stage: &Stage, context: &str) {
         return;
     }
     let id = record["request"]["id"].as_str().unwrap();
-    let kept = fs::read(stage.at("root/run/homelab-deploy").join(id).join("proof.json"));
-    let proof = kept.or_else(|_| fs::read(stage.job_file(id, "proof.json"))).unwrap();
-    let proof: Value = serde_json::from_slice(&proof).unwrap();
-    let is_confirmed = proof["proved"] == true && proof["nonce"] == record["nonce"];
-    let is_said = report["message"].as_str().unwrap().contains("the connection is not confirmed");
-    assert!(is_confirmed || (report["rolled_back"] == true && is_said), "{proof}\n{record}\n{context}");
+    let saved = fs::read(stage.at("root/run/homelab-deploy").join(id).join("confirmation.json"));
+    let confirmation = saved.or_else(|_| fs::read(stage.job_file(id, "confirmation.json"))).unwrap();
+    let confirmation: Value = serde_json::from_slice(&confirmation).unwrap();
+    let is_confirmed = confirmation["confirmed"] == true && confirmation["nonce"] == record["nonce"];
+    let is_noted = report["message"].as_str().unwrap().contains("the connection is not confirmed");
+    assert!(
+        is_confirmed || (report["rolled_back"] == true && is_noted),
+        "{confirmation}\n{record}\n{context}"
+    );
 }

@@ -1,17 +1,17 @@
-//! Phase by fault: the verdict, the running system, the profile, the record.
+//! The result, the running system, the profile and the record for each fault in each phase.
 
 use crate::stage::Stage;
 use serde_json::json;
 
-/// What becomes of a switch to `v1` with this fault.
+/// The expected end of a switch to `v1` with a fault.
 struct Case {
-    /// The step of `switch-to-configuration` that goes wrong, and how.
+    /// The step of `switch-to-configuration` that fails, and the script that makes it fail.
     fault: (&'static str, &'static str),
     error: &'static str,
     rolled_back: Option<bool>,
     runs: &'static str,
     profile: &'static str,
-    /// A part of the message.
+    /// An expected part of the message.
     says: &'static str,
     calls: &'static str,
 }
@@ -19,7 +19,7 @@ struct Case {
 const BROKEN: &str = "v1 check, v1 test, v0 test";
 
 #[test]
-fn each_fault_of_switch_to_configuration_has_its_verdict() {
+fn each_fault_of_switch_to_configuration_has_its_result() {
     let activation = |fault, says| Case {
         fault: ("test", fault),
         error: "activation_failed",
@@ -29,7 +29,7 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
         says,
         calls: BROKEN,
     };
-    // Before it begins with anything.
+    // These faults occur before the program changes anything.
     let unchanged = |fault, says| Case {
         fault: ("program", fault),
         error: "activation_failed",
@@ -53,14 +53,14 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
         unchanged("[ $action != test ] || exit 100", "deploy with boot, then reboot"),
         unchanged(
             "[ $action != test ] || { echo 'Could not acquire lock' >&2; exit 11; }",
-            "another activation runs on this host",
+            "another activation is running on this host",
         ),
         activation(
             "activate; exit 2",
             "the activation script failed (ended with exit code 2); rolled back to the previous system",
         ),
         activation("activate; exit 3", "systemd could not be reloaded"),
-        // A reload that takes too long ends so, after the change.
+        // A reload that times out ends with this code, after the change.
         activation(
             "activate; exit 1",
             "switch-to-configuration ended with exit code 1; rolled back to the previous system",
@@ -81,56 +81,60 @@ fn each_fault_of_switch_to_configuration_has_its_verdict() {
         let stage = Stage::new();
         let (step, script) = case.fault;
         stage.fault("v1", step, script);
-        let report = stage.deploy("j-1", "switch", "v1").verdict();
-        let told = format!("{script}: {report}");
-        assert_eq!((&report["status"], &report["error"]), (&json!("failed"), &json!(case.error)), "{told}");
-        assert_eq!(report["rolled_back"].as_bool(), case.rolled_back, "{told}");
-        assert!(report["message"].as_str().unwrap().contains(case.says), "{told}");
-        assert_eq!((stage.runs().as_str(), stage.profile().as_str()), (case.runs, case.profile), "{told}");
-        assert_eq!(stage.calls(), case.calls, "{told}");
+        let report = stage.deploy("j-1", "switch", "v1").final_report();
+        let context = format!("{script}: {report}");
+        assert_eq!(
+            (&report["status"], &report["error"]),
+            (&json!("failed"), &json!(case.error)),
+            "{context}"
+        );
+        assert_eq!(report["rolled_back"].as_bool(), case.rolled_back, "{context}");
+        assert!(report["message"].as_str().unwrap().contains(case.says), "{context}");
+        assert_eq!((stage.runs().as_str(), stage.profile().as_str()), (case.runs, case.profile), "{context}");
+        assert_eq!(stage.calls(), case.calls, "{context}");
         let record = &stage.record("j-1")["report"];
-        assert_eq!((&record["status"], &record["error"]), (&report["status"], &report["error"]), "{told}");
+        assert_eq!((&record["status"], &record["error"]), (&report["status"], &report["error"]), "{context}");
         // The next deployment works.
         std::fs::remove_file(stage.at(&format!("v1.{step}"))).unwrap();
-        let next = stage.deploy("j-2", "switch", "v2").verdict();
+        let next = stage.deploy("j-2", "switch", "v2").final_report();
         assert_eq!(next["status"], "completed", "{script}: {next}");
         assert_eq!(stage.runs(), "v2");
     }
 }
 
 #[test]
-fn a_check_that_is_not_known_yet_is_passed_over() {
+fn system_without_the_check_action_is_not_checked() {
     let stage = Stage::new();
     let older =
         "[ $action != check ] || { echo 'Usage: switch-to-configuration [switch|boot|test]' >&2; exit 1; }";
     stage.fault("v1", "program", older);
-    assert_eq!(stage.deploy("j-1", "switch", "v1").verdict()["status"], "completed");
+    assert_eq!(stage.deploy("j-1", "switch", "v1").final_report()["status"], "completed");
 }
 
 #[test]
-fn units_that_failed_leave_the_new_system_where_none_is_new() {
+fn units_that_had_failed_before_cause_no_rollback() {
     let stage = Stage::new();
     stage.fault("v1", "test", "activate; exit 4");
-    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    let report = stage.deploy("j-1", "switch", "v1").final_report();
     assert_eq!(report["status"], "completed", "{report}");
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v1", "v1 as 2"));
 }
 
 #[test]
-fn what_failed_units_say_decides_nothing() {
+fn output_of_failed_units_does_not_affect_the_result() {
     let stage = Stage::new();
     stage.fault("v1", "test", "activate; echo 'iptables[7]: Could not acquire lock'; exit 4");
-    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    let report = stage.deploy("j-1", "switch", "v1").final_report();
     assert_eq!(report["status"], "completed", "{report}");
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v1", "v1 as 2"));
 }
 
 #[test]
-fn going_back_that_fails_says_so_and_asks_for_eyes() {
+fn failed_rollback_is_reported_with_the_next_step() {
     let stage = Stage::with(|host| host.args(&["--confirm-timeout", "2"]));
     stage.fault("v1", "test", "activate; exit 2");
     stage.fault("v0", "test", "exit 2");
-    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    let report = stage.deploy("j-1", "switch", "v1").final_report();
     assert_eq!(
         (&report["error"], &report["rolled_back"]),
         (&json!("rollback_failed"), &json!(false)),
@@ -138,32 +142,33 @@ fn going_back_that_fails_says_so_and_asks_for_eyes() {
     );
     let message = report["message"].as_str().unwrap();
     assert!(
-        message.contains("the activation script failed") && message.contains("look at the host now"),
+        message.contains("the activation script failed") && message.contains("check the host now"),
         "{message}"
     );
 }
 
 #[test]
-fn a_health_check_that_never_succeeds_goes_back_and_one_that_does_later_is_waited_for() {
+fn health_check_is_retried_and_rolls_back_if_it_never_succeeds() {
     let checked =
         |check: &str| Stage::with(|host| host.args(&["--health-timeout", "2", "--health-check", check]));
     let stage = checked("echo not yet; false");
-    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    let report = stage.deploy("j-1", "switch", "v1").final_report();
     assert_eq!(report["error"], "verification_failed", "{report}");
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v0", "v0 as 1"));
     assert!(report["diagnostics"].as_str().unwrap().contains("not yet"));
-    let report =
-        stage.ask_for("j-2", json!({"action": "test", "revision": "master", "on_failure": "keep"})).verdict();
+    let report = stage
+        .request("j-2", json!({"action": "test", "revision": "master", "on_failure": "keep"}))
+        .final_report();
     assert_eq!(report["status"], "completed", "{report}");
     assert_eq!(stage.runs(), "v1");
 
     let stage = checked("echo x >> $STAGE/tries; test $(wc -l < $STAGE/tries) -ge 2");
-    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    let report = stage.deploy("j-1", "switch", "v1").final_report();
     assert_eq!(report["status"], "completed", "{report}");
 }
 
 #[test]
-fn a_closure_that_is_no_system_is_refused() {
+fn closure_that_is_not_a_system_is_refused() {
     let stage = Stage::new();
     let flake = std::fs::read_to_string(stage.at("flake/flake.nix")).unwrap();
     std::fs::write(
@@ -171,22 +176,22 @@ fn a_closure_that_is_no_system_is_refused() {
         flake.replace("printf %s \"$version\" > $out/nixos-version", ""),
     )
     .unwrap();
-    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    let report = stage.deploy("j-1", "switch", "v1").final_report();
     assert_eq!(report["error"], "check_refused", "{report}");
     let message = report["message"].as_str().unwrap();
     assert!(
-        message.contains("is no NixOS system: it has no nixos-version; nothing was changed"),
+        message.contains("is not a NixOS system: it has no nixos-version; nothing was changed"),
         "{message}"
     );
 }
 
 #[test]
-fn the_closure_s_own_safety_script_may_refuse() {
+fn safety_script_of_the_closure_may_refuse() {
     let stage = Stage::new();
     let flake = std::fs::read_to_string(stage.at("flake/flake.nix")).unwrap();
     let script = "printf '#!/bin/sh\\necho unsafe; exit 3' > $out/pre-activate-safety-checks; chmod +x $out/pre-activate-safety-checks\n        printf %s";
     std::fs::write(stage.at("flake/flake.nix"), flake.replace("printf %s", script)).unwrap();
-    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    let report = stage.deploy("j-1", "switch", "v1").final_report();
     assert_eq!(report["error"], "check_refused", "{report}");
     assert!(
         report["message"].as_str().unwrap().contains("the closure's own pre-activate-safety-checks refused"),
@@ -195,15 +200,15 @@ fn the_closure_s_own_safety_script_may_refuse() {
 }
 
 #[test]
-fn too_little_room_is_refused_before_anything() {
+fn too_little_free_space_is_refused_before_the_build() {
     let stage = Stage::with(|host| host.flag("--min-free", "100000TiB"));
-    let report = stage.deploy("j-1", "switch", "v1").verdict();
+    let report = stage.deploy("j-1", "switch", "v1").final_report();
     assert_eq!(report["error"], "unhealthy", "{report}");
     assert!(
         report["message"]
             .as_str()
             .unwrap()
-            .contains("MiB are free on the nix store, and --min-free asks for"),
+            .contains("MiB are free on the nix store, but --min-free requires"),
         "{report}"
     );
     assert_eq!(stage.calls(), "");

@@ -1,30 +1,30 @@
-//! The activation pipeline without systemd: real nix, a real broker, a listener and its activation program, and a
-//! `switch-to-configuration` that does what the test says.
+//! The activation pipeline without systemd: real nix, a real NATS server, a listener and its worker, and a scripted
+//! `switch-to-configuration`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
-#[allow(dead_code, reason = "the lab reads another part of it")]
+#[allow(dead_code, reason = "the lab uses another part of it")]
 #[path = "../lab/switch_table.rs"]
 mod switch_table;
 
+mod actions;
 mod checks;
 mod commands;
 mod commits;
+mod confirmation;
+mod crashes;
 mod damaged_caches;
-mod deaths;
+mod fake_switch;
 mod fault_run;
 mod faults;
-mod judged;
 mod logs;
 mod peers;
-mod proof;
-mod refused;
-mod resumed;
-mod roads;
+mod recovery;
+mod refusals;
+mod rollback_faults;
 mod rollbacks;
 mod sources;
 mod stage;
-mod stand_in;
 mod starting;
-mod way_back;
+mod switch_results;

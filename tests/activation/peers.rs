@@ -1,15 +1,15 @@
-//! A host that reaches its NATS server over an address of its own is confirmed by another client only.
+//! A host that reaches its NATS server over its own address must be confirmed by another client.
 
-use crate::common::{Ears, HostBuilder, Signer, Wire};
+use crate::common::{HostBuilder, RawClient, RawSubscription, Signer};
 use crate::stage::Stage;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
 
-fn result(reports: &Ears) -> Value {
-    // Some listen for another client first, and find none.
-    reports.verdict_within(Duration::from_mins(2))
+fn result(reports: &RawSubscription) -> Value {
+    // Some hosts wait for another client first and find none.
+    reports.final_report_within(Duration::from_mins(2))
 }
 
 fn log(stage: &Stage, id: &str) -> String {
@@ -17,23 +17,25 @@ fn log(stage: &Stage, id: &str) -> String {
 }
 
 #[test]
-fn host_that_nobody_else_can_confirm_is_not_changed() {
+fn host_that_no_other_client_can_confirm_is_not_changed() {
     let stage = Stage::new();
     stage.operator.stop();
     let report = result(&stage.deploy("j-1", "switch", "v1"));
     assert_eq!(report["error"], "unhealthy", "{report}");
     let message = report["message"].as_str().unwrap();
-    for part in ["over an address of its own", "none was heard", "--health-check", "nothing was changed"] {
+    for part in
+        ["through one of its own addresses", "none responded", "--health-check", "nothing was changed"]
+    {
         assert!(message.contains(part), "{part}: {message}");
     }
     assert_eq!((stage.calls().as_str(), stage.runs().as_str()), ("v1 check", "v0"));
-    // Nothing runs after these, or nothing is to be confirmed.
+    // These actions need no confirmation.
     assert_eq!(result(&stage.deploy("j-2", "dry-activate", "v1"))["status"], "completed");
     assert_eq!(result(&stage.deploy("j-3", "boot", "v1"))["status"], "completed");
 }
 
 #[test]
-fn health_check_takes_the_place_of_another_client() {
+fn health_check_replaces_another_client() {
     let stage = Stage::with(|host| host.args(&["--health-check", "true"]));
     stage.operator.stop();
     let report = result(&stage.deploy("j-1", "switch", "v1"));
@@ -41,7 +43,7 @@ fn health_check_takes_the_place_of_another_client() {
 }
 
 #[test]
-fn operator_that_is_not_heard_after_the_activation_confirms_nothing() {
+fn operator_that_disappears_during_the_activation_confirms_nothing() {
     let stage = Stage::with(|host| host.args(&["--confirm-timeout", "2"]));
     let gate = stage.gate("gate");
     stage.fault("v1", "test", "read _ < $STAGE/gate");
@@ -53,7 +55,7 @@ fn operator_that_is_not_heard_after_the_activation_confirms_nothing() {
     let ended = (&report["error"], &report["rolled_back"]);
     assert_eq!(ended, (&json!("verification_failed"), &json!(true)), "{report}");
     let message = report["message"].as_str().unwrap();
-    assert!(message.contains("has heard no other client since the activation"), "{message}");
+    assert!(message.contains("no other client has confirmed it since the activation"), "{message}");
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v0", "v0 as 1"));
 }
 
@@ -69,25 +71,25 @@ fn client_that_is_lost_before_persist_is_noticed() {
     let report = result(&reports);
     let ended = (&report["error"], &report["rolled_back"]);
     assert_eq!(ended, (&json!("verification_failed"), &json!(true)), "{report}");
-    // It was confirmed once, and nothing was kept.
-    assert_eq!(log(&stage, "j-1").matches("the host proved that it can be reached").count(), 1);
+    // The connection was confirmed once, and nothing was persisted.
+    assert_eq!(log(&stage, "j-1").matches("connection confirmed").count(), 1);
     assert!(!stage.calls().contains("v1 boot"), "{}", stage.calls());
     assert_eq!(stage.profile(), "v0 as 1");
 }
 
-/// Deploys version `v1` to a host that trusts the key of `tester`, followed by whoever has signed with `follower`.
+/// Deploys version `v1` to a host that trusts the key of `tester`; the follower signs with `follower`.
 fn deployed_to_a_trusting_host(follower: Option<Signer>) -> (Value, Stage) {
     let signer = Signer::of("tester");
     let stage = Stage::with(|host| host.args(&["--confirm-timeout", "20", "--trusted-key", &signer.key()]));
     stage.operator.stop();
-    let _follower = stage.wire.vouch_as(follower);
+    let _follower = stage.wire.confirm_peers_as(follower);
     stage.version("v1");
-    let reports = stage.wire.listen("deploy.responses.j-1");
+    let reports = stage.wire.subscribe("deploy.responses.j-1");
     let now = Timestamp::now();
     let request = json!({"action": "switch", "revision": "master", "reply_to": "deploy.responses.j-1",
         "issued_at": now, "expires_at": now + SignedDuration::from_secs(60)});
     let (subject, payload) = ("deploy.test.web1", request.to_string().into_bytes());
-    stage.wire.say_with(subject, None, &signer.headers(subject, &payload), &payload);
+    stage.wire.publish_with_headers(subject, None, &signer.headers(subject, &payload), &payload);
     (result(&reports), stage)
 }
 
@@ -103,25 +105,25 @@ fn confirmation_that_no_trusted_key_has_signed_does_not_count() {
         let (report, stage) = deployed_to_a_trusting_host(follower);
         assert_eq!(report["error"], "unhealthy", "{report}");
         let message = report["message"].as_str().unwrap();
-        for part in ["none was heard", "with an operator whose key is trusted here", "nothing was changed"] {
+        for part in ["none responded", "with an operator whose key is trusted here", "nothing was changed"] {
             assert!(message.contains(part), "{part}: {message}");
         }
         assert_eq!(stage.runs(), "v0");
     }
 }
 
-/// A host whose key may hear others, as `confirm_peers` in the fleet file lets it, and no operator who follows.
-fn hearing(args: &[&str]) -> Stage {
+/// Starts a host whose key may receive messages of others, as `confirm_peers` in the fleet file allows, and stops the
+/// operator.
+fn without_operator(args: &[&str]) -> Stage {
     let stage = Stage::with(|host| host.args(args));
     stage.operator.stop();
     stage
 }
 
 #[test]
-fn another_host_that_announces_itself_over_a_fresh_connection_confirms() {
-    let stage = hearing(&["--confirm-timeout", "20"]);
-    let peer =
-        HostBuilder::new(&stage.broker, "web2", "test", "web").flag("--presence-interval", "0").start();
+fn another_host_that_announces_itself_over_a_new_connection_confirms() {
+    let stage = without_operator(&["--confirm-timeout", "20"]);
+    let peer = HostBuilder::new(&stage.nats, "web2", "test", "web").flag("--presence-interval", "0").start();
     let hosts = "mkdir -p $out/bin $out/etc\n        printf %s \"$version\" > $out/etc/hosts";
     stage.change_flake("mkdir -p $out/bin", hosts);
     let report = result(&stage.deploy("j-1", "switch", "v1"));
@@ -132,11 +134,11 @@ fn another_host_that_announces_itself_over_a_fresh_connection_confirms() {
 }
 
 #[test]
-fn connection_of_before_does_not_confirm_what_touched_the_connection() {
-    let stage = hearing(&["--confirm-timeout", "3", "--confirm-hold", "0"]);
-    // A host of an older version announces itself by itself only; one that can do more is there before the activation.
-    let peer =
-        HostBuilder::new(&stage.broker, "web2", "test", "web").flag("--presence-interval", "0").start();
+fn old_connection_does_not_confirm_an_activation_that_touched_the_connection() {
+    let stage = without_operator(&["--confirm-timeout", "3", "--confirm-hold", "0"]);
+    // A host of an older version announces itself unasked only. One that can also answer is present before the
+    // activation.
+    let peer = HostBuilder::new(&stage.nats, "web2", "test", "web").flag("--presence-interval", "0").start();
     let hosts = "mkdir -p $out/bin $out/etc\n        printf %s \"$version\" > $out/etc/hosts";
     stage.change_flake("mkdir -p $out/bin", hosts);
     let gate = stage.gate("gate");
@@ -144,18 +146,18 @@ fn connection_of_before_does_not_confirm_what_touched_the_connection() {
     let reports = stage.deploy("j-1", "switch", "v1");
     stage.called("v1 test");
     drop(peer);
-    let web2 = Wire::connect(&stage.broker, "web2");
+    let web2 = RawClient::connect(&stage.nats, "web2");
     let presence = json!({"hostname": "web2", "tier": "test", "deploy_subjects": []});
     gate.pass();
     let report = loop {
-        web2.say("deploy.responses.presence", &presence);
-        if let Some(heard) = reports.within(Duration::from_millis(300)) {
-            if heard.body["status"] == "failed" {
-                break heard.body;
+        web2.publish("deploy.responses.presence", &presence);
+        if let Some(message) = reports.within(Duration::from_millis(300)) {
+            if message.body["status"] == "failed" {
+                break message.body;
             }
-            assert_ne!(heard.body["status"], "completed", "{}", heard.body);
+            assert_ne!(message.body["status"], "completed", "{}", message.body);
         }
     };
     assert_eq!(report["rolled_back"], true, "{report}");
-    assert!(report["message"].as_str().unwrap().contains("has heard no other client"), "{report}");
+    assert!(report["message"].as_str().unwrap().contains("no other client has confirmed it"), "{report}");
 }

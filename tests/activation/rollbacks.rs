@@ -1,4 +1,4 @@
-//! Which system a rollback leads to when the running one is not the one that boots.
+//! The target of a rollback when the running system is not the default at boot.
 
 use crate::stage::Stage;
 use serde_json::{Value, json};
@@ -6,15 +6,15 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 fn rollback(stage: &Stage) -> Value {
-    stage.ask_for("r-1", json!({"action": "rollback"})).verdict()
+    stage.request("r-1", json!({"action": "rollback"})).final_report()
 }
 
 fn completes(stage: &Stage, id: &str, action: &str, version: &str) {
-    let report = stage.deploy(id, action, version).verdict();
+    let report = stage.deploy(id, action, version).final_report();
     assert_eq!(report["status"], "completed", "{report}");
 }
 
-/// A host whose generation 2 has a specialisation, which runs.
+/// Returns a host that runs a specialisation of its generation 2.
 fn with_running_specialisation() -> (Stage, String) {
     let stage = Stage::new();
     let special = "mkdir -p $out/bin $out/special $out/specialisation; ln -s $out/special $out/specialisation/gaming; \
@@ -28,7 +28,7 @@ fn with_running_specialisation() -> (Stage, String) {
 }
 
 #[test]
-fn a_rollback_after_a_boot_keeps_what_runs_and_boots_it_again() {
+fn rollback_after_a_boot_makes_the_running_system_the_default_again() {
     let stage = Stage::new();
     completes(&stage, "j-1", "boot", "v1");
     let report = rollback(&stage);
@@ -39,7 +39,7 @@ fn a_rollback_after_a_boot_keeps_what_runs_and_boots_it_again() {
 }
 
 #[test]
-fn a_rollback_after_several_boots_leads_to_what_runs_too() {
+fn rollback_after_several_boots_selects_the_running_system_too() {
     let stage = Stage::new();
     completes(&stage, "j-1", "switch", "v1");
     completes(&stage, "j-2", "boot", "v2");
@@ -49,7 +49,7 @@ fn a_rollback_after_several_boots_leads_to_what_runs_too() {
 }
 
 #[test]
-fn a_system_that_was_tried_and_not_kept_goes_first() {
+fn rollback_after_a_test_returns_to_the_current_generation() {
     let stage = Stage::new();
     completes(&stage, "j-1", "switch", "v1");
     completes(&stage, "j-2", "test", "v2");
@@ -58,7 +58,7 @@ fn a_system_that_was_tried_and_not_kept_goes_first() {
 }
 
 #[test]
-fn a_specialisation_that_runs_counts_as_its_generation() {
+fn running_specialisation_counts_as_its_generation() {
     let (stage, _) = with_running_specialisation();
     let report = rollback(&stage);
     assert_eq!((&report["status"], &report["generation"]), (&json!("completed"), &json!(1)), "{report}");
@@ -66,18 +66,18 @@ fn a_specialisation_that_runs_counts_as_its_generation() {
 }
 
 #[test]
-fn a_specialisation_that_runs_is_not_ended_to_take_a_boot_back() {
+fn rollback_of_a_boot_does_not_leave_a_running_specialisation() {
     let (stage, system) = with_running_specialisation();
     completes(&stage, "j-2", "boot", "v2");
     let calls = stage.calls();
     let report = rollback(&stage);
     assert_eq!(report["error"], "unhealthy", "{report}");
-    let expected = "a specialisation of generation 2 runs, and activating that generation would end it; to accept this, \
-                    `homelab-deploy rollback web1 --generation 2`; nothing was changed";
+    let expected = "a specialisation of generation 2 is running, and activating that generation would leave it; to accept this, \
+                    run `homelab-deploy rollback web1 --generation 2`; nothing was changed";
     assert_eq!(report["message"], expected);
     assert_eq!((stage.system(), stage.profile().as_str()), (system, "v2 as 3"));
     assert_eq!(stage.calls(), calls);
-    let report = stage.ask_for("r-2", json!({"action": "rollback", "generation": 2})).verdict();
+    let report = stage.request("r-2", json!({"action": "rollback", "generation": 2})).final_report();
     assert_eq!(report["status"], "completed", "{report}");
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v1", "v1 as 2"));
 }

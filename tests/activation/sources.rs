@@ -1,13 +1,13 @@
-//! Sources that give no system: each is told as what it is, before anything is changed.
+//! Sources that cannot be built: each failure is reported with its own error before anything is changed.
 
 use crate::common::Repo;
 use crate::stage::Stage;
 use serde_json::{Value, json};
 
-/// Deploys `v1` to a host that is steered so; nothing may have been changed.
+/// Deploys `revision` to a host; the job must fail without a change.
 fn refused(stage: &Stage, revision: &str) -> Value {
     stage.version("v1");
-    let report = stage.ask_for("j-1", json!({"action": "switch", "revision": revision})).verdict();
+    let report = stage.request("j-1", json!({"action": "switch", "revision": revision})).final_report();
     assert_eq!((stage.runs().as_str(), stage.profile().as_str()), ("v0", "v0 as 1"), "{report}");
     assert_eq!(stage.record("j-1")["report"]["error"], report["error"]);
     assert_eq!(report["status"], "failed", "{report}");
@@ -20,7 +20,7 @@ fn says(report: &Value, error: &str, message: &str) {
 }
 
 #[test]
-fn a_url_that_is_no_repository_is_unreachable() {
+fn url_without_a_repository_is_unreachable() {
     let stage = Stage::with(|host| host.flake("git+file:///dev/null/repository"));
     says(
         &refused(&stage, "master"),
@@ -30,10 +30,10 @@ fn a_url_that_is_no_repository_is_unreachable() {
 }
 
 #[test]
-fn a_repository_of_another_user_is_told_with_how_to_trust_it() {
+fn repository_of_another_user_is_reported_with_how_to_trust_it() {
     let repo = Repo::new();
     repo.commit("file", "one");
-    // Every repository counts as another user's.
+    // git treats every repository as another user's.
     let stage = Stage::with(|host| host.flake(&repo.url()).env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1"));
     let report = refused(&stage, "master");
     says(
@@ -41,14 +41,14 @@ fn a_repository_of_another_user_is_told_with_how_to_trust_it() {
         "source_unreachable",
         &format!("detected dubious ownership in repository at '{}", repo.path().display()),
     );
-    let advice = "; the repository belongs to another user: give it to the user that runs this, or let that user's git trust it \
+    let advice = "; the repository belongs to another user: make the user that runs this its owner, or let that user's git trust it \
                   with `git config --global --add safe.directory PATH` (on NixOS `programs.git.config.safe.directory`)";
     says(&report, "source_unreachable", advice);
     assert!(!report["message"].as_str().unwrap().contains("To add an exception"), "{report}");
 }
 
 #[test]
-fn a_branch_that_does_not_exist_is_named_with_those_near() {
+fn missing_branch_is_named() {
     let repo = Repo::new();
     repo.commit("file", "one");
     let stage = Stage::with(|host| host.flake(&repo.url()));
@@ -56,21 +56,21 @@ fn a_branch_that_does_not_exist_is_named_with_those_near() {
 }
 
 #[test]
-fn a_host_that_the_flake_has_not_is_named() {
+fn host_that_is_missing_from_the_flake_is_named() {
     let stage = Stage::new();
     stage.change_flake("nixosConfigurations.web1", "nixosConfigurations.web2");
     says(&refused(&stage, "master"), "evaluation_failed", "has no nixosConfigurations.\"web1\"");
 }
 
 #[test]
-fn what_does_not_evaluate_is_told_with_what_nix_says() {
+fn evaluation_error_is_reported_with_the_message_of_nix() {
     let stage = Stage::new();
     stage.change_flake("builtins.readFile ./version", "throw \"the option is gone\"");
     says(&refused(&stage, "master"), "evaluation_failed", "the option is gone");
 }
 
 #[test]
-fn what_does_not_build_is_told_with_the_end_of_its_log() {
+fn build_error_is_reported_with_the_end_of_its_log() {
     let stage = Stage::new();
     stage.change_flake("mkdir -p $out/bin", "echo undefined reference; exit 1");
     let report = refused(&stage, "master");
@@ -79,19 +79,19 @@ fn what_does_not_build_is_told_with_the_end_of_its_log() {
 }
 
 #[test]
-fn a_build_that_hangs_ends_with_the_time_of_the_job() {
+fn hanging_build_ends_with_the_timeout_of_the_job() {
     let stage = Stage::with(|host| host.flag("--timeout", "3"));
     let _gate = stage.gate("builds");
     let builds = stage.at("builds");
     stage.change_flake("mkdir -p $out/bin", &format!("read _ < {}", builds.display()));
     let report = refused(&stage, "master");
-    let expected = "took longer than 3 s: stopped in build; nothing was changed; what was built and fetched is kept, so deploy \
-                    again to continue from there, or raise `--timeout` of the listener";
+    let expected = "took longer than 3 s: stopped in build; nothing was changed; finished builds and downloads are kept, so \
+                    deploy again to continue, or raise `--timeout` of the listener";
     says(&report, "timeout", expected);
 }
 
 #[test]
-fn a_system_that_cannot_be_switched_to_is_refused() {
+fn system_that_cannot_be_switched_to_is_refused() {
     let stage = Stage::new();
     stage.change_flake("mkdir -p $out/bin", "mkdir -p $out");
     stage.change_flake("cp ${./switch-to-configuration} $out/bin/switch-to-configuration", "");

@@ -1,27 +1,27 @@
-//! The builder's file: what is wrong is told with its place and what to write, all of it at once.
+//! Errors in the builder's configuration file: all are reported at once, each with its position and the fix.
 
-use crate::common::{Broker, HostBuilder, binary, run};
+use crate::common::{HostBuilder, NatsServer, binary, run};
 use std::process::Command;
 
-/// What the builder says of this file before it ends.
+/// The error that the builder prints for this file.
 fn refused(config: &str) -> String {
-    let broker = Broker::start();
-    let mut builder = HostBuilder::builder(&broker, config).launch();
-    assert_eq!(builder.ended().code(), Some(2), "{config}");
+    let nats = NatsServer::start();
+    let mut builder = HostBuilder::builder(&nats, config).launch();
+    assert_eq!(builder.wait_for_exit().code(), Some(2), "{config}");
     let file = builder.file("builder.toml").display().to_string();
-    let said: Vec<_> = builder.rest_of_log().iter().map(|line| line.as_str().unwrap().to_owned()).collect();
-    said.join("\n").replace(&file, "FILE").strip_prefix("error: ").expect("an error").to_owned()
+    let lines: Vec<_> = builder.rest_of_log().iter().map(|line| line.as_str().unwrap().to_owned()).collect();
+    lines.join("\n").replace(&file, "FILE").strip_prefix("error: ").expect("an error").to_owned()
 }
 
 const KEY: &str = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
 const URL: &str = "url = \"git+https://git.example.org/fleet\"";
 
 #[test]
-fn each_mistake_is_told_with_its_line() {
-    for (config, said) in [
+fn each_mistake_is_reported_with_its_line() {
+    for (config, expected) in [
         (
             String::new(),
-            "FILE:1:1: the file has no repos; write [repos.NAME] and below it url = \"git+https://git.example.org/fleet\"",
+            "FILE:1:1: the file has no repos; write [repos.NAME] with url = \"git+https://git.example.org/fleet\"",
         ),
         (
             "[repos.a]\n".to_owned(),
@@ -45,7 +45,7 @@ fn each_mistake_is_told_with_its_line() {
         ),
         (
             "[repos.a]\nurl = \"path:/etc/nixos\"\n".to_owned(),
-            "FILE:2:7: repos.a.url: a folder has no commits; write git+file:///PATH of a git repository",
+            "FILE:2:7: repos.a.url: a plain directory has no commits; use git+file:///PATH of a git repository",
         ),
         (
             format!("[repos.a]\n{URL}\ndefault_branch = \"a..b\"\n"),
@@ -53,49 +53,49 @@ fn each_mistake_is_told_with_its_line() {
         ),
         (
             format!("[repos.a]\n{URL}\nbranch = \"main\"\n"),
-            "FILE:3:1: unknown key \"branch\" in [repos.a]; the keys there are url, default_branch, default, flake_attrs",
+            "FILE:3:1: unknown key \"branch\" in [repos.a]; expected one of url, default_branch, default, flake_attrs",
         ),
         (
             format!("[repos.a]\n{URL}\nflake_attrs = {{ web1 = \"a#b\" }}\n"),
-            "FILE:3:24: repos.a.flake_attrs.web1: \"a#b\" is no name below nixosConfigurations; give its name alone",
+            "FILE:3:24: repos.a.flake_attrs.web1: invalid name below nixosConfigurations \"a#b\": expected 1 to 253 letters",
         ),
         (
             format!("paralell = 3\n[repos.a]\n{URL}\n"),
             "FILE:1:1: unknown key \"paralell\" in the file; did you mean parallel?",
         ),
-        (format!("parallel = 0\n[repos.a]\n{URL}\n"), "FILE:1:12: parallel: write a number from 1 to 256"),
+        (format!("parallel = 0\n[repos.a]\n{URL}\n"), "FILE:1:12: parallel: expected a number from 1 to 256"),
         (
             format!("parallel = \"two\"\n[repos.a]\n{URL}\n"),
-            "FILE:1:12: parallel is a text; write a number, as in 2",
+            "FILE:1:12: parallel: expected a number such as 2, found a string",
         ),
         (
             format!("timeout = \"4 hours\"\n[repos.a]\n{URL}\n"),
-            "FILE:1:11: timeout: write seconds from 1, or a text as in \"90s\", \"30m\" or \"4h\"",
+            "FILE:1:11: timeout: expected seconds (1 or more), or a string such as \"90s\", \"30m\" or \"4h\"",
         ),
-        (format!("timeout = 0\n[repos.a]\n{URL}\n"), "FILE:1:11: timeout: write seconds from 1"),
+        (format!("timeout = 0\n[repos.a]\n{URL}\n"), "FILE:1:11: timeout: expected seconds (1 or more)"),
         (
             format!("timeout = 1.5\n[repos.a]\n{URL}\n"),
-            "FILE:1:11: timeout is a number; write seconds, or a text as in \"4h\"",
+            "FILE:1:11: timeout: expected seconds, or a string such as \"4h\", found a number",
         ),
         (
             format!("keep_going = \"no\"\n[repos.a]\n{URL}\n"),
-            "FILE:1:14: keep_going is a text; write true or false",
+            "FILE:1:14: keep_going: expected true or false, found a string",
         ),
         (
             format!("post_build_command = []\n[repos.a]\n{URL}\n"),
-            "FILE:1:22: post_build_command: it is empty; leave it out",
+            "FILE:1:22: post_build_command: the list is empty; remove the key",
         ),
         (
             format!("post_build_command = 7\n[repos.a]\n{URL}\n"),
-            "FILE:1:22: post_build_command is a number; write a list, as in",
+            "FILE:1:22: post_build_command: expected a list such as [\"attic\", \"push\", \"fleet\"], found a number",
         ),
         (
             format!("[repos.a]\n{URL}\ndefault = true\n[repos.b]\n{URL}\ndefault = true\n"),
-            "FILE:6:11: repos.b.default: repos.a is the default already; leave one of them out",
+            "FILE:6:11: repos.b.default: repos.a is already the default; remove one of the two",
         ),
         (
             format!("trusted_keys = \"U\"\n[repos.a]\n{URL}\n"),
-            "FILE:1:16: trusted_keys is a text; write a list of texts in quotes",
+            "FILE:1:16: trusted_keys: expected a list of quoted strings, found a string",
         ),
         (
             format!("trusted_keys = [\"Uabc\"]\n[repos.a]\n{URL}\n"),
@@ -103,61 +103,65 @@ fn each_mistake_is_told_with_its_line() {
         ),
         (
             format!("trusted_keys = [\"{KEY}\", \"{KEY}@2027-01-01\"]\n[repos.a]\n{URL}\n"),
-            "FILE:1:16: trusted_keys: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4 is given before with another date",
+            "FILE:1:16: trusted_keys: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4 is listed twice with different dates",
         ),
         ("[repos.a\n".to_owned(), "FILE:1:9: "),
     ] {
-        let told = refused(&config);
-        assert!(told.starts_with(said), "{config}\n{told}");
+        let error = refused(&config);
+        assert!(error.starts_with(expected), "{config}\n{error}");
     }
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once() {
-    let told = refused("parallel = 0\ntimeout = 0\n[repos.a]\nurl = \"x\"\n");
-    let lines: Vec<_> = told.lines().map(|line| line.split(": ").next().unwrap()).collect();
-    assert_eq!(lines, ["FILE:1:12", "FILE:2:11", "FILE:4:7"], "{told}");
+fn all_mistakes_are_reported_at_once() {
+    let error = refused("parallel = 0\ntimeout = 0\n[repos.a]\nurl = \"x\"\n");
+    let lines: Vec<_> = error.lines().map(|line| line.split(": ").next().unwrap()).collect();
+    assert_eq!(lines, ["FILE:1:12", "FILE:2:11", "FILE:4:7"], "{error}");
 }
 
 #[test]
-fn credentials_and_seeds_are_not_told_back() {
-    let told = refused("[repos.a]\nurl = \"https://me:s3cret@x.example/y\"\n");
-    assert!(!told.contains("s3cret"), "{told}");
-    let seed = homelab_deploy::keys::Seed::generate().unwrap();
-    let broker = Broker::start();
-    let file = broker.folder().join("seed");
+fn credentials_and_seeds_are_not_repeated() {
+    let error = refused("[repos.a]\nurl = \"https://me:s3cret@x.example/y\"\n");
+    assert!(!error.contains("s3cret"), "{error}");
+    let seed = homelab_deploy::keys::UserSeed::generate().unwrap();
+    let nats = NatsServer::start();
+    let file = nats.dir().join("seed");
     seed.write_new(&file).unwrap();
     let secret = std::fs::read_to_string(file).unwrap();
-    let told = refused(&format!("post_build_command = \"push {}\"\n[repos.a]\n{URL}\n", secret.trim()));
-    assert!(told.starts_with("FILE:1:1: here stands a seed") && !told.contains(secret.trim()), "{told}");
+    let error = refused(&format!("post_build_command = \"push {}\"\n[repos.a]\n{URL}\n", secret.trim()));
+    assert!(
+        error.starts_with("FILE:1:1: expected a path or a public key but found a seed")
+            && !error.contains(secret.trim()),
+        "{error}"
+    );
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
-    let broker = Broker::start();
-    let mut builder = HostBuilder::builder(&broker, "").flag("--config", "/missing/builder.toml").launch();
-    assert_eq!(builder.ended().code(), Some(2));
-    let said = builder.rest_of_log()[0].to_string();
-    let expected = "could not read the builder's configuration /missing/builder.toml: No such file";
-    assert!(said.contains(expected), "{said}");
+fn a_missing_file_is_named() {
+    let nats = NatsServer::start();
+    let mut builder = HostBuilder::builder(&nats, "").flag("--config", "/missing/builder.toml").launch();
+    assert_eq!(builder.wait_for_exit().code(), Some(2));
+    let line = builder.rest_of_log()[0].to_string();
+    let expected = "failed to read builder configuration /missing/builder.toml: No such file";
+    assert!(line.contains(expected), "{line}");
 }
 
 #[test]
-fn a_file_can_be_checked_where_there_is_neither_a_key_nor_a_server() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("builder.toml");
+fn a_file_can_be_checked_without_a_key_or_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("builder.toml");
     let check = |config: &str, code: i32| {
         std::fs::write(&file, config).unwrap();
         run(Command::new(binary()).args(["builder", "--check", "--config"]).arg(&file), code)
     };
     let checked = check(&format!("parallel = 2\n[repos.a]\n{URL}\n"), 0);
-    assert_eq!(checked.out, format!("fine: {} can be used\n", file.display()));
+    assert_eq!(checked.stdout, format!("ok: {} is valid\n", file.display()));
     let refused = check("paralel = 2\n[repos.a]\nurl = \"x\"\n", 2);
-    refused.complains(&[
+    refused.assert_stderr(&[
         "builder.toml:1:1: unknown key \"paralel\" in the file; did you mean parallel?",
         "builder.toml:3:7: ",
     ]);
-    // Without --check, it is to serve.
+    // Without --check, the command starts the builder.
     run(Command::new(binary()).args(["builder", "--config"]).arg(&file), 2)
-        .complains(&["--nats-url <URL>", "--nkey-file <FILE>"]);
+        .assert_stderr(&["--nats-url <URL>", "--nkey-file <FILE>"]);
 }

@@ -1,10 +1,10 @@
-//! Which hosts are built, and what is told of each.
+//! Which hosts are built, and how each one is reported.
 
 use crate::stage::{Stage, host, says, text};
 use serde_json::json;
 use std::fs;
 
-/// Three hosts of which one fails.
+/// Three hosts, one of which fails.
 const THREE: &str = r#"
     web1 = sh "web1" "echo one > $out";
     web2 = sh "web2" "echo undefined reference; exit 1";
@@ -15,7 +15,7 @@ const THREE: &str = r#"
 fn a_request_in_the_base_format_builds_a_host() {
     let stage = Stage::new(THREE);
     let commit = stage.repo.git(&["rev-parse", "HEAD"]);
-    let story = stage.build("b-1", "web1").story();
+    let story = stage.build("b-1", "web1").all_reports();
     let report = story.last().unwrap();
     says(report, "completed", "", &["web1 built"]);
     assert_eq!(report["commit"], json!(commit));
@@ -27,15 +27,15 @@ fn a_request_in_the_base_format_builds_a_host() {
     let web1 = host(report, "web1");
     assert_eq!(web1["state"], "done", "{web1}");
     assert_eq!(fs::read_to_string(text(&web1["system"])).unwrap(), "one\n");
-    says(&story[0], "started", "", &["looks up master in infra"]);
+    says(&story[0], "started", "", &["looking up master in infra"]);
     let seqs: Vec<_> = story.iter().map(|report| report["seq"].as_u64().unwrap()).collect();
     assert!(seqs.is_sorted_by(|a, b| a < b), "{seqs:?}");
 }
 
 #[test]
-fn a_host_that_fails_hides_nothing_of_the_others() {
+fn a_failed_host_does_not_prevent_the_results_of_the_others() {
     let stage = Stage::new(THREE);
-    let story = stage.build("b-1", "all").story();
+    let story = stage.build("b-1", "all").all_reports();
     let report = story.last().unwrap();
     says(report, "failed", "build_failed", &["2 of 3 built; failed: web2"]);
     assert_eq!((&report["done"], &report["expected"]), (&json!(2), &json!(3)));
@@ -51,7 +51,7 @@ fn a_host_that_fails_hides_nothing_of_the_others() {
 }
 
 #[test]
-fn a_host_whose_name_is_no_token_is_skipped_and_said_and_reaches_no_shell() {
+fn a_host_with_an_invalid_name_is_skipped_and_reaches_no_shell() {
     let stage = Stage::new("");
     stage.hosts(
         &r#"
@@ -64,13 +64,13 @@ fn a_host_whose_name_is_no_token_is_skipped_and_said_and_reaches_no_shell() {
     "#
         .replace("PWNED", stage.at("pwned").to_str().unwrap()),
     );
-    let story = stage.build("b-1", "all").story();
+    let story = stage.build("b-1", "all").all_reports();
     let report = story.last().unwrap();
     says(
         report,
         "completed",
         "",
-        &["1 of 1 built; skipped ", "\"../../evil\"", "\"a b\"", "a host's name is 1 to 63 letters"],
+        &["1 of 1 built; skipped ", "\"../../evil\"", "\"a b\"", "a host name has 1 to 63 letters"],
     );
     assert_eq!(report["hosts"].as_array().unwrap().len(), 1, "{report}");
     assert!(!stage.at("pwned").exists());
@@ -78,7 +78,7 @@ fn a_host_whose_name_is_no_token_is_skipped_and_said_and_reaches_no_shell() {
 }
 
 #[test]
-fn a_host_may_have_its_full_domain_name_in_the_flake_or_one_that_the_configuration_gives() {
+fn a_host_may_have_its_domain_name_or_a_configured_attribute_in_the_flake() {
     let hosts = r#"
         "ns1.example.org" = sh "ns1" "echo ns1 > $out";
         "db.a.org" = sh "db" "echo a > $out";
@@ -86,17 +86,17 @@ fn a_host_may_have_its_full_domain_name_in_the_flake_or_one_that_the_configurati
         web = sh "web" "echo web > $out";
     "#;
     let stage = Stage::new(hosts);
-    let report = stage.build("b-1", "ns1").verdict();
+    let report = stage.build("b-1", "ns1").final_report();
     says(&report, "completed", "", &["ns1 built"]);
     assert_eq!(fs::read_to_string(text(&host(&report, "ns1")["system"])).unwrap(), "ns1\n");
-    let report = stage.build("b-2", "all").verdict();
+    let report = stage.build("b-2", "all").final_report();
     says(
         &report,
         "completed",
         "",
         &["2 of 2 built; skipped \"db.a.org\", \"db.b.org\": ", "that no other host begins with"],
     );
-    let report = stage.build("b-3", "db").verdict();
+    let report = stage.build("b-3", "db").final_report();
     says(
         &report,
         "failed",
@@ -105,42 +105,42 @@ fn a_host_may_have_its_full_domain_name_in_the_flake_or_one_that_the_configurati
     );
     let attrs = "[repos.infra.flake_attrs]\nweb2 = \"web\"\ndb = \"db.b.org\"\n";
     let stage = Stage::with(hosts, attrs, |builder| builder);
-    let report = stage.build("b-4", "web2").verdict();
+    let report = stage.build("b-4", "web2").final_report();
     says(&report, "completed", "", &["web2 built"]);
-    let report = stage.build("b-5", "db").verdict();
+    let report = stage.build("b-5", "db").final_report();
     assert_eq!(fs::read_to_string(text(&host(&report, "db")["system"])).unwrap(), "b\n");
-    let report = stage.build("b-6", "all").verdict();
+    let report = stage.build("b-6", "all").final_report();
     says(&report, "completed", "", &["4 of 4 built"]);
 }
 
 #[test]
-fn a_flake_without_a_host_that_can_be_built_fails() {
+fn a_flake_without_a_buildable_host_fails() {
     let stage = Stage::new("\"a b\" = sh \"x\" \"echo > $out\";");
-    let report = stage.build("b-1", "all").verdict();
-    says(&report, "failed", "evaluation_failed", &["no host to build: skipped \"a b\""]);
+    let report = stage.build("b-1", "all").final_report();
+    says(&report, "failed", "evaluation_failed", &["no hosts to build: skipped \"a b\""]);
     stage.hosts("");
-    let report = stage.build("b-2", "all").verdict();
-    says(&report, "failed", "evaluation_failed", &["its nixosConfigurations is empty"]);
+    let report = stage.build("b-2", "all").final_report();
+    says(&report, "failed", "evaluation_failed", &["nixosConfigurations is empty"]);
 }
 
 #[test]
-fn a_host_that_is_not_there_is_named_with_those_near() {
+fn an_unknown_host_is_reported_with_similar_names() {
     let stage = Stage::new(THREE);
-    let report = stage.build("b-1", "web9").verdict();
+    let report = stage.build("b-1", "web9").final_report();
     says(&report, "failed", "evaluation_failed", &["has no nixosConfigurations.\"web9\""]);
     assert_eq!(host(&report, "web9")["state"], "failed");
 }
 
 #[test]
-fn a_flake_that_does_not_evaluate_is_told_with_what_nix_says() {
+fn an_evaluation_error_is_reported_with_the_message_of_nix() {
     let stage = Stage::new("web1 = throw \"the option is gone\";");
     for (id, target) in [("b-1", "web1"), ("b-2", "all")] {
-        let report = stage.build(id, target).verdict();
+        let report = stage.build(id, target).final_report();
         says(&report, "failed", "evaluation_failed", &[]);
         assert!(text(&host(&report, "web1")["error"]).contains("the option is gone"), "{report}");
     }
     stage.repo.commit("flake.nix", "{ outputs = { self }: throw \"all of it is gone\"; }");
-    let report = stage.build("b-3", "all").verdict();
+    let report = stage.build("b-3", "all").final_report();
     says(&report, "failed", "evaluation_failed", &["all of it is gone"]);
 }
 
@@ -154,16 +154,16 @@ fn without_keep_going_the_first_failure_stops_the_others() {
     let stage = Stage::with("", "keep_going = false", |builder| builder);
     let _gate = stage.gate("gate");
     stage.hosts(&hosts.replace("GATE", stage.at("gate").to_str().unwrap()));
-    let report = stage.build("b-1", "all").verdict();
+    let report = stage.build("b-1", "all").final_report();
     says(&report, "failed", "build_failed", &["0 of 3 built; failed: web1"]);
     for name in ["db1", "web2"] {
         assert_eq!(host(&report, name)["state"], "skipped", "{report:#}");
-        assert_eq!(host(&report, name)["error"], "another host failed before", "{report:#}");
+        assert_eq!(host(&report, name)["error"], "another host failed", "{report:#}");
     }
 }
 
 #[test]
-fn no_more_than_parallel_are_built_at_a_time() {
+fn at_most_parallel_hosts_are_built_at_a_time() {
     let (two, one) = ("parallel = 2", "parallel = 1");
     for (top, most) in [(two, 2), (one, 1)] {
         let stage = Stage::with("", top, |builder| builder);
@@ -174,11 +174,27 @@ fn no_more_than_parallel_are_built_at_a_time() {
             here.display()
         );
         let each = |n: usize| format!("{0} = sh \"{0}\" \"name={0}; {script}\";\n", name(n));
-        // The home of nix lies there too.
+        // The directory also contains nix's home.
         stage.hosts(&(0..5).map(each).collect::<String>());
-        says(&stage.build("b-1", "all").verdict(), "completed", "", &["5 of 5 built"]);
+        says(&stage.build("b-1", "all").final_report(), "completed", "", &["5 of 5 built"]);
         let seen = fs::read_to_string(stage.at("most")).unwrap();
         let seen: Vec<usize> = seen.lines().map(|line| line.parse::<usize>().unwrap() - 1).collect();
         assert_eq!(seen.iter().max(), Some(&most), "{seen:?}");
     }
+}
+
+#[test]
+fn every_line_of_a_build_names_its_id_repository_target_and_action() {
+    let mut stage = Stage::new(THREE);
+    stage.build("b-1", "all").final_report();
+    for message in ["accepted a build", "starting build", "host failed to build", "build finished"] {
+        let line = stage.builder.last_log(message);
+        for (field, value) in [("id", "b-1"), ("repo", "infra"), ("target", "all"), ("action", "build")] {
+            assert_eq!(line[field], value, "{line}");
+        }
+        let host = if message == "host failed to build" { json!("web2") } else { json!(null) };
+        assert_eq!(line["host"], host, "{line}");
+    }
+    stage.build("b-2", "web1").final_report();
+    assert_eq!(stage.builder.wait_for_log("build finished")["host"], "web1");
 }

@@ -1,6 +1,6 @@
-//! What a build may not do: take for ever, leave programs behind, or fill memory and disk.
+//! Limits of a build: its duration, its processes, and its use of memory and disk.
 
-use crate::common::{eventually, nix_at_work, runs};
+use crate::common::{eventually, is_running, nix_processes};
 use crate::stage::{Stage, host, says, text};
 use serde_json::Value;
 use std::fs;
@@ -22,38 +22,38 @@ fn a_build_that_takes_too_long_ends_with_all_it_started() {
          z1 = sh \"z1\" \"{wait}\"; z2 = sh \"z2\" \"{wait}\";",
         here.display()
     ));
-    let ears = stage.build("t-1", "all");
+    let replies = stage.build("t-1", "all");
     let (built, child) = (pid(&stage, "pid"), pid(&stage, "child"));
-    let report = ears.verdict();
+    let report = replies.final_report();
     says(&report, "failed", "timeout", &["the build took longer than 2 s; 1 of 4 built"]);
     assert_eq!(host(&report, "a1")["state"], "failed");
     assert_eq!(host(&report, "a1")["error"], "stopped: the build took longer than 2 s");
     assert_eq!(host(&report, "a2")["state"], "done");
     assert_eq!(host(&report, "z2")["state"], "skipped");
-    assert!(!runs(built) && !runs(child));
+    assert!(!is_running(built) && !is_running(child));
 }
 
 #[test]
-fn a_flake_that_evaluates_for_ever_is_ended_by_the_time() {
+fn an_endless_evaluation_is_stopped_by_the_timeout() {
     let stage = Stage::with("", "timeout = 2", |builder| builder);
-    let for_ever = "let f = n: if n == 0 then 0 else f (if n == 1 then 9999999 else n - 1); in builtins.seq (builtins.foldl' (a: n: builtins.seq (builtins.genList (x: x) 100000) a) 0 (builtins.genList (x: x) 100000000))";
-    stage.repo.commit("flake.nix", &format!("{{ outputs = {{ self }}: {for_ever} {{ }}; }}"));
+    let forever = "let f = n: if n == 0 then 0 else f (if n == 1 then 9999999 else n - 1); in builtins.seq (builtins.foldl' (a: n: builtins.seq (builtins.genList (x: x) 100000) a) 0 (builtins.genList (x: x) 100000000))";
+    stage.repo.commit("flake.nix", &format!("{{ outputs = {{ self }}: {forever} {{ }}; }}"));
     let repo = stage.repo.path().to_str().unwrap();
     for (id, target) in [("t-1", "all"), ("t-2", "web1")] {
-        let ears = stage.build(id, target);
-        eventually("nix at work", || (!nix_at_work(repo).is_empty()).then_some(()));
-        let report = ears.verdict();
+        let replies = stage.build(id, target);
+        eventually("a running nix", || (!nix_processes(repo).is_empty()).then_some(()));
+        let report = replies.final_report();
         says(&report, "failed", "timeout", &["the build took longer than 2 s"]);
-        assert_eq!(nix_at_work(repo), [0; 0]);
+        assert_eq!(nix_processes(repo), [0; 0]);
     }
 }
 
 #[test]
-fn a_huge_log_stays_small_here() {
+fn a_huge_log_is_truncated() {
     let stage = Stage::new("");
     let lines = "head -c 30000000 /dev/zero | tr '\\\\0' x | fold -w 100";
     stage.hosts(&format!("web1 = sh \"web1\" \"{lines}; echo the end; exit 1\";"));
-    let report = stage.build("l-1", "web1").verdict();
+    let report = stage.build("l-1", "web1").final_report();
     says(&report, "failed", "build_failed", &["failed with exit code 1"]);
     let tail = text(&host(&report, "web1")["log_tail"]);
     assert!(tail.contains("the end\n") && tail.len() < 10_000, "{} bytes", tail.len());
@@ -71,17 +71,17 @@ fn a_huge_log_stays_small_here() {
 fn two_hundred_hosts_that_fail_are_all_in_one_message() {
     let stage = Stage::with("", "parallel = 8", |builder| builder);
     let lines =
-        "for i in 1 2 3 4 5 6 7 8 9; do echo a long line of a log that goes on and on and on $i; done";
+        "for i in 1 2 3 4 5 6 7 8 9; do echo a long line of a log that is very very very long $i; done";
     let name = |n: usize| format!("host-with-a-rather-long-name-{n:03}");
     let each = |n: usize| format!("{0} = sh \"{0}\" \"{lines}; exit 1\";\n", name(n));
     stage.hosts(&(0..200).map(each).collect::<String>());
-    let story = stage.build("m-1", "all").story();
+    let story = stage.build("m-1", "all").all_reports();
     let report = story.last().unwrap();
-    // Four a second, however unsteady, and the last one when all is done.
+    // At most four reports a second, however irregular, and the last one when all hosts have ended.
     let at = |report: &Value| text(&report["at"]).parse::<jiff::Timestamp>().unwrap();
-    let told: Vec<_> = story.iter().filter(|report| !report["hosts"].is_null()).map(at).collect();
-    let quarters = told.last().unwrap().duration_since(told[0]).as_millis() / 250;
-    assert!((4..=quarters + 2).contains(&(told.len() as i128)), "{told:?}");
+    let times: Vec<_> = story.iter().filter(|report| !report["hosts"].is_null()).map(at).collect();
+    let quarters = times.last().unwrap().duration_since(times[0]).as_millis() / 250;
+    assert!((4..=quarters + 2).contains(&(times.len() as i128)), "{times:?}");
     says(report, "failed", "build_failed", &["0 of 200 built; failed: ", " and 195 more"]);
     assert_eq!(report["hosts"].as_array().unwrap().len(), 200);
     assert!(report.to_string().len() < 64 * 1024, "{}", report.to_string().len());

@@ -1,5 +1,5 @@
-"""In the newest protocol the question comes back as a result, and the client calls again with the answer. What it
-brings back counts only for the very hosts that were asked about."""
+"""In the newest protocol version, the question is returned as a result, and the client calls again with the answer. The
+request state is valid only for exactly that question."""
 
 import asyncio
 from typing import Any
@@ -12,14 +12,14 @@ YES = {"confirm": ElicitResult(action="accept", content={"confirm": True})}
 
 
 async def never(*_: Any) -> ElicitResult:
-    raise AssertionError("the test answers by itself")
+    raise AssertionError("the client must not ask: the test answers")
 
 
 class RequestState(Newest, Case):
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
         await self.hosts("ns1", "web1")
-        self.heard = await self.ears()
+        self.subscriber = await self.subscribe()
 
     async def call(self, session: Session, state: str | None, **arguments: str) -> Any:
         return await session.client.session.call_tool(
@@ -44,24 +44,24 @@ class RequestState(Newest, Case):
                 [question] = again.input_requests.values()
                 self.assertNotEqual(question.params.message, asked.input_requests["confirm"].params.message)
             for host in ("ns1", "web1"):
-                self.assertEqual((await session.told("host_history", hostname=host))["jobs"], [])
+                self.assertEqual((await session.ok("host_history", hostname=host))["jobs"], [])
             done = await self.call(session, state)
             self.assertIsInstance(done, CallToolResult)
             self.assertTrue(done.structured_content["completed"])
-        self.assertEqual(await self.heard.requests(), ["deploy.prod.ns1"])
+        self.assertEqual(await self.subscriber.requests(), ["deploy.prod.ns1"])
         *asked, last = [line["result"] for line in session.audit()]
-        self.assertEqual(set(asked), {"the client was told to ask for confirmation; nothing was sent"})
+        self.assertEqual(set(asked), {"the client must ask for confirmation; nothing was sent"})
         self.assertIn("1 completed", last)
 
-    async def test_hosts_that_have_come_meanwhile_are_asked_about(self) -> None:
+    async def test_new_hosts_require_a_new_confirmation(self) -> None:
         everyone = {"tier": "test", "all": True}
         async with self.session(admin=True, elicitation=never) as session:
             call = session.client.session.call_tool
             asked = await call("deploy_admin", everyone, allow_input_required=True)
             await self.host("web2")
-            # Where those that are known have answered, discovery does not wait for others.
+            # Discovery does not wait for unknown hosts once the known ones have replied.
             async with asyncio.timeout(DEADLINE):
-                while len((await session.told("list_hosts", tier="test"))["hosts"]) < 2:
+                while len((await session.ok("list_hosts", tier="test"))["hosts"]) < 2:
                     pass
             again = await call(
                 "deploy_admin",
@@ -72,4 +72,4 @@ class RequestState(Newest, Case):
             )
             self.assertIsInstance(again, InputRequiredResult)
             self.assertIn("2 hosts of tier test: web1, web2; flake ", again.input_requests["confirm"].params.message)
-        self.assertEqual(await self.heard.requests(), [])
+        self.assertEqual(await self.subscriber.requests(), [])

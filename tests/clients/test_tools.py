@@ -1,4 +1,4 @@
-"""What a client lists is what the snapshots in `tools/` say; UPDATE_SNAPSHOTS=1 writes them anew."""
+"""The listed tools match the snapshots in `tools/`; UPDATE_SNAPSHOTS=1 rewrites them."""
 
 import json
 import os
@@ -11,11 +11,11 @@ NAMES = ["deploy", "deploy_admin", "list_hosts", "host_status", "host_logs", "ho
 
 
 class Tools:
-    async def test_each_tool_is_as_its_snapshot(self) -> None:
+    async def test_each_tool_matches_its_snapshot(self) -> None:
         async with self.session(admin=True) as session:
             self.assertEqual(session.client.protocol_version, self.version)
             self.assertEqual(session.client.server_info.name, "homelab-deploy")
-            self.assertIn("Begin with list_hosts.", session.client.instructions)
+            self.assertIn("Start with list_hosts.", session.client.instructions)
             await self.check(session, NAMES)
 
     async def test_without_the_flag_only_deploy_admin_is_missing(self) -> None:
@@ -26,11 +26,11 @@ class Tools:
         tools = (await session.client.list_tools()).tools
         self.assertEqual([tool.name for tool in tools], names)
         for tool in tools:
-            told = tool.model_dump(mode="json", by_alias=True, exclude_none=True)
+            content = tool.model_dump(mode="json", by_alias=True, exclude_none=True)
             snapshot = SNAPSHOTS / f"{tool.name}.json"
             if os.environ.get("UPDATE_SNAPSHOTS"):
-                snapshot.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
-            self.assertEqual(told, json.loads(snapshot.read_text()))
+                snapshot.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+            self.assertEqual(content, json.loads(snapshot.read_text()))
 
 
 class NewestTools(Tools, Newest, Case):

@@ -1,4 +1,4 @@
-//! A gate that holds a rebuild program until the test lets it pass.
+//! A gate that blocks a rebuild program until the test opens it.
 
 use super::Host;
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
@@ -6,48 +6,48 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
-/// The line of a rebuild program that waits.
+/// The line of a rebuild program that waits at the gate.
 pub const WAIT: &str = "read go < $DIR/gate || exit 1";
 
-/// A rebuild program that tells its phase and waits.
-pub fn held_in(phase: &str) -> String {
+/// A rebuild program that prints its phase and waits.
+pub fn hold_in_phase(phase: &str) -> String {
     format!("echo '@homelab-deploy {{\"phase\":\"{phase}\"}}'\n{WAIT}")
 }
 
-/// A fifo in the folder of a host. Whoever still waits at it when it is dropped fails.
+/// A fifo in the directory of a host. When it is dropped, programs that wait at it fail.
 pub struct Gate {
     path: PathBuf,
     fifo: File,
 }
 
 impl Gate {
-    /// Makes the gate, shut.
+    /// Creates a closed gate in the directory of a host.
     pub fn of(host: &Host) -> Self {
         Self::at(host.file("gate"))
     }
 
-    /// Makes a gate there, shut.
+    /// Creates a closed gate at this path.
     pub fn at(path: PathBuf) -> Self {
         mkfifoat(CWD, &path, Mode::RWXU).unwrap();
-        // Open for both, so that neither side blocks in opening it.
+        // Opened for reading and writing, so that neither side blocks when it opens the fifo.
         let fifo = open(&path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).unwrap();
         Self { path, fifo: fifo.into() }
     }
 
-    /// Lets one program pass, now or when it comes.
+    /// Lets one program pass, now or when it arrives.
     pub fn pass(&self) {
         (&self.fifo).write_all(b"go\n").unwrap();
     }
 
-    /// Waits until a program has written an empty line to it.
-    pub fn told(&self) {
-        super::eventually("the program telling", || (&self.fifo).read_exact(&mut [0]).ok());
+    /// Waits until a program has written an empty line to the gate.
+    pub fn wait_for_line(&self) {
+        super::eventually("a line from the program", || (&self.fifo).read_exact(&mut [0]).ok());
     }
 }
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        // Who comes later finds no gate; who waits reads its end.
+        // A program that arrives later finds no gate, and a waiting program reads the end of the fifo.
         let _ = std::fs::remove_file(&self.path);
     }
 }

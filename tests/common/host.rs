@@ -1,6 +1,6 @@
-//! A real listener on the real binary, with a rebuild program that the test steers.
+//! A real listener, run from the real binary, with a rebuild program that the test controls.
 
-use super::{Broker, DEADLINE, Gate, binary};
+use super::{DEADLINE, Gate, NatsServer, TestDir, binary, kill_tree};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -10,115 +10,114 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use tempfile::TempDir;
 
-/// A listener to be.
+/// The configuration of a listener that has not started.
 pub struct HostBuilder {
-    folder: TempDir,
+    dir: TestDir,
     command: Command,
-    /// Flags that are given once.
+    /// The flags that may occur only once.
     flags: BTreeMap<&'static str, String>,
     script: String,
     gates: HashMap<String, Gate>,
 }
 
-/// A running listener.
+/// A running listener. On drop, every process that it has started is killed, even those that outlive the listener.
 pub struct Host {
-    folder: TempDir,
+    dir: TestDir,
     command: Command,
     child: Child,
     lines: Receiver<Value>,
-    /// What it logged and somebody has looked at.
+    /// The log lines that have already been read.
     seen: Vec<Value>,
-    /// Closed last: whoever still waits at one then reads its end and ends too.
     gates: HashMap<String, Gate>,
 }
 
 impl HostBuilder {
-    /// A listener of `name` with the key that the broker knows for it. Its flake is a folder, which has no revisions.
-    pub fn new(broker: &Broker, name: &str, tier: &str, role: &str) -> Self {
-        let folder = TempDir::new().unwrap();
-        let here = folder.path().display();
+    /// Creates a listener of `name` with the key that the NATS server knows for it. Its flake is a directory without
+    /// revisions.
+    pub fn new(nats: &NatsServer, name: &str, tier: &str, role: &str) -> Self {
+        let dir = TestDir::new();
+        let here = dir.path().display();
         let flags = [
             ("--hostname", name.to_owned()),
             ("--tier", tier.to_owned()),
             ("--role", role.to_owned()),
-            ("--nats-url", broker.url()),
-            ("--nkey-file", broker.key(name).display().to_string()),
+            ("--nats-url", nats.url()),
+            ("--nkey-file", nats.key(name).display().to_string()),
             ("--state-dir", format!("{here}/state")),
             ("--rebuild-command", format!("{here}/rebuild")),
             ("--flake-url", format!("path:{here}")),
-            // What runs on this machine, and how much room it has, is nothing to the tests.
+            // The tests must not depend on the services and the free disk space of this machine.
             ("--root", format!("{here}/root")),
         ];
-        Self::of("listener", folder, flags.into())
+        Self::of("listener", dir, flags.into())
     }
 
-    /// A builder with the key that the broker knows for it, and with this configuration.
-    pub fn builder(broker: &Broker, config: &str) -> Self {
-        let folder = TempDir::new().unwrap();
-        let here = folder.path().display();
+    /// Creates a builder with this configuration and the key that the NATS server knows for it.
+    pub fn builder(nats: &NatsServer, config: &str) -> Self {
+        let dir = TestDir::new();
+        let here = dir.path().display();
         let flags = [
             ("--config", format!("{here}/builder.toml")),
-            ("--nats-url", broker.url()),
-            ("--nkey-file", broker.key("builder").display().to_string()),
+            ("--nats-url", nats.url()),
+            ("--nkey-file", nats.key("builder").display().to_string()),
             ("--state-dir", format!("{here}/state")),
         ];
-        fs::write(folder.path().join("builder.toml"), config).unwrap();
+        fs::write(dir.path().join("builder.toml"), config).unwrap();
         // A builder that is killed leaves the directory of its sandbox there.
         let temporary = here.to_string();
-        Self::of("builder", folder, flags.into()).env("TMPDIR", &temporary)
+        Self::of("builder", dir, flags.into()).env("TMPDIR", &temporary)
     }
 
-    fn of(service: &str, folder: TempDir, flags: BTreeMap<&'static str, String>) -> Self {
+    fn of(service: &str, dir: TestDir, flags: BTreeMap<&'static str, String>) -> Self {
         let mut command = Command::new(binary());
         command.arg(service);
         let script = "echo done".to_owned();
-        Self { folder, command, flags, script, gates: HashMap::new() }
+        Self { dir, command, flags, script, gates: HashMap::new() }
     }
 
-    /// The folder of the host.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// The directory of the host.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
-    /// Another value for a flag that is always given.
+    /// Changes the value of a flag that is always set.
     pub fn flag(mut self, name: &'static str, value: &str) -> Self {
         self.flags.insert(name, value.to_owned());
         self
     }
 
-    /// A host without a flag that is else always given.
+    /// Removes a flag that is set by default.
     pub fn without(mut self, name: &str) -> Self {
         self.flags.remove(name);
         self
     }
 
-    /// The body of the rebuild program, a shell script; `$DIR` is a folder of its own.
+    /// Sets the body of the rebuild program, a shell script; `$DIR` is its own directory.
     pub fn script(mut self, script: &str) -> Self {
         script.clone_into(&mut self.script);
         self
     }
 
-    /// A fifo `$DIR/NAME` at which the program waits by `read _ < $DIR/NAME` until [`Host::open`].
+    /// Adds a fifo `$DIR/NAME` at which the program waits with `read _ < $DIR/NAME` until [`Host::open`].
     pub fn gate(mut self, name: &str) -> Self {
-        let gate = Gate::at(self.folder.path().join(name));
+        let gate = Gate::at(self.dir.path().join(name));
         self.gates.insert(name.to_owned(), gate);
         self
     }
 
-    /// The flake.
+    /// Sets the flake.
     pub fn flake(self, url: &str) -> Self {
         self.flag("--flake-url", url)
     }
 
-    /// Further flags.
+    /// Adds flags.
     pub fn args(mut self, args: &[&str]) -> Self {
         self.command.args(args);
         self
     }
 
-    /// The service as the last arguments of another program, which ends with its name.
+    /// Runs the service as the last arguments of another program.
     pub fn through(mut self, program: &[&str]) -> Self {
         let mut command = Command::new(program[0]);
         command.args(&program[1..]).args(self.command.get_args());
@@ -131,42 +130,42 @@ impl HostBuilder {
         self
     }
 
-    /// A further environment variable.
+    /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// Starts it and waits until it is connected.
+    /// Starts the host and waits until it is connected.
     pub fn start(self) -> Host {
         let mut host = self.launch();
-        host.logged("connected");
+        host.wait_for_log("connected");
         host
     }
 
-    /// Starts it and does not wait.
+    /// Starts the host without waiting.
     pub fn launch(mut self) -> Host {
-        let program = self.folder.path().join("rebuild");
-        fs::write(&program, format!("#!/bin/sh\nDIR={}\n{}\n", self.folder.path().display(), self.script))
+        let program = self.dir.path().join("rebuild");
+        fs::write(&program, format!("#!/bin/sh\nDIR={}\n{}\n", self.dir.path().display(), self.script))
             .unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         for (name, value) in &self.flags {
             self.command.args([name, value.as_str()]);
         }
         let (child, lines) = launch(&mut self.command);
-        Host { folder: self.folder, command: self.command, child, lines, seen: Vec::new(), gates: self.gates }
+        Host { dir: self.dir, command: self.command, child, lines, seen: Vec::new(), gates: self.gates }
     }
 }
 
 impl Host {
-    /// The folder that the rebuild program knows as `$DIR`.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// The directory that the rebuild program knows as `$DIR`.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
-    /// A file there.
+    /// A file in that directory.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.dir.path().join(name)
     }
 
     /// Lets the program pass a gate once.
@@ -175,18 +174,18 @@ impl Host {
     }
 
     /// Waits until the program has written an empty line to a gate.
-    pub fn told(&self, gate: &str) {
-        self.gates[gate].told();
+    pub fn wait_for_line(&self, gate: &str) {
+        self.gates[gate].wait_for_line();
     }
 
-    /// The number that the program wrote to a file, once it has.
+    /// Returns the number in a file, as soon as the program has written it.
     pub fn pid(&self, file: &str) -> u32 {
         let read = || fs::read_to_string(self.file(file)).ok()?.strip_suffix('\n')?.parse().ok();
         super::eventually("a number in a file", read)
     }
 
     /// Waits for a log line with this `msg`.
-    pub fn logged(&mut self, message: &str) -> Value {
+    pub fn wait_for_log(&mut self, message: &str) -> Value {
         loop {
             match self.lines.recv_timeout(DEADLINE) {
                 Ok(line) => {
@@ -203,18 +202,18 @@ impl Host {
         }
     }
 
-    /// The last log line with this `msg` since it was started, now or when it comes.
-    pub fn has_logged(&mut self, message: &str) -> Value {
+    /// Returns the last log line with this `msg` since the start, waiting for it if necessary.
+    pub fn last_log(&mut self, message: &str) -> Value {
         let seen = self.seen.iter().rev().find(|line| line["msg"] == message).cloned();
-        seen.unwrap_or_else(|| self.logged(message))
+        seen.unwrap_or_else(|| self.wait_for_log(message))
     }
 
-    /// Everything it logged until it ended.
+    /// Returns the rest of the log, until the exit.
     pub fn rest_of_log(&mut self) -> Vec<Value> {
         std::iter::from_fn(|| self.lines.recv_timeout(DEADLINE).ok()).collect()
     }
 
-    /// Asks it to stop, as systemd does.
+    /// Sends SIGTERM, as systemd does.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }
@@ -225,34 +224,34 @@ impl Host {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Kills it without a word.
+    /// Kills the process with SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// The number of its process.
+    /// The process id.
     pub fn process(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for its end.
-    pub fn ended(&mut self) -> ExitStatus {
-        super::eventually("the listener ending", || self.child.try_wait().unwrap())
+    /// Waits until the process exits.
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        super::eventually("the exit of the listener", || self.child.try_wait().unwrap())
     }
 
-    /// Further flags for the next start.
+    /// Adds flags for the next start.
     pub fn add_args(&mut self, args: &[&str]) {
         self.command.args(args);
     }
 
-    /// Starts it once more, with the same state.
+    /// Starts the host again with the same state, and waits until it is connected.
     pub fn restart(&mut self) {
         self.relaunch();
-        self.logged("connected");
+        self.wait_for_log("connected");
     }
 
-    /// The same without waiting.
+    /// Starts the host again without waiting.
     pub fn relaunch(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -263,8 +262,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        kill_tree(&mut self.child);
     }
 }
 
@@ -275,7 +273,7 @@ fn launch(command: &mut Command) -> (Child, Receiver<Value>) {
     std::thread::spawn(move || {
         for line in stderr.lines() {
             let Ok(line) = line else { return };
-            // What is no JSON is an error for a person; kept as text.
+            // A line that is not JSON is an error for people; it is kept as a string.
             let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
             if into.send(value).is_err() {
                 return;

@@ -1,84 +1,79 @@
-//! The harness: a real broker with real keys and the generated permissions, real listeners, the real binary. Every
-//! part ends with its owner, uses free ports and temporary folders, and waits for events with a deadline.
+//! The test harness: a real NATS server with real keys and the generated permissions, real listeners and the real
+//! binary. Everything stops when it is dropped, uses free ports and temporary directories, and waits for events with a
+//! deadline.
 #![allow(
     dead_code,
     unreachable_pub,
     unused_imports,
-    reason = "each test binary uses its own part of the harness"
+    reason = "each test binary uses a different part of the harness"
 )]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot go on fails its test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "an error in the harness fails the test")]
 
-mod broker;
-mod builder;
-mod followed;
+mod command;
+mod fake_builder;
+mod fake_listener;
 mod gate;
-mod gateway;
 mod host;
-mod malformed;
-pub mod page;
-mod peer;
+mod log_follower;
+mod malformed_client;
+pub mod metrics_page;
+mod nats_server;
+mod processes;
+mod raw_client;
 mod redact;
 mod repo;
-mod running;
+mod service_manager;
 mod signer;
 mod small_disk;
+mod tcp_proxy;
 mod terminal;
+mod test_dir;
 mod tty;
-mod wire;
 
-pub use broker::{Broker, HOSTS};
-pub use builder::{Builder, build_report};
-pub use followed::Followed;
-pub use gate::{Gate, WAIT, held_in};
-pub use gateway::Gateway;
+pub use command::{CommandOutput, RunningCommand, run};
+pub use fake_builder::{FakeBuilder, build_report};
+pub use fake_listener::{FakeListener, base_presence, base_report};
+pub use gate::{Gate, WAIT, hold_in_phase};
 pub use host::{Host, HostBuilder};
-pub use malformed::{Malformed, MalformedStream};
-pub use peer::{Peer, base_answer, base_report};
+pub use log_follower::FollowedLog;
+pub use malformed_client::{MalformedClient, MalformedStream};
+pub use nats_server::{HOSTS, NatsServer};
+pub use processes::{is_running, kill_tree, kill_tree_of, kill_users, nix_processes, processes};
+pub use raw_client::{PeerConfirmations, RawClient, RawMessage, RawSubscription};
 pub use redact::redacted;
 pub use repo::Repo;
-pub use running::{Ended, Running, run};
+pub use service_manager::ServiceManager;
 pub use signer::Signer;
 pub use small_disk::SmallDisk;
+pub use tcp_proxy::TcpProxy;
 pub use terminal::{Screen, Terminal, lines};
+pub use test_dir::TestDir;
 pub use tty::Tty;
-pub use wire::{Ears, Heard, Vouching, Wire};
 
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How long any single event may take; far longer than it ever should.
+/// The maximum time for a single event; far longer than any should take.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The programs of nix that work on something with this name.
-pub fn nix_at_work(on: &str) -> Vec<u32> {
-    processes(|line| line.starts_with("nix\0") && line.contains(on))
-}
-
-/// The processes whose command line, with a NUL after each argument, is wanted.
-pub fn processes(wanted: impl Fn(&str) -> bool) -> Vec<u32> {
-    let all = std::fs::read_dir("/proc").unwrap();
-    let all = all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    let line = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    all.filter(|pid| wanted(&String::from_utf8_lossy(&line(pid)))).collect()
-}
-
-/// The binary under test.
+/// The path of the binary under test.
 pub fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_homelab-deploy"))
 }
 
-/// The binary as an operator calls it, with the key of `operator`, a roster of its own and no configuration file.
-pub fn operator(broker: &Broker, operator: &str) -> Command {
+/// A command of an operator, with the key of `operator`, its own inventory and no configuration file.
+pub fn operator(nats: &NatsServer, operator: &str) -> Command {
     let mut command = Command::new(binary());
     command
-        .env("HOMELAB_DEPLOY_NATS_URL", broker.url())
-        .env("HOMELAB_DEPLOY_NKEY_FILE", broker.key(operator))
-        .env("XDG_STATE_HOME", broker.folder().join("xdg").join(operator))
-        .env("XDG_CONFIG_HOME", broker.folder().join("config").join(operator))
+        .env("HOMELAB_DEPLOY_NATS_URL", nats.url())
+        .env("HOMELAB_DEPLOY_NKEY_FILE", nats.key(operator))
+        .env("XDG_STATE_HOME", nats.dir().join("xdg").join(operator))
+        .env("XDG_CACHE_HOME", nats.dir().join("cache").join(operator))
+        .env("XDG_CONFIG_HOME", nats.dir().join("config").join(operator))
         .env_remove("HOMELAB_DEPLOY_CONTEXT")
         .env_remove("HOMELAB_DEPLOY_BRANCH")
-        // The hosts that tests play do not sign, as those of the older tool.
+        // The hosts that tests simulate do not sign their messages, like those of the older tool.
         .env("HOMELAB_DEPLOY_UNPROVEN", "allow")
         .env("USER", operator)
         .env_remove("NO_COLOR")
@@ -86,22 +81,15 @@ pub fn operator(broker: &Broker, operator: &str) -> Command {
     command
 }
 
-/// Whether a process runs; one that is only left to be collected does not.
-pub fn runs(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
-}
-
-/// Waits until `ready` gives something, looking again every few milliseconds; for things outside our process that
-/// tell of themselves only by being there.
+/// Polls every few milliseconds until `ready` returns a value; for external state that sends no event.
 pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         if let Some(value) = ready() {
             return value;
         }
-        // Only what never happens takes so long, also on a busy machine.
-        assert!(begun.elapsed() < 2 * DEADLINE, "{what} did not happen within {:?}", 2 * DEADLINE);
+        // The limit is generous even for a busy machine.
+        assert!(started.elapsed() < 2 * DEADLINE, "{what} did not happen within {:?}", 2 * DEADLINE);
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }

@@ -1,14 +1,14 @@
-//! What differs from run to run, made the same for snapshots.
+//! Replaces the parts of an output that differ from run to run, for snapshots.
 
 use super::Host;
 
-/// The text with every duration as `0 s` and the folder of the host as `$DIR`.
+/// Replaces each duration with `0 s` and the directory of the host with `$DIR`.
 pub fn redacted(text: &str, host: &Host) -> String {
-    let text = text.replace(host.folder().to_str().unwrap(), "$DIR");
+    let text = text.replace(host.dir().to_str().unwrap(), "$DIR");
     let mut out = String::new();
     for line in text.split_inclusive('\n') {
         let mut rest = line;
-        // A number before ` s` and a word's end, with or without a fraction.
+        // A duration is a number, with an optional fraction, before ` s` and the end of a word.
         while let Some(at) = rest.find(" s") {
             let (before, after) = rest.split_at(at);
             let number = before.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');

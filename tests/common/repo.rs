@@ -1,48 +1,48 @@
-//! A git repository that the test writes to.
+//! A git repository that the test can write to.
 
+use super::TestDir;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use tempfile::TempDir;
 
 /// A repository with a branch `master`.
 pub struct Repo {
-    folder: TempDir,
+    dir: TestDir,
 }
 
 impl Repo {
-    /// An empty repository.
+    /// Creates an empty repository.
     pub fn new() -> Self {
-        let repo = Self { folder: TempDir::new().unwrap() };
+        let repo = Self { dir: TestDir::new() };
         repo.git(&["init", "--quiet", "--initial-branch=master"]);
         repo
     }
 
-    /// Where it lies.
+    /// The path of the repository.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        self.dir.path()
     }
 
-    /// A flake URL of it.
+    /// The flake URL of the repository.
     pub fn url(&self) -> String {
-        format!("git+file://{}", self.folder.path().display())
+        format!("git+file://{}", self.dir.path().display())
     }
 
-    /// Runs git and gives what it prints.
+    /// Runs git and returns its output.
     pub fn git(&self, args: &[&str]) -> String {
         let output = Command::new("git")
             .args(["-c", "user.name=test", "-c", "user.email=test@example.org"])
             .args(args)
-            .current_dir(self.folder.path())
+            .current_dir(self.dir.path())
             .output()
             .unwrap();
         assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Writes a file, commits it, and gives the commit.
+    /// Writes a file, commits it, and returns the commit.
     pub fn commit(&self, file: &str, content: &str) -> String {
-        fs::write(self.folder.path().join(file), content).unwrap();
+        fs::write(self.dir.path().join(file), content).unwrap();
         self.git(&["add", "--all"]);
         self.git(&[
             "commit",

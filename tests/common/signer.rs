@@ -1,14 +1,14 @@
-//! Signs requests as docs/keys.md describes it, without a word of ours.
+//! Signs requests as docs/keys.md describes it, without any code of the program.
 
-use super::broker::seed;
+use super::nats_server::seed;
 use data_encoding::BASE64URL_NOPAD;
 use nkeys::KeyPair;
 
-/// A key that signs.
+/// A signing key.
 pub struct Signer(KeyPair);
 
 impl Signer {
-    /// The key that every broker knows for this user.
+    /// The key that every server knows for this user.
     pub fn of(user: &str) -> Self {
         Self(KeyPair::from_seed(seed(user)).unwrap())
     }
@@ -18,12 +18,12 @@ impl Signer {
         self.0.public_key()
     }
 
-    /// The signature of anything.
+    /// Signs arbitrary content.
     pub fn sign(&self, content: &[u8]) -> String {
         BASE64URL_NOPAD.encode(&self.0.sign(content).unwrap())
     }
 
-    /// The headers of a request that is published to `subject`.
+    /// The headers of a request that is published on `subject`.
     pub fn headers(&self, subject: &str, payload: &[u8]) -> Vec<(String, String)> {
         self.headers_for("request", subject, payload)
     }
@@ -33,7 +33,7 @@ impl Signer {
         let first = format!("{purpose}\n\n{subject}\n");
         let signed = [b"homelab-deploy-v2\xff\n", first.as_bytes(), payload].concat();
         let header = |name: &str, value: String| (name.to_owned(), value);
-        // In the order of their names.
+        // In alphabetical order.
         vec![header("Homelab-Deploy-Key", self.key()), header("Homelab-Deploy-Signature", self.sign(&signed))]
     }
 }

@@ -1,6 +1,6 @@
-//! The binary in a pseudo-terminal: what a person would see, and what a person types.
+//! Runs the binary in a pseudo-terminal, to test the screen and the keyboard.
 
-use super::{DEADLINE, Tty};
+use super::{DEADLINE, Tty, kill_tree_of};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read, Write};
@@ -28,11 +28,11 @@ pub struct Screen {
     pub code: u32,
     /// The lines on the screen.
     pub text: String,
-    /// Every byte that was written.
+    /// All bytes that were written.
     pub raw: String,
-    /// What of the terminal is not as it was before.
+    /// The terminal settings that were not restored.
     pub left: Vec<&'static str>,
-    /// Whether nothing is: the cursor shows and text would look plain.
+    /// Whether the screen is restored: the cursor is visible and text is unstyled.
     pub clean: bool,
 }
 
@@ -45,7 +45,7 @@ fn sides(columns: u16, rows: u16) -> (NonZero<u16>, NonZero<u16>) {
 }
 
 impl Terminal {
-    /// Starts a command in a terminal of 24 lines of 120 columns.
+    /// Starts a command in a terminal of 24 lines and 120 columns.
     pub fn start(command: &Command) -> Self {
         Self::sized(command, 120, 24)
     }
@@ -57,8 +57,8 @@ impl Terminal {
         let mut inside = CommandBuilder::new(command.get_program());
         inside.args(command.get_args());
         inside.env("TERM", "xterm-256color");
-        if let Some(folder) = command.get_current_dir() {
-            inside.cwd(folder);
+        if let Some(dir) = command.get_current_dir() {
+            inside.cwd(dir);
         }
         for (name, value) in command.get_envs() {
             match value {
@@ -70,7 +70,7 @@ impl Terminal {
         let mut reader = pty.master.try_clone_reader().unwrap();
         let mut writer = pty.master.take_writer().unwrap();
         let (keyboard, typed) = channel::<String>();
-        // What nobody reads must not hold up whoever waits for the screen.
+        // A separate thread reads the output, so that the command never blocks on it.
         std::thread::spawn(move || {
             while let Ok(text) = typed.recv()
                 && writer.write_all(text.as_bytes()).and_then(|()| writer.flush()).is_ok()
@@ -97,91 +97,91 @@ impl Terminal {
         self.until(&format!("{text:?}"), |screen| screen.contents().contains(text));
     }
 
-    /// Waits until the screen does not show `text` any more.
+    /// Waits until the screen no longer shows `text`.
     pub fn hides(&mut self, text: &str) {
         self.until(&format!("the end of {text:?}"), |screen| !screen.contents().contains(text));
     }
 
-    /// Waits until one line of the screen shows all of `texts`; gives that line.
+    /// Waits until a line of the screen contains all of `texts`, and returns the line.
     pub fn line(&mut self, texts: &[&str]) -> String {
         let wanted = |line: &String| texts.iter().all(|text| line.contains(text));
         self.until(&format!("a line with {texts:?}"), |screen| lines(screen).iter().any(wanted));
         self.lines().into_iter().find(wanted).unwrap()
     }
 
-    /// Waits until a line with `start` was written, on the screen or gone from it; gives what follows in the line.
+    /// Waits until a line with `start` was written, on or off the screen, and returns the rest of the line.
     pub fn wrote(&mut self, start: &str) -> String {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             let raw = String::from_utf8_lossy(&self.raw);
             if let Some((rest, _)) = raw.split_once(start).and_then(|(_, rest)| rest.split_once('\n')) {
                 return rest.trim_end().to_owned();
             }
-            assert!(begun.elapsed() < DEADLINE && self.read(), "no {start:?} in {:?}", self.raw);
+            assert!(started.elapsed() < DEADLINE && self.read(), "no {start:?} in {:?}", self.raw);
         }
     }
 
     /// Waits until the screen is as wanted.
     pub fn until(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
-        let begun = Instant::now();
+        let started = Instant::now();
         while !wanted(self.screen.screen()) {
             let contents = || self.screen.screen().contents();
-            assert!(begun.elapsed() < DEADLINE, "no {what} in\n{}", contents());
-            assert!(self.read(), "it ended without {what}:\n{}", self.screen.screen().contents());
+            assert!(started.elapsed() < DEADLINE, "no {what} in\n{}", contents());
+            assert!(self.read(), "the command ended without {what}:\n{}", self.screen.screen().contents());
         }
     }
 
-    /// The lines on the screen once the console has taken every key. It draws all of it anew for that, and hides the cursor behind
-    /// each frame: before that the screen may be half of one and half of another.
+    /// Returns the lines on the screen after the console has handled every key. It forces a full redraw, at the end of
+    /// which the cursor is hidden; before that, the screen may be a mix of two frames.
     pub fn settled(&mut self) -> Vec<String> {
-        const ANEW: &[u8] = b"\x1b[2J";
+        const REDRAW: &[u8] = b"\x1b[2J";
         const WHOLE: &[u8] = b"\x1b[?25l";
-        let drawn = |raw: &[u8]| raw.windows(ANEW.len()).filter(|bytes| *bytes == ANEW).count();
+        let drawn = |raw: &[u8]| raw.windows(REDRAW.len()).filter(|bytes| *bytes == REDRAW).count();
         let before = drawn(&self.raw);
         // ctrl-l.
         self.types("\u{c}");
-        let begun = Instant::now();
+        let started = Instant::now();
         while drawn(&self.raw) == before || !self.raw.ends_with(WHOLE) {
-            let goes_on = begun.elapsed() < DEADLINE && self.read();
-            assert!(goes_on, "it is not drawn anew:\n{}", self.screen.screen().contents());
+            let has_more = started.elapsed() < DEADLINE && self.read();
+            assert!(has_more, "the screen was not redrawn:\n{}", self.screen.screen().contents());
         }
         self.lines()
     }
 
-    /// The lines on the screen as far as it was read.
+    /// Returns the lines on the screen as read so far.
     pub fn lines(&self) -> Vec<String> {
         lines(self.screen.screen())
     }
 
-    /// Types at the keyboard.
+    /// Types text.
     pub fn types(&mut self, text: &str) {
-        // A command that has ended hears nothing.
+        // A command that has ended ignores the input.
         let _ = self.keyboard.send(text.to_owned());
     }
 
-    /// Makes the terminal larger or smaller, as a person who drags its corner.
+    /// Resizes the terminal, as if its window were resized.
     pub fn resize(&mut self, columns: u16, rows: u16) {
         let (lines, width) = sides(columns, rows);
         self.screen.screen_mut().set_size(lines, width);
         self.pty.resize(size(columns, rows)).unwrap();
     }
 
-    /// Writes to the screen behind the command's back, as others do that have the same terminal.
+    /// Writes to the screen from another process, as other users of the same terminal do.
     pub fn scribble(&mut self, text: &str) {
         self.screen.process(text.as_bytes());
     }
 
-    /// The process that was started.
+    /// The process id of the command.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.process.0.process_id().unwrap()).unwrap()).unwrap()
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the command.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// What of the terminal is not as it was before.
+    /// Returns the terminal settings that were not restored.
     pub fn left(&self) -> Vec<&'static str> {
         use vt100::{Color, MouseProtocolMode};
         let screen = self.screen.screen();
@@ -197,12 +197,16 @@ impl Terminal {
         states.into_iter().filter_map(|(name, left)| left.then_some(name)).collect()
     }
 
-    /// Waits for the end of the command.
-    pub fn ended(mut self) -> Screen {
-        let begun = Instant::now();
+    /// Waits for the exit of the command.
+    pub fn wait_for_exit(mut self) -> Screen {
+        let started = Instant::now();
         while self.read() {
-            // It may go on drawing for ever.
-            assert!(begun.elapsed() < 2 * DEADLINE, "it does not end:\n{}", self.screen.screen().contents());
+            // The command may never stop drawing.
+            assert!(
+                started.elapsed() < 2 * DEADLINE,
+                "the command does not exit:\n{}",
+                self.screen.screen().contents()
+            );
         }
         let status = self.process.0.wait().unwrap();
         let left = self.left();
@@ -215,17 +219,17 @@ impl Terminal {
         }
     }
 
-    /// Closes the terminal, as a person who closes its window; waits for the end of the command and gives its exit code.
-    /// It must write something by itself now and then: only then the last hand is taken off the terminal.
+    /// Closes the terminal, as if its window were closed, waits for the exit of the command, and returns its exit code.
+    /// The command must write regularly, because only a write detects the closed terminal.
     pub fn closed(self) -> u32 {
         let Self { mut process, pty, keyboard, output, hung_up, .. } = self;
         hung_up.store(true, Ordering::SeqCst);
         while output.recv_timeout(DEADLINE).is_ok() {}
         drop((pty, keyboard));
-        super::eventually("the command ending", || process.0.try_wait().unwrap()).exit_code()
+        super::eventually("the exit of the command", || process.0.try_wait().unwrap()).exit_code()
     }
 
-    /// Reads on; `false` at the end.
+    /// Reads more output; `false` at the end.
     fn read(&mut self) -> bool {
         match self.output.recv_timeout(DEADLINE) {
             Ok(bytes) => {
@@ -235,28 +239,26 @@ impl Terminal {
             }
             Err(RecvTimeoutError::Disconnected) => false,
             Err(RecvTimeoutError::Timeout) => {
-                panic!("it hangs with\n{}", self.screen.screen().contents())
+                panic!("no more output after\n{}", self.screen.screen().contents())
             }
         }
     }
 }
 
-/// The lines on a screen, without the blanks at their ends.
+/// Returns the lines of a screen without trailing blanks.
 pub fn lines(screen: &vt100::Screen) -> Vec<String> {
     let (_, columns) = screen.size();
     screen.rows(0, columns.get()).collect()
 }
 
-/// Killed with its owner.
+/// A process that is killed on drop with all processes that it has started.
 struct Process(Box<dyn Child + Send + Sync>);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // What was collected already may have left its number to another.
+        // After the process has been waited for, its id may belong to another process.
         if let Ok(None) = self.0.try_wait() {
-            if let Some(pid) = self.0.process_id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
+            self.0.process_id().into_iter().for_each(kill_tree_of);
             let _ = self.0.wait();
         }
     }

@@ -1,11 +1,11 @@
-//! The modes of a terminal, looked at from outside.
+//! The modes of a terminal, checked from outside.
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::path::PathBuf;
 
-/// A terminal by its name, and how it was when it was first looked at.
+/// A terminal with its initial modes.
 pub struct Tty {
     path: PathBuf,
     before: Termios,
@@ -15,7 +15,7 @@ impl Tty {
     pub fn of(path: PathBuf) -> Self {
         let tty = open_it(&path);
         let mut before = tcgetattr(&tty).unwrap();
-        // A ^C that is typed would throw away what is being printed at that moment.
+        // Otherwise a typed ^C would discard pending output.
         before.local_modes |= LocalModes::NOFLSH;
         tcsetattr(&tty, OptionalActions::Now, &before).unwrap();
         Self { path, before }
@@ -25,17 +25,17 @@ impl Tty {
         tcgetattr(open_it(&self.path)).unwrap()
     }
 
-    /// Whether every mode and key is as it was at first.
+    /// Whether all modes and special keys are as at the start.
     pub fn is_as_before(&self) -> bool {
         format!("{:?}", self.now()) == format!("{:?}", self.before)
     }
 
-    /// Whether keys arrive one by one, unseen, and none of them is a signal.
+    /// Whether input is unbuffered and without echo, and no key sends a signal.
     pub fn is_raw(&self) -> bool {
         !self.now().local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
     }
 
-    /// Gives it the modes that it had at first, as a shell does when it takes its terminal back.
+    /// Restores the initial modes, as a shell does after a command.
     pub fn restore(&self) {
         tcsetattr(open_it(&self.path), OptionalActions::Now, &self.before).unwrap();
     }

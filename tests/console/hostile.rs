@@ -1,27 +1,27 @@
-//! Hosts that say anything: what cannot be is counted, what would reach the terminal is made harmless, and nothing moves out
-//! of its place.
+//! Hosts that send arbitrary data: invalid messages are counted, control characters are removed, and the layout stays
+//! intact.
 
-use crate::common::{Broker, Peer, Wire, base_answer, base_report, lines};
-use crate::stage::Console;
+use crate::common::{FakeListener, NatsServer, RawClient, base_presence, base_report, lines};
+use crate::harness::Console;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 const PRESENCE: &str = "deploy.responses.presence";
 
-/// Red, a title, the clipboard, a cleared screen in one byte, questions to the terminal, a device string, a bell, text
-/// turned around, a tab, lines of its own, wide, combining and invisible characters.
+/// Colours, a window title, the clipboard, a one-byte clear, terminal queries, a device string, a bell, reversed text,
+/// a tab, line breaks, and wide, combining and invisible characters.
 const EVIL: &str = "evil\u{1b}[31m\u{1b}]0;title\u{7}\u{1b}]52;c;ZXZpbA==\u{1b}\\\u{9b}2J\u{1b}[6n\u{1b}[?1003h\u{1b}Pq\u{1b}\\\
     \u{1b}c\u{1b}(0\u{8}\u{7}\u{202e}\t\r\nroot# \u{7f}\u{85}語語e\u{301}\u{301}\u{200b}\u{feff}👩\u{200d}🚒\u{0}end";
 
 fn evil_answer(name: &str) -> Value {
-    let mut answer = base_answer(name, "test", "legacy");
+    let mut answer = base_presence(name, "test", "legacy");
     let more = json!({"version": EVIL, "os_version": EVIL, "revision": EVIL, "commit": EVIL, "system": EVIL,
         "failed_units": [EVIL], "flake_url": EVIL, "warnings": [EVIL], "held": EVIL, "instance": EVIL});
     answer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     answer
 }
 
-/// A report that is evil wherever text fits.
+/// A report with hostile text in every field.
 fn evil(id: &Value, status: &str, seq: u64) -> Value {
     let phases = json!([{"name": EVIL, "state": "running"}, {"name": "build", "state": EVIL}]);
     json!({"hostname": "old1", "id": id, "message": EVIL, "error": EVIL, "revision": EVIL, "commit": EVIL,
@@ -31,57 +31,57 @@ fn evil(id: &Value, status: &str, seq: u64) -> Value {
         "failed_units": [EVIL], "diagnostics": EVIL, "elapsed_ms": u64::MAX})
 }
 
-/// Waits until the box of the selected host ends where it should, whatever is in it.
-fn stays_in_place(console: &mut Console) {
-    console.until("boxes that end where they should", |screen| {
+/// Waits until the frames of all boxes end in the right column.
+fn keeps_its_layout(console: &mut Console) {
+    console.until("boxes that end in the right column", |screen| {
         let (rows, columns) = screen.size();
         let lines = lines(screen);
         let ends = |row: u16| screen.cell(row, columns.get() - 1).map(|cell| cell.contents().to_owned());
         (0..rows.get()).zip(&lines).all(|(row, line)| {
-            !line.starts_with(['┌', '│', '└']) || matches!(ends(row).as_deref(), Some("┐" | "│" | "┘"))
+            !line.starts_with(['┌', '│', '└']) || matches!(ends(row).as_deref(), Some("┐" | "│" | "┃" | "┘"))
         })
     });
 }
 
 #[test]
-fn nothing_of_what_hosts_say_reaches_the_terminal_as_more_than_text() {
-    let broker = Broker::start();
-    let _peer = Peer::start(&broker, evil_answer("old1"), |request| {
+fn escape_sequences_of_hosts_do_not_reach_the_terminal() {
+    let nats = NatsServer::start();
+    let _peer = FakeListener::start(&nats, evil_answer("old1"), |request| {
         let id = &request["id"];
         vec![evil(id, EVIL, 1), evil(id, "running", 2)]
     });
-    let wire = Wire::connect(&broker, "everything");
-    let mut console = Console::open(&broker, "tester");
+    let wire = RawClient::connect(&nats, "everything");
+    let mut console = Console::open(&nats, "tester");
     console.row("old1", &["! unit failed", "evil"]);
     console.shows("held: evil   root# ");
-    stays_in_place(&mut console);
+    keeps_its_layout(&mut console);
     console.deploy();
-    // It now runs a job, says so evilly, and fails.
+    // The host runs a job with hostile reports, which then fails.
     console.row("old1", &["▶ evil"]);
     console.shows("─ old1 ▸ evil   root# ");
-    stays_in_place(&mut console);
+    keeps_its_layout(&mut console);
     let id = json!("job-1");
-    wire.say("deploy.responses.job-1", &evil(&id, "failed", 3));
+    wire.publish("deploy.responses.job-1", &evil(&id, "failed", 3));
     console.row("old1", &["✗", "evil"]);
     console.shows("evil   root# 語語");
-    stays_in_place(&mut console);
-    wire.say("deploy.responses.job-2", &evil(&id, "rejected", 4));
+    keeps_its_layout(&mut console);
+    wire.publish("deploy.responses.job-2", &evil(&id, "rejected", 4));
     console.line(&["was rejected"]);
     console.resize(200, 60);
-    stays_in_place(&mut console);
+    keeps_its_layout(&mut console);
     console.types("/state:evil");
     console.shows("no host matches");
     console.wrote_only_its_own();
 }
 
 #[test]
-fn what_cannot_be_read_is_counted_and_told() {
-    let broker = Broker::start();
-    let wire = Wire::connect(&broker, "everything");
-    let mut console = Console::open(&broker, "tester");
-    console.listens();
-    // A host that never announced itself tells of a job.
-    wire.say("deploy.responses.a", &base_report("ghost", "running", None, "from nowhere"));
+fn unreadable_messages_are_counted_and_shown() {
+    let nats = NatsServer::start();
+    let wire = RawClient::connect(&nats, "everything");
+    let mut console = Console::open(&nats, "tester");
+    console.wait_until_subscribed();
+    // A host without a presence message reports a job.
+    wire.publish("deploy.responses.a", &base_report("ghost", "running", None, "from nowhere"));
     console.row("ghost", &["▶ running", "from nowhere"]);
     let bad = [
         json!(["list"]),
@@ -91,34 +91,34 @@ fn what_cannot_be_read_is_counted_and_told() {
         json!({"hostname": "web1", "status": {}, "message": "x"}),
     ];
     for message in &bad {
-        wire.say("deploy.responses.b", message);
+        wire.publish("deploy.responses.b", message);
     }
-    // Larger than any message of the fleet, and therefore dropped unread.
-    wire.say(
+    // The message exceeds the size limit of the fleet and is dropped unread.
+    wire.publish(
         "deploy.responses.b",
         &json!({"hostname": "web1", "status": "failed", "message": "x".repeat(70_000)}),
     );
-    wire.say_bytes("deploy.responses.b", None, b"\xff\xfe{}\x1b[31m".to_vec());
-    wire.say(PRESENCE, &json!({"hostname": "web1", "tier": [EVIL]}));
+    wire.publish_bytes("deploy.responses.b", None, b"\xff\xfe{}\x1b[31m".to_vec());
+    wire.publish(PRESENCE, &json!({"hostname": "web1", "tier": [EVIL]}));
     console.line(&[" 1 host ", "! 7 unreadable"]);
-    console.shows("a message could not be read: ");
+    console.shows("ignored an unreadable message: ");
     console.row("ghost", &["from nowhere"]);
     console.wrote_only_its_own();
 }
 
 #[test]
-fn the_order_and_the_number_of_reports_do_not_matter() {
-    let broker = Broker::start();
-    let wire = Wire::connect(&broker, "everything");
-    let mut console = Console::open(&broker, "tester");
-    console.listens();
-    wire.say(PRESENCE, &base_answer("web1", "test", "web"));
+fn the_order_and_number_of_reports_do_not_matter() {
+    let nats = NatsServer::start();
+    let wire = RawClient::connect(&nats, "everything");
+    let mut console = Console::open(&nats, "tester");
+    console.wait_until_subscribed();
+    wire.publish(PRESENCE, &base_presence("web1", "test", "web"));
     console.row("web1", &["● idle"]);
     let report = |seq: u64, status: &str, message: &str| {
         json!({"hostname": "web1", "id": "job", "instance": "one", "seq": seq, "status": status, "error": null,
             "message": message, "action": "switch", "revision": "main"})
     };
-    let say = |report: &Value| wire.say("deploy.responses.job", report);
+    let say = |report: &Value| wire.publish("deploy.responses.job", report);
     for _ in 0..3 {
         say(&report(5, "running", "the fifth"));
         say(&report(2, "running", "the second"));
@@ -129,65 +129,67 @@ fn the_order_and_the_number_of_reports_do_not_matter() {
         say(&report(seq, "running", "too late"));
     }
     console.row("web1", &["● idle", "main"]);
-    // A later message of another host arrives after all of them.
-    wire.say(PRESENCE, &base_answer("web2", "test", "web"));
+    // The message of another host arrives after all of them.
+    wire.publish(PRESENCE, &base_presence("web2", "test", "web"));
     console.lists(&["web1", "web2"]);
     console.row("web1", &["● idle", "main"]);
     console.shows("the last");
 }
 
 #[test]
-fn a_host_whose_clock_is_hours_off_is_seen_by_ours() {
-    let broker = Broker::start();
-    let wire = Wire::connect(&broker, "everything");
-    let mut console = Console::open(&broker, "tester");
-    console.listens();
+fn the_age_of_a_host_with_a_wrong_clock_uses_our_clock() {
+    let nats = NatsServer::start();
+    let wire = RawClient::connect(&nats, "everything");
+    let mut console = Console::open(&nats, "tester");
+    console.wait_until_subscribed();
     for (name, hours) in [("ahead", 5), ("behind", -5)] {
         let at = Timestamp::now() + SignedDuration::from_hours(hours);
-        let mut answer = base_answer(name, "test", "web");
+        let mut answer = base_presence(name, "test", "web");
         answer["instance"] = json!(name);
-        answer["boot_at"] = json!(at);
-        wire.say(PRESENCE, &answer);
+        answer["booted_at"] = json!(at);
+        wire.publish(PRESENCE, &answer);
         let report = json!({"hostname": name, "id": "job", "instance": name, "seq": 1, "status": "running",
             "error": null, "message": "at work", "at": at, "elapsed_ms": 1000, "heartbeat_s": 1});
-        wire.say("deploy.responses.job", &report);
+        wire.publish("deploy.responses.job", &report);
     }
     for name in ["ahead", "behind"] {
         let row = console.row(name, &["▶ running", "at work"]);
-        assert!(row.contains(" s "), "seen seconds ago: {row}");
+        assert!(row.contains(" 0:0"), "seen seconds ago: {row}");
     }
     console.line(&["● 2 online", "▶ 2 deploying"]);
 }
 
 #[test]
 fn names_of_any_length_and_any_number_of_roles_fit() {
-    let broker = Broker::start();
-    let wire = Wire::connect(&broker, "everything");
-    let mut console = Console::open(&broker, "tester");
-    console.listens();
+    let nats = NatsServer::start();
+    let wire = RawClient::connect(&nats, "everything");
+    let mut console = Console::open(&nats, "tester");
+    console.wait_until_subscribed();
     let longest = "x".repeat(63);
-    let mut answer = base_answer(&longest, &"t".repeat(63), &"r".repeat(63));
+    let mut answer = base_presence(&longest, &"t".repeat(63), &"r".repeat(63));
     answer["instance"] = json!("one");
-    wire.say(PRESENCE, &answer);
+    wire.publish(PRESENCE, &answer);
     for n in 0..500 {
-        wire.say(PRESENCE, &base_answer(&format!("host{n}"), "test", &format!("role{n}")));
+        wire.publish(PRESENCE, &base_presence(&format!("host{n}"), "test", &format!("role{n}")));
     }
     console.line(&[" 501 hosts ", "● 501 online"]);
-    stays_in_place(&mut console);
+    keeps_its_layout(&mut console);
     console.types("G");
     console.shows("─ xxxxxxxxxx");
     console.types("d");
     console.shows("[ Deploy to 1 host ]");
-    stays_in_place(&mut console);
-    // The choice before the first is the last.
+    keeps_its_layout(&mut console);
+    // The choice before the first one is the last one.
     console.types("\u{1b}[D");
     console.shows("[ Deploy to 501 hosts ]");
     console.shows(" of 501, pgdn pgup ");
-    console.types("\r\r\r\r\r/role:role499");
+    console.types("\u{1b}");
+    console.hides("[ Deploy to 501 hosts ]");
+    console.types("/role:role499");
     console.lists(&["host499"]);
-    console.types("\u{15}!role:web \rss");
+    console.types("\u{15}!role:web \rsss");
     console.line(&["sort: role"]);
     console.types("G");
     console.line(&["▸", " xxxxxxxx"]);
-    stays_in_place(&mut console);
+    keeps_its_layout(&mut console);
 }

@@ -1,33 +1,37 @@
-//! The console as a person has it: the real binary in a pseudo-terminal, a real broker, real listeners. Every wait is for
-//! something on the screen or on the wire.
+//! The console as an operator uses it: the real binary in a pseudo-terminal, a real NATS server and real listeners.
+//! Each wait is for something on the screen or on the wire.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod ansi;
 mod attention;
 mod background;
+mod batches;
 mod builds;
 mod cancel;
+mod commits;
 mod contexts;
 mod deployments;
-mod elsewhere;
+mod exit;
+mod full_log;
+mod harness;
 mod hold;
 mod host;
 mod hostile;
 mod input;
-mod leaving;
 mod log;
-mod looks;
-mod losses;
 mod malformed;
+mod other_operator;
 mod permission;
-mod raw;
+mod reconnect;
+mod rendering;
+mod rollouts;
+mod screens;
 mod shell;
+mod silent_server;
 mod sizes;
 mod snapshot;
-mod stage;
-mod suspending;
-mod walk;
-mod waves;
-mod whole_log;
+mod suspend;
+mod walkthrough;

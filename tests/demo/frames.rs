@@ -1,38 +1,38 @@
-//! The frames in the documentation of the console are what the console shows of a demo. `FRAMES=write cargo test --test demo frames` takes
-//! them anew.
+//! The frames in docs/console.md show what the console displays for a demo.
+//! `FRAMES=write cargo test --test demo frames` updates them.
 
 use crate::common::run;
-use crate::show::Show;
+use crate::fast_demo::FastDemo;
 use std::fs;
 use std::path::Path;
 
-/// What stands before a frame: the keys that lead to it, and its size.
+/// Precedes a frame, with its size and the keys that lead to it.
 const MARK: &str = "<!-- frame ";
 const PAGES: [&str; 1] = ["docs/console.md"];
-/// Who works the console in them, whatever this machine is called.
+/// The issuer in the frames, independent of the name of this machine.
 const ISSUER: &str = "operator@demo";
-/// The flake of a demo: before its folder, the folder in the frames, and after it.
+/// The flake of a demo: the text before its directory, the directory in the frames, and the text after it.
 const FLAKE: (&str, &str, &str) = ("git+file://", "/tmp/demo", "/fleet.git");
-/// How often a frame is taken before it is believed to be another one: a host may be slow to answer.
-const TRIES: usize = 4;
-/// What stands behind a number that tells a time.
+/// Number of attempts to get the expected frame, because a host may reply slowly.
+const TRIES: usize = 20;
+/// The units of a duration.
 const UNITS: [&str; 5] = ["ms", "s", "min", "h", "d"];
 
-/// The frame that a mark asks for.
-fn frame(show: &Show, mark: &str) -> String {
+/// The frame for a mark.
+fn frame(demo: &FastDemo, mark: &str) -> String {
     let (size, keys) = mark.split_once(' ').unwrap_or((mark, ""));
     let arguments = ["tui", "--snapshot", "--size", size, "--keys", keys];
     let arguments = if keys.is_empty() { &arguments[..4] } else { &arguments[..] };
-    let frame = run(show.command().args(arguments), 0).out;
+    let frame = run(demo.command().args(arguments), 0).stdout;
     let here = format!("operator@{}", rustix::system::uname().nodename().to_string_lossy());
-    frame.lines().map(|line| at_home(&renamed(line, &here)) + "\n").collect()
+    frame.lines().map(|line| with_documented_flake(&with_documented_issuer(line, &here)) + "\n").collect()
 }
 
-/// A line with the flake where a demo could have it, as wide as before where that is in a narrower place.
-fn at_home(line: &str) -> String {
+/// The line with the documented directory of the flake, padded to the same width.
+fn with_documented_flake(line: &str) -> String {
     let Some((before, flake)) = line.split_once(FLAKE.0) else { return line.to_owned() };
-    let Some((folder, after)) = flake.split_once(FLAKE.2) else { return line.to_owned() };
-    let blanks = " ".repeat(folder.len().saturating_sub(FLAKE.1.len()));
+    let Some((directory, after)) = flake.split_once(FLAKE.2) else { return line.to_owned() };
+    let blanks = " ".repeat(directory.len().saturating_sub(FLAKE.1.len()));
     let after = match after.find("  ") {
         Some(at) => format!("{}{blanks}{}", &after[..at], &after[at..]),
         None => after.to_owned(),
@@ -40,8 +40,8 @@ fn at_home(line: &str) -> String {
     format!("{before}{}{}{}{after}", FLAKE.0, FLAKE.1, FLAKE.2)
 }
 
-/// A line with the issuer of the documentation, as wide as before.
-fn renamed(line: &str, here: &str) -> String {
+/// The line with the documented issuer, padded to the same width.
+fn with_documented_issuer(line: &str, here: &str) -> String {
     let Some((before, after)) = line.split_once(here) else { return line.to_owned() };
     let wider = ISSUER.len().saturating_sub(here.len());
     let narrower = here.len().saturating_sub(ISSUER.len());
@@ -53,13 +53,14 @@ fn renamed(line: &str, here: &str) -> String {
     format!("{before}{ISSUER}{after}")
 }
 
-/// A line without what differs from one demo to the next: times, ages, the address of the broker, and the room that they take.
+/// The line without values that differ between demos: times, ages, the server address, and their widths.
 fn steady(line: &str) -> String {
     let words: Vec<_> = line.split([' ', '─']).filter(|word| !word.is_empty()).collect();
     let is_unit = |word: &&str| UNITS.contains(&word.trim_end_matches([',', ';', ')']));
     let shown = words.iter().enumerate().map(|(at, word)| {
         let is_number = word.starts_with(|c: char| c.is_ascii_digit());
-        let is_clock = word.contains(':') || word.matches('-').count() == 2;
+        let is_day = word.contains('-') && word.chars().all(|c| c.is_ascii_digit() || c == '-');
+        let is_clock = word.contains(':') || is_day;
         match at.checked_sub(1).and_then(|before| words.get(before)) {
             Some(before) if is_unit(word) && before.starts_with(|c: char| c.is_ascii_digit()) => "u",
             _ if is_number && (is_clock || words.get(at + 1).is_some_and(is_unit)) => "#",
@@ -69,19 +70,19 @@ fn steady(line: &str) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
-/// The lines of a frame that are not empty, each without what differs.
-fn steadied<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+/// The lines of a frame that are not empty, without values that differ between demos.
+fn without_volatile_values<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
     lines.map(steady).filter(|line| !line.is_empty()).collect()
 }
 
-/// One part of a page: what stands after a mark, up to the next.
-struct Part<'a> {
+/// A part of a page: the text after a mark, up to the next mark.
+struct FrameBlock<'a> {
     mark: &'a str,
     shown: Vec<&'a str>,
     after: String,
 }
 
-impl<'a> Part<'a> {
+impl<'a> FrameBlock<'a> {
     fn of(part: &'a str) -> Self {
         let (mark, rest) = part.split_once(" -->\n").expect("the end of a mark");
         let body = rest.trim_start_matches('\n');
@@ -91,7 +92,7 @@ impl<'a> Part<'a> {
         Self { mark, shown, after: lines().skip(end).flat_map(|line| [line, "\n"]).collect() }
     }
 
-    /// It with a frame that was taken anew.
+    /// The part with a new frame.
     fn with(&self, frame: &str) -> String {
         let lines = frame.lines().map(|line| format!("    {line}").trim_end().to_owned() + "\n");
         [MARK, self.mark, " -->\n\n", &lines.collect::<String>(), "\n", &self.after].concat()
@@ -99,32 +100,37 @@ impl<'a> Part<'a> {
 }
 
 #[test]
-fn they_are_what_the_console_shows() {
-    let show = Show::open();
+fn frames_are_what_the_console_shows() {
+    let demo = FastDemo::open();
     let writes = std::env::var_os("FRAMES").is_some();
     for page in PAGES {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
         let text = fs::read_to_string(&path).unwrap();
         let (mut fresh, parts) = text.split_once(MARK).map_or_else(
             || panic!("no frame in {page}"),
-            |(start, parts)| (start.to_owned(), parts.split(MARK).map(Part::of)),
+            |(start, parts)| (start.to_owned(), parts.split(MARK).map(FrameBlock::of)),
         );
         for part in parts {
-            let mut told = steadied(part.shown.iter().copied());
-            let mut frame = self::frame(&show, part.mark);
+            let mut expected = without_volatile_values(part.shown.iter().copied());
+            let mut frame = self::frame(&demo, part.mark);
             for _ in 1..TRIES {
-                let taken = steadied(frame.lines());
-                if taken == told {
+                let taken = without_volatile_values(frame.lines());
+                if taken == expected {
                     break;
                 }
                 if writes {
-                    // What comes twice is not half of it.
-                    told = taken;
+                    // A frame that was received twice is complete.
+                    expected = taken;
                 }
-                frame = self::frame(&show, part.mark);
+                frame = self::frame(&demo, part.mark);
             }
             if !writes {
-                assert_eq!(told, steadied(frame.lines()), "{page}, {}: now it is\n{frame}", part.mark);
+                assert_eq!(
+                    expected,
+                    without_volatile_values(frame.lines()),
+                    "{page}, {}: now it is\n{frame}",
+                    part.mark
+                );
             }
             fresh.push_str(&part.with(&frame));
         }
@@ -135,7 +141,7 @@ fn they_are_what_the_console_shows() {
 }
 
 #[test]
-fn what_differs_from_one_demo_to_the_next_is_no_other_frame_and_all_else_is() {
+fn only_volatile_values_are_ignored() {
     let line = "│ web3  ✗ verify   rolled back   main f0e5c45  155  2 d   12 s │";
     for same in
         ["│ web3  ✗ verify  rolled back  main f0e5c45  155  3 d  1 min │", &line.replace("12 s", " 0 s")]

@@ -1,20 +1,22 @@
-//! The demo: it works, and nothing of it outlives its owner, however that one ends.
+//! The demo works, and nothing of it remains after its end, however it ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
-mod broker;
+mod background;
 mod command;
-mod day;
+mod errors;
+mod fast_demo;
+mod first_screen;
 mod fleet;
 mod frames;
-mod past;
-mod refusals;
+mod large;
+mod leftovers;
+mod nats_server;
+mod newcomer;
 mod schemas;
-mod show;
-mod stage;
-mod story;
+mod seed_history;
+mod session;
 mod terminal;
 mod tour;
-mod traces;

@@ -1,23 +1,23 @@
-//! The schemas of docs/schemas are true: each command that prints JSON has one, and what it prints is what that says.
+//! The schemas in docs/schemas: each command with JSON output has one, and its output conforms to it.
 
-use crate::common::{Ended, Running, run};
-use crate::show::Show;
+use crate::common::{CommandOutput, RunningCommand, run};
+use crate::fast_demo::FastDemo;
 use homelab_deploy::cli;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn folder() -> PathBuf {
+fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas")
 }
 
 fn read(name: &str) -> String {
-    let file = folder().join(format!("{name}.json"));
+    let file = directory().join(format!("{name}.json"));
     fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-/// The schema of a command, in one piece. What readers are told may come in later versions is not allowed here.
+/// The schema of a command, in one piece. Unlike the published schema, it does not allow unknown fields.
 fn schema(command: &str) -> Value {
     let inner = |name| serde_json::from_str(&read(name).replace("common.json#", "#")).unwrap();
     let (mut schema, common): (Value, Value) = (inner(command), inner("common"));
@@ -39,8 +39,8 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// Every line of what a command printed is as its schema says; gives the lines.
-fn valid(command: &str, ended: &Ended) -> Vec<Value> {
+/// Checks each line of the output against the schema of the command; returns the lines.
+fn valid(command: &str, ended: &CommandOutput) -> Vec<Value> {
     let validator = jsonschema::validator_for(&schema(command)).unwrap();
     let lines = ended.json();
     assert!(!lines.is_empty(), "{command} printed nothing: {ended}");
@@ -51,16 +51,16 @@ fn valid(command: &str, ended: &Ended) -> Vec<Value> {
     lines
 }
 
-fn json(show: &Show, args: &[&str], code: i32) -> Ended {
-    run(show.command().args(args).args(["--output", "json"]), code)
+fn json(demo: &FastDemo, args: &[&str], code: i32) -> CommandOutput {
+    run(demo.command().args(args).args(["--output", "json"]), code)
 }
 
-/// The kinds of events among these lines.
+/// The kinds of events in these lines.
 fn events<'a>(lines: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
     lines.into_iter().map(|line| line["event"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// Every subcommand that takes `--output`.
+/// All subcommands with `--output`.
 fn commands(above: &clap::Command, path: &str, into: &mut BTreeSet<String>) {
     for command in above.get_subcommands() {
         let path = format!("{path}{}", command.get_name());
@@ -75,7 +75,7 @@ fn commands(above: &clap::Command, path: &str, into: &mut BTreeSet<String>) {
 fn each_command_that_prints_json_has_a_schema_and_no_other() {
     let mut expected = BTreeSet::from(["common".to_owned()]);
     commands(&cli::command(), "", &mut expected);
-    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    let files = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().file_name());
     let there: BTreeSet<_> =
         files.filter_map(|file| Some(file.to_str()?.strip_suffix(".json")?.to_owned())).collect();
     assert_eq!(there, expected);
@@ -85,7 +85,7 @@ fn each_command_that_prints_json_has_a_schema_and_no_other() {
 }
 
 #[test]
-fn a_line_that_is_not_as_the_schema_says_is_found() {
+fn a_line_that_violates_its_schema_is_found() {
     let validator = |command: &str| jsonschema::validator_for(&schema(command)).unwrap();
     let report = json!({"hostname": "web1", "status": "completed", "error": null, "message": "done"});
     let line = json!({"event": "report", "value": report});
@@ -105,57 +105,58 @@ fn a_line_that_is_not_as_the_schema_says_is_found() {
     for line in wrong {
         assert!(!validator("deploy").is_valid(&line), "{line}");
     }
-    let wave = json!({"event": "wave", "value": {"wave": 1, "of": 2, "kind": "canary", "hosts": ["web1"]}});
-    assert!(validator("deploy").is_valid(&wave) && !validator("rollback").is_valid(&wave));
+    let batch =
+        json!({"event": "batch", "value": {"batch": 1, "of": 2, "kind": "canary", "hosts": ["web1"]}});
+    assert!(validator("deploy").is_valid(&batch) && !validator("rollback").is_valid(&batch));
 }
 
 #[test]
-fn what_commands_print_is_as_their_schemas_say() {
-    let show = Show::open();
+fn command_output_matches_its_schema() {
+    let demo = FastDemo::open();
     let mut seen = BTreeSet::new();
     let mut deploy = |args: &[&str], code| {
-        let lines = valid("deploy", &json(&show, &[&["deploy", "--yes"], args].concat(), code));
+        let lines = valid("deploy", &json(&demo, &[&["deploy", "--yes"], args].concat(), code));
         seen.extend(events(&lines));
         lines
     };
-    // One fails its health check and goes back.
+    // One host fails its health check and is rolled back.
     deploy(&["cache1", "cache2"], 1);
-    // Nobody can build it, so the canary stops the rest.
+    // No host can build this branch, so the canary stops the rollout.
     let stopped = deploy(&["--role", "ci", "--tier", "test", "--branch", "broken", "--canary", "1"], 1);
-    assert_eq!(stopped.last().unwrap()["value"]["stopped"]["why"], "canary");
+    assert_eq!(stopped.last().unwrap()["value"]["stopped"]["reason"], "canary");
     let stopped = deploy(&["--role", "ci", "--tier", "test", "--branch", "broken", "--batch", "1"], 1);
-    assert_eq!(stopped.last().unwrap()["value"]["untouched"], json!(["ci2", "ci3"]));
+    assert_eq!(stopped.last().unwrap()["value"]["not_started"], json!(["ci2", "ci3"]));
     deploy(&["web1", "--action", "build"], 0);
-    assert_eq!(seen, ["report", "rest", "result", "wave"].map(str::to_owned).into());
+    assert_eq!(seen, ["batch", "report", "resume_command", "result"].map(str::to_owned).into());
 
-    let changes = valid("diff", &json(&show, &["diff", "ci1"], 0));
+    let changes = valid("diff", &json(&demo, &["diff", "ci1"], 0));
     assert!(changes.iter().any(|line| line["value"]["changes"].is_object()), "{changes:#?}");
-    valid("rollback", &json(&show, &["rollback", "cache1", "--yes"], 0));
-    let rebooted = valid("reboot", &json(&show, &["reboot", "--needed", "--tier", "prod", "--yes"], 0));
+    valid("rollback", &json(&demo, &["rollback", "cache1", "--yes"], 0));
+    let rebooted = valid("reboot", &json(&demo, &["reboot", "--needed", "--tier", "prod", "--yes"], 0));
     assert!(rebooted.iter().any(|line| line["value"]["action"] == "reboot"), "{rebooted:#?}");
-    let none = valid("reboot", &json(&show, &["reboot", "--needed", "--tier", "prod", "--yes"], 0));
+    let none = valid("reboot", &json(&demo, &["reboot", "--needed", "--tier", "prod", "--yes"], 0));
     assert_eq!(events(&none), ["note", "result"].map(str::to_owned).into());
 
-    valid("hold", &json(&show, &["hold", "dns3", "--reason", "the disk is being replaced"], 0));
-    valid("deploy", &json(&show, &["deploy", "dns3", "--yes"], 1));
-    let held = valid("status", &json(&show, &["status", "dns3"], 0));
+    valid("hold", &json(&demo, &["hold", "dns3", "--reason", "the disk is being replaced"], 0));
+    valid("deploy", &json(&demo, &["deploy", "dns3", "--yes"], 1));
+    let held = valid("status", &json(&demo, &["status", "dns3"], 0));
     assert!(held[0]["held"].as_str().unwrap().starts_with("the disk is being replaced ("), "{held:#?}");
-    let held = valid("hosts", &json(&show, &["hosts"], 0));
+    let held = valid("hosts", &json(&demo, &["hosts"], 0));
     assert!(held.iter().any(|line| line["host"]["answer"]["held"].is_string()), "{held:#?}");
-    let past = valid("history", &json(&show, &["history", "dns3"], 0));
+    let past = valid("history", &json(&demo, &["history", "dns3"], 0));
     assert_eq!(past[0]["answer"]["reason"], "the disk is being replaced");
-    valid("release", &json(&show, &["release", "dns3"], 0));
-    let status = valid("status", &json(&show, &["status"], 0));
+    valid("release", &json(&demo, &["release", "dns3"], 0));
+    let status = valid("status", &json(&demo, &["status"], 0));
     assert!(status.iter().any(|line| line["answer"]["diagnostics"].is_string()), "{status:#?}");
-    assert_eq!(valid("history", &json(&show, &["history", "--limit", "3"], 0)).len(), 36);
-    let log = valid("logs", &json(&show, &["logs", "cache2"], 0));
+    assert_eq!(valid("history", &json(&demo, &["history", "--limit", "3"], 0)).len(), 36);
+    let log = valid("logs", &json(&demo, &["logs", "cache2"], 0));
     assert_eq!(events(&log), ["line", "result"].map(str::to_owned).into());
-    let hosts = valid("hosts", &json(&show, &["hosts"], 0));
+    let hosts = valid("hosts", &json(&demo, &["hosts"], 0));
     assert_eq!(hosts.len(), 12);
     assert!(hosts.iter().any(|line| line["host"]["answer"]["reboot_needed"] == true), "{hosts:#?}");
-    let behind = valid("hosts", &json(&show, &["hosts", "--outdated"], 0));
-    assert!(behind.iter().any(|line| line["outdated"]["state"] == "behind"), "{behind:#?}");
-    let shown = valid("config-show", &json(&show, &["config", "show", "--branch", "main"], 0));
+    let outdated = valid("hosts", &json(&demo, &["hosts", "--outdated"], 0));
+    assert!(outdated.iter().any(|line| line["outdated"]["state"] == "outdated"), "{outdated:#?}");
+    let shown = valid("config-show", &json(&demo, &["config", "show", "--branch", "main"], 0));
     let kinds: BTreeSet<_> = shown.iter().map(|line| line["kind"].as_str()).collect();
     assert!(
         kinds.is_superset(&[Some("flag"), Some("environment"), Some("default"), None].into()),
@@ -164,24 +165,37 @@ fn what_commands_print_is_as_their_schemas_say() {
 }
 
 #[test]
-fn what_a_cancel_prints_is_as_its_schema_says() {
-    let show = Show::open();
-    let mut deploy = Running::start(show.command().args(["deploy", "cache1", "--output", "json"]));
-    deploy.tells(|line| line["value"]["status"] == "running");
-    valid("cancel", &json(&show, &["cancel", "cache1"], 0));
-    valid("deploy", &deploy.ended(1));
+fn cancel_output_matches_its_schema() {
+    let demo = FastDemo::open();
+    let mut deploy = RunningCommand::start(demo.command().args(["deploy", "cache1", "--output", "json"]));
+    deploy.wait_for_json(|line| line["value"]["status"] == "running");
+    valid("cancel", &json(&demo, &["cancel", "cache1"], 0));
+    valid("deploy", &deploy.wait_for_exit(1));
 }
 
 #[test]
-fn what_builds_print_is_as_their_schemas_say() {
-    let show = Show::open();
-    let failed = valid("build", &json(&show, &["build", "--all", "--branch", "broken"], 1));
+fn build_output_matches_its_schema() {
+    let demo = FastDemo::open();
+    let failed = valid("build", &json(&demo, &["build", "--all", "--branch", "broken"], 1));
     let hosts = &failed[failed.len() - 1]["value"]["builds"][0]["report"]["hosts"];
     assert_eq!(hosts.as_array().unwrap().len(), 12, "{hosts:#}");
-    valid("build", &json(&show, &["build", "cache1", "nosuch"], 1));
-    let lines = valid("deploy", &json(&show, &["deploy", "cache1", "--build-first"], 0));
+    valid("build", &json(&demo, &["build", "cache1", "nosuch"], 1));
+    let lines = valid("deploy", &json(&demo, &["deploy", "cache1", "--build-first"], 0));
     assert!(events(&lines).is_superset(&["build", "builds"].map(str::to_owned).into()), "{lines:#?}");
     let lines =
-        valid("deploy", &json(&show, &["deploy", "cache1", "ci1", "--build-first", "--branch", "broken"], 1));
+        valid("deploy", &json(&demo, &["deploy", "cache1", "ci1", "--build-first", "--branch", "broken"], 1));
     assert!(!events(&lines).contains("report"), "{lines:#?}");
+}
+
+#[test]
+fn rollout_output_matches_its_schema() {
+    let demo = FastDemo::open();
+    let rollout =
+        ["deploy", "--all", "--tier", "test", "--batch", "1", "--pause", "3600", "--detach", "--yes"];
+    let lines = valid("deploy", &json(&demo, &rollout, 0));
+    assert!(events(&lines).contains("detached"), "{lines:#?}");
+    let listed = valid("rollouts", &json(&demo, &["rollouts"], 0));
+    assert!(listed[0]["value"]["hosts"].as_array().is_some_and(|hosts| hosts.len() >= 5), "{listed:#?}");
+    let aborted = valid("rollouts", &json(&demo, &["rollouts", "abort"], 0));
+    assert_eq!(aborted[0]["value"]["state"], "ended");
 }

@@ -1,4 +1,4 @@
-//! `docs/cli.md` is made from the arguments themselves: `REFERENCE=write cargo test --test docs cli` writes it anew.
+//! `docs/cli.md` is generated from the arguments: `REFERENCE=write cargo test --test docs cli` writes it.
 
 use crate::page::root;
 use clap::{Arg, ArgAction, Command};
@@ -12,7 +12,7 @@ Made from the program's own arguments, as `homelab-deploy COMMAND --help` prints
 ";
 
 #[test]
-fn the_reference_is_what_the_program_takes() {
+fn the_reference_matches_the_arguments() {
     let mut program = homelab_deploy::cli::command();
     program.build();
     let (mut listed, mut chapters) = (String::new(), String::new());
@@ -22,13 +22,13 @@ fn the_reference_is_what_the_program_takes() {
     if std::env::var("REFERENCE").is_ok_and(|value| value == "write") {
         fs::write(&file, &page).unwrap();
     }
-    let there = fs::read_to_string(&file).unwrap();
-    let differs = page.lines().zip(there.lines()).find(|(a, b)| a != b);
-    assert_eq!(differs, None, "made anew by REFERENCE=write cargo test --test docs cli");
-    assert_eq!(page, there);
+    let committed = fs::read_to_string(&file).unwrap();
+    let differs = page.lines().zip(committed.lines()).find(|(a, b)| a != b);
+    assert_eq!(differs, None, "run REFERENCE=write cargo test --test docs cli");
+    assert_eq!(page, committed);
 }
 
-/// A chapter for each command below this one.
+/// Writes a chapter for each subcommand.
 fn commands(above: &Command, path: &str, listed: &mut String, page: &mut String) {
     for command in above.get_subcommands().filter(|command| command.get_name() != "help") {
         let path = format!("{path}{}", command.get_name());
@@ -57,11 +57,11 @@ fn chapter(command: &Command, path: &str, about: &str, page: &mut String) {
             };
             heading = Some(own);
         }
-        let _ = writeln!(page, "| {} | {} |", spelled(arg), told(arg));
+        let _ = writeln!(page, "| {} | {} |", spelled(arg), description(arg));
     }
 }
 
-/// `--flag VALUE`, or `VALUE` where it needs no flag.
+/// `--flag VALUE`, or `VALUE` for a positional argument.
 fn spelled(arg: &Arg) -> String {
     let takes = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
     let names = arg.get_value_names().unwrap_or_default();
@@ -77,8 +77,8 @@ fn spelled(arg: &Arg) -> String {
     if takes { format!("`{flag} {value}`") } else { format!("`{flag}`") }
 }
 
-/// What it does, what it may be, where else it can be said, and what it is otherwise.
-fn told(arg: &Arg) -> String {
+/// The help of an argument, its possible values, its environment variable and its default.
+fn description(arg: &Arg) -> String {
     let mut text =
         arg.get_help().map(ToString::to_string).unwrap_or_default().replace('|', "\\|").replace('<', "\\<");
     let takes = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);

@@ -1,19 +1,19 @@
-//! Every command line of ours in the documentation is one that the program understands.
+//! The program understands every command line in the documentation.
 
 use crate::common::binary;
 use crate::page::{Page, root};
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-/// Words that stand for something, and something that they may stand for.
+/// Placeholders in command lines, each with a valid value.
 const PLACEHOLDERS: [(&str, &str); 5] =
     [("N", "1"), ("A", "switch"), ("KIND", "admin"), ("SIZE", "1GiB"), ("SECONDS", "5")];
-/// Begins every command line.
+/// The start of every command line.
 const NAME: &str = "homelab-deploy ";
-/// Ends what the program is given.
+/// The words that end the arguments.
 const ENDS: [&str; 8] = [">", ">>", "2>", "<", "|", "&&", "&", "#"];
 
-/// The arguments of a command line: words as a shell makes them, less what only documents.
+/// The arguments of a command line, split as a shell does, without the notation of the documentation.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![];
     let (mut word, mut quote) = (None::<String>, None);
@@ -32,7 +32,7 @@ fn words(line: &str) -> Vec<String> {
     words.into_iter().take_while(|word| !ENDS.contains(&word.as_str())).filter_map(documented).collect()
 }
 
-/// A word with what it may stand for; `[--flag X]` and `HOST…` say what may be left out or come again.
+/// A word with its placeholder replaced; `[--flag X]` marks an optional word and `HOST…` a repeatable one.
 fn documented(word: String) -> Option<String> {
     let bare = word.trim_matches(['[', ']', '…']);
     let meant = PLACEHOLDERS.iter().find(|(name, _)| *name == bare).map(|(_, value)| (*value).to_owned());
@@ -41,19 +41,19 @@ fn documented(word: String) -> Option<String> {
     Some(meant.unwrap_or(word)).filter(|word| !word.is_empty())
 }
 
-/// The command lines in a text: where a line begins so, or another program is given ours to run.
+/// The command lines in a text: lines that start with the program, or that pass it to another program.
 fn lines(text: &str) -> Vec<String> {
     let text = text.replace("\\\n", " ");
     let ours = |line: &str| {
         let line = line.trim().trim_start_matches("$ ");
         let ours = line.strip_prefix(NAME).or_else(|| Some(line.split_once(" -- homelab-deploy ")?.1));
-        // The head of the console is no command line.
+        // The first line of the console starts with the same words.
         ours.filter(|rest| !rest.starts_with('▸')).map(str::to_owned)
     };
     text.lines().filter_map(ours).collect()
 }
 
-/// What the program says against a command line, if it does. Nothing is done: it is asked for help behind it all.
+/// The error of the program for a command line, if any. `--help` at the end keeps it from running.
 fn objection(line: &str) -> Option<String> {
     let output = Command::new(binary())
         .args(words(line))
@@ -67,9 +67,9 @@ fn objection(line: &str) -> Option<String> {
 }
 
 #[test]
-fn they_are_understood() {
+fn every_command_line_is_understood() {
     let mut known = BTreeSet::new();
-    // The reference is made from the program.
+    // docs/cli.md is generated from the program.
     for page in Page::all().into_iter().filter(|page| !page.path.ends_with("cli.md")) {
         let (_, blocks) = page.parts();
         let blocks = blocks.iter().flat_map(|block| lines(&block.text()));
@@ -77,15 +77,15 @@ fn they_are_understood() {
             if known.insert(line.clone())
                 && let Some(objection) = objection(&line)
             {
-                panic!("{} says `{NAME}{line}`, but\n{objection}", page.path.display());
+                panic!("{} contains `{NAME}{line}`, which fails:\n{objection}", page.path.display());
             }
         }
     }
-    assert!(known.len() > 30, "hardly any command was found: {known:?}");
+    assert!(known.len() > 30, "too few commands found: {known:?}");
 }
 
 #[test]
-fn one_that_is_not_understood_is_found() {
+fn an_invalid_command_line_is_found() {
     let text = "    $ homelab-deploy hosts --nowhere   # why\n\nhomelab-deploy deploy \\\n  a --action none > file\n\
                 claude -- homelab-deploy mcp --quiet";
     let found = lines(text);

@@ -1,24 +1,24 @@
-//! `scripts/deny` says what it could not check and why, and fails only if something that it checked is not allowed.
+//! `scripts/deny` prints which checks it could not run and why, and fails only if a check that ran finds something.
 
 use crate::page::root;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-/// Stands in for cargo, which calls cargo-deny: what `FAIL` holds fails.
+/// A stand-in for cargo, which calls cargo-deny: a command that contains the word in `FAIL` fails.
 const CARGO: &str = "#!/bin/sh\necho \"ran: $*\"\ncase \" $* \" in *\" $FAIL \"*) exit 1 ;; esac\n";
 
-/// Runs the script; gives whether it succeeded, what ran and what it says was not run.
+/// Runs the script; returns whether it succeeded, the commands that ran, and its `NOT RUN` lines.
 fn deny(programs: &[&str], fail: &str) -> (bool, String, String) {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for program in programs {
-        let file = folder.path().join(program);
+        let file = directory.path().join(program);
         fs::write(&file, CARGO).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let output = Command::new("/bin/sh")
         .arg(root().join("scripts/deny"))
-        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+        .env("PATH", format!("{}:/usr/bin:/bin", directory.path().display()))
         .env("FAIL", fail)
         .output()
         .unwrap();
@@ -28,7 +28,7 @@ fn deny(programs: &[&str], fail: &str) -> (bool, String, String) {
 }
 
 #[test]
-fn what_cannot_be_checked_is_named_and_what_is_not_allowed_fails() {
+fn an_unavailable_check_is_named_and_a_denied_dependency_fails() {
     let both = ["cargo", "cargo-deny"];
     let rest = "deny check bans licenses sources\n";
     let all = format!("{rest}deny check advisories\n");

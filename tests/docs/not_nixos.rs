@@ -1,7 +1,7 @@
-//! The examples for hosts that are not NixOS: the unit is the one of NixOS, systemd has nothing against it, and the program
-//! applies a commit to the host.
+//! The examples for hosts that are not NixOS: the unit equals the one of NixOS, systemd accepts it, and the program applies a commit
+//! to the host.
 
-use crate::common::{Broker, HostBuilder, Repo, binary, operator, run};
+use crate::common::{HostBuilder, NatsServer, Repo, TestDir, binary, operator, run};
 use crate::page::{Page, root};
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// The lines of a unit that count.
+/// The lines of a unit without comments and empty lines.
 fn lines(unit: &str) -> BTreeSet<&str> {
     unit.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
@@ -31,26 +31,26 @@ fn the_unit_is_that_of_nixos() {
         differ(&own, &nixos),
         ["EnvironmentFile", "ExecStart", "LoadCredential", "RestartSec", "WantedBy", "[Install]"]
     );
-    // What NixOS alone reads, and what systemd reads from 254 on.
+    // Settings that only NixOS reads, and those that systemd supports since version 254.
     let left_out = ["ExecStart", "LoadCredential", "RestartMaxDelaySec", "RestartSec", "RestartSteps"];
     let of_nixos = ["X-StopIfChanged", "X-StopOnRemoval"];
     assert_eq!(differ(&nixos, &own), [&left_out[..], &of_nixos].concat());
 }
 
 #[test]
-fn systemd_has_nothing_against_it() {
+fn systemd_accepts_the_unit_file() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
+    let directory = TestDir::new();
     let unit = text(UNIT).replace("/usr/local/bin/homelab-deploy", binary().to_str().unwrap());
-    let path = folder.path().join("homelab-deploy-listener.service");
+    let path = directory.path().join("homelab-deploy-listener.service");
     fs::write(&path, &unit).unwrap();
     let verified = run(Command::new("systemd-analyze").arg("verify").arg(&path), 0);
-    assert!(!verified.err.contains("homelab-deploy"), "{verified}");
+    assert!(!verified.stderr.contains("homelab-deploy"), "{verified}");
     fs::write(&path, unit.replace("UMask", "Umask")).unwrap();
     let verified = run(Command::new("systemd-analyze").arg("verify").arg(&path), 0);
-    assert!(verified.err.contains("Unknown key"), "{verified}");
+    assert!(verified.stderr.contains("Unknown key"), "{verified}");
 }
 
 #[test]
@@ -63,13 +63,13 @@ fn the_command_of_the_unit_is_understood() {
         command = command.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value);
     }
     assert!(!command.contains('$'), "{command}");
-    // It is asked for help behind it all.
+    // `--help` keeps the program from running.
     let arguments: Vec<_> = command.split(' ').skip(1).chain(["--help"]).collect();
     run(Command::new(binary()).args(arguments), 0);
 }
 
 #[test]
-fn the_page_shows_the_program_as_it_is() {
+fn the_page_shows_the_example_program() {
     let (_, blocks) = Page::read("docs/not-nixos.md").parts();
     let shown = blocks.iter().find(|block| block.mark.as_deref() == Some("file docs/examples/rebuild"));
     assert_eq!(shown.expect("the program").text(), text(PROGRAM));
@@ -77,18 +77,18 @@ fn the_page_shows_the_program_as_it_is() {
 
 #[test]
 fn the_program_applies_a_commit_for_a_host_without_nix() {
-    let broker = Broker::start();
+    let nats = NatsServer::start();
     let repo = Repo::new();
     fs::create_dir(repo.path().join("hosts")).unwrap();
-    let host = HostBuilder::new(&broker, "web1", "test", "web");
-    let done = host.folder().join("done");
+    let host = HostBuilder::new(&nats, "web1", "test", "web");
+    let done = host.dir().join("done");
     let script = |word: &str| format!("echo {word} >> {}\n", done.display());
     repo.commit("hosts/web1.sh", &script("one"));
-    // Of the programs of this machine it has git and those of the system, and no nix.
-    let programs = host.folder().join("programs");
+    // The host has git and a few programs of the system, but no nix.
+    let programs = host.dir().join("programs");
     fs::create_dir(&programs).unwrap();
     for name in ["git", "sh", "mkdir", "cat"] {
-        let found = run(Command::new("sh").args(["-c", &format!("command -v {name}")]), 0).out;
+        let found = run(Command::new("sh").args(["-c", &format!("command -v {name}")]), 0).stdout;
         std::os::unix::fs::symlink(found.trim(), programs.join(name)).unwrap();
     }
     let _host = host
@@ -98,25 +98,25 @@ fn the_program_applies_a_commit_for_a_host_without_nix() {
         .env("FLEET", done.with_file_name("fleet").to_str().unwrap())
         .start();
     let deploy = |action: &str, code| {
-        run(operator(&broker, "tester").args(["deploy", "web1", "--action", action]), code)
+        run(operator(&nats, "tester").args(["deploy", "web1", "--action", action]), code)
     };
 
     deploy("dry-activate", 0);
     deploy("build", 0);
-    assert!(!done.exists(), "nothing was to be done");
+    assert!(!done.exists(), "neither action changes the host");
     deploy("switch", 0);
     repo.commit("hosts/web1.sh", &script("two"));
     deploy("switch", 0);
     assert_eq!(fs::read_to_string(&done).unwrap(), "one\ntwo\n");
 
     let refused = deploy("boot", 1);
-    assert!(refused.out.contains("this host cannot do boot"), "{refused}");
+    assert!(refused.stdout.contains("this host cannot do boot"), "{refused}");
     repo.commit("hosts/web1.sh", "if\n");
     let refused = deploy("switch", 1);
-    assert!(refused.out.contains("web1  failed (check_refused)"), "{refused}");
+    assert!(refused.stdout.contains("web1  failed (check refused)"), "{refused}");
     repo.commit("hosts/web1.sh", "echo no disk; exit 3\n");
     let failed = deploy("switch", 1);
-    assert!(failed.out.contains("activation_failed") && failed.out.contains("no disk"), "{failed}");
+    assert!(failed.stdout.contains("activation failed") && failed.stdout.contains("no disk"), "{failed}");
     assert_eq!(fs::read_to_string(&done).unwrap(), "one\ntwo\n");
 }
 
@@ -124,16 +124,16 @@ fn the_program_applies_a_commit_for_a_host_without_nix() {
 fn the_program_fails_if_the_commit_cannot_be_fetched() {
     let repo = Repo::new();
     fs::create_dir(repo.path().join("hosts")).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let done = folder.path().join("done");
+    let directory = TestDir::new();
+    let done = directory.path().join("done");
     let commit = repo.commit("hosts/web1.sh", &format!("touch {}\n", done.display()));
     let rebuild = |commit: &str, code| {
         let url = format!("{}?ref=refs/heads/master&rev={commit}#web1", repo.url());
         let mut command = Command::new(root().join(PROGRAM));
-        run(command.args(["switch", "--flake", &url]).env("FLEET", folder.path().join("fleet")), code)
+        run(command.args(["switch", "--flake", &url]).env("FLEET", directory.path().join("fleet")), code)
     };
     rebuild(&commit, 0);
     fs::remove_file(&done).unwrap();
     rebuild(&"0".repeat(40), 128);
-    assert!(!done.exists(), "it applied the commit before");
+    assert!(!done.exists(), "the program applied the previous commit");
 }

@@ -1,29 +1,32 @@
-//! A page of the documentation: its headings, its links, its blocks of code.
+//! A page of the documentation: its headings, links and code blocks.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The root of the project.
+/// The root of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A page, by its path from the root.
+/// A page, with its path relative to the root.
 pub(crate) struct Page {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
 }
 
-/// A block of code, and the comment `<!-- … -->` that stands right before it.
+/// A code block.
 #[derive(Debug)]
 pub(crate) struct Block {
+    /// The comment `<!-- … -->` right before the block.
     pub(crate) mark: Option<String>,
+    /// The info string of the fence, such as `toml`.
+    pub(crate) info: Option<String>,
     pub(crate) lines: Vec<String>,
 }
 
 impl Block {
-    /// Its text, without what indents all of it.
+    /// The text without the common indentation.
     pub(crate) fn text(&self) -> String {
         let indent = |line: &String| line.len() - line.trim_start().len();
         let least = self.lines.iter().filter(|line| !line.trim().is_empty()).map(indent).min().unwrap_or(0);
@@ -39,7 +42,7 @@ impl Page {
         Self { path, text }
     }
 
-    /// Every page that people read.
+    /// Every page of the documentation, with those at the root.
     pub(crate) fn all() -> Vec<Self> {
         let mut docs: Vec<_> = fs::read_dir(root().join("docs"))
             .unwrap()
@@ -47,10 +50,11 @@ impl Page {
             .filter(|path| path.extension().is_some_and(|end| end == "md"))
             .collect();
         docs.sort();
-        ["README.md", "CHANGELOG.md"].map(PathBuf::from).into_iter().chain(docs).map(Self::read).collect()
+        let at_the_root = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
+        at_the_root.map(PathBuf::from).into_iter().chain(docs).map(Self::read).collect()
     }
 
-    /// The text with every block of code left out, and the blocks.
+    /// The text without code blocks, and the blocks.
     pub(crate) fn parts(&self) -> (String, Vec<Block>) {
         let (mut prose, mut blocks) = (String::new(), Vec::<Block>::new());
         let (mut fenced, mut after_blank, mut inside) = (false, true, false);
@@ -59,7 +63,8 @@ impl Page {
             let bare = line.trim();
             if bare.starts_with("```") {
                 if !fenced {
-                    blocks.push(Block { mark: mark.take(), lines: Vec::new() });
+                    let info = Some(bare.trim_start_matches('`').to_owned()).filter(|info| !info.is_empty());
+                    blocks.push(Block { mark: mark.take(), info, lines: Vec::new() });
                 }
                 (fenced, inside) = (!fenced, false);
             } else if fenced {
@@ -73,7 +78,7 @@ impl Page {
                 continue;
             } else if line.starts_with("    ") && (inside || after_blank) {
                 if !inside {
-                    blocks.push(Block { mark: mark.take(), lines: Vec::new() });
+                    blocks.push(Block { mark: mark.take(), info: None, lines: Vec::new() });
                     inside = true;
                 }
                 blocks.last_mut().unwrap().lines.push(line.to_owned());
@@ -89,7 +94,7 @@ impl Page {
         (prose, blocks)
     }
 
-    /// What its headings are called in links to them.
+    /// The anchors of the headings, as forges generate them.
     pub(crate) fn anchors(&self) -> Vec<String> {
         let mut seen = HashMap::<String, usize>::new();
         let (prose, _) = self.parts();
@@ -105,16 +110,16 @@ impl Page {
         headings.map(anchor).collect()
     }
 
-    /// Where its links lead.
+    /// The targets of the links.
     pub(crate) fn links(&self) -> Vec<String> {
         let (prose, _) = self.parts();
-        // What stands in code style is no link.
+        // A link inside a code span is not a link.
         let prose: String = prose.split('`').step_by(2).collect::<Vec<_>>().join("`");
         let ends = prose.split("](").skip(1);
         ends.map(|rest| rest.split(')').next().unwrap_or_default().to_owned()).collect()
     }
 
-    /// What stands in code style in its text.
+    /// The code spans of the text.
     pub(crate) fn spans(&self) -> Vec<String> {
         let (prose, _) = self.parts();
         let in_paragraph = |text: &str| {
@@ -126,7 +131,7 @@ impl Page {
 }
 
 #[test]
-fn a_page_is_read_as_a_person_reads_it() {
+fn a_page_is_split_into_headings_links_and_blocks() {
     let text = "# One `thing`, it's\n\ntext [a](b.md#c) and `[no](x)`\n\n<!-- run -->\n\n    first\n\n      second\n\n\
                 - item\n\n## Two\n\n```toml\nkey = 1\n```\n\n## Two\n";
     let page = Page { path: "x.md".into(), text: text.to_owned() };
@@ -137,4 +142,5 @@ fn a_page_is_read_as_a_person_reads_it() {
     let [first, second] = &blocks[..] else { panic!("{blocks:?}") };
     assert_eq!((first.mark.as_deref(), first.text().trim_end()), (Some("run"), "first\n\n  second"));
     assert_eq!((second.mark.as_deref(), second.text().as_str()), (None, "key = 1\n"));
+    assert_eq!((first.info.as_deref(), second.info.as_deref()), (None, Some("toml")));
 }

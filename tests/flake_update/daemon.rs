@@ -1,10 +1,10 @@
-//! A real nix-daemon that does not take this user.
+//! A real nix-daemon that does not allow this user.
 
 use crate::common::eventually;
 use crate::stage::{GOOD, Stage};
 use std::process::{Child, Command, Stdio};
 
-/// A daemon, ended with its owner.
+/// A daemon, killed on drop.
 struct Daemon(Child);
 
 impl Daemon {
@@ -26,9 +26,9 @@ impl Drop for Daemon {
 }
 
 #[test]
-fn a_user_that_the_daemon_does_not_allow_learns_where_users_are_allowed() {
+fn a_user_refused_by_the_daemon_gets_advice() {
     let stage = Stage::new(GOOD);
-    let usual =
+    let settings =
         "experimental-features = nix-command flakes\nsubstituters =\nsandbox = false\nbuild-users-group =\n";
     let update = || {
         let mut update = stage.update();
@@ -36,15 +36,14 @@ fn a_user_that_the_daemon_does_not_allow_learns_where_users_are_allowed() {
         update
     };
     {
-        let _daemon =
-            Daemon::start(&stage, &format!("{usual}trusted-users =\nallowed-users = somebody-else\n"));
-        stage.ended(&mut update(), 2).complains(&[
+        let _daemon = Daemon::start(&stage, &format!("{settings}trusted-users =\nallowed-users = other\n"));
+        stage.wait_for_exit(&mut update(), 2).assert_stderr(&[
             "could not update the inputs",
-            "nix-daemon ends the connection of a user that it does not allow",
+            "nix-daemon closes the connection of a user that it does not allow",
             "add the user of this service to allowed-users in its settings",
         ]);
     }
     std::fs::remove_file(stage.path("var/daemon-socket/socket")).unwrap();
-    let _daemon = Daemon::start(&stage, usual);
-    stage.ended(&mut update(), 0);
+    let _daemon = Daemon::start(&stage, settings);
+    stage.wait_for_exit(&mut update(), 0);
 }

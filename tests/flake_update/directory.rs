@@ -1,9 +1,9 @@
-//! A flake that is not at the top of its repository, or that needs the submodules of it.
+//! Flakes that are not at the top of their repository, or need its submodules.
 
 use crate::stage::{GOOD, Stage};
 use std::fs;
 
-/// The flake of the stage in this directory of its repository, pushed.
+/// A pushed fleet with its flake in this directory of the repository.
 fn in_directory(dir: &str) -> Stage {
     let stage = Stage::new(GOOD);
     fs::create_dir_all(stage.path("checkout").join(dir)).unwrap();
@@ -15,13 +15,13 @@ fn in_directory(dir: &str) -> Stage {
     stage
 }
 
-/// The files that the last commit of the remote has changed.
+/// The files that the last commit of the remote changed.
 fn changed(stage: &Stage) -> String {
     stage.git("fleet.git", &["-c", "core.quotePath=false", "diff", "--name-only", "master^", "master"])
 }
 
 #[test]
-fn a_flake_in_a_directory_is_updated_however_it_is_named() {
+fn a_flake_in_a_directory_is_updated_for_every_form_of_its_location() {
     for (dir, encoded) in [("nixos", "nixos"), ("a b/ü", "a%20b/%C3%BC")] {
         for repo in ["checkout/DIR", "checkout?dir=DIR", "REMOTE?dir=DIR", "git+REMOTE?dir=DIR", "link"] {
             let stage = in_directory(dir);
@@ -34,17 +34,17 @@ fn a_flake_in_a_directory_is_updated_however_it_is_named() {
             };
             let repo = repo.replace("DIR", encoded);
             let before = stage.at("master");
-            let ended = crate::common::Running::start(&mut stage.update_of(&repo)).ended(0);
+            let ended = crate::common::RunningCommand::start(&mut stage.update_of(&repo)).wait_for_exit(0);
             stage.check(&ended);
             assert_ne!(stage.at("master"), before, "{repo}: {ended}");
             assert_eq!(changed(&stage), format!("{dir}/flake.lock"), "{repo}");
-            assert!(ended.out.contains("all 3 hosts build"), "{repo}: {ended}");
-            // From within it, as nix does.
-            let again = crate::common::Running::start(
+            assert!(ended.stdout.contains("all 3 hosts build"), "{repo}: {ended}");
+            // As in nix, a subdirectory works too.
+            let again = crate::common::RunningCommand::start(
                 &mut stage.update_of(&stage.text(&format!("checkout/{dir}/sub"))),
             );
-            let again = again.ended(0);
-            assert!(again.out.ends_with("nothing to update\n"), "{again}");
+            let again = again.wait_for_exit(0);
+            assert!(again.stdout.ends_with("nothing to update\n"), "{again}");
         }
     }
 }
@@ -53,14 +53,14 @@ fn a_flake_in_a_directory_is_updated_however_it_is_named() {
 fn a_directory_without_a_flake_is_refused() {
     let stage = in_directory("nixos");
     let checkout = stage.text("checkout");
-    let refused = |repo: &str, why: &str| {
-        let ended = crate::common::Running::start(&mut stage.update_of(repo)).ended(2);
+    let refused = |repo: &str, error: &str| {
+        let ended = crate::common::RunningCommand::start(&mut stage.update_of(repo)).wait_for_exit(2);
         stage.check(&ended);
-        ended.complains(&[why]);
+        ended.assert_stderr(&[error]);
     };
     refused(
         &format!("{checkout}?dir=nowhere"),
-        "origin has no flake.nix in the directory nowhere: give --repo",
+        "origin has no flake.nix in the directory nowhere: set --repo",
     );
     refused(
         &format!("{checkout}?dir=../x"),
@@ -68,14 +68,14 @@ fn a_directory_without_a_flake_is_refused() {
     );
     refused(
         &format!("{checkout}?ref=main"),
-        "--repo names the branch main: leave it out, and give it to --base",
+        "--repo names the branch main: remove it and pass it with --base",
     );
-    refused(&format!("{checkout}#web1"), "must not have a `#` part: every host is built; leave it out");
+    refused(&format!("{checkout}#web1"), "must not have a `#` part, because every host is built: remove it");
     refused("git+ssh://git@git.example:fleet", "write git+ssh://git@git.example/fleet");
 }
 
-#[test]
-fn hosts_that_need_submodules_are_built_with_them() {
+/// A checkout whose host needs the submodule `lib`, which has this URL.
+fn with_submodule(url: impl FnOnce(&Stage) -> String) -> Stage {
     let stage = Stage::new("web1 = builtins.readFile ./lib/script;");
     let allow = ["-c", "protocol.file.allow=always"];
     fs::create_dir(stage.path("lib")).unwrap();
@@ -83,20 +83,42 @@ fn hosts_that_need_submodules_are_built_with_them() {
     fs::write(stage.path("lib/script"), "echo 1 > $out").unwrap();
     stage.git("lib", &["add", "script"]);
     stage.git("lib", &["commit", "--quiet", "--message", "lib"]);
-    let add = ["submodule", "--quiet", "add", &stage.text("lib"), "lib"];
+    let add = ["submodule", "--quiet", "add", &url(&stage), "lib"];
     stage.git("checkout", &[&allow[..], &add].concat());
     stage.git("checkout", &["commit", "--quiet", "--message", "with lib"]);
     stage.git("checkout", &["push", "--quiet", "origin", "master"]);
+    stage
+}
+
+#[test]
+fn hosts_that_need_submodules_are_built_with_them() {
+    let stage = with_submodule(|stage| stage.text("lib"));
     let update = |query: &str, code: i32| {
         let mut command = stage.update_of(&format!("{}{query}", stage.text("checkout")));
         command.arg("--nix-may-read").arg(stage.path("lib"));
         command.envs([("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "protocol.file.allow")]);
-        let ended =
-            crate::common::Running::start(command.env("GIT_CONFIG_VALUE_0", "always").arg("--dry-run"));
-        ended.ended(code)
+        let ended = crate::common::RunningCommand::start(
+            command.env("GIT_CONFIG_VALUE_0", "always").arg("--dry-run"),
+        );
+        ended.wait_for_exit(code)
     };
     let without = update("", 1);
-    assert!(without.out.contains("web1"), "{without}");
+    assert!(without.stdout.contains("web1"), "{without}");
     let with = update("?submodules=1", 0);
-    assert!(with.out.contains("the host builds") || with.out.contains("all 1 host"), "{with}");
+    assert!(with.stdout.contains("the host builds") || with.stdout.contains("all 1 host"), "{with}");
+}
+
+#[test]
+fn a_submodule_with_a_relative_url_is_refused_with_its_complete_url() {
+    let stage = with_submodule(|_| "../lib".to_owned());
+    let expected = format!(
+        "the submodule lib has the relative URL ../lib, which is not next to the temporary work tree of an update; write \
+         file://{} in .gitmodules, commit and push",
+        stage.text("lib")
+    );
+    let repo = format!("{}?submodules=1", stage.text("checkout"));
+    stage.wait_for_exit(&mut stage.update_of(&repo), 2).assert_stderr(&[&expected]);
+    // A flake that does not need its submodules is not checked.
+    let without = stage.wait_for_exit(stage.update_of(&stage.text("checkout")).arg("--dry-run"), 1);
+    assert!(without.stdout.contains("web1"), "{without}");
 }

@@ -1,4 +1,4 @@
-//! A forge that answers as it is told and keeps every request for the test to look at.
+//! A fake forge with configurable responses, which records all requests.
 
 use crate::certificates::Pair;
 use rustls::pki_types::pem::PemObject;
@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-/// A request that came.
+/// A recorded request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// With the query.
+    /// The path with the query.
     pub(crate) path: String,
-    /// Names in lower case.
+    /// Header names are in lower case.
     headers: Vec<(String, String)>,
     pub(crate) body: Value,
 }
@@ -28,12 +28,12 @@ impl Request {
     }
 }
 
-/// What is answered: a status, a `Location` if not empty, a body. `None` leaves the request without an answer.
-pub(crate) type Answer = Option<(u16, String, Value)>;
+/// The response: status, `Location` header unless empty, and body. `None` sends no response.
+pub(crate) type Response = Option<(u16, String, Value)>;
 
-type Answers = dyn Fn(&Request, usize) -> Answer + Send + Sync;
+type Responses = dyn Fn(&Request, usize) -> Response + Send + Sync;
 
-/// A forge on a free port, until dropped.
+/// A forge on a free port, stopped on drop.
 pub(crate) struct Forge {
     address: String,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -42,12 +42,12 @@ pub(crate) struct Forge {
 }
 
 impl Forge {
-    /// Answers as `answers` says, which is given the request and how many came before it.
-    pub(crate) fn new(answers: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) -> Self {
-        Self::start(None, answers)
+    /// A forge whose responses are the results of `responses` for the request and the number of earlier requests.
+    pub(crate) fn new(responses: impl Fn(&Request, usize) -> Response + Send + Sync + 'static) -> Self {
+        Self::start(None, responses)
     }
 
-    /// A plain Gitea that speaks TLS with this certificate.
+    /// A default Gitea that uses TLS with this certificate.
     pub(crate) fn with_tls(pair: &Pair) -> Self {
         let chain = CertificateDer::pem_file_iter(&pair.certificate).unwrap().map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_file(&pair.key).unwrap();
@@ -61,25 +61,25 @@ impl Forge {
 
     fn start(
         tls: Option<Arc<ServerConfig>>,
-        answers: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
+        responses: impl Fn(&Request, usize) -> Response + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (requests, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (kept, stopped, answers) = (Arc::clone(&requests), Arc::clone(&stop), Arc::new(answers));
+        let (recorded, stopped, responses) = (Arc::clone(&requests), Arc::clone(&stop), Arc::new(responses));
         let thread = std::thread::spawn(move || {
             for connection in listener.incoming() {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let (kept, answers, tls) = (Arc::clone(&kept), Arc::clone(&answers), tls.clone());
-                // A client that hangs up early is no failure of the forge.
+                let (recorded, responses, tls) = (Arc::clone(&recorded), Arc::clone(&responses), tls.clone());
+                // A client may disconnect early, which is not an error.
                 std::thread::spawn(move || {
                     connection.and_then(|stream| match tls {
-                        None => serve(stream, &kept, &*answers),
+                        None => serve(stream, &recorded, &*responses),
                         Some(tls) => {
                             let connection = ServerConnection::new(tls).map_err(std::io::Error::other)?;
-                            serve(StreamOwned::new(connection, stream), &kept, &*answers)
+                            serve(StreamOwned::new(connection, stream), &recorded, &*responses)
                         }
                     })
                 });
@@ -88,12 +88,12 @@ impl Forge {
         Self { address, requests, stop, thread: Some(thread) }
     }
 
-    /// A Gitea that knows no pull request and no label yet, but for what `special` answers.
-    pub(crate) fn gitea(special: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+    /// A Gitea without pull requests and labels, except for the responses of `special`.
+    pub(crate) fn gitea(special: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         Self::new(move |request, _| special(request).or_else(|| plain(request)))
     }
 
-    /// The page of the fleet.
+    /// The URL of the fleet's page.
     pub(crate) fn page(&self) -> String {
         format!("http://{}/alice/fleet", self.address)
     }
@@ -102,12 +102,12 @@ impl Forge {
         &self.address
     }
 
-    /// What came so far.
+    /// The requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
-    /// What came so far, as `METHOD PATH` each, without queries.
+    /// The requests so far as `METHOD PATH`, without queries.
     pub(crate) fn calls(&self) -> Vec<String> {
         let call = |request: &Request| {
             format!("{} {}", request.method, request.path.split('?').next().unwrap_or_default())
@@ -119,7 +119,7 @@ impl Forge {
 impl Drop for Forge {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
-        // Wakes `incoming`.
+        // Wakes up `incoming`.
         let _ = TcpStream::connect(&self.address);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -127,7 +127,7 @@ impl Drop for Forge {
     }
 }
 
-/// A pull request as a forge tells of it.
+/// The JSON of a pull request.
 pub(crate) fn pull(number: u64, branch: &str, of: &str) -> Value {
     json!({
         "number": number,
@@ -137,7 +137,7 @@ pub(crate) fn pull(number: u64, branch: &str, of: &str) -> Value {
     })
 }
 
-fn plain(request: &Request) -> Answer {
+fn plain(request: &Request) -> Response {
     let ok = |status, body| Some((status, String::new(), body));
     let path = request.path.split('?').next().unwrap_or_default();
     match (request.method.as_str(), path) {
@@ -148,17 +148,21 @@ fn plain(request: &Request) -> Answer {
     }
 }
 
-fn serve(stream: impl Read + Write, kept: &Mutex<Vec<Request>>, answers: &Answers) -> std::io::Result<()> {
+fn serve(
+    stream: impl Read + Write,
+    recorded: &Mutex<Vec<Request>>,
+    responses: &Responses,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let Some(request) = read(&mut reader)? else { return Ok(()) };
         let before = {
-            let mut kept = kept.lock().unwrap();
-            kept.push(request.clone());
-            kept.len() - 1
+            let mut recorded = recorded.lock().unwrap();
+            recorded.push(request.clone());
+            recorded.len() - 1
         };
-        let Some((status, location, body)) = answers(&request, before) else {
-            // Until the client gives up.
+        let Some((status, location, body)) = responses(&request, before) else {
+            // Waits until the client disconnects.
             let _ = reader.read(&mut [0]);
             return Ok(());
         };

@@ -1,4 +1,4 @@
-//! GitHub's ways, and which repository on which forge is meant.
+//! Requests for GitHub, and how forge and repository are determined.
 
 use crate::forge::{Forge, Request, pull};
 use crate::server::Server;
@@ -15,11 +15,11 @@ fn github(request: &Request) -> Value {
 }
 
 #[test]
-fn github_is_spoken_to_in_its_own_way() {
+fn github_gets_its_own_requests() {
     let stage = Stage::new(BAD);
     let forge = Forge::new(|request, _| Some((200, String::new(), github(request))));
-    let ended = stage.ended(stage.update_with(&forge).args(["--forge", "github"]), 1);
-    assert!(ended.out.contains("opened the pull request"), "{ended}");
+    let ended = stage.wait_for_exit(stage.update_with(&forge).args(["--forge", "github"]), 1);
+    assert!(ended.stdout.contains("opened the pull request"), "{ended}");
     let api = "/api/v3/repos/alice/fleet";
     let calls =
         [format!("GET {api}/pulls"), format!("POST {api}/pulls"), format!("POST {api}/issues/7/labels")];
@@ -47,9 +47,9 @@ fn the_forge_and_its_repository_are_found() {
     let hosted = format!("http://{}/git/alice/fleet.git", server.host());
     let at = forge.address();
     for (repo, url, called) in [
-        // A path tells nothing.
+        // A local path has neither owner nor forge.
         (stage.remote(), format!("http://{at}/git/alice/fleet/"), "/git/api/v1/repos/alice/fleet/pulls"),
-        // A URL tells owner and name, and the forge is where it is said to be.
+        // A URL has owner and name, and `--forge-url` sets the forge.
         (hosted.clone(), format!("http://{at}"), "/api/v1/repos/alice/fleet/pulls"),
         (hosted.clone(), format!("http://{at}/git/"), "/git/api/v1/repos/alice/fleet/pulls"),
         (hosted, format!("http://{at}/alice/fleet"), "/api/v1/repos/alice/fleet/pulls"),
@@ -57,34 +57,40 @@ fn the_forge_and_its_repository_are_found() {
         let before = forge.calls().len();
         let mut update = stage.update_of(&repo);
         update.arg("--token-file").arg(stage.path("token")).args(["--forge-url", &url]);
-        // The plain forge knows nothing of other places.
-        stage.ended(&mut update, if called.starts_with("/git") { 5 } else { 1 });
+        // The fake forge only knows the API at the top.
+        stage.wait_for_exit(&mut update, if called.starts_with("/git") { 5 } else { 1 });
         assert_eq!(forge.calls()[before], format!("GET {called}"), "{repo} {url}");
     }
 }
 
 #[test]
-fn a_forge_that_cannot_be_meant_is_refused_before_anything_is_done() {
+fn an_invalid_forge_url_is_refused_first() {
     let stage = Stage::new(GOOD);
     let before = stage.branches();
-    for (url, why) in [
+    for (url, error) in [
         (
             None,
-            "the remote does not tell where the forge is; give --forge-url the page of the repository there",
+            "the remote's URL does not show where the forge is; set --forge-url to the page of the repository there",
         ),
-        (Some("https://git.example.org"), "the remote does not tell owner and name of the repository"),
+        (
+            Some("https://git.example.org"),
+            "the remote's URL does not contain owner and name of the repository",
+        ),
         (
             Some("http://git.example.org/alice/fleet"),
-            "the token is not sent to http://git.example.org, for others could read it",
+            "the token is not sent to http://git.example.org because the connection is not encrypted",
         ),
-        (Some("ftp://git.example.org/a/b"), "--forge-url is no URL of a forge"),
-        (Some("https://u:s3cret-t0ken-of-the-forge@git.example.org/a/b"), "--forge-url is no URL of a forge"),
-        (Some("git.example.org/a/b"), "--forge-url is no URL of a forge"),
+        (Some("ftp://git.example.org/a/b"), "invalid --forge-url: expected a URL"),
+        (
+            Some("https://u:s3cret-t0ken-of-the-forge@git.example.org/a/b"),
+            "invalid --forge-url: expected a URL",
+        ),
+        (Some("git.example.org/a/b"), "invalid --forge-url: expected a URL"),
     ] {
         let mut update = stage.update();
         update.arg("--token-file").arg(stage.path("token"));
         update.args(url.into_iter().flat_map(|url| ["--forge-url", url]));
-        stage.ended(&mut update, 2).complains(&[why]);
+        stage.wait_for_exit(&mut update, 2).assert_stderr(&[error]);
     }
     assert_eq!(stage.branches(), before);
 }

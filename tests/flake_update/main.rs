@@ -1,12 +1,11 @@
-//! `flake-update`, with real git remotes, a real nix, and a forge that answers as it is told.
+//! Tests of `flake-update` with real git remotes, real nix, and a fake forge.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
-mod again;
 mod bad_input;
-#[allow(dead_code, reason = "written for the tests of the server")]
+#[allow(dead_code, reason = "shared with the tests of NATS")]
 #[path = "../nats/certificates.rs"]
 mod certificates;
 mod command_lines;
@@ -19,9 +18,10 @@ mod github;
 mod interrupted;
 mod notify;
 mod race;
+mod rerun;
 mod sandbox;
 mod schema;
-#[allow(dead_code, reason = "written for the tests of nix")]
+#[allow(dead_code, reason = "shared with the tests of nix")]
 #[path = "../nix/server.rs"]
 mod server;
 mod stage;

@@ -1,35 +1,35 @@
-//! `--notify`: the builder and the hosts that can are asked to build the new commit, over a real broker.
+//! `--notify`: requests builds of the new commit from the builder and the supporting hosts over a real NATS server.
 
-use crate::common::{Broker, Peer, Wire, base_answer};
+use crate::common::{FakeListener, NatsServer, RawClient, base_presence};
 use crate::schema::valid;
 use crate::stage::{BAD, GOOD, Stage};
 use serde_json::{Value, json};
 use std::process::Command;
 
-fn update(stage: &Stage, broker: &Broker, user: &str) -> Command {
+fn update(stage: &Stage, nats: &NatsServer, user: &str) -> Command {
     let mut update = stage.update();
-    update.arg("--notify").env("HOMELAB_DEPLOY_NATS_URL", broker.url()).env("USER", user);
-    update.env("HOMELAB_DEPLOY_NKEY_FILE", broker.key(user));
+    update.arg("--notify").env("HOMELAB_DEPLOY_NATS_URL", nats.url()).env("USER", user);
+    update.env("HOMELAB_DEPLOY_NKEY_FILE", nats.key(user));
     update
 }
 
-fn able(name: &str) -> Value {
-    let mut answer = base_answer(name, "test", "web");
-    answer["capabilities"] = json!(["build"]);
-    answer["version"] = json!("0.1.0");
-    answer["online"] = json!(true);
-    answer
+fn supporting_host(name: &str) -> Value {
+    let mut presence = base_presence(name, "test", "web");
+    presence["capabilities"] = json!(["build"]);
+    presence["version"] = json!("0.1.0");
+    presence["online"] = json!(true);
+    presence
 }
 
 #[test]
-fn the_builder_and_the_hosts_that_can_are_asked() {
-    let (stage, broker) = (Stage::new(GOOD), Broker::start());
-    let wire = Wire::connect(&broker, "everything");
-    let (builds, deploys) = (wire.listen("build.>"), wire.listen("deploy.test.>"));
-    let web1 = Peer::start(&broker, able("web1"), |_| Vec::new());
-    let web2 = Peer::start(&broker, able("web2"), |_| Vec::new());
-    let _old = Peer::start(&broker, base_answer("old1", "test", "legacy"), |_| Vec::new());
-    let ended = stage.ended(&mut update(&stage, &broker, "everything"), 0);
+fn the_builder_and_the_supporting_hosts_are_queried() {
+    let (stage, nats) = (Stage::new(GOOD), NatsServer::start());
+    let wire = RawClient::connect(&nats, "everything");
+    let (builds, deploys) = (wire.subscribe("build.>"), wire.subscribe("deploy.test.>"));
+    let web1 = FakeListener::start(&nats, supporting_host("web1"), |_| Vec::new());
+    let web2 = FakeListener::start(&nats, supporting_host("web2"), |_| Vec::new());
+    let _old = FakeListener::start(&nats, base_presence("old1", "test", "legacy"), |_| Vec::new());
+    let ended = stage.wait_for_exit(&mut update(&stage, &nats, "everything"), 0);
     let commit = stage.at("master");
     for peer in [&web1, &web2] {
         let request = peer.request();
@@ -37,70 +37,70 @@ fn the_builder_and_the_hosts_that_can_are_asked() {
         assert_eq!(request["commit"], json!(commit));
         assert!(request["expires_at"].is_string(), "{request}");
     }
-    let heard = builds.next();
-    assert_eq!(heard.subject, "build.all");
-    assert_eq!((&heard.body["target"], &heard.body["branch"]), (&json!("all"), &json!("master")));
-    let id = heard.body["id"].as_str().unwrap();
-    assert_eq!(heard.body["reply_to"], format!("build.responses.{id}"));
-    assert!(heard.body["issuer"].as_str().unwrap().starts_with("everything@"), "{:?}", heard.body);
+    let message = builds.next();
+    assert_eq!(message.subject, "build.all");
+    assert_eq!((&message.body["target"], &message.body["branch"]), (&json!("all"), &json!("master")));
+    let id = message.body["id"].as_str().unwrap();
+    assert_eq!(message.body["reply_to"], format!("build.responses.{id}"));
+    assert!(message.body["issuer"].as_str().unwrap().starts_with("everything@"), "{:?}", message.body);
     wire.round_trip();
-    let subjects: Vec<_> = deploys.arrived().into_iter().map(|heard| heard.subject).collect();
+    let subjects: Vec<_> = deploys.received().into_iter().map(|message| message.subject).collect();
     assert_eq!(subjects, ["deploy.test.web1", "deploy.test.web2"]);
-    assert!(ended.out.contains(&format!("asked web1, web2 to build {}", &commit[..7])), "{ended}");
-    assert!(ended.out.contains("asked the builder on build.all to build master"), "{ended}");
+    assert!(ended.stdout.contains(&format!("asked web1, web2 to build {}", &commit[..7])), "{ended}");
+    assert!(ended.stdout.contains("asked the builder on build.all to build master"), "{ended}");
 
     stage.move_input(3);
     stage.git("checkout", &["pull", "--quiet", "origin", "master"]);
-    stage.ended(update(&stage, &broker, "everything").args(["--builder-repo", "infra"]), 0);
-    let heard = builds.next();
-    assert_eq!((heard.subject.as_str(), &heard.body["repo"]), ("build.infra.all", &json!("infra")));
+    stage.wait_for_exit(update(&stage, &nats, "everything").args(["--builder-repo", "infra"]), 0);
+    let message = builds.next();
+    assert_eq!((message.subject.as_str(), &message.body["repo"]), ("build.infra.all", &json!("infra")));
 }
 
 #[test]
-fn nobody_is_asked_where_the_branch_did_not_move() {
-    let broker = Broker::start();
-    let wire = Wire::connect(&broker, "everything");
-    let heard = wire.listen(">");
+fn no_host_is_queried_if_the_branch_did_not_move() {
+    let nats = NatsServer::start();
+    let wire = RawClient::connect(&nats, "everything");
+    let subscription = wire.subscribe(">");
     let stage = Stage::new(BAD);
-    stage.ended(&mut update(&stage, &broker, "everything"), 1);
+    stage.wait_for_exit(&mut update(&stage, &nats, "everything"), 1);
     let stage = Stage::new(GOOD);
-    stage.ended(update(&stage, &broker, "everything").arg("--dry-run"), 0);
-    stage.ended(&mut stage.update(), 0);
+    stage.wait_for_exit(update(&stage, &nats, "everything").arg("--dry-run"), 0);
+    stage.wait_for_exit(&mut stage.update(), 0);
     stage.git("checkout", &["pull", "--quiet", "origin", "master"]);
-    stage.ended(&mut update(&stage, &broker, "everything"), 0);
+    stage.wait_for_exit(&mut update(&stage, &nats, "everything"), 0);
     wire.round_trip();
-    let heard = heard.arrived();
-    assert!(heard.iter().all(|heard| heard.subject.starts_with("test.")), "{heard:?}");
+    let messages = subscription.received();
+    assert!(messages.iter().all(|message| message.subject.starts_with("test.")), "{messages:?}");
 }
 
 #[test]
-fn what_the_server_refuses_is_told() {
-    let (stage, broker) = (Stage::new(GOOD), Broker::start());
-    let ended = stage.ended(&mut update(&stage, &broker, "viewer"), 0);
+fn a_permission_violation_is_reported() {
+    let (stage, nats) = (Stage::new(GOOD), NatsServer::start());
+    let ended = stage.wait_for_exit(&mut update(&stage, &nats, "viewer"), 0);
     assert!(
-        ended.out.contains("the server refused build.all: this key has no permission to publish"),
+        ended.stdout.contains("the server refused build.all: this key has no permission to publish"),
         "{ended}"
     );
-    assert!(ended.out.contains("no host is there that can build"), "{ended}");
+    assert!(ended.stdout.contains("no online host can build"), "{ended}");
 }
 
 #[test]
-fn a_broker_that_is_away_takes_nothing_back() {
-    let (stage, mut broker) = (Stage::new(GOOD), Broker::start());
-    broker.stop();
+fn an_unavailable_nats_server_reverts_nothing() {
+    let (stage, mut nats) = (Stage::new(GOOD), NatsServer::start());
+    nats.stop();
     let before = stage.at("master");
-    let ended = stage.ended(update(&stage, &broker, "everything").args(["--output", "json"]), 5);
+    let ended = stage.wait_for_exit(update(&stage, &nats, "everything").args(["--output", "json"]), 5);
     assert_ne!(stage.at("master"), before);
-    ended.complains(&[
-        "error: master is pushed, but the builder and the hosts were not asked to build it: could not connect to ",
-        "`homelab-deploy deploy --all --tier TIER --action build` asks the hosts",
+    ended.assert_stderr(&[
+        "error: pushed master, but could not ask the builder and the hosts to build it: could not connect to ",
+        "to ask the hosts, run `homelab-deploy deploy --all --tier TIER --action build`",
     ]);
     let result = valid(&ended).pop().unwrap();
     assert_eq!((&result["event"], &result["exit"]), (&json!("result"), &json!(5)));
 }
 
 #[test]
-fn a_connection_that_cannot_be_is_told_before_anything_is_done() {
+fn an_invalid_connection_is_reported_first() {
     let stage = Stage::new(GOOD);
     let before = stage.at("master");
     let mut update = stage.update();
@@ -108,6 +108,6 @@ fn a_connection_that_cannot_be_is_told_before_anything_is_done() {
     for name in ["HOMELAB_DEPLOY_NATS_URL", "HOMELAB_DEPLOY_NKEY_FILE", "HOMELAB_DEPLOY_CONTEXT"] {
         update.env_remove(name);
     }
-    stage.ended(&mut update, 2).complains(&["no NATS server is named"]);
+    stage.wait_for_exit(&mut update, 2).assert_stderr(&["no NATS server configured"]);
     assert_eq!(stage.at("master"), before);
 }

@@ -1,14 +1,14 @@
-//! The owner of an input gets nothing of this machine: nix runs where no credential can be read, inputs of this machine are
-//! refused, and nothing is written through links.
+//! The owner of an input gets no data of this machine: nix runs in a sandbox without access to credentials, inputs from this
+//! machine are refused, and nix does not write through symbolic links.
 
-use crate::common::{Running, run};
+use crate::common::{RunningCommand, run};
 use crate::stage::{GOOD, Stage, TOKEN};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-/// Gives the input an input of its own, and credentials that it may point at.
-fn with_loot(url: &str) -> (Stage, String) {
+/// A fleet whose input adds an input: a directory with credentials on this machine. Returns the URL of the latter too.
+fn with_secret_input(url: &str) -> (Stage, String) {
     let stage = Stage::new(GOOD);
     fs::create_dir(stage.path("credentials")).unwrap();
     fs::copy(stage.path("token"), stage.path("credentials/token")).unwrap();
@@ -17,30 +17,30 @@ fn with_loot(url: &str) -> (Stage, String) {
     stage.git("credentials", &["commit", "--quiet", "--message", "x"]);
     let url = format!("{url}{}", stage.text("credentials"));
     let flake = format!(
-        r#"{{ inputs.loot = {{ url = "{url}"; flake = false; }};
-              outputs = {{ self, loot }}: {{ number = builtins.readFile "${{loot}}/token"; }}; }}"#
+        r#"{{ inputs.secret = {{ url = "{url}"; flake = false; }};
+              outputs = {{ self, secret }}: {{ number = builtins.readFile "${{secret}}/token"; }}; }}"#
     );
     fs::write(stage.path("input/flake.nix"), flake).unwrap();
     stage.git("input", &["commit", "--quiet", "--all", "--message", "update"]);
     (stage, url)
 }
 
-/// Whether something in the store holds the token.
+/// Whether a file in the store contains the token.
 fn is_in_store(stage: &Stage) -> bool {
     let found = Command::new("grep").args(["-rq", TOKEN]).arg(stage.path("store")).status().unwrap();
-    // 1 is nothing, everything above is an error.
+    // grep exits with 1 if it finds nothing, and with a higher code on errors.
     assert!(found.code().is_some_and(|code| code < 2), "{found}");
     found.success()
 }
 
 #[test]
-fn an_input_of_an_input_cannot_take_the_token() {
+fn an_input_of_an_input_cannot_read_the_token() {
     for scheme in ["path:", "git+file://"] {
-        let (stage, _) = with_loot(scheme);
-        let ended = stage.ended(stage.update().arg("--dry-run"), 2);
-        ended.complains(&[
+        let (stage, _) = with_secret_input(scheme);
+        let ended = stage.wait_for_exit(stage.update().arg("--dry-run"), 2);
+        ended.assert_stderr(&[
             "could not update the inputs",
-            "(nix runs in a sandbox: name what the flake needs of this machine with --nix-may-read",
+            "(nix runs in a sandbox: pass the paths that the flake needs on this machine with --nix-may-read",
         ]);
         assert!(!is_in_store(&stage), "{ended}");
     }
@@ -49,21 +49,23 @@ fn an_input_of_an_input_cannot_take_the_token() {
 #[test]
 fn a_new_input_from_this_machine_is_refused_before_anything_is_evaluated() {
     for scheme in ["path:", "git+file://"] {
-        let (stage, url) = with_loot(scheme);
+        let (stage, url) = with_secret_input(scheme);
         let branches = stage.branches();
-        let ended =
-            stage.ended(stage.update().args(["--dry-run", "--nix-may-read", &stage.text("credentials")]), 2);
-        let place = url.replace("git+file", "git file");
-        ended.complains(&[
-            &format!("error: the update adds the input dep/loot from {place}: expected only inputs from the network"),
+        let ended = stage.wait_for_exit(
+            stage.update().args(["--dry-run", "--nix-may-read", &stage.text("credentials")]),
+            2,
+        );
+        let location = url.replace("git+file", "git file");
+        ended.assert_stderr(&[
+            &format!("error: the update adds the input dep/secret from {location}: expected only inputs from the network"),
             "nothing was evaluated or pushed. If you trust it, add that input to the flake yourself and commit",
         ]);
-        assert!(!ended.out.contains("building"), "{ended}");
+        assert!(!ended.stdout.contains("building"), "{ended}");
         assert_eq!(stage.branches(), branches);
     }
 }
 
-/// The fleet's flake with another input that is on this machine, committed with its lock.
+/// A fleet whose flake has another input from this machine, committed with its lock.
 fn with_own_input(url: &str) -> Stage {
     let stage = Stage::new(GOOD);
     fs::create_dir_all(stage.path("home")).unwrap();
@@ -84,12 +86,12 @@ fn with_own_input(url: &str) -> Stage {
 }
 
 #[test]
-fn an_input_of_the_flake_itself_is_read_only_if_it_is_a_repository_and_not_the_home_directory() {
+fn a_local_input_of_the_flake_is_readable_only_if_it_is_a_repository_outside_the_home_directory() {
     for url in ["git+file://", "path:"] {
         let stage = with_own_input(url);
-        let ended = stage.ended(stage.update().arg("--dry-run"), 2);
-        ended.complains(&["name what the flake needs of this machine with --nix-may-read"]);
-        stage.ended(stage.update().args(["--dry-run", "--nix-may-read", &stage.text("home")]), 0);
+        let ended = stage.wait_for_exit(stage.update().arg("--dry-run"), 2);
+        ended.assert_stderr(&["pass the paths that the flake needs on this machine with --nix-may-read"]);
+        stage.wait_for_exit(stage.update().args(["--dry-run", "--nix-may-read", &stage.text("home")]), 0);
     }
 }
 
@@ -101,17 +103,17 @@ fn a_build_cannot_read_the_token() {
     fs::write(stage.path("checkout/flake.nix"), stage.flake(&format!("web1 = \"{script}\";"))).unwrap();
     stage.git("checkout", &["commit", "--quiet", "--all", "--message", "web1"]);
     stage.git("checkout", &["push", "--quiet", "origin", "master"]);
-    let ended = stage.ended(stage.update().args(["--output", "json"]), 0);
+    let ended = stage.wait_for_exit(stage.update().args(["--output", "json"]), 0);
     let result = ended.json().pop().unwrap();
     let system = result["value"]["hosts"][0]["system"].as_str().unwrap();
     assert_eq!(fs::read_to_string(system).unwrap(), "denied\n");
 }
 
 #[test]
-fn what_may_be_read_in_the_home_directory_has_its_usual_place() {
+fn readable_paths_in_the_home_directory_keep_their_place() {
     let stage = Stage::new(GOOD);
     fs::create_dir_all(stage.path("home")).unwrap();
-    // git finds the input only through the settings of its user.
+    // git finds the input only through the user's settings.
     let input = format!("file://{}", stage.text("input"));
     fs::write(
         stage.path("home/.gitconfig"),
@@ -122,8 +124,11 @@ fn what_may_be_read_in_the_home_directory_has_its_usual_place() {
     fs::write(stage.path("checkout/flake.nix"), flake).unwrap();
     stage.git("checkout", &["commit", "--quiet", "--all", "--message", "by another name"]);
     stage.git("checkout", &["push", "--quiet", "origin", "master"]);
-    stage.ended(stage.update().arg("--dry-run"), 2).complains(&["could not update the inputs"]);
-    stage.ended(stage.update().args(["--dry-run", "--nix-may-read", &stage.text("home/.gitconfig")]), 0);
+    stage.wait_for_exit(stage.update().arg("--dry-run"), 2).assert_stderr(&["could not update the inputs"]);
+    stage.wait_for_exit(
+        stage.update().args(["--dry-run", "--nix-may-read", &stage.text("home/.gitconfig")]),
+        0,
+    );
 }
 
 #[test]
@@ -137,13 +142,14 @@ fn a_lock_file_that_is_a_link_is_not_written_through() {
         stage.git("checkout", &["push", "--quiet", "origin", "master"]);
         let before = fs::read_to_string(&target).unwrap();
         let args = ["--no-sandbox", "--dry-run"];
-        let ended = stage.ended(stage.update_of(&stage.remote()).args(args), 2);
-        ended.complains(&[&format!("error: {file} is {kind} in the repository: expected a regular file")]);
+        let ended = stage.wait_for_exit(stage.update_of(&stage.remote()).args(args), 2);
+        ended
+            .assert_stderr(&[&format!("error: {file} is {kind} in the repository: expected a regular file")]);
         assert_eq!(fs::read_to_string(&target).unwrap(), before);
     }
 }
 
-/// Runs what follows on a kernel that knows no Landlock: the call that asks for it is not implemented.
+/// Runs a command as on a kernel without Landlock: a seccomp filter fails its system call as not implemented.
 const WITHOUT_LANDLOCK: &str = r"
 import ctypes, os, struct, sys
 landlock_create_ruleset, allow, enosys = 444, 0x7fff0000, 0x00050000 | 38
@@ -157,9 +163,9 @@ os.execvp(sys.argv[1], sys.argv[1:])
 ";
 
 #[test]
-fn without_a_sandbox_nothing_is_updated_unless_the_operator_says_so() {
+fn without_landlock_nothing_is_updated_unless_the_operator_allows_it() {
     if Command::new("python3").arg("--version").output().is_err() {
-        println!("NOT RUN: python3 is not installed, so no kernel without Landlock can be had");
+        println!("NOT RUN: python3 is not installed, so a kernel without Landlock cannot be simulated");
         return;
     }
     let stage = Stage::new(GOOD);
@@ -169,25 +175,28 @@ fn without_a_sandbox_nothing_is_updated_unless_the_operator_says_so() {
         python.args(["-c", WITHOUT_LANDLOCK]).arg(update.get_program()).args(update.get_args()).args(args);
         python
     };
-    let ended = stage.ended(&mut without(&["--dry-run"]), 2);
-    ended.complains(&[
+    let ended = stage.wait_for_exit(&mut without(&["--dry-run"]), 2);
+    ended.assert_stderr(&[
         "error: cannot keep nix from reading credentials: this kernel has no Landlock",
-        "with --no-sandbox nix runs all the same, and an input of an input can take the credentials of this user",
+        "--no-sandbox runs nix anyway, but then any flake input can copy the credentials of this user",
     ]);
-    stage.ended(&mut without(&["--dry-run", "--no-sandbox"]), 0);
+    stage.wait_for_exit(&mut without(&["--dry-run", "--no-sandbox"]), 0);
 }
 
 #[test]
-fn what_cannot_be_read_in_any_case_is_a_mistake() {
+fn an_unreadable_path_is_a_usage_error() {
     let stage = Stage::new(GOOD);
-    for (path, why) in [
+    for (path, error) in [
         ("key", "expected an absolute path"),
         ("/missing", "No such file or directory"),
-        ("/", "that is all files of this machine: name those that nix needs, or use --no-sandbox"),
+        (
+            "/",
+            "expected the paths that nix needs, not the whole file system; to allow that, use --no-sandbox",
+        ),
     ] {
-        let ended = Running::start(stage.update().args(["--nix-may-read", path])).ended(2);
-        ended.complains(&[&format!("'{path}' for '--nix-may-read <PATH>': {why}")]);
+        let ended = RunningCommand::start(stage.update().args(["--nix-may-read", path])).wait_for_exit(2);
+        ended.assert_stderr(&[&format!("'{path}' for '--nix-may-read <PATH>': {error}")]);
     }
     run(stage.update().args(["--nix-may-read", "/etc/hosts", "--no-sandbox"]), 2)
-        .complains(&["cannot be used with"]);
+        .assert_stderr(&["cannot be used with"]);
 }

@@ -1,14 +1,14 @@
-//! What `--output json` prints is as its schema says.
+//! Validates `--output json` against its schema.
 
-use crate::common::Ended;
+use crate::common::CommandOutput;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
-/// The schema in one piece. What readers are told may come in later versions is not allowed here.
+/// The schema with its shared definitions included. Unknown properties, which readers must accept, are errors here.
 fn schema() -> Value {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas");
-    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap().replace("common.json#", "#");
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas");
+    let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap().replace("common.json#", "#");
     let mut schema: Value = serde_json::from_str(&read("flake-update.json")).unwrap();
     let common: Value = serde_json::from_str(&read("common.json")).unwrap();
     for name in ["name", "note_event"] {
@@ -31,8 +31,8 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// Every line is as the schema says; gives the lines.
-pub(crate) fn valid(ended: &Ended) -> Vec<Value> {
+/// Asserts that all lines match the schema, and returns them.
+pub(crate) fn valid(ended: &CommandOutput) -> Vec<Value> {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     let lines = ended.json();
     assert!(!lines.is_empty(), "{ended}");

@@ -1,20 +1,19 @@
-//! A fleet's flake with an input that can move: its remote, a checkout of it, and a nix with a store of its own.
+//! A fleet's flake with an input that can be updated: its remote, a checkout, and a nix with a separate store.
 
-use crate::common::{Ended, Running, binary, run};
+use crate::common::{CommandOutput, RunningCommand, TestDir, binary, run};
 use crate::forge::Forge;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
-use tempfile::TempDir;
 
-/// The token of every test, which no text may hold.
+/// The token of all tests, which no output may contain.
 pub(crate) const TOKEN: &str = "s3cret-t0ken-of-the-forge";
 
-/// No cache to ask, and builds as the user who runs the tests.
+/// Disables binary caches and build users, so that builds run as the user of the tests.
 const CONFIGURATION: &str = "substituters =\nsandbox = false\nbuild-users-group =\n";
 
-/// Hosts are `NAME = SCRIPT;` each; `dep` is the input's number.
+/// Each host is `NAME = SCRIPT;`, and `dep.number` is the input's number.
 const FLAKE: &str = r#"{
   inputs.dep.url = "INPUT";
   outputs = { self, dep }: let
@@ -31,28 +30,28 @@ HOSTS
   }; };
 }"#;
 
-/// Three hosts that all build.
+/// Three hosts, which all build.
 pub(crate) const GOOD: &str = "\
     web1 = \"echo ${dep.number} > $out\";
     web2 = \"echo ${dep.number} > $out\";
     db1 = \"echo ${dep.number} > $out\";";
 
-/// One of them does not build with a newer input.
+/// Three hosts, one of which does not build with a newer input.
 pub(crate) const BAD: &str = "\
     web1 = \"echo ${dep.number} > $out\";
     web2 = \"echo ${dep.number}; echo boom of web2; test ${dep.number} = 1 && echo > $out\";
     db1 = \"echo ${dep.number} > $out\";";
 
 pub(crate) struct Stage {
-    folder: TempDir,
+    dir: TestDir,
 }
 
 impl Stage {
-    /// A fleet with these hosts, locked to the input's number 1, which is at 2 by now.
+    /// A fleet with these hosts. It is locked to number 1 of the input, whose current number is 2.
     pub(crate) fn new(hosts: &str) -> Self {
-        let stage = Self { folder: TempDir::new().unwrap() };
-        for folder in ["input", "checkout", "tmp"] {
-            fs::create_dir(stage.path(folder)).unwrap();
+        let stage = Self { dir: TestDir::new() };
+        for dir in ["input", "checkout", "tmp"] {
+            fs::create_dir(stage.path(dir)).unwrap();
         }
         stage.git("input", &["init", "--quiet", "--initial-branch=master"]);
         stage.move_input(1);
@@ -75,14 +74,14 @@ impl Stage {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.dir.path().join(name)
     }
 
     pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
 
-    /// The flake's text with these hosts.
+    /// The contents of `flake.nix` with these hosts.
     pub(crate) fn flake(&self, hosts: &str) -> String {
         FLAKE
             .replace("INPUT", &format!("git+file://{}", self.text("input")))
@@ -94,7 +93,7 @@ impl Stage {
         format!("file://{}", self.text("fleet.git"))
     }
 
-    /// Moves the input on.
+    /// Commits a new number to the input.
     pub(crate) fn move_input(&self, number: u32) {
         let flake = format!("{{ outputs = _: {{ number = \"{number}\"; }}; }}");
         fs::write(self.path("input/flake.nix"), flake).unwrap();
@@ -102,20 +101,20 @@ impl Stage {
         self.git("input", &["commit", "--quiet", "--message", &number.to_string()]);
     }
 
-    /// Runs git there and gives what it prints.
-    pub(crate) fn git(&self, folder: &str, args: &[&str]) -> String {
+    /// Runs git in a directory of the stage and returns its stdout.
+    pub(crate) fn git(&self, dir: &str, args: &[&str]) -> String {
         let mut git = self.environment(Command::new("git"));
         git.args(["-c", "user.name=test", "-c", "user.email=test@example.org"]).args(args);
-        run(git.current_dir(self.path(folder)), 0).out.trim().to_owned()
+        run(git.current_dir(self.path(dir)), 0).stdout.trim().to_owned()
     }
 
-    /// A commit to the fleet by somebody else, pushed.
-    pub(crate) fn somebody_pushes(&self, file: &str, branch: &str) -> String {
+    /// Pushes a commit by someone else to the fleet, and returns it.
+    pub(crate) fn push_as_someone_else(&self, file: &str, branch: &str) -> String {
         let other = format!("other-{file}");
         self.git(".", &["clone", "--quiet", "--branch", branch, &self.remote(), &other]);
-        fs::write(self.path(&other).join(file), "by somebody").unwrap();
+        fs::write(self.path(&other).join(file), "by someone else").unwrap();
         self.git(&other, &["add", "--all"]);
-        self.git(&other, &["commit", "--quiet", "--message", "by somebody"]);
+        self.git(&other, &["commit", "--quiet", "--message", "by someone else"]);
         self.git(&other, &["push", "--quiet", "origin", branch]);
         self.git(&other, &["rev-parse", "HEAD"])
     }
@@ -138,12 +137,12 @@ impl Stage {
         format!("flake-update/{}", jiff::Zoned::now().date())
     }
 
-    /// The command on the checkout.
+    /// `flake-update` on the checkout.
     pub(crate) fn update(&self) -> Command {
         self.update_of(&self.text("checkout"))
     }
 
-    /// The command on another folder or URL.
+    /// `flake-update` on another directory or URL.
     pub(crate) fn update_of(&self, repo: &str) -> Command {
         let mut command = self.environment(Command::new(binary()));
         command.args(["flake-update", "--repo", repo]);
@@ -154,31 +153,31 @@ impl Stage {
         command
     }
 
-    /// The command on the checkout, with a forge.
+    /// `flake-update` on the checkout, with a forge.
     pub(crate) fn update_with(&self, forge: &Forge) -> Command {
         let mut command = self.update();
         command.arg("--token-file").arg(self.path("token")).arg("--forge-url").arg(forge.page());
         command
     }
 
-    /// Runs to the end: nothing may be left in the temporary folder, the token stands nowhere, and the checkout is as it was.
-    pub(crate) fn ended(&self, command: &mut Command, code: i32) -> Ended {
+    /// Runs a command. Asserts that no temporary files are left, the token is not shown, and the checkout did not change.
+    pub(crate) fn wait_for_exit(&self, command: &mut Command, code: i32) -> CommandOutput {
         let before = self.checkout();
-        let ended = Running::start(command).ended(code);
+        let ended = RunningCommand::start(command).wait_for_exit(code);
         self.check(&ended);
         assert_eq!(self.checkout(), before, "{ended}");
         ended
     }
 
-    /// What holds for every run, however it ended.
-    pub(crate) fn check(&self, ended: &Ended) {
+    /// Asserts what must be true after all runs: no token in the output, and no temporary files.
+    pub(crate) fn check(&self, ended: &CommandOutput) {
         assert!(!ended.to_string().contains(TOKEN), "the token is shown\n{ended}");
         let left: Vec<_> =
             fs::read_dir(self.path("tmp")).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert!(left.is_empty(), "{left:?}");
     }
 
-    /// Everything in the checkout that is its owner's.
+    /// The state of the checkout that a run must not change.
     fn checkout(&self) -> String {
         let git = |args: &[&str]| self.git("checkout", args);
         let head = fs::read_to_string(self.path("checkout/.git/HEAD")).unwrap();
@@ -189,9 +188,9 @@ impl Stage {
         format!("{head}\n{heads}\n{index:?}\n{status}\n{lock}")
     }
 
-    /// A program in this stage: git and nix know nothing of this machine's user.
+    /// A program in this stage, which hides the settings of this machine's user from git and nix.
     pub(crate) fn environment(&self, mut command: Command) -> Command {
-        let home = self.folder.path();
+        let home = self.dir.path();
         command
             .env("HOME", home.join("home"))
             .env("TMPDIR", home.join("tmp"))
@@ -205,12 +204,5 @@ impl Stage {
             command.env_remove(name);
         }
         command
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // What nix puts into a store is read-only, also for who wants to clear it away.
-        let _ = Command::new("chmod").args(["-R", "u+w"]).arg(self.folder.path()).status();
     }
 }

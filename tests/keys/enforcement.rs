@@ -1,19 +1,19 @@
-//! Least privilege, as a real server enforces it: every credential with every subject, its own and those of others.
+//! Least privilege, as a real server enforces it: every credential with every subject.
 
 use crate::fixture::{ENTRIES, fleet_file, without_base_subjects};
-use crate::line::Line;
+use crate::raw_client::RawClient;
 use crate::server::{Server, WITNESS};
-use homelab_deploy::keys::{Rules, parse_fleet_file, permissions};
+use homelab_deploy::keys::{SubjectRules, parse_fleet_file, permissions};
 use homelab_deploy::protocol::{self, Id, Name, overlaps};
 use std::collections::BTreeSet;
 
-/// What each entry of the fixture may do with a subject: publish, subscribe, both or neither. Subjects with a wildcard can
-/// only be subscribed to.
+/// What each entry of the fixture may do with a subject: publish, subscribe, both or neither. Subjects with wildcards
+/// can only be subscribed to.
 ///
-/// `ns1` is the listener of a host of the tier prod with the role dns, `www` one of test without a role,
-/// `gw` one of prod that hears other hosts; `alice` deploys
-/// to prod, `dana` to test and lab, with builds; `robot` and `tinker` are mcp, `tinker` with builds; `root` is an admin, `eve` a
-/// viewer, `forge` the builder.
+/// `ns1` is the listener of a host of tier prod with role dns, `www` one of tier test without a role, and `gw` one of
+/// tier prod that may receive presence of other hosts. `alice` deploys to prod, and `dana` to test and lab, with
+/// builds. `robot` and `tinker` are mcp credentials, `tinker` with builds. `root` is an admin, `eve` a viewer and
+/// `forge` the builder.
 const TABLE: &str = "
                                   ns1  www  gw   alice dana robot tinker root eve  forge
     deploy.prod.ns1               sub  -    -    pub   -    -     -      pub  -    -
@@ -67,6 +67,12 @@ const TABLE: &str = "
     build.nixos.ns1               -    -    -    -     pub  -     pub    pub  -    sub
     build.nixos.all               -    -    -    -     pub  -     pub    pub  -    sub
     build.responses.id1           -    -    -    sub   sub  sub   sub    sub  sub  pub
+    rollouts.status.id1           -    -    -    both  both both  both   both sub  -
+    rollouts.control.id1          -    -    -    both  both sub   sub    both -    -
+    rollouts.other.id1            -    -    -    -     -    -     -      -    -    -
+    rollouts.status.id1.a         -    -    -    -     -    -     -      -    -    -
+    rollouts.control.id1.a        -    -    -    -     -    -     -      -    -    -
+    rollouts.status               -    -    -    -     -    -     -      -    -    -
     _INBOX.abc                    -    -    -    -     -    -     -      -    -    -
     _INBOX.abc.def                -    -    -    -     -    -     -      -    -    -
     $SYS.REQ.SERVER.PING          -    -    -    -     -    -     -      -    -    -
@@ -89,6 +95,10 @@ const TABLE: &str = "
     deploy.responses.>            -    -    -    sub   sub  sub   sub    sub  sub  -
     build.responses.*             -    -    -    sub   sub  sub   sub    sub  sub  -
     build.responses.>             -    -    -    sub   sub  sub   sub    sub  sub  -
+    rollouts.status.*             -    -    -    sub   sub  sub   sub    sub  sub  -
+    rollouts.control.*            -    -    -    sub   sub  sub   sub    sub  -    -
+    rollouts.*.*                  -    -    -    -     -    -     -      -    -    -
+    rollouts.>                    -    -    -    -     -    -     -      -    -    -
     build.*                       -    -    -    -     -    -     -      -    -    sub
     build.*.*                     -    -    -    -     -    -     -      -    -    sub
     build.>                       -    -    -    -     -    -     -      -    -    sub
@@ -98,13 +108,13 @@ const TABLE: &str = "
     >                             -    -    -    -     -    -     -      -    -    -
 ";
 
-/// Where hosts publish for operators of the older tool.
+/// The reply subjects of the older tool.
 const BASE: [&str; 2] = ["deploy.responses.id1", "deploy.responses.ask.id1"];
 
-/// The builder may subscribe to what reaches over its own responses, and is spared those.
+/// The builder may subscribe to a pattern that overlaps its own responses, but does not receive those.
 const SPARED: (&str, &str) = ("forge", "build.responses.id1");
 
-/// The column of each entry, from the top down.
+/// The column of each entry, from top to bottom.
 fn columns() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
     let mut lines = TABLE.lines().filter(|line| !line.is_empty()).map(str::split_whitespace);
     let mut columns: Vec<_> = lines.next().unwrap().map(|entry| (entry, Vec::new())).collect();
@@ -119,17 +129,17 @@ fn columns() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
     columns
 }
 
-/// A subject that can only be subscribed to.
+/// Whether a subject can only be subscribed to.
 fn is_pattern(subject: &str) -> bool {
     subject.contains(['*', '>'])
 }
 
-/// What the server makes of publishing and of subscribing to each subject: allowed is what arrives, and refused what it
-/// says so of.
+/// Tries to publish and subscribe to each subject on the server. Allowed is what arrives, and refused what the server
+/// reports as a violation.
 fn tried(
     entry: &str,
-    line: &mut Line,
-    witness: &mut Line,
+    line: &mut RawClient,
+    witness: &mut RawClient,
     subjects: &[&'static str],
 ) -> Vec<(&'static str, &'static str)> {
     let plain: Vec<_> = subjects.iter().copied().filter(|subject| !is_pattern(subject)).collect();
@@ -160,7 +170,7 @@ fn tried(
             .iter()
             .copied()
             .filter(|plain| subscribes && overlaps(plain, subject) && (entry, *plain) != SPARED);
-        assert_eq!(own, expected.collect(), "what {entry} hears of {subject}");
+        assert_eq!(own, expected.collect(), "what {entry} receives on {subject}");
         let cell = match (publishes, subscribes) {
             (true, true) => "both",
             (true, false) => "pub",
@@ -184,7 +194,7 @@ fn without_base_subjects_a_host_publishes_under_its_own_name_only() {
     });
 }
 
-/// Tries every cell of the table, changed by `cell`, on a server.
+/// Tries every cell of the table, adjusted by `cell`, on a server.
 fn hold(server: &Server, cell: impl Fn(&str, &'static str) -> &'static str) {
     let mut witness = server.connect(WITNESS).unwrap();
     witness.subscribe(">");
@@ -202,12 +212,12 @@ fn hold(server: &Server, cell: impl Fn(&str, &'static str) -> &'static str) {
 
 #[test]
 fn every_entry_of_the_fleet_has_a_column() {
-    let told: BTreeSet<_> = columns().into_iter().map(|(entry, _)| entry).collect();
+    let with_column: BTreeSet<_> = columns().into_iter().map(|(entry, _)| entry).collect();
     let listed = ENTRIES.map(|entry| entry.rsplit('.').next().unwrap());
-    assert_eq!(told, listed.into());
+    assert_eq!(with_column, listed.into());
 }
 
-/// The table's rows.
+/// The rows of the table.
 fn subjects() -> Vec<&'static str> {
     TABLE.lines().skip(2).map(|line| line.split_whitespace().next().unwrap()).collect()
 }
@@ -218,24 +228,24 @@ fn every_subject_of_the_protocol_has_a_row() {
     let (id, ns1, prod, dns, nixos) =
         (Id::new("id1").unwrap(), name("ns1"), name("prod"), name("dns"), name("nixos"));
     let used = [
-        protocol::of_host(&prod, &ns1),
-        protocol::of_tier(&prod),
-        protocol::of_role(&prod, &dns),
+        protocol::host_subject(&prod, &ns1),
+        protocol::tier_subject(&prod),
+        protocol::role_subject(&prod, &dns),
         protocol::DISCOVER.to_owned(),
         protocol::PRESENCE.to_owned(),
         protocol::REPORTS.to_owned(),
         protocol::REPORTS_PER_HOST.to_owned(),
-        protocol::of_report(&id),
-        protocol::of_reports_per_host(&id),
-        format!("{}.ns1", protocol::of_report(&id)),
-        protocol::of_answer(&id),
-        protocol::of_answers_per_host(&id),
-        format!("{}.ns1", protocol::of_answer(&id)),
-        protocol::of_log(&id, &ns1),
+        protocol::report_subject(&id),
+        protocol::per_host_report_subject(&id),
+        format!("{}.ns1", protocol::report_subject(&id)),
+        protocol::reply_subject(&id),
+        protocol::per_host_reply_subject(&id),
+        format!("{}.ns1", protocol::reply_subject(&id)),
+        protocol::log_subject(&id, &ns1),
         protocol::BUILD_REPORTS.to_owned(),
-        protocol::of_build(None, "ns1"),
-        protocol::of_build(Some(&nixos), "all"),
-        protocol::of_build_report(&id),
+        protocol::build_subject(None, "ns1"),
+        protocol::build_subject(Some(&nixos), "all"),
+        protocol::build_report_subject(&id),
     ];
     let rows = subjects();
     for subject in used {
@@ -243,8 +253,8 @@ fn every_subject_of_the_protocol_has_a_row() {
     }
 }
 
-/// Each way in which one pattern can be made wider by one step: a wildcard in the place of a token behind the first, and of all
-/// that follows a token.
+/// Every way to widen a pattern by one step: a wildcard in place of one token after the first, or in place of all
+/// tokens after one.
 fn wider(pattern: &str) -> BTreeSet<String> {
     let tokens: Vec<_> = pattern.split('.').collect();
     let mut wider = BTreeSet::new();
@@ -260,8 +270,8 @@ fn wider(pattern: &str) -> BTreeSet<String> {
     wider
 }
 
-/// The rules with one pattern loosened, each with what was done.
-fn loosened(rules: &Rules) -> Vec<(String, Rules)> {
+/// The rules with one pattern widened, each with a description.
+fn loosened(rules: &SubjectRules) -> Vec<(String, SubjectRules)> {
     let mut all = Vec::new();
     for (at, pattern) in rules.allow.iter().enumerate() {
         for wider in wider(pattern).into_iter().filter(|wider| !rules.allow.contains(wider)) {
@@ -278,18 +288,18 @@ fn loosened(rules: &Rules) -> Vec<(String, Rules)> {
     all
 }
 
-/// The server decides in the test above; this is about the rows, which must be enough to see each looser rule.
+/// The test above relies on the server. This one checks that the rows are sufficient to detect every wider rule.
 #[test]
 fn any_looser_permission_changes_a_cell() {
     let rows: Vec<_> = subjects().into_iter().filter(|subject| !is_pattern(subject)).collect();
-    let allowed = |rules: &Rules| {
+    let allowed = |rules: &SubjectRules| {
         let matches = |patterns: &[String], subject: &str| patterns.iter().any(|p| overlaps(p, subject));
         let is_allowed = |subject: &&str| matches(&rules.allow, subject) && !matches(&rules.deny, subject);
         rows.iter().copied().filter(is_allowed).collect::<Vec<_>>()
     };
     let mut unseen = Vec::new();
     let files = [fleet_file().to_owned(), without_base_subjects()];
-    for user in files.iter().flat_map(|file| parse_fleet_file(file).unwrap()) {
+    for user in files.iter().flat_map(|file| parse_fleet_file(file, "fleet.toml".as_ref()).unwrap()) {
         let permissions = permissions(&user.credential);
         for (what, rules) in [("publish", permissions.publish), ("subscribe", permissions.subscribe)] {
             let same = loosened(&rules).into_iter().filter(|(_, looser)| allowed(looser) == allowed(&rules));

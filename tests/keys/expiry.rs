@@ -1,4 +1,4 @@
-//! Until when a key is valid: how it is written, and what is said about it.
+//! The expiry of keys: its syntax, and the messages about it.
 
 use crate::fixture::public_key;
 use homelab_deploy::keys::{TrustedKey, parse_expiry, parse_fleet_file, render_authorization_at};
@@ -47,13 +47,13 @@ fn a_key_is_warned_about_from_fourteen_days_before_it_expires() {
     let warning = |now: &str| trusted.warning(at(now)).unwrap_or_default();
     assert_eq!(warning("2026-12-18T23:59:59.999Z"), "");
     let soon = format!(
-        "the trusted key {key} expires at 2027-01-02T00:00:00Z: what it has signed is refused from then on; replace it with \
+        "the trusted key {key} expires at 2027-01-02T00:00:00Z: requests signed with it will be rejected; replace it with \
          `homelab-deploy keys rotate`, or give it a later date in --trusted-key"
     );
     assert_eq!(warning("2026-12-19T00:00:00Z"), soon);
     assert_eq!(warning("2027-01-01T23:59:59.999Z"), soon);
     let expired = format!(
-        "the trusted key {key} expired at 2027-01-02T00:00:00Z: what it has signed is refused; remove it from --trusted-key, or \
+        "the trusted key {key} expired at 2027-01-02T00:00:00Z: requests signed with it are rejected; remove it from --trusted-key, or \
          give it a later date there"
     );
     assert_eq!(warning("2027-01-02T00:00:00Z"), expired);
@@ -61,7 +61,7 @@ fn a_key_is_warned_about_from_fourteen_days_before_it_expires() {
     assert_eq!(TrustedKey::parse(&key).unwrap().warning(at("2127-01-02T00:00:00Z")), None);
 }
 
-/// A fleet of a host, and of a deployer whose entry has these further fields.
+/// A fleet of a host and of a deployer whose entry has these additional fields.
 fn fleet(fields: &str) -> String {
     format!(
         "[hosts.ns1]\ntier = \"prod\"\npublic_key = {:?}\n[operators.al]\nkind = \"deployer\"\ntiers = [\"prod\"]\npublic_key = {:?}\n{fields}\n",
@@ -71,9 +71,9 @@ fn fleet(fields: &str) -> String {
 }
 
 #[test]
-fn the_server_is_not_told_of_an_expired_operator() {
+fn an_expired_operator_is_left_out_of_the_server_configuration() {
     for date in ["\"2027-01-01\"", "2027-01-01", "2027-01-02T00:00:00Z", "\"2027-01-02T00:00:00Z\""] {
-        let users = parse_fleet_file(&fleet(&format!("expires = {date}"))).unwrap();
+        let users = parse_fleet_file(&fleet(&format!("expires = {date}")), "fleet.toml".as_ref()).unwrap();
         let before = render_authorization_at(&users, at("2027-01-01T23:59:59Z"));
         assert!(
             before.contains("# operators.al: deployer of prod, until 2027-01-02T00:00:00Z\n"),
@@ -97,13 +97,17 @@ fn a_wrong_date_names_its_field() {
         ("\"soon\"", "invalid expiry date: expected a day such as 2027-01-01, "),
         ("2027-01-01T12:00:00", "invalid expiry date \"2027-01-01T12:00:00\": expected a day"),
         ("12:00:00", "invalid expiry date \"12:00:00\": expected a day"),
-        ("2027", "it is a number, not a date; write expires = \"2027-01-01\", or leave it out"),
+        ("2027", "expected a quoted string, found a number"),
     ] {
-        let error = parse_fleet_file(&fleet(&format!("expires = {value}"))).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("operators.al.expires: {why}")), "{value}: {error}");
-        assert!(error.ends_with("; write expires = \"2027-01-01\", or leave it out"), "{error}");
+        let error = parse_fleet_file(&fleet(&format!("expires = {value}")), "fleet.toml".as_ref())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with(&format!("fleet.toml:8:11: operators.al.expires: {why}")),
+            "{value}: {error}"
+        );
     }
     let host = fleet("").replace("tier = \"prod\"", "tier = \"prod\"\nexpires = \"2027-01-01\"");
-    let error = parse_fleet_file(&host).unwrap_err().to_string();
-    assert!(error.starts_with("hosts.ns1.expires: there is no such field here;"), "{error}");
+    let error = parse_fleet_file(&host, "fleet.toml".as_ref()).unwrap_err().to_string();
+    assert!(error.starts_with("fleet.toml:3:1: unknown key \"expires\" in [hosts.ns1]; "), "{error}");
 }

@@ -1,9 +1,9 @@
-//! A small fleet with keys that are the same in every run.
+//! A small fleet with the same keys in every run.
 
 use nkeys::{KeyPair, KeyPairType};
 use std::sync::LazyLock;
 
-/// Everybody in [`fleet_file`], in the order of the rendered users.
+/// The entries of [`fleet_file`], in the order of the rendered users.
 pub(crate) const ENTRIES: [&str; 10] = [
     "hosts.gw",
     "hosts.ns1",
@@ -17,7 +17,7 @@ pub(crate) const ENTRIES: [&str; 10] = [
     "operators.tinker",
 ];
 
-/// The key pair of an entry; equal text, equal key.
+/// The key pair of an entry; the same entry has the same key.
 pub(crate) fn pair(entry: &str) -> KeyPair {
     let mut bytes = [7; 32];
     bytes[..entry.len()].copy_from_slice(entry.as_bytes());
@@ -29,8 +29,8 @@ pub(crate) fn public_key(entry: &str) -> String {
     pair(entry).public_key()
 }
 
-/// The entries of the file, in no particular order: three hosts, and an operator of each kind, two where `builds`
-/// makes a difference.
+/// The entries of the file, in arbitrary order: three hosts, and an operator of each kind, or two if `builds` makes a
+/// difference.
 const FILE: [(&str, &str); 10] = [
     ("operators.root", "kind = \"admin\""),
     ("operators.alice", "kind = \"deployer\"\ntiers = [\"prod\"]"),
@@ -55,7 +55,7 @@ pub(crate) fn without_base_subjects() -> String {
     format!("base_subjects = false\n{}", fleet_file())
 }
 
-/// The whole file. Keys take long in a debug build, so they are made once.
+/// The complete file. It is only created once, because key generation is slow in a debug build.
 pub(crate) fn fleet_file() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| sections().concat());
     &TEXT

@@ -1,16 +1,16 @@
-//! Credentials: seeds on disk, the fleet file, and permissions as a real NATS server enforces them.
+//! Credentials: seed files, the fleet file, and permissions as a real NATS server enforces them.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
-mod bad_files;
 mod enforcement;
 mod expiry;
 mod fixture;
-mod line;
+mod invalid_fleet_files;
 mod nats_config;
+mod permissions;
+mod raw_client;
 mod rotation;
-mod rows;
-mod seeds;
 mod server;
+mod user_seeds;

@@ -1,9 +1,9 @@
-//! Replacing a key: what becomes of the fleet file, by the real command.
+//! The rotation of a key: the changes of the fleet file by the real command.
 
-use crate::common::{Ended, binary, run};
+use crate::common::{CommandOutput, binary, run};
 use crate::fixture::public_key;
 use homelab_deploy::keys::{
-    Seed, begin_rotation, finish_rotation, host_keys, parse_fleet_file, render_authorization,
+    UserSeed, finish_rotation, parse_fleet_file, read_host_keys, render_authorization, start_rotation,
 };
 use homelab_deploy::protocol::PublicKey;
 use nkeys::KeyPair;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A folder with a fleet file in which `OLD`, `HOST` and `NEW` stand for public keys.
+/// A directory with a fleet file, in which `OLD`, `HOST` and `NEW` are replaced with public keys.
 struct Fleet(TempDir);
 
 fn keys(text: &str) -> String {
@@ -40,17 +40,17 @@ impl Fleet {
         fs::read_to_string(self.path("fleet.toml")).unwrap()
     }
 
-    fn run(&self, arguments: &[&str], code: i32) -> Ended {
+    fn run(&self, arguments: &[&str], code: i32) -> CommandOutput {
         let mut command = Command::new(binary());
         command.env_clear().current_dir(self.0.path()).args(["keys", "rotate"]).args(arguments);
         run(&mut command, code)
     }
 
-    /// Refused with this error, and without a change.
+    /// Asserts that the command fails with this error and changes nothing.
     fn refuses(&self, arguments: &[&str], error: &str) {
         let before = (self.text(), fs::read_dir(self.0.path()).unwrap().count());
         let ended = self.run(arguments, 2);
-        assert_eq!(ended.err, keys(&format!("error: {error}\n")), "{arguments:?}");
+        assert_eq!(ended.stderr, keys(&format!("error: {error}\n")), "{arguments:?}");
         assert_eq!((self.text(), fs::read_dir(self.0.path()).unwrap().count()), before, "{arguments:?}");
     }
 }
@@ -59,8 +59,8 @@ impl Fleet {
 fn an_entry_gets_a_second_key_and_nothing_else_changes() {
     let fleet = Fleet::new(FILE);
     fs::set_permissions(fleet.path("fleet.toml"), fs::Permissions::from_mode(0o640)).unwrap();
-    let begun = fleet.run(&["al", "--out", "al-2.nkey"], 0);
-    let new = begun.out.trim_end().to_owned();
+    let started = fleet.run(&["al", "--out", "al-2.nkey"], 0);
+    let new = started.stdout.trim_end().to_owned();
     let seed = fs::read_to_string(fleet.path("al-2.nkey")).unwrap();
     assert_eq!(KeyPair::from_seed(seed.trim()).unwrap().public_key(), new);
     assert_eq!(fs::metadata(fleet.path("al-2.nkey")).unwrap().permissions().mode() & 0o777, 0o600);
@@ -69,18 +69,18 @@ fn an_entry_gets_a_second_key_and_nothing_else_changes() {
     assert_eq!(fs::metadata(fleet.path("fleet.toml")).unwrap().permissions().mode() & 0o777, 0o640);
     let old = public_key("old");
     assert_eq!(
-        begun.err,
+        started.stderr,
         format!(
-            "the seed is in al-2.nkey, and operators.al in fleet.toml has two keys. Next:\n  \
+            "wrote the seed to al-2.nkey; operators.al in fleet.toml now has two keys. Next steps:\n  \
              1. homelab-deploy keys nats-config fleet.toml > authorization.conf && nats-server --signal reload\n  \
-             2. on every host that trusts {old}, add {new} to its trusted keys (trustedKeys, --trusted-key), and deploy with the old key\n  \
-             3. ask the hosts until none is missing: homelab-deploy keys rotate al --fleet-file fleet.toml --status\n  \
+             2. on every host that trusts {old}, add {new} to the trusted keys (trustedKeys, --trusted-key) and deploy with the old key\n  \
+             3. repeat until no host is missing: homelab-deploy keys rotate al --fleet-file fleet.toml --status\n  \
              4. use al-2.nkey instead of the old seed (--nkey-file, nkey_file)\n  \
              5. finish: homelab-deploy keys rotate al --fleet-file fleet.toml --finish\n"
         )
     );
-    // Both may do the same.
-    let config = render_authorization(&parse_fleet_file(&fleet.text()).unwrap());
+    // Both keys have the same permissions.
+    let config = render_authorization(&parse_fleet_file(&fleet.text(), "fleet.toml".as_ref()).unwrap());
     let blocks: Vec<_> =
         config.split("    # ").filter(|block| block.starts_with("operators.al: admin")).collect();
     assert_eq!(blocks.len(), 2, "{config}");
@@ -91,49 +91,49 @@ fn an_entry_gets_a_second_key_and_nothing_else_changes() {
 
     let finished = fleet.run(&["al", "--finish", "--force"], 0);
     assert_eq!(
-        finished.out,
+        finished.stdout,
         format!(
-            "operators.al in fleet.toml has the new key alone. Next:\n  \
+            "operators.al in fleet.toml now has only the new key. Next steps:\n  \
              1. homelab-deploy keys nats-config fleet.toml > authorization.conf && nats-server --signal reload\n  \
-             2. remove {old} from the trusted keys of every host, and deploy\n  3. destroy the old seed\n"
+             2. remove {old} from the trusted keys of every host and deploy\n  3. destroy the old seed\n"
         )
     );
     assert_eq!(fleet.text(), keys(FILE).replace(&old, &new));
 }
 
 #[test]
-fn a_host_has_two_keys_for_those_who_look_at_them() {
+fn operators_accept_both_keys_of_a_host_during_a_rotation() {
     let fleet = Fleet::new(FILE);
-    let begun = fleet.run(&["ns1"], 0);
+    let started = fleet.run(&["ns1"], 0);
     assert!(
-        begun
-            .err
-            .starts_with("the seed is in ns1-next.nkey, and hosts.ns1 in fleet.toml has two keys. Next:\n"),
-        "{begun}"
-    );
-    assert!(
-        begun.err.contains(
-            "  2. replace the seed in the --nkey-file of the host by the new one, and restart its listener\n"
+        started.stderr.starts_with(
+            "wrote the seed to ns1-next.nkey; hosts.ns1 in fleet.toml now has two keys. Next steps:\n"
         ),
-        "{begun}"
+        "{started}"
     );
-    let hosts = host_keys(&fleet.path("fleet.toml")).unwrap();
+    assert!(
+        started.stderr.contains(
+            "  2. replace the seed in the host's --nkey-file with the new one and restart its listener\n"
+        ),
+        "{started}"
+    );
+    let hosts = read_host_keys(&fleet.path("fleet.toml")).unwrap();
     let known: Vec<_> = hosts
         .iter()
         .map(|host| (host.name.as_str(), host.keys.iter().map(PublicKey::as_str).collect::<Vec<_>>()))
         .collect();
-    assert_eq!(known, [("ns1", vec![public_key("host").as_str(), begun.out.trim_end()])]);
+    assert_eq!(known, [("ns1", vec![public_key("host").as_str(), started.stdout.trim_end()])]);
 }
 
 #[test]
-fn a_viewer_has_less_to_do_and_asks_no_host() {
+fn rotating_the_key_of_a_viewer_queries_no_host() {
     let fleet = Fleet::new(&FILE.replace("admin", "viewer"));
-    let begun = fleet.run(&["operators.al"], 0);
-    assert!(!begun.err.contains("trusted keys"), "{begun}");
+    let started = fleet.run(&["operators.al"], 0);
+    assert!(!started.stderr.contains("trusted keys"), "{started}");
     let status = fleet.run(&["al", "--status"], 0);
     let finish = "homelab-deploy keys rotate al --fleet-file fleet.toml --finish";
     assert_eq!(
-        status.out,
+        status.stdout,
         format!("no host knows the key of a viewer: finish with `{finish}` once the new seed is in use\n")
     );
     fleet.run(&["al", "--finish"], 0);
@@ -143,7 +143,7 @@ fn a_viewer_has_less_to_do_and_asks_no_host() {
 fn what_cannot_be_done_changes_nothing() {
     let fleet = Fleet::new(FILE);
     fs::write(fleet.path("taken"), "a key").unwrap();
-    let taken = "did not write the seed: taken exists and may hold a key in use; name another file, or move that one away";
+    let taken = "did not write the seed: taken exists and may hold a key in use; choose another path, or move that file away";
     fleet.refuses(&["al", "--out", "taken"], taken);
     assert_eq!(fs::read_to_string(fleet.path("taken")).unwrap(), "a key");
     fleet.refuses(
@@ -152,16 +152,16 @@ fn what_cannot_be_done_changes_nothing() {
     );
     fleet.refuses(
         &["al", "--fleet-file", "no.toml"],
-        "could not read no.toml: No such file or directory (os error 2)",
+        "could not read the fleet file no.toml: No such file or directory (os error 2)",
     );
     for flag in ["--finish", "--status"] {
-        let error = "fleet.toml: operators.al has no next_public_key, so its key is not being replaced: begin without --status and --finish";
+        let error = "fleet.toml: operators.al has no next_public_key, so no rotation is in progress: start one without --status and --finish";
         fleet.refuses(&["al", flag], error);
     }
     fleet.run(&["al"], 0);
-    let begun = "fleet.toml: operators.al has a next_public_key already: finish that rotation with --finish, or remove the field if its \
+    let started = "fleet.toml: operators.al has a next_public_key already: finish that rotation with --finish, or remove the field if its \
         seed is lost";
-    fleet.refuses(&["al", "--out", "other.nkey"], begun);
+    fleet.refuses(&["al", "--out", "other.nkey"], started);
     let both = Fleet::new(&FILE.replace("hosts.ns1", "hosts.al"));
     both.refuses(
         &["al"],
@@ -172,18 +172,18 @@ fn what_cannot_be_done_changes_nothing() {
 
 #[test]
 fn a_wrong_second_key_is_explained_and_not_repeated() {
-    let seed = Seed::generate().unwrap();
+    let seed = UserSeed::generate().unwrap();
     let with = |value: &str| {
         let fleet = Fleet::new(&FILE.replace("# in the safe\n", &format!("\nnext_public_key = {value}\n")));
-        fleet.run(&["al", "--status"], 2).err
+        fleet.run(&["al", "--status"], 2).stderr
     };
-    let key = "write the text starting with U that `homelab-deploy keys new` printed";
+    let key = "write the key starting with U that `homelab-deploy keys new` printed";
     for (value, expected) in [
-        (format!("{:?}", seed.expose()), "error: fleet.toml: line 6 holds a seed, which is secret; write".to_owned()),
-        ("\"alice\"".to_owned(), format!("error: fleet.toml: operators.al.next_public_key: it is not a public key (invalid key length); {key}")),
-        ("3".to_owned(), format!("error: fleet.toml: operators.al.next_public_key: it is a number, not a text; {key}")),
-        ("\"OLD\"".to_owned(), "error: fleet.toml: operators.al.next_public_key: it is the same as public_key; leave it out, or write the key that replaces public_key".to_owned()),
-        ("\"HOST\"".to_owned(), "error: fleet.toml: hosts.ns1 and operators.al have the same public_key; give each its own".to_owned()),
+        (format!("{:?}", seed.expose()), "error: fleet.toml:6:1: expected a path or a public key but found a seed".to_owned()),
+        ("\"alice\"".to_owned(), format!("error: fleet.toml:6:19: operators.al.next_public_key: it is not a public key (invalid key length); {key}")),
+        ("3".to_owned(), "error: fleet.toml:6:19: operators.al.next_public_key: expected a quoted string, found a number".to_owned()),
+        ("\"OLD\"".to_owned(), "error: fleet.toml:5:14: operators.al.public_key: public_key and next_public_key are the same".to_owned()),
+        ("\"HOST\"".to_owned(), "error: fleet.toml:2:12: operators.al: it has the same public_key as hosts.ns1: generate a separate key".to_owned()),
     ] {
         let error = with(&value);
         assert!(error.starts_with(&expected), "{value}: {error}");
@@ -210,11 +210,11 @@ fn other_layouts_are_kept() {
             "[operators.\"al\"]\r\npublic_key = \"NEW\"\r\nkind = \"admin\"\r\n",
         ),
     ] {
-        let begun = begin_rotation(&keys(before), "operators.al", &public_key("new")).unwrap();
-        assert_eq!(begun, keys(between));
-        assert_eq!(finish_rotation(&begun, "operators.al").unwrap(), keys(after));
+        let started = start_rotation(&keys(before), "operators.al", &public_key("new")).unwrap();
+        assert_eq!(started, keys(between));
+        assert_eq!(finish_rotation(&started, "operators.al").unwrap(), keys(after));
     }
-    // What somebody has written beside the second key stays.
+    // A comment next to the second key is kept.
     let noted = "[operators.al]\n# one\npublic_key = \"OLD\" # two\nkind = \"admin\"\n# three\nnext_public_key = \"NEW\" # four\n";
     let finished = finish_rotation(&keys(noted), "operators.al").unwrap();
     assert_eq!(

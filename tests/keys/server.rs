@@ -1,67 +1,67 @@
-//! A real NATS server with a fleet's permissions.
+//! A real NATS server with the permissions of a fleet.
 
 use crate::common::eventually;
 use crate::fixture::{fleet_file, pair};
-use crate::line::Line;
+use crate::raw_client::RawClient;
 use homelab_deploy::keys::{parse_fleet_file, render_authorization};
 use serde_json::Value;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// A user whom the server lets do everything, the one to see what arrives.
+/// A user with all permissions, who receives all messages.
 pub(crate) const WITNESS: &str = "witness";
 
-/// The server; it dies with this.
+/// The server, which is killed on drop.
 pub(crate) struct Server {
     process: Child,
-    folder: TempDir,
+    dir: TempDir,
     address: String,
 }
 
 impl Server {
-    /// Starts one with the permissions of the whole fixture, and a witness.
+    /// Starts a server with the permissions of the whole fixture, and a witness.
     pub(crate) fn start() -> Self {
         Self::of(fleet_file())
     }
 
-    /// The same for another fleet file.
+    /// Starts a server with the permissions of another fleet file.
     pub(crate) fn of(fleet_file: &str) -> Self {
-        let users = render_authorization(&parse_fleet_file(fleet_file).unwrap());
+        let users = render_authorization(&parse_fleet_file(fleet_file, "fleet.toml".as_ref()).unwrap());
         let witness = format!("  users = [\n    {{ nkey: {:?} }}\n", pair(WITNESS).public_key());
         let config = users.replacen("  users = [\n", &witness, 1);
         assert!(config.contains(&witness));
 
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("nats.conf");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("nats.conf");
         fs::write(&file, config).unwrap();
         let process = Command::new("nats-server")
             .args(["-a", "127.0.0.1", "-p", "-1", "--ports_file_dir"])
-            .arg(folder.path())
+            .arg(dir.path())
             .arg("-c")
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.path().join("log")).unwrap())
+            .stderr(fs::File::create(dir.path().join("log")).unwrap())
             .spawn()
             .unwrap();
-        let mut server = Self { process, folder, address: String::new() };
+        let mut server = Self { process, dir, address: String::new() };
         server.address = server.wait();
         server
     }
 
-    /// Connects under an entry's key; the error is what the server says instead.
-    pub(crate) fn connect(&self, entry: &str) -> Result<Line, String> {
-        Line::open(&self.address, &pair(entry))
+    /// Connects with the key of an entry; the error is the reply of the server.
+    pub(crate) fn connect(&self, entry: &str) -> Result<RawClient, String> {
+        RawClient::open(&self.address, &pair(entry))
     }
 
-    /// Its address, once it has written it down.
+    /// Returns the address, as soon as the server has written it.
     fn wait(&mut self) -> String {
-        let ports = self.folder.path().join(format!("nats-server_{}.ports", self.process.id()));
-        eventually("the server starting", || {
-            let log = || fs::read_to_string(self.folder.path().join("log")).unwrap();
+        let ports = self.dir.path().join(format!("nats-server_{}.ports", self.process.id()));
+        eventually("the start of the server", || {
+            let log = || fs::read_to_string(self.dir.path().join("log")).unwrap();
             assert!(self.process.try_wait().unwrap().is_none(), "no server: {}", log());
-            // Half a file is no JSON.
+            // A partially written file is not JSON.
             let ports: Value = serde_json::from_slice(&fs::read(&ports).ok()?).ok()?;
             Some(ports["nats"][0].as_str()?.trim_start_matches("nats://").to_owned())
         })

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 #[test]
 fn three_hosts_boot_connect_with_their_keys_and_answer() {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let lab = Lab::new();
     let hosts = lab.boot_all(["web1", "web2", "db1"]);
-    println!("three hosts answered after {:.1} s", begun.elapsed().as_secs_f64());
+    println!("three hosts answered after {:.1} s", started_at.elapsed().as_secs_f64());
     for host in &hosts {
         let answer = lab.online(host.name());
         assert_eq!(answer["hostname"], host.name());
@@ -22,10 +22,10 @@ fn three_hosts_boot_connect_with_their_keys_and_answer() {
 }
 
 #[test]
-fn systemd_keeps_the_listener_if_memory_runs_out_and_asks_the_kernel_to_spare_it() {
+fn unit_of_the_listener_protects_it_if_memory_runs_out() {
     let lab = Lab::new();
     let host = lab.boot("web1");
-    // What the kernel has of it cannot be compared: not every machine lets a container lower the score of a process.
+    // The score in the kernel is not compared, because not every machine lets a container lower the score of a process.
     let policy = host.sh(&format!("systemctl show --property=OOMPolicy,OOMScoreAdjust {LISTENER} | sort"));
     assert_eq!(policy, "OOMPolicy=continue\nOOMScoreAdjust=-500");
 }

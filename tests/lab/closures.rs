@@ -1,20 +1,20 @@
-//! The `switch-to-configuration` of the lab's closures does what `switch-to-configuration.md` says of NixOS's: a trial for
-//! each row of its tables.
+//! The `switch-to-configuration` of the lab's closures behaves as `switch-to-configuration.md` describes the one of
+//! NixOS: a test for each row of its tables.
 
 use crate::harness::{Closure, Fault, Host, Lab, Point, UNLOCK};
 use crate::switch_table::{Row, rows};
 use std::collections::BTreeSet;
 
-/// What brings a host into a situation.
+/// How a host is brought into a situation.
 struct Situation {
     /// The new system.
     next: Closure,
-    /// Another one, which an action of its program comes before that with.
+    /// Another system, whose program is called with this action before the new system is built.
     first: Option<(Closure, &'static str)>,
-    /// Shell before the program is called, and before that call.
+    /// Shell that runs before the call, and the environment of the call.
     before: &'static str,
     environment: &'static str,
-    /// Shell that must succeed afterwards, and what undoes the situation.
+    /// Shell that must succeed afterwards, and that undoes the situation.
     after: &'static str,
 }
 
@@ -26,7 +26,7 @@ const DBUS_BACK: &str =
 const LOCKED: &str =
     "while flock --nonblock /run/nixos/switch-to-configuration.lock true; do sleep 0.05; done";
 
-/// The text of a unit with these settings in each section.
+/// Formats a unit with these settings in each section.
 fn text(unit: &str, service: &str) -> String {
     format!("[Unit]\n{unit}\n\n[Service]\nType=exec\nExecReload=true\n{service}\n")
 }
@@ -55,12 +55,12 @@ fn misplaced(time: &str) -> String {
     text("X-RestartIfChanged=false", &format!("ExecStart=sleep {time}"))
 }
 
-/// The new system, but for what differs in it.
+/// The new system without changes.
 fn next() -> Closure {
     system("base").named("next")
 }
 
-/// The new system, with another command of one service.
+/// The new system with another command of one service.
 fn changed(name: &str, settings: &str) -> Closure {
     next().unit(&format!("{name}.service"), &text("", &format!("ExecStart=sleep 1002\n{settings}")))
 }
@@ -76,8 +76,8 @@ fn faulty(fault: Fault) -> Situation {
 type Make = fn() -> Situation;
 
 const SITUATIONS: &[(&str, Make)] = &[
-    ("the action is not known", || with(next())),
-    ("all is well", || with(next())),
+    ("the action is unknown", || with(next())),
+    ("no fault", || with(next())),
     ("nothing changed", || with(next())),
     ("a check refuses", || faulty(Fault::CheckRefuses)),
     ("a check refuses on standard output", || with(next().fault(Fault::CheckRefuses).checks_on_stdout())),
@@ -85,7 +85,7 @@ const SITUATIONS: &[(&str, Make)] = &[
         environment: "NIXOS_NO_CHECK=1",
         ..faulty(Fault::CheckRefuses)
     }),
-    ("only a boot takes it up", || faulty(Fault::Inhibited)),
+    ("only a boot can activate it", || faulty(Fault::Inhibited)),
     ("the lock is held", || Situation {
         first: Some((next().fault(Fault::Locked), "check")),
         before: LOCKED,
@@ -94,7 +94,7 @@ const SITUATIONS: &[(&str, Make)] = &[
     }),
     ("the boot loader fails", || faulty(Fault::BootLoaderFails)),
     ("another init", || faulty(Fault::NeedsReboot)),
-    ("D-Bus is away", || Situation { before: DBUS_GONE, after: DBUS_BACK, ..with(changed("web", "")) }),
+    ("D-Bus is missing", || Situation { before: DBUS_GONE, after: DBUS_BACK, ..with(changed("web", "")) }),
     ("a service changed", || with(changed("web", ""))),
     ("a drop-in changed", || {
         Situation {
@@ -109,21 +109,21 @@ const SITUATIONS: &[(&str, Make)] = &[
         after: "! systemctl is-active web.service",
         ..with(next().without("etc/systemd/system/web.service"))
     }),
-    ("it is to be restarted in place", || with(changed("in-place", "X-StopIfChanged=false"))),
-    ("it is to be reloaded", || with(changed("reloaded", "X-ReloadIfChanged=true"))),
-    ("its reload trigger changed", || with(next().unit("triggered.service", &triggered("two")))),
-    ("it is to be left alone", || with(changed("left", "X-RestartIfChanged=false"))),
-    ("its `X-` key is in the wrong section", || with(next().unit("misplaced.service", &misplaced("1002")))),
-    ("only its description changed", || {
+    ("a service is restarted in place", || with(changed("in-place", "X-StopIfChanged=false"))),
+    ("a service is reloaded", || with(changed("reloaded", "X-ReloadIfChanged=true"))),
+    ("a reload trigger changed", || with(next().unit("triggered.service", &triggered("two")))),
+    ("a service is left alone", || with(changed("left", "X-RestartIfChanged=false"))),
+    ("an `X-` key is in the wrong section", || with(next().unit("misplaced.service", &misplaced("1002")))),
+    ("only a description changed", || {
         with(next().unit("web.service", &text("Description=The web", "ExecStart=sleep infinity")))
     }),
-    ("its socket is active", || with(changed("on-demand", ""))),
-    ("a part of the activation script fails", || faulty(Fault::ActivationFails)),
-    ("the activation script ends in the middle", || faulty(Fault::ActivationExits)),
-    ("a part of the activation script fails, and a unit as always", || {
+    ("the socket of a service is active", || with(changed("on-demand", ""))),
+    ("a snippet of the activation script fails", || faulty(Fault::ActivationFails)),
+    ("the activation script ends early", || faulty(Fault::ActivationExits)),
+    ("a snippet of the activation script fails, and a unit as always", || {
         with(next().fault(Fault::ActivationFails).fault(Fault::UnitFailsAlways))
     }),
-    ("the activation script ends in the middle, and a unit fails as always", || {
+    ("the activation script ends early, and a unit fails as always", || {
         with(next().fault(Fault::ActivationExits).fault(Fault::UnitFailsAlways))
     }),
     ("a unit fails as always", || faulty(Fault::UnitFailsAlways)),
@@ -146,11 +146,11 @@ const SITUATIONS: &[(&str, Make)] = &[
         after: "systemctl is-active reloads.service",
         ..faulty(Fault::ReloadRefused)
     }),
-    ("a unit fails at once, again and again", || Situation {
+    ("a unit fails repeatedly", || Situation {
         after: "systemctl is-failed looping.service || [ \"$(systemctl show -P SubState looping)\" = auto-restart ]",
         ..faulty(Fault::CrashLoop(30))
     }),
-    ("a unit fails once the program has ended", || Situation {
+    ("a unit fails after the program has ended", || Situation {
         after: "until [ \"$(systemctl show -P NRestarts flapping)\" -ge 2 ]; do sleep 0.1; done",
         ..faulty(Fault::UnitFlaps)
     }),
@@ -159,29 +159,29 @@ const SITUATIONS: &[(&str, Make)] = &[
         ..faulty(Fault::SlowUnit(3))
     }),
     ("a user's units fail", || faulty(Fault::UserUnitsFail)),
-    ("systemd does not end its reload", || with(changed("web", "").fault(Fault::ReloadTimesOut))),
-    ("D-Bus dies once units were stopped", || Situation {
+    ("systemd does not finish its reload", || with(changed("web", "").fault(Fault::ReloadTimesOut))),
+    ("D-Bus dies after units were stopped", || Situation {
         after: "grep -qx web.service /run/nixos/start-list && ! systemctl is-active web.service",
         ..with(changed("web", "").fault(Fault::DbusDies))
     }),
-    ("D-Bus dies once units were stopped, and the next run", || Situation {
+    ("D-Bus dies after units were stopped, and the next run", || Situation {
         first: Some((changed("web", "").fault(Fault::DbusDies), "test")),
         after: "[ ! -e /run/nixos/start-list ] && systemctl is-active web.service",
         ..with(next())
     }),
-    ("logind is away", || Situation {
+    ("logind is missing", || Situation {
         after: "rm /run/lab-logind-away; grep -qx web.service /run/nixos/start-list && ! systemctl is-active web.service",
         ..with(changed("web", "").fault(Fault::LogindAway))
     }),
     ("the program is killed", || faulty(Fault::DiesAt(Point::Reload))),
-    ("Perl: it knows no check", || faulty(Fault::CheckUnknown)),
+    ("Perl: the action check is unknown", || faulty(Fault::CheckUnknown)),
     ("Perl: nothing changed", || faulty(Fault::CheckUnknown)),
     ("Perl: the boot loader fails", || with(next().perl().fault(Fault::BootLoaderFails))),
-    ("Perl: a part of the activation script fails", || with(next().perl().fault(Fault::ActivationFails))),
+    ("Perl: a snippet of the activation script fails", || with(next().perl().fault(Fault::ActivationFails))),
     ("Perl: systemd cannot reload", || faulty(Fault::ReloadFails)),
     ("Perl: systemd cannot reload, and a unit fails as always", || {
         Situation {
-        // A unit that systemd knows already: of those of the new system it does not hear.
+        // A unit that systemd knows already, because it does not learn of the units of the new system.
         before: "systemd-run --quiet --collect --unit=chronic --property=Restart=always --property=RestartSec=60 false
             until [ \"$(systemctl show -P SubState chronic)\" = auto-restart ]; do sleep 0.05; done",
         after: "systemctl stop chronic.service",
@@ -199,52 +199,52 @@ const SITUATIONS: &[(&str, Make)] = &[
 ];
 
 #[test]
-fn every_row_has_a_trial_and_every_trial_a_row() {
+fn every_row_has_one_situation() {
     let rows = rows();
     let rows: BTreeSet<_> = rows.iter().map(|row| row.situation).collect();
     let trials: BTreeSet<_> = SITUATIONS.iter().map(|(name, _)| *name).collect();
     assert_eq!(rows, trials);
-    assert_eq!(trials.len(), SITUATIONS.len(), "one of them twice");
+    assert_eq!(trials.len(), SITUATIONS.len(), "duplicate situation");
 }
 
 #[test]
-fn every_action_does_what_the_table_says() {
-    tried("Every action");
+fn actions_match_the_table() {
+    check_table("Every action");
 }
 
 #[test]
-fn units_are_changed_as_the_table_says() {
-    tried("Units");
+fn unit_changes_match_the_table() {
+    check_table("Units");
 }
 
 #[test]
-fn what_fails_ends_as_the_table_says() {
-    tried("What fails");
+fn failures_match_the_table() {
+    check_table("What fails");
 }
 
 #[test]
-fn the_perl_program_does_what_the_table_says() {
-    tried("The Perl program");
+fn perl_program_matches_the_table() {
+    check_table("The Perl program");
 }
 
-/// Tries each row of a table on one host.
-fn tried(table: &str) {
+/// Tests each row of a table on one host.
+fn check_table(table: &str) {
     let lab = Lab::with(&system("base"));
     let host = lab.boot("web1");
     let base = host.current_system();
     let bench = Bench { host, base, lab };
-    // The first one after a boot names targets and mounts as new that systemd has not heard of before.
+    // The first run after a boot lists targets and mounts as new that systemd had not loaded before.
     bench.back();
     let rows: Vec<_> = rows().into_iter().filter(|row| row.table == table).collect();
     assert!(!rows.is_empty(), "no table {table:?}");
     for row in rows {
         for action in row.actions.clone() {
-            bench.tries(&row, action);
+            bench.check_row(&row, action);
         }
     }
 }
 
-/// A host and its first system, which it is taken back to between two trials.
+/// A host and its first system, which is restored between two rows.
 struct Bench {
     host: Host,
     base: String,
@@ -252,7 +252,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn tries(&self, row: &Row, action: &str) {
+    fn check_row(&self, row: &Row, action: &str) {
         let (_, make) = SITUATIONS.iter().find(|(name, _)| *name == row.situation).unwrap();
         let situation = make();
         if let Some((closure, action)) = &situation.first {
@@ -278,10 +278,10 @@ impl Bench {
         self.host.build(&self.lab.flake).unwrap()
     }
 
-    /// Goes back to the first system, as a rollback does.
+    /// Returns to the first system, as a rollback does.
     fn back(&self) {
         let back = format!("NIXOS_NO_CHECK=1 {}/bin/switch-to-configuration", self.base);
-        // A unit that will not be reloaded refuses once more, and is as it was before.
+        // A unit that fails to reload makes the first attempt fail, and is as before after the second one.
         self.host.sh(&format!("{back} test || {back} test && {back} boot"));
         assert_eq!(
             (self.host.current_system(), self.host.boot_default()),

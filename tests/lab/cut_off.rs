@@ -1,24 +1,24 @@
-//! A new system that cuts the host off from the broker, whose listener cannot start, or whose listener's key is refused:
-//! rolled back by itself, and reported once connected again.
+//! A new system that cuts the host off from the NATS server, whose listener cannot start, or whose listener's key is
+//! refused: it is rolled back automatically and reported after the host has reconnected.
 
 use crate::harness::{Closure, Fault, Lab};
 use serde_json::json;
 
 #[test]
-fn a_host_without_network_is_silent_until_it_has_it_again() {
+fn host_without_network_does_not_answer_until_the_network_is_back() {
     let lab = Lab::new();
     let [host, other] = lab.boot_all(["web1", "web2"]);
     host.cut();
-    assert_ne!(host.run(&lab.knock()).code, 0);
-    assert_eq!(lab.ask("web1", &json!({})), None);
-    other.sh(&lab.knock());
+    assert_ne!(host.run(&lab.connect_command()).code, 0);
+    assert_eq!(lab.query("web1", &json!({})), None);
+    other.sh(&lab.connect_command());
     host.restore();
-    host.sh(&lab.knock());
+    host.sh(&lab.connect_command());
     lab.online("web1");
 }
 
-/// A closure with this fault is switched to: the host is back on what it ran before, and says so.
-fn goes_back_by_itself(fault: Fault) {
+/// Switches to a closure with this fault. The host must roll back and report it.
+fn is_rolled_back(fault: Fault) {
     let lab = Lab::deploying(&["--confirm-timeout 8"]);
     let host = lab.boot("web1");
     let before = host.current_system();
@@ -26,7 +26,7 @@ fn goes_back_by_itself(fault: Fault) {
         lab.flake.commit(&Closure::new("bad").service("web", "sleep 1002").fault(fault));
         lab.request("web1", "j-1", &json!({}))
     };
-    let report = reports.verdict();
+    let report = reports.final_report();
     assert_eq!(
         (&report["status"], &report["error"]),
         (&json!("failed"), &json!("verification_failed")),
@@ -38,41 +38,41 @@ fn goes_back_by_itself(fault: Fault) {
         (before.clone(), before.clone(), before)
     );
     assert_eq!(host.generations().len(), 1);
-    host.ended("j-1", &report, "base");
+    host.assert_result("j-1", &report, "base");
     assert_eq!(host.failed_units(), [""; 0]);
     lab.flake.commit(&Closure::new("good"));
-    let next = lab.request("web1", "j-2", &json!({})).verdict();
+    let next = lab.request("web1", "j-2", &json!({})).final_report();
     assert_eq!(next["status"], "completed", "{next}");
-    host.ended("j-2", &next, "good");
+    host.assert_result("j-2", &next, "good");
 }
 
 #[test]
-fn a_new_system_that_cuts_the_host_off_goes_back_by_itself() {
-    goes_back_by_itself(Fault::CutsNetwork);
+fn new_system_that_cuts_the_host_off_is_rolled_back() {
+    is_rolled_back(Fault::CutsNetwork);
 }
 
 #[test]
-fn a_new_system_whose_listener_cannot_start_goes_back_by_itself() {
-    goes_back_by_itself(Fault::ListenerBroken);
+fn new_system_whose_listener_cannot_start_is_rolled_back() {
+    is_rolled_back(Fault::ListenerBroken);
 }
 
 #[test]
-fn a_new_system_whose_listener_has_a_key_that_is_refused_goes_back_by_itself() {
-    goes_back_by_itself(Fault::KeyRefused);
+fn new_system_whose_listener_has_a_refused_key_is_rolled_back() {
+    is_rolled_back(Fault::KeyRefused);
 }
 
 #[test]
-fn a_new_system_without_a_listener_is_refused() {
+fn new_system_without_a_listener_is_refused() {
     let lab = Lab::deploying(&[]);
     let host = lab.boot("web1");
     let before = host.current_system();
     lab.flake.commit(&Closure::new("mute").fault(Fault::ListenerGone));
-    let report = lab.request("web1", "j-1", &json!({})).verdict();
+    let report = lab.request("web1", "j-1", &json!({})).final_report();
     assert_eq!(report["error"], "check_refused", "{report}");
     assert!(
         report["message"].as_str().unwrap().contains("has no homelab-deploy-listener.service"),
         "{report}"
     );
     assert_eq!(host.current_system(), before);
-    host.ended("j-1", &report, "base");
+    host.assert_result("j-1", &report, "base");
 }

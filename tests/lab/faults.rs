@@ -1,10 +1,10 @@
-//! What the faults of a closure do to a host beyond what the tables of `switch-to-configuration.md` say. Whoever proves a
-//! rollback must know that there was something to roll back.
+//! The effects of a closure's faults on a host that the tables of `switch-to-configuration.md` do not describe. A test
+//! of a rollback is meaningful only if its fault has changed something.
 
-use crate::common::{Ended, eventually};
+use crate::common::{CommandOutput, eventually};
 use crate::harness::{Closure, Fault, Host, LISTENER, Lab, Point, STATE_FILLER};
 
-/// A host and its first system, which each trial goes back to.
+/// A host and its first system, which each test restores.
 struct Trial {
     host: Host,
     base: String,
@@ -16,7 +16,7 @@ impl Trial {
         Self::with(Closure::new("base"))
     }
 
-    /// A first system with `web.service`.
+    /// Boots a host whose first system has `web.service`.
     fn with(base: Closure) -> Self {
         let lab = Lab::with(&base.service("web", "sleep 1001"));
         let host = lab.boot("web1");
@@ -24,15 +24,15 @@ impl Trial {
         Self { host, base, lab }
     }
 
-    /// Builds a closure with another `web.service`, and gives the path of its program.
+    /// Builds a closure with another `web.service`, and returns the path of its program.
     fn build(&self, closure: Closure) -> String {
         self.lab.flake.commit(&closure.service("web", "sleep 1002"));
         let system = self.host.build(&self.lab.flake).unwrap();
         format!("{system}/bin/switch-to-configuration")
     }
 
-    /// Calls the program of a new system with this fault; it must end with this code.
-    fn ends(&self, fault: Fault, action: &str, code: i32) -> Ended {
+    /// Calls the program of a new system with this fault; it must exit with this code.
+    fn ends(&self, fault: Fault, action: &str, code: i32) -> CommandOutput {
         let program = self.build(Closure::new("next").fault(fault));
         let ended = self.host.run(&format!("{program} {action}"));
         assert_eq!(ended.code, code, "{fault:?} {action}: {ended}");
@@ -40,11 +40,11 @@ impl Trial {
     }
 
     /// Calls the program of the first system.
-    fn old(&self, action: &str) -> Ended {
+    fn old(&self, action: &str) -> CommandOutput {
         self.host.run(&format!("{}/bin/switch-to-configuration {action}", self.base))
     }
 
-    /// Goes back to the first system, as a rollback does.
+    /// Returns to the first system, as a rollback does.
     fn back(&self) {
         let ended = self.old("test");
         assert_eq!(ended.code, 0, "{ended}");
@@ -56,19 +56,19 @@ impl Trial {
 }
 
 #[test]
-fn a_closure_restarts_its_listener_where_it_is_another_one() {
+fn closure_with_another_listener_restarts_it() {
     let trial = Trial::new();
     let listener = trial.host.unit(LISTENER);
     let program = trial.build(Closure::new("next").restarts_listener());
     let ended = trial.host.run(&format!("{program} test"));
     assert_eq!(ended.code, 0, "{ended}");
-    ended.complains(&["restarting the following units: homelab-deploy-listener.service\n"]);
+    ended.assert_stderr(&["restarting the following units: homelab-deploy-listener.service\n"]);
     assert_ne!(trial.host.unit(LISTENER).pid, listener.pid);
     trial.back();
 }
 
 #[test]
-fn what_does_not_build_or_dies_in_its_check_changes_nothing() {
+fn failed_build_or_killed_check_changes_nothing() {
     let trial = Trial::new();
     trial.ends(Fault::DiesAt(Point::Check), "check", 137);
     assert_eq!(trial.host.current_system(), trial.base);
@@ -78,7 +78,7 @@ fn what_does_not_build_or_dies_in_its_check_changes_nothing() {
 }
 
 #[test]
-fn what_fails_half_way_is_mended_by_the_old_system() {
+fn old_system_repairs_an_interrupted_activation() {
     let trial = Trial::new();
     for (fault, code) in [
         (Fault::DiesAt(Point::Activate), 2),
@@ -98,15 +98,16 @@ fn what_fails_half_way_is_mended_by_the_old_system() {
 }
 
 #[test]
-fn a_check_of_the_old_system_refuses_the_way_back_unless_it_is_passed_over() {
-    let trial = Trial::with(Closure::new("base").fault(Fault::CheckRefusesBack));
+fn check_of_the_old_system_refuses_a_rollback_unless_it_is_skipped() {
+    let trial = Trial::with(Closure::new("base").fault(Fault::CheckRefusesRollback));
     assert_eq!(trial.old("check").code, 0);
     let program = trial.build(Closure::new("next"));
     trial.host.sh(&format!("{program} test"));
     let refused = trial.old("test");
     assert_eq!(refused.code, 1);
-    refused
-        .complains(&["the network is away\nPre-switch check 'network' failed\nPre-switch checks failed\n"]);
+    refused.assert_stderr(&[
+        "the network is away\nPre-switch check 'network' failed\nPre-switch checks failed\n",
+    ]);
     assert_eq!(trial.host.label(), "next");
     trial.host.sh(&format!("NIXOS_NO_CHECK=1 {}/bin/switch-to-configuration test", trial.base));
     assert_eq!(trial.old("check").code, 0);
@@ -119,7 +120,7 @@ fn without_d_bus_no_system_is_activated_until_the_next_boot() {
     trial.ends(Fault::DbusGone, "test", 1);
     let refused = trial.old("test");
     assert_eq!(refused.code, 1);
-    refused.complains(&["Error: Failed to open dbus connection\n"]);
+    refused.assert_stderr(&["Error: Failed to open dbus connection\n"]);
     assert_eq!(trial.host.unit("web.service").active, "inactive");
     trial.host.power_off();
     trial.host.boot_again();
@@ -128,7 +129,7 @@ fn without_d_bus_no_system_is_activated_until_the_next_boot() {
 }
 
 #[test]
-fn without_logind_no_system_starts_what_was_stopped_until_the_next_boot() {
+fn without_logind_stopped_units_stay_stopped_until_the_next_boot() {
     let mut trial = Trial::new();
     trial.ends(Fault::LogindAway, "test", 11);
     assert_eq!(trial.old("test").code, 11);
@@ -141,7 +142,7 @@ fn without_logind_no_system_starts_what_was_stopped_until_the_next_boot() {
 }
 
 #[test]
-fn a_user_who_does_not_answer_keeps_what_was_stopped() {
+fn hanging_user_manager_keeps_units_stopped() {
     let trial = Trial::new();
     let program = trial.build(Closure::new("next").fault(Fault::UserUnitsHang));
     trial.host.sh(&format!("systemd-run --quiet --unit=stuck {program} test"));
@@ -153,7 +154,7 @@ fn a_user_who_does_not_answer_keeps_what_was_stopped() {
 }
 
 #[test]
-fn a_loop_goes_on_in_a_system_that_had_it_before() {
+fn crash_loop_continues_in_a_system_that_had_it_before() {
     let trial = Trial::with(Closure::new("base").fault(Fault::CrashLoop(10)).fault(Fault::UnitFailsAlways));
     let looping = || trial.host.unit_becomes("looping.service", |unit| unit.sub == "auto-restart");
     looping();
@@ -162,12 +163,12 @@ fn a_loop_goes_on_in_a_system_that_had_it_before() {
     let program = trial.build(next);
     let ended = trial.host.run(&format!("{program} test"));
     assert_eq!(ended.code, 4, "{ended}");
-    ended.complains(&["warning: the following units failed: chronic.service"]);
+    ended.assert_stderr(&["warning: the following units failed: chronic.service"]);
     looping();
 }
 
 #[test]
-fn an_activation_can_fill_the_disk_that_the_state_is_on() {
+fn activation_can_fill_the_disk_of_the_state_directory() {
     let lab = Lab::with(&Closure::new("base").service("web", "sleep 1001"));
     let host = lab.host("web1").disk(64).boot();
     lab.online("web1");
@@ -175,22 +176,24 @@ fn an_activation_can_fill_the_disk_that_the_state_is_on() {
     let system = host.build(&lab.flake).unwrap();
     host.sh(&format!("{system}/bin/switch-to-configuration test"));
     let full = host.run("cp /bin/true /var/lib/homelab-deploy/more");
-    assert!(full.err.contains("No space left on device"), "{full}");
+    assert!(full.stderr.contains("No space left on device"), "{full}");
     host.sh(&format!("rm {STATE_FILLER} && cp /bin/true /var/lib/homelab-deploy/more"));
 }
 
 #[test]
-fn faults_that_only_a_proof_of_life_finds() {
+fn faults_that_only_a_confirmation_finds() {
     let trial = Trial::new();
     trial.ends(Fault::CutsNetwork, "test", 0);
-    assert_ne!(trial.host.run(&trial.lab.knock()).code, 0);
+    assert_ne!(trial.host.run(&trial.lab.connect_command()).code, 0);
     trial.back();
 
     trial.ends(Fault::LateCut(3), "test", 0);
-    trial.host.sh(&trial.lab.knock());
-    eventually("the link going down", || (trial.host.run(&trial.lab.knock()).code != 0).then_some(()));
+    trial.host.sh(&trial.lab.connect_command());
+    eventually("the link going down", || {
+        (trial.host.run(&trial.lab.connect_command()).code != 0).then_some(())
+    });
     trial.back();
-    // Gone back in time, it stays up.
+    // If the old system is restored in time, the link stays up.
     trial.ends(Fault::LateCut(600), "test", 0);
     trial.back();
     assert_eq!(trial.host.unit("lab-late-cut.timer").active, "inactive");
@@ -198,7 +201,7 @@ fn faults_that_only_a_proof_of_life_finds() {
     trial.ends(Fault::KeyRefused, "test", 0);
     trial.host.sh(&format!("systemctl restart {LISTENER}"));
     let refused = || trial.host.journal(LISTENER).contains("the server refused the key").then_some(());
-    eventually("the broker refusing the key", refused);
+    eventually("the NATS server refusing the key", refused);
     trial.host.sh(&format!("{}/bin/switch-to-configuration test", trial.base));
     trial.host.sh(&format!("systemctl restart {LISTENER}"));
     trial.back();
@@ -209,7 +212,7 @@ fn faults_that_only_a_proof_of_life_finds() {
 }
 
 #[test]
-fn a_hold_stops_the_host_at_its_point() {
+fn hold_stops_the_host_at_its_point() {
     let trial = Trial::new();
     let hold = trial.host.hold(Point::Units);
     let program = trial.build(Closure::new("next").fault(Fault::HoldsAt(Point::Units)));
@@ -218,7 +221,7 @@ fn a_hold_stops_the_host_at_its_point() {
     assert_eq!(trial.host.unit("held.service").active, "active");
     let busy = trial.old("test");
     assert_eq!(busy.code, 11);
-    busy.complains(&["Could not acquire lock"]);
+    busy.assert_stderr(&["Could not acquire lock"]);
     hold.pass();
     trial.host.unit_becomes("held.service", |unit| unit.active == "inactive");
 

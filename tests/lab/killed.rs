@@ -1,10 +1,10 @@
-//! The listener, or the activation program, killed with SIGKILL in each phase: the same verdict as without, or rolled
-//! back where the proof of life was lost.
+//! The listener or the worker killed with SIGKILL in each phase: the result is the same as without the kill, or a
+//! rollback if the confirmation was lost.
 
 use crate::harness::{Closure, Fault, Host, Lab, Point, WAITING_CHECK};
 use serde_json::{Value, json};
 
-/// Every phase that can be held, and what becomes of a switch where its activation program dies there.
+/// Every phase that can be held, and the result of a switch whose worker dies in it.
 const POINTS: [(Point, bool); 6] = [
     (Point::Build, true),
     (Point::Check, true),
@@ -18,16 +18,16 @@ fn kill_listener(host: &Host) {
     host.sh("systemctl kill --signal=KILL --kill-whom=main homelab-deploy-listener.service");
 }
 
-/// Kills the program alone; its unit then recovers.
-fn kill_program(host: &Host) {
+/// Kills the worker alone; its unit then starts a recovery.
+fn kill_worker(host: &Host) {
     host.sh("systemctl kill --signal=KILL --kill-whom=main 'homelab-deploy-activation-*'");
 }
 
-/// Switches to `next`, does something to the host while it is held, and gives the verdict.
+/// Switches to `next`, does something to the host while it is held, and returns the final report.
 fn killed_at(point: Point, kill: fn(&Host)) -> (Lab, Host, Value) {
     let lab = Lab::deploying(&[&format!("--health-check '{WAITING_CHECK}'")]);
     let host = lab.boot("web1");
-    // What was wrong before counts for nothing, whoever takes the job up.
+    // A unit that had failed before must not affect the result of a resumed job.
     host.run("systemd-run --unit=trouble.service --remain-after-exit false");
     host.unit_becomes("trouble.service", |unit| unit.active == "failed");
     let hold = host.hold(point);
@@ -36,45 +36,45 @@ fn killed_at(point: Point, kill: fn(&Host)) -> (Lab, Host, Value) {
     let reports = lab.request("web1", "j-1", &json!({}));
     hold.reached();
     kill(&host);
-    // For whoever was left alone, and for whoever comes to do it again: the hold is over.
+    // Releases the orphaned process and the one of the recovery, because the hold ends here.
     hold.pass();
     drop(hold);
-    let report = reports.verdict();
+    let report = reports.final_report();
     (lab, host, report)
 }
 
 #[test]
-fn a_killed_listener_changes_no_verdict() {
+fn killed_listener_does_not_change_the_result() {
     for (point, _) in POINTS {
         let (_lab, host, report) = killed_at(point, kill_listener);
         assert_eq!(report["status"], "completed", "{point:?}: {report}");
-        host.ended("j-1", &report, "next");
+        host.assert_result("j-1", &report, "next");
     }
 }
 
 #[test]
-fn a_killed_activation_goes_on_or_goes_back() {
+fn job_of_a_killed_worker_is_resumed_or_rolled_back() {
     for (point, completes) in POINTS.into_iter().skip(2) {
-        let (lab, host, report) = killed_at(point, kill_program);
+        let (lab, host, report) = killed_at(point, kill_worker);
         if completes {
             assert_eq!(report["status"], "completed", "{point:?}: {report}");
-            host.ended("j-1", &report, "next");
+            host.assert_result("j-1", &report, "next");
         } else {
             let ended = (&report["error"], &report["rolled_back"]);
             assert_eq!(ended, (&json!("activation_failed"), &json!(true)), "{point:?}: {report}");
-            host.ended("j-1", &report, "base");
+            host.assert_result("j-1", &report, "base");
             assert_eq!(host.generations().len(), 1, "{point:?}");
         }
         lab.flake.commit(&Closure::new("after"));
-        let next = lab.request("web1", "j-2", &json!({})).verdict();
+        let next = lab.request("web1", "j-2", &json!({})).final_report();
         assert_eq!(next["status"], "completed", "{point:?}: {next}");
-        host.ended("j-2", &next, "after");
+        host.assert_result("j-2", &next, "after");
     }
 }
 
 #[test]
-fn a_way_back_is_gone_to_its_end_whoever_is_killed_on_it() {
-    for kill in [kill_listener, kill_program] {
+fn rollback_finishes_if_the_listener_or_the_worker_is_killed() {
+    for kill in [kill_listener, kill_worker] {
         let base = Closure::new("base").fault(Fault::HoldsAt(Point::Reload));
         let lab = Lab::listening(&["--min-free 16MiB"], &base);
         let host = lab.boot("web1");
@@ -86,36 +86,36 @@ fn a_way_back_is_gone_to_its_end_whoever_is_killed_on_it() {
         kill(&host);
         hold.pass();
         drop(hold);
-        let report = reports.verdict();
+        let report = reports.final_report();
         let ended = (&report["error"], &report["rolled_back"]);
         assert_eq!(ended, (&json!("activation_failed"), &json!(true)), "{report}");
         assert!(report["message"].as_str().unwrap().contains("systemd could not be reloaded"), "{report}");
-        host.ended("j-1", &report, "base");
+        host.assert_result("j-1", &report, "base");
     }
 }
 
 #[test]
-fn a_listener_that_died_meanwhile_and_came_back_as_it_was_proves_nothing() {
+fn listener_that_restarted_unchanged_does_not_confirm() {
     let lab = Lab::deploying(&["--confirm-timeout 8"]);
     let host = lab.boot("web1");
     let hold = host.hold(Point::Activate);
-    // Its unit stays as it is: only a new start takes up the key.
+    // The unit itself is unchanged, so only a new start reads the new key.
     let bad = Closure::new("bad").fault(Fault::HoldsAt(Point::Activate)).fault(Fault::KeyRefused);
     lab.flake.commit(&bad);
     let reports = lab.request("web1", "j-1", &json!({}));
     hold.reached();
     kill_listener(&host);
-    // With the key of before.
+    // This start still uses the old key.
     lab.online("web1");
     hold.pass();
-    let report = reports.verdict();
+    let report = reports.final_report();
     let ended = (&report["error"], &report["rolled_back"]);
     assert_eq!(ended, (&json!("verification_failed"), &json!(true)), "{report}");
-    host.ended("j-1", &report, "base");
+    host.assert_result("j-1", &report, "base");
 }
 
 #[test]
-fn an_activation_has_a_unit_of_its_own_that_is_not_hurried() {
+fn activation_has_a_separate_unit_without_a_time_limit() {
     let lab = Lab::deploying(&[]);
     let host = lab.boot("web1");
     let hold = host.hold(Point::Activate);
@@ -128,9 +128,9 @@ fn an_activation_has_a_unit_of_its_own_that_is_not_hurried() {
     let shown = host.sh(&format!("systemctl show --property {properties} {unit}"));
     for expected in [
         "RuntimeMaxUSec=infinity",
-        // The recovery is started in a unit of its own, so stopping takes no longer than for any other.
+        // The recovery runs in a separate unit, so stopping this one needs no longer timeout.
         "TimeoutStopUSec=1min 30s",
-        // What cannot be opened would keep the recovery from starting.
+        // A log file that cannot be opened would prevent the start of the recovery.
         "StandardOutput=journal",
         "activation recover --state-dir /var/lib/homelab-deploy j-1",
     ] {
@@ -138,12 +138,12 @@ fn an_activation_has_a_unit_of_its_own_that_is_not_hurried() {
     }
     let pid = host.unit(unit).pid;
     assert_eq!(host.sh(&format!("readlink /proc/{pid}/cwd")), "/");
-    // What was set aside for its output.
+    // The space that was preallocated for the log.
     assert!(
         host.sh("stat --format '%b' /var/lib/homelab-deploy/jobs/j-1/log").parse::<u64>().unwrap() >= 2048
     );
     hold.pass();
-    let report = reports.verdict();
+    let report = reports.final_report();
     assert_eq!(report["status"], "completed", "{report}");
-    host.ended("j-1", &report, "next");
+    host.assert_result("j-1", &report, "next");
 }

@@ -1,5 +1,5 @@
-//! Real systemd hosts on this machine, real nix, a real broker and a real git remote: the proof of what a deployment
-//! does to a host. Needs root; `make lab` runs it.
+//! Deployments to real systemd hosts on this machine, with real nix, a real NATS server and a real git remote. Needs root;
+//! `make lab` runs it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
@@ -12,24 +12,24 @@ mod repository;
 mod server;
 
 mod boot;
-mod broker_away;
 mod checks;
 mod closures;
 mod cut_off;
 mod daemon;
 mod disk_full;
+mod external_command;
 mod faults;
 mod harness;
 mod killed;
 mod leftovers;
 mod limits;
+mod nats_outage;
 mod operators;
-mod outlived;
 mod power;
 mod removed;
 mod replaced;
 mod rollback;
 mod stranded;
-#[allow(dead_code, reason = "the tests of activation read another part of it")]
+#[allow(dead_code, reason = "the tests of activation use another part of it")]
 mod switch_table;
 mod units;

@@ -1,17 +1,17 @@
-//! The tables of `switch-to-configuration.md`: what the program does in a situation, read by the tests of both stand-ins.
+//! Parses the tables of `switch-to-configuration.md`, which the tests of both replacements of the program use.
 
-use crate::common::Ended;
+use crate::common::CommandOutput;
 
 const PAGE: &str = include_str!("switch-to-configuration.md");
-/// What each of the tables begins with.
+/// The header of each table.
 const HEADER: &str = "| situation | action | exit | standard error | standard output | runs | boots | |";
-/// Stands for the rest of a line, or alone for any lines.
+/// A placeholder for the rest of a line, or for any number of lines if it is alone.
 const ANY: &str = "…";
 
-/// What the program does in a situation.
+/// The behaviour of the program in a situation.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// The heading that its table is under.
+    /// The heading of its table.
     pub(crate) table: &'static str,
     pub(crate) situation: &'static str,
     pub(crate) actions: Vec<&'static str>,
@@ -22,11 +22,11 @@ pub(crate) struct Row {
     pub(crate) runs_new: bool,
     /// Whether the new system is the boot default afterwards.
     pub(crate) boots_new: bool,
-    /// Only the lab's stand-in can show it.
+    /// Whether only the lab can test this row.
     pub(crate) lab_only: bool,
 }
 
-/// Every row of every table.
+/// Returns every row of every table.
 pub(crate) fn rows() -> Vec<Row> {
     let (mut rows, mut table, mut inside) = (Vec::new(), "", false);
     for line in PAGE.lines() {
@@ -40,13 +40,13 @@ pub(crate) fn rows() -> Vec<Row> {
             _ => {}
         }
     }
-    assert!(!rows.is_empty(), "no table begins with {HEADER}");
+    assert!(!rows.is_empty(), "no table has the header {HEADER}");
     rows
 }
 
 impl Row {
     fn read(table: &'static str, line: &'static str) -> Self {
-        // The bar between actions of the usage is escaped.
+        // A bar in the usage is escaped.
         let ends: Vec<_> = line
             .match_indices('|')
             .map(|(at, _)| at)
@@ -54,14 +54,14 @@ impl Row {
             .collect();
         let cells: Vec<_> = ends.windows(2).map(|ends| line[ends[0] + 1..ends[1]].trim()).collect();
         let [situation, actions, code, err, out, runs, boots, only] = cells[..] else {
-            panic!("not the cells of a row: {line}")
+            panic!("invalid number of cells: {line}")
         };
         let lines =
             |cell: &str| cell.split('`').skip(1).step_by(2).map(|line| line.replace("\\|", "|")).collect();
         let is_new = |cell| match cell {
             "new" => true,
             "old" => false,
-            _ => panic!("neither old nor new: {line}"),
+            _ => panic!("expected `old` or `new`: {line}"),
         };
         Self {
             table,
@@ -76,11 +76,12 @@ impl Row {
         }
     }
 
-    /// The program, called for one of the actions, must have ended so.
-    pub(crate) fn holds(&self, action: &str, ended: &Ended) {
+    /// Asserts that a call of the program for one of the actions ended as this row describes.
+    pub(crate) fn holds(&self, action: &str, ended: &CommandOutput) {
         let case = format!("{}, {action}", self.situation);
         assert_eq!(ended.code, self.code, "{case}: {ended}");
-        for (name, expected, printed) in [("error", &self.err, &ended.err), ("output", &self.out, &ended.out)]
+        for (name, expected, printed) in
+            [("error", &self.err, &ended.stderr), ("output", &self.out, &ended.stdout)]
         {
             let printed: Vec<_> = printed.lines().collect();
             assert!(matches(expected, &printed), "{case}: standard {name} is not {expected:?}: {ended}");
@@ -101,7 +102,7 @@ fn matches(expected: &[String], printed: &[&str]) -> bool {
 }
 
 #[test]
-fn what_was_printed_is_compared_line_by_line() {
+fn output_is_compared_line_by_line() {
     let expected = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
     for (lines, printed, same) in [
         (&["a", "b"][..], &["a", "b"][..], true),

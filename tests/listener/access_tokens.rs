@@ -1,28 +1,28 @@
-//! A private repository of a forge: nix has a token for it, and git gets the same one.
+//! A private repository on a forge: git gets the access token that nix is configured with.
 
-use crate::common::Repo;
+use crate::common::{Repo, TestDir};
 use crate::server::Server;
 use crate::stage::{Stage, text};
 use serde_json::json;
 use std::fs;
 use std::process::Command;
-use tempfile::TempDir;
 
-/// `x-access-token:ghp_t0ken`, as HTTP's basic authentication says it.
+/// Basic authentication with `x-access-token:ghp_t0ken`.
 const GITHUB: &str = "Basic eC1hY2Nlc3MtdG9rZW46Z2hwX3Qwa2Vu";
-/// `oauth2:glpat-t0ken`.
+/// Basic authentication with `oauth2:glpat-t0ken`.
 const GITLAB: &str = "Basic b2F1dGgyOmdscGF0LXQwa2Vu";
 
-/// A listener of a flake on a forge that asks for this, with the settings of nix; `HOST` stands for the forge.
-fn on(basic: &'static str, flake: &str, settings: &str) -> (Stage, TempDir, Server, String) {
+/// A listener whose flake is on a forge that requires these credentials, with settings for nix. `HOST` is replaced by
+/// the forge's address.
+fn on(basic: &'static str, flake: &str, settings: &str) -> (Stage, TestDir, Server, String) {
     let repo = Repo::new();
     let inside = repo.commit("flake.nix", "inside");
     repo.commit("flake.nix", "head");
-    let folder = TempDir::new().unwrap();
-    let bare = folder.path().join("me/fleet.git");
+    let dir = TestDir::new();
+    let bare = dir.path().join("me/fleet.git");
     let (from, to) = (repo.path().display().to_string(), bare.display().to_string());
     assert!(Command::new("git").args(["clone", "--quiet", "--bare", &from, &to]).status().unwrap().success());
-    let server = Server::asking(folder.path(), basic);
+    let server = Server::with_authorization(dir.path(), basic);
     let host = server.host();
     let (flake, settings) = (flake.replace("HOST", &host), settings.replace("HOST", &host));
     let plain = format!("url.http://{host}/.insteadOf");
@@ -34,7 +34,7 @@ fn on(basic: &'static str, flake: &str, settings: &str) -> (Stage, TempDir, Serv
             .env("GIT_CONFIG_KEY_0", &plain)
             .env("GIT_CONFIG_VALUE_0", &format!("https://{host}/"))
     });
-    (stage, folder, server, inside)
+    (stage, dir, server, inside)
 }
 
 #[test]
@@ -48,11 +48,11 @@ fn git_gets_the_token_that_nix_has_for_the_forge() {
     .into_iter()
     .enumerate()
     {
-        let (mut stage, _folder, server, inside) = on(basic, flake, settings);
+        let (mut stage, _dir, server, inside) = on(basic, flake, settings);
         let shown = flake.split('?').next().unwrap();
-        // The second one needs the history too.
+        // A commit that is not the head requires the history, too.
         for (id, revision) in [(format!("t-{n}"), "master"), (format!("i-{n}"), inside.as_str())] {
-            let report = stage.deploy(&id, json!({"revision": revision, "allow_older": true})).verdict();
+            let report = stage.deploy(&id, json!({"revision": revision, "allow_older": true})).final_report();
             assert_eq!(report["status"], "completed", "{flake}: {report}");
             let called = fs::read_to_string(stage.host.file("called")).unwrap();
             let commit = text(&report["commit"]);
@@ -69,8 +69,8 @@ fn git_gets_the_token_that_nix_has_for_the_forge() {
 #[test]
 fn without_a_token_or_with_a_wrong_one_the_advice_is_a_token() {
     for (n, settings) in ["", "access-tokens = HOST=wr0ng-t0ken"].into_iter().enumerate() {
-        let (stage, _folder, server, _) = on(GITHUB, "github:me/fleet?host=HOST", settings);
-        let report = stage.deploy(&format!("w-{n}"), json!({})).verdict();
+        let (stage, _dir, server, _) = on(GITHUB, "github:me/fleet?host=HOST", settings);
+        let report = stage.deploy(&format!("w-{n}"), json!({})).final_report();
         assert_eq!(report["error"], "source_unreachable", "{report}");
         let message = text(&report["message"]);
         let start = format!("could not look up \"master\" in github:me/fleet?host={}: ", server.host());

@@ -1,20 +1,20 @@
-//! Requests that are none: each is refused with its reason, and the listener goes on.
+//! Invalid requests: each is refused with its reason, and the listener continues.
 
 use crate::stage::{Stage, changed, text};
 use serde_json::{Value, json};
 
-/// Sends bytes with a NATS reply subject and gives the refusal that comes there.
+/// Sends bytes with a NATS reply subject and returns the rejection sent to it.
 fn refusal(stage: &Stage, id: &str, body: Vec<u8>) -> Value {
     let reply = format!("deploy.responses.{id}");
-    let reports = stage.wire.listen(&reply);
-    stage.wire.say_bytes("deploy.test.web1", Some(&reply), body);
+    let reports = stage.wire.subscribe(&reply);
+    stage.wire.publish_bytes("deploy.test.web1", Some(&reply), body);
     let report = reports.next().body;
     assert_eq!((&report["status"], &report["hostname"]), (&json!("rejected"), &json!("web1")), "{report}");
     report
 }
 
 #[test]
-fn what_is_no_request_is_refused_on_the_reply_subject_of_its_message() {
+fn an_unreadable_request_is_rejected_on_the_reply_subject_of_its_message() {
     let stage = Stage::new("echo >> $DIR/calls");
     let padded = |size: usize| {
         let request =
@@ -40,10 +40,10 @@ fn what_is_no_request_is_refused_on_the_reply_subject_of_its_message() {
         assert!(text(&report["message"]).contains(expected), "{expected}: {report}");
     }
     assert_eq!(stage.calls(), 0);
-    // The largest that is read.
-    let reports = stage.wire.listen("deploy.responses.b-1");
-    stage.wire.say_bytes("deploy.test.web1", None, padded(64 * 1024));
-    assert_eq!(reports.verdict()["status"], "completed");
+    // A request of the maximum size is accepted.
+    let reports = stage.wire.subscribe("deploy.responses.b-1");
+    stage.wire.publish_bytes("deploy.test.web1", None, padded(64 * 1024));
+    assert_eq!(reports.final_report()["status"], "completed");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_field_that_is_wrong_is_named() {
     .into_iter()
     .enumerate()
     {
-        let report = stage.deploy(&format!("b-3-{n}"), fields.clone()).verdict();
+        let report = stage.deploy(&format!("b-3-{n}"), fields.clone()).final_report();
         assert_eq!(
             (&report["status"], &report["error"]),
             (&json!("rejected"), &json!(error)),
@@ -88,9 +88,9 @@ fn a_field_that_is_wrong_is_named() {
 }
 
 #[test]
-fn a_revision_that_git_refuses_is_refused_and_no_shell_reads_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let read = folder.path().join("read");
+fn an_invalid_revision_is_refused_and_reaches_no_shell() {
+    let dir = tempfile::tempdir().unwrap();
+    let read = dir.path().join("read");
     let stage = Stage::with("echo >> $DIR/calls", |host| host.env("READ", read.to_str().unwrap()));
     let long = "x".repeat(256);
     for (n, revision) in [
@@ -100,7 +100,7 @@ fn a_revision_that_git_refuses_is_refused_and_no_shell_reads_one() {
     .into_iter()
     .enumerate()
     {
-        let report = stage.deploy(&format!("b-5-{n}"), json!({"revision": revision})).verdict();
+        let report = stage.deploy(&format!("b-5-{n}"), json!({"revision": revision})).final_report();
         let expected = (&json!("rejected"), &json!("invalid_revision"));
         assert_eq!((&report["status"], &report["error"]), expected, "{revision:?}");
         assert!(text(&report["message"]).contains("revision") || revision == "abcdef1", "{report}");
@@ -110,14 +110,14 @@ fn a_revision_that_git_refuses_is_refused_and_no_shell_reads_one() {
         ["feature/a+b_c.d-1", "20250101", "v1.0", "a#b", "a&b", "🦀", "$(touch$IFS$READ)|touch$IFS$READ"];
     let longest = "x".repeat(255);
     for (n, revision) in allowed.into_iter().chain([longest.as_str()]).enumerate() {
-        let report = stage.deploy(&format!("b-6-{n}"), json!({"revision": revision})).verdict();
+        let report = stage.deploy(&format!("b-6-{n}"), json!({"revision": revision})).final_report();
         assert_eq!(report["status"], "completed", "{report}");
     }
     assert!(!read.exists());
 }
 
 #[test]
-fn a_place_to_answer_that_is_none_is_answered_elsewhere_or_counted() {
+fn an_invalid_reply_subject_is_replaced_or_counted() {
     let mut stage = Stage::new("echo >> $DIR/calls");
     let bad = [
         json!("deploy.test.web1"),
@@ -135,15 +135,15 @@ fn a_place_to_answer_that_is_none_is_answered_elsewhere_or_counted() {
         json!(7),
         json!(null),
     ];
-    let everything = stage.wire.listen("deploy.responses.>");
+    let responses = stage.wire.subscribe("deploy.responses.>");
     for (n, reply_to) in bad.iter().enumerate() {
         let request = json!({"action": "switch", "revision": "master", "reply_to": reply_to});
         let to = format!("deploy.responses.b-8-{n}");
-        stage.wire.say_bytes("deploy.test.web1", Some(&to), request.to_string().into_bytes());
-        let heard = everything.next();
-        assert_eq!(heard.subject, to, "{reply_to}");
-        assert_eq!(heard.body["error"], "invalid_request");
-        assert!(text(&heard.body["message"]).contains("`reply_to`"), "{}", heard.body);
+        stage.wire.publish_bytes("deploy.test.web1", Some(&to), request.to_string().into_bytes());
+        let received = responses.next();
+        assert_eq!(received.subject, to, "{reply_to}");
+        assert_eq!(received.body["error"], "invalid_request");
+        assert!(text(&received.body["message"]).contains("`reply_to`"), "{}", received.body);
     }
     for (n, reply) in
         [None, Some("deploy.responses.presence"), Some("deploy.test.all"), Some("deploy.responses.ask.x")]
@@ -151,12 +151,12 @@ fn a_place_to_answer_that_is_none_is_answered_elsewhere_or_counted() {
             .enumerate()
     {
         let request = json!({"action": "switch", "revision": "master", "reply_to": bad[n]});
-        stage.wire.say_bytes("deploy.test.web1", reply, request.to_string().into_bytes());
-        let line = stage.host.logged("a request named no place to answer to");
+        stage.wire.publish_bytes("deploy.test.web1", reply, request.to_string().into_bytes());
+        let line = stage.host.wait_for_log("refused a request without a valid reply subject");
         assert_eq!((&line["level"], &line["count"]), (&json!("WARN"), &json!(n + 1)));
         assert!(text(&line["reason"]).contains("`reply_to`"), "{line}");
     }
     stage.completes("b-9");
-    assert_eq!(everything.until(|body| body["hostname"] == "web1")["id"], "b-9");
+    assert_eq!(responses.until(|body| body["hostname"] == "web1")["id"], "b-9");
     assert_eq!(stage.calls(), 1);
 }

@@ -1,6 +1,6 @@
-//! The host decides which commits it deploys, whoever asks, also where a program builds and activates.
+//! The host decides which commits it deploys, regardless of the requester, also with an external command.
 
-use crate::common::{Broker, HostBuilder, Repo};
+use crate::common::{HostBuilder, NatsServer, Repo};
 use crate::stage::{Stage, text};
 use serde_json::{Value, json};
 use std::fs;
@@ -10,7 +10,7 @@ use std::process::Command;
 
 const SCRIPT: &str = "echo \"$@\" >> $DIR/calls";
 
-/// A repository with two commits on `master`, and one of a stranger that is on no branch.
+/// A repository with two commits on `master` and a third commit, as in a stranger's pull request, that is on no branch.
 fn repository() -> (Repo, [String; 3]) {
     let repo = Repo::new();
     let first = repo.commit("flake.nix", "first");
@@ -26,10 +26,10 @@ fn on(repo: &Repo, adapt: impl FnOnce(HostBuilder) -> HostBuilder) -> Stage {
     Stage::with(SCRIPT, |host| adapt(host.flake(&repo.url())))
 }
 
-/// Sends a request that must fail with this message, which begins so, before the program is called.
+/// Sends a request that must fail before the external command is called. `message` is the start of the error message.
 fn refused(stage: &Stage, id: &str, fields: Value, message: &str) {
     let calls = stage.calls();
-    let report = stage.deploy(id, fields).verdict();
+    let report = stage.deploy(id, fields).final_report();
     assert_eq!(
         (&report["status"], &report["error"]),
         (&json!("failed"), &json!("invalid_revision")),
@@ -40,7 +40,7 @@ fn refused(stage: &Stage, id: &str, fields: Value, message: &str) {
 }
 
 fn completes(stage: &Stage, id: &str, fields: Value) {
-    let report = stage.deploy(id, fields).verdict();
+    let report = stage.deploy(id, fields).final_report();
     assert_eq!(report["status"], "completed", "{report}");
 }
 
@@ -67,7 +67,7 @@ fn an_older_commit_is_deployed_if_the_request_allows_it_also_after_a_restart() {
     );
     refused(&stage, "o-2", json!({"commit": first}), &older);
     refused(&stage, "o-3", json!({"revision": first, "action": "boot"}), &older);
-    // What only builds changes nothing.
+    // A build-only job deploys nothing.
     completes(&stage, "o-4", json!({"commit": first, "action": "build"}));
     completes(&stage, "o-5", json!({"commit": first, "allow_older": true}));
     completes(&stage, "o-6", json!({"commit": first}));
@@ -77,25 +77,44 @@ fn an_older_commit_is_deployed_if_the_request_allows_it_also_after_a_restart() {
     assert_eq!(deployed["branches"]["master"]["job"], "o-6");
 }
 
+/// git warns about such a branch, which must not be taken for a damaged cache.
+#[test]
+fn a_branch_that_is_named_like_a_commit_changes_nothing() {
+    let (repo, [first, second, stranger]) = repository();
+    let absent = "0123456789012345678901234567890123456789";
+    for name in [&first, &second, &stranger, absent] {
+        repo.git(&["update-ref", &format!("refs/heads/{name}"), &first]);
+    }
+    let stage = on(&repo, |host| host);
+    completes(&stage, "n-1", json!({}));
+    completes(&stage, "n-2", json!({"revision": first, "allow_older": true}));
+    let alone = format!("commit {stranger} is not on any branch or tag of {}; ", repo.url());
+    refused(&stage, "n-3", json!({"revision": stranger}), &alone);
+    let report = stage.deploy("n-4", json!({"revision": absent})).final_report();
+    assert_eq!(report["error"], "invalid_revision", "{report}");
+}
+
 #[test]
 fn a_deployment_that_failed_is_not_the_last_one() {
     let (repo, [first, _, _]) = repository();
     let stage = Stage::with("test -e $DIR/works", |host| host.flake(&repo.url()));
-    assert_eq!(stage.deploy("f-1", json!({})).verdict()["status"], "failed");
+    assert_eq!(stage.deploy("f-1", json!({})).final_report()["status"], "failed");
     fs::write(stage.host.file("works"), "").unwrap();
     completes(&stage, "f-2", json!({"commit": first}));
 }
 
 #[test]
-fn what_was_deployed_and_cannot_be_read_is_asked_about() {
+fn an_unreadable_file_of_deployed_commits_needs_allow_older() {
     let (repo, _) = repository();
     let stage = on(&repo, |host| host);
     completes(&stage, "d-1", json!({}));
     let file = stage.host.file("state/deployed.json");
     fs::write(&file, "{").unwrap();
-    let report = stage.deploy("d-2", json!({})).verdict();
-    let expected =
-        format!("the commits that were deployed here are not known: {} cannot be read: ", file.display());
+    let report = stage.deploy("d-2", json!({})).final_report();
+    let expected = format!(
+        "could not read which commits were deployed on this host: {} cannot be read: ",
+        file.display()
+    );
     assert_eq!(report["error"], "unhealthy", "{report}");
     assert!(text(&report["message"]).starts_with(&expected), "{report}");
     assert!(
@@ -147,16 +166,16 @@ fn only_an_allowed_branch_is_deployed() {
 fn only_a_signed_commit_is_deployed() {
     let (repo, [_, second, _]) = repository();
     let stage = on(&repo, |host| {
-        let key = host.folder().join("alice");
+        let key = host.dir().join("alice");
         let made =
             Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
         assert!(made.unwrap().success());
         let public = fs::read_to_string(key.with_extension("pub")).unwrap();
-        let signers = host.folder().join("signers");
+        let signers = host.dir().join("signers");
         fs::write(&signers, format!("alice@example.org {public}")).unwrap();
         host.args(&["--commit-signers", signers.to_str().unwrap()])
     });
-    let unsigned = format!("commit {second} is not signed; expected a signature of alice@example.org; ");
+    let unsigned = format!("commit {second} is not signed; expected a signature by alice@example.org; ");
     refused(&stage, "g-1", json!({}), &unsigned);
     let key = format!("user.signingKey={}", stage.host.file("alice").display());
     repo.git(&[
@@ -184,14 +203,14 @@ fn only_a_signed_commit_is_deployed() {
 fn a_missing_ssh_keygen_is_named() {
     let (repo, _) = repository();
     let stage = on(&repo, |host| {
-        let signers = host.folder().join("signers");
+        let signers = host.dir().join("signers");
         fs::write(&signers, "alice@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA\n").unwrap();
-        let bin = host.folder().join("bin");
+        let bin = host.dir().join("bin");
         fs::create_dir(&bin).unwrap();
         std::os::unix::fs::symlink(which("git"), bin.join("git")).unwrap();
         host.args(&["--commit-signers", signers.to_str().unwrap()]).env("PATH", bin.to_str().unwrap())
     });
-    // A signature that nobody can look at.
+    // The commit has a signature that cannot be verified without ssh-keygen.
     let commit = repo.git(&["cat-file", "commit", "HEAD"]);
     let (headers, message) = commit.split_once("\n\n").unwrap();
     let object = format!(
@@ -201,7 +220,7 @@ fn a_missing_ssh_keygen_is_named() {
     let signed =
         repo.git(&["hash-object", "-t", "commit", "-w", stage.host.file("object").to_str().unwrap()]);
     repo.git(&["reset", "--quiet", "--hard", &signed]);
-    let report = stage.deploy("k-1", json!({})).verdict();
+    let report = stage.deploy("k-1", json!({})).final_report();
     let expected = format!(
         "could not verify the signature of commit {signed}: ssh-keygen is not installed here; put it on the service's PATH"
     );
@@ -214,12 +233,12 @@ fn which(program: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn flags_that_cannot_hold_are_refused_at_the_start() {
+fn unusable_flags_are_refused_at_the_start() {
     let (repo, [first, _, _]) = repository();
-    let broker = Broker::start();
-    let said = |flake: &str, flags: &[&str]| {
-        let mut host = HostBuilder::new(&broker, "web1", "test", "web").flake(flake).args(flags).launch();
-        assert_eq!(host.ended().code(), Some(2), "{flags:?}");
+    let nats = NatsServer::start();
+    let error = |flake: &str, flags: &[&str]| {
+        let mut host = HostBuilder::new(&nats, "web1", "test", "web").flake(flake).args(flags).launch();
+        assert_eq!(host.wait_for_exit().code(), Some(2), "{flags:?}");
         host.rest_of_log().iter().map(|line| text(line).to_owned()).collect::<Vec<_>>().join("\n")
     };
     for flags in [["--allow-branch", "master"], ["--commit-signers", "/dev/null"]] {
@@ -228,44 +247,44 @@ fn flags_that_cannot_hold_are_refused_at_the_start() {
              git+https://HOST/PATH",
             flags[0]
         );
-        assert_eq!(said("path:/flake", &flags), expected);
+        assert_eq!(error("path:/flake", &flags), expected);
     }
     let url = repo.url();
-    let expected = "error: bad --commit-signers: the signers file /dev/null cannot be used: it is empty; expected lines of ssh keys \
-                    as in ALLOWED SIGNERS of ssh-keygen(1), or the output of `gpg --export`";
-    assert_eq!(said(&url, &["--commit-signers", "/dev/null"]), expected);
-    let said = said(&url, &["--allow-branch", &first]);
-    assert!(said.contains("it is a commit; expected the name of a branch"), "{said}");
+    let expected = "error: invalid --commit-signers: the signers file /dev/null cannot be used: it is empty; expected ssh keys as described \
+                    in ALLOWED SIGNERS of ssh-keygen(1), or the output of `gpg --export`";
+    assert_eq!(error(&url, &["--commit-signers", "/dev/null"]), expected);
+    let error = error(&url, &["--allow-branch", &first]);
+    assert!(error.contains("expected the name of a branch but found a commit"), "{error}");
 }
 
-/// Each way to leave something of the cache empty, as a power cut does with what was not yet on the disk.
+/// Empties different parts of the cache, as a power failure does with data that was not written to disk.
 #[test]
-fn a_damaged_cache_of_commits_is_made_anew() {
+fn a_damaged_cache_of_commits_is_rebuilt() {
     let (repo, _) = repository();
     let mut stage = on(&repo, |host| host);
     completes(&stage, "p-0", json!({}));
     let cache = stage.host.file("state/commits");
     for (number, part) in ["objects", "objects/pack", "HEAD", "config"].into_iter().enumerate() {
-        // The commit before the head is looked for in the cache.
+        // The commit before the head is looked up in the cache.
         repo.commit("flake.nix", &format!("next {number}"));
         completes(&stage, &format!("p-{number}-a"), json!({}));
         repo.commit("flake.nix", &format!("last {number}"));
         empty_all(&cache.join(part));
         completes(&stage, &format!("p-{number}-b"), json!({}));
-        // A commit that is far back is not taken for one that was never here.
+        // A commit further back must not be reported as unknown.
         let back = repo.git(&["rev-parse", "HEAD~2"]);
         empty_all(&cache.join(part));
         completes(&stage, &format!("p-{number}-c"), json!({"commit": back, "allow_older": true}));
         completes(&stage, &format!("p-{number}-d"), json!({}));
-        stage.host.has_logged("the cache of commits is damaged: set aside, fetching anew");
+        stage.host.last_log("commit cache is damaged: quarantined it, fetching again");
     }
-    let kept = fs::read_dir(stage.host.file("state")).unwrap().map(|entry| entry.unwrap().file_name());
-    assert_eq!(kept.filter(|name| name.to_string_lossy().starts_with("commits.")).count(), 1);
+    let names = fs::read_dir(stage.host.file("state")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.filter(|name| name.to_string_lossy().starts_with("commits.")).count(), 1);
 }
 
-/// A commit that cannot be read is not one that is on no branch.
+/// An unreadable commit must not be reported as a commit that is on no branch.
 #[test]
-fn a_damaged_commit_in_the_cache_is_fetched_once_more() {
+fn a_damaged_commit_in_the_cache_is_fetched_again() {
     let (repo, [first, ..]) = repository();
     let mut stage = on(&repo, |host| host);
     completes(&stage, "q-1", json!({}));
@@ -275,10 +294,10 @@ fn a_damaged_commit_in_the_cache_is_fetched_once_more() {
     let object = cache.join("objects").join(&first[..2]).join(&first[2..]);
     empty_all(&object);
     completes(&stage, "q-3", json!({"commit": first, "allow_older": true}));
-    stage.host.logged("the cache of commits is damaged: set aside, fetching anew");
+    stage.host.wait_for_log("commit cache is damaged: quarantined it, fetching again");
 }
 
-/// Has each object in a file of its own, as after a small fetch.
+/// Unpacks each object into a separate file, as after a small fetch.
 fn unpack(cache: &Path) {
     for entry in fs::read_dir(cache.join("objects/pack")).unwrap() {
         let path = entry.unwrap().path();
@@ -293,7 +312,7 @@ fn unpack(cache: &Path) {
     fs::remove_dir_all(cache.join("objects/pack")).unwrap();
 }
 
-/// Empties every file there.
+/// Empties every file in a directory, or a single file.
 fn empty_all(path: &Path) {
     if path.is_dir() {
         for entry in fs::read_dir(path).unwrap() {

@@ -1,14 +1,13 @@
-//! Every way to write where the flake is: it is deployed, or refused before anything starts with the form that works.
+//! Every way to write a flake URL: it is deployed, or refused at the start with a suggested form.
 
-use crate::common::{Broker, HostBuilder, Repo, binary, run};
+use crate::common::{HostBuilder, NatsServer, Repo, TestDir, binary, run};
 use crate::stage::{Stage, text};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
-use tempfile::TempDir;
 
-/// What is written, and what is said of it.
+/// Flake URLs and a part of the error for each.
 const REFUSED: [(&str, &str); 17] = [
     ("git@git.example:me/fleet.git", "write git+ssh://git@git.example/me/fleet.git"),
     ("git+ssh://git@git.example:me/fleet", "write git+ssh://git@git.example/me/fleet"),
@@ -20,20 +19,20 @@ const REFUSED: [(&str, &str); 17] = [
     ("./fleet", "write the absolute path of its directory"),
     ("~/fleet", "write the absolute path of its directory"),
     ("path:../fleet", "write the absolute path of its directory"),
-    ("path:/srv/my fleet", "has the character ' ', which nix does not take there"),
+    ("path:/srv/my fleet", "has the character ' ', which nix does not allow there"),
     ("git+file:///srv/my fleet", "write it percent-encoded"),
     ("git+https://git.example/100%", "write %25 for a `%`"),
-    ("github:me/fleet/main", "names a revision (main): leave it out"),
-    ("git+https://git.example/fleet?ref=main", "names a revision (ref=main): leave it out"),
+    ("github:me/fleet/main", "names a revision (main): remove it"),
+    ("git+https://git.example/fleet?ref=main", "names a revision (ref=main): remove it"),
     ("git+https://git.example/fleet#web1", "must not have a `#` part"),
     ("nixpkgs", "is not a flake URL that can be deployed"),
 ];
 
 #[test]
-fn what_cannot_be_deployed_is_refused_before_anything_starts() {
-    let folder = TempDir::new().unwrap();
-    let file = |name: &str| folder.path().join(name).display().to_string();
-    for (url, said) in REFUSED {
+fn an_undeployable_flake_url_is_refused_before_anything_starts() {
+    let dir = TestDir::new();
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    for (url, expected_part) in REFUSED {
         let mut listener = Command::new(binary());
         listener.args([
             "listener",
@@ -44,20 +43,22 @@ fn what_cannot_be_deployed_is_refused_before_anything_starts() {
             "--nats-url",
             "nats://127.0.0.1:1",
         ]);
-        run(listener.args(["--nkey-file", "/nowhere", "--flake-url", url]), 2).complains(&[said]);
+        run(listener.args(["--nkey-file", "/nowhere", "--flake-url", url]), 2)
+            .assert_stderr(&[expected_part]);
 
         fs::write(file("builder.toml"), format!("[repos.infra]\nurl = {url:?}\n")).unwrap();
         let mut builder = Command::new(binary());
-        run(builder.args(["builder", "--check", "--config", &file("builder.toml")]), 2).complains(&[said]);
+        run(builder.args(["builder", "--check", "--config", &file("builder.toml")]), 2)
+            .assert_stderr(&[expected_part]);
 
-        let config = folder.path().join("config/homelab-deploy");
+        let config = dir.path().join("config/homelab-deploy");
         fs::create_dir_all(&config).unwrap();
         fs::write(config.join("config.toml"), format!("[contexts.home]\nallowed_flakes = [{url:?}]\n"))
             .unwrap();
         let mut check = Command::new(binary());
-        check.args(["config", "check"]).env("XDG_CONFIG_HOME", folder.path().join("config"));
+        check.args(["config", "check"]).env("XDG_CONFIG_HOME", dir.path().join("config"));
         let check = run(&mut check, 2);
-        assert!(check.to_string().contains(said), "{url}: {check}");
+        assert!(check.to_string().contains(expected_part), "{url}: {check}");
     }
 }
 
@@ -65,8 +66,8 @@ fn what_cannot_be_deployed_is_refused_before_anything_starts() {
 fn every_path_of_a_repository_is_deployed() {
     let repo = Repo::new();
     let commit = repo.commit("flake.nix", "flake");
-    let folder = TempDir::new().unwrap();
-    let at = |name: &str| folder.path().join(name);
+    let dir = TestDir::new();
+    let at = |name: &str| dir.path().join(name);
     let spaced = at("my fleet");
     let git = |args: &[&str]| assert!(Command::new("git").args(args).status().unwrap().success());
     git(&["clone", "--quiet", &repo.path().display().to_string(), &spaced.display().to_string()]);
@@ -79,24 +80,24 @@ fn every_path_of_a_repository_is_deployed() {
     ]);
     fs::create_dir(spaced.join("host s")).unwrap();
     symlink(&spaced, at("link")).unwrap();
-    symlink(folder.path(), at("parent")).unwrap();
-    let here = folder.path().canonicalize().unwrap().display().to_string();
-    let real = format!("git+file://{here}/my%20fleet");
+    symlink(dir.path(), at("parent")).unwrap();
+    let root = dir.path().canonicalize().unwrap().display().to_string();
+    let real = format!("git+file://{root}/my%20fleet");
     for (n, (url, pinned)) in [
-        (format!("git+file://{here}/link"), format!("git+file://{here}/link")),
-        (format!("git+file://{here}/parent/link/"), format!("git+file://{here}/parent/link/")),
-        (format!("git+file://{here}/bare.git"), format!("git+file://{here}/bare.git")),
+        (format!("git+file://{root}/link"), format!("git+file://{root}/link")),
+        (format!("git+file://{root}/parent/link/"), format!("git+file://{root}/parent/link/")),
+        (format!("git+file://{root}/bare.git"), format!("git+file://{root}/bare.git")),
         (real.clone(), real.clone()),
-        (format!("{here}/my fleet"), real.clone()),
-        (format!("{here}/link"), real.clone()),
-        (format!("{here}/parent/my fleet/"), real.clone()),
-        (format!("{here}/link/host s"), format!("{real}?dir=host%20s")),
+        (format!("{root}/my fleet"), real.clone()),
+        (format!("{root}/link"), real.clone()),
+        (format!("{root}/parent/my fleet/"), real.clone()),
+        (format!("{root}/link/host s"), format!("{real}?dir=host%20s")),
     ]
     .into_iter()
     .enumerate()
     {
         let stage = Stage::with("echo \"$@\" > $DIR/called", |host| host.flake(&url));
-        let report = stage.deploy(&format!("u-{n}"), json!({})).verdict();
+        let report = stage.deploy(&format!("u-{n}"), json!({})).final_report();
         assert_eq!(report["status"], "completed", "{url}: {report}");
         let called = fs::read_to_string(stage.host.file("called")).unwrap();
         let mark = if pinned.contains('?') { '&' } else { '?' };
@@ -106,24 +107,24 @@ fn every_path_of_a_repository_is_deployed() {
 }
 
 #[test]
-fn a_link_to_a_directory_is_given_to_nix_as_that_directory() {
-    let folder = TempDir::new().unwrap();
-    let here = folder.path().canonicalize().unwrap();
-    fs::create_dir(here.join("fleet")).unwrap();
-    symlink(here.join("fleet"), here.join("link")).unwrap();
-    let url = format!("path:{}/link", here.display());
+fn a_symlink_to_a_directory_is_passed_to_nix_as_that_directory() {
+    let dir = TestDir::new();
+    let root = dir.path().canonicalize().unwrap();
+    fs::create_dir(root.join("fleet")).unwrap();
+    symlink(root.join("fleet"), root.join("link")).unwrap();
+    let url = format!("path:{}/link", root.display());
     let stage = Stage::with("echo \"$@\" > $DIR/called", |host| host.flake(&url));
-    let report = stage.deploy("l-1", json!({})).verdict();
+    let report = stage.deploy("l-1", json!({})).final_report();
     assert_eq!(report["status"], "completed", "{report}");
     let called = fs::read_to_string(stage.host.file("called")).unwrap();
-    assert_eq!(called.trim(), format!("switch --flake path:{}/fleet#web1", here.display()));
+    assert_eq!(called.trim(), format!("switch --flake path:{}/fleet#web1", root.display()));
 }
 
 #[test]
 fn a_branch_of_any_name_reaches_the_program_as_one_url() {
     let repo = Repo::new();
     let commit = repo.commit("flake.nix", "flake");
-    let broker = Broker::start();
+    let nats = NatsServer::start();
     let names = [
         ("#42", "%2342"),
         ("a&b=c", "a%26b%3Dc"),
@@ -135,9 +136,9 @@ fn a_branch_of_any_name_reaches_the_program_as_one_url() {
         repo.git(&["branch", name]);
     }
     let adapt = |host: HostBuilder| host.flake(&repo.url());
-    let stage = Stage::on(broker, "echo \"$@\" > $DIR/called", adapt);
+    let stage = Stage::on(nats, "echo \"$@\" > $DIR/called", adapt);
     for (n, (name, encoded)) in names.into_iter().enumerate() {
-        let report = stage.deploy(&format!("b-{n}"), json!({"revision": name})).verdict();
+        let report = stage.deploy(&format!("b-{n}"), json!({"revision": name})).final_report();
         assert_eq!((&report["status"], text(&report["revision"])), (&json!("completed"), name), "{report}");
         let called = fs::read_to_string(stage.host.file("called")).unwrap();
         let expected = format!("switch --flake {}?ref=refs/heads/{encoded}&rev={commit}#web1", repo.url());
@@ -154,16 +155,16 @@ fn a_commit_that_was_rewritten_away_is_an_invalid_revision() {
     repo.git(&["reset", "--quiet", "--hard", &first]);
     repo.git(&["reflog", "expire", "--expire=now", "--all"]);
     repo.git(&["gc", "--quiet", "--prune=now"]);
-    for (id, fields, said) in [
+    for (id, fields, expected_part) in [
         ("g-1", json!({"revision": gone}), "is not on any branch or tag of"),
         ("g-2", json!({"revision": "master", "commit": gone}), "is not on the branch \"master\" of"),
     ] {
-        let report = stage.deploy(id, fields).verdict();
+        let report = stage.deploy(id, fields).final_report();
         assert_eq!(
             (&report["status"], &report["error"]),
             (&json!("failed"), &json!("invalid_revision")),
             "{report}"
         );
-        assert!(text(&report["message"]).starts_with(&format!("commit {gone} {said}")), "{report}");
+        assert!(text(&report["message"]).starts_with(&format!("commit {gone} {expected_part}")), "{report}");
     }
 }

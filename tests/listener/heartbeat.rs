@@ -1,4 +1,4 @@
-//! How often a running job is told of, and in which order.
+//! The rate and the sequence of a running job's reports.
 
 use crate::stage::{Stage, phase};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ fn number(report: &Value, field: &str) -> u64 {
 }
 
 #[test]
-fn a_silent_job_is_told_of_every_heartbeat() {
+fn a_silent_job_is_reported_at_every_heartbeat() {
     let script = format!("{}read _ < $DIR/go", phase("build"));
     let stage = Stage::with(&script, |host| host.gate("go").args(&["--heartbeat-interval", "1"]));
     let reports = stage.deploy("h-1", json!({}));
@@ -24,11 +24,11 @@ fn a_silent_job_is_told_of_every_heartbeat() {
         assert!(number(build, "elapsed_ms") > 500, "{beat}");
     }
     stage.host.open("go");
-    reports.verdict();
+    reports.final_report();
 }
 
 #[test]
-fn a_flood_of_progress_is_told_at_most_four_times_a_second() {
+fn a_flood_of_progress_is_reported_at_most_four_times_a_second() {
     let script = format!(
         "{}i=0\nwhile [ -d $DIR -a ! -e $DIR/enough ]; do i=$((i+1)); echo '@homelab-deploy {{\"done\":'$i',\"expected\":1000000}}'; done",
         phase("build")
@@ -43,34 +43,35 @@ fn a_flood_of_progress_is_told_at_most_four_times_a_second() {
         assert!(number(&pair[0]["progress"], "done") < number(&pair[1]["progress"], "done"), "{pair:?}");
         assert_eq!(pair[1]["progress"]["expected"], 1_000_000);
     }
-    let verdict = reports.verdict();
-    assert_eq!(verdict["status"], "completed");
-    assert!(verdict["progress"].is_null(), "{verdict}");
+    let result = reports.final_report();
+    assert_eq!(result["status"], "completed");
+    assert!(result["progress"].is_null(), "{result}");
 }
 
 #[test]
-fn numbers_only_ever_grow_also_over_a_restart() {
+fn sequence_numbers_only_increase_also_over_a_restart() {
     let mut stage = Stage::new(&format!("{}{}", phase("build"), phase("activate")));
-    let heard = stage.wire.listen("deploy.responses.*");
-    // An announcement may overtake a report that was stamped before it, so each kind has its own order.
-    let (mut of_reports, mut of_announcements) = (0, 0);
+    let messages = stage.wire.subscribe("deploy.responses.*");
+    // A presence message may overtake a report that was stamped before it, so each kind has its own sequence.
+    let (mut last_report_seq, mut last_presence_seq) = (0, 0);
     for n in 0..3 {
         for id in [format!("h-3-{n}"), format!("h-4-{n}")] {
             stage.completes(&id);
-            // Else it would be told again after the restart.
-            stage.told(&id);
-            let refused = stage.deploy(&format!("{id}-x"), json!({"action": "leap"})).verdict();
+            // Otherwise its report would be sent again after the restart.
+            stage.wait_delivered(&id);
+            let refused = stage.deploy(&format!("{id}-x"), json!({"action": "leap"})).final_report();
             assert_eq!(refused["error"], "invalid_action");
         }
         stage.wire.round_trip();
-        for report in std::iter::from_fn(|| heard.within(std::time::Duration::from_millis(20))) {
+        for report in std::iter::from_fn(|| messages.within(std::time::Duration::from_millis(20))) {
             if let Some(seq) = report.body["seq"].as_u64() {
-                let last = if report.body["id"].is_null() { &mut of_announcements } else { &mut of_reports };
+                let last =
+                    if report.body["id"].is_null() { &mut last_presence_seq } else { &mut last_report_seq };
                 assert!(seq > *last, "{last} and then {}", report.body);
                 *last = seq;
             }
         }
-        assert_eq!(of_reports / 1_000_000, n + 1);
+        assert_eq!(last_report_seq / 1_000_000, n + 1);
         stage.restart();
     }
 }

@@ -1,4 +1,4 @@
-//! The listener through the front door: the real binary, a real broker, and clients that speak plain JSON.
+//! The listener through its external interfaces: the real binary, a real NATS server, and clients that send plain JSON.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
@@ -15,7 +15,9 @@ mod base;
 mod cancel;
 mod commits;
 mod delivery;
+mod detached_program;
 mod discover;
+mod dropped;
 mod flake_urls;
 mod floods;
 mod git;
@@ -25,20 +27,19 @@ mod history_file;
 mod hold;
 mod ids;
 mod interrupted;
+mod job_cache;
 mod jobs;
+mod last_change;
 mod log;
-mod log_answers;
+mod log_replies;
 mod logging;
 mod malformed;
-mod manager;
-mod many_jobs;
 mod modes;
-mod outlived;
 mod phases;
 mod presence;
-mod said;
 mod stage;
 mod start;
+mod status_line;
 mod subjects;
 mod timeout;
 mod trusted;
@@ -46,3 +47,4 @@ mod trusted_expiry;
 mod trusted_raw;
 mod trusted_replays;
 mod trusted_start;
+mod usage_errors;

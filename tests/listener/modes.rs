@@ -1,4 +1,5 @@
-//! What a listener keeps can be read by its owner only, whatever the umask is; what its programs write, as they please.
+//! Files of the listener are readable only by their owner, regardless of the umask. Programs choose the mode of their
+//! files.
 
 use crate::common::{HostBuilder, binary};
 use crate::stage::Stage;
@@ -10,10 +11,10 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// Every file and folder below one, itself included; links are left out.
-fn all(folder: &Path) -> Vec<PathBuf> {
-    let mut found = vec![folder.to_owned()];
-    for entry in fs::read_dir(folder).unwrap() {
+/// All files and directories below a directory, including itself, without links.
+fn all(dir: &Path) -> Vec<PathBuf> {
+    let mut found = vec![dir.to_owned()];
+    for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.is_symlink() {
             found.extend(all(&path));
@@ -31,7 +32,7 @@ fn only_ours(state: &Path) {
     }
 }
 
-/// The same listener under this umask.
+/// Starts the listener with this umask.
 fn under(umask: &'static str) -> impl FnOnce(HostBuilder) -> HostBuilder {
     move |host| {
         let script = format!("umask {umask}; exec \"$0\" \"$@\"");
@@ -40,24 +41,24 @@ fn under(umask: &'static str) -> impl FnOnce(HostBuilder) -> HostBuilder {
 }
 
 #[test]
-fn the_state_directory_is_for_its_owner_alone_whatever_the_umask() {
+fn the_state_directory_is_private_for_any_umask() {
     let mut stage = Stage::with("echo made > $DIR/made; exit $(cat $DIR/code)", under("000"));
     fs::write(stage.host.file("code"), "0").unwrap();
     stage.completes("m-1");
-    // What a failure leaves behind.
+    // A failed job leaves more files.
     fs::write(stage.host.file("code"), "1").unwrap();
-    assert_eq!(stage.deploy("m-2", serde_json::json!({})).verdict()["status"], "failed");
-    stage.told("m-2");
-    let kept = stage.host.file("state");
-    only_ours(&kept);
+    assert_eq!(stage.deploy("m-2", serde_json::json!({})).final_report()["status"], "failed");
+    stage.wait_delivered("m-2");
+    let state_dir = stage.host.file("state");
+    only_ours(&state_dir);
     assert_eq!(mode(&stage.host.file("made")), 0o666);
-    // An earlier version left them open.
-    for path in all(&kept) {
+    // An earlier version created files that others could read.
+    for path in all(&state_dir) {
         let open = if path.is_dir() { 0o755 } else { 0o644 };
         fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
     }
     stage.restart();
-    only_ours(&kept);
+    only_ours(&state_dir);
 }
 
 #[test]

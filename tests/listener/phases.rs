@@ -1,13 +1,13 @@
-//! What a rebuild program tells of its phases, and what becomes of it in the report.
+//! Phases that an external command reports, and the resulting reports.
 
-use crate::stage::{Stage, phase, phases, quoted_log, saying, text};
+use crate::stage::{Stage, marker_commands, phase, phases, quoted_log, text};
 use serde_json::{Value, json};
 use std::fs;
 
 const PIPELINE: [&str; 6] = ["prepare", "build", "check", "activate", "verify", "persist"];
 
 #[test]
-fn each_phase_is_told_when_it_begins_and_all_are_done_in_the_end() {
+fn each_phase_is_reported_when_it_starts_and_all_are_done_at_the_end() {
     let steps = PIPELINE.map(|name| format!("{}read _ < $DIR/go\n", phase(name)));
     let stage = Stage::with(&steps.concat(), |host| host.gate("go"));
     let reports = stage.deploy("f-1", json!({}));
@@ -20,9 +20,9 @@ fn each_phase_is_told_when_it_begins_and_all_are_done_in_the_end() {
         assert_eq!(report["message"], name);
         stage.host.open("go");
     }
-    let verdict = reports.verdict();
-    assert_eq!(phases(&verdict), PIPELINE.map(|name| format!("{name}: done")));
-    assert_eq!(verdict["message"], "switch done");
+    let result = reports.final_report();
+    assert_eq!(phases(&result), PIPELINE.map(|name| format!("{name}: done")));
+    assert_eq!(result["message"], "switch done");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_failure_in_each_phase_has_its_own_error() {
         ),
     ] {
         fs::write(stage.host.file("phases"), entered).unwrap();
-        let report = stage.deploy(id, json!({})).verdict();
+        let report = stage.deploy(id, json!({})).final_report();
         assert_eq!((&report["status"], &report["error"]), (&json!("failed"), &json!(error)), "{report}");
         assert_eq!(phases(&report), expected);
         let last = entered.rsplit(' ').next().unwrap();
@@ -63,16 +63,16 @@ fn a_failure_in_each_phase_has_its_own_error() {
 }
 
 #[test]
-fn a_program_that_tells_no_phase_counts_as_activating() {
+fn a_program_that_reports_no_phase_counts_as_activating() {
     for (id, script, action, expected) in [
         ("f-9", "echo hello", "switch", &["prepare: done", "activate: done"][..]),
         ("f-10", "", "boot", &["prepare: done", "activate: done"]),
         ("f-11", "exit 1", "test", &["prepare: done", "activate: failed"]),
-        // These change nothing, whatever they say.
+        // These actions change nothing, so their phase is build.
         ("f-12", "echo hello", "build", &["prepare: done", "build: done"]),
         ("f-13", "exit 1", "dry-activate", &["prepare: done", "build: failed"]),
     ] {
-        let report = Stage::new(script).deploy(id, json!({"action": action})).verdict();
+        let report = Stage::new(script).deploy(id, json!({"action": action})).final_report();
         assert_eq!(phases(&report), expected, "{action}: {report}");
         let error = match text(&report["status"]) {
             "completed" => Value::Null,
@@ -96,15 +96,15 @@ fn malformed_lines_are_ordinary_output() {
         "@homelab-deploy {\"done\":-1}",
     ];
     let stage = Stage::new(&format!("cat <<'END'\n{}\nEND\nexit 1", lines.join("\n")));
-    let report = stage.deploy("f-14", json!({})).verdict();
+    let report = stage.deploy("f-14", json!({})).final_report();
     assert_eq!(phases(&report), ["prepare: done", "activate: failed"]);
     assert!(text(&report["message"]).ends_with(lines[7]), "{report}");
     assert!(quoted_log(&report).ends_with(&lines.join("\n")), "{report}");
 }
 
 #[test]
-fn what_the_lines_tell_reaches_the_report() {
-    let stage = Stage::new(&saying(&[
+fn marker_fields_reach_the_report() {
+    let stage = Stage::new(&marker_commands(&[
         json!({"commit": "c".repeat(40), "future": {"field": 1}}),
         json!({"phase": "build", "activity": "building hello"}),
         json!({"system": "/nix/store/x-nixos"}),
@@ -121,13 +121,13 @@ fn what_the_lines_tell_reaches_the_report() {
         assert_eq!(report[field], value);
     }
     assert_eq!(phases(&report), ["prepare: done", "build: done", "activate: done"]);
-    // The running system is not that of the job, so the host does not claim it.
-    assert!(stage.ask(json!({}))["revision"].is_null());
+    // The running system is not that of the job, so the host does not report its revision.
+    assert!(stage.query(json!({}))["revision"].is_null());
 }
 
 #[test]
-fn a_line_without_a_phase_does_not_make_a_program_one_that_tells_its_phases() {
-    let stage = Stage::new(&saying(&[json!({"message": "no phase"}), json!({"phase": "warp"})]));
+fn a_line_without_a_phase_does_not_make_a_program_report_its_phases() {
+    let stage = Stage::new(&marker_commands(&[json!({"message": "no phase"}), json!({"phase": "warp"})]));
     let report = stage.completes("f-16");
     assert_eq!(phases(&report), ["prepare: done", "activate: done"]);
     assert_eq!(report["message"], "no phase");
@@ -135,8 +135,8 @@ fn a_line_without_a_phase_does_not_make_a_program_one_that_tells_its_phases() {
 
 #[test]
 fn phases_never_go_back() {
-    let script = saying(&[json!({"phase": "persist"}), json!({"phase": "build"})]);
-    let report = Stage::new(&format!("{script}exit 1")).deploy("f-17", json!({})).verdict();
+    let script = marker_commands(&[json!({"phase": "persist"}), json!({"phase": "build"})]);
+    let report = Stage::new(&format!("{script}exit 1")).deploy("f-17", json!({})).final_report();
     assert_eq!(phases(&report), ["prepare: done", "persist: failed"]);
     assert_eq!(report["error"], "persist_failed");
 }
@@ -149,15 +149,18 @@ fn progress_comes_from_its_own_lines_and_from_nix() {
         r#"{"action":"result","fields":[5,9,2,0],"id":1,"type":105}"#,
     ];
     let nix = format!("cat <<'END'\n@nix {}\n@nix {}\nEND\n", nix[0], nix[1]);
-    let script = format!("{}read _ < $DIR/go\n{nix}read _ < $DIR/go", saying(&[own]));
+    let script = format!("{}read _ < $DIR/go\n{nix}read _ < $DIR/go", marker_commands(&[own]));
     let stage = Stage::with(&script, |host| host.gate("go"));
     let reports = stage.deploy("f-18", json!({}));
     let progress = |report: Value| report["progress"].clone();
-    let told = progress(reports.until(|report| report["progress"]["done"] == 3));
-    assert_eq!((&told["expected"], &told["activity"]), (&json!(12), &json!("building hello")));
+    let progress_now = progress(reports.until(|report| report["progress"]["done"] == 3));
+    assert_eq!(
+        (&progress_now["expected"], &progress_now["activity"]),
+        (&json!(12), &json!("building hello"))
+    );
     stage.host.open("go");
-    let told = progress(reports.until(|report| report["progress"]["done"] == 5));
-    assert_eq!((&told["expected"], &told["running"]), (&json!(9), &json!(2)));
+    let progress_now = progress(reports.until(|report| report["progress"]["done"] == 5));
+    assert_eq!((&progress_now["expected"], &progress_now["running"]), (&json!(9), &json!(2)));
     stage.host.open("go");
-    assert!(progress(reports.verdict()).is_null());
+    assert!(progress(reports.final_report()).is_null());
 }

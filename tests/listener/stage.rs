@@ -1,85 +1,85 @@
-//! What most tests start from: a broker, the listener of `web1`, and a deployer of its tier that speaks plain JSON.
+//! The setup of most tests: a NATS server, the listener of `web1`, and a deployer of its tier that sends plain JSON.
 
-use crate::common::{Broker, Ears, Host, HostBuilder, Wire, eventually, runs};
+use crate::common::{Host, HostBuilder, NatsServer, RawClient, RawSubscription, eventually, is_running};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
 
 pub(crate) struct Stage {
-    pub(crate) wire: Wire,
+    pub(crate) wire: RawClient,
     pub(crate) host: Host,
-    pub(crate) broker: Broker,
+    pub(crate) nats: NatsServer,
 }
 
 impl Stage {
-    /// A host whose rebuild program is this script.
+    /// A host whose external command is this script.
     pub(crate) fn new(script: &str) -> Self {
         Self::with(script, |host| host)
     }
 
-    /// A host that `adapt` has changed before it starts.
+    /// Like [`Stage::new`], with a host that `adapt` configures.
     pub(crate) fn with(script: &str, adapt: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
-        Self::on(Broker::start(), script, adapt)
+        Self::on(NatsServer::start(), script, adapt)
     }
 
-    /// The same on a server that was started for it.
-    pub(crate) fn on(broker: Broker, script: &str, adapt: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
-        let wire = Wire::connect(&broker, "tester");
-        let presence = wire.listen("deploy.responses.presence");
-        let host = adapt(HostBuilder::new(&broker, "web1", "test", "web").script(script)).start();
-        // Said after it has subscribed, on the same connection.
+    /// Like [`Stage::with`], on an existing server.
+    pub(crate) fn on(nats: NatsServer, script: &str, adapt: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
+        let wire = RawClient::connect(&nats, "tester");
+        let presence = wire.subscribe("deploy.responses.presence");
+        let host = adapt(HostBuilder::new(&nats, "web1", "test", "web").script(script)).start();
+        // Sent after the listener has subscribed, on the same connection.
         presence.next();
-        Self { wire, host, broker }
+        Self { wire, host, nats }
     }
 
-    /// Starts the listener once more, as after a crash.
+    /// Kills the listener and starts it again.
     pub(crate) fn restart(&mut self) {
         self.host.kill();
-        let presence = self.wire.listen("deploy.responses.presence");
+        let presence = self.wire.subscribe("deploy.responses.presence");
         self.host.restart();
         presence.next();
     }
 
-    /// Kills the listener and makes it look as if a job had been begun before the host booted.
-    pub(crate) fn began_before_the_boot(&mut self, id: &str) {
+    /// Kills the listener and changes a job's record as if the host had rebooted since the job started.
+    pub(crate) fn pretend_reboot(&mut self, id: &str) {
         self.host.kill();
         let mut record = self.record(id);
         record["external_command"]["boot_id"] = json!("another boot");
         fs::write(self.job_file(id, "state.json"), record.to_string()).unwrap();
     }
 
-    /// Sends a request to switch to `master`, changed by `fields`, and gives what comes back.
-    pub(crate) fn deploy(&self, id: &str, fields: Value) -> Ears {
-        let reports = self.wire.listen(&format!("deploy.responses.{id}"));
+    /// Sends a request to switch to `master`, changed by `fields`, and returns its reports.
+    pub(crate) fn deploy(&self, id: &str, fields: Value) -> RawSubscription {
+        let reports = self.wire.subscribe(&format!("deploy.responses.{id}"));
         self.send(id, fields);
         reports
     }
 
-    /// The same without listening.
+    /// Like [`Stage::deploy`], without a subscription.
     pub(crate) fn send(&self, id: &str, fields: Value) {
         let reply_to = format!("deploy.responses.{id}");
         let request = json!({"action": "switch", "revision": "master", "reply_to": reply_to});
-        self.wire.say("deploy.test.web1", &changed(request, fields));
+        self.wire.publish("deploy.test.web1", &changed(request, fields));
     }
 
     /// Deploys and expects success.
     pub(crate) fn completes(&self, id: &str) -> Value {
-        let report = self.deploy(id, json!({})).verdict();
+        let report = self.deploy(id, json!({})).final_report();
         assert_eq!(report["status"], "completed", "{report}");
         report
     }
 
-    /// Asks to cancel a job and gives the answer.
+    /// Sends a cancel for a job and returns its final report.
     pub(crate) fn cancel(&self, id: &str, job: &str) -> Value {
-        self.deploy(id, json!({"action": "cancel", "job": job})).verdict()
+        self.deploy(id, json!({"action": "cancel", "job": job})).final_report()
     }
 
-    /// Asks this host something and gives its answer.
-    pub(crate) fn ask(&self, fields: Value) -> Value {
+    /// Sends a query to this host and returns the reply.
+    pub(crate) fn query(&self, fields: Value) -> Value {
         let reply_to = format!("deploy.responses.ask.{}", uuid::Uuid::now_v7());
-        let answers = self.wire.listen(&reply_to);
-        self.wire.say("deploy.discover", &changed(json!({"reply_to": reply_to}), fields));
-        answers.next().body
+        let replies = self.wire.subscribe(&reply_to);
+        self.wire.publish("deploy.discover", &changed(json!({"reply_to": reply_to}), fields));
+        replies.next().body
     }
 
     /// A file of a job in the state directory.
@@ -87,30 +87,30 @@ impl Stage {
         self.host.file("state/jobs").join(id).join(name)
     }
 
-    /// The record of a job as it lies on disk.
+    /// The record of a job on disk.
     pub(crate) fn record(&self, id: &str) -> Value {
         serde_json::from_slice(&fs::read(self.job_file(id, "state.json")).unwrap()).unwrap()
     }
 
-    /// How often the program has written a line to `$DIR/calls`.
+    /// Number of lines in `$DIR/calls`, one for each call of the program.
     pub(crate) fn calls(&self) -> usize {
         fs::read_to_string(self.host.file("calls")).unwrap_or_default().lines().count()
     }
 
-    /// Waits until it is noted that the verdict of a job has reached the server.
-    pub(crate) fn told(&self, id: &str) {
-        let note = self.job_file(id, "sent.json");
-        eventually("the note that a verdict was told", || note.exists().then_some(()));
+    /// Waits until the result of a job is marked as delivered.
+    pub(crate) fn wait_delivered(&self, id: &str) {
+        let mark = self.job_file(id, "delivered.json");
+        eventually("a result marked as delivered", || mark.exists().then_some(()));
     }
 
-    /// Waits until the process whose number is in this file is gone.
+    /// Waits for the end of the process whose id is in this file.
     pub(crate) fn gone(&self, pid_file: &str) {
         let pid = self.host.pid(pid_file);
-        eventually("a process ending", || (!runs(pid)).then_some(()));
+        eventually("a process ending", || (!is_running(pid)).then_some(()));
     }
 }
 
-/// `fields` over `object`; null is the same as absent.
+/// `object` with `fields` added or replaced; null is the same as absent.
 pub(crate) fn changed(mut object: Value, fields: Value) -> Value {
     let Value::Object(fields) = fields else { panic!("fields are an object") };
     for (name, value) in fields {
@@ -126,25 +126,25 @@ pub(crate) fn phases(report: &Value) -> Vec<String> {
     shown.map(|phase| format!("{}: {}", text(&phase["name"]), text(&phase["state"]))).collect()
 }
 
-/// The text of a JSON string; empty for anything else.
+/// A JSON string; empty for other values.
 pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The end of the log that the report of a failure quotes, without what runs and is free on this machine.
+/// The part of the diagnostics that quotes the log, without the facts about this machine.
 pub(crate) fn quoted_log(report: &Value) -> &str {
-    let told = text(&report["diagnostics"]);
-    told.split_once("\n-- now runs ").map_or(told, |(log, _)| log)
+    let diagnostics = text(&report["diagnostics"]);
+    diagnostics.split_once("\n-- now runs ").map_or(diagnostics, |(log, _)| log)
 }
 
-/// The lines of a script that say these phase lines.
-pub(crate) fn saying(lines: &[Value]) -> String {
+/// Shell commands that print these progress markers.
+pub(crate) fn marker_commands(lines: &[Value]) -> String {
     lines
         .iter()
         .fold(String::new(), |script, line| script + "echo '@homelab-deploy " + &line.to_string() + "'\n")
 }
 
-/// The phase line of a program, as a shell command.
+/// A shell command that prints the progress marker of a phase.
 pub(crate) fn phase(name: &str) -> String {
-    saying(&[json!({"phase": name})])
+    marker_commands(&[json!({"phase": name})])
 }

@@ -1,13 +1,13 @@
-//! The page about the server tells the truth: the tools and their parameters are those that are listed.
+//! `docs/mcp.md` lists the same tools and parameters as the server.
 
-use crate::common::Broker;
-use crate::stage::{Session, admin_server};
+use crate::common::NatsServer;
+use crate::harness::{Session, admin_server};
 use serde_json::json;
 use std::collections::BTreeSet;
 
 const PAGE: &str = include_str!("../../docs/mcp.md");
 
-/// The words in code style of a text.
+/// The words in code style in a text.
 fn words(text: &str) -> BTreeSet<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
@@ -16,15 +16,15 @@ fn words(text: &str) -> BTreeSet<String> {
 fn the_page_lists_each_tool_with_its_parameters() {
     let table = PAGE.split("| tool | parameters | |").nth(1).expect("a table of the tools");
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-    let told: BTreeSet<_> = rows
+    let documented: BTreeSet<_> = rows
         .map(|row| {
             let cells: Vec<_> = row.split('|').collect();
             (words(cells[1]).pop_first().unwrap(), words(cells[2]))
         })
         .collect();
-    let broker = Broker::start();
-    let mut session = Session::of(admin_server(&broker).arg("--enable-builds"));
-    let tools = session.ask("tools/list", &json!({}));
+    let nats = NatsServer::start();
+    let mut session = Session::with(admin_server(&nats).arg("--enable-builds"));
+    let tools = session.request("tools/list", &json!({}));
     let tools = tools["result"]["tools"].as_array().unwrap().iter();
     let listed: BTreeSet<_> = tools
         .map(|tool| {
@@ -32,5 +32,5 @@ fn the_page_lists_each_tool_with_its_parameters() {
             (tool["name"].as_str().unwrap().to_owned(), parameters)
         })
         .collect();
-    assert_eq!(told, listed);
+    assert_eq!(documented, listed);
 }

@@ -1,10 +1,10 @@
-//! Logs: the last lines, and from any byte on to the end.
+//! Logs: the last lines, and pages from any offset to the end.
 
-use crate::common::{Broker, HostBuilder, Peer, base_answer};
-use crate::stage::Session;
+use crate::common::{FakeListener, HostBuilder, NatsServer, base_presence};
+use crate::harness::Session;
 use serde_json::{Value, json};
 
-/// Reads on from the beginning, so many lines at a time.
+/// Reads the log from the start in pages of `lines` lines. Returns the text and the number of calls.
 fn whole(session: &mut Session, lines: u64) -> (String, usize) {
     let (mut text, mut offset, mut calls) = (String::new(), json!(0), 0);
     loop {
@@ -23,10 +23,10 @@ fn whole(session: &mut Session, lines: u64) -> (String, usize) {
 
 #[test]
 fn the_last_lines_and_all_of_them() {
-    let broker = Broker::start();
+    let nats = NatsServer::start();
     let script = "for n in $(seq 30); do echo \"line $n: grün\"; done";
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").script(script).start();
-    let mut session = Session::open(&broker);
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").script(script).start();
+    let mut session = Session::open(&nats);
     session.call("deploy", &json!({"hostname": "web1"})).done();
     let tail = session.call("host_logs", &json!({"hostname": "web1", "lines": 2}));
     assert_eq!(tail.text(), "line 29: grün\nline 30: grün\n");
@@ -42,12 +42,12 @@ fn the_last_lines_and_all_of_them() {
 }
 
 #[test]
-fn a_log_of_mebibytes_comes_in_pieces() {
-    let broker = Broker::start();
+fn a_log_of_mebibytes_is_read_in_pages() {
+    let nats = NatsServer::start();
     let script =
         "head -c 200000 /dev/zero | tr '\\0' x; echo; seq 100000; head -c 70000 /dev/zero | tr '\\0' y";
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").script(script).start();
-    let mut session = Session::open(&broker);
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").script(script).start();
+    let mut session = Session::open(&nats);
     session.call("deploy", &json!({"hostname": "web1"})).done();
     let tail = session.call("host_logs", &json!({"hostname": "web1"}));
     assert_eq!(tail.text(), "y".repeat(tail.text().len()));
@@ -60,11 +60,11 @@ fn a_log_of_mebibytes_comes_in_pieces() {
 }
 
 #[test]
-fn the_log_of_a_running_job_is_what_there_is() {
-    let broker = Broker::start();
+fn the_log_of_a_running_job_ends_at_its_current_content() {
+    let nats = NatsServer::start();
     let script = "echo first; read go < $DIR/gate";
-    let host = HostBuilder::new(&broker, "web1", "test", "web").gate("gate").script(script).start();
-    let mut session = Session::open(&broker);
+    let host = HostBuilder::new(&nats, "web1", "test", "web").gate("gate").script(script).start();
+    let mut session = Session::open(&nats);
     let id = session.begin("deploy", &json!({"hostname": "web1"}));
     let running: Value = crate::common::eventually("the first line", || {
         let log = session.call("host_logs", &json!({"hostname": "web1"}));
@@ -76,21 +76,21 @@ fn the_log_of_a_running_job_is_what_there_is() {
 }
 
 #[test]
-fn a_log_without_end_is_read_for_a_while() {
-    let broker = Broker::start();
-    let mut host = base_answer("web1", "test", "web");
+fn an_endless_log_is_read_up_to_a_limit() {
+    let nats = NatsServer::start();
+    let mut host = base_presence("web1", "test", "web");
     host["capabilities"] = json!(["build"]);
-    // It says that it has more and more, and never names the end.
-    let _peer = Peer::start(&broker, host, |ask| {
+    // The host always announces more and never reaches the end.
+    let _peer = FakeListener::start(&nats, host, |ask| {
         let offset = ask["offset"].as_u64().unwrap_or(0);
         let offset = if offset > 1 << 40 { 0 } else { offset };
         let line = "x".repeat(999) + "\n";
         vec![json!({
-            "want": "log", "id": ask["id"], "hostname": "web1", "offset": offset, "text": line.repeat(50), "eof": false,
+            "query": "log", "id": ask["id"], "hostname": "web1", "offset": offset, "text": line.repeat(50), "eof": false,
             "running": false,
         })]
     });
-    let mut session = Session::open(&broker);
+    let mut session = Session::open(&nats);
     for offset in [json!(null), json!(0)] {
         let arguments = json!({"hostname": "web1", "deployment": "j-1", "lines": 1000, "offset": offset});
         let piece = session.call("host_logs", &arguments);

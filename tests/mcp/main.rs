@@ -1,5 +1,5 @@
-//! The MCP server through its front door: JSON-RPC over the pipes of the real binary, a real broker with real keys, real
-//! listeners, and hand-written peers where a host must misbehave.
+//! Tests of the MCP server through its public interface: JSON-RPC over the pipes of the real binary, a real NATS server
+//! with real keys, real listeners, and fake peers for misbehaving hosts.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
@@ -8,19 +8,19 @@ mod common;
 mod admin;
 mod arguments;
 mod build;
-mod codes;
-mod crowd;
+mod confirmation_codes;
+mod connection;
 mod docs;
-mod following;
+mod follow;
+mod harness;
 mod hold;
 mod input;
 mod invisible;
-mod leash;
-mod link;
 mod logs;
 mod malformed;
-mod older;
-mod questions;
+mod many_hosts;
+mod older_commits;
+mod queries;
 mod session;
 mod signed;
-mod stage;
+mod tier_limit;

@@ -1,32 +1,33 @@
-//! A malformed message ends the connection of a session and nothing else.
+//! A malformed message closes the connection of a session and has no other effect.
 
-use crate::common::{Broker, HostBuilder, Malformed, held_in};
-use crate::stage::Session;
+use crate::common::{HostBuilder, MalformedClient, NatsServer, hold_in_phase};
+use crate::harness::Session;
 use serde_json::json;
 
 #[test]
-fn calls_are_answered_after_it_and_one_that_runs_completes() {
-    let broker = Broker::start();
+fn later_calls_are_answered_and_a_running_call_completes() {
+    let nats = NatsServer::start();
     let host =
-        HostBuilder::new(&broker, "web1", "test", "web").gate("gate").script(&held_in("build")).start();
-    let mut session = Session::open(&broker);
+        HostBuilder::new(&nats, "web1", "test", "web").gate("gate").script(&hold_in_phase("build")).start();
+    let mut session = Session::open(&nats);
     let params = json!({"name": "deploy", "arguments": {"hostname": "web1"}, "_meta": {"progressToken": 1}});
     let id = session.send("tools/call", &params);
     let message = |session: &mut Session, text: &str| {
-        session
-            .message(|message| message["params"]["message"].as_str().is_some_and(|said| said.contains(text)))
+        session.message(|message| {
+            message["params"]["message"].as_str().is_some_and(|expected| expected.contains(text))
+        })
     };
     message(&mut session, "build");
-    Malformed::connect(&broker, "old1").publish("deploy.responses.x");
-    message(&mut session, "connected again; asking what happened meanwhile");
+    MalformedClient::connect(&nats, "old1").publish("deploy.responses.x");
+    message(&mut session, "reconnected; asking for the current state");
     let hosts = session.call("list_hosts", &json!({}));
     assert_eq!(hosts.done()["hosts"][0]["hostname"], "web1", "{hosts:#?}");
     host.open("gate");
     let answer = session.called(id);
-    assert_eq!(answer.done()["hosts"][0]["verdict"], "completed");
-    session.leave();
-    session.ended();
-    for line in session.rest_of_log() {
+    assert_eq!(answer.done()["hosts"][0]["result"], "completed");
+    session.close_input();
+    session.wait_for_exit();
+    for line in session.remaining_log() {
         assert!(line.is_object(), "{line}");
     }
 }

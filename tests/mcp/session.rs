@@ -1,23 +1,23 @@
-//! How a session begins, and how it ends.
+//! Start and end of a session.
 
-use crate::common::{Broker, HostBuilder, binary, run};
-use crate::stage::{Session, admin_server, server};
+use crate::common::{HostBuilder, NatsServer, binary, run};
+use crate::harness::{Session, admin_server, server};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 
 fn names(session: &mut Session) -> Vec<String> {
-    let tools = session.ask("tools/list", &json!({}));
+    let tools = session.request("tools/list", &json!({}));
     let tools = tools["result"]["tools"].as_array().unwrap().clone();
     tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn every_version_of_the_protocol_lists_and_calls_the_same_tools() {
-    let broker = Broker::start();
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
+    let nats = NatsServer::start();
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").start();
     for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
-        let mut session = Session::start(&mut server(&broker));
+        let mut session = Session::start(&mut server(&nats));
         let greeting = session.greet(version, &json!({}));
         assert_eq!(greeting["protocolVersion"], version);
         assert_eq!(greeting["serverInfo"]["name"], "homelab-deploy");
@@ -27,22 +27,23 @@ fn every_version_of_the_protocol_lists_and_calls_the_same_tools() {
         let hosts = session.call("list_hosts", &json!({}));
         assert_eq!(hosts.done()["hosts"][0]["hostname"], "web1", "{version}");
     }
-    // One that does not exist yet gets the newest that still has a greeting.
-    let greeting = Session::start(&mut server(&broker)).greet("2099-01-01", &json!({}));
+    // An unknown version is answered with the newest version that has a handshake.
+    let greeting = Session::start(&mut server(&nats)).greet("2099-01-01", &json!({}));
     assert!(greeting["protocolVersion"].as_str().unwrap() >= "2025-11-25", "{greeting}");
 }
 
 #[test]
-fn the_tool_for_other_tiers_exists_with_the_admin_key_alone() {
-    let broker = Broker::start();
-    assert!(names(&mut Session::of(&mut admin_server(&broker))).contains(&"deploy_admin".to_owned()));
-    // Without the flag the key is not even looked at.
-    let mut without = server(&broker);
-    let mut session = Session::of(without.args(["--admin-nkey-file", "/no/such/file"]));
+fn the_tool_for_other_tiers_requires_the_admin_key() {
+    let nats = NatsServer::start();
+    assert!(names(&mut Session::with(&mut admin_server(&nats))).contains(&"deploy_admin".to_owned()));
+    // Without the flag, the key is not even read.
+    let mut without = server(&nats);
+    let mut session = Session::with(without.args(["--admin-nkey-file", "/no/such/file"]));
     assert!(!names(&mut session).contains(&"deploy_admin".to_owned()));
-    let answer = session.ask("tools/call", &json!({"name": "deploy_admin", "arguments": {"tier": "prod"}}));
+    let answer =
+        session.request("tools/call", &json!({"name": "deploy_admin", "arguments": {"tier": "prod"}}));
     let error = answer["error"]["message"].as_str().unwrap();
-    assert!(error.starts_with("there is no tool \"deploy_admin\""), "{answer}");
+    assert!(error.starts_with("unknown tool \"deploy_admin\""), "{answer}");
     for (arguments, texts) in [
         (vec!["--enable-admin"], ["--admin-nkey-file", "required"]),
         (
@@ -55,56 +56,56 @@ fn the_tool_for_other_tiers_exists_with_the_admin_key_alone() {
                 "--admin-nkey-file",
                 "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU",
             ],
-            ["--admin-nkey-file holds a seed itself", "write the seed into a file"],
+            ["--admin-nkey-file: expected a path but found a seed", "write the seed to a file"],
         ),
     ] {
-        let mut command = server(&broker);
+        let mut command = server(&nats);
         let ended = run(command.args(&arguments).stdin(Stdio::null()), 2);
-        ended.complains(&texts);
-        assert!(ended.out.is_empty() && !ended.err.contains("SUAMLK2"), "{ended}");
+        ended.assert_stderr(&texts);
+        assert!(ended.stdout.is_empty() && !ended.stderr.contains("SUAMLK2"), "{ended}");
     }
 }
 
 #[test]
-fn a_client_that_wants_nothing_ends_it() {
-    let broker = Broker::start();
-    let ended = run(server(&broker).stdin(Stdio::null()), 0);
-    assert_eq!(ended.out, "");
-    let mut session = Session::open(&broker);
-    session.leave();
-    assert!(session.ended().success());
-    assert_eq!(session.rest(), Vec::<Value>::new());
+fn a_client_that_closes_the_input_ends_it() {
+    let nats = NatsServer::start();
+    let ended = run(server(&nats).stdin(Stdio::null()), 0);
+    assert_eq!(ended.stdout, "");
+    let mut session = Session::open(&nats);
+    session.close_input();
+    assert!(session.wait_for_exit().success());
+    assert_eq!(session.remaining_messages(), Vec::<Value>::new());
 }
 
 #[test]
-fn who_speaks_no_mcp_is_told_so() {
-    let broker = Broker::start();
-    let mut session = Session::start(&mut server(&broker));
-    let answer = session.ask("tools/list", &json!({}));
+fn a_client_that_does_not_speak_mcp_is_refused() {
+    let nats = NatsServer::start();
+    let mut session = Session::start(&mut server(&nats));
+    let answer = session.request("tools/list", &json!({}));
     assert!(answer["error"]["message"].as_str().unwrap().contains("protocolVersion"), "{answer}");
-    let mut session = Session::start(&mut server(&broker));
+    let mut session = Session::start(&mut server(&nats));
     session.write(&json!({"jsonrpc": "2.0", "id": 1, "result": {}}).to_string());
-    session.leave();
-    assert_eq!(session.ended().code(), Some(2));
-    let log: String = session.rest_of_log().iter().map(Value::to_string).collect();
-    assert!(log.contains("no client spoke MCP on standard input"), "{log}");
-    // Without a server's name nothing can be done at all.
+    session.close_input();
+    assert_eq!(session.wait_for_exit().code(), Some(2));
+    let log: String = session.remaining_log().iter().map(Value::to_string).collect();
+    assert!(log.contains("no MCP client on standard input"), "{log}");
+    // Without a NATS server's URL, the command cannot start.
     let mut nowhere = Command::new(binary());
-    nowhere.arg("mcp").env("XDG_CONFIG_HOME", broker.folder()).stdin(Stdio::null());
+    nowhere.arg("mcp").env("XDG_CONFIG_HOME", nats.dir()).stdin(Stdio::null());
     for name in ["NATS_URL", "NKEY_FILE", "CONTEXT"] {
         nowhere.env_remove(format!("HOMELAB_DEPLOY_{name}"));
     }
-    run(&mut nowhere, 2).complains(&["no NATS server is named"]);
+    run(&mut nowhere, 2).assert_stderr(&["no NATS server configured"]);
 }
 
 #[test]
-fn told_to_end_it_ends_at_once() {
-    let broker = Broker::start();
+fn a_signal_ends_it_immediately() {
+    let nats = NatsServer::start();
     for (signal, code) in [(Signal::TERM, 0), (Signal::INT, 130)] {
-        let mut session = Session::open(&broker);
+        let mut session = Session::open(&nats);
         session.connected();
-        // Standard input stays open, and nobody writes there.
+        // Standard input stays open and silent.
         session.signal(signal);
-        assert_eq!(session.ended().code(), Some(code));
+        assert_eq!(session.wait_for_exit().code(), Some(code));
     }
 }

@@ -1,33 +1,33 @@
-//! The dashboard and the alerts ask only for what is measured.
+//! The dashboard and the alerts query only existing metrics.
 
-use crate::common::page::metrics_told;
-use crate::page::{Page, measured};
+use crate::common::metrics_page::documented_metrics;
+use crate::page::{MetricsPage, measured};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 const DASHBOARD: &str = include_str!("../../nixos/dashboard.json");
 const ALERTS: &str = include_str!("../../nixos/alerts.yml");
 
-/// What `node_exporter`'s collector `systemd` measures, which sees the update of the flake.
+/// Metrics of the `systemd` collector of `node_exporter`, which cover the flake update.
 const OF_NODE_EXPORTER: [(&str, &[&str]); 2] = [
     ("node_systemd_unit_state", &["name", "state", "type"]),
     ("node_systemd_timer_last_trigger_seconds", &["name"]),
 ];
 
-/// What Prometheus adds to each sample, and the name of what it makes itself.
+/// Labels that Prometheus adds to each sample, and a metric that it creates.
 const OF_PROMETHEUS: [&str; 3] = ["job", "instance", "up"];
 
 fn dashboard() -> Value {
     serde_json::from_str(DASHBOARD).unwrap()
 }
 
-/// Every panel, those in rows too.
+/// All panels, including those in rows.
 fn panels() -> Vec<Value> {
     let of = |value: &Value| value["panels"].as_array().cloned().unwrap_or_default();
     of(&dashboard()).into_iter().flat_map(|panel| [of(&panel), vec![panel]].concat()).collect()
 }
 
-/// Every query of the dashboard, as it stands there.
+/// All queries of the dashboard, unchanged.
 pub(crate) fn queries() -> Vec<String> {
     let targets =
         panels().into_iter().flat_map(|panel| panel["targets"].as_array().cloned().unwrap_or_default());
@@ -37,7 +37,7 @@ pub(crate) fn queries() -> Vec<String> {
     queries
 }
 
-/// Every condition of the alerts.
+/// The conditions of all alerts.
 pub(crate) fn alerts() -> Vec<String> {
     let conditions = ALERTS.lines().filter_map(|line| line.trim_start().strip_prefix("expr: "));
     let conditions: Vec<_> = conditions.map(str::to_owned).collect();
@@ -45,12 +45,12 @@ pub(crate) fn alerts() -> Vec<String> {
     conditions
 }
 
-/// Whether a query asks for what the node exporter measures.
+/// Whether a query uses metrics of the node exporter.
 pub(crate) fn asks_node_exporter(query: &str) -> bool {
     OF_NODE_EXPORTER.iter().any(|(name, _)| query.contains(name))
 }
 
-/// A query with Grafana's variables filled in.
+/// Replaces Grafana's variables in a query.
 pub(crate) fn filled_in(query: &str) -> String {
     [
         ("$__rate_interval", "1m"),
@@ -64,7 +64,7 @@ pub(crate) fn filled_in(query: &str) -> String {
     .fold(query.to_owned(), |query, (variable, value)| query.replace(variable, value))
 }
 
-/// The names in a query that are metrics or labels: all words but functions, numbers and what stands in quotes.
+/// The metrics and labels in a query: all words except functions, numbers and quoted strings.
 fn words(query: &str) -> BTreeSet<String> {
     let unquoted: String = query.split('"').step_by(2).collect::<Vec<_>>().join("\"\"");
     let words = unquoted.split(|c: char| !(c.is_alphanumeric() || "_:$".contains(c)));
@@ -74,10 +74,10 @@ fn words(query: &str) -> BTreeSet<String> {
     words.filter(name).filter(|word| !rest(word) && !keyword(word)).map(str::to_owned).collect()
 }
 
-/// The same of a builder, whose tests hold this table to its page.
+/// The metrics of a builder and their labels, from the documentation. The tests of the builder check that table.
 fn of_builders() -> BTreeMap<String, BTreeSet<String>> {
-    let told = metrics_told("| metric of a builder | type | labels | |");
-    let series = told.into_iter().map(|(name, (kind, mut labels))| {
+    let documented = documented_metrics("| metric of a builder | type | labels | |");
+    let series = documented.into_iter().map(|(name, (kind, mut labels))| {
         if kind != "histogram" {
             return (name, labels);
         }
@@ -87,11 +87,11 @@ fn of_builders() -> BTreeMap<String, BTreeSet<String>> {
     series.collect()
 }
 
-/// The labels of each metric on a real page, and on that of a builder.
+/// The labels of each metric of a listener and of a builder.
 fn measured_labels() -> BTreeMap<String, BTreeSet<String>> {
     let mut stage = measured("");
     let mut labels = of_builders();
-    for series in Page::of(&mut stage.host).0.into_keys() {
+    for series in MetricsPage::of(&mut stage.host).0.into_keys() {
         let (name, inner) = series.split_once('{').unwrap_or((&series, ""));
         let of = labels.entry(name.to_owned()).or_default();
         of.extend(inner.split("=\"").filter_map(|part| {
@@ -103,7 +103,7 @@ fn measured_labels() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn every_query_asks_for_metrics_and_labels_that_exist() {
+fn every_dashboard_query_uses_existing_metrics_and_labels() {
     let measured = measured_labels();
     for query in queries().iter().chain(&alerts()) {
         let words = words(&filled_in(query));
@@ -120,7 +120,7 @@ fn every_query_asks_for_metrics_and_labels_that_exist() {
                 continue;
             }
             let of = measured.get(*metric);
-            labels.extend(of.unwrap_or_else(|| panic!("nobody measures {metric}: {query}")).clone());
+            labels.extend(of.unwrap_or_else(|| panic!("unknown metric {metric} in {query}")).clone());
         }
         let unknown: Vec<_> =
             words.iter().filter(|word| !metrics.contains(word) && !labels.contains(*word)).collect();
@@ -129,10 +129,10 @@ fn every_query_asks_for_metrics_and_labels_that_exist() {
 }
 
 #[test]
-fn every_metric_is_on_the_dashboard_and_every_panel_says_what_it_shows() {
+fn every_metric_is_on_the_dashboard_and_every_panel_has_a_description() {
     let all = queries().join("\n");
     for name in measured_labels().into_keys() {
-        // A histogram is asked by its buckets.
+        // Queries use the buckets of a histogram.
         let shown = name.strip_suffix("_sum").or(name.strip_suffix("_count")).unwrap_or(&name);
         assert!(all.contains(shown), "{name} is on no panel");
     }

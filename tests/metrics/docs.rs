@@ -1,6 +1,6 @@
-//! The page about metrics tells the truth: its tables are what is measured and what is alerted on.
+//! The tables of the documentation list exactly the existing metrics and alerts.
 
-use crate::common::page::{metrics_of, metrics_told, told, words};
+use crate::common::metrics_page::{code_spans, documented_metrics, documented_rows, metrics_of};
 use crate::page::{address, get, measured};
 
 const ALERTS: &str = include_str!("../../nixos/alerts.yml");
@@ -9,12 +9,13 @@ const ALERTS: &str = include_str!("../../nixos/alerts.yml");
 fn the_page_lists_each_metric_with_its_type_and_labels() {
     let mut stage = measured("");
     let page = get(&address(&mut stage.host), "/metrics").body;
-    assert_eq!(metrics_told("| metric | type | labels | |"), metrics_of(&page));
+    assert_eq!(documented_metrics("| metric | type | labels | |"), metrics_of(&page));
 }
 
 #[test]
 fn the_page_lists_each_alert() {
-    let told: Vec<_> = told("| alert | when |").into_iter().flat_map(|cells| words(cells[1])).collect();
+    let documented: Vec<_> =
+        documented_rows("| alert | when |").into_iter().flat_map(|cells| code_spans(cells[1])).collect();
     let alerts = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
-    assert_eq!(told, alerts.collect::<Vec<_>>());
+    assert_eq!(documented, alerts.collect::<Vec<_>>());
 }

@@ -1,5 +1,5 @@
-//! Metrics through the front door: the real binary, a real broker, HTTP over TCP, and where `make test-metrics` asks for it a
-//! real Prometheus.
+//! Metrics through their external interfaces: the real binary, a real NATS server, HTTP over TCP, and a real Prometheus
+//! with `make test-metrics`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "the tests of the builder use the rest")]
@@ -18,8 +18,9 @@ mod counting;
 mod dashboard;
 mod docs;
 mod health;
+mod idle_connections;
+mod names;
 mod page;
 mod prometheus;
 mod restarts;
 mod serving;
-mod silent;

@@ -1,11 +1,11 @@
-//! A real Prometheus: what it thinks of the page, what it sees across a restart, the alerts and the dashboard. Run by
-//! `make test-metrics`, which installs it.
+//! A real Prometheus reads the page across a restart, the alerts and the dashboard. `make test-metrics` installs it and
+//! runs these tests.
 
 use crate::builder::Stage as Builder;
 use crate::common::{DEADLINE, eventually};
 use crate::dashboard;
 use crate::host::Stage as RealHost;
-use crate::page::{address, ending, get, measured, served, try_get};
+use crate::page::{address, deployments_series, get, measured, try_get, with_metrics};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -14,66 +14,66 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// The hosts of a builder: one that builds and one that does not.
-const TWO: &str = r#"
+/// Two hosts of a builder: one builds and the other does not.
+pub(crate) const TWO: &str = r#"
     web1 = sh "web1" "echo one > $out";
     web2 = sh "web2" "exit 1";
 "#;
 
-/// A server that scrapes some addresses ten times a second and ends with its owner.
+/// A server that scrapes its targets ten times a second, and stops on drop.
 struct Prometheus {
     server: Child,
     address: String,
-    _folder: TempDir,
+    _dir: TempDir,
 }
 
 impl Prometheus {
     fn of(targets: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
+        let dir = TempDir::new().unwrap();
         let config = format!(
             "global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}\n\
              scrape_configs:\n- job_name: homelab-deploy\n  static_configs:\n  - targets: {targets:?}\n"
         );
-        fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+        fs::write(dir.path().join("prometheus.yml"), config).unwrap();
         let address = free_address();
         let server = Command::new("prometheus")
-            .current_dir(folder.path())
+            .current_dir(dir.path())
             .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
             .arg(format!("--web.listen-address={address}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.path().join("log")).unwrap())
+            .stderr(fs::File::create(dir.path().join("log")).unwrap())
             .spawn()
             .expect("prometheus starts; `make test-metrics` installs it");
-        let server = Self { server, address, _folder: folder };
+        let server = Self { server, address, _dir: dir };
         eventually("Prometheus being ready", || {
             try_get(&server.address, "/-/ready").ok().filter(|reply| reply.status == 200)
         });
         server
     }
 
-    /// The answer to a query, or why it is none.
-    fn ask(&self, query: &str) -> Result<Value, String> {
+    /// The result of a query, or the error.
+    fn query(&self, query: &str) -> Result<Value, String> {
         let reply = get(&self.address, &format!("/api/v1/query?query={}", encoded(query)));
-        let answer: Value = serde_json::from_str(&reply.body).unwrap();
-        match answer["status"].as_str() {
-            Some("success") => Ok(answer["data"]["result"].clone()),
-            _ => Err(answer["error"].to_string()),
+        let response: Value = serde_json::from_str(&reply.body).unwrap();
+        match response["status"].as_str() {
+            Some("success") => Ok(response["data"]["result"].clone()),
+            _ => Err(response["error"].to_string()),
         }
     }
 
-    /// The one value that a query gives, where it gives one.
+    /// The value of the first sample; `None` if there is none.
     fn value(&self, query: &str) -> Option<f64> {
-        let result = self.ask(query).unwrap();
+        let result = self.query(query).unwrap();
         result[0]["value"][1].as_str()?.parse().ok()
     }
 
-    /// Waits until a query gives this value.
+    /// Waits until a query has this value.
     fn until(&self, query: &str, value: f64) {
         let mut last = None;
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         while last != Some(value) {
-            assert!(begun.elapsed() < DEADLINE, "{query} is {last:?}, not {value}");
+            assert!(started.elapsed() < DEADLINE, "{query} is {last:?}, not {value}");
             last = self.value(query);
             std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
@@ -87,7 +87,7 @@ impl Drop for Prometheus {
     }
 }
 
-/// An address that was free a moment ago.
+/// An address that was free when this function returned.
 fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
@@ -101,7 +101,7 @@ fn encoded(text: &str) -> String {
         .collect()
 }
 
-/// Runs promtool, which must be content and say nothing on standard error.
+/// Runs promtool, which must succeed without output on standard error.
 fn promtool(arguments: &[&str], input: &str) {
     let mut tool = Command::new("promtool")
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("nixos"))
@@ -113,13 +113,13 @@ fn promtool(arguments: &[&str], input: &str) {
         .expect("promtool starts; `make test-metrics` installs it");
     tool.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let ended = tool.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert!(ended.status.success() && said.is_empty(), "promtool {arguments:?}: {said}\n{input}");
+    let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(ended.status.success() && errors.is_empty(), "promtool {arguments:?}: {errors}\n{input}");
 }
 
 #[test]
 #[ignore = "needs prometheus: make test-metrics"]
-fn promtool_has_nothing_to_say_about_the_page() {
+fn promtool_accepts_the_page() {
     let mut stage = measured("");
     let address = address(&mut stage.host);
     promtool(&["check", "metrics"], &get(&address, "/metrics").body);
@@ -129,18 +129,18 @@ fn promtool_has_nothing_to_say_about_the_page() {
 
 #[test]
 #[ignore = "needs prometheus: make test-metrics"]
-fn a_deployment_across_a_restart_is_seen_whole_and_without_a_reset() {
+fn prometheus_sees_a_deployment_across_a_restart_without_a_reset() {
     let target = free_address();
     let mut stage = RealHost::with(|host| host.args(&["--metrics-enabled", "--metrics-addr", &target]));
     let gate = stage.gate("gate");
     stage.fault("v2", "test", "read _ < $STAGE/gate");
     let prometheus = Prometheus::of(&[&target]);
-    let completed = ending("completed", "switch", "");
+    let completed = deployments_series("completed", "switch", "");
     prometheus.until(&completed, 0.0);
-    assert_eq!(stage.deploy("p-1", "switch", "v1").verdict()["status"], "completed");
+    assert_eq!(stage.deploy("p-1", "switch", "v1").final_report()["status"], "completed");
     prometheus.until(&completed, 1.0);
 
-    // One that holds in activate, and loses its listener there.
+    // This job waits in activate when its listener dies.
     let reports = stage.deploy("p-2", "switch", "v2");
     stage.called("v2 test");
     prometheus.until("homelab_deploy_deployment_in_progress", 1.0);
@@ -149,7 +149,7 @@ fn a_deployment_across_a_restart_is_seen_whole_and_without_a_reset() {
     stage.host.restart();
     prometheus.until("homelab_deploy_deployment_in_progress", 1.0);
     gate.pass();
-    assert_eq!(reports.verdict()["status"], "completed");
+    assert_eq!(reports.final_report()["status"], "completed");
 
     prometheus.until(&completed, 2.0);
     prometheus.until("sum(homelab_deploy_deployments_total)", 2.0);
@@ -165,7 +165,7 @@ fn a_deployment_across_a_restart_is_seen_whole_and_without_a_reset() {
             prometheus.until(&query, 0.0);
         }
     }
-    // Each scrape that came through had every series, the first one too.
+    // Every successful scrape had every series, including the first scrape.
     let lacking = "sum_over_time(up[1h]) - on (instance) count_over_time(homelab_deploy_rollbacks_total[1h])";
     prometheus.until(lacking, 0.0);
 }
@@ -174,33 +174,33 @@ fn a_deployment_across_a_restart_is_seen_whole_and_without_a_reset() {
 #[ignore = "needs prometheus: make test-metrics"]
 fn the_alerts_are_well_formed_and_fire_when_they_should() {
     promtool(&["check", "rules", "alerts.yml"], "");
-    promtool(&["test", "rules", "alerts.test.yml"], "");
+    promtool(&["test", "rules", "alerts.test.yml", "alerts.days.test.yml"], "");
 }
 
 #[test]
 #[ignore = "needs prometheus: make test-metrics"]
-fn every_query_of_the_dashboard_and_the_alerts_is_understood() {
+fn prometheus_accepts_every_query_of_the_dashboard_and_the_alerts() {
     let mut stage = measured("");
     stage.completes("p-1");
-    // A failed build has a panel of its own.
-    let mut building = Builder::with(TWO, "", served);
-    building.build("p-2", "all").verdict();
+    // A failed build has a separate panel.
+    let mut building = Builder::with(TWO, "", with_metrics);
+    building.build("p-2", "all").final_report();
     let prometheus = Prometheus::of(&[&address(&mut stage.host), &address(&mut building.builder)]);
-    prometheus.until(&ending("completed", "switch", ""), 1.0);
-    // An increase needs more than one sample.
+    prometheus.until(&deployments_series("completed", "switch", ""), 1.0);
+    // `increase` needs more than one sample.
     for info in ["homelab_deploy_info", "homelab_deploy_builder_info"] {
         prometheus.until(&format!("count_over_time({info}[1h]) >= bool 5"), 1.0);
     }
     for query in dashboard::queries().into_iter().chain(dashboard::alerts()) {
-        let told = prometheus.ask(&dashboard::filled_in(&query));
-        assert!(told.is_ok(), "{query}: {told:?}");
+        let result = prometheus.query(&dashboard::filled_in(&query));
+        assert!(result.is_ok(), "{query}: {result:?}");
     }
-    // A host and a builder that are well show in every panel, and in no alert.
+    // A healthy host and a healthy builder appear in every panel and cause no alert.
     for query in dashboard::queries().into_iter().filter(|query| !dashboard::asks_node_exporter(query)) {
-        let told = prometheus.ask(&dashboard::filled_in(&query)).unwrap();
-        assert!(told.as_array().is_some_and(|samples| !samples.is_empty()), "nothing from {query}");
+        let result = prometheus.query(&dashboard::filled_in(&query)).unwrap();
+        assert!(result.as_array().is_some_and(|samples| !samples.is_empty()), "no samples from {query}");
     }
     for query in dashboard::alerts() {
-        assert_eq!(prometheus.ask(&query).unwrap(), Value::Array(Vec::new()), "{query}");
+        assert_eq!(prometheus.query(&query).unwrap(), Value::Array(Vec::new()), "{query}");
     }
 }

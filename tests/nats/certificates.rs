@@ -1,4 +1,4 @@
-//! Certificates, made for each test.
+//! Certificates that are created for each test.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::fs;
@@ -6,9 +6,9 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// An authority, with the files of all that it signs.
+/// An authority, with the files of all certificates that it signed.
 pub(crate) struct Authority {
-    folder: TempDir,
+    dir: TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
@@ -20,35 +20,35 @@ pub(crate) struct Pair {
 }
 
 impl Authority {
-    /// An authority that nobody knows yet.
+    /// Creates an authority that is not trusted yet.
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // One of the same name must not be taken for it.
+        // A unique name, so that authorities cannot be confused with each other.
         params.distinguished_name.push(DnType::CommonName, "home");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
-        fs::write(folder.path().join("ca-key.pem"), issuer.key().serialize_pem()).unwrap();
-        Self { folder, issuer }
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("ca.pem"), issuer.pem()).unwrap();
+        fs::write(dir.path().join("ca-key.pem"), issuer.key().serialize_pem()).unwrap();
+        Self { dir, issuer }
     }
 
     /// Its own certificate.
     pub(crate) fn ca(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
+        self.dir.path().join("ca.pem")
     }
 
-    /// Its own certificate, with its key, as nobody should use it.
+    /// Its own certificate and key, which a server should not use.
     pub(crate) fn own(&self) -> Pair {
-        Pair { certificate: self.ca(), key: self.folder.path().join("ca-key.pem") }
+        Pair { certificate: self.ca(), key: self.dir.path().join("ca-key.pem") }
     }
 
-    /// A certificate for these names, valid now.
+    /// A currently valid certificate for these names.
     pub(crate) fn sign(&self, file: &str, names: &[&str]) -> Pair {
         self.sign_for(file, names, 2000..=3000)
     }
 
-    /// A certificate that is valid from the first day of one year to that of another.
+    /// A certificate that is valid from the first day of one year to the first day of another.
     pub(crate) fn sign_for(&self, file: &str, names: &[&str], years: RangeInclusive<i32>) -> Pair {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -56,7 +56,7 @@ impl Authority {
         params.not_after = rcgen::date_time_ymd(*years.end(), 1, 1);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let at = |end: &str| self.folder.path().join(format!("{file}{end}"));
+        let at = |end: &str| self.dir.path().join(format!("{file}{end}"));
         let pair = Pair { certificate: at(".pem"), key: at("-key.pem") };
         fs::write(&pair.certificate, certificate.pem()).unwrap();
         fs::write(&pair.key, key.serialize_pem()).unwrap();
@@ -65,13 +65,13 @@ impl Authority {
 }
 
 impl Pair {
-    /// The lines for a server's configuration.
+    /// The configuration of a server with this certificate.
     pub(crate) fn of_server(&self, rest: &str) -> String {
         let (certificate, key) = (self.certificate.display(), self.key.display());
         format!("tls {{ cert_file: \"{certificate}\", key_file: \"{key}\", {rest} }}")
     }
 
-    /// The lines for a server that wants certificates of everybody.
+    /// The configuration of a server that requires client certificates.
     pub(crate) fn of_strict_server(&self, ca: &Path) -> String {
         self.of_server(&format!("ca_file: \"{}\", verify: true", ca.display()))
     }

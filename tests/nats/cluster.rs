@@ -1,41 +1,41 @@
-//! A cluster of three servers, each of which may go and come back.
+//! A cluster of three servers, each of which can be stopped and restarted.
 
-use crate::common::{Broker, eventually};
+use crate::common::{NatsServer, eventually};
 use crate::monitor::{MONITORED, clients, peers};
 
-/// Three servers with the generated permissions. Each has an address of its own, where the ports that it was given stay
-/// free for it while it is away.
+/// Three servers with the generated permissions. Each has its own address, so that its ports stay free while it is
+/// stopped.
 pub(crate) struct Cluster {
-    pub(crate) nodes: Vec<Broker>,
+    pub(crate) nodes: Vec<NatsServer>,
     up: [bool; 3],
 }
 
 impl Cluster {
-    /// Starts all three, and waits until each knows the others.
+    /// Starts all three, and waits until they are connected to each other.
     pub(crate) fn start() -> Self {
-        let mut nodes: Vec<Broker> = Vec::new();
+        let mut nodes: Vec<NatsServer> = Vec::new();
         for number in 0..3 {
             let address = own_address();
-            let routes = nodes.iter().map(|node| node.place("cluster")).collect::<Vec<_>>();
+            let routes = nodes.iter().map(|node| node.address("cluster")).collect::<Vec<_>>();
             let config = config(number, &format!("{address}:-1"), &routes);
-            nodes.push(Broker::configured(&address, &std::env::temp_dir(), &config));
+            nodes.push(NatsServer::configured(&address, &std::env::temp_dir(), &config));
         }
         let cluster = Self { nodes, up: [true; 3] };
         cluster.formed();
         cluster
     }
 
-    /// The comma list of these nodes.
+    /// The comma-separated URLs of these nodes.
     pub(crate) fn urls(&self, nodes: &[usize]) -> String {
         nodes.iter().map(|node| self.nodes[*node].url()).collect::<Vec<_>>().join(",")
     }
 
-    /// The nodes but one.
+    /// All nodes except one.
     pub(crate) fn others(node: usize) -> Vec<usize> {
         (0..3).filter(|other| *other != node).collect()
     }
 
-    /// Which node the client of this name is connected to, once it is.
+    /// Returns the node that the client with this name is connected to, as soon as it is.
     pub(crate) fn node_of(&self, client: &str) -> usize {
         let is_on =
             |node: &usize| self.up[*node] && clients(&self.nodes[*node]).iter().any(|name| name == client);
@@ -48,11 +48,11 @@ impl Cluster {
         self.nodes[node].stop();
     }
 
-    /// Starts it again where it was, and waits until the living ones know each other.
+    /// Restarts a node on the same address, and waits until the running nodes are connected to each other.
     pub(crate) fn restart(&mut self, node: usize) {
         let others = Self::others(node).into_iter();
-        let routes: Vec<_> = others.map(|other| self.nodes[other].place("cluster")).collect();
-        let config = config(node, &self.nodes[node].place("cluster"), &routes);
+        let routes: Vec<_> = others.map(|other| self.nodes[other].address("cluster")).collect();
+        let config = config(node, &self.nodes[node].address("cluster"), &routes);
         self.nodes[node].restart_with(&config);
         self.up[node] = true;
         self.formed();
@@ -74,7 +74,7 @@ fn config(number: usize, listen: &str, routes: &[String]) -> String {
     )
 }
 
-/// A loopback address that nobody else uses.
+/// A loopback address that no other test uses.
 pub(crate) fn own_address() -> String {
     format!("127.{}.{}.{}", fastrand::u8(1..), fastrand::u8(..), fastrand::u8(1..255))
 }

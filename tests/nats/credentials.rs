@@ -1,7 +1,7 @@
-//! Credentials as people keep them: key files with more in them, from a pipe, `.creds` files, passwords in URLs; and what a
-//! server without room says.
+//! Credentials in all forms: seed files with additional lines, pipes, `.creds` files and passwords in URLs; and the
+//! messages of a server that has reached a limit.
 
-use crate::common::{Broker, HostBuilder, eventually, operator, run};
+use crate::common::{HostBuilder, NatsServer, eventually, operator, run};
 use data_encoding::BASE64URL_NOPAD;
 use nkeys::KeyPair;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread::spawn;
 
-/// A file that its owner alone can read.
+/// Creates a file that only its owner can read.
 fn private(path: PathBuf, text: &str) -> PathBuf {
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -22,24 +22,24 @@ fn private(path: PathBuf, text: &str) -> PathBuf {
 
 #[test]
 fn a_key_file_may_hold_more_than_the_seed() {
-    let broker = Broker::start();
-    let seed = fs::read_to_string(broker.key("tester")).unwrap();
+    let nats = NatsServer::start();
+    let seed = fs::read_to_string(nats.key("tester")).unwrap();
     let seed = seed.trim();
     for (name, text) in [
         ("bom", format!("\u{feff}{seed}\r\n")),
         ("comment", format!("# of alice\r\n\r\n  {seed}  # made in May\r\n")),
     ] {
-        let file = private(broker.folder().join(name), &text);
-        run(operator(&broker, "tester").args(["hosts", "--nkey-file"]).arg(file), 3);
+        let file = private(nats.dir().join(name), &text);
+        run(operator(&nats, "tester").args(["hosts", "--nkey-file"]).arg(file), 3);
     }
 }
 
 #[test]
 fn a_key_is_read_once_so_it_may_come_from_a_pipe() {
-    let broker = Broker::start();
-    let key = fs::File::open(broker.key("tester")).unwrap();
+    let nats = NatsServer::start();
+    let key = fs::File::open(nats.key("tester")).unwrap();
     let mut cat = std::process::Command::new("cat").stdin(key).stdout(Stdio::piped()).spawn().unwrap();
-    let mut command = operator(&broker, "tester");
+    let mut command = operator(&nats, "tester");
     command.args(["hosts", "--nkey-file", "/dev/stdin"]).stdin(cat.stdout.take().unwrap());
     run(&mut command, 3);
     cat.wait().unwrap();
@@ -47,25 +47,27 @@ fn a_key_is_read_once_so_it_may_come_from_a_pipe() {
 
 #[test]
 fn a_password_or_a_token_in_the_url_signs_in_and_the_key_signs() {
-    let mut broker = Broker::without_keys();
+    let mut nats = NatsServer::without_keys();
     for (authorization, userinfo, wrong) in
         [("user: bob, password: 'p@w'", "bob:p%40w", "bob:s3cret"), ("token: 't0ken'", "t0ken", "s3cret")]
     {
-        broker.stop();
-        broker.restart_with(&format!("authorization {{ {authorization} }}\n"));
-        let url = |userinfo: &str| broker.url().replace("//", &format!("//{userinfo}@"));
-        let host =
-            HostBuilder::new(&broker, "web1", "test", "web").flag("--nats-url", &url(userinfo)).start();
-        let hosts = run(operator(&broker, "tester").args(["hosts", "--nats-url", &url(userinfo)]), 0);
-        assert!(hosts.out.contains("web1"), "{hosts}");
-        let refused = run(operator(&broker, "tester").args(["hosts", "--nats-url", &url(wrong)]), 5);
-        assert!(refused.err.contains("refused the user and password, or the token, in its URL"), "{refused}");
-        assert!(!refused.err.contains("s3cret"), "{refused}");
+        nats.stop();
+        nats.restart_with(&format!("authorization {{ {authorization} }}\n"));
+        let url = |userinfo: &str| nats.url().replace("//", &format!("//{userinfo}@"));
+        let host = HostBuilder::new(&nats, "web1", "test", "web").flag("--nats-url", &url(userinfo)).start();
+        let hosts = run(operator(&nats, "tester").args(["hosts", "--nats-url", &url(userinfo)]), 0);
+        assert!(hosts.stdout.contains("web1"), "{hosts}");
+        let refused = run(operator(&nats, "tester").args(["hosts", "--nats-url", &url(wrong)]), 5);
+        assert!(
+            refused.stderr.contains("refused the user and password, or the token, in its URL"),
+            "{refused}"
+        );
+        assert!(!refused.stderr.contains("s3cret"), "{refused}");
         drop(host);
     }
 }
 
-/// A JWT of these claims, as `nsc` makes it.
+/// Creates a JWT with these claims, as `nsc` does.
 fn jwt(issuer: &KeyPair, subject: &KeyPair, name: &str, mut nats: Value) -> String {
     nats["version"] = json!(2);
     let header = json!({"typ": "JWT", "alg": "ed25519-nkey"});
@@ -76,8 +78,8 @@ fn jwt(issuer: &KeyPair, subject: &KeyPair, name: &str, mut nats: Value) -> Stri
     format!("{text}.{}", BASE64URL_NOPAD.encode(&signature))
 }
 
-/// Puts the server into operator mode, and gives a user's `.creds` file.
-fn with_jwts(broker: &mut Broker, folder: &Path) -> PathBuf {
+/// Puts the server into operator mode, and returns the `.creds` file of a user.
+fn with_jwts(nats: &mut NatsServer, dir: &Path) -> PathBuf {
     let (root, account, user) = (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_user());
     let limits = json!({"subs": -1, "data": -1, "payload": -1, "conn": -1, "imports": -1, "exports": -1, "leaf": -1,
         "wildcards": true});
@@ -85,8 +87,8 @@ fn with_jwts(broker: &mut Broker, folder: &Path) -> PathBuf {
     let of_account = jwt(&root, &account, "hosts", json!({"type": "account", "limits": limits}));
     let of_user =
         jwt(&account, &user, "alice", json!({"type": "user", "subs": -1, "data": -1, "payload": -1}));
-    broker.stop();
-    broker.restart_with(&format!(
+    nats.stop();
+    nats.restart_with(&format!(
         "operator: {of_root}\nresolver: MEMORY\nresolver_preload: {{ {}: {of_account} }}\n",
         account.public_key()
     ));
@@ -95,73 +97,71 @@ fn with_jwts(broker: &mut Broker, folder: &Path) -> PathBuf {
         "-----BEGIN NATS USER JWT-----\n{of_user}\n------END NATS USER JWT------\n\n************************* IMPORTANT *************************\n\
          NKEY Seed printed below can be used to sign and prove identity.\n\n-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
     );
-    private(folder.join("alice.creds"), &text)
+    private(dir.join("alice.creds"), &text)
 }
 
 #[test]
 fn a_creds_file_signs_in_and_its_seed_signs_requests() {
-    let mut broker = Broker::without_keys();
-    let folder = tempfile::tempdir().unwrap();
-    let creds = with_jwts(&mut broker, folder.path());
+    let mut nats = NatsServer::without_keys();
+    let dir = tempfile::tempdir().unwrap();
+    let creds = with_jwts(&mut nats, dir.path());
     let text = fs::read_to_string(&creds).unwrap();
     let seed = text.lines().find(|line| line.starts_with("SU")).unwrap();
     let key = KeyPair::from_seed(seed).unwrap().public_key();
     let path = creds.to_str().unwrap();
-    let host = HostBuilder::new(&broker, "web1", "test", "web")
+    let host = HostBuilder::new(&nats, "web1", "test", "web")
         .without("--nkey-file")
         .args(&["--creds-file", path, "--trusted-key", &key])
         .start();
-    let mut command = operator(&broker, "tester");
+    let mut command = operator(&nats, "tester");
     command.env_remove("HOMELAB_DEPLOY_NKEY_FILE").args(["deploy", "web1", "--creds-file", path]);
     let done = run(&mut command, 0);
-    assert!(done.out.contains("web1  completed"), "{done}");
+    assert!(done.stdout.contains("web1  completed"), "{done}");
     drop(host);
-    let bare = run(operator(&broker, "tester").arg("hosts"), 5);
-    assert!(bare.err.contains("refused the key"), "{bare}");
+    let bare = run(operator(&nats, "tester").arg("hosts"), 5);
+    assert!(bare.stderr.contains("refused the key"), "{bare}");
 }
 
 #[test]
-fn a_server_that_takes_small_messages_only_is_named_and_the_result_still_arrives() {
-    let mut broker = Broker::start();
-    broker.stop();
-    broker.restart_with("max_payload: 4096\n");
+fn a_low_max_payload_is_reported_and_the_result_still_arrives() {
+    let mut nats = NatsServer::start();
+    nats.stop();
+    nats.restart_with("max_payload: 4096\n");
     let script = "i=0; while [ $i -lt 300 ]; do echo line $i of a build that fails and says much; i=$((i+1)); done; exit 1";
-    let mut host = HostBuilder::new(&broker, "web1", "test", "web").script(script).launch();
-    let warning = "the server takes messages of at most 4096 bytes (max_payload), so logs and long reports do not get \
-                   through; set max_payload to 65536 in its configuration";
-    assert_eq!(host.logged(warning)["level"], "WARN");
-    let failed = run(operator(&broker, "tester").args(["deploy", "web1", "--timeout", "30"]), 1);
-    assert!(failed.out.contains("web1  failed"), "{failed}");
-    let hosts = run(operator(&broker, "tester").args(["hosts", "--output", "json"]), 0);
-    assert!(hosts.out.contains("max_payload"), "{hosts}");
+    let mut host = HostBuilder::new(&nats, "web1", "test", "web").script(script).launch();
+    let warning = "the server accepts messages of at most 4096 bytes (max_payload), so logs and long reports are lost; set max_payload to 65536 in its configuration";
+    assert_eq!(host.wait_for_log(warning)["level"], "WARN");
+    let failed = run(operator(&nats, "tester").args(["deploy", "web1", "--timeout", "30"]), 1);
+    assert!(failed.stdout.contains("web1  failed"), "{failed}");
+    let hosts = run(operator(&nats, "tester").args(["hosts", "--output", "json"]), 0);
+    assert!(hosts.stdout.contains("max_payload"), "{hosts}");
 }
 
 #[test]
-fn a_server_that_allows_too_few_subscriptions_is_told_in_the_log() {
-    let mut broker = Broker::start();
-    broker.stop();
-    broker.restart_with("max_subscriptions: 1\n");
-    let mut host = HostBuilder::new(&broker, "web1", "test", "web").launch();
-    let warning = "the server says: maximum subscriptions exceeded; raise max_subscriptions in its configuration, \
-                   docs/nats.md says how far";
-    assert_eq!(host.logged(warning)["level"], "WARN");
+fn a_low_subscription_limit_is_logged() {
+    let mut nats = NatsServer::start();
+    nats.stop();
+    nats.restart_with("max_subscriptions: 1\n");
+    let mut host = HostBuilder::new(&nats, "web1", "test", "web").launch();
+    let warning = "server error: maximum subscriptions exceeded; raise max_subscriptions in its configuration (see docs/nats.md)";
+    assert_eq!(host.wait_for_log(warning)["level"], "WARN");
 }
 
 #[test]
-fn a_refused_key_is_logged_once_however_often_it_is_tried() {
-    let broker = Broker::start();
-    let key = broker.key("stranger").to_str().unwrap().to_owned();
-    let mut host = HostBuilder::new(&broker, "web1", "test", "web").flag("--nkey-file", &key).launch();
-    host.logged("not connected");
-    let refused = || broker.log().matches("authentication error").count();
+fn a_rejected_key_is_logged_once() {
+    let nats = NatsServer::start();
+    let key = nats.key("stranger").to_str().unwrap().to_owned();
+    let mut host = HostBuilder::new(&nats, "web1", "test", "web").flag("--nkey-file", &key).launch();
+    host.wait_for_log("not connected");
+    let refused = || nats.log().matches("authentication error").count();
     eventually("four attempts", || (refused() >= 4).then_some(()));
     let log = host.rest_of_log();
     let loud = log.iter().filter(|line| line["level"] == "ERROR" || line["msg"] == "not connected").count();
     assert_eq!(loud, 0, "{log:#?}");
 }
 
-/// Serves one client by the book, but says with its first PONG that there is no room for subscriptions.
-fn server_without_room() -> String {
+/// Serves one client correctly, but sends an error about the subscription limit with the first PONG.
+fn full_server() -> String {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("nats://{}", server.local_addr().unwrap());
     spawn(move || {
@@ -169,11 +169,11 @@ fn server_without_room() -> String {
         let info = json!({
             "server_id": "X", "version": "2.10.0", "proto": 1, "max_payload": 1_048_576, "headers": true, "nonce": "abcdefgh"});
         client.write_all(format!("INFO {info}\r\n").as_bytes()).unwrap();
-        let mut said = "\r\n-ERR 'maximum subscriptions exceeded'";
+        let mut error = "\r\n-ERR 'maximum subscriptions exceeded'";
         for line in BufReader::new(client.try_clone().unwrap()).lines().map_while(Result::ok) {
             if line == "PING" {
-                client.write_all(format!("PONG{said}\r\n").as_bytes()).unwrap();
-                said = "";
+                client.write_all(format!("PONG{error}\r\n").as_bytes()).unwrap();
+                error = "";
             }
         }
     });
@@ -181,13 +181,13 @@ fn server_without_room() -> String {
 }
 
 #[test]
-fn a_server_that_complains_at_once_is_told_in_the_log() {
-    let broker = Broker::start();
-    let url = server_without_room();
-    let mut host = HostBuilder::new(&broker, "web1", "test", "web").flag("--nats-url", &url).launch();
-    host.logged("connected");
-    host.logged(
-        "the server says: maximum subscriptions exceeded; raise max_subscriptions in its configuration, docs/nats.md says \
-         how far",
+fn an_error_right_after_connecting_is_logged() {
+    let nats = NatsServer::start();
+    let url = full_server();
+    let mut host = HostBuilder::new(&nats, "web1", "test", "web").flag("--nats-url", &url).launch();
+    host.wait_for_log("connected");
+    // It may be logged before.
+    host.last_log(
+        "server error: maximum subscriptions exceeded; raise max_subscriptions in its configuration (see docs/nats.md)",
     );
 }

@@ -1,28 +1,28 @@
-//! Servers of a cluster die in the middle of a deployment, and nothing is lost.
+//! Servers of a cluster are killed during a deployment, and nothing is lost.
 
 use crate::cluster::Cluster;
-use crate::common::{Gate, Host, HostBuilder, Running, WAIT, operator};
+use crate::common::{Gate, Host, HostBuilder, RunningCommand, WAIT, operator};
 use std::fs;
 use std::process::Command;
 
 const LISTENER: &str = "homelab-deploy listener web1";
 const OPERATOR: &str = "homelab-deploy";
 
-/// A deployment of `web1` whose build waits, with a listener and an operator on different nodes, and somebody who reads
-/// its log beside the operator.
-struct Scene {
+/// A deployment of `web1` whose build waits, with the listener and the operator on different nodes, and a reader of the
+/// log on the operator's node.
+struct Failover {
     cluster: Cluster,
     host: Host,
     gate: Gate,
     /// The node of the listener.
     theirs: usize,
-    /// The node of the operator and of the reader.
+    /// The node of the operator and the reader.
     ours: usize,
-    deploy: Running,
-    reader: Running,
+    deploy: RunningCommand,
+    reader: RunningCommand,
 }
 
-impl Scene {
+impl Failover {
     fn new() -> Self {
         let cluster = Cluster::start();
         let script = format!(
@@ -40,24 +40,24 @@ impl Scene {
             command.env("HOMELAB_DEPLOY_NATS_URL", urls);
             command
         };
-        let start = |command: &mut Command, args: &[&str]| Running::start(command.args(args));
+        let start = |command: &mut Command, args: &[&str]| RunningCommand::start(command.args(args));
         let mut deploy = start(&mut command(cluster.urls(&Cluster::others(theirs))), &["deploy", "web1"]);
-        deploy.says("web1  build");
+        deploy.wait_for_line("web1  build");
         let ours = cluster.node_of(OPERATOR);
-        // One server of a cluster is enough to hear of the others.
+        // One server of a cluster is sufficient to discover the others.
         let mut reader = start(&mut command(cluster.urls(&[ours])), &["logs", "web1", "--follow"]);
-        reader.says("one");
+        reader.wait_for_line("one");
         assert_ne!(ours, theirs);
         Self { cluster, host, gate, theirs, ours, deploy, reader }
     }
 
-    /// Lets the build end; the verdict and the whole log must arrive.
-    fn ends(mut self) {
+    /// Lets the build finish; the result and the complete log must arrive.
+    fn finish(mut self) {
         self.gate.pass();
-        let done = self.deploy.ended(0);
-        assert!(done.out.contains("\nweb1  completed"), "{done}");
-        let read = self.reader.ended(0).out;
-        self.host.logged("job completed");
+        let done = self.deploy.wait_for_exit(0);
+        assert!(done.stdout.contains("\nweb1  completed"), "{done}");
+        let read = self.reader.wait_for_exit(0).stdout;
+        self.host.wait_for_log("job completed");
         let job = fs::read_dir(self.host.file("state/jobs")).unwrap().next().unwrap().unwrap();
         assert_eq!(read, fs::read_to_string(job.path().join("log")).unwrap());
         assert!(read.ends_with("\none\ntwo\nthree\n"), "{read}");
@@ -66,46 +66,46 @@ impl Scene {
 
 #[test]
 fn the_server_of_the_listener_dies() {
-    let mut scene = Scene::new();
+    let mut scene = Failover::new();
     scene.cluster.stop(scene.theirs);
-    scene.host.logged("not connected");
-    // A line from while nobody can hear it.
+    scene.host.wait_for_log("not connected");
+    // A line that is written while the listener is disconnected.
     scene.gate.pass();
-    scene.host.logged("connected");
+    scene.host.wait_for_log("connected");
     assert_ne!(scene.cluster.node_of(LISTENER), scene.theirs);
-    // The reader sees by the next line that one was lost, and asks for it.
-    scene.ends();
+    // The next line shows the reader that one is missing, and the reader queries it.
+    scene.finish();
 }
 
 #[test]
 fn the_server_of_the_operator_dies() {
-    let mut scene = Scene::new();
+    let mut scene = Failover::new();
     scene.cluster.stop(scene.ours);
-    scene.deploy.says("note: the connection was lost; what runs on the hosts goes on");
+    scene.deploy.wait_for_line("note: connection lost; the jobs on the hosts continue");
     scene.gate.pass();
-    scene.deploy.says("note: connected again; asking what happened meanwhile");
-    scene.reader.says("two");
+    scene.deploy.wait_for_line("note: reconnected; asking for the current state");
+    scene.reader.wait_for_line("two");
     assert_ne!(scene.cluster.node_of(OPERATOR), scene.ours);
-    scene.ends();
+    scene.finish();
 }
 
 #[test]
 fn a_server_that_comes_back_takes_over_from_the_others() {
-    let mut scene = Scene::new();
+    let mut scene = Failover::new();
     let first = scene.theirs;
     scene.cluster.stop(first);
-    scene.host.logged("not connected");
-    scene.host.logged("connected");
+    scene.host.wait_for_log("not connected");
+    scene.host.wait_for_log("connected");
     scene.cluster.restart(first);
     for node in Cluster::others(first) {
         scene.cluster.stop(node);
     }
-    scene.deploy.says("note: the connection was lost");
+    scene.deploy.wait_for_line("note: connection lost");
     scene.gate.pass();
-    scene.host.logged("connected");
-    scene.deploy.says("note: connected again");
+    scene.host.wait_for_log("connected");
+    scene.deploy.wait_for_line("note: reconnected");
     assert_eq!(scene.cluster.node_of(LISTENER), first);
     assert_eq!(scene.cluster.node_of(OPERATOR), first);
-    scene.reader.says("two");
-    scene.ends();
+    scene.reader.wait_for_line("two");
+    scene.finish();
 }

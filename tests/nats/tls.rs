@@ -1,14 +1,14 @@
-//! Deploying over TLS.
+//! Deployments over TLS.
 
 use crate::certificates::{Authority, Pair};
-use crate::common::{Broker, HostBuilder, eventually, operator, run};
-use crate::monitor::{MONITORED, ever_connected, peers};
+use crate::common::{HostBuilder, NatsServer, eventually, operator, run};
+use crate::monitor::{MONITORED, peers, total_connections};
 use std::fs;
 use std::path::Path;
 
-/// A server with this in its configuration.
-pub(crate) fn broker(config: &str) -> Broker {
-    Broker::configured("127.0.0.1", &std::env::temp_dir(), config)
+/// A server with this additional configuration.
+pub(crate) fn server_with(config: &str) -> NatsServer {
+    NatsServer::configured("127.0.0.1", &std::env::temp_dir(), config)
 }
 
 /// The flags of a listener or operator.
@@ -26,76 +26,76 @@ pub(crate) fn flags(ca: &Path, own: Option<&Pair>) -> Vec<String> {
     flags
 }
 
-/// A deployment of `web1` over TLS, to its end.
-fn deploys(broker: &Broker, url: &str, flags: &[String]) {
+/// Deploys `web1` over TLS, until the end.
+fn deploy_web1(nats: &NatsServer, url: &str, flags: &[String]) {
     let args: Vec<_> = flags.iter().map(String::as_str).collect();
-    let web1 = HostBuilder::new(broker, "web1", "test", "web").flag("--nats-url", url).args(&args);
+    let web1 = HostBuilder::new(nats, "web1", "test", "web").flag("--nats-url", url).args(&args);
     let _host = web1.start();
-    let mut deploy = operator(broker, "tester");
+    let mut deploy = operator(nats, "tester");
     let done = run(deploy.args(["deploy", "web1", "--nats-url", url]).args(&args), 0);
-    assert!(done.out.contains("\nweb1  completed"), "{done}");
+    assert!(done.stdout.contains("\nweb1  completed"), "{done}");
 }
 
 #[test]
-fn a_server_whose_certificate_is_of_a_private_authority() {
+fn a_server_certificate_from_a_private_authority() {
     let authority = Authority::new();
-    let server = broker(&authority.sign("server", &["127.0.0.1"]).of_server(""));
+    let server = server_with(&authority.sign("server", &["127.0.0.1"]).of_server(""));
     let flags = flags(&authority.ca(), None);
-    // Either way: a server that has TLS insists on it.
-    deploys(&server, &server.url(), &flags);
-    deploys(&server, &server.url().replace("nats://", "tls://"), &flags);
+    // With either URL, because a server with TLS requires it.
+    deploy_web1(&server, &server.url(), &flags);
+    deploy_web1(&server, &server.url().replace("nats://", "tls://"), &flags);
 }
 
 #[test]
-fn a_server_that_wants_certificates_of_everybody() {
+fn a_server_that_requires_client_certificates() {
     let authority = Authority::new();
-    let server = broker(&authority.sign("server", &["localhost"]).of_strict_server(&authority.ca()));
+    let server = server_with(&authority.sign("server", &["localhost"]).of_strict_server(&authority.ca()));
     let ours = authority.sign("client", &["client"]);
     let url = server.url().replace("nats://127.0.0.1", "tls://localhost");
-    deploys(&server, &url, &flags(&authority.ca(), Some(&ours)));
+    deploy_web1(&server, &url, &flags(&authority.ca(), Some(&ours)));
 }
 
 #[test]
-fn a_context_holds_the_certificates_too_and_they_are_checked() {
+fn certificates_in_a_context_are_used_and_checked() {
     let authority = Authority::new();
-    let server = broker(&authority.sign("server", &["127.0.0.1"]).of_strict_server(&authority.ca()));
+    let server = server_with(&authority.sign("server", &["127.0.0.1"]).of_strict_server(&authority.ca()));
     let (ours, other) = (authority.sign("client", &["client"]), authority.sign("other", &["other"]));
-    let folder = server.folder().join("config/viewer/homelab-deploy");
-    fs::create_dir_all(&folder).unwrap();
+    let dir = server.dir().join("config/viewer/homelab-deploy");
+    fs::create_dir_all(&dir).unwrap();
     let write = |key: &Path| {
         let (ca, certificate) = (authority.ca(), &ours.certificate);
         let url = server.url();
         let file = format!(
             "[contexts.home]\nnats_url = {url:?}\ntls_ca = {ca:?}\ntls_cert = {certificate:?}\ntls_key = {key:?}\n"
         );
-        fs::write(folder.join("config.toml"), file).unwrap();
+        fs::write(dir.join("config.toml"), file).unwrap();
     };
     write(&ours.key);
-    // It is connected: what is missing is a host.
+    // The connection succeeds; only the host is missing.
     let connected = run(operator(&server, "viewer").env_remove("HOMELAB_DEPLOY_NATS_URL").arg("hosts"), 3);
-    assert!(connected.out.starts_with("no host answered"), "{connected}");
+    assert!(connected.stdout.starts_with("no host answered"), "{connected}");
     let check = || {
         let mut command = operator(&server, "viewer");
         command.args(["config", "check"]);
         command
     };
     let fine = run(&mut check(), 0);
-    assert!(fine.out.contains("home: tls_key "), "{fine}");
+    assert!(fine.stdout.contains("home: tls_key "), "{fine}");
     write(&other.key);
     let wrong = run(&mut check(), 2);
     let (key, certificate) = (other.key.display(), ours.certificate.display());
     let expected = format!("the key in {key} does not belong to the certificate in {certificate}");
-    assert!(wrong.out.contains(&expected) || wrong.err.contains(&expected), "{wrong}");
+    assert!(wrong.stdout.contains(&expected) || wrong.stderr.contains(&expected), "{wrong}");
 }
 
 #[test]
-fn servers_that_are_only_heard_of_get_no_word_without_tls() {
+fn discovered_servers_are_not_used_without_tls() {
     let authority = Authority::new();
     let secure = authority.sign("server", &["127.0.0.1"]).of_server("");
     let cluster =
         |routes: &str| format!("{MONITORED}cluster {{ name: home, listen: \"127.0.0.1:-1\"{routes} }}\n");
-    let mut first = broker(&format!("{}{secure}\n", cluster("")));
-    let plain = broker(&cluster(&format!(", routes: [\"nats://{}\"]", first.place("cluster"))));
+    let mut first = server_with(&format!("{}{secure}\n", cluster("")));
+    let plain = server_with(&cluster(&format!(", routes: [\"nats://{}\"]", first.address("cluster"))));
     eventually("both knowing each other", || (peers(&first).len() == 1).then_some(()));
 
     let flags = flags(&authority.ca(), None);
@@ -104,7 +104,7 @@ fn servers_that_are_only_heard_of_get_no_word_without_tls() {
     let mut host =
         HostBuilder::new(&first, "web1", "test", "web").flag("--nats-url", &url).args(&args).start();
     first.stop();
-    eventually("the listener trying the other", || (ever_connected(&plain) > 1).then_some(()));
+    eventually("the listener trying the other", || (total_connections(&plain) > 1).then_some(()));
     host.terminate();
     let log = host.rest_of_log();
     assert!(!log.iter().any(|line| line["msg"] == "connected"), "{log:?}");

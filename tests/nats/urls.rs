@@ -1,9 +1,9 @@
-//! What is said of a URL that is none holds no password, wherever it stands in it.
+//! The error for an invalid URL contains no password, independent of its position.
 
-use homelab_deploy::bus::Settings;
+use homelab_deploy::nats::ConnectionSettings;
 
 #[test]
-fn a_wrong_url_is_told_without_its_secrets() {
+fn an_invalid_url_is_reported_without_its_secrets() {
     for (url, shown) in [
         ("nats://alice:s3cret@host:4x", "nats://…@host:…"),
         ("nats://alice:s3cret@@host:port", "nats://…@host:…"),
@@ -19,10 +19,13 @@ fn a_wrong_url_is_told_without_its_secrets() {
         ("tls://good:4222, nats://alice:s3cret@host:port", "nats://…@host:…"),
         ("http://host:4222", "http://host:4222"),
     ] {
-        let error = Settings::new(url, None, "test", "ping").unwrap_err();
-        let said = error.to_string();
-        assert!(said.starts_with(&format!("{shown:?} is not the URL of a NATS server: ")), "{url}: {said}");
-        assert!(!format!("{said} {error:?}").contains("s3cret"), "{url}: {said}");
+        let error = ConnectionSettings::new(url, None, "test", "ping").unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.starts_with(&format!("{shown:?} is not the URL of a NATS server: ")),
+            "{url}: {message}"
+        );
+        assert!(!format!("{message} {error:?}").contains("s3cret"), "{url}: {message}");
     }
 }
 
@@ -30,8 +33,8 @@ fn a_wrong_url_is_told_without_its_secrets() {
 fn a_seed_in_a_url_is_not_repeated() {
     let seed = nkeys::KeyPair::new_user().seed().unwrap();
     for url in [seed.clone(), format!("nats://{seed}@host"), format!("nats://host/{seed}")] {
-        let error = Settings::new(&url, None, "test", "ping").unwrap_err();
-        let expected = "\"…\" is not the URL of a NATS server: it holds a seed, which belongs into the file of --nkey-file; \
+        let error = ConnectionSettings::new(&url, None, "test", "ping").unwrap_err();
+        let expected = "\"…\" is not the URL of a NATS server: it contains a seed: write the seed into a file, and pass that file with --nkey-file; \
                         give --nats-url nats://host:4222 or tls://host:4222";
         assert_eq!(error.to_string(), expected);
     }

@@ -1,12 +1,12 @@
-//! nix really builds what a revision was pinned to, from a real remote, with nix's own cache in between.
+//! Builds pinned revisions from a real remote with nix, including the effects of nix's own cache.
 
+use crate::common::TestDir;
 use crate::own_store::own_store;
 use crate::repository::Repository;
-use crate::resolve::ask;
+use crate::resolve::pin;
 use crate::server::Server;
 use homelab_deploy::nix::{NixLine, ProgressReader};
 use std::process::Command;
-use tempfile::TempDir;
 
 /// `ID` makes each test's derivation new to the store.
 const FLAKE: &str = r#"{
@@ -20,23 +20,23 @@ const FLAKE: &str = r#"{
   };
 }"#;
 
-/// No cache to ask, and builds as the user who runs the tests.
+/// Disables binary caches and build users, so that builds run as the user of the tests.
 const OPTIONS: [&str; 9] =
     ["--option", "substituters", "", "--option", "sandbox", "false", "--option", "build-users-group", ""];
 
-/// nix with a store and cache of its own.
+/// nix with a separate store and cache.
 struct Nix {
-    home: TempDir,
+    home: TestDir,
     reader: ProgressReader,
     log: Vec<String>,
 }
 
 impl Nix {
     fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap(), reader: ProgressReader::new(), log: Vec::new() }
+        Self { home: TestDir::new(), reader: ProgressReader::new(), log: Vec::new() }
     }
 
-    /// Builds the flake and gives what stands in the result.
+    /// Builds the flake and returns the contents of the result.
     fn build(&mut self, flake: &str) -> String {
         let output = Command::new("nix")
             .args(["--extra-experimental-features", "nix-command flakes"])
@@ -71,7 +71,7 @@ pub(crate) fn repository_with_flake(host: &str) -> Repository {
 }
 
 #[tokio::test]
-async fn a_pinned_branch_is_never_the_old_commit() {
+async fn a_pinned_branch_never_builds_an_old_commit() {
     let repository = repository_with_flake("web");
     repository.commit("main-1");
     repository.git(&["switch", "--quiet", "--create", "feature"]);
@@ -81,27 +81,27 @@ async fn a_pinned_branch_is_never_the_old_commit() {
     let flake = server.flake();
     let mut nix = Nix::new();
 
-    let locked = ask(&flake, "feature", None).await.unwrap();
+    let locked = pin(&flake, "feature", None).await.unwrap();
     assert_eq!(nix.build(&locked.url), "feature-1");
     let progress = nix.reader.progress();
     assert_eq!((progress.done, progress.expected, progress.running), (1, 1, 0));
-    let told = nix.log.iter().any(|line| line.starts_with("nixos-system-web> building for "));
-    assert!(told, "{:?}", nix.log);
-    // The trap is really there: nix has now seen the branch.
-    let trap = format!("{flake}?ref=feature");
-    assert_eq!(nix.build(&trap), "feature-1");
+    let has_log = nix.log.iter().any(|line| line.starts_with("nixos-system-web> building for "));
+    assert!(has_log, "{:?}", nix.log);
+    // Proves that the problem exists: from here on nix has the branch in its cache.
+    let unpinned = format!("{flake}?ref=feature");
+    assert_eq!(nix.build(&unpinned), "feature-1");
 
     repository.commit("feature-2");
     repository.push();
-    assert_eq!(nix.build(&trap), "feature-1");
-    let locked = ask(&flake, "feature", None).await.unwrap();
+    assert_eq!(nix.build(&unpinned), "feature-1");
+    let locked = pin(&flake, "feature", None).await.unwrap();
     assert_eq!(nix.build(&locked.url), "feature-2");
 
-    let locked = ask(&flake, &first, None).await;
-    // Nothing points at it any more and it is not on `main`, but it was fetched before.
+    let locked = pin(&flake, &first, None).await;
+    // No ref points at it and it is not on `main`, but it was fetched before.
     assert_eq!(nix.build(&locked.unwrap().url), "feature-1");
     let main = repository.git(&["rev-parse", "main"]);
-    let locked = ask(&flake, &main, None).await.unwrap();
+    let locked = pin(&flake, &main, None).await.unwrap();
     assert_eq!(nix.build(&locked.url), "main-1");
 }
 
@@ -127,18 +127,18 @@ async fn every_kind_of_revision_builds_with_an_empty_cache() {
         ("feature/x+y", Some(middle.as_str()), "feature-1"),
         ("main", Some(&old), "main-1"),
     ] {
-        let locked = ask(&flake, revision, commit).await.unwrap();
+        let locked = pin(&flake, revision, commit).await.unwrap();
         assert_eq!(Nix::new().build(&locked.url), expected, "{revision} {commit:?}");
     }
 }
 
 #[tokio::test]
-async fn a_path_builds_as_it_lies_there() {
-    let folder = tempfile::tempdir().unwrap();
+async fn a_path_builds_without_a_revision() {
+    let dir = TestDir::new();
     let system = format!("{}-linux", std::env::consts::ARCH);
-    std::fs::write(folder.path().join("flake.nix"), FLAKE.replace("SYSTEM", &system).replace("HOST", "web"))
+    std::fs::write(dir.path().join("flake.nix"), FLAKE.replace("SYSTEM", &system).replace("HOST", "web"))
         .unwrap();
-    std::fs::write(folder.path().join("version"), "as it lies").unwrap();
-    let locked = ask(folder.path().to_str().unwrap(), "main", None).await.unwrap();
-    assert_eq!(Nix::new().build(&locked.url), "as it lies");
+    std::fs::write(dir.path().join("version"), "uncommitted").unwrap();
+    let locked = pin(dir.path().to_str().unwrap(), "main", None).await.unwrap();
+    assert_eq!(Nix::new().build(&locked.url), "uncommitted");
 }

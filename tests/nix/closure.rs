@@ -1,4 +1,4 @@
-//! Two real closures and what lies between them.
+//! The closures of two real systems and their differences.
 
 use crate::store::Store;
 use homelab_deploy::protocol::PackageChange;
@@ -8,7 +8,7 @@ fn change(name: &str, from: Option<&str>, to: Option<&str>) -> PackageChange {
 }
 
 #[tokio::test]
-async fn packages_and_bytes_tell_how_two_systems_differ() {
+async fn packages_and_bytes_show_how_two_systems_differ() {
     let store = Store::new();
     store.hosts(
         r#"
@@ -32,7 +32,7 @@ async fn packages_and_bytes_tell_how_two_systems_differ() {
             change("python3", None, Some("3.13")),
         ]
     );
-    // An archive of nix counts in steps of 8 bytes; the names of the packages are of different length too.
+    // nix pads archives to 8 bytes, and the package names have different lengths.
     let bytes = changes.bytes.unwrap();
     assert!((1990..=2016).contains(&bytes), "{bytes}");
     assert_eq!(to.changes(&from).bytes, Some(-bytes));
@@ -41,7 +41,7 @@ async fn packages_and_bytes_tell_how_two_systems_differ() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_not_there_is_told() {
+async fn a_missing_path_is_reported() {
     let store = Store::new();
     store.add("something", "");
     let nowhere = store.path("store/00000000000000000000000000000000-nowhere");

@@ -1,20 +1,21 @@
-//! Which commits a host deploys, asked of real remotes: those on a branch, and no older ones unless it is wished.
+//! The commit policy with real remotes: only commits on a branch, and no older ones unless allowed.
 
+use crate::common::TestDir;
 use crate::repository::Repository;
 use crate::server::Server;
-use homelab_deploy::nix::{CommitPolicy, Deployed, FlakeUrl, Locked, ResolveError};
+use homelab_deploy::git::{CommitPolicy, PreviousCommits, ResolveError};
+use homelab_deploy::nix::{FlakeUrl, LockedFlake, resolve_allowed};
 use homelab_deploy::protocol::{ErrorCode, Revision};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
-use tempfile::TempDir;
 
-/// A host with its cache, and a remote.
+/// A host's commit cache, and a remote.
 struct Stage {
     repository: Repository,
     server: Server,
-    state: TempDir,
+    state: TestDir,
     allowed: Vec<Revision>,
 }
 
@@ -22,37 +23,42 @@ impl Stage {
     fn new() -> Self {
         let repository = Repository::new();
         let server = Server::open(repository.remotes());
-        Self { repository, server, state: TempDir::new().unwrap(), allowed: Vec::new() }
+        Self { repository, server, state: TestDir::new(), allowed: Vec::new() }
     }
 
     fn cache(&self) -> PathBuf {
         self.state.path().join("commits")
     }
 
-    async fn ask(
+    async fn pin(
         &self,
         revision: &str,
         commit: Option<&str>,
-        deployed: &Deployed,
-    ) -> Result<Locked, ResolveError> {
+        deployed: &PreviousCommits,
+    ) -> Result<LockedFlake, ResolveError> {
         let policy =
             CommitPolicy { cache: self.cache(), allowed_branches: self.allowed.clone(), signers: None };
         let flake: FlakeUrl = self.server.flake().parse().unwrap();
-        policy.resolve(&flake, &Revision::new(revision).unwrap(), commit, deployed).await
+        resolve_allowed(&flake, &Revision::new(revision).unwrap(), commit, &policy, deployed).await
     }
 
-    /// The branch that it is deployed from.
-    async fn branch(&self, revision: &str, commit: Option<&str>, deployed: &Deployed) -> Option<String> {
-        self.ask(revision, commit, deployed).await.unwrap().branch
+    /// The branch that the commit is deployed from.
+    async fn branch(
+        &self,
+        revision: &str,
+        commit: Option<&str>,
+        deployed: &PreviousCommits,
+    ) -> Option<String> {
+        self.pin(revision, commit, deployed).await.unwrap().branch
     }
 
-    async fn refused(&self, revision: &str, commit: Option<&str>, deployed: &Deployed) -> String {
-        let error = self.ask(revision, commit, deployed).await.unwrap_err();
+    async fn refused(&self, revision: &str, commit: Option<&str>, deployed: &PreviousCommits) -> String {
+        let error = self.pin(revision, commit, deployed).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidRevision, "{error}");
         error.to_string().replace(&self.server.flake(), "FLAKE")
     }
 
-    /// A commit that the remote has below `refs/pull` alone.
+    /// A commit that the remote has only below `refs/pull`.
     fn stranger(&self) -> String {
         self.repository.git(&["switch", "--quiet", "--detach", "main"]);
         let commit = self.repository.commit("stranger");
@@ -61,16 +67,16 @@ impl Stage {
         commit
     }
 
-    /// Runs git in the cache, and gives whether it succeeded, and what it printed.
+    /// Runs git in the cache. Returns whether it succeeded, and its stdout.
     fn in_cache(&self, arguments: &[&str]) -> (bool, String) {
         let output = Command::new("git").arg("--git-dir").arg(self.cache()).args(arguments).output().unwrap();
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
     }
 }
 
-/// After this commit of this branch.
-fn deployed_from(branch: &str, commit: &str) -> Deployed {
-    Deployed { commits: [(branch.to_owned(), commit.to_owned())].into(), allow_older: false }
+/// The state after a deployment of this commit of this branch.
+fn deployed_from(branch: &str, commit: &str) -> PreviousCommits {
+    PreviousCommits { commits: [(branch.to_owned(), commit.to_owned())].into(), allow_older: false }
 }
 
 #[tokio::test]
@@ -85,20 +91,20 @@ async fn a_commit_on_no_branch_is_refused() {
         stage.repository.commit("second");
         stage.repository.push();
         let stranger = stage.stranger();
-        let none = Deployed::default();
+        let none = PreviousCommits::default();
         assert_eq!(
             stage.refused(&stranger, None, &none).await,
             format!(
-                "commit {stranger} is not on any branch or tag of FLAKE; merge and push it to a branch there, then deploy again (a \
-                 commit of a fork or of an open pull request is not deployed)"
+                "commit {stranger} is not on any branch or tag of FLAKE; merge and push it to a branch there, then deploy again \
+                 (commits of forks and of open pull requests are not deployed)"
             )
         );
         let expected = format!(
-            "commit {stranger} is not on the branch \"main\" of FLAKE; merge and push it there, or name a branch that has it, then \
+            "commit {stranger} is not on the branch \"main\" of FLAKE; merge and push it there, or name a branch that contains it, then \
              deploy again"
         );
         assert_eq!(stage.refused("main", Some(&stranger), &none).await, expected);
-        // A commit that nobody has.
+        // A commit that does not exist.
         assert_eq!(
             stage.refused("main", Some(&"ab".repeat(20)), &none).await,
             expected.replace(&stranger, &"ab".repeat(20))
@@ -108,14 +114,14 @@ async fn a_commit_on_no_branch_is_refused() {
         }
         assert_eq!(fs::metadata(stage.cache()).unwrap().permissions().mode() & 0o777, 0o700);
         let has_files = stage.in_cache(&["cat-file", "-e", "refs/heads/main:version"]).0;
-        assert_eq!(has_files, filters == "false", "only commits are fetched where the server can filter");
+        assert_eq!(has_files, filters == "false", "only commits are fetched if the server supports filters");
         let config = fs::read_to_string(stage.cache().join("config")).unwrap();
         assert!(!config.contains("http"), "{config}");
     }
 }
 
 #[tokio::test]
-async fn a_commit_is_on_the_branch_or_tag_that_is_named() {
+async fn a_commit_must_be_on_the_named_branch_or_tag() {
     let stage = Stage::new();
     let first = stage.repository.git(&["rev-parse", "main"]);
     stage.repository.git(&["switch", "--quiet", "--create", "feature"]);
@@ -127,10 +133,10 @@ async fn a_commit_is_on_the_branch_or_tag_that_is_named() {
     stage.repository.git(&["tag", "v2"]);
     stage.repository.git(&["switch", "--quiet", "main"]);
     stage.repository.push();
-    let none = Deployed::default();
+    let none = PreviousCommits::default();
     assert_eq!(stage.branch("feature", Some(&feature), &none).await.as_deref(), Some("feature"));
     assert_eq!(stage.branch("v1", Some(&first), &none).await.as_deref(), Some("main"));
-    // A tag on no branch, and a commit that only that tag has.
+    // A tag on no branch, and a commit that only this tag has.
     assert_eq!(stage.branch("v2", None, &none).await, None);
     assert_eq!(stage.branch(&released, None, &none).await, None);
     for (name, kind, commit) in
@@ -146,16 +152,16 @@ async fn a_commit_is_on_the_branch_or_tag_that_is_named() {
     assert!(message.starts_with("\"gone\" is not a branch or tag of FLAKE"), "{message}");
     let message = stage.refused(&first, Some(&feature), &none).await;
     let expected = format!(
-        "the request names two commits, {first} as its revision and {feature} as its commit; name one of them"
+        "the request names two commits, {first} as its revision and {feature} as its commit; name only one"
     );
     assert_eq!(message, expected);
-    // What nix is to fetch has the commit.
-    let locked = stage.ask(&feature, None, &none).await.unwrap();
+    // nix fetches a ref that contains the commit.
+    let locked = stage.pin(&feature, None, &none).await.unwrap();
     assert!(locked.url.ends_with(&format!("?ref=refs/tags/v1&rev={feature}")), "{}", locked.url);
 }
 
 #[tokio::test]
-async fn an_older_commit_needs_to_be_wished() {
+async fn an_older_commit_must_be_allowed() {
     let stage = Stage::new();
     let first = stage.repository.git(&["rev-parse", "main"]);
     stage.repository.git(&["tag", "v1"]);
@@ -174,20 +180,20 @@ async fn an_older_commit_needs_to_be_wished() {
     );
     for (revision, commit) in [("main", Some(first.as_str())), (&first, None), ("v1", None)] {
         assert_eq!(stage.refused(revision, commit, &last).await, older, "{revision}");
-        let wished = Deployed { allow_older: true, ..last.clone() };
-        assert_eq!(stage.branch(revision, commit, &wished).await.as_deref(), Some("main"), "{revision}");
+        let allowed = PreviousCommits { allow_older: true, ..last.clone() };
+        assert_eq!(stage.branch(revision, commit, &allowed).await.as_deref(), Some("main"), "{revision}");
     }
     // Another branch has no last commit yet.
     assert_eq!(stage.branch("feature", Some(&first), &last).await.as_deref(), Some("feature"));
 }
 
 #[tokio::test]
-async fn a_branch_that_was_rewritten_needs_to_be_wished() {
+async fn a_rewritten_branch_must_be_allowed() {
     let stage = Stage::new();
     let removed = stage.repository.commit("lost");
     stage.repository.push();
     let last = deployed_from("main", &removed);
-    // It is in the cache when the branch is rewritten.
+    // Puts the commit into the cache before the branch is rewritten.
     let first = stage.repository.git(&["rev-parse", "main~1"]);
     stage.refused("main", Some(&first), &last).await;
     stage.repository.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
@@ -202,9 +208,9 @@ async fn a_branch_that_was_rewritten_needs_to_be_wished() {
     fs::remove_dir_all(stage.cache()).unwrap();
     assert_eq!(stage.refused("main", None, &last).await, expected);
     assert_eq!(
-        stage.refused("main", Some(&removed), &Deployed::default()).await,
+        stage.refused("main", Some(&removed), &PreviousCommits::default()).await,
         format!(
-            "commit {removed} is not on the branch \"main\" of FLAKE; merge and push it there, or name a branch that has it, then \
+            "commit {removed} is not on the branch \"main\" of FLAKE; merge and push it there, or name a branch that contains it, then \
              deploy again"
         )
     );
@@ -221,14 +227,14 @@ async fn only_allowed_branches_are_deployed() {
     let feature = stage.repository.commit("feature");
     stage.repository.git(&["tag", "v2"]);
     stage.repository.push();
-    let none = Deployed::default();
+    let none = PreviousCommits::default();
     for (revision, commit) in [("main", None), ("main", Some(first.as_str())), (&first, None), ("v1", None)] {
         assert_eq!(stage.branch(revision, commit, &none).await.as_deref(), Some("main"), "{revision}");
     }
     assert_eq!(
         stage.refused("feature", None, &none).await,
         "the branch \"feature\" is not deployed by this host, which allows main, testing only (--allow-branch); merge it into an \
-         allowed branch, or deploy that"
+         allowed branch, or deploy an allowed one"
     );
     for revision in [feature.as_str(), "v2"] {
         assert_eq!(
@@ -242,28 +248,28 @@ async fn only_allowed_branches_are_deployed() {
 }
 
 #[tokio::test]
-async fn nothing_is_fetched_that_need_not_be_compared() {
+async fn only_commits_to_compare_are_fetched() {
     let stage = Stage::new();
     let first = stage.repository.git(&["rev-parse", "main"]);
-    let none = Deployed::default();
+    let none = PreviousCommits::default();
     for (revision, commit) in [("main", None), ("main", Some(first.as_str())), (&first, None)] {
         for deployed in
-            [&none, &deployed_from("main", &first), &Deployed { allow_older: true, ..none.clone() }]
+            [&none, &deployed_from("main", &first), &PreviousCommits { allow_older: true, ..none.clone() }]
         {
-            stage.ask(revision, commit, deployed).await.unwrap();
+            stage.pin(revision, commit, deployed).await.unwrap();
         }
     }
     assert!(!stage.cache().exists());
 }
 
 #[tokio::test]
-async fn a_cache_that_is_damaged_or_full_is_made_again() {
+async fn a_damaged_or_full_cache_is_recreated() {
     let stage = Stage::new();
     let first = stage.repository.git(&["rev-parse", "main"]);
     stage.repository.commit("second");
     stage.repository.push();
-    let none = Deployed::default();
-    let works = async || assert!(stage.ask("main", Some(&first), &none).await.is_ok());
+    let none = PreviousCommits::default();
+    let works = async || assert!(stage.pin("main", Some(&first), &none).await.is_ok());
     works().await;
     let packs = stage.cache().join("objects/pack");
     let count = || {
@@ -272,16 +278,16 @@ async fn a_cache_that_is_damaged_or_full_is_made_again() {
             .filter(|file| file.as_ref().unwrap().path().extension().unwrap() == "pack")
             .count()
     };
-    // A listener was killed while git was fetching.
+    // As if the listener was killed while git was fetching.
     fs::write(stage.cache().join("fetching"), "").unwrap();
     fs::write(stage.cache().join("refs/heads/main.lock"), "").unwrap();
     works().await;
-    // The disk has lost the objects.
+    // As if the disk lost the objects.
     for file in fs::read_dir(&packs).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
     }
     works().await;
-    // git can no longer write there what it fetches.
+    // git cannot update the ref because of the lock.
     stage.repository.commit("third");
     stage.repository.push();
     fs::write(stage.cache().join("refs/heads/main.lock"), "").unwrap();
@@ -296,15 +302,15 @@ async fn a_cache_that_is_damaged_or_full_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_remote_that_goes_away_is_unreachable() {
+async fn a_remote_that_disappears_is_unreachable() {
     let stage = Stage::new();
     let first = stage.repository.git(&["rev-parse", "main"]);
     stage.repository.commit("second");
     stage.repository.push();
-    // It lists its refs, and has lost what they name.
+    // The remote lists its refs but has lost their objects.
     fs::remove_dir_all(stage.repository.remotes().join("infra.git/objects")).unwrap();
     fs::create_dir(stage.repository.remotes().join("infra.git/objects")).unwrap();
-    let error = stage.ask("main", Some(&first), &Deployed::default()).await.unwrap_err();
+    let error = stage.pin("main", Some(&first), &PreviousCommits::default()).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::SourceUnreachable, "{error}");
     assert!(
         error.to_string().starts_with("could not look up \"main\" in http://127.0.0.1")

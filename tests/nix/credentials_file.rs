@@ -1,14 +1,15 @@
-//! A file of credentials that cannot be used is refused in sentences that do not repeat it.
+//! Reads credentials files. Errors do not quote their contents.
 
-use homelab_deploy::nix::{Credentials, FlakeUrl};
+use homelab_deploy::git::Credentials;
+use homelab_deploy::nix::FlakeUrl;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use tempfile::TempDir;
 
-/// Reads a file with this text and this mode, and gives the error without the name of the file.
+/// Reads a file with these contents and this mode, and returns the error with `FILE` for its path.
 fn refused(text: &str, mode: u32) -> String {
-    let folder = TempDir::new().unwrap();
-    let file = folder.path().join("credentials");
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("credentials");
     fs::write(&file, text).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
     let error = Credentials::read(&file).unwrap_err().to_string();
@@ -17,44 +18,44 @@ fn refused(text: &str, mode: u32) -> String {
 }
 
 #[test]
-fn a_file_that_makes_no_sense_is_refused_with_its_line() {
+fn an_invalid_file_is_refused_with_its_line() {
     let write = "write `machine HOST login USER password SECRET`";
-    for (text, said) in [
-        ("", "the credentials file FILE names no machine"),
-        ("# only a comment\n", "the credentials file FILE names no machine"),
+    for (text, message) in [
+        ("", "the credentials file FILE has no machine"),
+        ("# only a comment\n", "the credentials file FILE has no machine"),
         ("deploy:s3cret\n", "the credentials file FILE, line 1: the last word has no value"),
         (
             "login deploy password s3cret\n",
-            "the credentials file FILE, line 1: the file begins with a word other than `machine`",
+            "the credentials file FILE, line 1: the file must start with `machine`",
         ),
         ("machine h login d\n", "the credentials file FILE, line 1: the machine lacks a login or a password"),
         (
             "machine h login d password s3cret\nmachine https://h/x login d password s3cret\n",
-            "the credentials file FILE, line 2: a machine is HOST or HOST:PORT, without a scheme and a path",
+            "the credentials file FILE, line 2: invalid machine: expected HOST or HOST:PORT, without a scheme and a path",
         ),
         (
             "machine h login d password p\ndefault login d password s3cret\n",
-            "the credentials file FILE, line 2: `default` would give the password to every server",
+            "the credentials file FILE, line 2: `default` would send the password to every server",
         ),
-        ("machine h login d password \"s3cret\n", "the credentials file FILE, line 1: a quote is not closed"),
+        ("machine h login d password \"s3cret\n", "the credentials file FILE, line 1: unclosed quote"),
         (
             "machine h login d\npassword p s3cret x\n",
-            "the credentials file FILE, line 2: here is a word other than `machine`, `login` and `password`",
+            "the credentials file FILE, line 2: unexpected word: expected `machine`, `login` or `password`",
         ),
         (
             "machine h login d password s3cret\u{7}\n",
-            "the credentials file FILE, line 1: here is a control character",
+            "the credentials file FILE, line 1: unexpected control character",
         ),
     ] {
-        assert_eq!(refused(text, 0o600), format!("{said}; {write}"), "{text}");
+        assert_eq!(refused(text, 0o600), format!("{message}; {write}"), "{text}");
     }
 }
 
 #[test]
-fn a_file_that_everybody_can_read_is_refused() {
+fn a_file_readable_by_all_users_is_refused() {
     assert_eq!(
         refused("machine h login d password s3cret\n", 0o644),
-        "the credentials file FILE can be read by everybody; run `chmod 600 FILE` first"
+        "the credentials file FILE is readable by all users; run `chmod 600 FILE` first"
     );
     let error = Credentials::read(std::path::Path::new("/nowhere/credentials")).unwrap_err().to_string();
     assert_eq!(
@@ -63,12 +64,12 @@ fn a_file_that_everybody_can_read_is_refused() {
     );
 }
 
-/// The variables that a program gets for a flake.
+/// The environment variables of a program for a flake.
 fn environment(flake: &str, file: Option<&str>) -> Vec<(String, String)> {
     let flake: FlakeUrl = flake.parse().unwrap();
-    let folder = TempDir::new().unwrap();
+    let dir = TempDir::new().unwrap();
     let Some(text) = file else { return flake.environment() };
-    let path = folder.path().join("credentials");
+    let path = dir.path().join("credentials");
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     flake.with_credentials(&Credentials::read(&path).unwrap()).environment()
@@ -87,9 +88,9 @@ fn git_and_nix_each_get_what_they_need() {
     assert!(settings.contains("netrc-file = /"), "{settings}");
     assert!(settings.contains("\nextra-access-tokens = github.com=ghp_t0ken\n"), "{settings}");
     assert_eq!(value(&given, "HOMELAB_DEPLOY_PASSWORD_1"), "p#w");
-    // What is not a token could be another setting of nix.
-    let odd = environment("github:o/r", Some("machine github.com login x password \"a b\"\n"));
-    let settings = value(&odd, "NIX_CONFIG");
+    // A password that is not a valid token could inject a nix setting.
+    let invalid = environment("github:o/r", Some("machine github.com login x password \"a b\"\n"));
+    let settings = value(&invalid, "NIX_CONFIG");
     assert!(settings.contains("netrc-file = /") && !settings.contains("access-tokens"), "{settings}");
     let keys: Vec<_> = given
         .iter()
@@ -105,7 +106,7 @@ fn git_and_nix_each_get_what_they_need() {
             "credential.https://git.example.helper"
         ]
     );
-    // A server on another port, as the flake names it, and without TLS only where the flake says so.
+    // The port is taken from the flake URL, and HTTP without TLS is used only if the flake URL does.
     for (flake, origin) in [
         ("git+https://git.example:3000/i", "https://git.example:3000"),
         ("git+http://git.example/i", "http://git.example"),
@@ -117,7 +118,7 @@ fn git_and_nix_each_get_what_they_need() {
 }
 
 #[test]
-fn a_mere_user_is_left_to_the_helpers_of_git() {
+fn git_helpers_provide_the_password_of_a_user_without_one() {
     let given = environment("git+https://alice@git.example/i", None);
     let expected = [
         ("GIT_CONFIG_KEY_0", "credential.https://git.example.username"),
@@ -129,7 +130,7 @@ fn a_mere_user_is_left_to_the_helpers_of_git() {
 }
 
 #[test]
-fn a_url_has_lost_its_credentials_wherever_it_goes() {
+fn a_url_never_contains_its_credentials() {
     for (written, remote, held) in [
         ("git+https://d:s3cret@h:1/i", "https://h:1/i", true),
         ("git+https://t0ken-t0ken@h/i", "https://h/i", true),
@@ -139,13 +140,14 @@ fn a_url_has_lost_its_credentials_wherever_it_goes() {
         ("git+ssh://git:s3cret@h/i", "ssh://git@h/i", true),
     ] {
         let flake: FlakeUrl = written.parse().unwrap();
-        assert_eq!((flake.remote().as_deref(), flake.held_credentials()), (Some(remote), held), "{written}");
+        assert_eq!(
+            (flake.remote().map(|remote| remote.url).as_deref(), flake.held_credentials()),
+            (Some(remote), held),
+            "{written}"
+        );
     }
     let flake: FlakeUrl = "git+https://h/i?token=s3cret&dir=x".parse().unwrap();
     assert_eq!(flake.exposed_parameters(), ["token"]);
     let error = "git+https://d:s3cret%0Ahost=x@h/i".parse::<FlakeUrl>().unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "the flake URL git+https://h/i has a control character in its credentials: leave it out"
-    );
+    assert_eq!(error, "the flake URL git+https://h/i has a control character in its credentials: remove it");
 }

@@ -1,13 +1,12 @@
-//! A real deployment of a real flake from a real remote: operator, broker, listener, git and nix, all in their places.
+//! A complete deployment: operator, NATS server, listener, git and nix, with a real flake from a real remote.
 
 use crate::build::repository_with_flake;
-use crate::common::{Broker, HostBuilder, operator};
+use crate::common::{HostBuilder, NatsServer, TestDir, operator};
 use crate::own_store::own_store;
 use crate::server::Server;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// What a host's own rebuild program may look like: it builds, and says what.
+/// An example of a custom rebuild program: it builds and prints progress markers.
 const REBUILD: &str = r#"
 echo '@homelab-deploy {"phase":"build"}'
 flake=${3%%#*} host=${3##*#}
@@ -18,9 +17,9 @@ system=$(echo "$result" | sed 's/.*"out":"\([^"]*\)".*/\1/')
 echo "@homelab-deploy {\"phase\":\"activate\",\"system\":\"$system\"}"
 "#;
 
-/// Deploys and gives the last report.
-fn deploy(broker: &Broker, revision: &str) -> Value {
-    let output = operator(broker, "tester")
+/// Deploys and returns the last report.
+fn deploy(nats: &NatsServer, revision: &str) -> Value {
+    let output = operator(nats, "tester")
         .args(["deploy", "web1", "--branch", revision, "--output", "json"])
         .output()
         .unwrap();
@@ -30,37 +29,37 @@ fn deploy(broker: &Broker, revision: &str) -> Value {
     last["value"]["hosts"][0]["report"].clone()
 }
 
-/// What the closure that was reported holds.
+/// The contents of the reported system.
 fn content(report: &Value) -> String {
     std::fs::read_to_string(report["system"].as_str().unwrap()).unwrap().trim().to_owned()
 }
 
 #[test]
-fn a_branch_then_a_push_then_a_full_commit_each_build_the_right_commit() {
+fn branch_push_and_full_commit_each_deploy_the_right_commit() {
     let repository = repository_with_flake("web1");
     repository.commit("main-1");
     repository.git(&["switch", "--quiet", "--create", "feature"]);
     let first = repository.commit("feature-1");
     repository.push();
     let server = Server::open(repository.remotes());
-    let broker = Broker::start();
-    let home = TempDir::new().unwrap();
-    let mut host = HostBuilder::new(&broker, "web1", "test", "web").flake(&server.flake()).script(REBUILD);
+    let nats = NatsServer::start();
+    let home = TestDir::new();
+    let mut host = HostBuilder::new(&nats, "web1", "test", "web").flake(&server.flake()).script(REBUILD);
     for (name, value) in own_store(home.path()) {
         host = host.env(name, value.to_str().unwrap());
     }
     let _host = host.start();
 
-    let report = deploy(&broker, "feature");
+    let report = deploy(&nats, "feature");
     assert_eq!((content(&report).as_str(), report["commit"].as_str()), ("feature-1", Some(first.as_str())));
 
     let second = repository.commit("feature-2");
     repository.push();
-    let report = deploy(&broker, "feature");
+    let report = deploy(&nats, "feature");
     assert_eq!((content(&report).as_str(), report["commit"].as_str()), ("feature-2", Some(second.as_str())));
 
     let main = repository.git(&["rev-parse", "main"]);
-    let report = deploy(&broker, &main);
+    let report = deploy(&nats, &main);
     assert_eq!((content(&report).as_str(), report["commit"].as_str()), ("main-1", Some(main.as_str())));
     assert_eq!(report["revision"], main);
 }

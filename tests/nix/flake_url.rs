@@ -1,9 +1,9 @@
-//! Every form of flake URL: what git gets, what is shown, and what is refused.
+//! All forms of flake URLs: the URL for git, the displayed URL, and refused ones.
 
 use homelab_deploy::nix::FlakeUrl;
 
 #[test]
-fn every_form_is_known_to_git_and_shown_without_secrets() {
+fn every_form_is_converted_for_git_and_shown_without_secrets() {
     for (text, remote, shown) in [
         ("git+https://git.example/a/infra.git", Some("https://git.example/a/infra.git"), "="),
         ("git+http://git.example:3000/infra", Some("http://git.example:3000/infra"), "="),
@@ -37,7 +37,7 @@ fn every_form_is_known_to_git_and_shown_without_secrets() {
         ("/srv/flake?dir=x", None, "path:/srv/flake?dir=x"),
     ] {
         let url: FlakeUrl = text.parse().unwrap();
-        assert_eq!(url.remote().as_deref(), remote, "{text}");
+        assert_eq!(url.remote().map(|remote| remote.url).as_deref(), remote, "{text}");
         let shown = if shown == "=" { text } else { shown };
         assert_eq!(url.without_credentials(), shown);
         assert_eq!(format!("{url:?}"), format!("FlakeUrl({shown:?})"));
@@ -45,9 +45,9 @@ fn every_form_is_known_to_git_and_shown_without_secrets() {
 }
 
 #[test]
-fn a_bare_path_in_a_work_tree_of_git_means_that_repository_as_nix_takes_it() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let root = folder.path().canonicalize().unwrap();
+fn bare_path_in_a_git_work_tree_refers_to_the_repository() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let root = dir.path().canonicalize().unwrap();
     std::fs::create_dir_all(root.join("tree/hosts/web")).unwrap();
     std::fs::create_dir(root.join("plain")).unwrap();
     std::fs::create_dir(root.join("tree/.git")).unwrap();
@@ -64,17 +64,17 @@ fn a_bare_path_in_a_work_tree_of_git_means_that_repository_as_nix_takes_it() {
     ] {
         assert_eq!(text.parse::<FlakeUrl>().unwrap().without_credentials(), shown, "{text}");
     }
-    // A work tree of its own, beside its repository, has a file there.
-    std::fs::write(folder.path().join("plain/.git"), "gitdir: /elsewhere").unwrap();
+    // In a linked work tree `.git` is a file.
+    std::fs::write(dir.path().join("plain/.git"), "gitdir: /elsewhere").unwrap();
     let url: FlakeUrl = format!("{root}/plain").parse().unwrap();
-    assert_eq!(url.remote(), Some(format!("file://{root}/plain")));
+    assert_eq!(url.remote().map(|remote| remote.url), Some(format!("file://{root}/plain")));
 }
 
 const FORMS: &str = "use git+https://HOST/PATH, git+ssh://HOST/PATH, git+http://HOST/PATH, git+file:///PATH, \
                      github:OWNER/REPO, gitlab:OWNER/REPO, sourcehut:~OWNER/REPO, path:/PATH or an absolute path";
 
 #[test]
-fn other_forms_are_refused_with_those_that_exist() {
+fn other_forms_are_refused_with_a_list_of_supported_forms() {
     for (text, shown) in [
         ("", ""),
         ("infra", "infra"),
@@ -96,7 +96,7 @@ fn other_forms_are_refused_with_those_that_exist() {
 }
 
 #[test]
-fn what_is_meant_is_told_in_the_form_that_works() {
+fn the_error_suggests_the_form_that_works() {
     for (text, shown, form) in [
         ("git@git.example:me/infra.git", "=", "git+ssh://git@git.example/me/infra.git"),
         ("git.example:/srv/infra", "=", "git+ssh://git.example/srv/infra"),
@@ -139,7 +139,7 @@ fn a_revision_in_the_url_is_refused() {
     ] {
         let error = text.parse::<FlakeUrl>().unwrap_err().to_string();
         let expected = format!(
-            "the flake URL {shown} names a revision ({named}): leave it out, each request names its own"
+            "the flake URL {shown} names a revision ({named}): remove it, each request names its own"
         );
         assert_eq!(error, expected);
     }
@@ -150,7 +150,7 @@ fn a_fragment_and_stray_characters_are_refused() {
     for (text, expected) in [
         (
             "git+https://me:pw@g.example/i#web",
-            "the flake URL git+https://g.example/i must not have a `#` part: each host adds its own; leave it out",
+            "the flake URL git+https://g.example/i must not have a `#` part: each host adds its own; remove it",
         ),
         (
             "git+https://g.example/a b",
@@ -158,12 +158,12 @@ fn a_fragment_and_stray_characters_are_refused() {
         ),
         (
             "/srv/my flake",
-            "the path \"/srv/my flake\" has the character ' ', which nix does not take there: move the flake to a path without \
+            "the path \"/srv/my flake\" has the character ' ', which nix does not allow there: move the flake to a path without \
              it, or into a git repository",
         ),
         (
             "path:/srv/my%20flake",
-            "the path \"/srv/my%20flake\" has the character '%', which nix does not take there: move the flake to a path \
+            "the path \"/srv/my%20flake\" has the character '%', which nix does not allow there: move the flake to a path \
              without it, or into a git repository",
         ),
         (

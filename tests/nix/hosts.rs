@@ -1,20 +1,20 @@
-//! The hosts of a flake, none of which is evaluated.
+//! Lists the hosts of a flake without evaluating them.
 
-use crate::resolve::ask;
+use crate::resolve::pin;
 use crate::store::Store;
-use homelab_deploy::nix::{BuildError, Hosts};
+use homelab_deploy::nix::{BuildError, FlakeHosts};
 use homelab_deploy::protocol::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
-async fn hosts(store: &Store) -> Result<Hosts, BuildError> {
+async fn hosts(store: &Store) -> Result<FlakeHosts, BuildError> {
     let path = store.path("flake");
     let path = path.to_str().unwrap();
-    let locked = ask(path, "main", None).await.unwrap();
+    let locked = pin(path, "main", None).await.unwrap();
     store.nix().hosts(&path.parse().unwrap(), &locked, &CancellationToken::new()).await
 }
 
 #[tokio::test]
-async fn they_are_listed_by_name_and_what_is_no_name_is_told() {
+async fn hosts_are_listed_by_name_and_invalid_names_are_reported() {
     let store = Store::new();
     let all = "web = abort \"evaluated\"; db = 1; all = 1; \"a b\" = 1; \"ns1.example.org\" = 1; \"db.example.org\" = 1; \
                \"mx.a.org\" = 1; \"mx.b.org\" = 1;";
@@ -26,13 +26,13 @@ async fn they_are_listed_by_name_and_what_is_no_name_is_told() {
 }
 
 #[tokio::test]
-async fn a_flake_without_any_has_none_and_a_broken_one_is_an_error() {
+async fn a_flake_without_hosts_is_empty_and_a_broken_one_is_an_error() {
     let store = Store::new();
     store.write("flake.nix", "{ outputs = { self }: { }; }");
-    assert_eq!(hosts(&store).await.unwrap(), Hosts::default());
+    assert_eq!(hosts(&store).await.unwrap(), FlakeHosts::default());
     store.write("flake.nix", "{ outputs = { self }: { nixosConfigurations = abort \"broken here\"; }; }");
     let error = hosts(&store).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::EvaluationFailed);
-    let said = error.to_string();
-    assert!(said.contains("broken here"), "{said}");
+    let message = error.to_string();
+    assert!(message.contains("broken here"), "{message}");
 }

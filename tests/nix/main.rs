@@ -1,5 +1,5 @@
-//! Flakes are pinned to one commit against real remotes and really built; profiles, closures and roots are those of a
-//! real store; nix's own streams are read.
+//! Tests with real nix and git: pinning flakes from real remotes, building them, profiles, closures and roots in a real store,
+//! and nix's message stream.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails by panicking too")]
 
@@ -19,7 +19,6 @@ mod hosts;
 mod own_store;
 mod profile;
 mod progress;
-mod remote_away;
 mod repository;
 mod resolve;
 mod roots;
@@ -30,3 +29,4 @@ mod store;
 mod system;
 mod unfetched;
 mod units;
+mod unreachable;

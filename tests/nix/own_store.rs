@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// No cache to ask, and builds as the user who runs the tests.
+/// Disables binary caches and build users, so that builds run as the user of the tests.
 pub(crate) const CONFIGURATION: &str = "substituters =\nsandbox = false\nbuild-users-group =\n";
 
-/// The environment of a nix whose store, state and cache lie in `home`: it needs no root, no daemon and no /nix.
+/// The environment of a nix whose store, state and cache are in `home`.
 pub(crate) fn own_store(home: &Path) -> [(&'static str, PathBuf); 6] {
     [
         ("HOME", home.to_owned()),

@@ -1,7 +1,7 @@
-//! A profile is set, listed, switched back and tidied up, by nix itself where nix does it.
+//! Sets, lists, switches and cleans up a real profile.
 
 use crate::store::Store;
-use homelab_deploy::nix::{Profile, SetTo};
+use homelab_deploy::nix::{Profile, SetGeneration};
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
 
@@ -29,46 +29,58 @@ async fn a_profile_is_set_and_its_generations_are_listed() {
     assert_eq!(profile.generation().unwrap(), None);
     assert_eq!(listed(&profile), []);
 
-    assert_eq!(nix.set(&profile, &one).await.unwrap(), SetTo { generation: 1, made: true });
+    assert_eq!(
+        nix.set_profile(&profile, &one).await.unwrap(),
+        SetGeneration { generation: 1, created: true }
+    );
     assert_eq!(profile.link().unwrap().as_deref(), Some(Path::new("system-1-link")));
     assert_eq!(profile.target().unwrap().as_ref(), Some(&one));
-    assert_eq!(nix.set(&profile, &two).await.unwrap(), SetTo { generation: 2, made: true });
+    assert_eq!(
+        nix.set_profile(&profile, &two).await.unwrap(),
+        SetGeneration { generation: 2, created: true }
+    );
     assert_eq!(profile.generation().unwrap(), Some(2));
     assert_eq!(listed(&profile), [(1, one, false), (2, two.clone(), true)]);
 
-    // Another profile beside it, whose name begins as ours does, is none of ours.
+    // Generations of another profile with the same name prefix are not listed.
     let other = Profile::new(store.path("profiles/system-profiles"));
-    nix.set(&other, &two).await.unwrap();
+    nix.set_profile(&other, &two).await.unwrap();
     assert_eq!(listed(&profile).len(), 2);
 
-    let made = profile.generations().unwrap()[1].at;
-    assert!(Timestamp::now().duration_since(made) < SignedDuration::from_mins(10), "{made}");
+    let created = profile.generations().unwrap()[1].at;
+    assert!(Timestamp::now().duration_since(created) < SignedDuration::from_mins(10), "{created}");
 }
 
 #[tokio::test]
-async fn setting_the_same_system_makes_no_generation() {
+async fn setting_the_same_system_creates_no_generation() {
     let (store, profile, [one, two]) = store();
     let nix = store.nix();
-    nix.set(&profile, &one).await.unwrap();
-    nix.set(&profile, &two).await.unwrap();
-    profile.switch_link(&profile.link_of(1)).unwrap();
-    assert_eq!(nix.set(&profile, &two).await.unwrap(), SetTo { generation: 2, made: false });
-    // The newest counts, not the current one.
-    profile.switch_link(&profile.link_of(1)).unwrap();
-    assert_eq!(nix.set(&profile, &one).await.unwrap(), SetTo { generation: 3, made: true });
+    nix.set_profile(&profile, &one).await.unwrap();
+    nix.set_profile(&profile, &two).await.unwrap();
+    profile.switch_link(&profile.generation_link(1)).unwrap();
+    assert_eq!(
+        nix.set_profile(&profile, &two).await.unwrap(),
+        SetGeneration { generation: 2, created: false }
+    );
+    // nix compares with the newest generation, not with the current one.
+    profile.switch_link(&profile.generation_link(1)).unwrap();
+    assert_eq!(
+        nix.set_profile(&profile, &one).await.unwrap(),
+        SetGeneration { generation: 3, created: true }
+    );
 }
 
 #[tokio::test]
-async fn the_old_link_comes_back_and_the_new_generation_goes() {
+async fn the_old_link_is_restored_and_the_new_generation_deleted() {
     let (store, profile, [one, two]) = store();
     let nix = store.nix();
-    nix.set(&profile, &one).await.unwrap();
+    nix.set_profile(&profile, &one).await.unwrap();
     let old = profile.link().unwrap().unwrap();
-    let SetTo { generation, .. } = nix.set(&profile, &two).await.unwrap();
+    let SetGeneration { generation, .. } = nix.set_profile(&profile, &two).await.unwrap();
 
     let error = nix.delete_generation(&profile, generation).await.unwrap_err();
     let expected = format!(
-        "could not delete generation 2 of {}: the profile is at it; switch it first",
+        "could not delete generation 2 of {}: it is the current generation; switch to another one first",
         profile.path().display()
     );
     assert_eq!(error.to_string(), expected);
@@ -78,7 +90,7 @@ async fn the_old_link_comes_back_and_the_new_generation_goes() {
     assert_eq!(profile.target().unwrap().as_ref(), Some(&one));
     nix.delete_generation(&profile, generation).await.unwrap();
     assert_eq!(listed(&profile), [(1, one, true)]);
-    // It is gone already.
+    // Deleting it again succeeds.
     nix.delete_generation(&profile, generation).await.unwrap();
     let names = std::fs::read_dir(store.path("profiles")).unwrap();
     let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
@@ -86,10 +98,10 @@ async fn the_old_link_comes_back_and_the_new_generation_goes() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_no_way_back() {
+async fn a_missing_generation_cannot_be_restored() {
     let (store, profile, [one, _]) = store();
-    store.nix().set(&profile, &one).await.unwrap();
-    let error = profile.switch_link(&profile.link_of(7)).unwrap_err();
+    store.nix().set_profile(&profile, &one).await.unwrap();
+    let error = profile.switch_link(&profile.generation_link(7)).unwrap_err();
     let path = profile.path().display();
     let expected =
         format!("could not switch {path} to system-7-link: No such file or directory (os error 2)");
@@ -99,16 +111,16 @@ async fn what_is_not_there_is_no_way_back() {
 }
 
 #[tokio::test]
-async fn what_nix_refuses_is_told() {
+async fn an_error_of_nix_is_reported() {
     let (store, profile, [one, _]) = store();
     let nowhere = store.path("store/00000000000000000000000000000000-nowhere");
-    let error = store.nix().set(&profile, &nowhere).await.unwrap_err().to_string();
+    let error = store.nix().set_profile(&profile, &nowhere).await.unwrap_err().to_string();
     let start = format!("could not set the profile {} to {}: ", profile.path().display(), nowhere.display());
     assert!(error.starts_with(&start), "{error}");
     assert_eq!(profile.link().unwrap(), None);
 
     let nix = store.nix().env("PATH", store.path("nothing"));
-    let error = nix.set(&profile, &one).await.unwrap_err().to_string();
+    let error = nix.set_profile(&profile, &one).await.unwrap_err().to_string();
     assert!(error.ends_with(": nix is not installed here; put it on the service's PATH"), "{error}");
     std::fs::write(profile.path(), "").unwrap();
     let error = profile.link().unwrap_err().to_string();

@@ -1,9 +1,9 @@
-//! Streams that nix 2.8 really printed, and such as it should never print.
+//! Parses streams recorded from nix 2.8, and invalid ones.
 
 use homelab_deploy::nix::{NixLine, ProgressReader};
 use homelab_deploy::protocol::Progress;
 
-/// Two paths come from a cache over HTTP, three derivations are built.
+/// nix downloads two paths from a cache over HTTP and builds three derivations.
 const BUILD: &str = include_str!("../fixtures/nix-2.8-build.jsonl");
 /// One of two derivations fails.
 const FAILURE: &str = include_str!("../fixtures/nix-2.8-failure.jsonl");
@@ -22,7 +22,7 @@ fn read(stream: &str) -> (ProgressReader, Vec<Progress>, Vec<String>) {
 }
 
 #[test]
-fn a_build_is_told_step_by_step() {
+fn a_build_is_reported_step_by_step() {
     let (reader, steps, log) = read(BUILD);
     let mut activities: Vec<&str> = steps.iter().map(|step| step.activity.as_str()).collect();
     activities.dedup();
@@ -63,7 +63,7 @@ fn a_build_is_told_step_by_step() {
 }
 
 #[test]
-fn a_failure_leaves_its_text() {
+fn a_failure_is_logged() {
     let (reader, _, log) = read(FAILURE);
     assert_eq!(
         log,
@@ -93,32 +93,32 @@ fn log_of(line: &str) -> Option<String> {
 }
 
 #[test]
-fn before_it_builds_nix_evaluates() {
+fn the_first_activity_is_evaluating() {
     assert_eq!(ProgressReader::new().progress().activity, "evaluating");
 }
 
 #[test]
-fn a_build_elsewhere_names_the_machine() {
+fn a_remote_build_names_the_machine() {
     let build =
         start(1, 105, r#""/nix/store/1k80vm6dhfyz8d7gnr4xykwax1akam0k-git-2.50.drv","ssh://big",1,1"#);
     assert_eq!(after(&[&build]).activity, "building git-2.50 on ssh://big");
-    assert_eq!(after(&[&start(1, 105, r#""odd.drv""#)]).activity, "building odd");
+    assert_eq!(after(&[&start(1, 105, r#""short.drv""#)]).activity, "building short");
 }
 
 #[test]
-fn of_what_runs_the_newest_build_is_told() {
+fn the_newest_running_build_is_shown() {
     let builds = start(1, 104, "");
     let first = start(2, 105, r#""/nix/store/1k80vm6dhfyz8d7gnr4xykwax1akam0k-one.drv""#);
     let second = start(3, 105, r#""/nix/store/1k80vm6dhfyz8d7gnr4xykwax1akam0k-two.drv""#);
     let copy = start(4, 100, r#""/nix/store/1k80vm6dhfyz8d7gnr4xykwax1akam0k-three""#);
     let stop = |id: u64| format!(r#"@nix {{"action":"stop","id":{id}}}"#);
-    let told = |lines: &[&str]| after(lines).activity;
-    assert_eq!(told(&[&builds, &first, &second, &copy]), "building two");
-    assert_eq!(told(&[&builds, &first, &second, &copy, &stop(3)]), "building one");
-    assert_eq!(told(&[&builds, &first, &second, &copy, &stop(3), &stop(2)]), "copying three");
-    // Between two builds the last one stays.
-    assert_eq!(told(&[&builds, &first, &stop(2)]), "building one");
-    assert_eq!(told(&[&builds, &first, &stop(2), &stop(1)]), "");
+    let activity_after = |lines: &[&str]| after(lines).activity;
+    assert_eq!(activity_after(&[&builds, &first, &second, &copy]), "building two");
+    assert_eq!(activity_after(&[&builds, &first, &second, &copy, &stop(3)]), "building one");
+    assert_eq!(activity_after(&[&builds, &first, &second, &copy, &stop(3), &stop(2)]), "copying three");
+    // Between two builds the last description stays.
+    assert_eq!(activity_after(&[&builds, &first, &stop(2)]), "building one");
+    assert_eq!(activity_after(&[&builds, &first, &stop(2), &stop(1)]), "");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn rounds_of_builds_add_up() {
 }
 
 #[test]
-fn what_is_announced_counts_until_its_owner_stops() {
+fn announced_downloads_count_until_their_activity_stops() {
     let announced = [
         &start(1, 102, ""),
         r#"@nix {"action":"result","fields":[101,500],"id":1,"type":106}"#,
@@ -158,7 +158,7 @@ fn log_is_plain_text_without_credentials() {
         (r#"@nix {"action":"msg","level":0,"msg":"error: a\n\n   at\tb:\n"}"#, "error: a\n\n   at b:"),
         ("Warning: Permanently added 'x'\u{1b}[0m", "Warning: Permanently added 'x'"),
         ("fatal: 'https://me:pw@git.example/x'", "fatal: 'https://git.example/x'"),
-        (r#"@nix {"action":"result","id":7,"type":101,"fields":["of nobody"]}"#, "of nobody"),
+        (r#"@nix {"action":"result","id":7,"type":101,"fields":["of unknown"]}"#, "of unknown"),
         (r#"@nix {"action":"result","id":7,"type":107,"fields":["after it"]}"#, "after it"),
         ("@nix {not json", "@nix {not json"),
     ] {
@@ -169,7 +169,7 @@ fn log_is_plain_text_without_credentials() {
 }
 
 #[test]
-fn nonsense_changes_nothing() {
+fn invalid_lines_change_nothing() {
     for line in [
         "",
         "@nix 7",
@@ -218,14 +218,14 @@ fn numbers_never_overflow() {
 fn a_flood_of_starts_takes_bounded_memory() {
     let mut reader = ProgressReader::new();
     let text = "x".repeat(1000);
-    let mut held = Vec::new();
+    let mut sizes = Vec::new();
     for id in 0..30_000 {
         reader.line(&start(id, 105, &format!("{text:?}")));
         if [10_000, 29_999].contains(&id) {
-            // What it holds, written out.
-            held.push(format!("{reader:?}").len());
+            // The debug output has the size of the retained state.
+            sizes.push(format!("{reader:?}").len());
         }
     }
-    assert_eq!(held[0], held[1]);
-    assert!(held[0] < 4 << 20, "{}", held[0]);
+    assert_eq!(sizes[0], sizes[1]);
+    assert!(sizes[0] < 4 << 20, "{}", sizes[0]);
 }

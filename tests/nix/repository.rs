@@ -1,25 +1,25 @@
-//! A real git repository in a temporary folder, pushed to a bare one that a server can show.
+//! A real git repository in a temporary directory, which pushes to a bare one for a test server.
 
+use crate::common::TestDir;
 use std::path::Path;
 use std::process::Command;
-use tempfile::TempDir;
 
-/// A clone to work in, and the bare `infra.git` that it pushes to. Both go away with it.
+/// A clone and the bare `infra.git` that it pushes to. Both are removed on drop.
 pub(crate) struct Repository {
-    clone: TempDir,
-    remotes: TempDir,
+    clone: TestDir,
+    remotes: TestDir,
 }
 
 impl Repository {
-    /// Nothing committed yet; the default branch is `main`.
+    /// A repository without commits, with the default branch `main`.
     pub(crate) fn empty() -> Self {
         Self::empty_in(&std::env::temp_dir())
     }
 
-    /// The same with both folders below `parent`.
+    /// Like [`Self::empty`], with both directories below `parent`.
     pub(crate) fn empty_in(parent: &Path) -> Self {
-        let folder = || TempDir::new_in(parent).unwrap();
-        let repository = Self { clone: folder(), remotes: folder() };
+        let dir = || TestDir::new_in(parent);
+        let repository = Self { clone: dir(), remotes: dir() };
         let bare = repository.remotes.path().join("infra.git");
         git(repository.remotes.path(), &["init", "--quiet", "--bare", "--initial-branch=main", "infra.git"]);
         git(repository.clone.path(), &["init", "--quiet", "--initial-branch=main"]);
@@ -27,7 +27,7 @@ impl Repository {
         repository
     }
 
-    /// One commit on `main`.
+    /// A repository with one commit on `main`.
     pub(crate) fn new() -> Self {
         let repository = Self::empty();
         repository.commit("first");
@@ -35,7 +35,7 @@ impl Repository {
         repository
     }
 
-    /// The folder that holds `infra.git`.
+    /// The directory that contains `infra.git`.
     pub(crate) fn remotes(&self) -> &Path {
         self.remotes.path()
     }
@@ -44,7 +44,7 @@ impl Repository {
         std::fs::write(self.clone.path().join(name), text).unwrap();
     }
 
-    /// Commits everything, with `text` as the file `version`, and gives the commit.
+    /// Writes `text` to the file `version`, commits everything, and returns the commit.
     pub(crate) fn commit(&self, text: &str) -> String {
         self.write("version", text);
         self.git(&["add", "."]);
@@ -52,7 +52,7 @@ impl Repository {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    /// All branches and tags.
+    /// Pushes all branches and tags.
     pub(crate) fn push(&self) {
         self.git(&[
             "push",
@@ -64,16 +64,16 @@ impl Repository {
         ]);
     }
 
-    /// Runs git in the clone and gives what it printed.
+    /// Runs git in the clone and returns its stdout.
     pub(crate) fn git(&self, arguments: &[&str]) -> String {
         git(self.clone.path(), arguments)
     }
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> String {
+fn git(dir: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
-        .current_dir(folder)
-        // A hook that runs the tests must not lend them its repository.
+        .current_dir(dir)
+        // If a git hook runs the tests, its variables would direct git to its repository.
         .env_remove("GIT_DIR")
         .env_remove("GIT_INDEX_FILE")
         .env_remove("GIT_WORK_TREE")

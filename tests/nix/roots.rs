@@ -1,18 +1,18 @@
-//! What a root keeps is there after a real garbage collection, and gone after the next once the root is.
+//! Roots protect store paths from a real garbage collection until they are removed.
 
 use crate::store::Store;
-use homelab_deploy::nix::drop_root;
+use homelab_deploy::nix::remove_root;
 use std::path::Path;
 
 #[tokio::test]
-async fn a_root_keeps_its_closure_until_it_is_dropped() {
+async fn a_root_protects_its_closure_until_it_is_removed() {
     let store = Store::new();
     store.hosts(r#"web = sh "nixos-system-web" "echo ${sh "lib-1" "echo > $out"} > $out";"#);
     let system = store.system("web").await;
     let text = std::fs::read_to_string(&system).unwrap();
     let library = Path::new(text.trim());
-    let other = store.add("other", "nobody wants it");
-    // The link of the build is a root as well.
+    let other = store.add("other", "not referenced");
+    // The result link of the build is a root too.
     let (job, roots) = (store.path("result"), store.path("roots"));
     std::fs::create_dir(&roots).unwrap();
     let nix = store.nix();
@@ -21,44 +21,46 @@ async fn a_root_keeps_its_closure_until_it_is_dropped() {
     collect();
     assert!(system.exists() && library.exists() && !other.exists());
 
-    let root = nix.keep(&roots, "before", &system).await.unwrap();
+    let root = nix.add_root(&roots, "before", &system).await.unwrap();
     assert_eq!(root, roots.join("before"));
     assert_eq!(std::fs::read_link(&root).unwrap(), system);
-    drop_root(&job).unwrap();
+    remove_root(&job).unwrap();
     collect();
     assert!(system.exists() && library.exists());
 
-    // A root may move on to another path.
+    // A root can be moved to another path.
     let next = store.add("next", "");
-    nix.keep(&roots, "before", &next).await.unwrap();
+    nix.add_root(&roots, "before", &next).await.unwrap();
     collect();
     assert!(!system.exists() && !library.exists() && next.exists());
 
-    drop_root(&root).unwrap();
+    remove_root(&root).unwrap();
     collect();
     assert!(!next.exists());
-    // It is gone already.
-    drop_root(&root).unwrap();
+    // Removing it again succeeds.
+    remove_root(&root).unwrap();
 }
 
 #[tokio::test]
-async fn only_links_are_roots_and_only_what_is_there_is_kept() {
+async fn only_links_can_be_roots_and_the_store_path_must_exist() {
     let store = Store::new();
     let path = store.add("something", "");
     let roots = store.path("roots");
     std::fs::create_dir_all(roots.join("taken")).unwrap();
-    let error = store.nix().keep(&roots, "taken", &path).await.unwrap_err().to_string();
+    let error = store.nix().add_root(&roots, "taken", &path).await.unwrap_err().to_string();
     let expected = format!(
-        "could not keep {} by the root {}: something that is no link is there; move it away",
-        path.display(),
-        roots.join("taken").display()
+        "could not add the root {} for {}: the path exists and is not a link; move it away",
+        roots.join("taken").display(),
+        path.display()
     );
     assert_eq!(error, expected);
-    let error = drop_root(&roots.join("taken")).unwrap_err().to_string();
-    assert!(error.ends_with("/taken: it is no link; look at what is there"), "{error}");
+    let error = remove_root(&roots.join("taken")).unwrap_err().to_string();
+    assert!(error.ends_with("/taken: it is not a link; check what it is"), "{error}");
 
     let nowhere = store.path("store/00000000000000000000000000000000-nowhere");
-    let error = store.nix().keep(&roots, "nowhere", &nowhere).await.unwrap_err().to_string();
-    assert!(error.starts_with(&format!("could not keep {} by the root ", nowhere.display())), "{error}");
+    let error = store.nix().add_root(&roots, "nowhere", &nowhere).await.unwrap_err().to_string();
+    let start =
+        format!("could not add the root {} for {}: ", roots.join("nowhere").display(), nowhere.display());
+    assert!(error.starts_with(&start), "{error}");
     assert!(!roots.join("nowhere").is_symlink());
 }

@@ -1,4 +1,4 @@
-//! A real git remote: an HTTP server on a free port that hands each request to `git http-backend`.
+//! A real git remote: an HTTP server on a free port that passes each request to `git http-backend`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-/// `deploy:s3cret-w0rd`, as HTTP's basic authentication says it.
+/// The HTTP basic authentication header for `deploy:s3cret-w0rd`.
 const BASIC: &str = "Basic ZGVwbG95OnMzY3JldC13MHJk";
 
-/// Serves every repository of a folder until dropped.
+/// Serves all repositories in a directory until dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -19,38 +19,38 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn open(folder: &Path) -> Self {
-        Self::open_at(Ipv4Addr::LOCALHOST, folder)
+    pub(crate) fn open(dir: &Path) -> Self {
+        Self::open_at(Ipv4Addr::LOCALHOST, dir)
     }
 
-    /// On another address of this machine.
-    pub(crate) fn open_at(address: Ipv4Addr, folder: &Path) -> Self {
-        Self::start(address, folder, None)
+    /// A server without password on another address of this machine.
+    pub(crate) fn open_at(address: Ipv4Addr, dir: &Path) -> Self {
+        Self::start(address, dir, None)
     }
 
-    /// Asks for user `deploy` and password `s3cret-w0rd`.
-    pub(crate) fn locked(folder: &Path) -> Self {
-        Self::asking(folder, BASIC)
+    /// A server that requires user `deploy` and password `s3cret-w0rd`.
+    pub(crate) fn locked(dir: &Path) -> Self {
+        Self::with_authorization(dir, BASIC)
     }
 
-    /// Asks for what HTTP's basic authentication says so.
-    pub(crate) fn asking(folder: &Path, basic: &'static str) -> Self {
-        Self::start(Ipv4Addr::LOCALHOST, folder, Some(basic))
+    /// A server that requires this `Authorization` header.
+    pub(crate) fn with_authorization(dir: &Path, basic: &'static str) -> Self {
+        Self::start(Ipv4Addr::LOCALHOST, dir, Some(basic))
     }
 
-    fn start(address: Ipv4Addr, folder: &Path, locked: Option<&'static str>) -> Self {
+    fn start(address: Ipv4Addr, dir: &Path, locked: Option<&'static str>) -> Self {
         let listener = TcpListener::bind((address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let (folder, stopped) = (folder.to_owned(), Arc::clone(&stop));
+        let (dir, stopped) = (dir.to_owned(), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             for connection in listener.incoming() {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let folder = folder.clone();
-                // A client that hangs up early is no failure of the server.
-                std::thread::spawn(move || connection.and_then(|stream| answer(stream, &folder, locked)));
+                let dir = dir.clone();
+                // A client may disconnect early, which is not an error.
+                std::thread::spawn(move || connection.and_then(|stream| answer(stream, &dir, locked)));
             }
         });
         Self { address, stop, thread: Some(thread) }
@@ -70,7 +70,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
-        // Wakes `incoming`.
+        // Wakes up `incoming`.
         let _ = TcpStream::connect(self.address);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -82,7 +82,7 @@ struct Request {
     method: String,
     path: String,
     query: String,
-    /// Names in lower case.
+    /// Header names are in lower case.
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
@@ -93,7 +93,7 @@ impl Request {
     }
 }
 
-fn answer(mut stream: TcpStream, folder: &PathBuf, locked: Option<&str>) -> std::io::Result<()> {
+fn answer(mut stream: TcpStream, dir: &PathBuf, locked: Option<&str>) -> std::io::Result<()> {
     let request = read(&mut BufReader::new(stream.try_clone()?))?;
     if locked.is_some_and(|basic| request.header("authorization") != basic) {
         let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\n\
@@ -102,7 +102,7 @@ fn answer(mut stream: TcpStream, folder: &PathBuf, locked: Option<&str>) -> std:
     }
     let mut backend = Command::new("git")
         .arg("http-backend")
-        .env("GIT_PROJECT_ROOT", folder)
+        .env("GIT_PROJECT_ROOT", dir)
         .env("GIT_HTTP_EXPORT_ALL", "1")
         .env("REQUEST_METHOD", &request.method)
         .env("PATH_INFO", &request.path)

@@ -1,8 +1,9 @@
-//! Commits that must be signed: real keys of ssh-keygen and gpg, real signatures of git.
+//! Required commit signatures, with real keys of ssh-keygen and gpg and real signatures of git.
 
 use crate::repository::Repository;
 use crate::server::Server;
-use homelab_deploy::nix::{CommitPolicy, CommitSigners, Deployed, FlakeUrl, Locked, ResolveError};
+use homelab_deploy::git::{CommitPolicy, CommitSigners, PreviousCommits, ResolveError};
+use homelab_deploy::nix::{FlakeUrl, LockedFlake, resolve_allowed};
 use homelab_deploy::protocol::{ErrorCode, Revision};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ impl Stage {
         Self { repository, server, keys, signers }
     }
 
-    /// Makes an ssh key and gives its public half.
+    /// Creates an ssh key and returns its public half.
     fn ssh_key(&self, name: &str) -> String {
         let file = self.keys.path().join(name);
         run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", file.to_str().unwrap()], None);
@@ -33,7 +34,7 @@ impl Stage {
         public.split(' ').take(2).collect::<Vec<_>>().join(" ")
     }
 
-    /// Commits with a signature by this key, and pushes.
+    /// Creates and pushes a signed commit.
     fn signed(&self, text: &str, settings: &[&str]) -> String {
         self.repository.write("version", text);
         self.repository.git(&["add", "."]);
@@ -49,7 +50,7 @@ impl Stage {
         self.signed(name, &["gpg.format=ssh", &key])
     }
 
-    /// Changes the message of the head under its signature, and pushes that.
+    /// Changes the message of the head without changing its signature, and pushes the result.
     fn forge(&self, from: &str, to: &str) -> String {
         let object = self.repository.git(&["cat-file", "commit", "HEAD"]);
         let file = self.keys.path().join("object");
@@ -60,20 +61,21 @@ impl Stage {
         forged
     }
 
-    async fn ask(&self) -> Result<Locked, ResolveError> {
+    async fn pin(&self) -> Result<LockedFlake, ResolveError> {
         let signers = CommitSigners::new(self.signers.clone()).unwrap();
         let cache = self.keys.path().join("commits");
         let policy = CommitPolicy { cache, allowed_branches: Vec::new(), signers: Some(signers) };
         let flake: FlakeUrl = self.server.flake().parse().unwrap();
-        policy.resolve(&flake, &Revision::new("main").unwrap(), None, &Deployed::default()).await
+        let main = Revision::new("main").unwrap();
+        resolve_allowed(&flake, &main, None, &policy, &PreviousCommits::default()).await
     }
 
     async fn note(&self) -> String {
-        self.ask().await.unwrap().note.unwrap()
+        self.pin().await.unwrap().note.unwrap()
     }
 
     async fn refused(&self) -> String {
-        let error = self.ask().await.unwrap_err();
+        let error = self.pin().await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidRevision, "{error}");
         error.to_string()
     }
@@ -87,7 +89,7 @@ fn run(program: &str, arguments: &[&str], home: Option<&Path>) -> Vec<u8> {
     output.stdout
 }
 
-fn is_here(program: &str) -> bool {
+fn is_installed(program: &str) -> bool {
     std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|dir| dir.join(program).exists())
 }
 
@@ -105,7 +107,7 @@ async fn a_commit_is_signed_by_an_allowed_ssh_key() {
     assert_eq!(
         stage.refused().await,
         format!(
-            "commit {unsigned} is not signed; expected a signature of alice@example.org, bob@example.org; sign it with `git commit \
+            "commit {unsigned} is not signed; expected a signature by alice@example.org, bob@example.org; sign it with `git commit \
              -S`, push it, then deploy again"
         )
     );
@@ -118,7 +120,7 @@ async fn a_commit_is_signed_by_an_allowed_ssh_key() {
     let forged = stage.forge("alice", "alise");
     let message = stage.refused().await;
     assert!(message.starts_with(&format!("the signature of commit {forged} is not valid: ")), "{message}");
-    assert!(message.contains("; expected a signature of alice@example.org, bob@example.org; "), "{message}");
+    assert!(message.contains("; expected a signature by alice@example.org, bob@example.org; "), "{message}");
     let stranger = stage.signed_by_ssh("mallory");
     let message = stage.refused().await;
     let begin = format!("commit {stranger} is signed by an unknown key (ED25519 key SHA256:");
@@ -132,7 +134,7 @@ async fn a_commit_is_signed_by_an_allowed_ssh_key() {
 
 #[tokio::test]
 async fn a_commit_is_signed_by_an_openpgp_key_of_the_file() {
-    assert!(is_here("gpg"), "this test needs gpg: install gnupg");
+    assert!(is_installed("gpg"), "this test needs gpg: install gnupg");
     let stage = Stage::new();
     let home = stage.keys.path().join("gnupg");
     run("mkdir", &["-m", "700", home.to_str().unwrap()], None);
@@ -158,11 +160,11 @@ async fn a_commit_is_signed_by_an_openpgp_key_of_the_file() {
         assert!(note.starts_with(&begin), "{note}");
     }
     let forged = stage.forge("carol", "karol");
-    let expected = "expected a signature of Carol <carol@example.org>";
+    let expected = "expected a signature by Carol <carol@example.org>";
     assert_eq!(
         stage.refused().await,
         format!(
-            "the signature of commit {forged} is not valid: it does not fit the commit (key of Carol <carol@example.org>); \
+            "the signature of commit {forged} is not valid: it does not match the commit (key of Carol <carol@example.org>); \
              {expected}; sign the commit again"
         )
     );
@@ -173,30 +175,30 @@ async fn a_commit_is_signed_by_an_openpgp_key_of_the_file() {
         "{message}"
     );
     assert!(message.contains(expected), "{message}");
-    // The keys of one kind say nothing of the other.
+    // A signature with another kind of key is refused.
     let alice = stage.ssh_key("alice");
     stage.signed_by_ssh("alice");
-    assert!(stage.refused().await.contains("is signed by an ssh key, and the file has OpenPGP keys; "));
+    assert!(stage.refused().await.contains("is signed by an ssh key, but the file has OpenPGP keys; "));
     fs::write(&stage.signers, format!("alice@example.org {alice}\n")).unwrap();
     sign("carol");
-    assert!(stage.refused().await.contains("is signed by an OpenPGP key, and the file has ssh keys; "));
+    assert!(stage.refused().await.contains("is signed by an OpenPGP key, but the file has ssh keys; "));
     run("gpgconf", &["--kill", "all"], Some(&home));
 }
 
 #[test]
-fn a_file_that_has_no_signers_is_named() {
+fn an_unusable_signers_file_is_named_in_the_error() {
     let stage = Stage::new();
     for (content, reason) in [
         (None, "No such file or directory (os error 2)"),
         (Some("\n"), "it is empty"),
-        (Some("ssh-ed25519 AAAA alice\n"), "a line of it is not a signer and an ssh key"),
+        (Some("ssh-ed25519 AAAA alice\n"), "a line is not a signer followed by an ssh key"),
     ] {
         if let Some(content) = content {
             fs::write(&stage.signers, content).unwrap();
         }
         let error = CommitSigners::new(stage.signers.clone()).unwrap_err().to_string();
         let expected = format!(
-            "the signers file {} cannot be used: {reason}; expected lines of ssh keys as in ALLOWED SIGNERS of ssh-keygen(1), or \
+            "the signers file {} cannot be used: {reason}; expected ssh keys as described in ALLOWED SIGNERS of ssh-keygen(1), or \
              the output of `gpg --export`",
             stage.signers.display()
         );

@@ -1,22 +1,22 @@
-//! nix with a store of its own, and flakes to build in it: no root, no daemon, no network.
+//! nix with a separate store, and flakes to build in it: no root, no daemon, no network.
 
+use crate::common::TestDir;
 use crate::own_store::{CONFIGURATION, own_store};
-use crate::resolve::ask;
-use homelab_deploy::nix::{BuildError, BuildOrder, Nix, NixLine};
+use crate::resolve::pin;
+use homelab_deploy::nix::{BuildError, HostBuildSpec, Nix, NixLine};
 use std::path::PathBuf;
 use std::process::Command;
-use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// A store and a folder for flakes. Both go away with it.
+/// A store and a directory for flakes. Both are removed on drop.
 pub(crate) struct Store {
-    home: TempDir,
+    home: TestDir,
 }
 
 impl Store {
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        Self { home: TestDir::new() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -28,17 +28,17 @@ impl Store {
         own_store(self.home.path()).into_iter().fold(nix, |nix, (name, value)| nix.env(name, value))
     }
 
-    /// A script in the place of `nix`, for what the real one cannot be made to do.
+    /// A script instead of `nix`, for behavior that the real one cannot be made to show.
     pub(crate) fn instead_of_nix(&self, script: &str) -> Nix {
         std::fs::create_dir_all(self.path("bin")).unwrap();
         std::fs::write(self.path("nix"), format!("#!/bin/sh\n{script}\n")).unwrap();
-        // A file that this process wrote may still be open in a child that another test starts, and then cannot be run.
+        // A file written by this process may still be open in a child of another test, and then cannot be executed.
         let mut install = Command::new("install");
         assert!(install.arg(self.path("nix")).arg(self.path("bin/nix")).status().unwrap().success());
         self.nix().env("PATH", format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap()))
     }
 
-    /// Runs a program of nix by itself and gives what it printed.
+    /// Runs a program of nix directly and returns its stdout.
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
         let output = Command::new(program)
             .args(arguments)
@@ -51,7 +51,7 @@ impl Store {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// A file in the store by the name, with the content.
+    /// Adds a file with this name and content to the store.
     pub(crate) fn add(&self, name: &str, content: &str) -> PathBuf {
         let file = self.path(name);
         std::fs::write(&file, content).unwrap();
@@ -64,7 +64,7 @@ impl Store {
         std::fs::write(self.path("flake").join(name), text).unwrap();
     }
 
-    /// Writes a flake whose hosts are `HOST = TOPLEVEL;` each. `sh NAME SCRIPT` is a derivation.
+    /// Writes a flake. Each host is `HOST = TOPLEVEL;`, and `sh NAME SCRIPT` is a derivation.
     pub(crate) fn hosts(&self, hosts: &str) {
         let system = format!("{}-linux", std::env::consts::ARCH);
         let flake = r#"{
@@ -83,56 +83,49 @@ HOSTS
         self.write("flake.nix", &flake.replace("SYSTEM", &system).replace("HOSTS", hosts));
     }
 
-    /// What to build of a flake, by default of the one that was written here.
-    pub(crate) async fn order(&self, flake: Option<&str>, host: &str) -> BuildOrder {
+    /// The build spec for a host of a flake, by default of the flake in this store.
+    pub(crate) async fn spec(&self, flake: Option<&str>, host: &str) -> HostBuildSpec {
         let own = self.path("flake");
         let flake = flake.unwrap_or(own.to_str().unwrap());
-        let locked = ask(flake, "main", None).await.unwrap();
+        let locked = pin(flake, "main", None).await.unwrap();
         let (flake, host, attr) = (flake.parse().unwrap(), host.parse().unwrap(), host.parse().unwrap());
-        BuildOrder { flake, locked, host, attr, out_link: self.path("result") }
+        HostBuildSpec { flake, locked, host, attr, out_link: self.path("result") }
     }
 
-    /// Builds a host of the flake that was written here.
+    /// Builds a host of the flake in this store.
     pub(crate) async fn build(&self, host: &str) -> Built {
-        Built::of(&self.nix(), self.order(None, host).await).await
+        Built::of(&self.nix(), self.spec(None, host).await).await
     }
 
-    /// The system of a host of the flake that was written here.
+    /// Builds a host of the flake in this store and returns its system.
     pub(crate) async fn system(&self, host: &str) -> PathBuf {
-        self.build(host).await.outcome.unwrap()
+        self.build(host).await.result.unwrap()
     }
 }
 
-impl Drop for Store {
-    fn drop(&mut self) {
-        // What nix puts into a store is read-only, also for who wants to clear it away.
-        let _ = Command::new("chmod").args(["-R", "u+w"]).arg(self.home.path()).status();
-    }
-}
-
-/// A build that has ended, and what it told.
+/// The result and the output of a build.
 pub(crate) struct Built {
-    pub(crate) outcome: Result<PathBuf, BuildError>,
-    pub(crate) told: Vec<NixLine>,
+    pub(crate) result: Result<PathBuf, BuildError>,
+    pub(crate) lines: Vec<NixLine>,
 }
 
 impl Built {
-    pub(crate) async fn of(nix: &Nix, order: BuildOrder) -> Self {
-        let (told, mut heard) = mpsc::channel(4);
+    pub(crate) async fn of(nix: &Nix, spec: HostBuildSpec) -> Self {
+        let (sender, mut receiver) = mpsc::channel(4);
         let stop = CancellationToken::new();
-        let hear = async {
-            let mut told = Vec::new();
-            while let Some(line) = heard.recv().await {
-                told.push(line);
+        let receive = async {
+            let mut lines = Vec::new();
+            while let Some(line) = receiver.recv().await {
+                lines.push(line);
             }
-            told
+            lines
         };
-        let (outcome, told) = tokio::join!(nix.build(order, told, &stop), hear);
-        Self { outcome, told }
+        let (result, lines) = tokio::join!(nix.build(spec, sender, &stop), receive);
+        Self { result, lines }
     }
 
     pub(crate) fn log(&self) -> Vec<&str> {
-        self.told
+        self.lines
             .iter()
             .filter_map(|line| match line {
                 NixLine::Log(text) => Some(text.as_str()),
@@ -142,6 +135,6 @@ impl Built {
     }
 
     pub(crate) fn error(&self) -> &BuildError {
-        self.outcome.as_ref().unwrap_err()
+        self.result.as_ref().unwrap_err()
     }
 }

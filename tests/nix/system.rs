@@ -1,4 +1,4 @@
-//! A host's system is really built, or it is said why not.
+//! Builds real systems, and checks the errors if that fails.
 
 use crate::store::{Built, Store};
 use homelab_deploy::nix::NixLine;
@@ -6,22 +6,22 @@ use homelab_deploy::protocol::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
-async fn a_build_tells_its_progress_and_its_log_and_gives_the_system() {
+async fn a_build_sends_its_progress_and_log_and_returns_the_system() {
     let store = Store::new();
     store.hosts(r#"web-1 = sh "nixos-system-web" "echo uses ${sh "lib-1.0" "echo one; echo two; echo > $out"}; echo > $out";"#);
     let built = store.build("web-1").await;
-    let system = built.outcome.as_ref().unwrap();
+    let system = built.result.as_ref().unwrap();
     assert!(system.starts_with(store.path("store")), "{system:?}");
     assert!(system.to_str().unwrap().ends_with("-nixos-system-web"), "{system:?}");
     assert_eq!(std::fs::read_link(store.path("result")).unwrap(), *system);
 
-    let progress = built.told.iter().filter_map(|line| match line {
+    let progress = built.lines.iter().filter_map(|line| match line {
         NixLine::Progress(progress) => Some(progress),
         NixLine::Log(_) => None,
     });
     let steps: Vec<_> = progress.collect();
     let builds: Vec<_> = steps.iter().map(|step| step.activity.as_str()).collect();
-    let position = |activity| builds.iter().position(|told| *told == activity).unwrap();
+    let position = |activity| builds.iter().position(|build| *build == activity).unwrap();
     assert!(position("building lib-1.0") < position("building nixos-system-web"), "{builds:?}");
     let last = steps.last().unwrap();
     assert_eq!((last.done, last.expected, last.running), (2, 2, 0));
@@ -30,15 +30,15 @@ async fn a_build_tells_its_progress_and_its_log_and_gives_the_system() {
     assert_eq!(log[..2], ["lib-1.0> one", "lib-1.0> two"]);
     assert!(log[2].starts_with("nixos-system-web> uses /"), "{log:?}");
 
-    // All is there already, and nobody listens.
-    let (told, heard) = tokio::sync::mpsc::channel(1);
-    drop(heard);
-    let again = store.nix().build(store.order(None, "web-1").await, told, &CancellationToken::new()).await;
+    // The system already exists, and the receiver is dropped.
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    drop(receiver);
+    let again = store.nix().build(store.spec(None, "web-1").await, sender, &CancellationToken::new()).await;
     assert_eq!(again.unwrap(), *system);
 }
 
 #[tokio::test]
-async fn a_host_that_the_flake_has_not_is_named_with_those_near() {
+async fn an_unknown_host_is_reported_with_similar_names() {
     let store = Store::new();
     store.hosts(r#"web = sh "x" ""; db = sh "x" "";"#);
     let built = store.build("wep").await;
@@ -46,19 +46,22 @@ async fn a_host_that_the_flake_has_not_is_named_with_those_near() {
     let text = built.error().to_string();
     let start = format!("path:{} has no nixosConfigurations.\"wep\".config", store.path("flake").display());
     assert!(
-        text.starts_with(&start) && text.contains("; did you mean web?; where the flake calls"),
+        text.starts_with(&start) && text.contains("; did you mean web?; if the flake uses another name"),
         "{text}"
     );
 
     let text = store.build("mailserver").await.error().to_string();
-    assert!(text.contains("; look at `nix flake show` for the hosts it has; where the flake"), "{text}");
+    assert!(
+        text.contains("; list its hosts with `nix flake show`; if the flake uses another name"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
-async fn what_does_not_evaluate_is_told_with_its_place() {
+async fn an_evaluation_error_is_reported_with_its_location() {
     let store = Store::new();
     let flake = format!("path:{}", store.path("flake").display());
-    for (text, said) in [
+    for (text, message) in [
         ("{\n  outputs = { self }: { a = ; };\n}", "syntax error, unexpected ';' at flake.nix:2:29"),
         ("{ outputs = { self }: throw ''first\n  second''; }", "first second"),
         (
@@ -69,8 +72,9 @@ async fn what_does_not_evaluate_is_told_with_its_place() {
         store.write("flake.nix", text);
         let built = store.build("web").await;
         assert_eq!(built.error().code(), ErrorCode::EvaluationFailed);
-        let expected =
-            format!("\"web\" of {flake} does not evaluate: {said}; fix it in the flake, then deploy again");
+        let expected = format!(
+            "\"web\" of {flake} does not evaluate: {message}; fix it in the flake, then deploy again"
+        );
         assert_eq!(built.error().to_string(), expected);
         assert!(built.log().iter().any(|text| text.starts_with("error:")), "{:?}", built.log());
     }
@@ -94,7 +98,7 @@ async fn a_derivation_that_fails_is_named_with_the_end_of_its_log() {
 }
 
 #[tokio::test]
-async fn inputs_without_a_lock_file_are_refused_and_none_is_made() {
+async fn inputs_without_a_lock_file_are_refused_and_no_lock_file_is_created() {
     let store = Store::new();
     let input = store.path("input");
     std::fs::create_dir(&input).unwrap();
@@ -110,11 +114,11 @@ async fn inputs_without_a_lock_file_are_refused_and_none_is_made() {
 }
 
 #[tokio::test]
-async fn a_host_without_nix_says_so() {
+async fn a_missing_nix_is_reported() {
     let store = Store::new();
     store.hosts("");
-    let order = store.order(None, "web").await;
-    let built = Built::of(&store.nix().env("PATH", store.path("nothing")), order).await;
+    let spec = store.spec(None, "web").await;
+    let built = Built::of(&store.nix().env("PATH", store.path("nothing")), spec).await;
     assert_eq!(built.error().code(), ErrorCode::Internal);
     assert_eq!(built.error().to_string(), "nix is not installed here; put it on the service's PATH");
 }

@@ -1,20 +1,20 @@
-//! What is said when a flake cannot be fetched, and that no text gives its credentials away.
+//! The errors if a flake cannot be fetched, which do not expose its credentials.
 
 use crate::store::{Built, Store};
-use homelab_deploy::nix::{BuildOrder, Locked};
+use homelab_deploy::nix::{HostBuildSpec, LockedFlake};
 use homelab_deploy::protocol::ErrorCode;
 
-/// A place where nobody listens, and which no server of another test is given.
-const NOBODY: &str = "127.0.0.1:1";
+/// An address where no server listens, and which no other test uses.
+const UNUSED_ADDRESS: &str = "127.0.0.1:1";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// A flake with credentials, at a commit of a host's repository.
-fn secret(store: &Store, host: &str) -> BuildOrder {
+fn secret(store: &Store, host: &str) -> HostBuildSpec {
     let flake = format!("git+http://deploy:s3cret-w0rd@{host}/infra.git?token=t0ken+t0ken");
     let url = format!("{flake}&ref=refs/heads/main&rev={COMMIT}");
-    BuildOrder {
+    HostBuildSpec {
         flake: flake.parse().unwrap(),
-        locked: Locked { url, commit: Some(COMMIT.to_owned()), branch: None, note: None },
+        locked: LockedFlake { url, commit: Some(COMMIT.to_owned()), branch: None, note: None },
         host: "web".parse().unwrap(),
         attr: "web".parse().unwrap(),
         out_link: store.path("result"),
@@ -22,12 +22,12 @@ fn secret(store: &Store, host: &str) -> BuildOrder {
 }
 
 fn assert_no_secret(built: &Built) {
-    let all = format!("{} {:?} {:?}", built.error(), built.error(), built.told);
+    let all = format!("{} {:?} {:?}", built.error(), built.error(), built.lines);
     assert!(!all.contains("s3cret") && !all.contains("t0ken"), "{all}");
 }
 
 #[tokio::test]
-async fn a_nix_that_tells_all_it_knows_gives_no_credentials_away() {
+async fn verbose_output_of_nix_contains_no_credentials() {
     let store = Store::new();
     for (name, script) in [
         ("log", "echo \"run as $*, with s3cret-w0rd\" >&2; exit 1"),
@@ -42,26 +42,28 @@ async fn a_nix_that_tells_all_it_knows_gives_no_credentials_away() {
     ] {
         let built = Built::of(&store.instead_of_nix(script), secret(&store, "git.example")).await;
         assert_no_secret(&built);
-        assert!(format!("{:?}", built.told).contains("***"), "{name}: {:?}", built.told);
+        assert!(format!("{:?}", built.lines).contains("***"), "{name}: {:?}", built.lines);
     }
 }
 
 #[tokio::test]
-async fn a_flake_that_cannot_be_fetched_is_told_without_credentials() {
+async fn a_failed_flake_fetch_is_reported_without_credentials() {
     let store = Store::new();
-    let built = Built::of(&store.nix(), secret(&store, NOBODY)).await;
+    let built = Built::of(&store.nix(), secret(&store, UNUSED_ADDRESS)).await;
     assert_eq!(built.error().code(), ErrorCode::SourceUnreachable, "{}", built.error());
     let text = built.error().to_string();
-    let start = format!("could not fetch git+http://{NOBODY}/infra.git or what it needs: ");
+    let start = format!("could not fetch git+http://{UNUSED_ADDRESS}/infra.git or what it needs: ");
     assert!(text.starts_with(&start) && text.contains("to connect to"), "{text}");
-    assert!(text.ends_with("; check the flake URL and this host's way to the server, then deploy again"));
+    assert!(
+        text.ends_with("; check the flake URL and this host's connection to the server, then deploy again")
+    );
     assert_no_secret(&built);
 }
 
 #[tokio::test]
-async fn an_input_that_cannot_be_fetched_is_told() {
+async fn a_failed_input_fetch_is_reported() {
     let store = Store::new();
-    let url = format!("http://{NOBODY}/x.git");
+    let url = format!("http://{UNUSED_ADDRESS}/x.git");
     store.write("flake.nix", &format!(r#"{{ inputs.x.url = "git+{url}"; outputs = {{ self, x }}: x; }}"#));
     let source = format!(r#""type": "git", "url": "{url}""#);
     let pin = format!(
@@ -79,7 +81,7 @@ async fn an_input_that_cannot_be_fetched_is_told() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_not_there_is_told() {
+async fn a_missing_directory_is_reported() {
     let store = Store::new();
     let built = store.build("web").await;
     assert_eq!(built.error().code(), ErrorCode::SourceUnreachable, "{}", built.error());

@@ -1,16 +1,17 @@
-//! What `switch-to-configuration` prints, and the units in it.
+//! Parses the units in the output of `switch-to-configuration`.
 
-use homelab_deploy::nix::{Units, units_of_activation};
+use homelab_deploy::nix::{UnitChanges, parse_unit_changes};
 
-/// The lists of units in their order, those that are empty left out.
-fn told(text: &str) -> String {
-    let Units { stopped, started, restarted, reloaded, left, failed } = units_of_activation(text);
+/// Formats the nonempty lists of units.
+fn summary(text: &str) -> String {
+    let UnitChanges { stopped, started, restarted, reloaded, not_restarted, failed } =
+        parse_unit_changes(text);
     let lists = [
         ("stopped", stopped),
         ("started", started),
         ("restarted", restarted),
         ("reloaded", reloaded),
-        ("left", left),
+        ("left", not_restarted),
         ("failed", failed),
     ];
     let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
@@ -49,7 +50,7 @@ fn each_line_names_its_units() {
         ("setting up /etc...", ""),
         ("note: the following units: a.service", ""),
     ] {
-        assert_eq!(told(line), expected, "{line}");
+        assert_eq!(summary(line), expected, "{line}");
     }
 }
 
@@ -60,13 +61,13 @@ fn a_unit_that_stops_and_starts_again_restarts() {
                would restart the following units: listener.service\n\
                would start the following units: new.service, nginx.service\n";
     assert_eq!(
-        told(dry),
+        summary(dry),
         "stopped gone.service; started new.service; restarted listener.service nginx.service"
     );
 }
 
 #[test]
-fn each_unit_is_told_once() {
+fn each_unit_is_listed_once() {
     let real = "stopping the following units: nginx.service\n\
                 reloading the following units: dbus.service\n\
                 reloading the following units: dbus.service\n\
@@ -74,5 +75,5 @@ fn each_unit_is_told_once() {
                 the following new units were started: new.service, other.service\n\
                 warning: the following units failed: bad.service\n";
     let expected = "started new.service other.service; restarted nginx.service; reloaded dbus.service; failed bad.service";
-    assert_eq!(told(real), expected);
+    assert_eq!(summary(real), expected);
 }

@@ -1,4 +1,4 @@
-//! The builder's module: the unit it makes, what each option does to it, and what is refused.
+//! The builder's module: its unit, the effect of each option, and refused settings.
 
 use crate::common::{binary, run};
 use crate::evaluate::{Library, file, listener_with};
@@ -6,7 +6,7 @@ use crate::operator::has_options;
 use crate::options::{options, text};
 use crate::settings::TLS;
 use crate::store::Store;
-use crate::unit::{nothing_wrong, systemd_analyze};
+use crate::unit::{assert_no_complaint, systemd_analyze};
 use crate::unit_text::{Settings, command, program, settings};
 use serde_json::json;
 use std::fs;
@@ -21,7 +21,7 @@ pub(crate) const BUILDER: &str = r#"
     };
 "#;
 
-/// Option, setting, and a part of the unit that was not there before.
+/// Option, setting, and the part that it adds to the unit.
 pub(crate) const EVERY_SETTING: &[(&str, &str, &str)] = &[
     ("package", "package = pkgs.other;", "-other/bin/homelab-deploy builder "),
     (
@@ -56,14 +56,14 @@ fn with(line: &str) -> String {
     BUILDER.replacen("enable = true;", &format!("enable = true; {line}"), 1)
 }
 
-/// The text that stands beside the module, filled in; without the environment, to which NixOS adds its own.
+/// A unit without the environment and the `Install` section, to which NixOS adds.
 fn plain(mut unit: Settings) -> Settings {
     unit.retain(|(section, key), _| section != "Install" && key != "Environment");
     unit
 }
 
 #[test]
-fn the_module_makes_the_unit_beside_it() {
+fn the_module_generates_the_unit_of_the_repository() {
     let text = fs::read_to_string(file("nixos/homelab-deploy-builder.service")).unwrap();
     for library in Library::all() {
         let made = library.unit_of("builder", BUILDER);
@@ -98,7 +98,7 @@ fn each_option_has_its_effect_on_the_unit() {
         }
     }
     let required = ["enable", "natsUrl", "nkeyFile", "configFile"];
-    // Tried by tests of their own.
+    // Other tests cover these.
     let elsewhere = ["settings", "metrics.openFirewall", "logDir"];
     for option in options(&Library::Little) {
         let Some(name) = text(&option, "name").strip_prefix("builder.") else { continue };
@@ -117,7 +117,7 @@ fn settings_become_the_file() {
     for library in Library::all() {
         let store = Store::new();
         let unit = store.build(&library, &BUILDER.replace(line, instead), "built.homelab-deploy-builder");
-        // Nothing but the unit was built: what it names is there, or the host would not have it.
+        // Only the unit was built, so the file exists only if it is in the unit's closure.
         let command = command(&fs::read_to_string(unit).unwrap());
         let at = command.iter().position(|word| word == "--config").unwrap();
         let written: serde_json::Value =
@@ -156,14 +156,14 @@ fn trusted_keys_and_the_name_of_the_fleet_become_part_of_the_file() {
 fn the_program_understands_each_command_line() {
     for (_, setting, _) in EVERY_SETTING {
         let command = command(&Library::Little.unit_of("builder", &with(setting)));
-        let complaint = "could not read the builder's configuration /etc/builder.toml";
-        run(Command::new(binary()).args(&command[1..]), 2).complains(&[complaint]);
+        let complaint = "failed to read builder configuration /etc/builder.toml";
+        run(Command::new(binary()).args(&command[1..]), 2).assert_stderr(&[complaint]);
     }
 }
 
 #[test]
 fn defaults_are_those_of_the_program() {
-    let help = run(Command::new(binary()).args(["builder", "--help"]), 0).out;
+    let help = run(Command::new(binary()).args(["builder", "--help"]), 0).stdout;
     assert!(help.split_whitespace().collect::<String>().contains("[default::9973]"), "{help}");
     let options = options(&Library::Little);
     let address = options.iter().find(|option| option["name"] == "builder.metrics.address").unwrap();
@@ -171,10 +171,10 @@ fn defaults_are_those_of_the_program() {
 }
 
 #[test]
-fn what_is_missing_or_contradicts_itself_is_named() {
+fn missing_or_contradictory_settings_are_named() {
     let one =
         "set exactly one of services.homelab-deploy.builder.settings, for example to { repos.fleet.url = ";
-    for (from, to, said) in [
+    for (from, to, expected) in [
         ("natsUrl = \"nats://nats.example.org\";", "", "builder.natsUrl must be set"),
         ("nkeyFile = \"/run/keys/builder.nkey\";", "", "builder.nkeyFile must be set"),
         ("configFile = \"/etc/builder.toml\";", "", one),
@@ -187,7 +187,7 @@ fn what_is_missing_or_contradicts_itself_is_named() {
         (
             "enable = true;",
             "enable = true; metrics = { enable = true; address = \":80\"; };",
-            "builder.metrics.address: the unit has no right to a port below 1024",
+            "builder.metrics.address: the unit may not listen on a port below 1024",
         ),
         ("enable = true;", "enable = true; logDir = \"/srv/log\";", "builder.logDir must be below /var/log"),
         (
@@ -195,12 +195,12 @@ fn what_is_missing_or_contradicts_itself_is_named() {
             "settings.repos.\"a b\".url = \"git+https://h/a\";",
             "builder.settings.repos: a b: expected a name of 1 to 63 letters",
         ),
-        // Neither a seed nor a part of it is repeated: only the name of the option.
+        // The message has the name of the option and no part of the seed.
         (
             "configFile = \"/etc/builder.toml\";",
             "settings = { repos.a.url = \"git+https://h/a\"; trusted_keys = [ \
              \"SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU\" ]; };",
-            "builder.settings.trusted_keys must hold public keys alone, the texts starting with U",
+            "builder.settings.trusted_keys must contain only public keys as printed by",
         ),
         (
             "configFile = \"/etc/builder.toml\";",
@@ -217,12 +217,12 @@ fn what_is_missing_or_contradicts_itself_is_named() {
         (
             "enable = true;",
             "enable = true; metrics = { enable = true; address = \"localhost\"; };",
-            "metrics.address must be a port up to 65535 for all addresses",
+            "metrics.address must be a port up to 65535, for all addresses",
         ),
         (
             "/run/keys/builder.nkey",
             "/nix/store/00000000000000000000000000000000-key",
-            "where everybody can read it",
+            "where everyone can read it",
         ),
     ] {
         for library in Library::all() {
@@ -230,7 +230,7 @@ fn what_is_missing_or_contradicts_itself_is_named() {
             let host = library.try_evaluate(&settings).unwrap_or_else(|error| panic!("{settings}: {error}"));
             let failed = host["failed"].as_array().unwrap();
             assert!(
-                failed.len() == 1 && text(&json!({"x": failed[0]}), "x").contains(said),
+                failed.len() == 1 && text(&json!({"x": failed[0]}), "x").contains(expected),
                 "{to}: {failed:?}"
             );
         }
@@ -238,7 +238,7 @@ fn what_is_missing_or_contradicts_itself_is_named() {
 }
 
 #[test]
-fn an_open_firewall_lets_in_the_port_of_the_metrics() {
+fn open_firewall_opens_the_port_of_the_metrics() {
     for library in Library::all() {
         let open = "metrics = { enable = true; openFirewall = true; address = \"192.0.2.1:9000\"; };";
         assert_eq!(library.evaluate(&with(open))["ports"], json!([9000]));
@@ -247,21 +247,21 @@ fn an_open_firewall_lets_in_the_port_of_the_metrics() {
 }
 
 #[test]
-fn systemd_has_nothing_against_the_unit_and_it_is_hardened() {
-    let folder = tempfile::tempdir().unwrap();
+fn systemd_accepts_the_unit_and_it_is_hardened() {
+    let directory = tempfile::tempdir().unwrap();
     let (Some(mut verify), Some(mut security)) = (systemd_analyze(), systemd_analyze()) else { return };
     let unit = Library::Little.unit_of("builder", BUILDER);
-    let path = folder.path().join("homelab-deploy-builder.service");
+    let path = directory.path().join("homelab-deploy-builder.service");
     fs::write(&path, unit.replace(&program(&unit), &binary().display().to_string())).unwrap();
     let output = verify.arg("verify").arg(&path).output().unwrap();
-    nothing_wrong(&String::from_utf8_lossy(&output.stderr));
+    assert_no_complaint(&String::from_utf8_lossy(&output.stderr));
     security.args(["security", "--offline=true", "--threshold=20", "--no-pager"]);
-    // It fails above the threshold.
+    // The command fails above the threshold.
     run(security.arg(&path), 0);
 }
 
 #[test]
-fn a_file_with_a_mistake_is_refused_when_it_is_made() {
+fn an_invalid_file_is_refused_at_build_time() {
     let store = Store::new();
     let line = "configFile = \"/etc/builder.toml\";";
     for (more, expected) in [

@@ -1,5 +1,5 @@
-//! Whatever in the store a unit names is in the unit's closure: NixOS builds and copies to a host what its units depend on,
-//! and a path that is only named is not there.
+//! Every store path that a unit names is in the closure of the unit: NixOS copies only the closure to a host, so a path without a
+//! dependency would be missing there.
 
 use crate::evaluate::{Library, file};
 use crate::options::{options, text};
@@ -7,8 +7,8 @@ use crate::store::Store;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Each option of the services that can hold a path in the store, set to one: a package that nothing else brings, `other`,
-/// or a file beside the configuration.
+/// Each option of the services that can hold a store path, set to one: the package `other`, which nothing else depends on, or a
+/// file next to the configuration.
 const SETTINGS: &[(&str, &str)] = &[
     ("listener.package", "package = pkgs.other;"),
     ("listener.natsUrl", "natsUrl = \"nats://${pkgs.other}\";"),
@@ -41,7 +41,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("flakeUpdate.package", "package = pkgs.other;"),
     ("flakeUpdate.repo", "repo = \"${pkgs.other}\";"),
     ("flakeUpdate.base", "base = \"${pkgs.other}\";"),
-    ("flakeUpdate.forgeUrl", "forgeUrl = \"${pkgs.other}\";"),
     (
         "flakeUpdate.notify.natsUrl",
         "notify = { enable = true; nkeyFile = \"/run/keys/u\"; natsUrl = \"nats://${pkgs.other}\"; };",
@@ -51,7 +50,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("flakeUpdate.extraArgs", "extraArgs = [ \"${pkgs.other}\" ];"),
 ];
 
-/// Options of the services that cannot: switches, numbers, names, addresses, keys, dates; and secrets, which are refused there.
+/// Options that cannot hold a store path: switches, numbers, names, URLs, addresses, keys, dates, and secrets, which are refused in the store.
 const WITHOUT_PATHS: &[&str] = &[
     "listener.tls.key",
     "listener.fleetName",
@@ -107,6 +106,7 @@ const WITHOUT_PATHS: &[&str] = &[
     "builder.metrics.openFirewall",
     "flakeUpdate.enable",
     "flakeUpdate.forge",
+    "flakeUpdate.forgeUrl",
     "flakeUpdate.tokenFile",
     "flakeUpdate.sandbox",
     "flakeUpdate.acceptFlakeConfig",
@@ -117,7 +117,7 @@ const WITHOUT_PATHS: &[&str] = &[
     "flakeUpdate.notify.builderRepo",
 ];
 
-/// What each service needs besides, as option and value.
+/// The required options of each service, with values.
 const REQUIRED: [(&str, &[(&str, &str)]); 3] = [
     (
         "listener",
@@ -132,13 +132,13 @@ const REQUIRED: [(&str, &[(&str, &str)]); 3] = [
     ("flakeUpdate", &[("repo", "\"https://h/a/b.git\"")]),
 ];
 
-/// The unit of an option's service, and the configuration of a host with this setting of it.
+/// The unit of the option's service, and the configuration of a host with this setting.
 fn with(option: &str, setting: &str) -> (String, String) {
     let (service, option) = option.split_once('.').unwrap();
     let file = format!("(/. + \"{}\")", file("tests/nixos/lib.nix").display());
     let mut settings = format!("enable = true; {}", setting.replace("FILE", &file));
     let (_, required) = REQUIRED.iter().find(|(name, _)| *name == service).unwrap();
-    // The builder takes one of its two options only.
+    // The builder accepts only one of `settings` and `configFile`.
     let given = if option == "settings" { "configFile" } else { option };
     for (name, value) in required.iter().filter(|(name, _)| *name != given) {
         write!(settings, " {name} = {value};").unwrap();
@@ -148,15 +148,15 @@ fn with(option: &str, setting: &str) -> (String, String) {
 }
 
 #[test]
-fn every_path_in_the_store_that_a_unit_names_comes_with_the_unit() {
+fn every_store_path_that_a_unit_names_is_in_its_closure() {
     for library in Library::all() {
         let store = Store::new();
         for &(option, setting) in SETTINGS {
             let (unit, settings) = with(option, setting);
-            // Whatever an evaluated unit names must be in the context of its text.
+            // The context of the text must contain every path that the unit names.
             let text = library.unit_of(&unit, &settings);
             let brought = if setting.contains("FILE") { "-lib.nix" } else { "-other" };
-            // A file of settings is named in place of what it names.
+            // The unit names the generated file, and the file names the path.
             assert!(text.contains(brought) || option == "builder.settings", "{option}: {text}");
             let built = store.build(&library, &settings, &format!("built.homelab-deploy-{unit}"));
             let closure = store.closure(&built);
@@ -170,15 +170,15 @@ fn every_path_in_the_store_that_a_unit_names_comes_with_the_unit() {
 }
 
 #[test]
-fn each_option_of_the_services_is_among_them_or_holds_no_path() {
+fn each_option_of_the_services_is_tested_or_holds_no_path() {
     let tried = SETTINGS.iter().map(|(option, _)| (*option).to_owned());
     let known: BTreeSet<_> = tried.chain(WITHOUT_PATHS.iter().map(|name| (*name).to_owned())).collect();
     let options = options(&Library::Little);
-    let there = options.iter().map(|option| text(option, "name").to_owned());
-    let there: BTreeSet<_> = there
-        // Parts of what is tried as a whole.
+    let existing = options.iter().map(|option| text(option, "name").to_owned());
+    let existing: BTreeSet<_> = existing
+        // These are parts of `builder.settings`, which is tested.
         .filter(|name| !name.starts_with("builder.settings."))
         .filter(|name| REQUIRED.iter().any(|(service, _)| name.starts_with(&format!("{service}."))))
         .collect();
-    assert_eq!(known, there);
+    assert_eq!(known, existing);
 }

@@ -1,4 +1,4 @@
-//! Whole configurations, with the text of every unit and the file of the NATS server as snapshots.
+//! Complete configurations, with every unit and the configuration of the NATS server as snapshots.
 
 use crate::evaluate::{Library, file};
 use crate::store::Store;
@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use std::fs;
 
-/// Each with what is built of it, a unit or a file.
+/// The configurations, each with the units and files that are built.
 const CONFIGURATIONS: [(&str, &[&str]); 6] = [
     ("listener-minimal", &["built.homelab-deploy-listener"]),
     ("listener-full", &["built.homelab-deploy-listener"]),
     ("builder-and-listener", &["built.homelab-deploy-builder", "built.homelab-deploy-listener"]),
     ("operator", &["etc.\"xdg/homelab-deploy/config.toml\".source"]),
-    // The server checks its file when it is made.
+    // The build of this file runs the server's check of it.
     ("nats", &["built.nats", "etc.\"nats/nats.conf\".source"]),
     ("flake-update", &["built.homelab-deploy-flake-update"]),
 ];
 
-/// A text without what the hash of a store path depends on.
+/// A text with the hashes of store paths masked.
 fn redacted(text: &str) -> String {
     let mut out = String::new();
     let mut parts = text.split("/nix/store/");
@@ -29,7 +29,7 @@ fn redacted(text: &str) -> String {
     out
 }
 
-/// Units of a host, and the settings of its NATS server.
+/// The units of a host and the settings of its NATS server.
 fn shown(host: &Value) -> String {
     let mut shown = String::new();
     for (name, unit) in host["units"].as_object().unwrap() {
@@ -47,7 +47,7 @@ fn shown(host: &Value) -> String {
 }
 
 #[test]
-fn each_becomes_these_units_without_a_complaint() {
+fn each_configuration_generates_these_units_without_warnings() {
     for library in Library::all() {
         for (name, _) in CONFIGURATIONS {
             let path = file("tests/nixos/configurations").join(format!("{name}.nix"));
@@ -59,7 +59,7 @@ fn each_becomes_these_units_without_a_complaint() {
 }
 
 #[test]
-fn each_can_be_built() {
+fn each_configuration_can_be_built() {
     let store = Store::new();
     for (name, parts) in CONFIGURATIONS {
         let path = file("tests/nixos/configurations").join(format!("{name}.nix"));

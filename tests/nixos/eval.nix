@@ -1,11 +1,11 @@
-# What a host with our modules becomes, for the tests to look at. The arguments are those of host.nix.
+# An evaluated host with the modules, in the form that the tests read. The arguments are those of host.nix.
 { lib, ... }@arguments:
 
 let
   host = import ./host.nix arguments;
   inherit (host) config;
 
-  # In nix, on one line, as a page shows it.
+  # A value as nix on one line, as the page shows it.
   shown =
     value:
     if value ? text then
@@ -52,7 +52,7 @@ in
 {
   inherit (host) failed unbound warnings;
   units = host.texts;
-  # A unit as NixOS makes it: a path in the store that holds the text and nothing else.
+  # A unit as NixOS builds it: a store path that contains only the text.
   built = lib.mapAttrs (name: host.derive "unit-${name}.service") host.texts;
   timers = lib.mapAttrs (_: timer: { inherit (timer) wantedBy timerConfig; }) config.systemd.timers;
   nats = config.services.nats;

@@ -1,10 +1,10 @@
-//! Evaluates the modules with what a host's configuration sets.
+//! Evaluates the modules with the configuration of a host.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A listener with what is required.
+/// A listener with the required options.
 pub(crate) const LISTENER: &str = r#"
     services.homelab-deploy.listener = {
       enable = true;
@@ -19,43 +19,43 @@ pub(crate) const LISTENER: &str = r#"
 /// A library to evaluate with.
 #[derive(Debug, Clone)]
 pub(crate) enum Library {
-    /// The one beside this file, which checks no types.
+    /// `lib.nix` in this directory, which checks no types.
     Little,
-    /// A checkout of nixpkgs' library.
+    /// A checkout of the library of nixpkgs.
     Nixpkgs(PathBuf),
 }
 
 impl Library {
-    /// Those that can be had here.
+    /// The libraries that are available here.
     pub(crate) fn all() -> Vec<Self> {
         [Self::Little].into_iter().chain(Self::nixpkgs()).collect()
     }
 
-    /// The real one, where the environment names it.
+    /// The library of nixpkgs, if the environment names it.
     pub(crate) fn nixpkgs() -> Option<Self> {
-        let folder = PathBuf::from(std::env::var_os("NIXPKGS_LIB").filter(|value| !value.is_empty())?);
-        Some(Self::Nixpkgs(folder.canonicalize().expect("NIXPKGS_LIB names a folder that is there")))
+        let directory = PathBuf::from(std::env::var_os("NIXPKGS_LIB").filter(|value| !value.is_empty())?);
+        Some(Self::Nixpkgs(directory.canonicalize().expect("NIXPKGS_LIB must name an existing directory")))
     }
 
-    /// The real one, for tests that are ignored where it is not.
+    /// The library of nixpkgs, for tests that are ignored without it.
     pub(crate) fn real() -> Self {
         Self::nixpkgs().expect("run by make test-nixos with NIXPKGS_LIB")
     }
 
-    /// Where it lies: `NIXPKGS_LIB` is a checkout or the folder `lib` within.
-    pub(crate) fn folder(&self) -> PathBuf {
+    /// The directory of the library: `NIXPKGS_LIB` is a checkout of nixpkgs or its directory `lib`.
+    pub(crate) fn directory(&self) -> PathBuf {
         match self {
             Self::Little => file("tests/nixos/lib.nix"),
-            Self::Nixpkgs(folder) if folder.join("lib/default.nix").exists() => folder.join("lib"),
-            Self::Nixpkgs(folder) => folder.clone(),
+            Self::Nixpkgs(directory) if directory.join("lib/default.nix").exists() => directory.join("lib"),
+            Self::Nixpkgs(directory) => directory.clone(),
         }
     }
 
     pub(crate) fn expression(&self) -> String {
-        format!("import {}", self.folder().display())
+        format!("import {}", self.directory().display())
     }
 
-    /// What nix is called with to evaluate a host with these settings.
+    /// The arguments of nix that evaluate a host with these settings.
     pub(crate) fn arguments(&self, settings: &str) -> [String; 7] {
         let settings = format!("{{ lib, pkgs, ... }}: {{ {settings} }}");
         let arg = || "--arg".to_owned();
@@ -63,7 +63,7 @@ impl Library {
         [eval, arg(), "lib".to_owned(), self.expression(), arg(), "settings".to_owned(), settings]
     }
 
-    /// What a host with these settings becomes, or why it cannot be evaluated.
+    /// Evaluates a host with these settings; returns the error of nix if that fails.
     pub(crate) fn try_evaluate(&self, settings: &str) -> Result<Value, String> {
         let output = nix_instantiate()
             .args(["--eval", "--strict", "--json"])
@@ -77,7 +77,7 @@ impl Library {
         }
     }
 
-    /// What a host with these settings becomes; nothing may be refused, and NixOS must bring all that a unit names.
+    /// Evaluates a host with these settings. No assertion may fail, and the closure must contain every path that a unit names.
     pub(crate) fn evaluate(&self, settings: &str) -> Value {
         let host =
             self.try_evaluate(settings).unwrap_or_else(|error| panic!("{self:?}: {error}\n{settings}"));
@@ -104,14 +104,14 @@ impl Library {
     }
 }
 
-/// nix without a store: nothing is built, and this machine stays as it is.
+/// nix with a dummy store: nothing is built, and this machine does not change.
 pub(crate) fn nix_instantiate() -> Command {
     let mut command = Command::new("nix-instantiate");
     command.args(["--store", "dummy://"]).env("HOMELAB_DEPLOY_BINARY", crate::common::binary());
     command
 }
 
-/// [`LISTENER`] with one more line in it.
+/// [`LISTENER`] with one more line.
 pub(crate) fn listener_with(line: &str) -> String {
     LISTENER.replacen("enable = true;", &format!("enable = true; {line}"), 1)
 }

@@ -1,4 +1,4 @@
-//! Each flag of a service has its option.
+//! Each flag of a service has an option.
 
 use crate::builder::{BUILDER, EVERY_SETTING as OF_BUILDER};
 use crate::common::{binary, run};
@@ -11,26 +11,26 @@ use std::process::Command;
 
 const LOG_DIR: &[(&str, &str, &str)] = &[("logDir", "logDir = \"/var/log/x\";", "")];
 
-/// Command, the flags that no option belongs to, and why not.
+/// A command and its flags that have no option, with the reason.
 const WITHOUT_OPTION: [(&str, &[&str]); 3] = [
     // The unit has a state directory.
     ("listener", &["--state-dir"]),
     // --check is for the file when it is made, not for the unit; the file has trusted_keys.
     ("builder", &["--state-dir", "--check", "--trusted-key"]),
-    // For people: a checkout, how to print, a try, and what a context of their configuration says.
+    // For people: a checkout, the output format, a dry run, and settings of a context.
     ("flake-update", &["--remote", "--output", "--dry-run", "--forge-timeout", "--context", "--unproven"]),
 ];
 
-/// The flags in this text.
+/// The flags among these words.
 fn flags<'a>(words: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     let flags = words.into_iter().filter(|word| word.starts_with("--"));
     flags.map(|flag| flag.split('=').next().unwrap_or(flag).trim_end_matches(',').to_owned()).collect()
 }
 
-/// The flags that help lists.
+/// The flags in the help of a command.
 fn of_help(command: &str) -> BTreeSet<String> {
-    let help = run(Command::new(binary()).args([command, "--help"]), 0).out;
-    // A line of a flag begins with it; other text may name flags.
+    let help = run(Command::new(binary()).args([command, "--help"]), 0).stdout;
+    // Only lines that start with a flag define one; other lines may mention flags.
     let first = |line: &str| {
         line.trim_start().trim_start_matches("-h, ").split(' ').next().unwrap_or_default().to_owned()
     };
@@ -40,7 +40,7 @@ fn of_help(command: &str) -> BTreeSet<String> {
     flags
 }
 
-/// The flags that the settings of a module lead to.
+/// The flags that the settings of a module produce.
 fn of_module(service: &str) -> BTreeSet<String> {
     let library = Library::Little;
     let with =

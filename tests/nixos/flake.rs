@@ -1,4 +1,4 @@
-//! What nix can say of the flake here, where nixpkgs cannot be had: its syntax, its lock, and what it offers.
+//! The flake without nixpkgs: its syntax, its lock file and its outputs.
 
 use crate::evaluate::{Library, file, nix_instantiate};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ fn nix_files() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_file_can_be_read() {
+fn every_file_parses() {
     let files = nix_files();
     assert!(files.len() > 7, "{files:?}");
     for path in files {
@@ -61,7 +61,7 @@ fn outputs_with(library: &Library, expression: &str) -> Value {
 }
 
 #[test]
-fn it_offers_packages_apps_shells_modules_and_checks() {
+fn it_has_packages_apps_shells_modules_and_checks() {
     let names = outputs("builtins.mapAttrs (_: builtins.attrNames) self");
     let systems = json!(["aarch64-darwin", "aarch64-linux", "x86_64-linux"]);
     for output in ["packages", "apps", "devShells", "formatter", "checks"] {
@@ -86,7 +86,7 @@ fn it_offers_packages_apps_shells_modules_and_checks() {
     assert!(shell.as_array().unwrap().contains(&json!("nats-server")), "{shell}");
 }
 
-/// Module, settings, and how what they install is found.
+/// A module, its settings, and the expression for what it installs.
 const INSTALLERS: [(&str, &str, &str); 4] = [
     (
         "listener",
@@ -94,12 +94,12 @@ const INSTALLERS: [(&str, &str, &str); 4] = [
         "units.homelab-deploy-listener",
     ),
     ("builder", "natsUrl = \"n\"; nkeyFile = \"/k\"; configFile = \"/c\";", "units.homelab-deploy-builder"),
-    ("flakeUpdate", "repo = \"r\";", "units.homelab-deploy-flake-update"),
+    ("flakeUpdate", "repo = \"https://h/a/b.git\";", "units.homelab-deploy-flake-update"),
     ("operator", "", "programs"),
 ];
 
 #[test]
-fn its_modules_install_the_program_that_it_pins_unless_another_is_named() {
+fn its_modules_install_its_own_package_unless_another_is_set() {
     for library in Library::all() {
         let installed = |modules: &str, module: usize, further: &str, overlay: &str| {
             let (name, settings, at) = INSTALLERS[module];
@@ -123,7 +123,7 @@ fn its_modules_install_the_program_that_it_pins_unless_another_is_named() {
         let here = format!("[ {}/nixos ]", env!("CARGO_MANIFEST_DIR"));
         for (module, (name, ..)) in INSTALLERS.iter().enumerate() {
             let own = format!("[ self.nixosModules.{name} ]");
-            // Alone, all of them, and both at once.
+            // One module, all modules, and both at once.
             for modules in
                 [&own, "[ self.nixosModules.default ]", &format!("{own} ++ [ self.nixosModules.default ]")]
             {
@@ -134,7 +134,7 @@ fn its_modules_install_the_program_that_it_pins_unless_another_is_named() {
             }
             let other = installed(&own, module, "package = lib.mkDefault pkgs.other;", linux);
             assert!(other.contains("-other") && !is_the_flakes(&other), "{name}: {other}");
-            // Where the flake has no package, and where the module was not imported from it.
+            // A system without a package, and a module that was imported as a file.
             for (modules, platform) in [(&own, foreign), (&here, linux)] {
                 let text = installed(modules, module, "", platform);
                 assert!(text.contains("-homelab-deploy") && !is_the_flakes(&text), "{name}: {text}");
@@ -146,7 +146,7 @@ fn its_modules_install_the_program_that_it_pins_unless_another_is_named() {
 }
 
 #[test]
-fn the_lock_belongs_to_the_flake() {
+fn the_lock_file_matches_the_flake() {
     let lock: Value = serde_json::from_slice(&fs::read(file("flake.lock")).unwrap()).unwrap();
     let nixpkgs = &lock["nodes"]["nixpkgs"];
     let url = format!(

@@ -1,4 +1,4 @@
-//! The timer that updates the flake: its unit, what the options make of it, and what is refused.
+//! The timer that updates the flake: its unit, the effect of each option, and refused settings.
 
 use crate::common::{binary, run};
 use crate::evaluate::Library;
@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 const REPO: &str = "repo = \"https://git.example.org/alice/fleet.git\";";
-/// All that it can be told to do.
+/// The settings that notify the builder and hosts.
 const NOTIFY: &str = "notify = { enable = true; natsUrl = \"tls://nats.example.org\"; \
     nkeyFile = \"/run/keys/update.nkey\"; builderRepo = \"infra\"; };";
 
@@ -25,7 +25,7 @@ pub(crate) fn unit(library: &Library, lines: &str) -> String {
 const TLS: &str = "notify = { enable = true; natsUrl = \"tls://h\"; nkeyFile = \"/k\"; fleetName = \"home\"; \
     tls = { ca = \"/etc/ca.pem\"; cert = \"/etc/u.pem\"; key = \"/run/keys/u.pem\"; }; };";
 
-/// An option other than `enable`, a setting of it, and a part of the unit that was not there before.
+/// An option other than `enable`, a setting of it, and the part that it adds to the unit.
 pub(crate) const EVERY_SETTING: &[(&str, &str, &str)] = &[
     ("package", "package = pkgs.other;", "-other/bin/homelab-deploy flake-update "),
     ("base", "base = \"main\";", "--base main"),
@@ -65,15 +65,15 @@ fn each_option_has_its_effect_and_the_program_understands_it() {
         for (option, setting, effect) in EVERY_SETTING {
             let unit = unit(&library, setting);
             assert!(unit.contains(effect) && !plain.contains(effect), "{option}: {unit}");
-            // There is neither a token file at %d, nor nix.
-            let told = command(&unit);
+            // `--help` keeps the program from reading the token file and from running nix.
+            let arguments = command(&unit);
             let mut program = Command::new(binary());
-            run(program.args(&told[1..]).arg("--help").env_clear(), 0);
+            run(program.args(&arguments[1..]).arg("--help").env_clear(), 0);
         }
     }
-    let told = command(&unit(&Library::Little, "tokenFile = \"/run/keys/t\";"));
-    let ended = run(Command::new(binary()).args(&told[1..]), 2);
-    ended.complains(&["could not read the token file %d/token"]);
+    let arguments = command(&unit(&Library::Little, "tokenFile = \"/run/keys/t\";"));
+    let ended = run(Command::new(binary()).args(&arguments[1..]), 2);
+    ended.assert_stderr(&["could not read the token file %d/token"]);
     let tried = |name: &str| name == "dates" || EVERY_SETTING.iter().any(|(option, ..)| *option == name);
     for option in options(&Library::Little) {
         let Some(name) = text(&option, "name").strip_prefix("flakeUpdate.") else { continue };
@@ -85,7 +85,7 @@ fn each_option_has_its_effect_and_the_program_understands_it() {
 }
 
 #[test]
-fn the_timer_goes_by_the_dates_and_a_failing_host_fails_no_unit() {
+fn the_timer_follows_the_dates_and_a_failing_host_fails_no_unit() {
     for library in Library::all() {
         let timer = |lines: &str| {
             let host = library.evaluate(&with(&format!("{REPO} {lines}")));
@@ -101,13 +101,13 @@ fn the_timer_goes_by_the_dates_and_a_failing_host_fails_no_unit() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_named() {
+fn invalid_settings_are_named() {
     for library in Library::all() {
         for (lines, expected) in [
             ("", "services.homelab-deploy.flakeUpdate.repo must be set"),
             (
                 "repo = \"https://u:p@h/a/b\";",
-                "flakeUpdate.repo holds a user or a password, which everybody could read",
+                "flakeUpdate.repo contains a user name or a password, which everyone could read",
             ),
             (
                 "repo = \"h:a/b\"; sandbox = false; nixMayRead = [ \"/x\" ];",
@@ -116,36 +116,39 @@ fn what_cannot_be_meant_is_named() {
             ("repo = \"h:a/b\"; notify.enable = true;", "flakeUpdate.notify needs natsUrl and nkeyFile."),
             ("repo = \"h:a/b\"; notify.natsUrl = \"nats://h\";", "have no effect without"),
             ("repo = \"h:a/b\"; tokenFile = \"/nix/store/x\";", "flakeUpdate.tokenFile is in the nix store"),
-            ("repo = \"https://ghp_x@github.com/a/b\";", "flakeUpdate.repo holds a user or a password"),
+            (
+                "repo = \"https://ghp_x@github.com/a/b\";",
+                "flakeUpdate.repo contains a user name or a password",
+            ),
             (
                 "repo = \"h:a/b\"; notify.tls.cert = \"/c\";",
-                "flakeUpdate.notify.tls.cert and services.homelab-deploy.flakeUpdate.notify.tls.key belong together",
+                "flakeUpdate.notify.tls.cert and services.homelab-deploy.flakeUpdate.notify.tls.key must be set together",
             ),
         ] {
             let host = library.try_evaluate(&with(lines)).unwrap();
             let failed: Vec<&Value> = host["failed"].as_array().unwrap().iter().collect();
-            let said = |message: &&&Value| message.as_str().unwrap().contains(expected);
-            assert_eq!(failed.iter().filter(said).count(), 1, "{lines}: {failed:?}");
+            let is_expected = |message: &&&Value| message.as_str().unwrap().contains(expected);
+            assert_eq!(failed.iter().filter(is_expected).count(), 1, "{lines}: {failed:?}");
             assert_eq!(failed.len(), 1, "{failed:?}");
         }
     }
 }
 
 #[test]
-fn systemd_has_nothing_against_the_unit_and_it_is_hardened() {
+fn systemd_accepts_the_unit_and_it_is_hardened() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let unit = unit(&Library::Little, "tokenFile = \"/run/keys/t\";");
-    let path = folder.path().join("homelab-deploy-flake-update.service");
+    let path = directory.path().join("homelab-deploy-flake-update.service");
     fs::write(&path, unit.replace(&program(&unit), &binary().display().to_string())).unwrap();
     let output = Command::new("systemd-analyze").arg("verify").arg(&path).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let wrong: Vec<_> = said.lines().filter(|line| line.contains("flake-update")).collect();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let wrong: Vec<_> = stderr.lines().filter(|line| line.contains("flake-update")).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     let mut security = Command::new("systemd-analyze");
     security.args(["security", "--offline=true", "--threshold=20", "--no-pager"]).arg(&path);
-    // It fails above the threshold.
+    // The command fails above the threshold.
     run(&mut security, 0);
 }

@@ -10,7 +10,7 @@ let
   inherit (lib) mkOption types;
   system = builtins.currentSystem;
 
-  # A real derivation, made by a shell with this machine's programs.
+  # A real derivation, built by a shell with the programs of this machine.
   run =
     name: arguments: script:
     derivation (
@@ -85,7 +85,7 @@ let
     type = types.anything;
     inherit default;
   };
-  # Parts of NixOS that a fleet sets beside ours.
+  # Other options of NixOS that a fleet sets.
   nixos = {
     options = {
       nixpkgs.hostPlatform = any "";
@@ -174,7 +174,7 @@ in
 rec {
   inherit inputs self homelab-deploy pkgs;
   fleet = homelab-deploy.lib.fleet self.nixosConfigurations;
-  # As something to build.
+  # The same as a derivation.
   fleetFile = run "fleet-file" { } "cp ${fleet.file} $out";
   operator = self.packages.${system}.default;
   checks = self.checks.${system};

@@ -1,4 +1,4 @@
-//! The template of a fleet, set up as its README says; and what a fleet's flake takes from this one: `lib.fleet`, `lib.checks`.
+//! The template of a fleet, set up as its README describes, and the functions that it uses: `lib.fleet` and `lib.checks`.
 
 use crate::common::{binary, eventually, run};
 use crate::evaluate::{Library, file, nix_instantiate};
@@ -14,16 +14,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// Encrypts nothing: a key file is put where the real one puts its encrypted form.
+/// A stand-in for agenix that encrypts nothing: it copies a key file to where the real program writes the encrypted file.
 const AGENIX: &str = "#!/bin/sh\ntest \"$1\" = -e && cat >\"$2\"\n";
 
-/// A flake made from the template. It goes away with its owner.
+/// A flake created from the template, removed on drop.
 struct Fleet {
     home: TempDir,
 }
 
 impl Fleet {
-    /// The template as it is.
+    /// The template without changes.
     fn untouched() -> Self {
         let home = tempfile::tempdir().unwrap();
         let copied = Command::new("cp").arg("-r").arg(file("templates/fleet")).arg(home.path()).status();
@@ -31,7 +31,7 @@ impl Fleet {
         Self { home }
     }
 
-    /// The template with keys and secrets, made by the commands of its README.
+    /// The template with keys and secrets, created by the commands of its README.
     fn new() -> Self {
         let fleet = Self::untouched();
         let keys = fleet.runs("homelab-deploy keys new");
@@ -42,7 +42,7 @@ impl Fleet {
         {
             fleet.edit(name, "U…", key);
         }
-        // A listener that a test starts needs it in plain.
+        // A listener that a test starts needs the unencrypted key.
         fs::copy(fleet.path("web1.nkey"), fleet.home.path().join("web1.nkey")).unwrap();
         fleet.runs("agenix -e");
         fleet
@@ -58,7 +58,7 @@ impl Fleet {
         fs::write(self.path(name), text.replacen(from, to, 1)).unwrap();
     }
 
-    /// Runs the commands of the README's step in which a command begins so, and returns what they print.
+    /// Runs the commands of the README's step that contains a command with this start; returns their output.
     fn runs(&self, command: &str) -> String {
         let steps = readme_steps();
         let step = steps.iter().find(|step| step.contains(command)).expect(command);
@@ -72,10 +72,10 @@ impl Fleet {
         let mut shell = Command::new("sh");
         shell.args(["-euc", step]).current_dir(self.path("")).env("HOME", self.home.path());
         shell.env("PATH", format!("{}:{}", programs.display(), std::env::var("PATH").unwrap()));
-        run(&mut shell, 0).out
+        run(&mut shell, 0).stdout
     }
 
-    /// What nix is called with to evaluate a part of it.
+    /// The arguments of nix that evaluate an attribute of the fleet.
     fn arguments(&self, library: &Library, attribute: &str) -> Vec<String> {
         let stand_ins = file("tests/nixos/fleet.nix").display().to_string();
         let binary = format!("{:?}", binary().display().to_string());
@@ -131,7 +131,7 @@ fn readme_steps() -> Vec<String> {
     steps
 }
 
-/// A process that ends with its owner.
+/// A process that is killed on drop.
 struct Ends(Child);
 
 impl Drop for Ends {
@@ -182,9 +182,9 @@ fn the_template_is_a_fleet() {
     assert_eq!(fleet.evaluate(&Library::Little, "tools"), json!(["homelab-deploy", "agenix"]));
 }
 
-/// Real nix makes a fleet of the flake here and checks it; nixpkgs and agenix are stand-ins.
+/// Real nix evaluates and checks the fleet; nixpkgs and agenix are stand-ins.
 #[test]
-fn nix_makes_a_fleet_and_checks_it() {
+fn nix_evaluates_and_checks_the_fleet() {
     let (store, directory) = (Store::new(), tempfile::tempdir().unwrap());
     let input = |name: &str| format!("path:{}", directory.path().join(name).display());
     let ours = directory.path().join("homelab-deploy");
@@ -228,7 +228,7 @@ fn its_seeds_stay_out_of_git() {
     let fleet = Fleet::new();
     fs::copy(fleet.home.path().join("web1.nkey"), fleet.path("web1.nkey")).unwrap();
     let git =
-        |arguments: &[&str]| run(Command::new("git").args(arguments).current_dir(fleet.path("")), 0).out;
+        |arguments: &[&str]| run(Command::new("git").args(arguments).current_dir(fleet.path("")), 0).stdout;
     git(&["init", "--quiet"]);
     let step = readme_steps().into_iter().find(|step| step.starts_with("git")).unwrap();
     assert_eq!(step, "git add --all\nnix flake check\n");
@@ -275,7 +275,7 @@ fn its_operator_sees_its_hosts_on_a_real_server() {
 }
 
 #[test]
-fn what_is_not_filled_in_is_named() {
+fn missing_values_of_the_template_are_named() {
     let Some(library) = Library::nixpkgs() else { return };
     let fleet = Fleet::untouched();
     for host in ["ns1", "web1"] {
@@ -290,7 +290,7 @@ fn what_is_not_filled_in_is_named() {
 }
 
 #[test]
-fn a_fleet_is_written_once() {
+fn each_host_is_configured_in_one_place() {
     let fleet = Fleet::new();
     let metrics = "metrics.enable = true;\n    tier = \"test\";";
     fleet.edit("hosts/web1/default.nix", "tier = \"test\";", metrics);
@@ -309,7 +309,7 @@ fn a_fleet_is_written_once() {
         assert_eq!(outputs["hosts"]["ns1"]["confirmPeers"], true);
         assert_eq!(outputs["hosts"]["web1"]["confirmPeers"], false);
         let context = &outputs["context"];
-        assert_eq!(context["broker_hosts"], json!(["ns1"]));
+        assert_eq!(context["nats_hosts"], json!(["ns1"]));
         let hosts = json!({"ns1": {"tier": "prod", "role": "dns"}, "web1": {"tier": "test", "role": "web"}});
         assert_eq!(context["hosts"], hosts);
         assert_eq!(context["fleet"], outputs["file"]);
@@ -350,7 +350,7 @@ fn the_fleet_file_is_that_of_a_server_without_base_subjects_too() {
     }
 }
 
-/// Two servers, of which one lets hosts publish for the older tool.
+/// Two servers, one of which lets hosts publish on the base subjects.
 #[test]
 fn the_fleet_file_has_base_subjects_as_long_as_one_server_has_them() {
     let fleet = Fleet::new();
@@ -367,14 +367,14 @@ fn the_fleet_file_has_base_subjects_as_long_as_one_server_has_them() {
     }
 }
 
-/// The module has no clock, so it keeps what `keys nats-config` leaves out from some day on; hosts refuse it by their own clock.
+/// The module has no clock, so it keeps an operator that `keys nats-config` omits after the expiry; hosts check the expiry themselves.
 #[test]
-fn the_fleet_file_is_where_an_operator_expires() {
+fn an_expired_operator_is_omitted_by_keys_nats_config_and_kept_by_the_module() {
     let fleet = Fleet::new();
     fleet.edit("operators.nix", "kind = \"admin\";", "kind = \"admin\";\n    expires = \"2020-01-01\";");
     for library in Library::all() {
         let (file, at_server) = fleet.file_and_server(&library);
-        let parsed = parse_fleet_file(&file).unwrap();
+        let parsed = parse_fleet_file(&file, "fleet.toml".as_ref()).unwrap();
         let admin = parsed.iter().find(|user| user.entry == "operators.admin").unwrap();
         assert_eq!(admin.expires_at, Some("2020-01-02T00:00:00Z".parse().unwrap()), "{file}");
         assert_eq!(users(&file), at_server, "{library:?}");
@@ -390,10 +390,10 @@ fn the_fleet_file_is_where_an_operator_expires() {
     }
 }
 
-/// The warning that a fleet from the template begins with, as its README and the page have it; and its end.
+/// The warning of a new fleet, as quoted in the README and on the page, and the setting that removes it.
 #[test]
-fn the_template_warns_of_a_server_without_tls_and_says_so() {
-    const WARNING: &str = "can be read and changed on the way";
+fn the_template_warns_of_a_server_without_tls() {
+    const WARNING: &str = "can be read and changed in transit";
     let readme = fs::read_to_string(file("templates/fleet/README.md")).unwrap();
     let page = fs::read_to_string(file("docs/nixos-fleet.md")).unwrap();
     let fleet = Fleet::new();
@@ -416,7 +416,7 @@ fn the_template_warns_of_a_server_without_tls_and_says_so() {
     }
 }
 
-/// A change of the fleet, and what the check of which host says against it.
+/// A change of the fleet, the host whose check fails, and its message.
 const MISTAKES: [(&str, &str, &str, &str, &str); 8] = [
     (
         "hosts/web1/default.nix",
@@ -465,7 +465,7 @@ const MISTAKES: [(&str, &str, &str, &str, &str); 8] = [
         "publicKey = \"",
         "publicKey = null; # \"",
         "web1",
-        "services.homelab-deploy.listener.publicKey of web1 is not set: write the public key there that `homelab-deploy keys \
+        "services.homelab-deploy.listener.publicKey of web1 is not set: set it to the public key that `homelab-deploy keys \
          new listener --host web1` printed",
     ),
     (
@@ -478,7 +478,7 @@ const MISTAKES: [(&str, &str, &str, &str, &str); 8] = [
 ];
 
 #[test]
-fn the_checks_find_what_does_not_fit() {
+fn the_checks_find_mistakes() {
     for (name, from, to, host, expected) in MISTAKES {
         let fleet = Fleet::new();
         fleet.edit(name, from, to);
@@ -490,7 +490,7 @@ fn the_checks_find_what_does_not_fit() {
 }
 
 #[test]
-fn a_host_that_is_taken_out_has_no_key_at_the_server() {
+fn a_removed_host_has_no_key_at_the_server() {
     let fleet = Fleet::new();
     fleet.edit("flake.nix", "[ \"ns1\" \"web1\" ]", "[ \"ns1\" ]");
     for library in Library::all() {
@@ -500,7 +500,7 @@ fn a_host_that_is_taken_out_has_no_key_at_the_server() {
 }
 
 #[test]
-fn two_hosts_with_one_name_are_no_fleet() {
+fn two_hosts_with_one_name_are_rejected() {
     let fleet = Fleet::new();
     fleet.edit("hosts/web1/default.nix", "tier =", "hostname = \"ns1\";\n    tier =");
     for library in Library::all() {
@@ -528,7 +528,7 @@ fn two_hosts_with_one_key_are_found() {
 }
 
 #[test]
-fn the_checks_of_a_sound_fleet_build() {
+fn the_checks_of_a_valid_fleet_build() {
     let fleet = Fleet::new();
     let operator = "services.homelab-deploy.operator.enable = true;\n  services.homelab-deploy.operator.settings.contexts.home \
                     = fleet.context // { nats_url = \"nats://ns1\"; };\n  networking";
@@ -541,7 +541,7 @@ fn the_checks_of_a_sound_fleet_build() {
     }
 }
 
-/// A change of the fleet that only a build shows, the host, and what its check says.
+/// A mistake that only a build finds, and the message of the check.
 const BUILT_MISTAKES: [(&str, &str, &str); 3] = [
     (
         "networking",
@@ -558,12 +558,12 @@ const BUILT_MISTAKES: [(&str, &str, &str); 3] = [
         "networking",
         "systemd.services.homelab-deploy-listener.environment.A = \
          builtins.unsafeDiscardStringContext \"${builtins.storeDir}/00000000000000000000000000000000-lost\";\n  networking",
-        "00000000000000000000000000000000-lost, which does not come with it",
+        "00000000000000000000000000000000-lost, which is not in its closure",
     ),
 ];
 
 #[test]
-fn the_checks_find_what_only_a_build_shows() {
+fn the_checks_find_mistakes_that_only_a_build_shows() {
     for (from, to, expected) in BUILT_MISTAKES {
         let fleet = Fleet::new();
         fleet.edit("hosts/ns1/default.nix", from, to);

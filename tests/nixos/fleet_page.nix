@@ -1,4 +1,4 @@
-# Stand-ins for what the pages about NixOS set beside our options: agenix, sops-nix, impermanence, and further parts of NixOS.
+# Stand-ins for other options that the pages about NixOS set: agenix, sops-nix, impermanence, and parts of NixOS.
 { lib, ... }:
 
 let
@@ -7,7 +7,7 @@ let
     type = types.anything;
     inherit default;
   };
-  # Secrets that a host decrypts below `directory`, with further options.
+  # Secrets that a host decrypts below `directory`, with more options.
   secrets =
     directory: further:
     mkOption {

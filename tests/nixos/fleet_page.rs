@@ -1,4 +1,4 @@
-//! Every block of code on the page about fleets: a part of the template, or evaluated, or a command that a shell can read.
+//! Every code block on the page about fleets is a part of the template, or is evaluated, or is a command that a shell can parse.
 
 use crate::builder::BUILDER;
 use crate::common::run;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::process::Command;
 
-/// A page.
+/// A page of the documentation.
 pub(crate) struct Page(String);
 
 impl Page {
@@ -16,7 +16,7 @@ impl Page {
         Self(fs::read_to_string(file(name)).unwrap())
     }
 
-    /// Its blocks of nix, each with the comment before it.
+    /// The blocks of nix, each with the comment before it.
     pub(crate) fn blocks(&self) -> Vec<(&str, &str)> {
         let block = |text: &str| text.find("\n```\n").unwrap();
         let parts: Vec<_> = self.0.split("```nix\n").collect();
@@ -28,14 +28,14 @@ impl Page {
         marked.collect()
     }
 
-    /// The one block with this mark.
+    /// The only block with this mark.
     pub(crate) fn block(&self, mark: &str) -> String {
         let blocks: Vec<_> = self.blocks().into_iter().filter(|(found, _)| *found == mark).collect();
         let [(_, block)] = blocks[..] else { panic!("{mark}: {blocks:?}") };
         block.to_owned()
     }
 
-    /// The one block with this mark that contains `part`.
+    /// The only block with this mark that contains `part`.
     pub(crate) fn block_with(&self, mark: &str, part: &str) -> String {
         let mut blocks = self.blocks();
         blocks.retain(|(found, block)| *found == mark && block.contains(part));
@@ -43,10 +43,10 @@ impl Page {
         block.to_owned()
     }
 
-    /// Its blocks of commands.
+    /// The blocks of commands.
     fn commands(&self) -> Vec<String> {
         let mut commands = vec![String::new()];
-        // What is between fences is nix.
+        // Fenced blocks are nix.
         let prose = self.0.split("```").step_by(2).flat_map(str::lines);
         for line in prose {
             match line.strip_prefix("    ") {
@@ -63,7 +63,7 @@ fn page() -> Page {
     Page::read("docs/nixos-fleet.md")
 }
 
-/// What a host with a block becomes; `fleet` is what `lib.fleet` gives.
+/// Evaluates a host with a block; `fleet` is a stand-in for the result of `lib.fleet`.
 fn host(library: &Library, listener: &str, block: &str) -> Value {
     library.evaluate(&format!(
         "imports = [ {} ({{ config, ... }}: let fleet = {{ targets = [ \"ns1:9972\" ]; }}; in {{ {block} }}) ]; {listener}",
@@ -71,13 +71,13 @@ fn host(library: &Library, listener: &str, block: &str) -> Value {
     ))
 }
 
-/// The module with what the pages set beside our options.
+/// The module with stand-ins for the options of other projects that the pages set.
 pub(crate) fn stand_ins() -> String {
     file("tests/nixos/fleet_page.nix").display().to_string()
 }
 
 #[test]
-fn what_it_shows_of_the_template_is_there() {
+fn quotes_of_the_template_exist() {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut shown = 0;
     for (mark, block) in page().blocks() {
@@ -91,7 +91,7 @@ fn what_it_shows_of_the_template_is_there() {
 }
 
 #[test]
-fn every_block_is_tried() {
+fn every_block_is_tested() {
     const TRIED: [&str; 7] =
         ["home", "mac", "host", "host acme", "host monitoring", "host impermanence", "without flakes"];
     let page = page();
@@ -133,7 +133,7 @@ fn the_firewall_is_opened_for_the_server() {
 }
 
 #[test]
-fn the_server_opens_the_certificate_and_takes_all_else() {
+fn the_server_can_read_the_certificate_and_has_the_other_settings() {
     let server = "services.homelab-deploy.nats = { enable = true; operators.admin = { kind = \"admin\"; publicKey = \
                   \"UDTIURL5XECOYYYPTN2RBA4RPLPB3KBHVR4ALZ23QBHYZSYIXMFL7CWN\"; }; };";
     for library in Library::all() {
@@ -169,7 +169,7 @@ fn prometheus_and_grafana_have_what_they_need() {
 }
 
 #[test]
-fn what_is_kept_is_the_state_of_every_service() {
+fn backups_cover_the_state_of_every_service() {
     let update = "services.homelab-deploy.flakeUpdate = { enable = true; repo = \"https://h/a/b\"; };";
     for library in Library::all() {
         let services = format!("{LISTENER} {BUILDER} {update}");
@@ -183,9 +183,9 @@ fn what_is_kept_is_the_state_of_every_service() {
         let directory = format!("/var/lib/{}", listener("StateDirectory").unwrap());
         let kept = json!([
             {"directory": directory, "mode": listener("StateDirectoryMode").unwrap()},
-            // Where systemd has the state of dynamic users, and with which mode.
+            // systemd keeps the state of dynamic users here, with this mode.
             {"directory": "/var/lib/private", "mode": "0700"},
-            // The stamps of timers with `Persistent=`.
+            // The time stamps of timers with `Persistent=`.
             "/var/lib/systemd/timers",
         ]);
         assert_eq!(host["persistence"]["/persist"]["directories"], kept);

@@ -1,5 +1,5 @@
-# What an operator's home becomes with home-manager, and an operator's Mac with nix-darwin: with stand-ins for the options of theirs
-# that our modules set. `inputs.homelab-deploy` of the settings is this repository's flake.
+# An operator's home with home-manager, and an operator's Mac with nix-darwin, with stand-ins for the options that the modules set.
+# In the settings, `inputs.homelab-deploy` is the flake of this repository.
 {
   lib,
   binary,

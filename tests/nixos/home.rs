@@ -1,4 +1,4 @@
-//! The operator's configuration by home-manager, and on a Mac by nix-darwin.
+//! The operator's configuration with home-manager, and with nix-darwin on a Mac.
 
 use crate::common::{binary, run};
 use crate::evaluate::{Library, file, nix_instantiate};
@@ -16,7 +16,7 @@ const SETTINGS: &str = r#"{
     settings.contexts.lab = { nats_url = "nats://lab.example.org"; nkey_file = "/run/keys/lab.nkey"; };
 }"#;
 
-/// The options of our module in a home, and on a Mac.
+/// The options of the module in home-manager and in nix-darwin.
 const OF: [(&str, &str); 2] =
     [("home", "programs.homelab-deploy"), ("mac", "services.homelab-deploy.operator")];
 
@@ -25,7 +25,7 @@ fn arguments(library: &Library, settings: &str, attribute: &str) -> Vec<String> 
     whole(library, &home, &mac, attribute)
 }
 
-/// What nix is called with to evaluate a home and a Mac with these settings.
+/// The arguments of nix that evaluate a home and a Mac with these settings.
 fn whole(library: &Library, home: &str, mac: &str, attribute: &str) -> Vec<String> {
     let stand_ins = file("tests/nixos/home.nix").display().to_string();
     let mut arguments = vec![stand_ins, "--attr".into(), attribute.into()];
@@ -45,7 +45,7 @@ fn evaluate(library: &Library, settings: &str, attribute: &str) -> Value {
     evaluate_with(&arguments(library, settings, attribute))
 }
 
-/// The same with what [`whole`] returns.
+/// The same with the arguments from [`whole`].
 fn evaluate_with(arguments: &[String]) -> Value {
     let output = nix_instantiate().args(["--eval", "--strict", "--json"]).args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -85,7 +85,7 @@ fn the_program_finds_its_file_on_a_mac() {
         let home = tempfile::tempdir().unwrap();
         let mut show = Command::new(binary());
         show.args(["config", "show", "--context", "home"]).env_clear().env("HOME", home.path());
-        let shown = run(show.env("XDG_CONFIG_DIRS", profile.join("etc/xdg")), 0).out;
+        let shown = run(show.env("XDG_CONFIG_DIRS", profile.join("etc/xdg")), 0).stdout;
         assert!(shown.contains("nats://nats.example.org"), "{shown}");
         let bare = evaluate(&library, "{ enable = true; }", "mac");
         assert_eq!(bare["packages"], json!(["homelab-deploy"]));
@@ -93,7 +93,7 @@ fn the_program_finds_its_file_on_a_mac() {
 }
 
 #[test]
-fn the_page_has_both() {
+fn the_page_shows_both() {
     let page = Page::read("docs/nixos-fleet.md");
     for library in Library::all() {
         let arguments = |of: &str| whole(&library, &page.block("home"), &page.block("mac"), of);
@@ -107,10 +107,10 @@ fn the_page_has_both() {
 }
 
 #[test]
-fn an_nkey_file_that_cannot_be_is_refused() {
+fn an_invalid_nkey_file_is_refused() {
     for library in Library::all() {
         for (file, expected) in [
-            ("\"admin.nkey\"", "nkeyFile must be a path that begins with / or ~/"),
+            ("\"admin.nkey\"", "nkeyFile must be a path that starts with / or ~/"),
             (
                 "\"${builtins.storeDir}/00000000000000000000000000000000-admin.nkey\"",
                 "nkeyFile is in the nix store",

@@ -1,6 +1,6 @@
-# A host with our modules, and stand-ins for the parts of NixOS that they touch. `lib` is nixpkgs' library or the little one
-# beside this file, `settings` a module with what a test sets, `modules` where ours come from, `overlay` further packages,
-# `specialArgs` further arguments of modules.
+# A host with the modules, and stand-ins for the parts of NixOS that they use. `lib` is the library of nixpkgs or lib.nix,
+# `settings` a module with the settings of a test, `modules` the modules under test, `overlay` more packages, and
+# `specialArgs` more arguments of modules.
 {
   lib,
   settings,
@@ -17,7 +17,7 @@ let
     type = types.anything;
     inherit default;
   };
-  # Each definition adds to it.
+  # Definitions are concatenated.
   list =
     type:
     mkOption {
@@ -25,7 +25,7 @@ let
       default = [ ];
     };
 
-  # Real derivations, which a shell builds: only those show what a text depends on.
+  # Real derivations, built by a shell, because only these record what a text depends on.
   shell =
     script: name: content:
     derivation {
@@ -62,10 +62,10 @@ let
     // {
       meta.mainProgram = name;
     };
-  # The one under test, if the test names it.
+  # The module under test, if the test names one.
   ours = builtins.getEnv "HOMELAB_DEPLOY_BINARY";
 
-  # TOML with every table in one line.
+  # TOML with each table on one line.
   toml =
     value:
     if lib.isAttrs value then
@@ -101,7 +101,7 @@ let
     writeText = derive;
     writeTextDir = shell "/bin/mkdir $out; printf '%s' \"$content\" >$out/$name";
     inherit runCommand;
-    # What a host's own nixpkgs makes of our package.nix.
+    # The package that the nixpkgs of a host builds from package.nix.
     callPackage = _: _: program "homelab-deploy" (if ours == "" then "true" else ours);
     formats.toml = _: {
       type = tomlValue;
@@ -116,7 +116,7 @@ let
   // lib.genAttrs [ "attic-client" "bash" "coreutils" "curl" "findutils" "gnupg" "gnused" "openssh" "other" ] package
   // overlay;
 
-  # As NixOS merges the settings of units: a list adds, and other values must agree.
+  # Merges settings of units as NixOS does: lists are concatenated, other values must be equal.
   unitOption =
     if lib ? mkOptionType then
       lib.mkOptionType {
@@ -234,7 +234,7 @@ let
     };
   };
 
-  # NixOS's own module of the server, as far as ours has to do with it.
+  # The NixOS module of the server, as far as the modules use it.
   nats =
     { config, ... }:
     let
@@ -269,7 +269,7 @@ let
   };
   inherit (evaluated) config;
 
-  # As NixOS writes units.
+  # Writes a unit as NixOS does.
   pair = name: value: "${name}=${if lib.isBool value then lib.boolToString value else toString value}";
   section = attrs: lib.concatLists (lib.mapAttrsToList (name: value: map (pair name) (lib.toList value)) attrs);
   unit =
@@ -300,10 +300,10 @@ let
 
   texts = lib.mapAttrs (_: unit) config.systemd.services;
 
-  # The name of a path in the store.
+  # The name of a store path.
   nameOf = path: builtins.substring (builtins.stringLength builtins.storeDir + 34) (-1) path;
-  # The store paths that a text names and does not depend on. NixOS would neither build them nor copy them to the host. A
-  # derivation has the name of what it makes.
+  # The store paths that a text names without depending on them. NixOS would neither build them nor copy them to the host. A
+  # derivation has the same name as its output.
   unbound =
     text:
     let

@@ -1,4 +1,4 @@
-//! Public keys and their dates: what the modules take for one is what the program takes for one, and those of the pages are valid.
+//! Public keys and expiry dates: modules and program accept the same ones, and those on the pages are valid.
 
 use crate::evaluate::{Library, file, nix_instantiate};
 use crate::fixture::{ENTRIES, public_key};
@@ -11,27 +11,27 @@ fn is_in_base32(c: char) -> bool {
     c.is_ascii_uppercase() || ('2'..='7').contains(&c)
 }
 
-/// What looks like a public key in a text: no part of a longer word, such as a seed.
+/// The words of a text that look like public keys, not as part of a longer word such as a seed.
 fn keys_in(text: &str) -> Vec<&str> {
     let words = text.split(|c: char| !is_in_base32(c));
     words.filter(|word| word.len() == 56 && word.starts_with('U')).collect()
 }
 
-/// Files below a directory.
-fn files_below(folder: &str) -> Vec<PathBuf> {
+/// The files below a directory.
+fn files_below(directory: &str) -> Vec<PathBuf> {
     let mut found = vec![];
-    let mut folders = vec![file(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
+    let mut directories = vec![file(directory)];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
+            if path.is_dir() { directories.push(path) } else { found.push(path) }
         }
     }
     found
 }
 
 #[test]
-fn every_key_in_pages_and_modules_is_one() {
+fn every_key_in_pages_and_modules_is_valid() {
     let mut seen = 0;
     let files = files_below("docs").into_iter().chain(files_below("nixos")).chain([file("README.md")]);
     for path in files {
@@ -45,11 +45,11 @@ fn every_key_in_pages_and_modules_is_one() {
 }
 
 #[test]
-fn a_key_is_what_the_program_takes_for_one() {
+fn keys_are_valid_exactly_if_the_program_accepts_them() {
     let keys: Vec<_> = ENTRIES.iter().map(|entry| public_key(entry)).collect();
     let mut texts = keys.clone();
     for (n, key) in keys.iter().enumerate() {
-        // One character is another.
+        // One character differs.
         let at = 1 + n * 6 % 55;
         let other = if &key[at..=at] == "A" { "B" } else { "A" };
         texts.push(format!("{}{other}{}", &key[..at], &key[at + 1..]));
@@ -59,14 +59,14 @@ fn a_key_is_what_the_program_takes_for_one() {
     );
     let texts: Vec<_> = texts.iter().map(String::as_str).collect();
     for library in Library::all() {
-        for (text, taken) in texts.iter().zip(taken(&library, "public-key", &texts)) {
+        for (text, taken) in texts.iter().zip(accepted(&library, "public-key", &texts)) {
             assert_eq!(taken, PublicKey::parse(text).is_ok(), "{text}");
         }
     }
 }
 
-/// Which of these texts a type takes.
-fn taken(library: &Library, of_type: &str, texts: &[&str]) -> Vec<bool> {
+/// Whether a type accepts each of these strings.
+fn accepted(library: &Library, of_type: &str, texts: &[&str]) -> Vec<bool> {
     let expression = format!(
         "map (import {}/{of_type}.nix {{ lib = {}; }}).check [ {} ]",
         file("nixos").display(),
@@ -80,7 +80,7 @@ fn taken(library: &Library, of_type: &str, texts: &[&str]) -> Vec<bool> {
 }
 
 #[test]
-fn a_date_is_what_the_program_takes_for_one() {
+fn dates_are_valid_exactly_if_the_program_accepts_them() {
     let texts = [
         "2027-01-01",
         "2027-12-31",
@@ -105,7 +105,7 @@ fn a_date_is_what_the_program_takes_for_one() {
         "",
     ];
     for library in Library::all() {
-        for (text, taken) in texts.iter().zip(taken(&library, "expiry", &texts)) {
+        for (text, taken) in texts.iter().zip(accepted(&library, "expiry", &texts)) {
             assert_eq!(taken, parse_expiry(text).is_ok(), "{text}");
         }
     }

@@ -1,5 +1,5 @@
-# As much of nixpkgs' library as our modules use, so that they can be evaluated where nixpkgs is not. It merges definitions
-# and checks no types; with NIXPKGS_LIB the tests use the real one as well.
+# The part of nixpkgs' library that the modules use, so that they can be evaluated without nixpkgs. It merges definitions but
+# checks no types. With NIXPKGS_LIB, the tests also use the real library.
 let
   inherit (builtins)
     attrNames
@@ -36,8 +36,8 @@ let
     getSubOptions = _: { };
   };
 
-  # The definitions at a path, without those whose condition does not hold. A condition may hang on options that its
-  # content does not define, so that is looked at first.
+  # The definitions at a path, without those whose condition is false. A condition may depend on options that its content does
+  # not define, so the content is checked first.
   definitions =
     path: value:
     if value._type or "" == "if" then
@@ -55,7 +55,7 @@ let
   isOverride = value: value._type or "" == "override";
   priorityOf = value: if isOverride value then value.priority else 100;
 
-  # The definitions of the strongest priority, which is the lowest number.
+  # The definitions with the highest priority, which is the lowest number.
   valueOf =
     option: defs:
     let
@@ -96,7 +96,7 @@ let
           value = if inline then module else import module;
           loaded = if isFunction value then value (specialArgs // { inherit config lib; }) else value;
           whole = {
-            # A file counts once, however often it is imported.
+            # A file that is imported several times counts once.
             key = loaded.key or (if inline then null else toString module);
             imports = loaded.imports or [ ];
             options = loaded.options or { };
@@ -140,7 +140,7 @@ let
         ]
     )
     // {
-      # As in nixpkgs, where two definitions are too many also if they are equal.
+      # As in nixpkgs, two definitions conflict even if they are equal.
       package = plain "package" // {
         merge = defs: if length defs == 1 then head defs else throw "a package is defined multiple times";
       };
@@ -169,7 +169,7 @@ let
           );
         inherit (type) getSubOptions;
       };
-      # One that is a function gets the name of its attribute.
+      # A submodule that is a function gets the name of its attribute.
       submodule =
         module:
         if isFunction module then
@@ -258,7 +258,7 @@ let
     concatStrings = builtins.concatStringsSep "";
     concatMapStringsSep = separator: f: list: builtins.concatStringsSep separator (map f list);
     hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
-    # As in nixpkgs, every part depends on all that the string depends on.
+    # As in nixpkgs, every part keeps the complete context of the string.
     splitString =
       separator: text:
       map (lib.addContextFrom text) (filter builtins.isString (builtins.split separator text));

@@ -1,5 +1,5 @@
-//! The NixOS modules, evaluated: with the little library beside this file always, and with nixpkgs' own where
-//! `NIXPKGS_LIB` names a checkout of it, for instance of nix-community/nixpkgs.lib.
+//! The NixOS modules, evaluated with the small library in `lib.nix`, and also with the library of nixpkgs if `NIXPKGS_LIB` names a
+//! checkout of it, for example of nix-community/nixpkgs.lib.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
@@ -10,6 +10,7 @@ mod fixture;
 #[path = "../nix/own_store.rs"]
 mod own_store;
 
+mod assertions;
 mod builder;
 mod closure;
 mod configurations;
@@ -23,11 +24,10 @@ mod home;
 mod keys;
 mod monitoring;
 mod nats;
+mod nixpkgs_lib;
 mod operator;
 mod options;
 mod page;
-mod real_library;
-mod refused;
 mod settings;
 mod store;
 mod unit;

@@ -1,4 +1,4 @@
-//! The host of Prometheus and Grafana.
+//! The module for the host of Prometheus and Grafana.
 
 use crate::evaluate::{Library, file};
 use crate::store::Store;
@@ -18,10 +18,13 @@ fn prometheus_scrapes_the_fleet_and_has_its_alerts() {
         let job = json!([{"job_name": "homelab-deploy", "static_configs": targets}]);
         assert_eq!(prometheus["scrapeConfigs"], job, "{library:?}");
         let alerts = fs::read_to_string(file("nixos/alerts.yml")).unwrap();
-        assert!(alerts.contains("job=\"homelab-deploy\""), "the alerts expect that name of the job");
-        // The file beside the module, which JSON shows as a path in the store.
+        for job in alerts.split("job=").skip(1) {
+            assert!(job.starts_with("\"homelab-deploy\""), "the alerts expect another job: {job}");
+        }
+        // The file of the module, which is a store path in the JSON.
         let files = prometheus["ruleFiles"].as_array().unwrap();
-        assert!(files[0].as_str().unwrap().ends_with("-alerts.yml") && files.len() == 1, "{files:?}");
+        let [alerts] = &files[..] else { panic!("{files:?}") };
+        assert!(alerts.as_str().unwrap().ends_with("-alerts.yml"), "{alerts}");
         assert_eq!(host["grafana"]["provision"]["enable"], false);
         assert_eq!(library.evaluate("")["prometheus"]["scrapeConfigs"], json!([]));
     }
@@ -39,22 +42,23 @@ fn grafana_has_the_dashboard() {
         let store = Store::new();
         let provider = "grafana.provision.dashboards.settings.providers.0";
         let directory = store.build(&library, &settings, &format!("{provider}.options.path"));
-        let dashboard = fs::read(directory.join("homelab-deploy.json")).unwrap();
+        let path = directory.join("homelab-deploy.json");
+        let dashboard = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let dashboard: Value = serde_json::from_slice(&dashboard).unwrap();
         assert_eq!(dashboard["uid"], "homelab-deploy");
     }
 }
 
 #[test]
-fn targets_that_are_none_are_refused() {
+fn invalid_targets_are_rejected() {
     for library in Library::all() {
         let failed = |settings: &str| library.try_evaluate(settings).unwrap()["failed"].clone();
         let none = "services.homelab-deploy.monitoring.enable = true;";
         let expected = "services.homelab-deploy.monitoring.targets must be set, for example to (lib.fleet \
-                        self.nixosConfigurations).targets; it is empty there if no host has listener.metrics.enable.";
+                        self.nixosConfigurations).targets; that list is empty if no host sets listener.metrics.enable.";
         assert_eq!(failed(none), json!([expected]), "{library:?}");
         let wrong = SETTINGS.replace("ns1:9972", "http://ns1:9972/metrics");
-        let expected = "services.homelab-deploy.monitoring.targets: http://ns1:9972/metrics: write a host and a port, as in \
+        let expected = "services.homelab-deploy.monitoring.targets: http://ns1:9972/metrics: expected a host and a port, such as \
                         \"ns1:9972\".";
         assert_eq!(failed(&wrong), json!([expected]), "{library:?}");
     }

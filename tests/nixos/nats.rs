@@ -1,18 +1,20 @@
-//! The permissions of the module are those that `keys nats-config` prints, for every kind of credential.
+//! The module and `keys nats-config` generate the same permissions for every kind of credential.
 
-use crate::common::{Wire, eventually};
+use crate::common::{RawClient, eventually};
 use crate::evaluate::Library;
 use crate::fixture::{fleet_file, pair, public_key};
 use crate::store::Store;
-use homelab_deploy::keys::{Rules, User, parse_fleet_file, permissions};
+use homelab_deploy::keys::{CredentialKind, SubjectRules, User, parse_fleet_file, permissions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use strum::VariantArray as _;
 
-/// The fleet file, with a host and an operator whose keys are being replaced.
+/// A fleet file with a host and an operator whose keys are being replaced.
 fn file() -> String {
     ["hosts.ns1", "operators.dana"].into_iter().fold(fleet_file().to_owned(), |file, entry| {
         let key = format!("public_key = {:?}\n", public_key(entry));
@@ -22,7 +24,7 @@ fn file() -> String {
     })
 }
 
-/// The same in nix.
+/// The same fleet in nix.
 fn settings() -> String {
     let fleet: Value = toml::from_str(&file()).unwrap();
     let mut nix = "services.homelab-deploy.nats = { enable = true;\n".to_owned();
@@ -44,15 +46,15 @@ fn settings() -> String {
     nix + "};"
 }
 
-fn rules(rules: &Rules) -> Value {
-    let mut told = json!({"allow": rules.allow});
+fn rules(rules: &SubjectRules) -> Value {
+    let mut value = json!({"allow": rules.allow});
     if !rules.deny.is_empty() {
-        told["deny"] = json!(rules.deny);
+        value["deny"] = json!(rules.deny);
     }
-    told
+    value
 }
 
-/// What the server is told of a fleet file, as `keys nats-config` has it.
+/// The users of the server that `keys nats-config` generates from a fleet file.
 pub(crate) fn users(file: &str) -> Value {
     let of_key = |key: &str, user: &User| {
         let allowed = permissions(&user.credential);
@@ -61,7 +63,7 @@ pub(crate) fn users(file: &str) -> Value {
             "permissions": {"publish": rules(&allowed.publish), "subscribe": rules(&allowed.subscribe)},
         })
     };
-    let users = parse_fleet_file(file).unwrap();
+    let users = parse_fleet_file(file, "fleet.toml".as_ref()).unwrap();
     users.iter().flat_map(|user| user.public_keys().map(move |key| of_key(key, user))).collect()
 }
 
@@ -76,7 +78,7 @@ fn every_credential_has_the_permissions_that_the_program_prints() {
 }
 
 #[test]
-fn without_base_subjects_too() {
+fn the_permissions_are_equal_without_base_subjects_too() {
     let settings = settings() + "services.homelab-deploy.nats.baseSubjects = false;";
     let expected = users(&format!("base_subjects = false\n{}", file()));
     for library in Library::all() {
@@ -86,10 +88,51 @@ fn without_base_subjects_too() {
 }
 
 #[test]
-fn the_server_takes_it_as_nixos_writes_it() {
+fn every_kind_of_credential_is_compared() {
+    let users = parse_fleet_file(&file(), "fleet.toml".as_ref()).unwrap();
+    let compared: HashSet<_> = users.iter().map(|user| user.credential.kind()).collect();
+    assert_eq!(
+        compared,
+        CredentialKind::VARIANTS.iter().copied().collect(),
+        "add the new kind to the fleet of these tests"
+    );
+}
+
+#[test]
+fn the_module_accepts_exactly_the_operators_that_the_program_accepts() {
+    let key = public_key("operators.al");
+    for kind in CredentialKind::VARIANTS.iter().filter(|kind| **kind != CredentialKind::Listener) {
+        for fields in [
+            &[][..],
+            &["tiers = [\"test\"]"],
+            &["tiers = [\"prod\"]"],
+            &["tiers = [\"test\" \"prod\"]"],
+            &["builds = true"],
+            &["tiers = [\"test\"]", "builds = true"],
+            &["expires = \"2027-01-01\""],
+            &["expires = \"soon\""],
+        ] {
+            let toml = fields.join("\n").replace("\" \"", "\", \"");
+            let file = format!("[operators.al]\nkind = \"{kind}\"\npublic_key = \"{key}\"\n{toml}\n");
+            let accepted = parse_fleet_file(&file, "fleet.toml".as_ref()).is_ok();
+            let nix: String = fields.iter().flat_map(|field| [*field, "; "]).collect();
+            let settings = format!(
+                "services.homelab-deploy.nats = {{ enable = true; operators.al = {{ kind = \"{kind}\"; publicKey = \"{key}\"; {nix}}}; }};"
+            );
+            for library in Library::all() {
+                let evaluated = library.try_evaluate(&settings);
+                let is_valid = evaluated.is_ok_and(|host| host["failed"] == json!([]));
+                assert_eq!(is_valid, accepted, "{library:?}: {settings}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_server_accepts_the_file_that_nixos_writes() {
     let nats = &Library::Little.evaluate(&settings())["nats"];
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("nats.conf");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("nats.conf");
     std::fs::write(&file, nats["settings"].to_string()).unwrap();
     let check = Command::new("nats-server").arg("-c").arg(&file).arg("-t").output().unwrap();
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
@@ -105,7 +148,7 @@ fn another_limit_for_the_size_of_messages_takes_precedence() {
 
 const REPLIES: &str = "deploy.responses.a-1";
 
-/// A fleet of these entries of the fleet file.
+/// A fleet in nix with these entries of the fleet file.
 fn fleet_of(entries: &[&str]) -> String {
     let mut nix = "services.homelab-deploy.nats.enable = true;".to_owned();
     for entry in entries {
@@ -123,7 +166,7 @@ fn fleet_of(entries: &[&str]) -> String {
     nix
 }
 
-/// What makes NixOS reload the server's unit, and the unit without it.
+/// The reload triggers of the server's unit, and the unit without them.
 fn triggers(library: &Library, settings: &str) -> (String, String) {
     let unit = library.unit_named("nats", settings);
     let (reload, rest): (Vec<_>, Vec<_>) =
@@ -152,54 +195,54 @@ fn a_new_host_reloads_the_server_and_anything_else_restarts_it() {
 }
 
 #[test]
-fn a_running_server_takes_up_a_new_host_and_keeps_its_connections() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_running_server_accepts_a_new_host_and_keeps_its_connections() {
+    let directory = tempfile::tempdir().unwrap();
     let store = Store::new();
-    let place = folder.path().join("nats.conf");
+    let place = directory.path().join("nats.conf");
     let install = |entries: &[&str]| {
         let made = store.build(&Library::Little, &fleet_of(entries), "etc.\"nats/nats.conf\".source");
         let _ = fs::remove_file(&place);
         std::os::unix::fs::symlink(made, &place).unwrap();
     };
     install(&["hosts.ns1", "operators.root"]);
-    let log = fs::File::create(folder.path().join("log")).unwrap();
+    let log = fs::File::create(directory.path().join("log")).unwrap();
     let mut server = Command::new("nats-server")
         .args(["-a", "127.0.0.1", "-p", "-1", "--ports_file_dir"])
-        .arg(folder.path())
+        .arg(directory.path())
         .arg("-c")
         .arg(&place)
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .spawn()
         .unwrap();
-    let ports = folder.path().join(format!("nats-server_{}.ports", server.id()));
+    let ports = directory.path().join(format!("nats-server_{}.ports", server.id()));
     let ports: Value =
         eventually("the server starting", || serde_json::from_slice(&fs::read(&ports).ok()?).ok());
     let connect = |entry: &str| {
-        let file = folder.path().join(entry);
+        let file = directory.path().join(entry);
         fs::write(&file, pair(entry).seed().unwrap()).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        Wire::with_key(ports["nats"][0].as_str().unwrap(), &file)
+        RawClient::with_key(ports["nats"][0].as_str().unwrap(), &file)
     };
     let operator = connect("operators.root");
-    let replies = operator.listen(REPLIES);
+    let replies = operator.subscribe(REPLIES);
     install(&["hosts.ns1", "hosts.www", "operators.root"]);
     let pid = Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
     kill_process(pid, Signal::HUP).unwrap();
     eventually("the server reloading", || {
-        fs::read_to_string(folder.path().join("log"))
+        fs::read_to_string(directory.path().join("log"))
             .unwrap()
             .contains("Reloaded server configuration")
             .then_some(())
     });
-    connect("hosts.www").say(REPLIES, &json!({"from": "www"}));
+    connect("hosts.www").publish(REPLIES, &json!({"from": "www"}));
     assert_eq!(replies.until(|heard| heard["from"] == "www")["from"], "www");
     server.kill().unwrap();
     server.wait().unwrap();
 }
 
 #[test]
-fn a_file_that_the_server_refuses_is_refused_when_it_is_made() {
+fn a_file_that_the_server_refuses_is_refused_at_build_time() {
     let store = Store::new();
     let build = |more: &str| {
         let settings = format!("{} {more}", fleet_of(&["hosts.ns1"]));
@@ -207,7 +250,7 @@ fn a_file_that_the_server_refuses_is_refused_when_it_is_made() {
     };
     let error = build("services.nats.settings.cluster = 3;").unwrap_err();
     assert!(error.contains("nats.conf:1:") && error.contains("Expected map to define cluster"), "{error}");
-    // As NixOS's own option says for files that are on the host only.
+    // The option of NixOS recommends this for files that exist only on the host.
     let unchecked =
         "services.nats.validateConfig = false; services.nats.settings.tls.cert_file = \"/missing\";";
     build(unchecked).unwrap();

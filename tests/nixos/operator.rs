@@ -1,4 +1,4 @@
-//! The operator's machine: the program, and a configuration for everybody.
+//! The operator's machine: the program, and a configuration for all users.
 
 use crate::common::{binary, run};
 use crate::evaluate::Library;
@@ -31,12 +31,12 @@ fn it_installs_the_program_and_the_file() {
 }
 
 #[test]
-fn a_file_with_a_mistake_is_refused_when_it_is_made() {
+fn an_invalid_file_is_refused_at_build_time() {
     let store = Store::new();
     for (wrong, expected) in [
         ("settings.contexts.home.natsurl = \"nats://h\";", "unknown key \"natsurl\" in [contexts.home]"),
         ("settings = { context = \"hmoe\"; contexts.home = { }; };", "names the context hmoe"),
-        ("settings.aliases.a = \"a\";", "the alias \"a\" leads back to itself"),
+        ("settings.aliases.a = \"a\";", "alias \"a\" refers to itself"),
     ] {
         let settings = format!("services.homelab-deploy.operator = {{ enable = true; {wrong} }};");
         let made =
@@ -46,20 +46,19 @@ fn a_file_with_a_mistake_is_refused_when_it_is_made() {
     }
 }
 
-/// The keys that the program knows in a section, as it lists them where an unknown one is like none of them. `check` is the command
-/// that reads such a file.
+/// The known keys of a section, from the error for an unknown key. `check` is the command that reads the file.
 fn known(check: &[&str], section: &str) -> Vec<String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), format!("{section}\nzzzzzzzz = 1\n")).unwrap();
     let checked = run(Command::new(binary()).args(check).arg(file.path()), 2);
-    let said = format!("{}{}", checked.out, checked.err);
-    let (_, keys) = said.split_once("the keys there are ").unwrap_or_else(|| panic!("{checked}"));
+    let output = format!("{}{}", checked.stdout, checked.stderr);
+    let (_, keys) = output.split_once("expected one of ").unwrap_or_else(|| panic!("{checked}"));
     let mut keys: Vec<_> = keys.lines().next().unwrap().split(", ").map(str::to_owned).collect();
     keys.sort();
     keys
 }
 
-/// The keys of each section are the options below this prefix.
+/// Asserts that the keys of a section are the options below a prefix.
 pub(crate) fn has_options(check: &[&str], section: &str, prefix: &str) {
     let options = options(&Library::Little);
     let names = options.iter().filter_map(|option| text(option, "name").strip_prefix(prefix));

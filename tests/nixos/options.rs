@@ -1,4 +1,4 @@
-//! The options that exist, against the list that people build on.
+//! The options of all modules, compared with the list that configurations rely on.
 
 use crate::evaluate::{LISTENER, Library, file};
 use crate::settings::EVERY_SETTING;
@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-/// Every option of every module. The first ones have always been there under these names.
-const OPTIONS: [&str; 153] = [
+/// Every option of every module. The first ones have the names of the older tool.
+const OPTIONS: [&str; 162] = [
     "listener.enable",
     "listener.package",
     "listener.hostname",
@@ -144,6 +144,15 @@ const OPTIONS: [&str; 153] = [
     "operator.settings.console",
     "operator.settings.console.shell",
     "operator.settings.console.mouse",
+    "operator.settings.console.title",
+    "operator.settings.console.progress",
+    "operator.settings.console.notify",
+    "operator.settings.console.bell",
+    "operator.settings.console.columns",
+    "operator.settings.console.system_columns",
+    "operator.settings.console.keys",
+    "operator.settings.console.theme",
+    "operator.settings.console.aliases",
     "operator.settings.contexts.<name>.branch",
     "operator.settings.contexts.<name>.confirm_tiers",
     "operator.settings.contexts.<name>.aliases",
@@ -156,7 +165,7 @@ const OPTIONS: [&str; 153] = [
     "operator.settings.contexts.<name>.fleet_name",
     "operator.settings.contexts.<name>.unproven",
     "operator.settings.contexts.<name>.flake_credentials",
-    "operator.settings.contexts.<name>.broker_hosts",
+    "operator.settings.contexts.<name>.nats_hosts",
     "operator.settings.contexts.<name>.allowed_flakes",
     "operator.settings.contexts.<name>.hosts",
     "operator.settings.contexts.<name>.hosts.<name>.tier",
@@ -175,7 +184,7 @@ pub(crate) fn text<'a>(option: &'a Value, field: &str) -> &'a str {
 }
 
 #[test]
-fn there_are_these_options_and_no_others() {
+fn the_options_are_exactly_these() {
     for library in Library::all() {
         let there: BTreeSet<_> =
             options(&library).iter().map(|option| text(option, "name").to_owned()).collect();
@@ -198,7 +207,7 @@ fn each_has_a_type_an_example_a_description_and_a_default_unless_it_must_be_set(
 }
 
 #[test]
-fn each_option_of_the_listener_is_tried() {
+fn each_option_of_the_listener_is_tested() {
     let tried = |option: &str| {
         let short = option.strip_prefix("listener.").unwrap();
         LISTENER.contains(&format!(" {short} =")) || EVERY_SETTING.iter().any(|(name, ..)| *name == short)
@@ -216,8 +225,8 @@ fn defaults_are_those_of_the_program() {
         Command::new(crate::common::binary()).args(["listener", "--help"]).env("COLUMNS", "300"),
         0,
     );
-    // The help on one line, for it breaks lines anywhere.
-    let help = help.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    // The help on one line, because it can be wrapped anywhere.
+    let help = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     let options = options(&Library::Little);
     for (option, flag) in [
         ("listener.timeout", "--timeout"),
@@ -236,20 +245,20 @@ fn defaults_are_those_of_the_program() {
         ("listener.metrics.address", "--metrics-addr"),
     ] {
         let after = help.split_once(&format!("{flag} ")).unwrap_or_else(|| panic!("no {flag}"));
-        let told = after.1.split_once("[default: ").unwrap().1.split(']').next().unwrap();
+        let printed = after.1.split_once("[default: ").unwrap().1.split(']').next().unwrap();
         let default = options.iter().find(|known| known["name"] == option).unwrap();
         let default = text(default, "default").replace(['"', '[', ']', ','], "");
         let words: Vec<_> = default.split_whitespace().collect();
         assert_eq!(
             words,
-            told.split([' ', ',']).filter(|word| !word.is_empty()).collect::<Vec<_>>(),
+            printed.split([' ', ',']).filter(|word| !word.is_empty()).collect::<Vec<_>>(),
             "{option}"
         );
     }
 }
 
 #[test]
-fn a_name_is_what_the_program_takes_for_one() {
+fn names_are_valid_exactly_if_the_program_accepts_them() {
     let text = fs::read_to_string(file("nixos/token.nix")).unwrap();
     let (_, list) = text.split_once("reserved = [").unwrap();
     let reserved: Vec<_> = list.split(']').next().unwrap().split('"').skip(1).step_by(2).collect();

@@ -1,4 +1,4 @@
-//! The page about the modules lists every option as it is. `REFERENCE=write make test-nixos` writes its tables.
+//! The page about the modules lists every option. `REFERENCE=write make test-nixos` writes its tables.
 
 use crate::builder::BUILDER;
 use crate::evaluate::{LISTENER, Library, file};
@@ -12,7 +12,7 @@ use std::fs;
 const MODULES: [&str; 6] = ["listener", "builder", "nats", "operator", "monitoring", "flakeUpdate"];
 const HEAD: &str = "| option | type | default | example | |\n|---|---|---|---|---|\n";
 
-/// The page's table of a module.
+/// The table of a module, generated from its options.
 fn table(library: &Library, module: &str) -> String {
     let mut table = HEAD.to_owned();
     for option in options(library) {
@@ -30,7 +30,7 @@ fn table(library: &Library, module: &str) -> String {
     table
 }
 
-/// A table without the column of types, which only the real library knows.
+/// A table without the types, which only the real library has.
 fn without_types(table: &str) -> String {
     let row = |line: &str| {
         let (name, rest) = line.trim_start_matches("| ").split_once(" | ").unwrap();
@@ -39,7 +39,7 @@ fn without_types(table: &str) -> String {
     table.lines().filter(|line| !line.starts_with("|-")).map(row).collect::<Vec<_>>().join("\n")
 }
 
-/// The table below a module's heading, as it stands there.
+/// The table on the page below the heading of a module.
 fn written<'a>(page: &'a str, module: &str) -> &'a str {
     let (_, chapter) = page.split_once(&format!("\n## {module}\n")).expect("a chapter for each module");
     let table = &chapter[chapter.find(HEAD).expect("a table")..];
@@ -78,7 +78,7 @@ fn the_page_lists_every_option_with_its_type() {
     }
 }
 
-/// What a host becomes with the one block of this mark that contains `part`.
+/// Evaluates a host with the only block with this mark that contains `part`.
 fn host(library: &Library, mark: &str, part: &str) -> Value {
     let block = Page::read("docs/nixos.md").block_with(mark, part);
     let service = if mark.starts_with("builder cache") {
@@ -93,27 +93,27 @@ fn host(library: &Library, mark: &str, part: &str) -> Value {
     host
 }
 
-/// A setting of a unit.
+/// The values of a setting of a unit.
 fn of_unit(host: &Value, service: &str, key: &str) -> Vec<String> {
     let unit = settings(host["units"][format!("homelab-deploy-{service}")].as_str().unwrap());
     unit[&("Service".to_owned(), key.to_owned())].clone()
 }
 
 #[test]
-fn a_limit_of_a_host_takes_the_place_of_that_of_the_module() {
+fn a_limit_of_a_host_replaces_that_of_the_module() {
     for library in Library::all() {
         let host = host(&library, "builder", "MemoryMax");
         assert_eq!(of_unit(&host, "builder", "MemoryMax"), ["8G"]);
         assert_eq!(of_unit(&host, "builder", "TasksMax"), ["8192"]);
     }
-    // As the page says, nothing is said of these for the update.
+    // As the page says, the unit of the update has no such limits.
     let update = "services.homelab-deploy.flakeUpdate = { enable = true; repo = \"https://h/a/b\"; };";
     let update = Library::Little.unit_of("flake-update", update);
     assert!(!update.contains("MemoryMax") && !update.contains("TasksMax"), "{update}");
 }
 
 #[test]
-fn a_directory_of_a_host_is_writable_beside_those_of_the_module() {
+fn a_host_can_add_a_writable_directory() {
     for library in Library::all() {
         let writable = of_unit(&host(&library, "listener", "ReadWritePaths"), "listener", "ReadWritePaths");
         assert!(
@@ -157,16 +157,16 @@ fn the_builder_pushes_to_a_cache_and_the_hosts_take_from_it() {
 }
 
 #[test]
-fn every_block_is_tried() {
+fn every_block_is_tested() {
     let page = Page::read("docs/nixos.md");
     let mut marks: Vec<_> = page.blocks().into_iter().map(|(mark, _)| mark).collect();
     marks.sort_unstable();
-    // The first of the listener is tried below.
+    // The first block of the listener has a separate test below.
     assert_eq!(marks, ["builder", "builder", "builder cache", "listener", "listener", "listener cache"]);
 }
 
 #[test]
-fn no_line_of_prose_is_longer_than_a_screen() {
+fn no_line_of_prose_is_too_long() {
     for name in ["docs/nixos.md", "docs/nixos-fleet.md", "templates/fleet/README.md"] {
         let page = fs::read_to_string(file(name)).unwrap();
         let prose = page.lines().filter(|line| !line.starts_with('|'));
@@ -176,7 +176,7 @@ fn no_line_of_prose_is_longer_than_a_screen() {
 }
 
 #[test]
-fn what_the_page_begins_with_is_a_listener() {
+fn the_first_block_is_a_listener() {
     let page = fs::read_to_string(file("docs/nixos.md")).unwrap();
     let code = page.split("```nix\n").nth(1).unwrap().split("```").next().unwrap();
     let settings = code.lines().filter(|line| !line.starts_with(['#', 'i'])).collect::<Vec<_>>().join("\n");

@@ -1,6 +1,6 @@
-//! A setting of each option of the listener, and what it makes of the unit.
+//! A setting for each option of the listener, and its effect on the unit.
 
-/// Option, setting, and a part of the unit that was not there before.
+/// Option, setting, and the part that it adds to the unit.
 pub(crate) const EVERY_SETTING: &[(&str, &str, &str)] = &[
     ("package", "package = pkgs.other;", "-other/bin/homelab-deploy listener "),
     ("hostname", "hostname = \"web7\";", "--hostname web7 "),

@@ -1,29 +1,29 @@
-//! A real nix with a separate store, in which parts of an evaluated host are built.
+//! Real nix with a separate store, which builds parts of an evaluated host.
 
+use crate::common::TestDir;
 use crate::evaluate::Library;
 use crate::own_store::{CONFIGURATION, own_store};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
 
-/// The store. It goes away with its owner.
+/// A store, removed on drop.
 pub(crate) struct Store {
-    home: TempDir,
+    home: TestDir,
 }
 
 impl Store {
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        Self { home: TestDir::new() }
     }
 
-    /// Builds one attribute of what a host with these settings becomes, and nothing else.
+    /// Builds one attribute of a host with these settings.
     pub(crate) fn build(&self, library: &Library, settings: &str, attribute: &str) -> PathBuf {
         let built = self.try_build_of(library, settings, attribute);
         built.unwrap_or_else(|error| panic!("{settings}: {error}"))
     }
 
-    /// The same, or why it cannot be built.
+    /// The same; returns the error of nix if the build fails.
     pub(crate) fn try_build_of(
         &self,
         library: &Library,
@@ -35,7 +35,7 @@ impl Store {
         self.try_build(&arguments)
     }
 
-    /// Builds what these arguments of nix-build name, or says what nix said against it.
+    /// Runs nix-build with these arguments; returns its error if the build fails.
     pub(crate) fn try_build(&self, arguments: &[String]) -> Result<PathBuf, String> {
         let output = self.command("nix-build").args(arguments).arg("--no-out-link").output().unwrap();
         if output.status.success() {
@@ -45,7 +45,7 @@ impl Store {
         }
     }
 
-    /// Runs a command of nix about flakes in a directory.
+    /// Runs a flake command of nix in a directory.
     pub(crate) fn nix(&self, directory: &Path, arguments: &[String]) {
         let mut nix = self.command("nix");
         nix.args(["--extra-experimental-features", "nix-command flakes"]).args(arguments);
@@ -54,7 +54,7 @@ impl Store {
         assert!(output.status.success(), "nix {arguments:?}: {stderr}");
     }
 
-    /// The names of the paths that a path brings with it, itself among them.
+    /// The names of the store paths in the closure of a path.
     pub(crate) fn closure(&self, path: &Path) -> BTreeSet<String> {
         let requisites = self.run("nix-store", &["--query", "--requisites", path.to_str().unwrap()]);
         let store = self.home.path().join("store").display().to_string();
@@ -74,12 +74,5 @@ impl Store {
         command.envs(own_store(self.home.path())).env("NIX_CONFIG", CONFIGURATION);
         command.env("HOMELAB_DEPLOY_BINARY", crate::common::binary());
         command
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        // What nix puts into a store is read-only, also for who wants to clear it away.
-        let _ = Command::new("chmod").args(["-R", "u+w"]).arg(self.home.path()).status();
     }
 }

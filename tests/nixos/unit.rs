@@ -1,4 +1,4 @@
-//! The listener's unit: the text that the lab proves, what the options make of it, and what systemd says of it.
+//! The listener's unit: it equals the text that the lab tests, options change it, and systemd accepts it.
 
 use crate::builder::BUILDER;
 use crate::common::{binary, run};
@@ -8,8 +8,8 @@ use crate::unit_text::{Settings, command, program, settings};
 use std::fs;
 use std::process::Command;
 
-/// The text, filled in as the lab does it.
-fn proven(program: &str, hardened: bool) -> Settings {
+/// The text of the unit, filled in as the lab does it.
+fn unit_of_the_lab(program: &str, hardened: bool) -> Settings {
     let arguments = "--hostname web1 --tier test --role web --nats-url nats://nats.example.org --flake-url \
                      git+https://git.example.org/fleet";
     let read = |name: &str| fs::read_to_string(file("nixos").join(name)).unwrap();
@@ -25,14 +25,14 @@ fn proven(program: &str, hardened: bool) -> Settings {
     )
 }
 
-/// What NixOS adds of its own: the environment, and what wants the unit.
+/// The unit without what NixOS adds: the environment and the `Install` section.
 fn without_surroundings(mut unit: Settings) -> Settings {
     unit.retain(|(section, key), _| section != "Install" && key != "Environment");
     unit
 }
 
 #[test]
-fn the_module_makes_the_unit_that_the_lab_proves() {
+fn the_module_generates_the_unit_that_the_lab_tests() {
     for library in Library::all() {
         let text = library.unit(LISTENER);
         let unit = settings(&text);
@@ -48,21 +48,21 @@ fn the_module_makes_the_unit_that_the_lab_proves() {
         assert!(["-nix/bin", "-git/bin", "-openssh/bin"].iter().all(|part| path.contains(part)), "{path}");
         assert_eq!(
             without_surroundings(unit),
-            without_surroundings(proven(&program(&text), true)),
+            without_surroundings(unit_of_the_lab(&program(&text), true)),
             "{library:?}"
         );
     }
 }
 
 #[test]
-fn a_rebuild_command_is_held_back_by_nothing() {
+fn a_unit_with_a_rebuild_command_is_not_hardened() {
     for library in Library::all() {
         let unit = library.unit(&listener_with("rebuildCommand = \"/bin/rebuild\";"));
         let plain = unit.replace(" --rebuild-command /bin/rebuild", "");
         assert_ne!(plain, unit);
         assert_eq!(
             without_surroundings(settings(&plain)),
-            without_surroundings(proven(&program(&plain), false))
+            without_surroundings(unit_of_the_lab(&program(&plain), false))
         );
         assert!(!unit.contains("NIX_REMOTE"), "{unit}");
     }
@@ -81,7 +81,7 @@ fn each_option_has_its_effect_on_the_unit() {
 }
 
 #[test]
-fn memory_that_runs_out_ends_nix_and_not_the_service() {
+fn running_out_of_memory_ends_nix_and_not_the_service() {
     for library in Library::all() {
         for setting in ["", "rebuildCommand = \"/bin/rebuild\";"] {
             let unit = library.unit(&listener_with(setting));
@@ -97,7 +97,7 @@ fn memory_that_runs_out_ends_nix_and_not_the_service() {
 }
 
 #[test]
-fn memory_and_processes_are_limited_and_files_are_for_the_owner_alone() {
+fn memory_and_processes_are_limited_and_files_are_private() {
     let text = |name: &str| settings(&fs::read_to_string(file("nixos").join(name)).unwrap());
     for name in ["homelab-deploy-listener.service", "homelab-deploy-builder.service"] {
         let unit = text(name);
@@ -119,14 +119,15 @@ fn arguments(unit: &str) -> Vec<String> {
 fn the_program_understands_each_command_line() {
     for (option, setting, _) in EVERY_SETTING {
         let arguments = arguments(&Library::Little.unit(&listener_with(setting)));
-        // The arguments are read before the key, which is not there.
-        run(Command::new(binary()).args(&arguments), 2).complains(&["could not read the key file %d/nkey"]);
+        // The arguments are parsed before the key is read, which does not exist.
+        run(Command::new(binary()).args(&arguments), 2)
+            .assert_stderr(&["could not read the key file %d/nkey"]);
         assert!(arguments.len() >= 11, "{option}: {arguments:?}");
     }
 }
 
 #[test]
-fn what_systemd_would_expand_or_split_arrives_whole() {
+fn arguments_that_systemd_would_expand_or_split_are_escaped() {
     let hostile = "x y \"z\" $HOME %d '\\";
     let nix = format!("healthChecks = [ {} ];", serde_json::to_string(hostile).unwrap().replace('$', "\\$"));
     for library in Library::all() {
@@ -135,11 +136,11 @@ fn what_systemd_would_expand_or_split_arrives_whole() {
     }
 }
 
-/// Writes the unit with a program that is there, for systemd to look at.
-fn written(folder: &std::path::Path, settings: &str) -> std::path::PathBuf {
+/// Writes the unit with a program that exists, so that systemd can verify it.
+fn written(directory: &std::path::Path, settings: &str) -> std::path::PathBuf {
     let unit = Library::Little.unit(settings);
     let unit = unit.replace(&program(&unit), &binary().display().to_string());
-    let path = folder.join("homelab-deploy-listener.service");
+    let path = directory.join("homelab-deploy-listener.service");
     fs::write(&path, unit).unwrap();
     path
 }
@@ -150,30 +151,30 @@ pub(crate) fn systemd_analyze() -> Option<Command> {
 }
 
 #[test]
-fn systemd_has_nothing_against_the_unit() {
-    let folder = tempfile::tempdir().unwrap();
+fn systemd_accepts_the_unit() {
+    let directory = tempfile::tempdir().unwrap();
     let Some(mut verify) = systemd_analyze() else { return };
-    let output = verify.arg("verify").arg(written(folder.path(), LISTENER)).output().unwrap();
-    nothing_wrong(&String::from_utf8_lossy(&output.stderr));
+    let output = verify.arg("verify").arg(written(directory.path(), LISTENER)).output().unwrap();
+    assert_no_complaint(&String::from_utf8_lossy(&output.stderr));
 }
 
-/// Looks through what systemd says of a unit of ours.
-pub(crate) fn nothing_wrong(said: &str) {
-    // What systemd before 254 and 256 does not know yet, and then leaves out.
+/// Fails if systemd complained about a unit of this project.
+pub(crate) fn assert_no_complaint(stderr: &str) {
+    // Settings that older versions of systemd (before 254 and 256) do not know and ignore.
     let newer = ["RestartMaxDelaySec", "RestartSteps", "@sandbox"];
     let wrong = |line: &&str| line.contains("homelab-deploy") && !newer.iter().any(|key| line.contains(key));
-    let wrong: Vec<_> = said.lines().filter(wrong).collect();
+    let wrong: Vec<_> = stderr.lines().filter(wrong).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
 fn the_unit_is_hardened_as_far_as_rebuilding_allows() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let Some(mut security) = systemd_analyze() else { return };
     security.args(["security", "--offline=true", "--threshold=30", "--no-pager"]);
-    // It fails above the threshold.
-    let ended = run(security.arg(written(folder.path(), LISTENER)), 0);
-    let told = ended.out.lines().find(|line| line.contains("Overall exposure level")).unwrap().to_owned();
-    let level: f32 = told.split_once(": ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
-    assert!(level < 3.0, "{told}");
+    // The command fails above the threshold.
+    let ended = run(security.arg(written(directory.path(), LISTENER)), 0);
+    let line = ended.stdout.lines().find(|line| line.contains("Overall exposure level")).unwrap().to_owned();
+    let level: f32 = line.split_once(": ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    assert!(level < 3.0, "{line}");
 }

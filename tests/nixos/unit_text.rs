@@ -1,15 +1,15 @@
-//! Units as text, read into their settings.
+//! Parses the text of units into settings.
 
 use std::collections::BTreeMap;
 
-/// The settings of each section, in the order in which a key is repeated.
+/// The values of each key of a section, in order.
 pub(crate) type Settings = BTreeMap<(String, String), Vec<String>>;
 
-/// Keys that mean the same on one line and on several.
+/// Keys whose words mean the same on one line and on several lines.
 const OF_WORDS: [&str; 4] =
     ["CapabilityBoundingSet", "ReadWritePaths", "RestrictAddressFamilies", "SystemCallFilter"];
 
-/// Reads a unit as systemd does: sections may come again, comments do not count.
+/// Parses a unit as systemd does: a section may be repeated, comments are ignored.
 pub(crate) fn settings(text: &str) -> Settings {
     let mut settings = Settings::new();
     let mut section = String::new();
@@ -34,7 +34,7 @@ pub(crate) fn command(unit: &str) -> Vec<String> {
     words(&settings(unit)[&("Service".to_owned(), "ExecStart".to_owned())][0])
 }
 
-/// Our program as a unit names it: in the store.
+/// The path of the program in a unit, which must be in the store.
 pub(crate) fn program(unit: &str) -> String {
     let program = command(unit).swap_remove(0);
     let in_store =
@@ -43,7 +43,7 @@ pub(crate) fn program(unit: &str) -> String {
     program
 }
 
-/// The words of a command line, as systemd splits it. Nothing in it but the folder of credentials may be expanded.
+/// The words of a command line, as systemd splits it. It may expand only the directory of credentials.
 pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = line.trim();

@@ -1,4 +1,4 @@
-# The test in virtual machines, evaluated with stand-ins: its script, and its machines.
+# The test in virtual machines, evaluated with stand-ins: its script and its machines.
 { lib }:
 
 let

@@ -1,5 +1,5 @@
-//! The test in virtual machines, as far as it can be tried without nixpkgs and without hardware virtualisation: it is evaluated
-//! with stand-ins, and its script is checked as the build of the NixOS test driver checks it.
+//! The test in virtual machines, as far as it can be checked without nixpkgs and hardware virtualisation: it is evaluated with
+//! stand-ins, and its script is checked as the build of the NixOS test driver does.
 
 use crate::evaluate::{Library, file, nix_instantiate};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// Its script and its machines.
+/// The script and the machines of the test.
 fn vm_test(library: &Library) -> Value {
     let mut nix = nix_instantiate();
     nix.args(["--eval", "--strict", "--json"]).arg(file("tests/nixos/vm_test.nix"));
@@ -22,7 +22,7 @@ fn every_machine_can_be_evaluated_and_has_what_its_units_name() {
         let test = vm_test(&library);
         assert_eq!(test["name"], "homelab-deploy");
         let machines = test["machines"].as_object().unwrap();
-        assert_eq!(machines.keys().collect::<Vec<_>>(), ["broker", "host1", "host2"]);
+        assert_eq!(machines.keys().collect::<Vec<_>>(), ["host1", "host2", "server"]);
         for (name, machine) in machines {
             assert_eq!(machine["failed"], json!([]), "{name}");
             assert!(
@@ -34,31 +34,31 @@ fn every_machine_can_be_evaluated_and_has_what_its_units_name() {
     }
 }
 
-/// A program of the Python environment that `make test-nixos` makes.
+/// A program of the Python environment that `make test-nixos` creates.
 fn python(program: &str) -> Command {
     let environment = std::env::var_os("HOMELAB_DEPLOY_NIXOS_VENV").expect("run by make test-nixos");
     Command::new(PathBuf::from(environment).join("bin").join(program))
 }
 
-/// Nothing, or what a check said.
+/// The output of a check that failed.
 fn passed(name: &str, output: &Output) -> Result<(), String> {
-    let said =
+    let text =
         [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
-    if output.status.success() { Ok(()) } else { Err(format!("{name}: {said}")) }
+    if output.status.success() { Ok(()) } else { Err(format!("{name}: {text}")) }
 }
 
-/// Checks a script as the driver's build does: mypy with the types of the driver before it, then pyflakes alone.
+/// Checks a script as the driver's build does: mypy on the script with the driver's types, then pyflakes on the script alone.
 fn check(script: &str, machines: &[&str]) -> Result<(), String> {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let prefix = fs::read_to_string(file("tests/nixos/driver/prefix.py")).unwrap();
     let hints = machines.join(": QemuMachine;\n") + ": QemuMachine;\n";
-    let typed = folder.path().join("testScriptWithTypes");
+    let typed = directory.path().join("testScriptWithTypes");
     fs::write(&typed, format!("{prefix}{hints}{script}")).unwrap();
     let mut mypy = python("mypy");
     mypy.args(["--no-implicit-optional", "--pretty", "--no-color-output", "--cache-dir=/dev/null"]);
-    mypy.arg(&typed).env("MYPYPATH", file("tests/nixos/driver")).current_dir(folder.path());
+    mypy.arg(&typed).env("MYPYPATH", file("tests/nixos/driver")).current_dir(directory.path());
     passed("mypy", &mypy.output().expect("mypy runs"))?;
-    let plain = folder.path().join("test-script");
+    let plain = directory.path().join("test-script");
     fs::write(&plain, script).unwrap();
     let symbols = prefix.lines().filter_map(|line| line.split_once(": ")).map(|(name, _)| name);
     let symbols: Vec<_> = symbols.chain(machines.iter().copied()).collect();
@@ -91,7 +91,7 @@ fn a_script_that_the_drivers_build_refuses_is_refused() {
             "expression has type \"str\", variable has type \"QemuMachine\"",
         ),
         ("start_all()", "start_all(1)", "Too many arguments"),
-        ("broker.succeed(", "broker.suceed(", "has no attribute \"suceed\""),
+        ("server.succeed(", "server.suceed(", "has no attribute \"suceed\""),
         (
             "wait_for_open_port(4222)",
             "wait_for_open_port(\"4222\")",

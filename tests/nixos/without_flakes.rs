@@ -1,9 +1,9 @@
-//! `default.nix` has what the flake has.
+//! `default.nix` has the same outputs as the flake.
 
 use crate::evaluate::{LISTENER, Library, file, nix_instantiate};
 use serde_json::Value;
 
-/// Evaluates an expression about what `default.nix` gives with these packages.
+/// Evaluates an expression over the result of `default.nix` with these packages.
 fn evaluate(library: &Library, pkgs: &str, expression: &str) -> Value {
     let expression = format!(
         "let lib = {}; plain = import {} {{ pkgs = {pkgs}; }}; in {expression}",
@@ -40,7 +40,7 @@ fn it_has_the_package_an_overlay_the_modules_and_the_library() {
 }
 
 #[test]
-fn its_modules_need_no_packages_of_ours() {
+fn its_modules_work_without_this_package() {
     for library in Library::all() {
         let host = format!(
             "(import {} {{ inherit lib; modules = [ plain.nixosModules.default ]; settings = {{ {LISTENER} }}; }}).units",

@@ -1,39 +1,36 @@
-//! An older commit: what `deploy --allow-older` sends, and what a host says without it.
+//! `deploy --allow-older`: the request with the flag, and the rejection without it.
 
-use crate::common::{Broker, HostBuilder, Repo, operator, run};
-use crate::crowd::{Crowd, How, Member};
+use crate::common::{HostBuilder, NatsServer, Repo, operator, run};
+use crate::fake_hosts::{Behavior, FakeHost, FakeHosts};
 use serde_json::{Value, json};
 
 #[test]
-fn the_request_allows_an_older_commit_if_that_was_asked_for() {
-    let broker = Broker::start();
-    let crowd = Crowd::start(&broker, vec![Member::new("web1", "web", How::Completes)]);
+fn the_request_allows_an_older_commit_with_the_flag() {
+    let nats = NatsServer::start();
+    let fake_hosts = FakeHosts::start(&nats, vec![FakeHost::new("web1", "web", Behavior::Completes)]);
     for (flags, expected) in [(&["--allow-older"][..], json!(true)), (&[], Value::Null)] {
-        let mut command = operator(&broker, "tester");
-        command
-            .args(["deploy", "web1"])
-            .args(flags)
-            .env("HOMELAB_DEPLOY_NKEY_FILE", broker.key("everything"));
+        let mut command = operator(&nats, "tester");
+        command.args(["deploy", "web1"]).args(flags).env("HOMELAB_DEPLOY_NKEY_FILE", nats.key("everything"));
         run(&mut command, 0);
-        assert_eq!(crowd.request().1["allow_older"], expected);
+        assert_eq!(fake_hosts.request().1["allow_older"], expected);
     }
 }
 
 #[test]
-fn a_host_says_how_to_deploy_an_older_commit() {
-    let broker = Broker::start();
+fn a_rejection_explains_how_to_deploy_an_older_commit() {
+    let nats = NatsServer::start();
     let repo = Repo::new();
     let old = repo.commit("flake.nix", "old");
     let new = repo.commit("flake.nix", "new");
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").flake(&repo.url()).start();
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").flake(&repo.url()).start();
     let deploy = |flags: &[&str], code: i32| {
-        let mut command = operator(&broker, "tester");
-        run(command.args(["deploy", "web1"]).args(flags), code).out
+        let mut command = operator(&nats, "tester");
+        run(command.args(["deploy", "web1"]).args(flags), code).stdout
     };
     deploy(&[], 0);
-    let said = deploy(&["--branch", &old], 1);
+    let output = deploy(&["--branch", &old], 1);
     let expected =
         format!("commit {old} is older than {new}, which this host deployed last from the branch \"master\"");
-    assert!(said.contains(&expected), "{said}");
+    assert!(output.contains(&expected), "{output}");
     deploy(&["--branch", &old, "--allow-older"], 0);
 }

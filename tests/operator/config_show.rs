@@ -1,8 +1,8 @@
-//! `config show`: every setting that is in force, and where it comes from.
+//! `config show`: effective settings and their sources.
 
 use crate::common::run;
-use crate::configured::Home;
-use homelab_deploy::keys::Seed;
+use crate::config_home::Home;
+use homelab_deploy::keys::UserSeed;
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -14,7 +14,7 @@ nats_url = "nats://user:s3cret@nats.example.org"
 nkey_file = "~/deployer.nkey"
 tls_ca = "/etc/ca.pem"
 confirm_tiers = ["prod", "lab"]
-broker_hosts = ["nas"]
+nats_hosts = ["nas"]
 allowed_flakes = ["git+https://user:s3cret@git.example.org/fleet"]
 hosts.ns1 = { tier = "prod", role = "dns" }
 hosts.nas = { tier = "prod" }
@@ -29,7 +29,7 @@ fn shown(command: &mut Command, args: &[&str]) -> Vec<Value> {
     run(command.args(["config", "show", "--output", "json"]).args(args), 0).json()
 }
 
-/// Value, kind, and source of a setting.
+/// Value, kind and source of a setting.
 fn row(rows: &[Value], name: &str) -> (Value, Value, Value) {
     let row = rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name} in {rows:?}"));
     (row["value"].clone(), row["kind"].clone(), row["source"].clone())
@@ -38,12 +38,12 @@ fn row(rows: &[Value], name: &str) -> (Value, Value, Value) {
 #[test]
 fn people_read_a_table() {
     let home = Home::with(FILE);
-    Seed::generate().unwrap().write_new(&home.path().join("deployer.nkey")).unwrap();
+    UserSeed::generate().unwrap().write_new(&home.path().join("deployer.nkey")).unwrap();
     let mut command = home.command();
     command.env("HOMELAB_DEPLOY_ALIAS_SITE", "web2");
     let shown = run(command.args(["config", "show", "--branch", "next"]), 0);
-    let text = shown.out.replace(home.path().to_str().unwrap(), "HOME");
-    // As wide as the folder was.
+    let text = shown.stdout.replace(home.path().to_str().unwrap(), "HOME");
+    // The column widths depend on the length of the directory.
     let lines: Vec<_> = text
         .lines()
         .map(|line| {
@@ -70,7 +70,7 @@ fn each_value_names_its_source() {
         ("flake_credentials", Value::Null, &(Value::Null, Value::Null)),
         ("branch", json!("main"), &of_file),
         ("confirm_tiers", json!(["prod", "lab"]), &of_context),
-        ("broker_hosts", json!(["nas"]), &of_context),
+        ("nats_hosts", json!(["nas"]), &of_context),
         ("allowed_flakes", json!(["git+https://git.example.org/fleet"]), &of_context),
         ("console.shell", json!("ssh {host}"), &(json!("default"), json!("default"))),
         ("console.mouse", json!(false), &of_file),
@@ -81,7 +81,7 @@ fn each_value_names_its_source() {
     ] {
         assert_eq!(row(&rows, name), (value, kind.clone(), source.clone()), "{name}");
     }
-    assert_eq!(rows.len(), 20);
+    assert_eq!(rows.len(), 24);
     assert_eq!(rows[1]["line"], 5);
 
     let mut command = home.command();
@@ -120,22 +120,22 @@ fn without_a_file_the_defaults_are_shown() {
     ] {
         assert_eq!(row(&rows, name), (value, json!("default"), json!("default")), "{name}");
     }
-    for name in ["context", "nats_url", "nkey_file", "tls_ca", "tls_cert", "tls_key", "broker_hosts"] {
+    for name in ["context", "nats_url", "nkey_file", "tls_ca", "tls_cert", "tls_key", "nats_hosts"] {
         assert_eq!(row(&rows, name), (Value::Null, Value::Null, Value::Null), "{name}");
     }
-    let human = run(home.command().args(["config", "show"]), 0).out;
-    let head = format!("configuration: {} (there is no such file)\n", home.file().display());
+    let human = run(home.command().args(["config", "show"]), 0).stdout;
+    let head = format!("configuration: {} (does not exist)\n", home.file().display());
     assert!(human.starts_with(&head), "{human}");
 }
 
 #[test]
 fn neither_seeds_nor_passwords_are_shown() {
     let home = Home::with(FILE);
-    let seed = Seed::generate().unwrap();
+    let seed = UserSeed::generate().unwrap();
     seed.write_new(&home.path().join("deployer.nkey")).unwrap();
     for output in ["human", "json"] {
         let shown = run(home.command().args(["config", "show", "--output", output]), 0);
-        assert!(!shown.out.contains(seed.expose()) && !shown.out.contains("s3cret"), "{shown}");
-        assert!(shown.out.contains("deployer.nkey"), "{shown}");
+        assert!(!shown.stdout.contains(seed.expose()) && !shown.stdout.contains("s3cret"), "{shown}");
+        assert!(shown.stdout.contains("deployer.nkey"), "{shown}");
     }
 }

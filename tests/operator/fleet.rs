@@ -1,13 +1,15 @@
-//! The fold of reports into a fleet: whatever order and however often they come, it ends the same.
+//! Folding reports into a fleet: order and repetition do not change the result.
 
 use homelab_deploy::fleet::{Deployment, Fleet, Host};
-use homelab_deploy::protocol::{Action, Answer, DeployReport, Id, Inbound, JobAnswer, Name, Status, Want};
+use homelab_deploy::protocol::{
+    Action, DeployReport, Id, Inbound, JobReply, Name, QueryKind, QueryReply, Status,
+};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// More deployments than these are never kept.
+/// Limit of the deployments in memory.
 const MOST_DEPLOYMENTS: usize = 1000;
 
 pub(crate) fn name(text: &str) -> Name {
@@ -26,17 +28,17 @@ pub(crate) fn report(host: &str, job: &str, status: Status, seq: Option<u64>) ->
     report
 }
 
-/// The reports of a job in the order they were made, `seq` from `first` on; the verdict, if any, last.
+/// The reports of a job in order, numbered from `first`. The final report, if any, is last.
 fn job(job: &'static str, first: u64) -> impl Strategy<Value = Vec<DeployReport>> {
-    let verdict = prop_oneof![Just(None), Just(Some(Status::Completed)), Just(Some(Status::Failed))];
-    (0..8_usize, verdict).prop_map(move |(beats, verdict)| {
-        let begun = [Status::Accepted, Status::Started];
-        let statuses = begun.into_iter().chain(vec![Status::Running; beats]).chain(verdict);
+    let final_status = prop_oneof![Just(None), Just(Some(Status::Completed)), Just(Some(Status::Failed))];
+    (0..8_usize, final_status).prop_map(move |(beats, final_status)| {
+        let initial = [Status::Accepted, Status::Started];
+        let statuses = initial.into_iter().chain(vec![Status::Running; beats]).chain(final_status);
         statuses.zip(first..).map(|(status, seq)| report("web1", job, status, Some(seq))).collect()
     })
 }
 
-/// The same reports in any order, some of them more than once.
+/// The same reports in any order, with some of them repeated.
 fn disturbed(reports: Vec<DeployReport>) -> impl Strategy<Value = (Vec<DeployReport>, Vec<DeployReport>)> {
     let again = prop::collection::vec(prop::sample::select(reports.clone()), 0..10);
     again.prop_flat_map(move |again| {
@@ -45,7 +47,7 @@ fn disturbed(reports: Vec<DeployReport>) -> impl Strategy<Value = (Vec<DeployRep
     })
 }
 
-/// All that a fleet shows.
+/// The state of a fleet after these reports.
 fn folded(reports: impl IntoIterator<Item = DeployReport>) -> (HashMap<Name, Host>, HashMap<Id, Deployment>) {
     let mut fleet = Fleet::default();
     for report in reports {
@@ -65,12 +67,12 @@ proptest! {
     ) {
         let last = made.last().cloned().map(Arc::new);
         let (hosts, deployments) = folded(heard);
-        prop_assert_eq!(&hosts[&name("web1")].job, &last, "the highest seq, and the verdict above all");
+        prop_assert_eq!(&hosts[&name("web1")].job, &last, "the highest seq, and a final report above all");
         prop_assert_eq!((hosts, deployments), folded(made));
     }
 
     #[test]
-    fn order_and_repetition_of_two_jobs_reports_do_not_matter_to_what_is_last(
+    fn order_and_repetition_do_not_change_the_last_of_two_jobs(
         (made, heard) in (job("a", 1), job("b", 1_000_001))
             .prop_map(|(first, second)| [first, second].concat())
             .prop_flat_map(disturbed),
@@ -82,9 +84,9 @@ proptest! {
     }
 
     #[test]
-    fn a_verdict_stands(
+    fn a_result_is_final(
         before in prop::collection::vec((any_status(), prop::option::of(0..100_u64)), 0..5),
-        verdict in prop::sample::select(vec![Status::Completed, Status::Failed, Status::Rejected]),
+        final_status in prop::sample::select(vec![Status::Completed, Status::Failed, Status::Rejected]),
         after in prop::collection::vec((any_status(), prop::option::of(0..100_u64)), 0..10),
     ) {
         let mut fleet = Fleet::default();
@@ -93,23 +95,23 @@ proptest! {
             let (host, deployment) = (&fleet.hosts["web1"], &fleet.deployments["a"]);
             (host.job.clone(), deployment.job(&host.name).unwrap().report.clone())
         };
-        // A first verdict may be among those before.
-        for told in before {
-            apply(told);
+        // The earlier reports may include a final one.
+        for latest in before {
+            apply(latest);
         }
-        let (job, told) = apply((verdict, Some(50)));
-        prop_assert!(told.status.is_final());
+        let (job, latest) = apply((final_status, Some(50)));
+        prop_assert!(latest.status.is_final());
         for later in after {
             let now = apply(later);
-            prop_assert_eq!(&now.1, &told);
-            if told.status != Status::Rejected {
+            prop_assert_eq!(&now.1, &latest);
+            if latest.status != Status::Rejected {
                 prop_assert_eq!(&now.0, &job);
             }
         }
     }
 
     #[test]
-    fn what_changes_nothing_on_a_host_does_not_hide_its_running_job(
+    fn a_rejected_request_does_not_hide_the_running_job(
         others in prop::collection::vec((0..4_usize, any_status(), prop::option::of(0..100_u64)), 1..10),
     ) {
         let mut fleet = Fleet::default();
@@ -129,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn no_host_vanishes_whatever_is_heard(
+    fn no_message_removes_a_host(
         heard in prop::collection::vec((0..6_u8, 0..300_u16, any_status(), prop::option::of(0..50_u64)), 1..100),
     ) {
         let mut fleet = Fleet::default();
@@ -157,33 +159,37 @@ fn ended_deployments_are_forgotten_oldest_first() {
 }
 
 #[test]
-fn deployments_that_never_end_are_bounded_too_and_go_once_they_end() {
+fn unfinished_deployments_are_limited_and_removed_once_finished() {
     let mut fleet = Fleet::default();
-    let mut tell = |n: u64, status: Status| {
-        // Fewer than are kept of unknown ones.
-        let told = report(&format!("host{}", n % 900), &format!("job{n}"), status, Some(n));
-        fleet.apply_report(Arc::new(told), Timestamp::UNIX_EPOCH);
+    let mut apply = |n: u64, status: Status| {
+        // Fewer hosts than the limit for unknown hosts.
+        let latest = report(&format!("host{}", n % 900), &format!("job{n}"), status, Some(n));
+        fleet.apply_report(Arc::new(latest), Timestamp::UNIX_EPOCH);
         fleet.deployments.len()
     };
     let most = u64::try_from(MOST_DEPLOYMENTS).unwrap();
     for n in 0..most + 200 {
-        assert!(tell(n, Status::Running) <= MOST_DEPLOYMENTS, "{n}");
+        assert!(apply(n, Status::Running) <= MOST_DEPLOYMENTS, "{n}");
     }
-    // Those that run are kept while there is room, and the newest always.
-    assert_eq!(tell(most + 200, Status::Running), MOST_DEPLOYMENTS);
+    // Running deployments are kept up to the limit, and the newest is always kept.
+    assert_eq!(apply(most + 200, Status::Running), MOST_DEPLOYMENTS);
     for n in 201..=most + 200 {
-        assert_eq!(tell(n, Status::Completed), MOST_DEPLOYMENTS, "{n} was not kept");
+        assert_eq!(apply(n, Status::Completed), MOST_DEPLOYMENTS, "{n} was not kept");
     }
-    assert_eq!(tell(most + 201, Status::Running), 200);
+    assert_eq!(apply(most + 201, Status::Running), 200);
 }
 
 #[test]
-fn a_job_that_was_asked_for_counts_as_a_report() {
+fn a_reply_to_a_job_query_counts_as_a_report() {
     let mut fleet = Fleet::default();
     let mut answer = |report: Option<DeployReport>| {
-        let answer =
-            JobAnswer { want: Want::Job, id: None, hostname: name("web1"), report: report.map(Arc::new) };
-        fleet.apply(Inbound::Answer(id("question"), Answer::Job(answer)), Timestamp::UNIX_EPOCH)
+        let answer = JobReply {
+            query: QueryKind::Job,
+            id: None,
+            hostname: name("web1"),
+            report: report.map(Arc::new),
+        };
+        fleet.apply(Inbound::Reply(id("question"), QueryReply::Job(answer)), Timestamp::UNIX_EPOCH)
     };
     assert!(!answer(None));
     assert!(answer(Some(report("web1", "a", Status::Running, Some(1)))));
@@ -193,7 +199,7 @@ fn a_job_that_was_asked_for_counts_as_a_report() {
 }
 
 #[test]
-fn a_verdict_told_in_passing_is_completed_by_its_report() {
+fn a_result_from_a_presence_message_is_completed_by_its_report() {
     let mut fleet = Fleet::default();
     let brief = report("web1", "a", Status::Failed, Some(3));
     let whole = DeployReport { diagnostics: Some("last words".to_owned()), ..brief.clone() };
@@ -201,7 +207,7 @@ fn a_verdict_told_in_passing_is_completed_by_its_report() {
     let mut apply =
         |report: &DeployReport| fleet.apply_report(Arc::new(report.clone()), Timestamp::UNIX_EPOCH);
     assert!(apply(&brief));
-    assert!(!apply(&other), "another verdict");
+    assert!(!apply(&other), "another result");
     assert!(apply(&whole));
     assert!(!apply(&whole) && !apply(&brief));
     assert_eq!(*fleet.deployments["a"].job(&name("web1")).unwrap().report, whole);

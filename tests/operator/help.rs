@@ -1,12 +1,12 @@
-//! The help that people read, and every flag given a wrong value.
+//! Help texts, and errors for invalid values of every flag.
 
 use crate::common::{binary, run};
 use crate::usage::nowhere;
-use homelab_deploy::keys::Seed;
+use homelab_deploy::keys::UserSeed;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// Every command, as its words.
+/// Every command with its subcommands.
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["listener"],
@@ -19,6 +19,7 @@ const COMMANDS: &[&[&str]] = &[
     &["history"],
     &["diff"],
     &["rollback"],
+    &["rollouts"],
     &["reboot"],
     &["build"],
     &["cancel"],
@@ -39,7 +40,7 @@ const COMMANDS: &[&[&str]] = &[
 ];
 
 fn help(command: &[&str]) -> String {
-    run(Command::new(binary()).env_clear().args(command).arg("--help"), 0).out
+    run(Command::new(binary()).env_clear().args(command).arg("--help"), 0).stdout
 }
 
 #[test]
@@ -59,14 +60,15 @@ fn help_is_never_wider_than_a_page() {
     }
 }
 
-/// The commands that a help lists; that of the program has them in groups.
+/// The commands that a help text lists. The main help has them in groups.
 fn listed<'a>(command: &[&str], help: &'a str) -> Vec<&'a str> {
     let commands = if command.is_empty() {
         help.split("\nOptions:\n").next().unwrap()
     } else {
         help.split("Commands:\n").nth(1).unwrap_or_default().split("\n\n").next().unwrap()
     };
-    let lines = commands.lines().filter(|line| line.starts_with("  "));
+    // A long description continues on lines that are indented further.
+    let lines = commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     lines.map(|line| line.split_whitespace().next().unwrap()).collect()
 }
 
@@ -77,7 +79,7 @@ fn the_help_lists_every_command_once_in_its_group() {
     let known: BTreeSet<_> = COMMANDS.iter().filter_map(|command| command.first().copied()).collect();
     assert_eq!(commands.pop(), Some("help"));
     assert_eq!((commands.len(), commands.into_iter().collect()), (known.len(), known));
-    for line in ["Look:", "Change:", "Run as a service:", "Set up:", "Examples:"] {
+    for line in ["Inspect:", "Change:", "Run as a service:", "Set up:", "Examples:"] {
         assert!(help.lines().any(|own| own == line), "no {line} in {help}");
     }
 }
@@ -106,12 +108,12 @@ fn no_command_is_missing_here() {
 }
 
 #[test]
-fn the_version_is_told() {
+fn the_version_is_printed() {
     let version = format!("homelab-deploy {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(run(Command::new(binary()).arg("--version"), 0).out, version);
+    assert_eq!(run(Command::new(binary()).arg("--version"), 0).stdout, version);
 }
 
-/// What each command needs besides, so that only the flag under test is wrong.
+/// Valid arguments of each command, so that only the tested flag is invalid.
 const LISTENER: &[&str] = &[
     "listener",
     "--hostname=web1",
@@ -140,6 +142,7 @@ const ROLLBACK: &[&str] = &["rollback", "web1"];
 const REBOOT: &[&str] = &["reboot", "web1"];
 const BUILD: &[&str] = &["build", "web1"];
 const CANCEL: &[&str] = &["cancel", "web1"];
+const ROLLOUTS: &[&str] = &["rollouts"];
 const HOLD: &[&str] = &["hold", "web1", "--reason=why"];
 const RELEASE: &[&str] = &["release", "web1"];
 const FLAKE_UPDATE: &[&str] = &["flake-update", "--repo=/", "--notify"];
@@ -149,11 +152,11 @@ const CHECK: &[&str] = &["config", "check"];
 const KEYS_ROTATE: &[&str] = &["keys", "rotate", "bob", "--fleet-file=FLEET", "--status"];
 const KEYS_NEW: &[&str] = &["keys", "new", "listener"];
 
-/// Each flag that takes a value, a wrong one, and what the text must say of it.
+/// Each flag with a value: the command, the flag, an invalid value, and a part of the error.
 const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (HOSTS, "--silent-for", "soon", "invalid time \"soon\""),
     (LISTENER, "--hostname", "a.b", "is not a name"),
-    (LISTENER, "--flake-attr", "a#b", "is no name below nixosConfigurations"),
+    (LISTENER, "--flake-attr", "a#b", "invalid name below nixosConfigurations"),
     (LISTENER, "--tier", "all", "reserved word"),
     (LISTENER, "--role", "web server", "is not a name"),
     (LISTENER, "--nats-url", "http://nats", "is not the URL of a NATS server"),
@@ -165,7 +168,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (LISTENER, "--flake-url", "nixpkgs", "nixpkgs"),
     (LISTENER, "--activate-timeout", "0", "0 is not in 1..=86400"),
     (LISTENER, "--confirm-hold", "3601", "3601 is not in 0..=3600"),
-    (LISTENER, "--confirm-peers", "web1,a.b", "write any, or host names with commas"),
+    (LISTENER, "--confirm-peers", "web1,a.b", "write any, or host names separated by commas"),
     (LISTENER, "--rebuild-silence", "x", "invalid digit"),
     (LISTENER, "--rebuild-silence", "0", "0 is not in 1.."),
     (LISTENER, "--timeout", "0", "0 is not in 1.."),
@@ -173,23 +176,23 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (LISTENER, "--discover-subject", "deploy..discover", "cannot be used"),
     (LISTENER, "--heartbeat-interval", "0", "0 is not in 1.."),
     (LISTENER, "--presence-interval", "-1", "invalid digit"),
-    (LISTENER, "--metrics-addr", "9972", "write :PORT for all addresses"),
+    (LISTENER, "--metrics-addr", "9972", "expected :PORT for all addresses"),
     (LISTENER, "--log-format", "xml", "json, text"),
     (LISTENER, "--health-timeout", "0", "0 is not in 1.."),
     (LISTENER, "--confirm-timeout", "-1", "invalid digit"),
-    (LISTENER, "--min-free", "much", "write a size as in 500MiB or 1GiB"),
-    (LISTENER, "--min-free", "99999999999999TiB", "write a size as in 500MiB or 1GiB"),
-    (LISTENER, "--log-dir", "/dev/null/logs", "must be a writable folder"),
-    (BUILDER, "--config", "/missing", "could not read the builder's configuration /missing"),
+    (LISTENER, "--min-free", "much", "expected a size such as 500MiB or 1GiB"),
+    (LISTENER, "--min-free", "99999999999999TiB", "expected a size such as 500MiB or 1GiB"),
+    (LISTENER, "--log-dir", "/dev/null/logs", "must be a writable directory"),
+    (BUILDER, "--config", "/missing", "failed to read builder configuration /missing"),
     (BUILDER, "--nats-url", "http://nats", "is not the URL of a NATS server"),
     (BUILDER, "--nkey-file", "/missing", "could not read the key file /missing"),
     (BUILDER, "--flake-credentials", "/missing", "could not read the credentials file /missing"),
     (BUILDER, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (BUILDER, "--tls-cert", "/missing", "--tls-key"),
     (BUILDER, "--tls-key", "/missing", "--tls-cert"),
-    (BUILDER, "--metrics-addr", "9973", "write :PORT for all addresses"),
+    (BUILDER, "--metrics-addr", "9973", "expected :PORT for all addresses"),
     (BUILDER, "--log-format", "xml", "json, text"),
-    (BUILDER, "--log-dir", "/dev/null/logs", "must be a writable folder"),
+    (BUILDER, "--log-dir", "/dev/null/logs", "must be a writable directory"),
     (CHECK, "--file", "/missing", "could not read --file /missing: No such file"),
     (DEPLOY, "--role", "a.b", "is not a name"),
     (DEPLOY, "--tier", "role", "reserved word"),
@@ -203,11 +206,11 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (DEPLOY, "--timeout", "1h", "invalid digit"),
     (DEPLOY, "--timeout", "18446744073709551615", "is not in 1.."),
     (DEPLOY, "--activate-timeout", "0", "0 is not in 1..=86400"),
-    (DEPLOY, "--batch", "0", "write a number of hosts from 1, or per cent as in 25%"),
-    (DEPLOY, "--canary", "a.b", "write a host, or a number of hosts from 1"),
+    (DEPLOY, "--batch", "0", "expected a number of hosts (1 or more) or a percentage such as 25%"),
+    (DEPLOY, "--canary", "a.b", "expected a host or a number of hosts (1 or more)"),
     (DEPLOY, "--max-failures", "-1", "invalid digit"),
-    (DEPLOY, "--pause", "1h", "write seconds, at most 86400"),
-    (DEPLOY, "--order", "age", "write tier, role and host"),
+    (DEPLOY, "--pause", "1h", "expected seconds, at most 86400"),
+    (DEPLOY, "--order", "age", "expected tier, role or host"),
     (DEPLOY, "--output", "yaml", "human, json"),
     (DEPLOY, "--context", "a.b", "is not a name"),
     (DEPLOY, "--fleet-name", "a.b", "is not a name"),
@@ -219,14 +222,14 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (DEPLOY, "--tls-cert", "/missing", "--tls-key"),
     (DEPLOY, "--tls-key", "/missing", "--tls-cert"),
     (TUI, "--branch", "a..b", "git allows no `..`, `//` or `@{` in a name"),
-    (TUI, "--shell", "ssh", "it must say where {host} belongs"),
-    (TUI, "--size", "abc", "write columns and lines as in 160x50"),
+    (TUI, "--shell", "ssh", "expected a command that contains {host}"),
+    (TUI, "--size", "abc", "expected columns and lines such as 160x50"),
     (TUI, "--size", "10x5", "from 40x10 to 1000x1000"),
     (TUI, "--size", "39x10", "from 40x10 to 1000x1000"),
     (TUI, "--size", "80x1001", "from 40x10 to 1000x1000"),
-    (TUI, "--size", "80x24x1", "write columns and lines"),
-    (TUI, "--size", "-80x24", "write columns and lines"),
-    (TUI, "--keys", "j<entr>", "no key <entr>"),
+    (TUI, "--size", "80x24x1", "expected columns and lines"),
+    (TUI, "--size", "-80x24", "expected columns and lines"),
+    (TUI, "--keys", "j<entr>", "unknown key <entr>"),
     (TUI, "--context", "a.b", "is not a name"),
     (TUI, "--fleet-name", "a.b", "is not a name"),
     (TUI, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
@@ -301,11 +304,11 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (DIFF, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (DIFF, "--tls-cert", "/missing", "--tls-key"),
     (DIFF, "--tls-key", "/missing", "--tls-cert"),
-    (REBOOT, "--batch", "0", "write a number of hosts from 1, or per cent as in 25%"),
-    (REBOOT, "--canary", "a.b", "write a host, or a number of hosts from 1"),
+    (REBOOT, "--batch", "0", "expected a number of hosts (1 or more) or a percentage such as 25%"),
+    (REBOOT, "--canary", "a.b", "expected a host or a number of hosts (1 or more)"),
     (REBOOT, "--max-failures", "-1", "invalid digit"),
-    (REBOOT, "--pause", "1h", "write seconds, at most 86400"),
-    (REBOOT, "--order", "age", "write tier, role and host"),
+    (REBOOT, "--pause", "1h", "expected seconds, at most 86400"),
+    (REBOOT, "--order", "age", "expected tier, role or host"),
     (REBOOT, "--role", "a.b", "is not a name"),
     (REBOOT, "--tier", "role", "reserved word"),
     (REBOOT, "--timeout", "0", "0 is not in 1.."),
@@ -340,16 +343,16 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (ROLLBACK, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (ROLLBACK, "--tls-cert", "/missing", "--tls-key"),
     (ROLLBACK, "--tls-key", "/missing", "--tls-cert"),
-    (FLAKE_UPDATE, "--repo", "/missing", "is no folder; give the folder of a checkout, or a URL"),
+    (FLAKE_UPDATE, "--repo", "/missing", "is not a directory: give the directory of a checkout, or a URL"),
     (FLAKE_UPDATE, "--base", "a..b", "git allows no `..`, `//` or `@{` in a name"),
-    (FLAKE_UPDATE, "--remote", "-x", "write the name of a remote"),
+    (FLAKE_UPDATE, "--remote", "-x", "expected the name of a remote"),
     (FLAKE_UPDATE, "--parallel", "0", "0 is not in 1..=1000"),
     (FLAKE_UPDATE, "--timeout", "0", "0 is not in 1.."),
     (FLAKE_UPDATE, "--output", "yaml", "human, json"),
     (FLAKE_UPDATE, "--flake-credentials", "/missing", "could not read the credentials file /missing"),
     (FLAKE_UPDATE, "--token-file", "/missing", "could not read the token file /missing"),
     (FLAKE_UPDATE, "--forge", "gitlab", "gitea, github"),
-    (FLAKE_UPDATE, "--label", "", "write 1 to 50 characters on one line"),
+    (FLAKE_UPDATE, "--label", "", "expected 1 to 50 characters on one line"),
     (FLAKE_UPDATE, "--forge-timeout", "0", "0 is not in 1..=3600"),
     (FLAKE_UPDATE, "--builder-repo", "a.b", "is not a name"),
     (FLAKE_UPDATE, "--context", "a.b", "is not a name"),
@@ -371,6 +374,15 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (MCP, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (MCP, "--tls-cert", "/missing", "--tls-key"),
     (MCP, "--tls-key", "/missing", "--tls-cert"),
+    (ROLLOUTS, "--output", "", "human, json"),
+    (ROLLOUTS, "--context", "a.b", "is not a name"),
+    (ROLLOUTS, "--fleet-name", "a.b", "is not a name"),
+    (ROLLOUTS, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
+    (ROLLOUTS, "--nats-url", "ws://nats", "is not the URL of a NATS server"),
+    (ROLLOUTS, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (ROLLOUTS, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (ROLLOUTS, "--tls-cert", "/missing", "--tls-key"),
+    (ROLLOUTS, "--tls-key", "/missing", "--tls-cert"),
     (CANCEL, "--output", "", "human, json"),
     (CANCEL, "--context", "a.b", "is not a name"),
     (CANCEL, "--fleet-name", "a.b", "is not a name"),
@@ -380,7 +392,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (CANCEL, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
     (CANCEL, "--tls-cert", "/missing", "--tls-key"),
     (CANCEL, "--tls-key", "/missing", "--tls-cert"),
-    (HOLD, "--reason", "", "the reason is empty"),
+    (HOLD, "--reason", "", "the hold reason is empty"),
     (HOLD, "--output", "yaml", "human, json"),
     (HOLD, "--context", "a.b", "is not a name"),
     (HOLD, "--fleet-name", "a.b", "is not a name"),
@@ -404,7 +416,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (LISTENER, "--trusted-key", "alice", "it is not a public key (invalid key length)"),
     (BUILDER, "--trusted-key", "alice", "it is not a public key (invalid key length)"),
     (LISTENER, "--fleet-name", "a.b", "is not a name"),
-    (KEYS_ROTATE, "--fleet-file", "/missing", "could not read /missing"),
+    (KEYS_ROTATE, "--fleet-file", "/missing", "could not read the fleet file /missing"),
     (
         &["keys", "rotate", "alice", "--fleet-file=FLEET"],
         "--out",
@@ -430,11 +442,11 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (KEYS_NEW, "--name", "a.b", "is not a name"),
     (KEYS_NEW, "--host", "a.b", "is not a name"),
     (KEYS_NEW, "--tier", "a.b", "is not a name"),
-    (&["demo"], "--hosts", "0", "0 is not in 1..=2000"),
+    (&["demo"], "--hosts", "0", "0 is not in 1..=10000"),
     (KEYS_NEW, "--out", "/missing/key", "could not write the seed to /missing/key"),
 ];
 
-/// Flags whose values can only turn out wrong once they are used.
+/// Flags whose values can only be checked when they are used.
 const LATER: [(&str, &str); 12] = [
     ("builder", "--state-dir"),
     ("builder", "--nix-may-read"),
@@ -452,13 +464,13 @@ const LATER: [(&str, &str); 12] = [
 
 #[test]
 fn each_wrong_value_is_refused_as_exit_2_and_its_flag_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("key");
-    Seed::generate().unwrap().write_new(&key).unwrap();
-    let config = folder.path().join("config");
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("key");
+    UserSeed::generate().unwrap().write_new(&key).unwrap();
+    let config = directory.path().join("config");
     std::fs::write(&config, "[repos.fleet]\nurl = \"git+https://git.example.org/fleet\"\n").unwrap();
-    let fleet = folder.path().join("fleet.toml");
-    let keys = [0; 3].map(|_| Seed::generate().unwrap().public_key().to_owned());
+    let fleet = directory.path().join("fleet.toml");
+    let keys = [0; 3].map(|_| UserSeed::generate().unwrap().public_key().to_owned());
     let entries = format!(
         "[operators.alice]\nkind = \"viewer\"\npublic_key = {:?}\n[operators.bob]\nkind = \"admin\"\npublic_key = {:?}\nnext_public_key = {:?}\n",
         keys[0], keys[1], keys[2]
@@ -475,7 +487,7 @@ fn each_wrong_value_is_refused_as_exit_2_and_its_flag_named() {
                 })
         });
         let refused = run(nowhere().args(rest).arg(format!("{flag}={value}")), 2);
-        // What may come from the environment too is named by what it is.
+        // Settings that may also come from the environment are named by their meaning instead of the flag.
         let named = match *flag {
             "--nkey-file"
             | "--fleet-file"
@@ -487,7 +499,7 @@ fn each_wrong_value_is_refused_as_exit_2_and_its_flag_named() {
             "--deploy-subject" | "--discover-subject" => "subject",
             flag => flag,
         };
-        refused.complains(&[named, why]);
+        refused.assert_stderr(&[named, why]);
     }
 }
 
@@ -511,5 +523,16 @@ fn each_flag_that_takes_a_value_is_tried() {
                 || [&["keys"][..], &["config"], &["config", "check"]].contains(command),
             "{command:?} has no flags here"
         );
+    }
+}
+
+#[test]
+fn help_shows_no_credential_of_the_environment() {
+    let seed = UserSeed::generate().unwrap();
+    for command in COMMANDS {
+        let mut help = nowhere();
+        help.env("HOMELAB_DEPLOY_NATS_URL", "nats://alice:s3cret@127.0.0.1").args(*command).arg("--help");
+        let shown = run(help.env("HOMELAB_DEPLOY_NKEY_FILE", seed.expose()), 0).stdout;
+        assert!(!shown.contains("s3cret") && !shown.contains(seed.expose()), "{command:?}: {shown}");
     }
 }

@@ -1,45 +1,45 @@
-//! Who is there, and what they run.
+//! `hosts`: hosts, their status and what they run.
 
-use crate::common::{Broker, Gate, HostBuilder, Repo, Running, WAIT, operator, redacted, run};
+use crate::common::{Gate, HostBuilder, NatsServer, Repo, RunningCommand, WAIT, operator, redacted, run};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 #[test]
-fn the_table_tells_each_host_s_state() {
-    let broker = Broker::start();
+fn the_table_shows_the_state_of_each_host() {
+    let nats = NatsServer::start();
     let repo = Repo::new();
     repo.commit("flake.nix", "{ }");
-    let told = r#"echo '@homelab-deploy {"phase":"build","done":1,"expected":3}'"#;
-    let held = format!("{told}\n{WAIT}");
-    let builds = HostBuilder::new(&broker, "web1", "test", "web").script(&held).start();
+    let marker = r#"echo '@homelab-deploy {"phase":"build","done":1,"expected":3}'"#;
+    let held = format!("{marker}\n{WAIT}");
+    let builds = HostBuilder::new(&nats, "web1", "test", "web").script(&held).start();
     let gate = Gate::of(&builds);
-    let _done = HostBuilder::new(&broker, "ns1", "prod", "dns").flake(&repo.url()).start();
-    let _bad = HostBuilder::new(&broker, "db1", "test", "db").script("exit 1").start();
-    let _idle = HostBuilder::new(&broker, "ns2", "prod", "dns").start();
-    let gone = HostBuilder::new(&broker, "web2", "test", "web").start();
-    let mut deploy = Running::start(operator(&broker, "admin").args(["deploy", "web1"]));
-    deploy.says("build 1/3");
+    let _done = HostBuilder::new(&nats, "ns1", "prod", "dns").flake(&repo.url()).start();
+    let _bad = HostBuilder::new(&nats, "db1", "test", "db").script("exit 1").start();
+    let _idle = HostBuilder::new(&nats, "ns2", "prod", "dns").start();
+    let gone = HostBuilder::new(&nats, "web2", "test", "web").start();
+    let mut deploy = RunningCommand::start(operator(&nats, "admin").args(["deploy", "web1"]));
+    deploy.wait_for_line("build 1/3");
     drop(gone);
-    run(operator(&broker, "admin").args(["deploy", "ns1", "--yes"]), 0);
-    run(operator(&broker, "admin").args(["deploy", "db1"]), 1);
+    run(operator(&nats, "admin").args(["deploy", "ns1", "--yes"]), 0);
+    run(operator(&nats, "admin").args(["deploy", "db1"]), 1);
 
-    let hosts = run(operator(&broker, "admin").arg("hosts"), 0);
+    let hosts = run(operator(&nats, "admin").arg("hosts"), 0);
     let commit = &repo.git(&["rev-parse", "HEAD"])[..7];
-    insta::assert_snapshot!(redacted(&hosts.out, &builds).replace(commit, "<comm.>"));
+    insta::assert_snapshot!(redacted(&hosts.stdout, &builds).replace(commit, "<comm.>"));
     gate.pass();
-    deploy.ended(0);
+    deploy.wait_for_exit(0);
 }
 
 #[test]
 fn json_has_one_object_a_host() {
-    let broker = Broker::start();
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").args(&["--presence-interval", "7"]).start();
-    run(operator(&broker, "tester").args(["deploy", "web1", "--branch", "v2"]), 0);
-    let hosts = run(operator(&broker, "tester").args(["hosts", "--output", "json"]), 0).json();
+    let nats = NatsServer::start();
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").args(&["--presence-interval", "7"]).start();
+    run(operator(&nats, "tester").args(["deploy", "web1", "--branch", "v2"]), 0);
+    let hosts = run(operator(&nats, "tester").args(["hosts", "--output", "json"]), 0).json();
     let [host] = &hosts[..] else { panic!("{hosts:?}") };
     assert_eq!(host["presence"], "online");
-    assert_eq!(host["two_of_one_name"], false);
+    assert_eq!(host["name_conflict"], false);
     let host = &host["host"];
     assert_eq!([&host["name"], &host["tier"], &host["role"]], ["web1", "test", "web"]);
     assert_eq!(host["job"]["status"], "completed");
@@ -53,14 +53,14 @@ fn json_has_one_object_a_host() {
 }
 
 #[test]
-fn tier_and_role_choose() {
-    let broker = Broker::start();
+fn tier_and_role_filter() {
+    let nats = NatsServer::start();
     let _hosts = [("web1", "test", "web"), ("db1", "test", "db"), ("ns1", "prod", "dns")]
-        .map(|(name, tier, role)| HostBuilder::new(&broker, name, tier, role).start());
+        .map(|(name, tier, role)| HostBuilder::new(&nats, name, tier, role).start());
     let names = |flags: &[&str]| -> Vec<String> {
-        let listed = run(operator(&broker, "viewer").arg("hosts").args(flags), 0);
+        let listed = run(operator(&nats, "viewer").arg("hosts").args(flags), 0);
         let first = |line: &str| line.split_whitespace().next().unwrap().to_owned();
-        listed.out.lines().skip(1).map(first).collect()
+        listed.stdout.lines().skip(1).map(first).collect()
     };
     assert_eq!(names(&[]), ["db1", "ns1", "web1"]);
     assert_eq!(names(&["--tier", "test"]), ["db1", "web1"]);
@@ -69,20 +69,23 @@ fn tier_and_role_choose() {
 }
 
 #[test]
-fn nobody_is_told_as_exit_3() {
-    let broker = Broker::start();
-    let nobody = run(operator(&broker, "viewer").arg("hosts"), 3);
-    assert!(nobody.out.starts_with("no host answered; is a listener running"), "{nobody}");
-    let nobody = run(operator(&broker, "viewer").args(["hosts", "--output", "json"]), 3);
-    assert_eq!(nobody.out, "");
+fn no_hosts_end_with_exit_3() {
+    let nats = NatsServer::start();
+    let unanswered = run(operator(&nats, "viewer").arg("hosts"), 3);
+    assert!(
+        unanswered.stdout.starts_with("no host answered: check that a listener is running"),
+        "{unanswered}"
+    );
+    let unanswered = run(operator(&nats, "viewer").args(["hosts", "--output", "json"]), 3);
+    assert_eq!(unanswered.stdout, "");
 }
 
 #[test]
-fn warnings_of_a_host_are_told() {
-    let broker = Broker::start();
-    fs::set_permissions(broker.key("web1"), fs::Permissions::from_mode(0o644)).unwrap();
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
-    let hosts = run(operator(&broker, "viewer").arg("hosts"), 0);
-    assert!(hosts.out.contains("\nnote: web1: the key file "), "{hosts}");
-    assert!(hosts.out.contains("can be read by everybody"), "{hosts}");
+fn warnings_of_a_host_are_printed() {
+    let nats = NatsServer::start();
+    fs::set_permissions(nats.key("web1"), fs::Permissions::from_mode(0o644)).unwrap();
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").start();
+    let hosts = run(operator(&nats, "viewer").arg("hosts"), 0);
+    assert!(hosts.stdout.contains("\nnote: web1: the key file "), "{hosts}");
+    assert!(hosts.stdout.contains("is readable by all users"), "{hosts}");
 }

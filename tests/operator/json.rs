@@ -1,15 +1,15 @@
-//! What programs read, whole: the JSON of each command, with what differs from run to run made the same.
+//! Complete JSON output of each command, with variable parts replaced.
 
-use crate::common::{Broker, Host, HostBuilder, Repo, Signer, operator, run};
-use crate::crowd::{Crowd, How, Member};
+use crate::common::{Host, HostBuilder, NatsServer, Repo, Signer, operator, run};
+use crate::fake_hosts::{Behavior, FakeHost, FakeHosts};
 use serde_json::{Value, json};
 use std::process::Command;
 
-/// The lines of a command, each as pretty JSON, with these texts as others.
+/// The output lines of a command as pretty JSON, with these replacements.
 fn lines(command: &mut Command, code: i32, texts: &[(&str, &str)]) -> String {
     let mut lines = run(command.args(["--output", "json"]), code).json();
     lines.iter_mut().for_each(redact);
-    // How often a job tells of itself while it runs is a matter of time.
+    // The number of heartbeats depends on timing.
     lines.retain(|line| line["value"]["status"] != "running");
     let text = lines.iter().map(|line| format!("{line:#}")).collect::<Vec<_>>().join("\n");
     texts.iter().fold(text, |text, (from, to)| text.replace(from, to))
@@ -18,12 +18,14 @@ fn lines(command: &mut Command, code: i32, texts: &[(&str, &str)]) -> String {
 fn redact(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            // Of this machine, where it has a service manager.
+            // Failed units are those of the machine that runs the test.
             fields.remove("failed_units");
             for (name, value) in fields {
                 match (name.as_str(), &*value) {
                     ("id" | "running_job", Value::String(_)) => *value = json!("ID"),
-                    ("at" | "seen" | "boot_at", Value::String(_)) => *value = json!("TIME"),
+                    ("at" | "last_seen" | "booted_at" | "deployed_at", Value::String(_)) => {
+                        *value = json!("TIME");
+                    }
                     ("instance" | "version" | "os_version", Value::String(_)) => {
                         *value = json!(name.to_uppercase());
                     }
@@ -32,7 +34,8 @@ fn redact(value: &mut Value) {
                         *value = json!(format!("{}@MACHINE", issuer.split('@').next().unwrap()));
                     }
                     (
-                        "elapsed_ms" | "seq" | "offset" | "nix_free_bytes" | "boot_free_bytes",
+                        "elapsed_ms" | "seq" | "offset" | "nix_free_bytes" | "boot_free_bytes"
+                        | "state_free_bytes",
                         Value::Number(_),
                     ) => {
                         *value = json!(0);
@@ -46,24 +49,24 @@ fn redact(value: &mut Value) {
     }
 }
 
-fn host(broker: &Broker, repo: &Repo, name: &str, script: &str) -> Host {
-    HostBuilder::new(broker, name, "test", "web").flake(&repo.url()).script(script).start()
+fn host(nats: &NatsServer, repo: &Repo, name: &str, script: &str) -> Host {
+    HostBuilder::new(nats, name, "test", "web").flake(&repo.url()).script(script).start()
 }
 
 #[test]
-fn of_commands_that_ask_and_deploy() {
-    let broker = Broker::start();
+fn the_json_of_queries_and_deployments_is_stable() {
+    let nats = NatsServer::start();
     let repo = Repo::new();
     let head = repo.commit("flake.nix", "head");
     let build = "echo '@homelab-deploy {\"phase\":\"build\"}'\necho building\n";
-    let good = host(&broker, &repo, "web1", build);
-    let bad = host(&broker, &repo, "web2", &format!("{build}echo no space >&2; exit 3"));
-    let folders = [&good, &bad].map(|host| host.folder().to_str().unwrap());
+    let good = host(&nats, &repo, "web1", build);
+    let bad = host(&nats, &repo, "web2", &format!("{build}echo no space >&2; exit 3"));
+    let directories = [&good, &bad].map(|host| host.dir().to_str().unwrap());
     let url = repo.url();
     let keys = ["web1", "web2"].map(|host| Signer::of(host).key());
     let texts = [
-        (folders[0], "$DIR"),
-        (folders[1], "$DIR"),
+        (directories[0], "$DIR"),
+        (directories[1], "$DIR"),
         (url.as_str(), "FLAKE"),
         (head.as_str(), "COMMIT"),
         (keys[0].as_str(), "KEY1"),
@@ -77,19 +80,19 @@ fn of_commands_that_ask_and_deploy() {
         ("history", &["history"], 0),
         ("logs", &["logs", "web1"], 0),
     ] {
-        insta::assert_snapshot!(name, lines(operator(&broker, "tester").args(args), code, &texts));
+        insta::assert_snapshot!(name, lines(operator(&nats, "tester").args(args), code, &texts));
     }
 }
 
 #[test]
-fn of_waves_that_stop() {
-    let broker = Broker::start();
-    let members = [("web1", How::Completes), ("web2", How::Fails), ("web3", How::Completes)];
-    let members = members.map(|(name, how)| Member::new(name, "web", how).with("reboot_needed", true));
-    let _crowd = Crowd::start(&broker, members.into());
+fn the_json_of_a_stopped_rollout_is_stable() {
+    let nats = NatsServer::start();
+    let members = [("web1", Behavior::Completes), ("web2", Behavior::Fails), ("web3", Behavior::Completes)];
+    let members = members.map(|(name, how)| FakeHost::new(name, "web", how).with("reboot_needed", true));
+    let _fake_hosts = FakeHosts::start(&nats, members.into());
     let all = ["--all", "--tier", "test", "--canary", "web1", "--batch", "1"];
-    let mut deploy = operator(&broker, "everything");
-    insta::assert_snapshot!("deploy-waves", lines(deploy.args(["deploy", "--no-pin"]).args(all), 1, &[]));
-    let mut reboot = operator(&broker, "everything");
+    let mut deploy = operator(&nats, "everything");
+    insta::assert_snapshot!("deploy-batches", lines(deploy.args(["deploy", "--no-pin"]).args(all), 1, &[]));
+    let mut reboot = operator(&nats, "everything");
     insta::assert_snapshot!("reboot", lines(reboot.args(["reboot", "--needed"]), 1, &[]));
 }

@@ -1,5 +1,5 @@
-//! The operator's side through the front door: the real binary, a real broker, real listeners, and hand-written peers
-//! where a host must misbehave.
+//! Operator commands end to end: the real binary, a real NATS server, real listeners, and fake hosts where a host must
+//! misbehave.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
@@ -7,55 +7,60 @@ mod common;
 
 mod allow_older;
 mod base_listener;
+mod batches;
 mod build;
 mod build_first;
 mod cancel;
-mod clocks;
+mod clock_skew;
+mod commits;
 mod completions;
 mod config_check;
 mod config_file;
-mod config_for_all;
+mod config_home;
 mod config_show;
-mod configured;
+mod console_settings;
 mod contexts;
-mod crowd;
 mod diff;
-mod exits;
-mod expected;
+mod exit_codes;
+mod failures;
+mod fake_hosts;
 mod flakes;
 mod fleet;
-mod fleet_bounds;
-mod flooded;
+mod fleet_limits;
+mod handover;
 mod help;
 mod history;
 mod hold;
 mod hostile;
 mod hosts;
 mod hosts_watch;
+mod inventory;
+mod inventory_limits;
 mod json;
 mod key_rotation;
-mod live;
+mod left_out;
+mod listed_hosts;
+mod live_lines;
 mod log;
-mod log_join;
-mod log_losses;
+mod log_gaps;
+mod log_splice;
 mod logs;
-mod losses;
 mod malformed;
+mod name_conflicts;
 mod outdated;
 mod output;
-mod pinned;
+mod overload;
+mod pin;
 mod presence;
+mod prompts;
 mod proven;
-mod questions;
 mod reboot;
 mod rollback;
 mod rollout;
-mod roster;
-mod roster_bounds;
-mod signed;
+mod rollouts;
+mod signatures;
 mod status;
+mod system_config;
 mod targets;
-mod twins;
 mod unattended;
 mod usage;
-mod waves;

@@ -1,26 +1,26 @@
-//! What an operator names as a target, and what goes out on the wire for it.
+//! Targets, and the requests that are sent for them.
 
-use crate::common::{Broker, Ears, Heard, HostBuilder, Wire, operator, run};
+use crate::common::{HostBuilder, NatsServer, RawClient, RawMessage, RawSubscription, operator, run};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 
-/// Hears every request to a tier.
-fn requests(broker: &Broker, tier: &str) -> (Wire, Ears) {
-    let wire = Wire::connect(broker, "everything");
-    let ears = wire.listen(&format!("deploy.{tier}.>"));
-    (wire, ears)
+/// Subscribes to all requests to a tier.
+fn requests(nats: &NatsServer, tier: &str) -> (RawClient, RawSubscription) {
+    let wire = RawClient::connect(nats, "everything");
+    let requests = wire.subscribe(&format!("deploy.{tier}.>"));
+    (wire, requests)
 }
 
-/// The next requests, as many as are expected, and no other; they come under one id.
-fn subjects(ears: &Ears, wire: &Wire, count: usize) -> BTreeSet<String> {
-    let heard: Vec<Heard> = (0..count).map(|_| ears.next()).collect();
-    let ids: BTreeSet<String> = heard.iter().map(|heard| heard.body["id"].to_string()).collect();
-    assert_eq!(ids.len(), 1, "one id for all: {heard:?}");
+/// The subjects of the next `count` requests. They must share one id, and no other request may follow.
+fn subjects(requests: &RawSubscription, wire: &RawClient, count: usize) -> BTreeSet<String> {
+    let received: Vec<RawMessage> = (0..count).map(|_| requests.next()).collect();
+    let ids: BTreeSet<String> = received.iter().map(|received| received.body["id"].to_string()).collect();
+    assert_eq!(ids.len(), 1, "one id for all: {received:?}");
     wire.round_trip();
-    assert_eq!(ears.arrived(), [] as [Heard; 0]);
-    heard.into_iter().map(|heard| heard.subject).collect()
+    assert_eq!(requests.received(), [] as [RawMessage; 0]);
+    received.into_iter().map(|received| received.subject).collect()
 }
 
 fn set<const N: usize>(subjects: [&str; N]) -> BTreeSet<String> {
@@ -29,14 +29,14 @@ fn set<const N: usize>(subjects: [&str; N]) -> BTreeSet<String> {
 
 #[test]
 fn a_request_names_itself_its_sender_its_time_and_where_to_answer() {
-    let broker = Broker::start();
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
-    let (_wire, ears) = requests(&broker, "test");
+    let nats = NatsServer::start();
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").start();
+    let (_wire, requests) = requests(&nats, "test");
     let before = Timestamp::now();
-    let flags = ["--branch", "feature/x", "--action", "boot", "--keep"];
-    run(operator(&broker, "tester").args(["deploy", "deploy.test.web1"]).args(flags), 0);
+    let flags = ["--branch", "feature/x", "--action", "boot", "--no-rollback"];
+    run(operator(&nats, "tester").args(["deploy", "deploy.test.web1"]).args(flags), 0);
 
-    let Heard { subject, reply, body, .. } = ears.next();
+    let RawMessage { subject, reply, body, .. } = requests.next();
     let time = |field: &str| body[field].as_str().unwrap().parse::<Timestamp>().unwrap();
     assert_eq!(subject, "deploy.test.web1");
     assert_eq!(body["action"], "boot");
@@ -55,117 +55,114 @@ fn a_request_names_itself_its_sender_its_time_and_where_to_answer() {
 
 #[test]
 fn branch_action_and_timeout_come_from_the_environment_too_and_flags_win() {
-    let broker = Broker::start();
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
-    let (_wire, ears) = requests(&broker, "test");
+    let nats = NatsServer::start();
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").start();
+    let (_wire, requests) = requests(&nats, "test");
     let deploy = |args: &[&str]| {
-        let mut command = operator(&broker, "tester");
+        let mut command = operator(&nats, "tester");
         command.env("HOMELAB_DEPLOY_BRANCH", "release").env("HOMELAB_DEPLOY_ACTION", "test");
         run(command.args(["deploy", "web1"]).args(args), 0);
-        let body = ears.next().body;
+        let body = requests.next().body;
         [body["revision"].clone(), body["action"].clone()]
     };
     assert_eq!(deploy(&[]), ["release", "test"].map(Value::from));
     assert_eq!(deploy(&["--branch", "v2", "--action", "boot"]), ["v2", "boot"].map(Value::from));
 
-    let unset = |args: &[&str]| run(operator(&broker, "tester").args(["deploy", "web1"]).args(args), 0);
+    let unset = |args: &[&str]| run(operator(&nats, "tester").args(["deploy", "web1"]).args(args), 0);
     unset(&[]);
-    assert_eq!(ears.next().body["revision"], "master");
+    assert_eq!(requests.next().body["revision"], "master");
     unset(&["--branch", "release/2026.11+x_y"]);
-    assert_eq!(ears.next().body["revision"], "release/2026.11+x_y");
+    assert_eq!(requests.next().body["revision"], "release/2026.11+x_y");
 }
 
 #[test]
 fn hosts_are_reached_on_their_own_subjects_under_one_id() {
-    let broker = Broker::start();
+    let nats = NatsServer::start();
     let _hosts = [("web1", "web"), ("web2", "web"), ("db1", "db")]
-        .map(|(name, role)| HostBuilder::new(&broker, name, "test", role).start());
-    let (wire, ears) = requests(&broker, "test");
-    let deploy = |args: &[&str]| run(operator(&broker, "tester").arg("deploy").args(args), 0);
+        .map(|(name, role)| HostBuilder::new(&nats, name, "test", role).start());
+    let (wire, requests) = requests(&nats, "test");
+    let deploy = |args: &[&str]| run(operator(&nats, "tester").arg("deploy").args(args), 0);
 
     deploy(&["web1"]);
-    assert_eq!(subjects(&ears, &wire, 1), set(["deploy.test.web1"]));
+    assert_eq!(subjects(&requests, &wire, 1), set(["deploy.test.web1"]));
     deploy(&["--role", "web", "--tier", "test"]);
-    assert_eq!(subjects(&ears, &wire, 2), set(["deploy.test.web1", "deploy.test.web2"]));
+    assert_eq!(subjects(&requests, &wire, 2), set(["deploy.test.web1", "deploy.test.web2"]));
     deploy(&["--all", "--tier", "test"]);
     let all = set(["deploy.test.web1", "deploy.test.web2", "deploy.test.db1"]);
-    assert_eq!(subjects(&ears, &wire, 3), all);
+    assert_eq!(subjects(&requests, &wire, 3), all);
     deploy(&["web1", "deploy.test.db1", "web1"]);
-    assert_eq!(subjects(&ears, &wire, 2), set(["deploy.test.web1", "deploy.test.db1"]));
+    assert_eq!(subjects(&requests, &wire, 2), set(["deploy.test.web1", "deploy.test.db1"]));
     let by_subject = deploy(&["deploy.test.all"]);
-    assert_eq!(subjects(&ears, &wire, 1), set(["deploy.test.all"]));
+    assert_eq!(subjects(&requests, &wire, 1), set(["deploy.test.all"]));
     for host in ["web1", "web2", "db1"] {
-        assert!(by_subject.out.contains(&format!("\n{host:4}  completed")), "{by_subject}");
+        assert!(by_subject.stdout.contains(&format!("\n{host:4}  completed")), "{by_subject}");
     }
 }
 
 #[test]
 fn a_host_on_another_subject_is_reached_if_the_configuration_names_it() {
-    let broker = Broker::start();
+    let nats = NatsServer::start();
     let own = ["--deploy-subject", "deploy.<tier>.role.<role>", "--deploy-subject", "deploy.test.web1"];
-    let _odd = HostBuilder::new(&broker, "web1", "test", "web").args(&own[..2]).start();
-    let (wire, ears) = requests(&broker, "test");
-    // The host's own word is not enough: it could name the subject of another host.
-    let refused = run(operator(&broker, "tester").args(["deploy", "web1"]), 2);
-    refused.complains(&[
-        "web1 does not take requests on deploy.test.web1 but on deploy.test.role.web",
-        "write `subject = \"…\"` for it into [contexts.NAME.hosts]",
+    let _odd = HostBuilder::new(&nats, "web1", "test", "web").args(&own[..2]).start();
+    let (wire, requests) = requests(&nats, "test");
+    // A host's own announcement is not enough, because it could name the subject of another host.
+    let refused = run(operator(&nats, "tester").args(["deploy", "web1"]), 2);
+    refused.assert_stderr(&[
+        "web1 does not listen on deploy.test.web1 but on deploy.test.role.web",
+        "set `subject = \"…\"` for it in [contexts.NAME.hosts]",
         "nothing was sent",
     ]);
     wire.round_trip();
-    assert_eq!(ears.arrived(), [] as [Heard; 0]);
+    assert_eq!(requests.received(), [] as [RawMessage; 0]);
 
-    let config = broker.folder().join("config/tester/homelab-deploy/config.toml");
+    let config = nats.dir().join("config/tester/homelab-deploy/config.toml");
     fs::create_dir_all(config.parent().unwrap()).unwrap();
     let host = "{ tier = \"test\", subject = \"deploy.test.role.web\" }";
     fs::write(&config, format!("[contexts.home.hosts]\nweb1 = {host}\n")).unwrap();
-    run(operator(&broker, "tester").args(["deploy", "web1"]), 0);
-    assert_eq!(subjects(&ears, &wire, 1), set(["deploy.test.role.web"]));
+    run(operator(&nats, "tester").args(["deploy", "web1"]), 0);
+    assert_eq!(subjects(&requests, &wire, 1), set(["deploy.test.role.web"]));
 }
 
 #[test]
-fn an_alias_stands_for_a_subject_a_host_or_another_alias() {
-    let broker = Broker::start();
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
-    let (wire, ears) = requests(&broker, "test");
+fn an_alias_is_a_subject_a_host_or_another_alias() {
+    let nats = NatsServer::start();
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").start();
+    let (wire, requests) = requests(&nats, "test");
     for (target, subject) in [
         ("prod-all", "deploy.test.all"),
         ("site", "deploy.test.web1"),
         ("first", "deploy.test.all"),
         ("PROD_ALL", "deploy.test.all"),
     ] {
-        let mut command = operator(&broker, "tester");
+        let mut command = operator(&nats, "tester");
         command.env("HOMELAB_DEPLOY_ALIAS_PROD_ALL", "deploy.test.all");
         command.env("HOMELAB_DEPLOY_ALIAS_SITE", "web1");
         command.env("HOMELAB_DEPLOY_ALIAS_FIRST", "prod-all");
         run(command.args(["deploy", target]), 0);
-        assert_eq!(subjects(&ears, &wire, 1), set([subject]), "{target}");
+        assert_eq!(subjects(&requests, &wire, 1), set([subject]), "{target}");
     }
 }
 
 #[test]
 fn an_unknown_host_is_refused_with_near_names_and_nothing_is_sent() {
-    let broker = Broker::start();
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
-    let (wire, ears) = requests(&broker, "test");
-    let deploy = |host: &str| run(operator(&broker, "tester").args(["deploy", "web1", host]), 2);
-    deploy("wbe1").complains(&[
-        "no host wbe1 answers or is known",
-        "did you mean web1?",
-        "homelab-deploy hosts",
-    ]);
+    let nats = NatsServer::start();
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").start();
+    let (wire, requests) = requests(&nats, "test");
+    let deploy = |host: &str| run(operator(&nats, "tester").args(["deploy", "web1", host]), 2);
+    deploy("wbe1").assert_stderr(&["unknown host wbe1", "did you mean web1?", "homelab-deploy hosts"]);
     let far = deploy("mailserver");
-    far.complains(&["no host mailserver answers or is known;"]);
-    assert!(!far.err.contains("did you mean"), "{far}");
+    far.assert_stderr(&["unknown host mailserver;"]);
+    assert!(!far.stderr.contains("did you mean"), "{far}");
     wire.round_trip();
-    assert_eq!(ears.arrived(), [] as [Heard; 0]);
+    assert_eq!(requests.received(), [] as [RawMessage; 0]);
 }
 
 #[test]
-fn an_unknown_tier_or_role_is_told_and_nothing_is_sent() {
-    let broker = Broker::start();
-    let _host = HostBuilder::new(&broker, "web1", "test", "web").start();
-    let deploy = |args: &[&str]| run(operator(&broker, "admin").arg("deploy").args(args), 3);
-    deploy(&["--all", "--tier", "nosuch"]).complains(&["no host to deploy to: none in tier nosuch"]);
-    deploy(&["--role", "db", "--tier", "test"]).complains(&["none with role db in tier test"]);
+fn an_unknown_tier_or_role_is_refused_and_nothing_is_sent() {
+    let nats = NatsServer::start();
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").start();
+    let deploy = |args: &[&str]| run(operator(&nats, "admin").arg("deploy").args(args), 3);
+    deploy(&["--all", "--tier", "nosuch"]).assert_stderr(&["no hosts for `deploy`: no host in tier nosuch"]);
+    deploy(&["--role", "db", "--tier", "test"])
+        .assert_stderr(&["no host with role db in tier test answered"]);
 }

@@ -1,15 +1,14 @@
-//! Programs that are started in the background have no terminal to ask on, and nothing else to ask with.
+//! Programs that run in the background cannot prompt, neither on the terminal nor with an askpass program.
 
-use crate::common::{Broker, Host, HostBuilder, Terminal, operator, run};
+use crate::common::{Host, HostBuilder, NatsServer, Terminal, TestDir, operator, run};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
 
-/// Notes how it was called, and what ssh does where it wants a passphrase: it opens the terminal.
+/// A fake ssh that records its arguments and, like ssh for a passphrase, opens the terminal.
 const SSH: &str = r#"#!/bin/sh
 echo "$*" >> DIR/args
 if (exec 3<>/dev/tty) 2>/dev/null; then echo 'Enter passphrase for key' > /dev/tty; touch DIR/asked; fi
@@ -18,20 +17,20 @@ cat DIR/says >&2
 exit 255
 "#;
 
-/// A program that is run must not be.
+/// An askpass program that must not be run.
 const ASKS: &str = "#!/bin/sh\ntouch DIR/asked\necho secret\n";
 
-struct Tools(TempDir);
+struct Tools(TestDir);
 
 impl Tools {
     fn new() -> Self {
-        let tools = Self(TempDir::new().unwrap());
+        let tools = Self(TestDir::new());
         for name in ["ssh", "wrapper"] {
             tools.program(name, SSH);
         }
         tools.program("ask", ASKS);
         tools.takes_options(true);
-        tools.says("git@127.0.0.1: Permission denied (publickey).");
+        tools.wait_for_line("git@127.0.0.1: Permission denied (publickey).");
         tools
     }
 
@@ -43,8 +42,8 @@ impl Tools {
         fs::write(self.file("takes-options"), if takes { "0" } else { "1" }).unwrap();
     }
 
-    /// What ssh says before it gives up.
-    fn says(&self, text: &str) {
+    /// Sets the message that the fake ssh prints before it fails.
+    fn wait_for_line(&self, text: &str) {
         fs::write(self.file("says"), format!("{text}\n")).unwrap();
     }
 
@@ -55,7 +54,7 @@ impl Tools {
         file.display().to_string()
     }
 
-    /// How ssh was called to connect, and nothing of it remains for the next time.
+    /// Returns and clears the recorded arguments of ssh.
     fn called(&self) -> String {
         let args = fs::read_to_string(self.file("args")).unwrap();
         fs::remove_file(self.file("args")).unwrap();
@@ -63,13 +62,13 @@ impl Tools {
     }
 }
 
-fn host(broker: &Broker, flake: &str) -> Host {
-    HostBuilder::new(broker, "web1", "test", "web").flake(flake).start()
+fn host(nats: &NatsServer, flake: &str) -> Host {
+    HostBuilder::new(nats, "web1", "test", "web").flake(flake).start()
 }
 
-/// Looks up the head of a branch on this machine, then says what it would do.
-fn pinned(broker: &Broker, home: &Path) -> Command {
-    let mut command = operator(broker, "tester");
+/// A deployment at the head of a branch that is looked up on this machine.
+fn pinned(nats: &NatsServer, home: &Path) -> Command {
+    let mut command = operator(nats, "tester");
     command.args(["deploy", "web1", "--branch", "main", "--pin", "--yes"]);
     command.env("HOME", home).env("GIT_CONFIG_NOSYSTEM", "1").env_remove("GIT_CONFIG_GLOBAL");
     for name in ["GIT_SSH_COMMAND", "GIT_SSH", "GIT_SSH_VARIANT", "GIT_ASKPASS", "SSH_ASKPASS"] {
@@ -82,11 +81,11 @@ const OVER_SSH: &str = "git+ssh://git@127.0.0.1/fleet";
 
 #[test]
 fn ssh_below_git_has_no_terminal_to_ask_on() {
-    let (broker, tools) = (Broker::start(), Tools::new());
-    let _host = host(&broker, OVER_SSH);
-    let mut command = pinned(&broker, tools.0.path());
+    let (nats, tools) = (NatsServer::start(), Tools::new());
+    let _host = host(&nats, OVER_SSH);
+    let mut command = pinned(&nats, tools.0.path());
     command.env("GIT_SSH_COMMAND", tools.file("ssh"));
-    let screen = Terminal::start(&command).ended();
+    let screen = Terminal::start(&command).wait_for_exit();
     assert!(!tools.file("asked").exists() && !screen.text.contains("Enter passphrase"), "{}", screen.text);
     let text = screen.text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("Permission denied (publickey)."), "{text}");
@@ -94,14 +93,14 @@ fn ssh_below_git_has_no_terminal_to_ask_on() {
 }
 
 #[test]
-fn ssh_is_told_not_to_ask_however_it_was_set_up() {
-    let (broker, tools) = (Broker::start(), Tools::new());
-    let _host = host(&broker, OVER_SSH);
+fn ssh_never_prompts() {
+    let (nats, tools) = (NatsServer::start(), Tools::new());
+    let _host = host(&nats, OVER_SSH);
     let (ssh, wrapper) =
         (tools.file("ssh").display().to_string(), tools.file("wrapper").display().to_string());
     let config = |text: &str| fs::write(tools.file(".gitconfig"), text).unwrap();
     let batch = |variables: &[(&str, &str)]| {
-        let refused = run(pinned(&broker, tools.0.path()).envs(variables.iter().copied()), 2);
+        let refused = run(pinned(&nats, tools.0.path()).envs(variables.iter().copied()), 2);
         let called = tools.called();
         assert!(!tools.file("asked").exists(), "{refused}");
         (called.contains("-o BatchMode=yes"), called)
@@ -113,7 +112,7 @@ fn ssh_is_told_not_to_ask_however_it_was_set_up() {
     assert!(batch(&[("GIT_SSH", &ssh)]).0);
     assert!(batch(&[("GIT_SSH", &wrapper)]).0);
     assert!(batch(&[("GIT_SSH_COMMAND", &wrapper)]).0);
-    // What knows no options gets none.
+    // A simple ssh variant gets no options.
     tools.takes_options(false);
     assert!(!batch(&[("GIT_SSH_COMMAND", &wrapper)]).0);
     assert!(!batch(&[("GIT_SSH", &wrapper)]).0);
@@ -122,18 +121,18 @@ fn ssh_is_told_not_to_ask_however_it_was_set_up() {
     config(&format!("[core]\nsshCommand = {ssh} -i other\n"));
     let (yes, called) = batch(&[]);
     assert!(yes && called.starts_with("-i other "), "{called}");
-    // git takes the variable first.
+    // The variable takes precedence over git's configuration.
     assert!(batch(&[("GIT_SSH_COMMAND", &with_key)]).1.starts_with("-i key "));
     config(&format!("[core]\nsshCommand = {ssh}\n[ssh]\nvariant = simple\n"));
     assert!(!batch(&[]).0);
 }
 
 #[test]
-fn no_program_is_called_to_ask_for_a_password() {
-    let (broker, tools) = (Broker::start(), Tools::new());
+fn no_askpass_program_is_called() {
+    let (nats, tools) = (NatsServer::start(), Tools::new());
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
-    // Ends with the test.
+    // The thread ends with the test.
     std::thread::spawn(move || {
         for stream in server.incoming() {
             let Ok(mut stream) = stream else { return };
@@ -142,13 +141,13 @@ fn no_program_is_called_to_ask_for_a_password() {
             let _ = stream.write_all(refused.as_bytes());
         }
     });
-    let _host = host(&broker, &format!("git+http://{address}/fleet"));
+    let _host = host(&nats, &format!("git+http://{address}/fleet"));
     let ask = tools.file("ask").display().to_string();
     fs::write(tools.file(".gitconfig"), format!("[core]\naskPass = {ask}\n")).unwrap();
     for name in ["GIT_ASKPASS", "SSH_ASKPASS"] {
-        let refused = run(pinned(&broker, tools.0.path()).env(name, &ask).env("DISPLAY", ":9"), 2);
+        let refused = run(pinned(&nats, tools.0.path()).env(name, &ask).env("DISPLAY", ":9"), 2);
         assert!(!tools.file("asked").exists(), "{name}: {refused}");
-        refused.complains(&["could not read Username", "terminal prompts disabled"]);
+        refused.assert_stderr(&["could not read Username", "terminal prompts disabled"]);
     }
 }
 
@@ -165,19 +164,19 @@ No ED25519 host key is known for 127.0.0.1 and you have requested strict checkin
 Host key verification failed.";
 
 #[test]
-fn the_line_with_the_reason_is_told_with_advice_that_fits() {
-    let (broker, tools) = (Broker::start(), Tools::new());
-    let _host = host(&broker, OVER_SSH);
+fn the_error_line_is_printed_with_advice() {
+    let (nats, tools) = (NatsServer::start(), Tools::new());
+    let _host = host(&nats, OVER_SSH);
     let long = format!("/srv/{}", "x".repeat(1500));
     let owned = format!(
         "fatal: detected dubious ownership in repository at '{long}'\nTo trust it, call:\n\n\tgit one\n\nor:\n\n\tgit two"
     );
-    let told = |says: &str| {
-        tools.says(says);
-        let refused = run(pinned(&broker, tools.0.path()).env("GIT_SSH_COMMAND", tools.file("ssh")), 2);
-        refused.err.split_whitespace().collect::<Vec<_>>().join(" ")
+    let error_for = |message: &str| {
+        tools.wait_for_line(message);
+        let refused = run(pinned(&nats, tools.0.path()).env("GIT_SSH_COMMAND", tools.file("ssh")), 2);
+        refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    for (says, reason, advice) in [
+    for (message, reason, advice) in [
         (
             CHANGED,
             "Host key for 127.0.0.1 has changed",
@@ -194,8 +193,8 @@ fn the_line_with_the_reason_is_told_with_advice_that_fits() {
             "--add safe.directory PATH",
         ),
     ] {
-        let text = told(says);
+        let text = error_for(message);
         assert!(text.contains(reason) && text.contains(advice), "{text}");
     }
-    assert!(!told(CHANGED).contains("add the server's key"));
+    assert!(!error_for(CHANGED).contains("add the server's key"));
 }

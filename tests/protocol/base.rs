@@ -1,23 +1,23 @@
-//! The base format, which an existing fleet speaks: each of its messages means the right thing to us, and
-//! ours, reduced to its fields, are exactly its messages.
+//! The base format, which existing fleets use: each of its messages is parsed correctly, and our messages, reduced to
+//! its fields, are exactly base messages.
 
 use crate::samples::{bytes, id, json_of, name};
 use homelab_deploy::protocol::{
-    Action, Ask, BuildReport, BuildRequest, BuildStatus, DeployReport, DeployRequest, ErrorCode, HostAnswer,
+    Action, BuildReport, BuildRequest, BuildStatus, DeployReport, DeployRequest, ErrorCode, Presence, Query,
     ReplyTo, Revision, Status,
 };
 use serde_json::{Value, json};
 
 const REQUEST: &[&str] = &["action", "revision", "reply_to"];
 const REPORT: &[&str] = &["hostname", "status", "error", "message"];
-const ASK: &[&str] = &["reply_to", "tier"];
+const QUERY: &[&str] = &["reply_to", "tier"];
 const HOST: &[&str] = &["hostname", "tier", "role", "deploy_subjects"];
 const BUILD_REQUEST: &[&str] = &["target", "reply_to"];
 const BUILD_REPORT: &[&str] = &["target", "status", "error", "message"];
 
-/// What a base peer sees of our message.
+/// The fields of our message that a base peer sees.
 fn reduced(message: &[u8], fields: &[&str]) -> Value {
-    let Value::Object(mut all) = json_of(message) else { panic!("the message is no object") };
+    let Value::Object(mut all) = json_of(message) else { panic!("the message is not an object") };
     all.retain(|key, _| fields.contains(&key.as_str()));
     Value::Object(all)
 }
@@ -82,51 +82,51 @@ fn a_base_report_may_leave_its_error_and_message_out_or_send_them_empty() {
 
 #[test]
 fn a_base_discover_request_is_read_and_written() {
-    let mut meant = Ask::new(ReplyTo::reports(id("q1")));
+    let mut meant = Query::new(ReplyTo::reports(id("q1")));
     meant.tier = Some(name("prod"));
     let base = json!({"reply_to": "deploy.responses.q1", "tier": "prod"});
-    assert_eq!(Ask::parse(&bytes(&base)).unwrap(), meant);
-    assert_eq!(reduced(&meant.encode(), ASK), base);
+    assert_eq!(Query::parse(&bytes(&base)).unwrap(), meant);
+    assert_eq!(reduced(&meant.encode(), QUERY), base);
 }
 
 #[test]
-fn a_discover_request_with_an_empty_null_or_absent_tier_and_role_asks_every_host() {
+fn a_discover_request_with_an_empty_null_or_absent_tier_and_role_queries_every_host() {
     let reply_to = "deploy.responses.q1";
     for base in [
         json!({"reply_to": reply_to}),
         json!({"reply_to": reply_to, "tier": null, "role": null}),
         json!({"reply_to": reply_to, "tier": "", "role": ""}),
     ] {
-        let ask = Ask::parse(&bytes(&base)).unwrap();
-        assert_eq!(ask, Ask::new(ReplyTo::reports(id("q1"))), "{base}");
-        assert!(ask.concerns(&name("web1"), &name("prod"), None), "{base}");
-        assert_eq!(reduced(&ask.encode(), ASK), json!({"reply_to": reply_to}));
+        let query = Query::parse(&bytes(&base)).unwrap();
+        assert_eq!(query, Query::new(ReplyTo::reports(id("q1"))), "{base}");
+        assert!(query.matches(&name("web1"), &name("prod"), None), "{base}");
+        assert_eq!(reduced(&query.encode(), QUERY), json!({"reply_to": reply_to}));
     }
 }
 
 #[test]
-fn a_base_host_answer_is_read_and_written() {
+fn a_base_presence_is_read_and_written() {
     let subjects = || vec!["deploy.prod.web1".to_owned(), "deploy.prod.all".to_owned()];
     let listed = json!(subjects());
     for (role, base) in [
         (Some("dns"), json!({"hostname": "web1", "tier": "prod", "role": "dns", "deploy_subjects": listed})),
         (None, json!({"hostname": "web1", "tier": "prod", "deploy_subjects": listed})),
     ] {
-        let meant = HostAnswer::new(name("web1"), name("prod"), role.map(name), subjects());
-        assert_eq!(HostAnswer::parse(&bytes(&base)).unwrap(), meant);
+        let meant = Presence::new(name("web1"), name("prod"), role.map(name), subjects());
+        assert_eq!(Presence::parse(&bytes(&base)).unwrap(), meant);
         assert_eq!(reduced(&meant.encode(), HOST), base);
     }
 }
 
 #[test]
-fn a_host_without_role_may_say_so_with_an_empty_text_a_null_or_nothing() {
-    let meant = HostAnswer::new(name("web1"), name("prod"), None, Vec::new());
+fn a_missing_role_may_be_an_empty_string_null_or_absent() {
+    let meant = Presence::new(name("web1"), name("prod"), None, Vec::new());
     for base in [
         json!({"hostname": "web1", "tier": "prod", "role": "", "deploy_subjects": []}),
         json!({"hostname": "web1", "tier": "prod", "role": null, "deploy_subjects": null}),
         json!({"hostname": "web1", "tier": "prod"}),
     ] {
-        assert_eq!(HostAnswer::parse(&bytes(&base)).unwrap(), meant, "{base}");
+        assert_eq!(Presence::parse(&bytes(&base)).unwrap(), meant, "{base}");
     }
     let mut report = DeployReport::new(name("web1"), Status::Started, "go");
     report.role = None;
@@ -138,7 +138,7 @@ fn a_host_without_role_may_say_so_with_an_empty_text_a_null_or_nothing() {
 
 #[test]
 fn a_base_host_can_do_the_base_actions_and_no_others() {
-    let host = HostAnswer::new(name("web1"), name("prod"), None, Vec::new());
+    let host = Presence::new(name("web1"), name("prod"), None, Vec::new());
     let able: Vec<_> = Action::ALL.iter().filter(|action| host.can(action)).cloned().collect();
     assert_eq!(able, Action::BASE);
 }

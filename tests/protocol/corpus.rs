@@ -1,33 +1,33 @@
-//! Valid inputs of every parser.
+//! Valid inputs for every parser.
 
 use crate::samples;
 use nkeys::{KeyPair, KeyPairType};
 use serde_json::Value;
 
-/// What reads an input.
+/// The parser of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A message, whose subject comes first, up to a line break.
+    /// A message, preceded by its subject and a line break.
     Message,
-    /// Names, ids, revisions, subjects, templates, addresses: whatever is one short text.
+    /// A short string: a name, id, revision, subject, template or address.
     Text,
-    /// What a user types: targets, filters, keys, batches.
+    /// A string that a user types: a target, filter, key or batch size.
     Typed,
     /// A header with a key or a signature.
     Header,
-    /// The address of a flake.
+    /// A flake URL.
     Flake,
-    /// Lines of nix, of a rebuild program, or of an activation.
+    /// Log lines of nix, of a rebuild program, or of an activation.
     Log,
-    /// The file of keys.
+    /// A fleet file.
     FleetFile,
-    /// The configuration of an operator.
+    /// An operator's configuration file.
     Config,
-    /// The configuration of a builder.
+    /// A builder's configuration file.
     Builder,
 }
 
-/// A valid input.
+/// A valid input, with its parser.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     pub(crate) kind: Kind,
@@ -93,7 +93,7 @@ const BUILDER: &str = r#"timeout = "2h"
 url = "git+https://git.example.org/infra"
 "#;
 
-/// All of them.
+/// Returns all samples.
 pub(crate) fn samples() -> Vec<Sample> {
     let texts = |kind, texts: &[&str]| -> Vec<Sample> {
         texts.iter().map(|text| Sample { kind, bytes: text.as_bytes().to_vec() }).collect()
@@ -110,12 +110,12 @@ pub(crate) fn samples() -> Vec<Sample> {
     let mut all = vec![
         message("deploy.prod.web1", samples::request()),
         message("deploy.responses.d1", samples::report()),
-        message("deploy.responses.presence", samples::host_answer()),
-        message("deploy.responses.ask.q1", samples::host_answer()),
-        message("deploy.discover", samples::ask()),
-        message("deploy.responses.ask.q1", samples::job_answer()),
-        message("deploy.responses.ask.q1", samples::history_answer()),
-        message("deploy.responses.ask.q1", samples::log_answer()),
+        message("deploy.responses.presence", samples::presence()),
+        message("deploy.responses.ask.q1", samples::presence()),
+        message("deploy.discover", samples::query()),
+        message("deploy.responses.ask.q1", samples::job_reply()),
+        message("deploy.responses.ask.q1", samples::history_reply()),
+        message("deploy.responses.ask.q1", samples::log_reply()),
         message("deploy.responses.d1.log.web1", samples::log_line()),
         message("build.web1", samples::build_request()),
         message("build.responses.b1", samples::build_report()),

@@ -1,22 +1,23 @@
-//! The wire, through the library's public interface: what peers of any age send and take, what is refused,
-//! and what holds for every message.
+//! The wire format, through the public interface of the library: what peers of all versions send and accept, what is
+//! rejected, and the properties of all messages.
 #![expect(clippy::unwrap_used, reason = "a helper that cannot set a test up should stop it")]
 
 mod base;
-mod classify;
+mod compatibility;
 mod corpus;
 mod feed;
-mod generated;
+mod fuzz;
+mod inbound;
+mod interned;
+mod invalid_requests;
 mod phases;
 mod properties;
-mod refusals;
 mod revisions;
+mod rollouts;
 mod samples;
-mod shared;
 mod signature;
 mod sizes;
 mod strategies;
+mod subject_templates;
 mod subjects;
-mod templates;
 mod text;
-mod tolerance;

@@ -1,4 +1,4 @@
-//! Phases move only forward: no report contradicts an earlier one.
+//! Phases only move forward: no report contradicts an earlier one.
 
 use crate::strategies::cases;
 use homelab_deploy::protocol::{PhaseName, PhaseState, Phases};
@@ -38,7 +38,7 @@ fn entering_an_earlier_the_running_or_an_unknown_phase_changes_nothing() {
 }
 
 #[test]
-fn a_rollback_stands_in_the_list_once_it_has_begun_and_what_ran_has_failed() {
+fn a_rollback_is_listed_once_started_and_the_running_phase_has_failed() {
     let mut phases = Phases::pending();
     phases.enter(&PhaseName::Activate);
     assert!(phases.enter(&PhaseName::Rollback));
@@ -58,7 +58,7 @@ fn a_rollback_stands_in_the_list_once_it_has_begun_and_what_ran_has_failed() {
     assert_eq!(states(&phases), expected);
 }
 
-/// What may happen to a job: a phase begins, or the running one ends.
+/// A step of a job: a phase starts, or the running phase ends.
 #[derive(Debug, Clone)]
 enum Step {
     Enter(PhaseName),
@@ -106,8 +106,8 @@ proptest! {
             prop_assert!(phases.0.len() >= before.0.len());
             for (now, then) in phases.0.iter().zip(&before.0) {
                 prop_assert_eq!(&now.name, &then.name);
-                let kept = now.state == then.state;
-                prop_assert!(kept || rank(&then.state) < rank(&now.state), "{:?} {:?}", then, now);
+                let unchanged = now.state == then.state;
+                prop_assert!(unchanged || rank(&then.state) < rank(&now.state), "{:?} {:?}", then, now);
             }
         }
     }

@@ -1,43 +1,44 @@
-//! What holds for every message of any content: its size, its way there and back, and that no bytes break us.
+//! Properties of all messages: their size, lossless encoding and parsing, and that no input causes a panic.
 
 use crate::samples;
-use crate::strategies::{answer, ask, build_report, cases, host_answer, log_line, report, request};
+use crate::strategies::{answer, build_report, cases, log_line, presence, query, report, request};
 use homelab_deploy::protocol::{
-    Answer, Ask, BuildReport, BuildRequest, DeployReport, DeployRequest, ErrorCode, HostAnswer, Id, Inbound,
-    JobAnswer, LogLine, MAX_ENCODED, Name, ReplyTo, Revision, Status, Want, check_literal, expand, overlaps,
+    BuildReport, BuildRequest, DeployReport, DeployRequest, ErrorCode, Id, Inbound, JobReply, LogLine,
+    MAX_ENCODED, Name, Presence, Query, QueryKind, QueryReply, ReplyTo, Revision, Status,
+    check_request_subject, expand_template, overlaps,
 };
 use proptest::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Whether the message has room in one piece.
+/// Whether the message fits without being truncated.
 fn fits<T: Serialize>(message: &T) -> bool {
     serde_json::to_vec(message).unwrap().len() < MAX_ENCODED
 }
 
-/// The bytes of the text inside a JSON string.
+/// The size of a string in JSON, without its quotes.
 fn encoded(text: &str) -> usize {
     serde_json::to_string(text).unwrap().len() - 2
 }
 
-/// What must never be lost of a report.
-type Verdict<'a> = (&'a Name, &'a Status, Option<&'a ErrorCode>, Option<&'a Id>, Option<u64>);
+/// The fields of a report that must never be lost.
+type RequiredFields<'a> = (&'a Name, &'a Status, Option<&'a ErrorCode>, Option<&'a Id>, Option<u64>);
 
-fn verdict(report: Option<&Arc<DeployReport>>) -> Option<Verdict<'_>> {
+fn required_fields(report: Option<&Arc<DeployReport>>) -> Option<RequiredFields<'_>> {
     report.map(|r| (&r.hostname, &r.status, r.error.as_ref(), r.id.as_ref(), r.seq))
 }
 
-/// A small message with one byte, or one whole value, changed.
+/// A small message with one byte or one value changed.
 fn near_message() -> impl Strategy<Value = Vec<u8>> {
     let sample = prop::sample::select(vec![
         samples::request(),
         samples::report(),
-        samples::host_answer(),
-        samples::ask(),
-        samples::job_answer(),
-        samples::history_answer(),
-        samples::log_answer(),
+        samples::presence(),
+        samples::query(),
+        samples::job_reply(),
+        samples::history_reply(),
+        samples::log_reply(),
         samples::log_line(),
         samples::build_request(),
         samples::build_report(),
@@ -71,12 +72,12 @@ proptest! {
     #![proptest_config(cases(96))]
 
     #[test]
-    fn a_report_always_fits_and_keeps_its_verdict(report in report()) {
+    fn a_report_always_fits_and_keeps_its_result(report in report()) {
         let bytes = report.encode();
         prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
         let read = DeployReport::parse(&bytes).unwrap();
         let (report, read) = (Arc::new(report), Arc::new(read));
-        prop_assert_eq!(verdict(Some(&read)), verdict(Some(&report)));
+        prop_assert_eq!(required_fields(Some(&read)), required_fields(Some(&report)));
         prop_assert!(report.message.starts_with(&read.message));
         let diagnostics = [&report, &read].map(|report| report.diagnostics.as_deref().unwrap_or_default());
         prop_assert!(diagnostics[0].ends_with(diagnostics[1]) && encoded(diagnostics[1]) <= 16 * 1024);
@@ -86,38 +87,38 @@ proptest! {
     }
 
     #[test]
-    fn a_host_answer_always_fits_and_is_whole_where_it_can_be(answer in host_answer()) {
+    fn a_presence_always_fits_and_is_complete_if_possible(answer in presence()) {
         let bytes = answer.encode();
         prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
-        let read = HostAnswer::parse(&bytes).unwrap();
+        let read = Presence::parse(&bytes).unwrap();
         prop_assert_eq!((&read.hostname, &read.tier), (&answer.hostname, &answer.tier));
         prop_assert_eq!(&read.role, &answer.role);
         prop_assert_eq!((&read.id, read.online), (&answer.id, answer.online));
-        prop_assert_eq!(verdict(read.job.as_ref()), verdict(answer.job.as_ref()));
+        prop_assert_eq!(required_fields(read.job.as_ref()), required_fields(answer.job.as_ref()));
         if fits(&answer) {
             prop_assert_eq!(read, answer);
         }
     }
 
     #[test]
-    fn a_job_answer_always_fits_and_is_whole_where_it_can_be(report in report()) {
-        let job = JobAnswer {
-            want: Want::Job,
+    fn a_job_reply_always_fits_and_is_complete_if_possible(report in report()) {
+        let job = JobReply {
+            query: QueryKind::Job,
             id: report.id.clone(),
             hostname: report.hostname.clone(),
             report: Some(report.into()),
         };
-        let bytes = Answer::Job(job.clone()).encode();
+        let bytes = QueryReply::Job(job.clone()).encode();
         prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
-        let Answer::Job(read) = Answer::parse(&bytes).unwrap() else { panic!("it is no job answer") };
-        prop_assert_eq!(verdict(read.report.as_ref()), verdict(job.report.as_ref()));
+        let QueryReply::Job(read) = QueryReply::parse(&bytes).unwrap() else { panic!("the reply is not a job reply") };
+        prop_assert_eq!(required_fields(read.report.as_ref()), required_fields(job.report.as_ref()));
         if fits(&job) {
             prop_assert_eq!(read, job);
         }
     }
 
     #[test]
-    fn a_build_report_always_fits_and_is_whole_where_it_can_be(report in build_report()) {
+    fn a_build_report_always_fits_and_is_complete_if_possible(report in build_report()) {
         let bytes = report.encode();
         prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
         let read = BuildReport::parse(&bytes).unwrap();
@@ -130,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn a_log_line_always_fits_and_begins_where_it_says(line in log_line()) {
+    fn a_log_line_always_fits_and_starts_at_its_offset(line in log_line()) {
         let bytes = line.encode();
         prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
         let read = LogLine::parse(&bytes).unwrap();
@@ -142,16 +143,16 @@ proptest! {
     }
 
     #[test]
-    fn an_ask_always_fits_and_leaves_no_host_out(ask in ask()) {
-        let bytes = ask.encode();
+    fn a_query_always_fits_and_leaves_no_host_out(query_message in query()) {
+        let bytes = query_message.encode();
         prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
-        let read = Ask::parse(&bytes).unwrap();
-        let tier = ask.tier.clone().unwrap_or_else(|| samples::name("prod"));
-        for host in &ask.hosts {
-            prop_assert!(read.concerns(host, &tier, ask.role.as_ref()), "{}", host);
+        let read = Query::parse(&bytes).unwrap();
+        let tier = query_message.tier.clone().unwrap_or_else(|| samples::name("prod"));
+        for host in &query_message.hosts {
+            prop_assert!(read.matches(host, &tier, query_message.role.as_ref()), "{}", host);
         }
-        if fits(&ask) {
-            prop_assert_eq!(read, ask);
+        if fits(&query_message) {
+            prop_assert_eq!(read, query_message);
         }
     }
 
@@ -169,24 +170,24 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_always_fits_and_history_and_log_lose_nothing_that_cannot_be_asked_for(answer in answer()) {
+    fn a_reply_always_fits_and_history_and_log_lose_nothing_that_cannot_be_queried(answer in answer()) {
         let bytes = answer.encode();
         prop_assert!(bytes.len() < MAX_ENCODED, "{} bytes", bytes.len());
-        let read = Answer::parse(&bytes).unwrap();
+        let read = QueryReply::parse(&bytes).unwrap();
         prop_assert_eq!(read.hostname(), answer.hostname());
         match (&answer, &read) {
-            (Answer::History(all), Answer::History(part)) if part.entries.len() < all.entries.len() => {
+            (QueryReply::History(all), QueryReply::History(part)) if part.entries.len() < all.entries.len() => {
                 prop_assert!(part.next.is_some());
                 prop_assert_eq!(part.next.as_ref(), part.entries.last().map(|entry| &entry.id));
             }
-            (Answer::History(all), Answer::History(part)) => prop_assert_eq!(&part.next, &all.next),
-            (Answer::Log(all), Answer::Log(part)) => {
+            (QueryReply::History(all), QueryReply::History(part)) => prop_assert_eq!(&part.next, &all.next),
+            (QueryReply::Log(all), QueryReply::Log(part)) => {
                 prop_assert_eq!((&part.id, part.offset, part.running), (&all.id, all.offset, all.running));
                 let texts = [all, part].map(|log| log.text.as_deref().unwrap_or_default());
                 prop_assert!(texts[0].starts_with(texts[1]));
                 prop_assert_eq!(part.eof, all.eof && texts[0] == texts[1]);
             }
-            (Answer::Host(_), Answer::Host(_)) => {}
+            (QueryReply::Host(_), QueryReply::Host(_)) => {}
             other => prop_assert!(false, "another kind of answer: {:?}", other),
         }
     }
@@ -202,9 +203,9 @@ proptest! {
     ) {
         let _ = DeployRequest::parse(&payload);
         let _ = DeployReport::parse(&payload);
-        let _ = HostAnswer::parse(&payload);
-        let _ = Answer::parse(&payload);
-        let _ = Ask::parse(&payload);
+        let _ = Presence::parse(&payload);
+        let _ = QueryReply::parse(&payload);
+        let _ = Query::parse(&payload);
         let _ = LogLine::parse(&payload);
         let _ = BuildRequest::parse(&payload);
         let _ = BuildReport::parse(&payload);
@@ -213,10 +214,10 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_a_check_panic(text in any::<String>(), other in any::<String>()) {
+    fn no_string_makes_a_check_panic(text in any::<String>(), other in any::<String>()) {
         let _ = (Name::new(&text[..]), Id::new(&text[..]), Revision::new(&text[..]));
         let _ = (ReplyTo::parse(&text), ReplyTo::parse(&format!("deploy.responses.{text}")));
-        let _ = (check_literal(&text), overlaps(&text, &other), Inbound::parse(&text, other.as_bytes()));
-        let _ = expand(&text, &samples::name("web1"), &samples::name("prod"), None, true);
+        let _ = (check_request_subject(&text), overlaps(&text, &other), Inbound::parse(&text, other.as_bytes()));
+        let _ = expand_template(&text, &samples::name("web1"), &samples::name("prod"), None, true);
     }
 }

@@ -1,7 +1,7 @@
-//! Which texts are revisions and reply subjects, and how the others are refused.
+//! Valid revisions and reply subjects, and the errors for invalid ones.
 
 use crate::samples::{self, bytes, id, with};
-use homelab_deploy::protocol::{Ask, DeployRequest, ErrorCode, ReplyTo, Revision, is_commit};
+use homelab_deploy::protocol::{DeployRequest, ErrorCode, Query, ReplyTo, Revision, is_commit};
 use serde_json::json;
 use std::process::Command;
 
@@ -10,7 +10,7 @@ const BLANKS: &str = "git allows no blanks, line ends or control characters in a
 const DOTS: &str = "git allows no `..`, `//` or `@{` in a name";
 const ENDS: &str = "git allows no name that starts with `-` or `/`, or ends in `/` or `.`";
 const PARTS: &str = "git allows no part of a name that starts with `.` or ends in `.lock`";
-const UNSEEN: &str = "it has characters that cannot be seen; rename the branch or tag";
+const UNSEEN: &str = "it has invisible characters; rename the branch or tag";
 
 #[test]
 fn branches_tags_and_full_commits_are_revisions() {
@@ -50,7 +50,7 @@ fn branches_tags_and_full_commits_are_revisions() {
 }
 
 #[test]
-fn what_git_nix_or_a_shell_could_misread_is_an_invalid_revision_and_says_why() {
+fn what_git_nix_or_a_shell_could_misread_is_an_invalid_revision_with_a_reason() {
     for (bad, why) in [
         ("--help", ENDS),
         ("-x", ENDS),
@@ -87,7 +87,7 @@ fn what_git_nix_or_a_shell_could_misread_is_an_invalid_revision_and_says_why() {
     }
 }
 
-/// A few hundred names of pieces that matter to git, always the same ones.
+/// A few hundred names, composed of strings with a meaning in git; deterministic.
 fn generated() -> Vec<String> {
     const PIECES: [&str; 36] = [
         "a", "B", "7", "/", ".", "-", "_", "@", "{", "}", "#", "%", "&", "=", "+", "~", "^", ":", "?", "*",
@@ -101,7 +101,7 @@ fn generated() -> Vec<String> {
     let mut names: Vec<String> = PIECES.map(str::to_owned).into();
     while names.len() < 600 {
         let pieces = 2 + next(4);
-        // Every other one is mostly letters, so that many are allowed.
+        // Every second name is mostly letters, so that many are valid.
         let of = if names.len().is_multiple_of(2) { PIECES.len() } else { 15 };
         names.push((0..pieces).map(|_| PIECES[next(of)]).collect());
     }
@@ -109,17 +109,17 @@ fn generated() -> Vec<String> {
 }
 
 #[test]
-fn what_git_allows_as_the_name_of_a_branch_is_a_revision_and_nothing_else_is() {
-    let folder = tempfile::TempDir::new().unwrap();
+fn a_branch_name_that_git_allows_is_a_revision_and_nothing_else_is() {
+    let dir = tempfile::TempDir::new().unwrap();
     let mut allowed = 0;
     for name in generated() {
         let git = Command::new("git")
             .args(["check-ref-format", "--branch", &name])
-            .current_dir(folder.path())
-            .env("GIT_CEILING_DIRECTORIES", folder.path())
+            .current_dir(dir.path())
+            .env("GIT_CEILING_DIRECTORIES", dir.path())
             .output();
         let by_git = git.unwrap().status.success();
-        // git keeps HEAD for the branch that is checked out; here it is the default one.
+        // git rejects HEAD as a branch name; here it is the default branch.
         assert_eq!(Revision::new(name.as_str()).is_ok(), by_git || name == "HEAD", "{name:?}");
         allowed += usize::from(by_git);
     }
@@ -127,7 +127,7 @@ fn what_git_allows_as_the_name_of_a_branch_is_a_revision_and_nothing_else_is() {
 }
 
 #[test]
-fn a_revision_that_is_empty_too_long_no_text_or_a_short_commit_says_so() {
+fn a_revision_that_is_empty_too_long_not_a_string_or_a_short_commit_names_the_reason() {
     let long = "x".repeat(256);
     for (bad, text) in [
         (json!(""), "`switch` needs a `revision`: a branch, tag or full commit"),
@@ -149,7 +149,7 @@ fn a_revision_that_is_empty_too_long_no_text_or_a_short_commit_says_so() {
 }
 
 #[test]
-fn a_refusal_shows_no_more_of_a_hostile_revision_than_a_person_needs() {
+fn an_error_shows_only_the_start_of_a_hostile_revision() {
     let refused = Revision::new("\u{1b}".repeat(255)).unwrap_err().to_string();
     assert!(refused.len() < 700 && !refused.contains('\u{1b}'), "{refused}");
 }
@@ -164,7 +164,7 @@ fn only_forty_lower_case_hexadecimal_digits_are_a_commit() {
 }
 
 #[test]
-fn a_request_wants_its_reports_on_a_reply_subject_and_nowhere_else() {
+fn a_request_accepts_only_a_report_reply_subject() {
     for (bad, text) in [
         ("", "bad `reply_to`: \"\" is not `deploy.responses.<id>`"),
         ("deploy.responses", "bad `reply_to`: \"deploy.responses\" is not `deploy.responses.<id>`"),
@@ -174,30 +174,30 @@ fn a_request_wants_its_reports_on_a_reply_subject_and_nowhere_else() {
         ("deploy.responses.a.b", "bad `reply_to`: \"deploy.responses.a.b\" is not `deploy.responses.<id>`"),
         (
             "deploy.responses.",
-            "bad `reply_to`: its last token is no id: \"\" is not a name: use 1 to 63 letters, \
+            "bad `reply_to`: the last token is not an id: \"\" is not a name: use 1 to 63 letters, \
              digits, `_` or `-`",
         ),
         (
             "deploy.responses.*",
-            "bad `reply_to`: its last token is no id: \"*\" is not a name: use 1 to 63 letters, \
+            "bad `reply_to`: the last token is not an id: \"*\" is not a name: use 1 to 63 letters, \
              digits, `_` or `-`",
         ),
         (
             "deploy.responses.>",
-            "bad `reply_to`: its last token is no id: \">\" is not a name: use 1 to 63 letters, \
+            "bad `reply_to`: the last token is not an id: \">\" is not a name: use 1 to 63 letters, \
              digits, `_` or `-`",
         ),
         (
             "deploy.responses.presence",
-            "bad `reply_to`: its last token is no id: \"presence\" is a reserved word and cannot be a name",
+            "bad `reply_to`: the last token is not an id: \"presence\" is a reserved word and cannot be a name",
         ),
         (
             "deploy.responses.ask",
-            "bad `reply_to`: its last token is no id: \"ask\" is a reserved word and cannot be a name",
+            "bad `reply_to`: the last token is not an id: \"ask\" is a reserved word and cannot be a name",
         ),
         (
             "deploy.responses._x",
-            "bad `reply_to`: its last token is no id: \"_x\" is not an id: it must start with a \
+            "bad `reply_to`: the last token is not an id: \"_x\" is not an id: it must start with a \
              letter or digit",
         ),
         ("deploy.responses.ask.x", "bad `reply_to`: reports go to `deploy.responses.<id>`"),
@@ -210,13 +210,13 @@ fn a_request_wants_its_reports_on_a_reply_subject_and_nowhere_else() {
 }
 
 #[test]
-fn an_ask_may_want_its_answers_apart_from_reports() {
+fn a_query_accepts_both_forms_of_reply_subject() {
     for (good, reply_to) in [
-        ("deploy.responses.ask.x", ReplyTo::answers(id("x"))),
+        ("deploy.responses.ask.x", ReplyTo::replies(id("x"))),
         ("deploy.responses.x", ReplyTo::reports(id("x"))),
     ] {
-        let ask = Ask::parse(&bytes(&with(samples::ask(), "reply_to", json!(good)))).unwrap();
-        assert_eq!((ask.reply_to.to_string(), &ask.reply_to), (good.to_owned(), &reply_to));
+        let query = Query::parse(&bytes(&with(samples::query(), "reply_to", json!(good)))).unwrap();
+        assert_eq!((query.reply_to.to_string(), &query.reply_to), (good.to_owned(), &reply_to));
     }
     for bad in [
         "deploy.responses.ask.x.y",
@@ -226,7 +226,7 @@ fn an_ask_may_want_its_answers_apart_from_reports() {
         "deploy.responses.x.log.web1",
         "deploy.discover",
     ] {
-        let refused = Ask::parse(&bytes(&with(samples::ask(), "reply_to", json!(bad)))).unwrap_err();
+        let refused = Query::parse(&bytes(&with(samples::query(), "reply_to", json!(bad)))).unwrap_err();
         assert!(refused.to_string().starts_with("bad field `reply_to`: "), "{bad}: {refused}");
     }
 }

@@ -1,4 +1,4 @@
-//! One message of each kind with every field set, as JSON, and short ways to make names and ids.
+//! A message of each kind with every field set, as JSON, and helpers for names and ids.
 
 use homelab_deploy::protocol::{Id, Name};
 use serde_json::{Value, json};
@@ -19,13 +19,13 @@ pub(crate) fn json_of(message: &[u8]) -> Value {
     serde_json::from_slice(message).unwrap()
 }
 
-/// The message with one top-level field set.
+/// Sets a top-level field of the message.
 pub(crate) fn with(mut message: Value, field: &str, value: Value) -> Value {
     message[field] = value;
     message
 }
 
-/// The message without one top-level field.
+/// Removes a top-level field of the message.
 pub(crate) fn without(mut message: Value, field: &str) -> Value {
     message.as_object_mut().unwrap().remove(field);
     message
@@ -62,37 +62,38 @@ pub(crate) fn report() -> Value {
             "units_stopped": ["a.service"], "units_started": ["b.service"], "units_restarted": ["c.service"],
             "packages": [{"name": "openssl", "from": "3.0", "to": "3.1"}], "bytes": -17,
         },
-        "failed_units": ["b.service"], "running_job": "d0", "diagnostics": "b.service: exit 1",
+        "failed_units": ["b.service"], "running_job": "d0", "cause": "b: exit 1", "diagnostics": "b.service: exit 1",
     })
 }
 
-pub(crate) fn host_answer() -> Value {
+pub(crate) fn presence() -> Value {
     json!({
-        "want": "host", "id": "q1", "hostname": "web1", "tier": "prod", "role": "dns",
+        "query": "host", "id": "q1", "hostname": "web1", "tier": "prod", "role": "dns",
         "deploy_subjects": ["deploy.prod.web1", "deploy.prod.all"], "instance": "i1", "version": "0.1.0",
         "os_version": "NixOS 26.05", "revision": "master", "commit": COMMIT,
         "system": "/nix/store/x-nixos", "generation": 42, "booted_system": "/nix/store/w-nixos",
-        "reboot_needed": true, "failed_units": ["b.service"], "boot_at": "2026-11-01T00:00:00Z",
-        "flake_url": "git+https://git.example/fleet", "nix_free_bytes": 1, "boot_free_bytes": 2,
-        "warnings": ["the disk is nearly full"], "held": "disk swap", "restarting": false, "job": report(),
+        "reboot_needed": true, "failed_units": ["b.service"], "booted_at": "2026-11-01T00:00:00Z",
+        "flake_url": "git+https://git.example/fleet", "nix_free_bytes": 1, "boot_free_bytes": 2, "state_free_bytes": 3,
+        "warnings": ["the disk is nearly full"], "held": "disk swap", "restarting": false, "job": report(), "last_change": report(),
+        "deployed_at": "2026-11-20T09:00:00Z",
         "capabilities": ["build", "rollback"], "public_key": "UA", "trusted_keys": ["UB", "UC"], "interval_s": 60, "online": true,
     })
 }
 
-pub(crate) fn ask() -> Value {
+pub(crate) fn query() -> Value {
     json!({
         "reply_to": "deploy.responses.ask.q1", "tier": "prod", "role": "dns", "hosts": ["web1", "web2"],
-        "want": "log", "id": "d1", "limit": 20, "before": "d0", "offset": 4096,
+        "query": "log", "id": "d1", "limit": 20, "before": "d0", "offset": 4096,
     })
 }
 
-pub(crate) fn job_answer() -> Value {
-    json!({"want": "job", "id": "d1", "hostname": "web1", "report": report()})
+pub(crate) fn job_reply() -> Value {
+    json!({"query": "job", "id": "d1", "hostname": "web1", "report": report()})
 }
 
-pub(crate) fn history_answer() -> Value {
+pub(crate) fn history_reply() -> Value {
     json!({
-        "want": "history", "hostname": "web1", "next": "d0",
+        "query": "history", "hostname": "web1", "next": "d0",
         "entries": [{
             "id": "d1", "at": "2026-11-21T09:00:00Z", "action": "switch", "status": "failed",
             "error": "timeout", "issuer": "alice", "key": "UALICE", "revision": "master", "commit": COMMIT, "generation": 42,
@@ -101,9 +102,9 @@ pub(crate) fn history_answer() -> Value {
     })
 }
 
-pub(crate) fn log_answer() -> Value {
+pub(crate) fn log_reply() -> Value {
     json!({
-        "want": "log", "id": "d1", "hostname": "web1", "offset": 7, "text": "building\n", "eof": true,
+        "query": "log", "id": "d1", "hostname": "web1", "offset": 7, "text": "building\n", "eof": true,
         "running": true,
     })
 }

@@ -1,18 +1,18 @@
-//! What is signed and how that travels, against vectors that another implementation has made (Ed25519 of libsodium and OpenSSL, base32 and
-//! base64 of Python), so that the wire cannot change unseen.
+//! The signed bytes and the encoding of signatures, compared with test vectors of other implementations (Ed25519 of
+//! libsodium and OpenSSL, base32 and base64 of Python), so that the wire format cannot change unnoticed.
 
-use homelab_deploy::bus::Seed;
+use homelab_deploy::nats::Nkey;
 use homelab_deploy::protocol::{
     KEY_HEADER, Name, PublicKey, Purpose, SIGNATURE_HEADER, decode_signature, encode_signature, signed_bytes,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-/// The key of the bytes 0 to 31.
+/// The key from the bytes 0 to 31.
 const SEED: &str = "SUAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H776Y";
 const PUBLIC: &str = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK";
 
-/// One message with its signature.
+/// A message with its signature.
 struct Vector {
     purpose: Purpose,
     fleet: Option<&'static str>,
@@ -89,16 +89,16 @@ const VECTORS: [Vector; 8] = [
     },
 ];
 
-fn seed() -> Seed {
-    let folder = tempfile::TempDir::new().unwrap();
-    let file = folder.path().join("seed");
+fn seed() -> Nkey {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("seed");
     fs::write(&file, SEED).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    Seed::read_private(&file).unwrap()
+    Nkey::read_private(&file).unwrap()
 }
 
 #[test]
-fn a_message_is_signed_as_others_do_it() {
+fn a_message_is_signed_like_other_implementations_sign_it() {
     assert_eq!((KEY_HEADER, SIGNATURE_HEADER), ("Homelab-Deploy-Key", "Homelab-Deploy-Signature"));
     let seed = seed();
     assert_eq!(seed.public_key(), PUBLIC);
@@ -114,7 +114,7 @@ fn a_message_is_signed_as_others_do_it() {
 }
 
 #[test]
-fn what_others_have_signed_is_told_from_everything_else() {
+fn signatures_of_other_implementations_verify_and_nothing_else_does() {
     let key = PublicKey::parse(PUBLIC).unwrap();
     for (n, vector) in VECTORS.iter().enumerate() {
         let (signed, text) = (vector.signed, vector.signature);
@@ -134,10 +134,10 @@ fn what_others_have_signed_is_told_from_everything_else() {
 }
 
 #[test]
-fn a_signature_has_one_text_alone() {
+fn a_signature_has_exactly_one_encoding() {
     let text = VECTORS[0].signature;
     assert_eq!(encode_signature(&decode_signature(text).unwrap()), text);
-    // The last character carries bits that mean nothing.
+    // The last character has unused bits.
     let other_end = format!("{}B", &text[..text.len() - 1]);
     let plain = text.replace('_', "/").replace('-', "+");
     for wrong in [&format!("{text}=="), &plain, &other_end, &format!("{text} "), "ä", "\u{0}", "A"] {

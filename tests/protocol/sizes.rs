@@ -1,14 +1,14 @@
-//! Messages at their worst: every text, list and word as long and as hard to encode as can be.
+//! Messages in the worst case: every string and list as long and as expensive to encode as possible.
 
 use crate::samples::{self, bytes, id, name, with};
 use homelab_deploy::protocol::{
-    Action, Answer, Ask, BuildHost, BuildReport, Changes, DeployReport, DeployRequest, ErrorCode,
-    HistoryAnswer, HistoryEntry, HostAnswer, LogAnswer, MAX_ENCODED, PackageChange, Phase, PhaseName,
-    PhaseState, Phases, Progress, ReplyTo, Status, Want,
+    Action, BuildHost, BuildReport, Changes, DeployReport, DeployRequest, ErrorCode, HistoryEntry,
+    HistoryReply, LogReply, MAX_ENCODED, PackageChange, Phase, PhaseName, PhaseState, Phases, Presence,
+    Progress, Query, QueryKind, QueryReply, ReplyTo, Status,
 };
 use serde_json::{Value, json};
 
-/// A text that JSON needs 120 KB for.
+/// A string that takes 120 KB in JSON.
 fn worst() -> String {
     "\u{1}".repeat(20_000)
 }
@@ -60,14 +60,15 @@ fn worst_report() -> DeployReport {
         failed_units: worst_list(),
         running_job: Some(id(&"d".repeat(63))),
         diagnostics: Some(worst()),
+        cause: Some(worst()),
         ..DeployReport::new(long(), Status::from(&*worst()), worst())
     }
 }
 
-fn worst_host() -> HostAnswer {
+fn worst_host() -> Presence {
     let text = || Some(worst().into());
-    HostAnswer {
-        want: Some(Want::from(&*worst())),
+    Presence {
+        query: Some(QueryKind::from(&*worst())),
         id: Some(id(&"q".repeat(63))),
         instance: text(),
         version: text(),
@@ -83,8 +84,9 @@ fn worst_host() -> HostAnswer {
         failed_units: worst_list(),
         warnings: worst_list(),
         job: Some(worst_report().into()),
+        last_change: Some(worst_report().into()),
         capabilities: vec![Action::from(&*worst()); 3000],
-        ..HostAnswer::new(name(&"x".repeat(63)), name(&"t".repeat(63)), Some(name("r")), worst_list())
+        ..Presence::new(name(&"x".repeat(63)), name(&"t".repeat(63)), Some(name("r")), worst_list())
     }
 }
 
@@ -109,13 +111,13 @@ fn build_report(hosts: usize) -> BuildReport {
 #[test]
 fn the_worst_messages_fit() {
     let report = worst_report();
-    let job = Answer::parse(&bytes(&samples::job_answer())).unwrap();
-    let Answer::Job(mut job) = job else { panic!("{job:?}") };
+    let job = QueryReply::parse(&bytes(&samples::job_reply())).unwrap();
+    let QueryReply::Job(mut job) = job else { panic!("{job:?}") };
     job.report = Some(report.clone().into());
     for (kind, message) in [
         ("report", report.encode()),
         ("host answer", worst_host().encode()),
-        ("job answer", Answer::Job(job).encode()),
+        ("job answer", QueryReply::Job(job).encode()),
         ("build report of one", build_report(1).encode()),
         ("build report of 50", build_report(50).encode()),
     ] {
@@ -125,7 +127,7 @@ fn the_worst_messages_fit() {
 }
 
 #[test]
-fn diagnostics_keep_their_end_and_a_sentence_its_start() {
+fn diagnostics_keep_their_end_and_a_message_its_start() {
     let lines = (0..10_000).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
     let report = DeployReport {
         diagnostics: Some(lines.clone()),
@@ -138,7 +140,7 @@ fn diagnostics_keep_their_end_and_a_sentence_its_start() {
 }
 
 #[test]
-fn long_diagnostics_cost_no_list_its_entries_while_there_is_room() {
+fn long_diagnostics_do_not_shorten_lists_that_fit() {
     let failed_units = vec!["some-unit-with-a-long-name.service".to_owned(); 400];
     let mut report = DeployReport::new(name("web1"), Status::Failed, "it failed");
     (report.failed_units, report.diagnostics) = (failed_units, Some("x".repeat(100_000)));
@@ -146,7 +148,7 @@ fn long_diagnostics_cost_no_list_its_entries_while_there_is_room() {
 }
 
 #[test]
-fn a_page_of_history_that_is_cut_says_where_to_read_on_and_is_never_empty() {
+fn a_truncated_history_page_has_a_cursor_and_is_never_empty() {
     let entry = |n: usize, issuer: String| HistoryEntry {
         id: id(&format!("d{n}")),
         at: "2026-11-21T09:00:00Z".parse().unwrap(),
@@ -160,26 +162,30 @@ fn a_page_of_history_that_is_cut_says_where_to_read_on_and_is_never_empty() {
         generation: None,
         reason: None,
         elapsed_ms: 1,
+        phases: Phases::pending(),
     };
     for (count, issuer) in [(1000, "alice".to_owned()), (150, worst()), (1, worst())] {
         let entries: Vec<_> = (0..count).map(|n| entry(n, issuer.clone())).collect();
-        let page = HistoryAnswer { want: Want::History, hostname: name("web1"), entries, next: None };
-        let Answer::History(read) = Answer::parse(&Answer::History(page).encode()).unwrap() else { panic!() };
-        let kept = read.entries.len();
-        assert!(kept > 0 && (kept == count) == (count == 1), "{kept} of {count}");
-        assert_eq!(read.next, (kept < count).then(|| read.entries[kept - 1].id.clone()));
+        let page = HistoryReply { query: QueryKind::History, hostname: name("web1"), entries, next: None };
+        let QueryReply::History(read) = QueryReply::parse(&QueryReply::History(page).encode()).unwrap()
+        else {
+            panic!()
+        };
+        let included = read.entries.len();
+        assert!(included > 0 && (included == count) == (count == 1), "{included} of {count}");
+        assert_eq!(read.next, (included < count).then(|| read.entries[included - 1].id.clone()));
     }
 }
 
 #[test]
-fn an_ask_for_too_many_hosts_asks_them_all() {
-    let mut ask = Ask::new(ReplyTo::answers(id("q1")));
-    ask.hosts = (0..1500).map(|n| name(&format!("{n}-{}", "x".repeat(50)))).collect();
-    assert!(Ask::parse(&ask.encode()).unwrap().hosts.is_empty());
+fn a_query_for_too_many_hosts_queries_all_hosts() {
+    let mut query = Query::new(ReplyTo::replies(id("q1")));
+    query.hosts = (0..1500).map(|n| name(&format!("{n}-{}", "x".repeat(50)))).collect();
+    assert!(Query::parse(&query.encode()).unwrap().hosts.is_empty());
 }
 
 #[test]
-fn the_refusal_of_a_hostile_request_fits_into_a_report() {
+fn the_rejection_of_a_hostile_request_fits_into_a_report() {
     let hostile = with(samples::request(), "action", json!("\u{7f}\"".repeat(20_000)));
     let refused = DeployRequest::parse(&bytes(&hostile)).unwrap_err();
     let mut report = DeployReport::new(name("web1"), Status::Rejected, refused.message);
@@ -190,12 +196,12 @@ fn the_refusal_of_a_hostile_request_fits_into_a_report() {
 }
 
 #[test]
-fn a_log_that_is_read_piece_by_piece_joins_without_gap_and_ends_only_with_the_last() {
+fn a_log_read_in_chunks_has_no_gap_and_ends_with_the_last_chunk() {
     let whole = "a line with \u{1b}[31mcolour and 🚀\n".repeat(4000);
     let (mut read, mut pieces, mut eof) = (String::new(), 0, false);
     while !eof {
-        let rest = LogAnswer {
-            want: Want::Log,
+        let rest = LogReply {
+            query: QueryKind::Log,
             id: Some(id("d1")),
             hostname: name("web1"),
             offset: Some(read.len() as u64),
@@ -203,9 +209,21 @@ fn a_log_that_is_read_piece_by_piece_joins_without_gap_and_ends_only_with_the_la
             eof: true,
             running: false,
         };
-        let Answer::Log(piece) = Answer::parse(&Answer::Log(rest).encode()).unwrap() else { panic!() };
+        let QueryReply::Log(piece) = QueryReply::parse(&QueryReply::Log(rest).encode()).unwrap() else {
+            panic!()
+        };
         read.push_str(&piece.text.unwrap());
         (pieces, eof) = (pieces + 1, piece.eof);
     }
     assert!(read == whole && pieces > 1, "{pieces} pieces, {} of {} bytes", read.len(), whole.len());
+}
+
+#[test]
+fn a_request_of_every_length_near_the_limit_fits() {
+    for length in MAX_ENCODED - 400..MAX_ENCODED + 10 {
+        let mut request = DeployRequest::new(Action::Switch, None, id("d1"));
+        request.issuer = Some("x".repeat(length));
+        let size = request.encode().len();
+        assert!(size < MAX_ENCODED, "{size} bytes with an issuer of {length}");
+    }
 }

@@ -1,11 +1,11 @@
-//! Messages of any content, within what their types allow: hostile texts, long lists, words of tomorrow.
+//! Arbitrary messages within the limits of their types: hostile strings, long lists and unknown values.
 
 use crate::samples::COMMIT;
 use homelab_deploy::protocol::{
-    Action, Answer, Ask, BuildHost, BuildReport, BuildStatus, Changes, DeployReport, DeployRequest,
-    ErrorCode, HistoryAnswer, HistoryEntry, HostAnswer, Id, LogAnswer, LogLine, Name, OnFailure,
-    PackageChange, Phase, PhaseName, PhaseState, Phases, Progress, ReplyTo, Revision, SharedText, Status,
-    Want,
+    Action, BuildHost, BuildReport, BuildStatus, Changes, DeployReport, DeployRequest, ErrorCode,
+    HistoryEntry, HistoryReply, Id, InternedStr, LogLine, LogReply, Name, OnFailure, PackageChange, Phase,
+    PhaseName, PhaseState, Phases, Presence, Progress, Query, QueryKind, QueryReply, ReplyTo, Revision,
+    Status,
 };
 use jiff::Timestamp;
 use proptest::array::{uniform2, uniform3, uniform4, uniform5};
@@ -15,14 +15,15 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use std::sync::Arc;
 
-/// So many cases, and little shrinking: these messages are large, and a failure should be told soon.
+/// A configuration with this number of cases and little shrinking, because the messages are large and a failure should
+/// be reported soon.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Any text: mostly short, sometimes of control characters, sometimes up to 200 KB.
+/// Any string: usually short, sometimes of control characters, sometimes up to 200 KB.
 ///
-/// Boxed, as are words and lists: the many fields of a message would not fit onto a test's stack otherwise.
+/// Boxed, like values and lists, because the many fields of a message would otherwise overflow a test's stack.
 pub(crate) fn text() -> BoxedStrategy<String> {
     let unit = select(vec!["x", "\u{1}", "\u{1b}[31m", "🚀", "\"\\\n", "é\u{7f}", "line of a log\n"]);
     let long = (unit, 0..200_000_usize).prop_map(|(unit, size)| unit.repeat(size / unit.len()));
@@ -30,16 +31,16 @@ pub(crate) fn text() -> BoxedStrategy<String> {
         .boxed()
 }
 
-fn shared() -> BoxedStrategy<SharedText> {
-    text().prop_map(SharedText::from).boxed()
+fn shared() -> BoxedStrategy<InternedStr> {
+    text().prop_map(InternedStr::from).boxed()
 }
 
-/// A text that stands many times in one message.
+/// A string that may occur many times in a message.
 fn short() -> BoxedStrategy<String> {
     prop_oneof![4 => "[a-z0-9 /.-]{0,40}", 1 => any::<String>()].boxed()
 }
 
-/// Any list: mostly short, sometimes far too long for a message.
+/// Any list: usually short, sometimes far too long for a message.
 fn list<T>(entry: impl Strategy<Value = T> + 'static) -> BoxedStrategy<Vec<T>>
 where
     T: Clone + std::fmt::Debug + 'static,
@@ -48,7 +49,7 @@ where
     (vec(entry, 1..4), size).prop_map(|(few, size)| few.into_iter().cycle().take(size).collect()).boxed()
 }
 
-/// A word of the vocabulary, or one it does not have.
+/// A known value of an enum, or an unknown one.
 fn word<T>(known: &'static [T]) -> BoxedStrategy<T>
 where
     T: Clone + std::fmt::Debug + for<'a> From<&'a str>,
@@ -91,7 +92,7 @@ fn changes() -> impl Strategy<Value = Box<Changes>> {
     )
 }
 
-/// Names of units, or anything else that comes as a list of texts.
+/// Unit names, or any other list of strings.
 fn units() -> impl Strategy<Value = Vec<String>> {
     prop_oneof![8 => list(short()), 1 => vec(text(), 0..4)]
 }
@@ -102,7 +103,7 @@ prop_compose! {
         (id, tier, role, running_job) in (of(id()), of(name()), of(name()), of(id())),
         action in of(word(Action::ALL)),
         [revision, issuer, instance, commit, system] in uniform5(of(shared())),
-        diagnostics in of(text()),
+        [diagnostics, cause] in uniform2(of(text())),
         [seq, elapsed_ms, heartbeat_s, generation] in uniform4(of(any::<u64>())),
         (rolled_back, reboot_needed, at, confirm) in (of(any::<bool>()), of(any::<bool>()), of(time()), of(shared())),
         (phases, progress, changes, failed_units) in (phases(), of(progress()), of(changes()), units()),
@@ -110,28 +111,31 @@ prop_compose! {
         DeployReport {
             hostname, status, error, message, id, tier, role, action, revision, issuer, instance, seq, at,
             elapsed_ms, heartbeat_s, commit, system, generation, phases, progress, rolled_back, reboot_needed,
-            changes, failed_units, running_job, confirm, diagnostics,
+            changes, failed_units, running_job, confirm, cause, diagnostics,
         }
     }
 }
 
 prop_compose! {
-    pub(crate) fn host_answer()(
-        (want, id, hostname, tier, role) in (of(Just(Want::Host)), of(id()), name(), name(), of(name())),
+    pub(crate) fn presence()(
+        (query, id, hostname, tier, role) in (of(Just(QueryKind::Host)), of(id()), name(), name(), of(name())),
         (deploy_subjects, failed_units, warnings) in (units(), units(), units()),
         [instance, version, os_version, revision, commit] in uniform5(of(shared())),
         [system, booted_system, flake_url] in uniform3(of(shared())),
         (held, confirm) in (of(text()), of(shared())),
         [generation, nix_free_bytes, boot_free_bytes, interval_s, seq] in uniform5(of(any::<u64>())),
+        state_free_bytes in of(any::<u64>()),
         [reboot_needed, restarting, online] in uniform3(of(any::<bool>())),
-        (boot_at, job) in (of(time()), of(report().boxed())),
+        (booted_at, deployed_at, job, last_change) in
+            (of(time()), of(time()), of(report().boxed()), of(report().boxed())),
         capabilities in list(word(Action::ALL)),
         (public_key, trusted_keys) in (of(shared()), of(units())),
-    ) -> HostAnswer {
-        HostAnswer {
-            want, id, hostname, tier, role, deploy_subjects, instance, version, os_version, revision, commit,
-            system, generation, booted_system, reboot_needed, failed_units, boot_at, flake_url,
-            nix_free_bytes, boot_free_bytes, warnings, held, restarting, job: job.map(Arc::new),
+    ) -> Presence {
+        Presence {
+            query, id, hostname, tier, role, deploy_subjects, instance, version, os_version, revision, commit,
+            system, generation, booted_system, reboot_needed, failed_units, booted_at, flake_url,
+            nix_free_bytes, boot_free_bytes, state_free_bytes, warnings, held, restarting, job: job.map(Arc::new),
+            last_change: last_change.map(Arc::new), deployed_at,
             capabilities, public_key, trusted_keys, interval_s, online, seq, confirm,
         }
     }
@@ -147,9 +151,9 @@ prop_compose! {
         [reply_per_host, allow_older] in uniform2(of(any::<bool>())),
         on_failure in of(select(OnFailure::ALL)),
     ) -> DeployRequest {
-        // A few of these look like short commits.
+        // Some of these look like abbreviated commits.
         let revision = Revision::new(format!("z{revision}")).ok();
-        // Only a hold must say why, and in few words.
+        // Only a hold requires a reason, of limited length.
         let reason = if action == Action::Hold { Some("bisect".to_owned()) } else { reason };
         let request = DeployRequest::new(action, revision, id);
         DeployRequest {
@@ -160,15 +164,15 @@ prop_compose! {
 }
 
 prop_compose! {
-    pub(crate) fn ask()(
+    pub(crate) fn query()(
         (reply_to, answers, id, before) in (id(), any::<bool>(), of(id()), of(id())),
-        (tier, role, want) in (of(name()), of(name()), of(word(Want::ALL))),
+        (tier, role, query) in (of(name()), of(name()), of(word(QueryKind::ALL))),
         (hosts, confirm) in (list(name()), of(text())),
         [limit, offset] in uniform2(of(any::<u64>())),
         reply_per_host in of(any::<bool>()),
-    ) -> Ask {
-        let reply_to = if answers { ReplyTo::answers(reply_to) } else { ReplyTo::reports(reply_to) };
-        Ask { reply_to, reply_per_host, tier, role, hosts, want, id, limit, before, offset, confirm }
+    ) -> Query {
+        let reply_to = if answers { ReplyTo::replies(reply_to) } else { ReplyTo::reports(reply_to) };
+        Query { reply_to, reply_per_host, tier, role, hosts, query, id, limit, before, offset, confirm }
     }
 }
 
@@ -177,27 +181,27 @@ prop_compose! {
         (id, at, action, status, error) in
             (id(), time(), word(Action::ALL), word(Status::ALL), of(word(ErrorCode::ALL))),
         [issuer, key, revision, commit, reason] in uniform5(of(text())),
-        (generation, elapsed_ms) in (of(any::<u64>()), any::<u64>()),
+        (generation, elapsed_ms, phases) in (of(any::<u64>()), any::<u64>(), phases()),
     ) -> HistoryEntry {
-        HistoryEntry { id, at, action, status, error, issuer, key, revision, commit, generation, reason, elapsed_ms }
+        HistoryEntry { id, at, action, status, error, issuer, key, revision, commit, generation, reason, elapsed_ms, phases }
     }
 }
 
 prop_compose! {
-    pub(crate) fn history_answer()(
+    pub(crate) fn history_reply()(
         (hostname, next) in (name(), of(id())),
         entries in prop_oneof![vec(history_entry(text), 0..4), list(history_entry(short))],
-    ) -> HistoryAnswer {
-        HistoryAnswer { want: Want::History, hostname, entries, next }
+    ) -> HistoryReply {
+        HistoryReply { query: QueryKind::History, hostname, entries, next }
     }
 }
 
 prop_compose! {
-    pub(crate) fn log_answer()(
+    pub(crate) fn log_reply()(
         (id, hostname, offset) in (of(id()), name(), of(any::<u64>())),
         (text, eof, running) in (of(text()), any::<bool>(), any::<bool>()),
-    ) -> LogAnswer {
-        LogAnswer { want: Want::Log, id, hostname, offset, text, eof, running }
+    ) -> LogReply {
+        LogReply { query: QueryKind::Log, id, hostname, offset, text, eof, running }
     }
 }
 
@@ -233,10 +237,10 @@ prop_compose! {
     }
 }
 
-pub(crate) fn answer() -> impl Strategy<Value = Answer> {
+pub(crate) fn answer() -> impl Strategy<Value = QueryReply> {
     prop_oneof![
-        host_answer().prop_map(|answer| Answer::Host(Box::new(answer))),
-        history_answer().prop_map(Answer::History),
-        log_answer().prop_map(Answer::Log),
+        presence().prop_map(|answer| QueryReply::Host(Box::new(answer))),
+        history_reply().prop_map(QueryReply::History),
+        log_reply().prop_map(QueryReply::Log),
     ]
 }

@@ -1,42 +1,45 @@
-//! How subjects are spelled, which may be published to, when two overlap, and what may be a name in them.
+//! The syntax of subjects, the subjects for requests, overlaps, and names within subjects.
 
 use crate::samples::{id, name};
 use crate::strategies::cases;
 use homelab_deploy::protocol::{
-    DISCOVER, Id, Name, PRESENCE, REPORTS, ReplyTo, check_literal, of_answer, of_build, of_build_report,
-    of_host, of_log, of_report, of_role, of_tier, overlaps,
+    DISCOVER, Id, Name, PRESENCE, REPORTS, ReplyTo, build_report_subject, build_subject,
+    check_request_subject, host_subject, log_subject, overlaps, reply_subject, report_subject, role_subject,
+    tier_subject,
 };
 use proptest::prelude::*;
 
 #[test]
-fn every_subject_is_spelled_as_the_wire_says() {
+fn subjects_match_the_wire_format() {
     let (prod, web, dns, job) = (&name("prod"), &name("web1"), &name("dns"), &id("d1"));
     for (subject, spelling) in [
-        (of_host(prod, web), "deploy.prod.web1"),
-        (of_tier(prod), "deploy.prod.all"),
-        (of_role(prod, dns), "deploy.prod.role.dns"),
-        (of_report(job), "deploy.responses.d1"),
-        (of_log(job, web), "deploy.responses.d1.log.web1"),
-        (of_answer(job), "deploy.responses.ask.d1"),
-        (of_build(None, "web1"), "build.web1"),
-        (of_build(None, "all"), "build.all"),
-        (of_build(Some(&name("fleet")), "all"), "build.fleet.all"),
-        (of_build_report(job), "build.responses.d1"),
+        (host_subject(prod, web), "deploy.prod.web1"),
+        (tier_subject(prod), "deploy.prod.all"),
+        (role_subject(prod, dns), "deploy.prod.role.dns"),
+        (report_subject(job), "deploy.responses.d1"),
+        (log_subject(job, web), "deploy.responses.d1.log.web1"),
+        (reply_subject(job), "deploy.responses.ask.d1"),
+        (build_subject(None, "web1"), "build.web1"),
+        (build_subject(None, "all"), "build.all"),
+        (build_subject(Some(&name("fleet")), "all"), "build.fleet.all"),
+        (build_report_subject(job), "build.responses.d1"),
         (DISCOVER.to_owned(), "deploy.discover"),
         (PRESENCE.to_owned(), "deploy.responses.presence"),
         (REPORTS.to_owned(), "deploy.responses.*"),
         (ReplyTo::reports(job.clone()).to_string(), "deploy.responses.d1"),
-        (ReplyTo::answers(job.clone()).to_string(), "deploy.responses.ask.d1"),
+        (ReplyTo::replies(job.clone()).to_string(), "deploy.responses.ask.d1"),
     ] {
         assert_eq!(subject, spelling);
     }
 }
 
 #[test]
-fn a_console_hears_reports_and_presence_but_no_logs_and_no_answers_to_others() {
+fn a_console_receives_reports_and_presence_but_no_logs_and_no_replies_to_others() {
     let job = id("d1");
-    assert!(overlaps(REPORTS, &of_report(&job)) && overlaps(REPORTS, PRESENCE));
-    assert!(!overlaps(REPORTS, &of_answer(&job)) && !overlaps(REPORTS, &of_log(&job, &name("web1"))));
+    assert!(overlaps(REPORTS, &report_subject(&job)) && overlaps(REPORTS, PRESENCE));
+    assert!(
+        !overlaps(REPORTS, &reply_subject(&job)) && !overlaps(REPORTS, &log_subject(&job, &name("web1")))
+    );
 }
 
 #[test]
@@ -44,10 +47,10 @@ fn a_literal_subject_goes_to_one_place_that_carries_requests() {
     for good in
         ["deploy.prod.web1", "deploy.prod.all", "deploy.prod.role.dns", "fleet.web1", "x", "build.all"]
     {
-        check_literal(good).unwrap();
+        check_request_subject(good).unwrap();
     }
-    let malformed = "is not a subject: tokens are separated by single dots and hold no blanks";
-    let wildcard = "has wildcards; a request goes to one subject";
+    let malformed = "is not a subject: expected tokens without blanks, separated by single dots";
+    let wildcard = "has wildcards; write a single subject";
     for (bad, why) in [
         ("", malformed),
         (".", malformed),
@@ -67,7 +70,7 @@ fn a_literal_subject_goes_to_one_place_that_carries_requests() {
         ("deploy.responses.d1", "overlaps deploy.responses.>, which carries no requests"),
         ("deploy.responses.ask.q1", "overlaps deploy.responses.>, which carries no requests"),
     ] {
-        assert_eq!(check_literal(bad).unwrap_err().to_string(), format!("{bad:?} {why}"));
+        assert_eq!(check_request_subject(bad).unwrap_err().to_string(), format!("{bad:?} {why}"));
     }
 }
 
@@ -114,7 +117,7 @@ fn a_name_or_id_is_up_to_63_letters_digits_and_dashes() {
 }
 
 #[test]
-fn the_words_that_subjects_use_themselves_are_nobodys_name() {
+fn reserved_subject_tokens_are_not_valid_names() {
     for word in ["all", "role", "discover", "responses", "ask", "presence"] {
         let text = format!("{word:?} is a reserved word and cannot be a name");
         assert_eq!(Name::new(word).unwrap_err().to_string(), text);
@@ -135,12 +138,12 @@ fn a_name_may_start_with_a_dash_and_an_id_may_not() {
 }
 
 #[test]
-fn a_refusal_shows_no_more_of_a_hostile_name_than_a_person_needs() {
+fn an_error_shows_only_the_start_of_a_hostile_name() {
     assert!(Name::new("\u{1b}".repeat(60_000)).unwrap_err().to_string().len() < 500);
     assert!(ReplyTo::parse(&"\u{1b}".repeat(60_000)).unwrap_err().to_string().len() < 600);
 }
 
-/// A valid subject of few different tokens, so that two of them often meet.
+/// A valid subject with few different tokens, so that overlaps are common.
 fn subject() -> impl Strategy<Value = String> {
     let token = prop_oneof![3 => "[ab]", 1 => Just("*".to_owned())];
     (prop::collection::vec(token, 1..5), any::<bool>()).prop_map(|(mut tokens, open)| {
@@ -155,7 +158,7 @@ fn tokens(subject: &str) -> Vec<&str> {
     subject.split('.').collect()
 }
 
-/// Whether the literal subject matches the pattern, by the rules of the server.
+/// Whether the literal subject matches the pattern, by the rules of the NATS server.
 fn matches(pattern: &[&str], literal: &[&str]) -> bool {
     match (pattern, literal) {
         ([">"], [_, ..]) | ([], []) => true,

@@ -1,16 +1,16 @@
-//! Text that travels: cut to a size as encoded, and harmless on a terminal.
+//! Text from the wire: truncation by encoded size, and safe printing.
 
 use crate::strategies::{cases, text};
-use homelab_deploy::protocol::{fit_end, fit_start, is_invisible, printable};
+use homelab_deploy::text::{fitting_prefix, fitting_suffix, is_invisible, printable};
 use proptest::prelude::*;
 
-/// The bytes of the text inside a JSON string.
+/// The size of a string in JSON, without its quotes.
 fn encoded(text: &str) -> usize {
     serde_json::to_string(text).unwrap().len() - 2
 }
 
 #[test]
-fn what_a_terminal_could_act_on_is_taken_out() {
+fn terminal_control_sequences_are_removed() {
     for (raw, shown) in [
         ("plain, with ünïcödé and 🚀", "plain, with ünïcödé and 🚀"),
         ("two\nlines\tand\r\nmore", "two lines and  more"),
@@ -29,7 +29,7 @@ fn what_a_terminal_could_act_on_is_taken_out() {
         ("zero\u{200b}width\u{feff}", "zerowidth"),
         ("soft\u{ad}hyphen tags\u{e0041}\u{e007f} fill\u{3164}\u{ffa0}er", "softhyphen tags filler"),
         ("select\u{fe0f}or\u{e0100} \u{1d173}note \u{600}num\u{fff9}ber", "selector note number"),
-        // Joined emoji come apart, and flags made of tags lose their country.
+        // Joined emoji are separated, and flags of tag characters lose their country.
         ("\u{1f468}\u{200d}\u{1f680}\u{2764}\u{fe0f}", "\u{1f468}\u{1f680}\u{2764}"),
         ("cut \u{1b}", "cut "),
         ("cut \u{1b}[", "cut "),
@@ -40,8 +40,8 @@ fn what_a_terminal_could_act_on_is_taken_out() {
     }
 }
 
-/// Line and paragraph separators; `Default_Ignorable_Code_Point` of `DerivedCoreProperties` and what else is of category Cf
-/// in `UnicodeData`, both of Unicode 17.
+/// Line and paragraph separators, `Default_Ignorable_Code_Point` of `DerivedCoreProperties`, and the other characters
+/// of category Cf in `UnicodeData`, all of Unicode 17.
 const INVISIBLE: [std::ops::RangeInclusive<u32>; 28] = [
     0x2028..=0x2029,
     0xad..=0xad,
@@ -84,7 +84,7 @@ fn of_all_characters_exactly_the_invisible_ones_are_removed() {
 }
 
 #[test]
-fn an_unfinished_string_sequence_swallows_no_whole_log() {
+fn an_unfinished_string_sequence_does_not_swallow_the_log() {
     let log = format!("\u{1b}]{}", "x".repeat(10_000));
     assert!(printable(&log).len() > 5000);
 }
@@ -94,7 +94,7 @@ proptest! {
 
     #[test]
     fn a_start_that_fits_is_the_longest_that_does(text in text(), max in 0..2000_usize) {
-        let start = fit_start(&text, max);
+        let start = fitting_prefix(&text, max);
         prop_assert!(text.starts_with(start) && encoded(start) <= max);
         if let Some(next) = text[start.len()..].chars().next() {
             prop_assert!(encoded(start) + encoded(&next.to_string()) > max);
@@ -103,7 +103,7 @@ proptest! {
 
     #[test]
     fn an_end_that_fits_is_the_longest_that_does(text in text(), max in 0..2000_usize) {
-        let end = fit_end(&text, max);
+        let end = fitting_suffix(&text, max);
         prop_assert!(text.ends_with(end) && encoded(end) <= max);
         if let Some(next) = text[..text.len() - end.len()].chars().next_back() {
             prop_assert!(encoded(end) + encoded(&next.to_string()) > max);

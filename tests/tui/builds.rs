@@ -1,15 +1,15 @@
-//! The screen of the builder's builds, and that of one.
+//! The screens of all builds and of one build.
 
+use crate::harness::{Harness, PLAIN, noon};
 use crate::keys::keys;
-use crate::stage::{PLAIN, Stage, noon};
 use homelab_deploy::protocol::{BuildReport, Id};
-use homelab_deploy::tui::{Context, Effect, Event};
+use homelab_deploy::tui::{ConsoleEvent, Context, Effect};
 use jiff::SignedDuration;
 use serde_json::json;
 
 const COMMIT: &str = "3f2a91c0d5b84e6f8a7c1d2e3f4a5b6c7d8e9f01";
 
-fn report(stage: &mut Stage, id: &str, seq: u64, status: &str, hosts: &[(&str, &str)]) {
+fn report(harness: &mut Harness, id: &str, seq: u64, status: &str, hosts: &[(&str, &str)]) {
     let hosts = hosts.iter().map(|(host, state)| {
         let mut host = json!({"hostname": host, "state": state, "elapsed_ms": 48_200});
         if *state == "failed" {
@@ -25,30 +25,30 @@ fn report(stage: &mut Stage, id: &str, seq: u64, status: &str, hosts: &[(&str, &
         "seq": seq, "commit": COMMIT, "done": done, "expected": hosts.len(), "hosts": hosts,
     });
     let report: BuildReport = serde_json::from_value(report).unwrap();
-    stage.tell(Event::Build(Id::new(id).unwrap(), Box::new(report), noon()));
+    harness.apply(ConsoleEvent::Build(Id::new(id).unwrap(), Box::new(report), noon()));
 }
 
-fn stage() -> Stage {
-    let mut stage = Stage::fleet(120, 40, PLAIN);
-    report(&mut stage, "b1", 1, "completed", &[("web1", "done")]);
+fn harness() -> Harness {
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    report(&mut harness, "b1", 1, "completed", &[("web1", "done")]);
     report(
-        &mut stage,
+        &mut harness,
         "b2",
         2,
         "progress",
         &[("web1", "done"), ("web2", "failed"), ("db1", "running"), ("ns1", "pending")],
     );
-    stage.tell(Event::Frame);
-    stage.effects();
-    stage
+    harness.apply(ConsoleEvent::Frame);
+    harness.effects();
+    harness
 }
 
 #[test]
-fn the_list_shows_what_runs_first_and_how_far_it_is() {
-    let mut stage = stage();
-    keys(&mut stage, "B");
-    assert_eq!(stage.app.context(), Context::Builds);
-    let text = stage.text();
+fn running_builds_are_listed_first_with_their_progress() {
+    let mut harness = harness();
+    keys(&mut harness, "B");
+    assert_eq!(harness.app.context(), Context::Builds);
+    let text = harness.text();
     for shown in
         ["─ builds ─", "all", "fleet", "3f2a91c", "✓ 1 built  ✗ 1 failed  ▶ 1 building  · 1 waiting", "25 %"]
     {
@@ -56,16 +56,16 @@ fn the_list_shows_what_runs_first_and_how_far_it_is() {
     }
     let line = |text: &str, of: &str| text.lines().position(|line| line.contains(of)).unwrap_or(usize::MAX);
     assert!(line(&text, "▶ 1 building") < line(&text, "│  ") || text.contains("▸"), "{text}");
-    keys(&mut stage, "j\n");
-    assert!(stage.text().contains("─ web1 of fleet 3f2a91c ─"), "{}", stage.text());
+    keys(&mut harness, "j\n");
+    assert!(harness.text().contains("─ web1 of fleet 3f2a91c ─"), "{}", harness.text());
 }
 
 #[test]
-fn one_build_shows_each_host_and_the_last_lines_of_what_failed() {
-    let mut stage = stage();
-    keys(&mut stage, "B\n");
-    assert_eq!(stage.app.context(), Context::Build);
-    let text = stage.text();
+fn a_build_shows_each_host_and_the_last_lines_of_a_failure() {
+    let mut harness = harness();
+    keys(&mut harness, "B\n");
+    assert_eq!(harness.app.context(), Context::Build);
+    let text = harness.text();
     for shown in [
         "─ all of fleet 3f2a91c ─",
         "web2 ",
@@ -78,81 +78,85 @@ fn one_build_shows_each_host_and_the_last_lines_of_what_failed() {
     ] {
         assert!(text.contains(shown), "no {shown:?} in\n{text}");
     }
-    // What comes live is seen, and a late report changes nothing any more.
+    // Live reports are shown, and a late report changes nothing.
     report(
-        &mut stage,
+        &mut harness,
         "b2",
         3,
         "failed",
         &[("web1", "done"), ("web2", "failed"), ("db1", "done"), ("ns1", "skipped")],
     );
-    report(&mut stage, "b2", 2, "progress", &[("web1", "running"), ("web2", "pending")]);
-    stage.tell(Event::Frame);
-    let text = stage.text();
+    report(&mut harness, "b2", 2, "progress", &[("web1", "running"), ("web2", "pending")]);
+    harness.apply(ConsoleEvent::Frame);
+    let text = harness.text();
     assert!(text.contains("✓ 2 built  ✗ 1 failed  ! 1 skipped"), "{text}");
     assert!(text.contains("▸ web2"), "{text}");
-    keys(&mut stage, "y");
-    assert!(stage.effects().contains(&Effect::Copy(COMMIT.to_owned())));
-    keys(&mut stage, "^^");
-    assert_eq!(stage.app.context(), Context::Fleet);
+    keys(&mut harness, "y");
+    assert!(harness.effects().contains(&Effect::Copy(COMMIT.to_owned())));
+    keys(&mut harness, "^^");
+    assert_eq!(harness.app.context(), Context::Fleet);
 }
 
 #[test]
-fn what_fails_is_seen_until_somebody_looks_at_another_host() {
-    let mut stage = Stage::fleet(120, 40, PLAIN);
+fn a_failed_host_stays_selected_until_another_is_chosen() {
+    let mut harness = Harness::fleet(120, 40, PLAIN);
     let hosts = |db1, web1| [("db1", db1), ("ns1", "running"), ("web1", web1)];
-    report(&mut stage, "b1", 1, "progress", &hosts("running", "running"));
-    keys(&mut stage, "B\n");
-    assert!(stage.text().contains("▸ db1 "), "{}", stage.text());
-    report(&mut stage, "b1", 2, "progress", &hosts("done", "running"));
-    assert!(stage.text().contains("▸ ns1 "), "{}", stage.text());
-    report(&mut stage, "b1", 3, "progress", &hosts("done", "failed"));
-    assert!(stage.text().contains("▸ web1 ") && stage.text().contains("cc: fatal"), "{}", stage.text());
-    // From here on the selection is somebody's.
-    keys(&mut stage, "jk");
-    report(&mut stage, "b1", 4, "failed", &hosts("failed", "failed"));
-    assert!(stage.text().contains("▸ web1 "), "{}", stage.text());
+    report(&mut harness, "b1", 1, "progress", &hosts("running", "running"));
+    keys(&mut harness, "B\n");
+    assert!(harness.text().contains("▸ db1 "), "{}", harness.text());
+    report(&mut harness, "b1", 2, "progress", &hosts("done", "running"));
+    assert!(harness.text().contains("▸ ns1 "), "{}", harness.text());
+    report(&mut harness, "b1", 3, "progress", &hosts("done", "failed"));
+    assert!(harness.text().contains("▸ web1 ") && harness.text().contains("cc: fatal"), "{}", harness.text());
+    // From here on the operator has moved the selection.
+    keys(&mut harness, "jk");
+    report(&mut harness, "b1", 4, "failed", &hosts("failed", "failed"));
+    assert!(harness.text().contains("▸ web1 "), "{}", harness.text());
 }
 
 #[test]
-fn what_is_built_takes_longer_and_longer_until_nothing_is_heard_of_it() {
-    let mut stage = stage();
-    keys(&mut stage, "B\n");
-    stage.clock(noon() + SignedDuration::from_secs(12));
-    let text = stage.text();
-    assert!(text.contains("▶ running             1:00 ") && !text.contains("silent"), "{text}");
-    stage.clock(noon() + SignedDuration::from_secs(120));
-    let text = stage.text();
-    assert!(text.contains("! silent for 2 min") && text.contains("▶ running             0:48 "), "{text}");
-    keys(&mut stage, "^");
-    let text = stage.text();
-    let lines = text.lines().filter(|line| line.contains("silent for 2 min")).count();
-    // In the table, and below it; what has ended may be silent.
+fn elapsed_time_grows_until_the_builder_stops_reporting() {
+    let mut harness = harness();
+    keys(&mut harness, "B\n");
+    harness.clock(noon() + SignedDuration::from_secs(12));
+    let text = harness.text();
+    assert!(text.contains("▶ running             1:00 ") && !text.contains("no report"), "{text}");
+    harness.clock(noon() + SignedDuration::from_secs(120));
+    let text = harness.text();
+    assert!(text.contains("! no report: 2 min") && text.contains("▶ running             0:48 "), "{text}");
+    keys(&mut harness, "^");
+    let text = harness.text();
+    let lines = text.lines().filter(|line| line.contains("no report: 2 min")).count();
+    // In the table and below it; a finished build is never overdue.
     assert_eq!(lines, 2, "{text}");
 }
 
 #[test]
-fn where_nothing_can_be_heard_that_is_said() {
-    let mut stage = Stage::fleet(80, 24, PLAIN);
-    keys(&mut stage, ":builds\n");
+fn missing_build_permission_is_shown() {
+    let mut harness = Harness::fleet(80, 24, PLAIN);
+    keys(&mut harness, ":builds\n");
     assert!(
-        stage.text().contains("no build was heard of yet; `homelab-deploy build` asks for one"),
+        harness.text().contains("no builds yet; `homelab-deploy build` requests one"),
         "{}",
-        stage.text()
+        harness.text()
     );
-    stage.tell(Event::NoBuilds);
-    assert!(stage.text().contains("the server refuses build.responses.* to this key"), "{}", stage.text());
-    assert!(stage.app.faults.is_empty());
+    harness.apply(ConsoleEvent::BuildsDenied);
+    assert!(
+        harness.text().contains("this key has no permission for build.responses.*"),
+        "{}",
+        harness.text()
+    );
+    assert!(harness.app.error_dialogs.is_empty());
 }
 
 #[test]
-fn it_can_be_drawn_at_any_size() {
+fn builds_can_be_drawn_at_any_size() {
     for (width, height) in [(40, 10), (80, 24), (200, 60)] {
-        let mut stage = Stage::fleet(width, height, PLAIN);
-        report(&mut stage, "b2", 2, "failed", &[("web1", "done"), ("web2", "failed")]);
-        keys(&mut stage, "B");
-        stage.draw();
-        keys(&mut stage, "\nj");
-        stage.draw();
+        let mut harness = Harness::fleet(width, height, PLAIN);
+        report(&mut harness, "b2", 2, "failed", &[("web1", "done"), ("web2", "failed")]);
+        keys(&mut harness, "B");
+        harness.draw();
+        keys(&mut harness, "\nj");
+        harness.draw();
     }
 }

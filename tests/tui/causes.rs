@@ -1,7 +1,7 @@
-//! Failures of many hosts, those with the same cause together.
+//! Failures of several hosts, grouped by cause.
 
-use crate::stage::{name, report, unbuilt};
-use homelab_deploy::fleet::{cause, failure_groups};
+use crate::harness::{build_failure, name, report};
+use homelab_deploy::fleet::{failure_cause, failure_groups};
 use homelab_deploy::protocol::{DeployReport, ErrorCode, Status};
 
 const HASHES: [&str; 2] = ["0123456789abcdfghijklmnpqrsvwxyz", "zyxwvsrqpnmlkjihgfdcba9876543210"];
@@ -12,14 +12,14 @@ fn failure(host: &str, error: Option<&str>, message: &str) -> DeployReport {
     report
 }
 
-/// The groups, as `2: cause`.
+/// The groups in the form `2: cause`.
 fn groups(reports: &[DeployReport]) -> Vec<String> {
     let groups = failure_groups(reports);
     groups.iter().map(|group| format!("{}: {}", group.hosts.len(), group.cause)).collect()
 }
 
 #[test]
-fn the_derivation_is_found_in_the_words_of_every_nix() {
+fn the_derivation_is_found_in_messages_of_every_nix_version() {
     let path = format!("/nix/store/{}-linux-6.12.9.drv", HASHES[0]);
     for (message, diagnostics, expected) in [
         (
@@ -37,7 +37,7 @@ fn the_derivation_is_found_in_the_words_of_every_nix() {
             "",
             "hash mismatch in src.tar.gz",
         ),
-        // A program of the host's own leaves it to its output.
+        // A custom rebuild program leaves the reason to its output.
         (
             "/run/rebuild ended with exit status: 1 in build: 1 error",
             "error: builder for 'PATH' failed with exit code 2",
@@ -54,33 +54,33 @@ fn the_derivation_is_found_in_the_words_of_every_nix() {
             "build of linux-6.12.9 failed",
         ),
         ("", "error: build of 'PATH' failed", "build of linux-6.12.9 failed"),
-        // Where it is not told, all that was said.
-        ("cannot build", "error: out of memory", "build_failed: cannot build"),
-        ("builder for 'never closed", "annot build '", "build_failed: builder for 'never closed"),
-        ("builder for '' failed", "", "build_failed: builder for '' failed"),
-        ("", "", "build_failed"),
+        // If no derivation is named, the cause is the whole message.
+        ("cannot build", "error: out of memory", "build failed: cannot build"),
+        ("builder for 'never closed", "annot build '", "build failed: builder for 'never closed"),
+        ("builder for '' failed", "", "build failed: builder for '' failed"),
+        ("", "", "build failed"),
     ] {
         let mut report = failure("web1", Some("build_failed"), message);
         report.diagnostics = (!diagnostics.is_empty()).then(|| diagnostics.replace("PATH", &path));
-        assert_eq!(cause(&report), expected, "{message:?} {diagnostics:?}");
+        assert_eq!(failure_cause(&report), expected, "{message:?} {diagnostics:?}");
     }
     let other = failure("web1", Some("verification_failed"), "builder for 'x' failed");
-    assert_eq!(cause(&other), "verification_failed: builder for 'x' failed");
-    assert_eq!(cause(&failure("web1", None, "no")), "no");
-    assert_eq!(cause(&failure("web1", None, "")), "failed");
-    assert_eq!(cause(&failure("web1", Some("\u{1b}[2Jnew"), "a\u{1b}[2J\nb")), "new: a b");
+    assert_eq!(failure_cause(&other), "verification failed: builder for 'x' failed");
+    assert_eq!(failure_cause(&failure("web1", None, "no")), "no");
+    assert_eq!(failure_cause(&failure("web1", None, "")), "failed");
+    assert_eq!(failure_cause(&failure("web1", Some("\u{1b}[2Jnew"), "a\u{1b}[2J\nb")), "new: a b");
 }
 
 #[test]
-fn hosts_that_say_the_same_of_themselves_are_one_group() {
+fn hosts_with_the_same_failure_are_one_group() {
     let error = Some("unhealthy");
-    // What two hosts say, and the cause they share, or not.
+    // The messages of two hosts, and their common cause if they have one.
     for (one, two, shared) in [
         ("no", "no", Some("no")),
         ("no", "yes", None),
         ("web1 is full", "db1 is full", Some("… is full")),
         ("nixos-system-web1-26.05", "nixos-system-db1-26.05", Some("nixos-system-…-26.05")),
-        // The name of another host is no name of its own.
+        // Only the host's own name is replaced, not that of another host.
         ("cannot reach ns1", "cannot reach ns2", None),
         ("web10 is full", "db10 is full", None),
         ("within 60 s", "within 30 s", Some("within … s")),
@@ -115,20 +115,20 @@ fn hosts_that_say_the_same_of_themselves_are_one_group() {
 }
 
 #[test]
-fn what_has_hit_most_comes_first_and_only_failures_count() {
+fn the_most_frequent_failure_is_first() {
     let mut reports = vec![
         failure("ns1", Some("unhealthy"), "degraded"),
-        unbuilt("web1", "d1", "foo-1.2"),
+        build_failure("web1", "d1", "foo-1.2"),
         report("web2", "d1", Status::Completed),
-        unbuilt("web3", "d1", "bar-1.0"),
+        build_failure("web3", "d1", "bar-1.0"),
         report("web4", "d1", Status::from("paused")),
-        unbuilt("web5", "d1", "foo-1.2"),
+        build_failure("web5", "d1", "foo-1.2"),
     ];
     reports[0].status = Status::Rejected;
     let groups = failure_groups(&reports);
-    let told: Vec<_> = groups.iter().map(|group| (group.cause.as_str(), group.hosts.as_slice())).collect();
+    let found: Vec<_> = groups.iter().map(|group| (group.cause.as_str(), group.hosts.as_slice())).collect();
     assert_eq!(
-        told,
+        found,
         [
             ("build of foo-1.2 failed", &[name("web1"), name("web5")][..]),
             ("unhealthy: degraded", &[name("ns1")]),

@@ -1,190 +1,224 @@
-//! The command line: what can be said, how it is completed, and what it refuses.
+//! The command line: its commands, completion, history and errors.
 
-use crate::stage::{COLOUR, PLAIN, Stage, name};
+use crate::harness::{COLOUR, Harness, PLAIN, assert_frame, name, noon};
 use crossterm::event::KeyCode;
-use homelab_deploy::protocol::Action;
-use homelab_deploy::tui::{Context, Effect, Overlay, Purpose, Screen};
+use homelab_deploy::client::{DeploymentSummary, LeftOutHost};
+use homelab_deploy::protocol::{Action, HostIdentity, Inbound, Name, PresenceMismatch};
+use homelab_deploy::tui::{ConsoleEvent, Context, Effect, FormKind, Overlay, Screen, SentDeploymentEvent};
 
-/// A console whose command line holds this.
-fn typed(text: &str) -> Stage {
-    let mut stage = Stage::fleet(120, 40, PLAIN);
-    stage.text();
-    stage.effects();
-    stage.types(":");
-    stage.types(text);
-    stage
+/// A console with this text on its command line.
+fn typed(text: &str) -> Harness {
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    harness.text();
+    harness.effects();
+    harness.type_text(":");
+    harness.type_text(text);
+    harness
 }
 
-/// Says a line.
-fn said(text: &str) -> Stage {
-    let mut stage = typed(text);
-    stage.press(KeyCode::Enter);
-    stage
+/// Runs a command.
+fn run_command(text: &str) -> Harness {
+    let mut harness = typed(text);
+    harness.press(KeyCode::Enter);
+    harness
 }
 
-fn line(stage: &Stage) -> String {
-    match &stage.app.overlay {
+fn line(harness: &Harness) -> String {
+    match &harness.app.overlay {
         Some(Overlay::Command(line)) => line.input.value().to_owned(),
         other => panic!("no command line but {other:?}"),
     }
 }
 
-/// What the form is about.
-fn form(stage: &Stage) -> (Purpose, String, Vec<String>, String) {
-    let Some(Overlay::Form(form)) = &stage.app.overlay else { panic!("{:?}", stage.app.overlay) };
-    let hosts = form.chosen().hosts.iter().map(ToString::to_string).collect();
-    (form.purpose, form.chosen().label.clone(), hosts, form.revision.value().to_owned())
+/// Kind, label, hosts and revision of the open form.
+fn form(harness: &Harness) -> (FormKind, String, Vec<String>, String) {
+    let Some(Overlay::Form(form)) = &harness.app.overlay else { panic!("{:?}", harness.app.overlay) };
+    let hosts = form.selected_choice().hosts.iter().map(ToString::to_string).collect();
+    (form.kind, form.selected_choice().label.clone(), hosts, form.revision.value().to_owned())
 }
 
 #[test]
-fn pictures() {
+fn snapshots_of_the_console() {
     for (width, height) in [(80, 24), (120, 40), (200, 60)] {
-        for (what, text) in [("begun", "deploy role=dns tier=p"), ("refused", "depoly web1\n")] {
-            let mut stage = Stage::fleet(width, height, COLOUR);
-            stage.types(":");
+        for (what, text) in [("completion", "deploy role=dns tier=p"), ("refused", "depoly web1\n")] {
+            let mut harness = Harness::fleet(width, height, COLOUR);
+            harness.type_text(":");
             text.chars().for_each(|c| {
                 if c == '\n' {
-                    stage.press(KeyCode::Enter);
+                    harness.press(KeyCode::Enter);
                 } else {
-                    stage.press(KeyCode::Char(c));
+                    harness.press(KeyCode::Char(c));
                 }
             });
-            insta::assert_debug_snapshot!(format!("command-{what}-{width}x{height}"), stage.draw());
+            assert_frame!(format!("command-{what}-{width}x{height}"), harness);
         }
     }
 }
 
 #[test]
-fn forms_open_for_exactly_the_hosts_that_are_named() {
-    let stage = said("deploy role=dns branch=testing action=boot");
+fn forms_open_for_exactly_the_named_hosts() {
+    let harness = run_command("deploy role=dns branch=testing action=boot");
     let hosts = vec!["ns1".to_owned(), "ns2".to_owned()];
-    assert_eq!(form(&stage), (Purpose::Deploy, "role dns".to_owned(), hosts.clone(), "testing".to_owned()));
-    let Some(Overlay::Form(open)) = &stage.app.overlay else { panic!() };
-    assert_eq!(open.purpose.actions()[open.action].as_str(), "boot");
-    assert_eq!(open.must_type, "prod", "what must be confirmed must be typed here too");
-    let (purpose, _, hosts, revision) = form(&said("diff web1 ns1"));
     assert_eq!(
-        (purpose, hosts.join(" "), revision),
-        (Purpose::Diff, "ns1 web1".to_owned(), "main".to_owned())
+        form(&harness),
+        (FormKind::Deploy, "role dns".to_owned(), hosts.clone(), "testing".to_owned())
     );
-    let (purpose, _, hosts, _) = form(&said("rollback web1 generation=139"));
-    assert_eq!((purpose, hosts.join(" ")), (Purpose::Rollback(Some(139)), "web1".to_owned()));
-    let (purpose, label, hosts, _) = form(&said("reboot tier=test"));
-    assert_eq!((purpose, label), (Purpose::Reboot, "tier test".to_owned()));
+    let Some(Overlay::Form(open)) = &harness.app.overlay else { panic!() };
+    assert_eq!(open.kind.actions()[open.action].as_str(), "boot");
+    assert_eq!(open.required_confirmation, "prod", "what must be confirmed must be typed here too");
+    let (kind, _, hosts, revision) = form(&run_command("diff web1 ns1"));
+    assert_eq!((kind, hosts.join(" "), revision), (FormKind::Diff, "ns1 web1".to_owned(), "main".to_owned()));
+    let (kind, _, hosts, _) = form(&run_command("rollback web1 generation=139"));
+    assert_eq!((kind, hosts.join(" ")), (FormKind::Rollback(Some(139)), "web1".to_owned()));
+    let (kind, label, hosts, _) = form(&run_command("reboot tier=test"));
+    assert_eq!((kind, label), (FormKind::Reboot, "tier test".to_owned()));
     assert_eq!(hosts.join(" "), "old1 web1 web9 web10");
-    // Without a name it is about what a key would be about.
-    let mut stage = said("mark role=dns");
-    stage.types(":deploy");
-    stage.press(KeyCode::Enter);
-    let (_, label, hosts, _) = form(&stage);
+    // Without names, a command applies to the same hosts as a key.
+    let mut harness = run_command("mark role=dns");
+    harness.type_text(":deploy");
+    harness.press(KeyCode::Enter);
+    let (_, label, hosts, _) = form(&harness);
     assert_eq!((label.as_str(), hosts.join(" ")), ("2 marked", "ns1 ns2".to_owned()));
 }
 
 #[test]
 fn each_action_has_a_name() {
-    assert_eq!(said("q").effects(), [Effect::Quit], "the start of a word is enough");
-    assert_eq!(said("cancel ns1").app.context(), Context::Question);
-    let stage = said("host ns2");
-    assert!(matches!(stage.app.screens.last(), Some(Screen::Host(screen)) if screen.host == name("ns2")));
-    let mut stage = said("log ns1");
-    assert_eq!(stage.app.context(), Context::Log);
-    stage.types(":hosts");
-    stage.press(KeyCode::Enter);
-    assert_eq!(stage.app.context(), Context::Fleet);
-    assert!(said("filter tier:test web").text().contains("/tier:test web"));
-    assert!(said("sort state").text().contains("sort: state"));
-    assert!(said("group").text().contains("tier prod, role db"));
-    assert!(said("faults").text().contains("with faults"));
-    assert!(said("wide").text().contains("BOOTED"));
-    assert_eq!(said("deployments").app.context(), Context::Deployments);
-    assert_eq!(said("help").app.context(), Context::Help);
-    let mut stage = said("mark web1 tier=prod");
-    assert_eq!(stage.app.table.marks.len(), 5);
-    stage.types(":unmark");
-    stage.press(KeyCode::Enter);
-    assert!(stage.app.table.marks.is_empty());
-    let mut stage = typed("context lab");
-    stage.app.options.contexts = vec!["home".to_owned(), "lab".to_owned()];
-    stage.press(KeyCode::Enter);
-    assert_eq!(stage.effects(), [Effect::Switch("lab".to_owned())]);
+    assert_eq!(run_command("q").effects(), [Effect::Quit], "the start of a word is enough");
+    assert_eq!(run_command("cancel ns1").app.context(), Context::Confirm);
+    let harness = run_command("host ns2");
+    assert!(matches!(harness.app.screens.last(), Some(Screen::Host(screen)) if screen.host == name("ns2")));
+    let mut harness = run_command("log ns1");
+    assert_eq!(harness.app.context(), Context::Log);
+    harness.type_text(":hosts");
+    harness.press(KeyCode::Enter);
+    assert_eq!(harness.app.context(), Context::Fleet);
+    assert!(run_command("filter tier:test web").text().contains("/tier:test web"));
+    assert!(run_command("sort state").text().contains("sort: state"));
+    assert!(run_command("group").text().contains("tier prod, role db"));
+    assert!(run_command("faults").text().contains("with faults"));
+    assert!(run_command("wide").text().contains("BOOTED"));
+    assert_eq!(run_command("deployments").app.context(), Context::Deployments);
+    assert_eq!(run_command("help").app.context(), Context::Help);
+    let mut harness = run_command("mark web1 tier=prod");
+    assert_eq!(harness.app.table.marks.len(), 5);
+    harness.type_text(":unmark");
+    harness.press(KeyCode::Enter);
+    assert!(harness.app.table.marks.is_empty());
+    let mut harness = typed("context lab");
+    harness.app.options.contexts = vec!["home".to_owned(), "lab".to_owned()];
+    harness.press(KeyCode::Enter);
+    assert_eq!(harness.effects(), [Effect::SwitchContext("lab".to_owned())]);
 }
 
-/// The hosts of a plan that goes out at once, and why.
+/// The action, hosts and reason of a plan that is sent without a form.
 fn sent(text: &str) -> (Action, String, Option<String>) {
-    let mut stage = said(text);
-    let effects = stage.effects();
+    let mut harness = run_command(text);
+    let effects = harness.effects();
     let plan = effects.iter().find_map(|effect| match effect {
         Effect::Send(plan) => Some(plan.clone()),
         _ => None,
     });
-    let plan = plan.unwrap_or_else(|| panic!("nothing was sent: {}", stage.text()));
+    let plan = plan.unwrap_or_else(|| panic!("nothing was sent: {}", harness.text()));
     let hosts: Vec<_> = plan.hosts().into_keys().map(ToString::to_string).collect();
     (plan.intent.action, hosts.join(" "), plan.intent.reason)
 }
 
 #[test]
-fn a_hold_and_a_release_go_out_without_a_form() {
-    let why = Some("the disk is being replaced".to_owned());
-    assert_eq!(sent("hold ns1  the disk is  being replaced"), (Action::Hold, "ns1".to_owned(), why));
+fn a_hold_and_a_release_are_sent_without_a_form() {
+    let reason = Some("the disk is being replaced".to_owned());
+    assert_eq!(sent("hold ns1  the disk is  being replaced"), (Action::Hold, "ns1".to_owned(), reason));
     assert_eq!(sent("release db1"), (Action::Release, "db1".to_owned(), None));
     assert_eq!(sent("release role=dns"), (Action::Release, "ns1 ns2".to_owned(), None));
-    let mut stage = typed("hold ns1 why");
-    stage.app.link.up = false;
-    stage.press(KeyCode::Enter);
-    assert!(stage.text().contains("; nothing was sent"), "{}", stage.text());
-    let mut stage = typed("release db1");
-    stage.app.options.read_only = true;
-    stage.press(KeyCode::Enter);
-    assert!(stage.text().contains("this console may only look; release would do something on a host"));
+    let mut harness = typed("hold ns1 why");
+    harness.app.connection.up = false;
+    harness.press(KeyCode::Enter);
+    assert!(harness.text().contains("; nothing was sent"), "{}", harness.text());
+    let mut harness = typed("release db1");
+    harness.app.options.read_only = true;
+    harness.press(KeyCode::Enter);
+    assert!(harness.text().contains("the console is read-only: release is not available"));
 }
 
 #[test]
-fn what_is_wrong_is_told_and_the_line_stays() {
-    for (text, why) in [
-        ("depoly web1", "no command \"depoly\"; did you mean deploy?"),
-        ("h", "h may be hold or hosts or host or history or help"),
-        ("deploy wbe1", "no host \"wbe1\"; did you mean web1"),
-        ("deploy role=dsn", "no host is of role dsn"),
-        ("deploy brnach=x", "no key \"brnach=\"; did you mean branch=, batch=?"),
-        ("deploy action=swich", "no action \"swich\"; did you mean switch?"),
+fn a_changed_host_is_left_out_of_a_release_of_several_hosts() {
+    let changed = |text: &str| {
+        let mut harness = typed(text);
+        let differs = Some(PresenceMismatch::Tier { known: name("test"), now: name("prod") });
+        let identity = HostIdentity { differs, ..HostIdentity::default() };
+        harness.receive(noon(), [Inbound::Identity(name("ns1"), identity)]);
+        harness.press(KeyCode::Enter);
+        harness
+    };
+    let mut harness = changed("release role=dns");
+    let sent = harness.effects().into_iter().find_map(|effect| match effect {
+        Effect::Send(plan) => Some(plan),
+        _ => None,
+    });
+    let sent = sent.unwrap_or_else(|| panic!("nothing was sent: {}", harness.text()));
+    assert_eq!(sent.hosts().into_keys().map(Name::as_str).collect::<Vec<_>>(), ["ns2"]);
+    let left_out =
+        LeftOutHost { host: name("ns1"), reason: sent.left_out[&name("ns1")].to_string(), is_denied: false };
+    let summary =
+        DeploymentSummary { left_out: vec![left_out], ..DeploymentSummary::new(sent.id.clone(), vec![]) };
+    let finished = SentDeploymentEvent::Finished(summary);
+    harness.apply(ConsoleEvent::SentDeployment(sent.id.clone(), finished));
+    assert!(
+        harness.text().contains("ns1: left out: changed: it is known in tier test"),
+        "{}",
+        harness.text()
+    );
+    // A named host is still refused.
+    let harness = changed("release ns1 ns2");
+    assert!(line(&harness).contains("release"), "the line was sent");
+}
+
+#[test]
+fn an_error_is_shown_and_the_line_stays() {
+    for (text, reason) in [
+        ("depoly web1", "unknown command \"depoly\"; did you mean deploy?"),
+        ("h", "ambiguous command \"h\": could be hold or hosts or host or history or heatmap or help"),
+        ("deploy wbe1", "unknown host \"wbe1\"; did you mean web1"),
+        ("deploy role=dsn", "no host has role dsn"),
+        ("deploy brnach=x", "unknown key \"brnach=\"; did you mean branch=, batch=?"),
+        ("deploy action=swich", "unknown action \"swich\"; did you mean switch?"),
         ("deploy a.b", "\"a.b\": "),
-        ("rollback generation=x", "\"x\" is no number of a generation"),
-        ("reboot branch=x", "no key \"branch=\""),
-        ("sort colour", "no column \"colour\""),
+        ("rollback generation=x", "invalid generation \"x\": expected a number"),
+        ("reboot branch=x", "unknown key \"branch=\""),
+        ("sort colour", "unknown column \"colour\""),
         ("sort", "sort takes a column"),
-        ("sort host tier", "sort takes a column and nothing more: \"tier\""),
-        ("quit now", "quit takes nothing more: \"now\""),
-        ("filter seen>x", "\"seen>x\" is no age"),
-        ("hold", "hold takes a host and then why"),
-        ("hold wbe1 because", "no host \"wbe1\"; did you mean web1"),
-        ("hold web1", "a hold must say why: the reason is empty"),
-        ("release generation=1", "no key \"generation=\""),
-        ("log db1", "db1 has no job whose log could be read"),
-        ("context lab", "no context can be gone to"),
+        ("sort host tier", "unexpected argument \"tier\": sort takes only a column"),
+        ("quit now", "unexpected argument \"now\": quit takes no arguments"),
+        ("filter seen>x", "invalid age \"seen>x\""),
+        ("hold", "hold takes a host and a reason"),
+        ("hold wbe1 because", "unknown host \"wbe1\"; did you mean web1"),
+        ("hold web1", "the hold reason is empty: give a reason of at most 300 characters"),
+        ("release generation=1", "unknown key \"generation=\""),
+        ("log db1", "db1 has no job with a log"),
+        ("context lab", "no contexts available"),
         ("cancel db1", ""),
     ] {
-        let mut stage = said(text);
-        if why.is_empty() {
+        let mut harness = run_command(text);
+        if reason.is_empty() {
             assert!(
-                stage.text().contains("nothing runs on db1") || stage.text().contains("no job"),
+                harness.text().contains("nothing runs on db1") || harness.text().contains("no job"),
                 "{}",
-                stage.text()
+                harness.text()
             );
             continue;
         }
-        let shown = stage.text();
-        assert!(shown.contains(why), "{text}: no {why:?} in\n{shown}");
-        assert_eq!(line(&stage), text);
-        assert_eq!(stage.effects().iter().filter(|effect| !matches!(effect, Effect::Log(_))).count(), 0);
-        stage.press(KeyCode::Backspace);
-        assert!(!stage.text().contains(why), "{text}");
-        stage.press(KeyCode::Esc);
-        assert_eq!(stage.app.context(), Context::Fleet);
+        let shown = harness.text();
+        assert!(shown.contains(reason), "{text}: no {reason:?} in\n{shown}");
+        assert_eq!(line(&harness), text);
+        assert_eq!(harness.effects().iter().filter(|effect| !matches!(effect, Effect::Log(_))).count(), 0);
+        harness.press(KeyCode::Backspace);
+        assert!(!harness.text().contains(reason), "{text}");
+        harness.press(KeyCode::Esc);
+        assert_eq!(harness.app.context(), Context::Fleet);
     }
-    let mut stage = typed("deploy web1");
-    stage.app.options.read_only = true;
-    stage.press(KeyCode::Enter);
-    assert!(stage.text().contains("this console may only look; deploy would do something on a host"));
+    let mut harness = typed("deploy web1");
+    harness.app.options.read_only = true;
+    harness.press(KeyCode::Enter);
+    assert!(harness.text().contains("the console is read-only: deploy is not available"));
 }
 
 #[test]
@@ -211,36 +245,36 @@ fn tab_completes() {
         ("deploy x", "deploy x"),
         ("", ""),
     ] {
-        let mut stage = typed(text);
-        stage.press(KeyCode::Tab);
-        assert_eq!(line(&stage), whole, "{text:?}");
+        let mut harness = typed(text);
+        harness.press(KeyCode::Tab);
+        assert_eq!(line(&harness), whole, "{text:?}");
     }
-    let mut stage = typed("h");
-    let text = stage.text();
+    let mut harness = typed("h");
+    let text = harness.text();
     for candidate in ["hold", "hosts", "host", "history", "help"] {
         assert!(text.contains(candidate), "no {candidate} in\n{text}");
     }
-    // In the middle of a line the word before the cursor.
-    let mut stage = typed("dep web1");
-    (0..5).for_each(|_| stage.press(KeyCode::Left));
-    stage.press(KeyCode::Tab);
-    assert_eq!(line(&stage), "deploy web1");
-    let mut stage = typed("re");
-    stage.app.options.read_only = true;
-    stage.press(KeyCode::Tab);
-    assert_eq!(line(&stage), "re");
+    // In the middle of a line, the word before the cursor is completed.
+    let mut harness = typed("dep web1");
+    (0..5).for_each(|_| harness.press(KeyCode::Left));
+    harness.press(KeyCode::Tab);
+    assert_eq!(line(&harness), "deploy web1");
+    let mut harness = typed("re");
+    harness.app.options.read_only = true;
+    harness.press(KeyCode::Tab);
+    assert_eq!(line(&harness), "re");
 }
 
 #[test]
-fn lines_that_were_said_come_back() {
-    let mut stage = said("sort state");
+fn entered_commands_can_be_recalled() {
+    let mut harness = run_command("sort state");
     for text in ["group", "sort state", "depoly"] {
-        stage.types(":");
-        stage.types(text);
-        stage.press(KeyCode::Enter);
+        harness.type_text(":");
+        harness.type_text(text);
+        harness.press(KeyCode::Enter);
     }
-    stage.press(KeyCode::Esc);
-    stage.types(":wid");
+    harness.press(KeyCode::Esc);
+    harness.type_text(":wid");
     for (key, shown) in [
         (KeyCode::Up, "sort state"),
         (KeyCode::Up, "group"),
@@ -249,7 +283,7 @@ fn lines_that_were_said_come_back() {
         (KeyCode::Down, "wid"),
         (KeyCode::Down, "wid"),
     ] {
-        stage.press(key);
-        assert_eq!(line(&stage), shown);
+        harness.press(key);
+        assert_eq!(line(&harness), shown);
     }
 }

@@ -1,33 +1,35 @@
-//! Keys on the screen of all deployments, and on that of one.
+//! Keys on the screens of all deployments and of one deployment.
 
+use crate::harness::{
+    Harness, PLAIN, answer, build_failure, building, name, noon, presence_message, report_message, rollout,
+};
 use crate::keys::keys;
-use crate::stage::{PLAIN, Stage, answer, building, name, noon, present, rollout, said, unbuilt};
 use homelab_deploy::protocol::Action;
-use homelab_deploy::tui::{Context, Effect, Event, Overlay, Screen};
+use homelab_deploy::tui::{ConsoleEvent, Context, Effect, Overlay, Screen};
 
-/// Two deployments that run and two that are past.
-fn stage() -> Stage {
-    let mut stage = Stage::fleet(120, 40, PLAIN);
-    rollout(&mut stage);
-    stage.tell(Event::Frame);
-    stage.effects();
-    stage
+/// Two running and two past deployments.
+fn harness() -> Harness {
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    rollout(&mut harness);
+    harness.apply(ConsoleEvent::Frame);
+    harness.effects();
+    harness
 }
 
-/// The context, and what is selected on the screen.
-fn place(stage: &mut Stage) -> (Context, String) {
-    stage.tell(Event::Frame);
-    let selected = match stage.app.screens.last() {
+/// The context, and the selected item of the screen.
+fn place(harness: &mut Harness) -> (Context, String) {
+    harness.apply(ConsoleEvent::Frame);
+    let selected = match harness.app.screens.last() {
         Some(Screen::Deployments(screen)) => screen.cursor.selected().map(ToString::to_string),
         Some(Screen::Deployment(screen)) => screen.cursor.selected().map(|(host, _)| host.to_string()),
-        _ => stage.app.host().map(|host| host.name.to_string()),
+        _ => harness.app.host().map(|host| host.name.to_string()),
     };
-    (stage.app.context(), selected.unwrap_or_default())
+    (harness.app.context(), selected.unwrap_or_default())
 }
 
 #[test]
 fn keys_on_the_deployments_and_in_one() {
-    use Context::{Deployment, Deployments, Fleet, Help, Host, Question};
+    use Context::{Confirm, Deployment, Deployments, Fleet, Help, Host};
     for (typed, context, selected) in [
         ("v", Deployments, "d2"),
         ("vj", Deployments, "d9"),
@@ -39,7 +41,7 @@ fn keys_on_the_deployments_and_in_one() {
         ("v^", Fleet, "app1"),
         ("vq", Fleet, "app1"),
         ("vxyzd s", Deployments, "d2"),
-        ("vjc", Question, "d9"),
+        ("vjC", Confirm, "d9"),
         ("vj\n", Deployment, "app1"),
         ("vj\nj", Deployment, "app2"),
         ("vj\njjjjj", Deployment, "app6"),
@@ -51,133 +53,134 @@ fn keys_on_the_deployments_and_in_one() {
         ("vj\n^^", Fleet, "app1"),
         ("vj\nj\n", Host, "app2"),
         ("vj\nj\n^", Deployment, "app2"),
-        // From a host, at the deployment of its job.
+        // From a host screen, the deployment of its job is selected.
         ("/web1\n\nv", Deployments, "d1"),
         ("/web1\n\nv\n\nv", Deployments, "d1"),
         ("/web10\n\nv", Deployments, "d2"),
     ] {
-        let mut stage = stage();
-        keys(&mut stage, typed);
-        assert_eq!(place(&mut stage), (context, selected.to_owned()), "{typed:?}\n{}", stage.text());
+        let mut harness = harness();
+        keys(&mut harness, typed);
+        assert_eq!(place(&mut harness), (context, selected.to_owned()), "{typed:?}\n{}", harness.text());
     }
 }
 
 #[test]
 fn the_selection_follows_the_deployment_and_the_host() {
-    let mut stage = stage();
-    keys(&mut stage, "vj");
-    stage.hear(noon(), [said(building("web1", "e1"))]);
-    assert_eq!(place(&mut stage), (Context::Deployments, "d9".to_owned()));
-    // A key acts on what is selected, wherever that has moved meanwhile.
-    stage.hear(noon(), [said(building("ns2", "e2"))]);
-    keys(&mut stage, "\n");
-    assert_eq!(place(&mut stage), (Context::Deployment, "app1".to_owned()));
-    keys(&mut stage, "jjjjjjj");
-    assert_eq!(place(&mut stage).1, "app7");
-    stage.hear(noon(), [said(unbuilt("app7", "d9", "foo-1.2"))]);
-    assert_eq!(place(&mut stage).1, "app7");
-    let text = stage.text();
+    let mut harness = harness();
+    keys(&mut harness, "vj");
+    harness.receive(noon(), [report_message(building("web1", "e1"))]);
+    assert_eq!(place(&mut harness), (Context::Deployments, "d9".to_owned()));
+    // A key acts on the selected item, even if it has moved in the meantime.
+    harness.receive(noon(), [report_message(building("ns2", "e2"))]);
+    keys(&mut harness, "\n");
+    assert_eq!(place(&mut harness), (Context::Deployment, "app1".to_owned()));
+    keys(&mut harness, "jjjjjjj");
+    assert_eq!(place(&mut harness).1, "app7");
+    harness.receive(noon(), [report_message(build_failure("app7", "d9", "foo-1.2"))]);
+    assert_eq!(place(&mut harness).1, "app7");
+    let text = harness.text();
     assert!(text.contains("6 hosts: build of foo-1.2 failed"), "{text}");
     assert!(text.contains("─ app7 ✗ failed, 48.2 s ─"), "{text}");
 }
 
-/// What is sent by these keys: the action, the revision, and the hosts with the jobs that are meant.
-fn sent(stage: &mut Stage, typed: &str) -> Option<(Action, String, String)> {
-    stage.effects();
-    keys(stage, typed);
-    let effects = stage.effects();
+/// What these keys send: the action, the revision, and the hosts with the targeted jobs.
+fn sent(harness: &mut Harness, typed: &str) -> Option<(Action, String, String)> {
+    harness.effects();
+    keys(harness, typed);
+    let effects = harness.effects();
     let plan = effects.iter().find_map(|effect| match effect {
         Effect::Send(plan) => Some(plan),
         _ => None,
     })?;
-    let parcels = plan.parcels.iter().flat_map(|parcel| {
-        let job = parcel.job.as_ref().map(|job| format!(":{job}")).unwrap_or_default();
-        parcel.hosts.keys().map(move |host| format!("{host}{job}"))
+    let requests = plan.requests.iter().flat_map(|request| {
+        let job = request.job.as_ref().map(|job| format!(":{job}")).unwrap_or_default();
+        request.hosts.keys().map(move |host| format!("{host}{job}"))
     });
     let revision = plan.intent.revision.as_ref().map(ToString::to_string).unwrap_or_default();
-    Some((plan.intent.action.clone(), revision, parcels.collect::<Vec<_>>().join(" ")))
+    Some((plan.intent.action.clone(), revision, requests.collect::<Vec<_>>().join(" ")))
 }
 
 #[test]
-fn cancelling_a_deployment_asks_for_exactly_what_still_runs_of_it() {
+fn cancelling_a_deployment_targets_only_its_running_jobs() {
     let cancel = |hosts: &str| Some((Action::Cancel, String::new(), hosts.to_owned()));
     for (typed, cancelled) in [
-        ("vjc\n", None),
-        ("vjcn", None),
-        ("vjcy", cancel("app7:d9")),
-        ("vj\ncy", cancel("app7:d9")),
-        ("vj\nc>\n", cancel("app7:d9")),
-        ("vcy", cancel("ns1:d2")),
-        ("vGcy", None),
+        ("vjC\n", None),
+        ("vjCn", None),
+        ("vjCy", cancel("app7:d9")),
+        ("vj\nCy", cancel("app7:d9")),
+        ("vj\nC>\n", cancel("app7:d9")),
+        ("vCy", cancel("ns1:d2")),
+        ("vGCy", None),
     ] {
-        assert_eq!(sent(&mut stage(), typed), cancelled, "{typed:?}");
+        assert_eq!(sent(&mut harness(), typed), cancelled, "{typed:?}");
     }
-    // One has begun another job since, and one does not answer any more.
-    let mut stage = stage();
-    stage.hear(
+    // One host has started another job, and one is offline.
+    let mut harness = harness();
+    harness.receive(
         noon(),
         ["app9", "app10", "app11"].map(|host| {
             let mut report = building(host, "e1");
             report.seq = Some(1_500_000);
-            said(report)
+            report_message(report)
         }),
     );
     let mut next = building("app10", "e2");
     next.seq = Some(2_000_000);
     let mut bye = answer("app11", "test", "app");
     bye.online = Some(false);
-    stage.hear(noon(), [said(next), present(bye)]);
-    keys(&mut stage, "vjc");
-    let text = stage.text();
+    harness.receive(noon(), [report_message(next), presence_message(bye)]);
+    keys(&mut harness, "vjC");
+    let text = harness.text();
     let words: Vec<_> = text.split_whitespace().filter(|word| *word != "│").collect();
     let text = words.join(" ");
-    let question = "Cancel switch main on app9? What has begun to activate goes on. Not asked, for they are silent \
-                    or at another job: app10, app11.";
+    let question = "Cancel switch main on app9? Jobs that have started to activate continue. Not included, \
+                    because they do not answer or run another job: app10, app11.";
     assert!(text.contains(question), "{text}");
-    assert_eq!(sent(&mut stage, "y"), cancel("app9:e1"));
+    assert_eq!(sent(&mut harness, "y"), cancel("app9:e1"));
 }
 
 #[test]
-fn what_did_not_complete_is_deployed_again_and_nothing_else() {
-    let mut stage = stage();
-    keys(&mut stage, "vj\nd");
-    let Some(Overlay::Form(form)) = &stage.app.overlay else { panic!("no form:\n{}", stage.text()) };
+fn only_incomplete_hosts_are_deployed_again() {
+    let mut harness = harness();
+    keys(&mut harness, "vj\nd");
+    let Some(Overlay::Form(form)) = &harness.app.overlay else { panic!("no form:\n{}", harness.text()) };
     let missed = ["app1", "app2", "app3", "app4", "app5", "app6", "app8"];
-    assert_eq!(form.chosen().hosts, missed.map(name));
+    assert_eq!(form.selected_choice().hosts, missed.map(name));
     assert_eq!((form.choices.len(), form.revision.value()), (1, "release/2026-11"));
     let again = (Action::Switch, "release/2026-11".to_owned(), missed.join(" "));
-    assert_eq!(sent(&mut stage, "\n\n\n\n>\n"), Some(again));
-    // Where all have completed there is nothing to do.
-    keys(&mut stage, "^Gk");
-    keys(&mut stage, "G\nd");
-    assert!(stage.app.overlay.is_none());
-    let text = stage.text();
-    assert!(text.contains("every host of this deployment has completed or is still at work"), "{text}");
+    assert_eq!(sent(&mut harness, "\n"), Some(again));
+    // If all hosts have completed, nothing can be deployed again.
+    keys(&mut harness, "^");
+    assert_eq!(place(&mut harness).0, Context::Deployment);
+    keys(&mut harness, "^G\nd");
+    assert!(harness.app.overlay.is_none());
+    let text = harness.text();
+    assert!(text.contains("every host of this deployment has completed or is still running"), "{text}");
 }
 
 #[test]
 fn the_action_is_that_of_the_deployment() {
-    let mut stage = stage();
-    let mut tried = unbuilt("web1", "t1", "foo-1.2");
+    let mut harness = harness();
+    let mut tried = build_failure("web1", "t1", "foo-1.2");
     tried.action = Some(Action::DryActivate);
-    stage.hear(noon(), [said(tried)]);
-    keys(&mut stage, "vjj\nd");
+    harness.receive(noon(), [report_message(tried)]);
+    keys(&mut harness, "vjj\nd");
     assert_eq!(
-        sent(&mut stage, "\n\n\n>\n"),
+        sent(&mut harness, "\n"),
         Some((Action::DryActivate, "main".to_owned(), "web1".to_owned())),
         "{}",
-        stage.text()
+        harness.text()
     );
 }
 
 #[test]
-fn what_may_only_look_has_no_keys_that_change_something() {
-    let mut stage = stage();
-    stage.app.options.read_only = true;
+fn a_read_only_console_has_no_keys_that_change_something() {
+    let mut harness = harness();
+    harness.app.options.read_only = true;
     for typed in ["vj", "c", "\n", "c", "d"] {
-        keys(&mut stage, typed);
-        assert!(stage.app.overlay.is_none(), "{typed}");
+        keys(&mut harness, typed);
+        assert!(harness.app.overlay.is_none(), "{typed}");
     }
-    let text = stage.text();
+    let text = harness.text();
     assert!(!text.contains("c cancel") && !text.contains("d deploy"), "{text}");
 }

@@ -1,20 +1,20 @@
-//! What a filter shows.
+//! The filter of the fleet screen.
 
-use crate::stage::{PLAIN, Stage};
+use crate::harness::{Harness, PLAIN, ago, answer, noon, presence_message};
 use crossterm::event::KeyCode;
-use homelab_deploy::tui::{Event, Filter};
+use homelab_deploy::tui::{ConsoleEvent, Filter};
 
 fn shown(filter: &str) -> String {
-    let mut stage = Stage::fleet(120, 40, PLAIN);
-    stage.types("/");
-    stage.tell(Event::Paste(filter.to_owned()));
-    stage.press(KeyCode::Enter);
-    stage.tell(Event::Frame);
-    stage.app.table.listed().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    harness.type_text("/");
+    harness.apply(ConsoleEvent::Paste(filter.to_owned()));
+    harness.press(KeyCode::Enter);
+    harness.apply(ConsoleEvent::Frame);
+    harness.app.table.listed().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn terms_and_texts() {
+fn terms_and_plain_words() {
     let all = "db1 gw1 ns1 ns2 old1 web1 web9 web10";
     for (filter, hosts) in [
         ("", all),
@@ -36,7 +36,9 @@ fn terms_and_texts() {
         ("state:duplicate", ""),
         ("state:stale", "web9"),
         ("state:offline", "web10"),
-        ("state:idle", "db1 gw1 ns2 old1"),
+        ("state:idle", "ns2 old1"),
+        ("state:online", "db1 gw1 ns1 ns2 old1 web1"),
+        ("state:disk", ""),
         ("rev:3f2a", "db1 gw1 ns1 ns2 web1 web9 web10"),
         ("rev:main !tier:test", "db1 gw1 ns1 ns2"),
         ("rev:zzz", ""),
@@ -52,59 +54,94 @@ fn terms_and_texts() {
 }
 
 #[test]
-fn what_is_no_filter_says_why() {
+fn an_invalid_filter_is_explained() {
     for filter in ["seen>", "seen>5", "seen>m", "seen<5y", "!seen>x", "seen>99999999999999999999d", "seen>é"]
     {
         let word = filter.trim_start_matches('!');
-        let why = format!("{word:?} is no age: write seen>90s, seen>5m, seen>2h or seen>1d");
-        assert_eq!(Filter::parse(filter), Err(why));
+        let reason =
+            format!("invalid age {word:?}: expected for example seen>90s, seen>5m, seen>2h or seen>1d");
+        assert_eq!(Filter::parse(filter), Err(reason));
     }
 }
 
 #[test]
-fn what_is_no_filter_yet_changes_nothing() {
-    let mut stage = Stage::fleet(120, 40, PLAIN);
-    stage.types("/web9 ");
-    stage.tell(Event::Paste("seen>".to_owned()));
-    let text = stage.text();
-    assert!(text.contains("1 of 8 /web9 seen>") && text.contains("\"seen>\" is no age"), "{text}");
-    stage.types("1m");
-    assert!(stage.text().contains("1 of 8 /web9 seen>1m"));
+fn an_incomplete_filter_changes_nothing() {
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    harness.type_text("/web9 ");
+    harness.apply(ConsoleEvent::Paste("seen>".to_owned()));
+    let text = harness.text();
+    assert!(text.contains("1 of 8 /web9 seen>") && text.contains("invalid age \"seen>\""), "{text}");
+    harness.type_text("1m");
+    assert!(harness.text().contains("1 of 8 /web9 seen>1m"));
 }
 
 #[test]
-fn it_stays_until_cleared_and_escape_steps_back() {
-    let mut stage = Stage::fleet(120, 40, PLAIN);
-    stage.types("/web");
-    stage.press(KeyCode::Enter);
-    assert!(stage.text().contains("3 of 8 /web"));
-    // Back to the filter before, when another is not finished.
-    stage.types("/9");
-    assert!(stage.text().contains("1 of 8 /web9"));
-    stage.press(KeyCode::Esc);
-    assert!(stage.text().contains("3 of 8 /web "));
-    stage.press(KeyCode::Esc);
-    assert!(!stage.text().contains(" of 8"));
+fn a_filter_stays_until_escape_clears_it() {
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    harness.type_text("/web");
+    harness.press(KeyCode::Enter);
+    assert!(harness.text().contains("3 of 8 /web"));
+    // Escape restores the previous filter while another one is being typed.
+    harness.type_text("/9");
+    assert!(harness.text().contains("1 of 8 /web9"));
+    harness.press(KeyCode::Esc);
+    assert!(harness.text().contains("3 of 8 /web "));
+    harness.press(KeyCode::Esc);
+    assert!(!harness.text().contains(" of 8"));
 }
 
 #[test]
 fn selection_follows_its_host_into_and_out_of_a_filter() {
-    let mut stage = Stage::fleet(120, 40, PLAIN);
-    stage.go_to("web9");
-    stage.types("/web");
-    stage.press(KeyCode::Enter);
-    assert!(stage.text().contains("▸  web9"));
-    stage.press(KeyCode::Esc);
-    assert!(stage.text().contains("▸  web9"));
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    harness.go_to("web9");
+    harness.type_text("/web");
+    harness.press(KeyCode::Enter);
+    assert!(harness.text().contains("▸  web9"));
+    harness.press(KeyCode::Esc);
+    assert!(harness.text().contains("▸  web9"));
 }
 
 #[test]
-fn a_megabyte_that_is_pasted_is_cut_and_harmless() {
-    let mut stage = Stage::fleet(120, 40, PLAIN);
-    stage.types("/");
-    stage.tell(Event::Paste("\u{1b}[31m\tx\r\n".repeat(150_000)));
-    assert_eq!(stage.app.table.filter.text.chars().count(), 200);
-    assert!(!stage.text().contains(|c: char| c.is_control() && c != '\n'));
-    stage.press(KeyCode::Esc);
-    assert!(stage.app.table.filter.is_empty());
+fn a_pasted_megabyte_is_cut_and_escaped() {
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    harness.type_text("/");
+    harness.apply(ConsoleEvent::Paste("\u{1b}[31m\tx\r\n".repeat(150_000)));
+    assert_eq!(harness.app.table.filter.text.chars().count(), 200);
+    assert!(!harness.text().contains(|c: char| c.is_control() && c != '\n'));
+    harness.press(KeyCode::Esc);
+    assert!(harness.app.table.filter.is_empty());
+}
+
+#[test]
+fn alternatives_and_regular_expressions_match_what_the_row_shows() {
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    let mut broken = answer("ns2", "prod", "dns");
+    broken.failed_units = vec!["smartd.service".to_owned()];
+    harness.receive(ago(1), [presence_message(broken)]);
+    harness.clock(noon());
+    for (filter, expected) in [
+        ("ns1|db1", "db1 ns1"),
+        ("role:dns|role:db", "db1 ns1 ns2"),
+        ("!ns1|db1 tier:prod", "gw1 ns2"),
+        ("ns1|!tier:test", "db1 gw1 ns1 ns2"),
+        ("/^ns[12]$/", "ns1 ns2"),
+        ("/^NS/", ""),
+        ("!/^(ns|web)/", "db1 gw1 old1"),
+        // What is on the screen: a unit, the reason of a failure, what is being built, the reason of a hold.
+        ("smartd", "ns2"),
+        ("health", "web1"),
+        ("linux-6.12", "ns1"),
+        ("disk", "db1"),
+        ("held", "db1"),
+        // Incomplete ones match everything.
+        ("|", "db1 gw1 ns1 ns2 old1 web1 web9 web10"),
+    ] {
+        harness.app.table.filter = Filter::parse(filter).unwrap();
+        harness.app.table.invalidate();
+        harness.apply(ConsoleEvent::Frame);
+        let listed: Vec<_> = harness.app.table.listed().iter().map(ToString::to_string).collect();
+        assert_eq!(listed.join(" "), expected, "{filter}");
+    }
+    let error = Filter::parse("/(/").unwrap_err();
+    assert!(error.contains("invalid regular expression"), "{error}");
 }

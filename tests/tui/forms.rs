@@ -1,15 +1,15 @@
-//! The forms of a rollback, a reboot and a dry run: what they send, and that they send nothing else.
+//! The forms for a rollback, a reboot and a dry run: what they send.
 
+use crate::harness::{Harness, PLAIN, name, noon, report, report_message};
 use crate::keys::keys;
-use crate::stage::{PLAIN, Stage, name, noon, report, said};
-use homelab_deploy::protocol::{Difference, ErrorCode, Identity, Inbound, Status};
+use homelab_deploy::protocol::{ErrorCode, HostIdentity, Inbound, PresenceMismatch, Status};
 use homelab_deploy::tui::{Context, Effect, Overlay};
 
-/// What is sent by these keys: `rollback 139 web1`, `reboot db1 gw1`, `dry-activate main web1`.
-fn sent(stage: &mut Stage, typed: &str) -> Option<String> {
-    stage.effects();
-    keys(stage, typed);
-    let effects = stage.effects();
+/// What these keys send, such as `rollback 139 web1`, `reboot db1 gw1` or `dry-activate main web1`.
+fn sent(harness: &mut Harness, typed: &str) -> Option<String> {
+    harness.effects();
+    keys(harness, typed);
+    let effects = harness.effects();
     let mut plans = effects.iter().filter_map(|effect| match effect {
         Effect::Send(plan) => Some(plan),
         _ => None,
@@ -17,7 +17,7 @@ fn sent(stage: &mut Stage, typed: &str) -> Option<String> {
     let plan = plans.next()?;
     assert!(plans.next().is_none());
     let intent = &plan.intent;
-    assert_eq!((intent.issuer.as_str(), intent.keep), ("alice@laptop", false));
+    assert_eq!((intent.issuer.as_str(), intent.no_rollback), ("alice@laptop", false));
     let mut words = vec![intent.action.to_string()];
     words.extend(intent.revision.as_ref().map(ToString::to_string));
     words.extend(intent.generation.map(|generation| generation.to_string()));
@@ -25,75 +25,78 @@ fn sent(stage: &mut Stage, typed: &str) -> Option<String> {
     Some(words.join(" "))
 }
 
-fn fleet() -> Stage {
-    let mut stage = Stage::fleet(120, 50, PLAIN);
-    stage.draw();
-    stage
+fn fleet() -> Harness {
+    let mut harness = Harness::fleet(120, 50, PLAIN);
+    harness.draw();
+    harness
 }
 
 #[test]
 fn an_older_commit_is_offered_once_a_host_has_refused_one() {
     let refused = |message: &str| {
-        let mut stage = fleet();
+        let mut harness = fleet();
         let mut report = report("web1", "d50", Status::Failed);
         (report.error, report.seq) = (Some(ErrorCode::InvalidRevision), Some(9_000_000));
         message.clone_into(&mut report.message);
-        stage.hear(noon(), [said(report)]);
-        stage.draw();
-        stage
+        harness.receive(noon(), [report_message(report)]);
+        harness.draw();
+        harness
     };
     let older = "commit 3f2a is older than b04c, which this host deployed last from the branch \"main\"; to go back, use \
                  `rollback`, or `deploy --allow-older` for exactly this commit";
-    // Which host, the keys in its form, and whether the request allows it.
+    // The message of the host, the keys, and whether the request allows older commits.
     for (message, typed, allows) in [
         (older, "/web1\nd\t\t\t>\t\t\n", Some(true)),
         (older, "/web1\nd\t\t\t>>\t\t\n", Some(false)),
         (older, "/web1\nd\t\t\t\t\t\n", Some(false)),
-        // A line less.
+        // One more tab moves past the field.
         (older, "/web9\nd\t\t\t\t\n", Some(false)),
         ("commit 3f2a is on no branch", "/web1\nd\t\t\t\t\n", Some(false)),
-        // Its role, in which it is.
+        // The role, which includes the host.
         (older, "/web1\nd>\t\t\t\t>\t\t\n", Some(true)),
     ] {
-        let mut stage = refused(message);
-        stage.effects();
-        keys(&mut stage, typed);
-        let sent = stage.effects().into_iter().find_map(|effect| match effect {
+        let mut harness = refused(message);
+        harness.effects();
+        keys(&mut harness, typed);
+        let sent = harness.effects().into_iter().find_map(|effect| match effect {
             Effect::Send(plan) => Some(plan.intent.allow_older),
             _ => None,
         });
-        assert_eq!(sent, allows, "{typed:?}\n{}", stage.text());
+        assert_eq!(sent, allows, "{typed:?}\n{}", harness.text());
     }
-    let mut stage = refused(older);
-    keys(&mut stage, "/web1\nd\t\t\t>");
-    assert!(stage.text().contains("older       refused  [allowed]"), "{}", stage.text());
+    let mut harness = refused(older);
+    keys(&mut harness, "/web1\nd\t\t\t>");
+    assert!(harness.text().contains("older       refused  [allowed]"), "{}", harness.text());
 }
 
 #[test]
-fn a_host_that_has_changed_is_left_out_of_a_group_and_refused_if_it_was_marked() {
+fn a_changed_host_is_left_out_of_a_group_and_refused_if_marked() {
     let changed = || {
-        let mut stage = fleet();
-        let differs = Some(Difference::Tier { known: name("prod"), now: name("test") });
-        stage.hear(noon(), [Inbound::Identity(name("web10"), Identity { differs, ..Identity::default() })]);
-        stage.draw();
-        stage
+        let mut harness = fleet();
+        let differs = Some(PresenceMismatch::Tier { known: name("prod"), now: name("test") });
+        harness.receive(
+            noon(),
+            [Inbound::Identity(name("web10"), HostIdentity { differs, ..HostIdentity::default() })],
+        );
+        harness.draw();
+        harness
     };
-    let mut stage = changed();
-    assert_eq!(sent(&mut stage, "/web1\nb\t\t>"), None);
-    let text = stage.text();
-    assert!(text.contains("left out: changed: it is known in tier prod and now says test"), "{text}");
+    let mut harness = changed();
+    assert_eq!(sent(&mut harness, "/web1\nb\t\t>"), None);
+    let text = harness.text();
+    assert!(text.contains("left out: changed: it is known in tier prod but now reports test"), "{text}");
     assert!(text.contains("Roll back 2 hosts"), "{text}");
-    assert_eq!(sent(&mut stage, "\t\t\n").as_deref(), Some("rollback web1 web9"));
+    assert_eq!(sent(&mut harness, "\n").as_deref(), Some("rollback web1 web9"));
 
-    let mut stage = changed();
-    assert_eq!(sent(&mut stage, "/web\na^b>\n"), None);
-    assert!(stage.text().contains("web10 has changed: it is known in tier prod"), "{}", stage.text());
+    let mut harness = changed();
+    assert_eq!(sent(&mut harness, "/web\na^b>\n"), None);
+    assert!(harness.text().contains("web10 has changed: it is known in tier prod"), "{}", harness.text());
 }
 
 #[test]
-fn on_the_fleet_screen_for_the_marked_hosts_or_the_selected_one() {
+fn a_form_applies_to_the_marked_hosts_or_the_selected_one() {
     for (typed, expected) in [
-        // The default is to send nothing.
+        // By default, nothing is sent.
         ("/web1\nb\n", None),
         ("/web1\nb^", None),
         ("/web1\n\u{12}\n", None),
@@ -103,32 +106,40 @@ fn on_the_fleet_screen_for_the_marked_hosts_or_the_selected_one() {
         ("/web1\n\u{12}>>\n", None),
         ("/web\na^b>\n", Some("rollback web1 web10 web9")),
         ("/web\na\u{12}>\n", Some("reboot web1 web10 web9")),
-        // The role, and then the whole tier, which one of its hosts cannot.
-        ("/web1\nb\t\t>\t\t\n", Some("rollback web1 web10 web9")),
-        ("/web1\nb\t\t>>\t\t\n", None),
-        // A tier that matters is typed; where it is not, that is where keys go.
+        // The role, and then the whole tier, without a host that does not support it.
+        ("/web1\nb\t\t>\n", Some("rollback web1 web10 web9")),
+        ("/web1\nb\t\t>>\n", Some("rollback web1 web10 web9")),
+        // A tier that needs a confirmation: the focus moves to that field until it is typed.
         ("b>\n", None),
-        ("\u{12}>\nprod\n>\n", Some("reboot db1")),
+        ("\u{12}>\nprod\n", Some("reboot db1")),
         ("b>\npro\n>\n", None),
-        ("  b>\nprod\n>\n", Some("rollback db1 gw1")),
-        // To look, enter is enough, whatever the tier.
+        ("bprod\n", Some("rollback db1")),
+        ("  b>\nprod\n", Some("rollback db1 gw1")),
+        // A dry run needs only enter, in any tier.
         ("D\n", Some("dry-activate main db1")),
         ("  D\n", Some("dry-activate main db1 gw1")),
         ("D<\n", None),
         ("D^", None),
-        ("/web1\nD\t\t-2.0\n\t\n", Some("dry-activate main-2.0 web1")),
+        ("/web1\nD\t\t-2.0\n", Some("dry-activate main-2.0 web1")),
     ] {
-        let mut stage = fleet();
-        let sent = sent(&mut stage, typed);
-        assert_eq!(sent.as_deref(), expected, "{typed:?}\n{}", stage.text());
-        if sent.is_some() {
-            assert_eq!(stage.app.context(), Context::Fleet);
+        let mut harness = fleet();
+        let sent = sent(&mut harness, typed);
+        assert_eq!(sent.as_deref(), expected, "{typed:?}\n{}", harness.text());
+        if let Some(sent) = sent {
+            // A deployment to several hosts opens; a dry run of several hosts opens their changes.
+            let words = sent.split(' ').count();
+            let context = match sent.starts_with("dry") {
+                true if words > 3 => Context::Changes,
+                false if words > 2 => Context::Deployment,
+                _ => Context::Fleet,
+            };
+            assert_eq!(harness.app.context(), context, "{typed:?}");
         }
     }
 }
 
 #[test]
-fn on_the_screen_of_a_host_for_the_generation_that_is_selected() {
+fn a_host_screen_rolls_back_to_the_selected_generation() {
     for (host, typed, expected) in [
         ("web1", "b>\n", Some("rollback web1")),
         // A failed unit has no generation.
@@ -136,27 +147,27 @@ fn on_the_screen_of_a_host_for_the_generation_that_is_selected() {
         ("web1", "jjjb>\n", Some("rollback 140 web1")),
         ("web1", "jjjb\n", None),
         ("web1", "Gb\t\n", Some("rollback 133 web1")),
-        // That job failed, and this one changed nothing.
+        // One job failed, and the other created no generation.
         ("web1", "jjb>\n", None),
         ("web1", "jjjjb>\n", None),
-        // No other host has the same generations.
+        // A generation belongs to one host, so the choice of hosts is fixed.
         ("web1", "jjjb\t\t\t\n", Some("rollback 140 web1")),
         ("web1", "\u{12}>\n", Some("reboot web1")),
         ("web1", "D\n", Some("dry-activate main web1")),
         ("ns2", "jb>\n", None),
-        ("ns2", "jjb>\nprod\n>\n", Some("rollback 140 ns2")),
-        ("ns2", "\u{12}>\nprod\n>\n", Some("reboot ns2")),
+        ("ns2", "jjb>\nprod\n", Some("rollback 140 ns2")),
+        ("ns2", "\u{12}>\nprod\n", Some("reboot ns2")),
         ("old1", "b>\n", None),
         ("old1", "D\n", Some("dry-activate main old1")),
     ] {
-        let mut stage = fleet();
-        stage.open(host);
-        assert_eq!(sent(&mut stage, typed).as_deref(), expected, "{host} {typed:?}\n{}", stage.text());
+        let mut harness = fleet();
+        harness.open(host);
+        assert_eq!(sent(&mut harness, typed).as_deref(), expected, "{host} {typed:?}\n{}", harness.text());
     }
 }
 
 #[test]
-fn the_form_names_what_it_does() {
+fn the_form_names_its_action() {
     for (typed, parts) in [
         (
             "b",
@@ -177,71 +188,64 @@ fn the_form_names_what_it_does() {
             ],
         ),
         ("\u{12}", &["─ reboot ─", "main 3f2a91c ▸ reboot", "[ Reboot 1 host ]"]),
-        (
-            "D",
-            &[
-                "─ what would change ─",
-                "revision    main",
-                "main 3f2a91c ▸ main",
-                "[ Show what would change on 1 host ]",
-            ],
-        ),
+        ("D", &["─ dry run ─", "revision    main", "main 3f2a91c ▸ main", "[ Show changes on 1 host ]"]),
         ("d", &["─ deploy ─", "revision    main", "[switch]", "[ Deploy to 1 host ]"]),
     ] {
-        let mut stage = fleet();
-        stage.open("web1");
-        keys(&mut stage, typed);
-        let text = stage.text();
+        let mut harness = fleet();
+        harness.open("web1");
+        keys(&mut harness, typed);
+        let text = harness.text();
         assert!(parts.iter().all(|part| text.contains(part)), "{parts:?}\n{text}");
         assert_eq!(text.contains("[switch]"), typed == "d");
         assert_eq!(text.contains("│ revision  "), "dD".contains(typed), "{text}");
     }
-    let mut stage = fleet();
-    keys(&mut stage, "aD");
-    assert!(stage.text().contains("[ Show what would change on 8 hosts ]"));
+    let mut harness = fleet();
+    keys(&mut harness, "aD");
+    assert!(harness.text().contains("[ Show changes on 8 hosts ]"));
 }
 
 #[test]
-fn what_a_host_cannot_do_is_refused_with_the_reason() {
-    for (typed, why) in [
-        ("b", "the listener on old1 cannot do `rollback`; update it, nothing was sent"),
-        ("\u{12}", "the listener on old1 cannot do `reboot`; update it, nothing was sent"),
+fn an_unsupported_action_is_rejected_with_the_reason() {
+    for (typed, reason) in [
+        ("b", "the listener on old1 does not support `rollback`: update it; nothing was sent"),
+        ("\u{12}", "the listener on old1 does not support `reboot`: update it; nothing was sent"),
     ] {
-        let mut stage = fleet();
-        stage.go_to("old1");
-        assert_eq!(sent(&mut stage, &format!("{typed}>\n")), None);
-        assert_eq!(stage.app.context(), Context::Form);
-        let text = stage.text();
-        assert!(text.contains(why) && text.matches("nothing was sent").count() == 1, "{why}\n{text}");
+        let mut harness = fleet();
+        harness.go_to("old1");
+        assert_eq!(sent(&mut harness, &format!("{typed}>\n")), None);
+        assert_eq!(harness.app.context(), Context::Form);
+        let text = harness.text();
+        assert!(text.contains(reason) && text.matches("nothing was sent").count() == 1, "{reason}\n{text}");
     }
 }
 
 #[test]
-fn why_it_was_not_sent_names_what_was_to_be_done() {
-    for (typed, why) in [
+fn the_error_names_the_action_that_was_not_sent() {
+    for (typed, reason) in [
         ("b>\n", "type prod to roll back there; nothing was sent"),
         ("\u{12}>\n", "type prod to reboot there; nothing was sent"),
         ("d\t\t\t\t\t\n", "type prod to deploy there; nothing was sent"),
     ] {
-        let mut stage = fleet();
-        assert_eq!(sent(&mut stage, typed), None);
-        let text = stage.text();
-        assert!(text.contains(why), "{why}\n{text}");
+        let mut harness = fleet();
+        assert_eq!(sent(&mut harness, typed), None);
+        let text = harness.text();
+        assert!(text.contains(reason), "{reason}\n{text}");
     }
-    let mut stage = fleet();
-    stage.open("web1");
-    keys(&mut stage, "jjb");
-    assert!(stage.text().contains("that job made no generation to go back to; select another"));
-    assert!(!matches!(stage.app.overlay, Some(Overlay::Form(_))));
+    let mut harness = fleet();
+    harness.open("web1");
+    keys(&mut harness, "jjb");
+    assert!(harness.text().contains("this job did not create a generation; select another one"));
+    assert!(!matches!(harness.app.overlay, Some(Overlay::Form(_))));
 }
 
 #[test]
-fn marks_stay_after_a_look_and_go_with_what_changes() {
-    let mut stage = fleet();
-    assert!(sent(&mut stage, "/web\na^D\n").is_some());
-    assert_eq!(stage.app.table.marks.len(), 3);
-    assert!(stage.text().contains("sending dry-activate of main to 3 hosts"));
-    assert!(sent(&mut stage, "b>\n").is_some());
-    assert_eq!(stage.app.table.marks.len(), 0);
-    assert!(stage.text().contains("sending rollback to 3 hosts"));
+fn marks_survive_a_diff_and_are_cleared_by_a_deployment() {
+    let mut harness = fleet();
+    assert!(sent(&mut harness, "/web\na^D\n").is_some());
+    assert_eq!(harness.app.table.marks.len(), 3);
+    assert!(harness.text().contains("sending dry-activate of main to 3 hosts"));
+    // The screen of the changes has opened.
+    assert!(sent(&mut harness, "^b>\n").is_some());
+    assert_eq!(harness.app.table.marks.len(), 0);
+    assert!(harness.text().contains("sending rollback to 3 hosts"));
 }

@@ -1,29 +1,29 @@
-//! The shell key: which command, and what is never one.
+//! The shell key: its command, and names that must not reach a shell.
 
+use crate::harness::{Harness, PLAIN, answer, noon, presence_message};
 use crate::keys::keys;
-use crate::stage::{PLAIN, Stage, answer, noon, present};
 use crossterm::event::KeyCode;
-use homelab_deploy::tui::{Context, Effect, Event};
+use homelab_deploy::tui::{ConsoleEvent, Context, Effect};
 
-/// A host on whose screen nothing or its first failed unit is selected.
-fn stage(host: &str, unit: Option<&str>, template: Option<&str>) -> Stage {
-    let mut stage = Stage::new(80, 24, PLAIN);
-    stage.app.options.shell = template.map(str::to_owned);
+/// A host screen on which nothing, or the failed unit, is selected.
+fn harness(host: &str, unit: Option<&str>, template: Option<&str>) -> Harness {
+    let mut harness = Harness::new(80, 24, PLAIN);
+    harness.app.options.shell = template.map(str::to_owned);
     let mut broken = answer(host, "test", "web");
     broken.failed_units = unit.map(str::to_owned).into_iter().collect();
-    stage.hear(noon(), [present(broken)]);
-    stage.go_to(host);
-    stage.press(KeyCode::Enter);
+    harness.receive(noon(), [presence_message(broken)]);
+    harness.go_to(host);
+    harness.press(KeyCode::Enter);
     if unit.is_some() {
-        keys(&mut stage, "j");
-        assert_eq!(stage.host().unit(), unit);
+        keys(&mut harness, "j");
+        assert_eq!(harness.host().unit(), unit);
     }
-    stage.effects();
-    stage
+    harness.effects();
+    harness
 }
 
 #[test]
-fn the_template_names_the_host_and_on_a_failed_unit_its_journal() {
+fn the_command_opens_a_shell_or_the_journal_of_a_failed_unit() {
     let journal = "journalctl -b -e -u";
     for (template, unit, command) in [
         (None, None, "ssh web1".to_owned()),
@@ -39,18 +39,18 @@ fn the_template_names_the_host_and_on_a_failed_unit_its_journal() {
             format!("docker exec -it web1 {journal} 'nginx.service'"),
         ),
         (Some("{host} {host}"), None, "web1 web1".to_owned()),
-        // What the shell on the host would take away is quoted for it as well.
+        // A name with backslashes is also quoted for the shell on the host.
         (None, Some(r"dev-disk\x2duuid.swap"), format!(r"ssh -t web1 {journal} \''dev-disk\x2duuid.swap'\'")),
         (None, Some("-.mount"), format!("ssh -t web1 {journal} '-.mount'")),
     ] {
-        let mut stage = stage("web1", unit, template);
-        keys(&mut stage, "x");
-        assert_eq!(stage.effects(), [Effect::Shell(command)]);
+        let mut harness = harness("web1", unit, template);
+        keys(&mut harness, "x");
+        assert_eq!(harness.effects(), [Effect::Shell(command)]);
     }
 }
 
 #[test]
-fn what_is_no_name_of_a_unit_reaches_no_shell() {
+fn an_invalid_unit_name_reaches_no_shell() {
     for unit in [
         "a'; reboot; '",
         "$(reboot)",
@@ -64,43 +64,43 @@ fn what_is_no_name_of_a_unit_reaches_no_shell() {
         "a/b",
         "a*",
     ] {
-        let mut stage = stage("web1", Some(unit), None);
-        keys(&mut stage, "x");
-        assert_eq!(stage.effects(), [], "{unit:?}");
-        assert!(stage.text().contains("is no name of a unit, so its journal is not opened"), "{unit:?}");
+        let mut harness = harness("web1", Some(unit), None);
+        keys(&mut harness, "x");
+        assert_eq!(harness.effects(), [], "{unit:?}");
+        assert!(harness.text().contains("journal not opened: invalid unit name"), "{unit:?}");
     }
 }
 
 #[test]
-fn a_name_that_looks_like_an_option_reaches_no_shell() {
-    let mut stage = stage("-Fconfig", None, None);
-    keys(&mut stage, "x");
-    assert_eq!(stage.effects(), []);
-    assert!(stage.text().contains("-Fconfig would be taken for an option"));
+fn a_host_name_like_an_option_reaches_no_shell() {
+    let mut harness = harness("-Fconfig", None, None);
+    keys(&mut harness, "x");
+    assert_eq!(harness.effects(), []);
+    assert!(harness.text().contains("no shell opened: the host name -Fconfig would be read as an option"));
 }
 
 #[test]
-fn how_it_ended_is_told_where_it_did_not_end_well() {
-    let mut stage = stage("web1", None, None);
-    stage.tell(Event::Shell(Ok(())));
-    assert_eq!(stage.app.notice, None);
-    stage.tell(Event::Shell(Err("ended with 255: ssh web1".to_owned())));
-    assert!(stage.text().contains(" ended with 255: ssh web1 "));
+fn a_failed_exit_is_shown() {
+    let mut harness = harness("web1", None, None);
+    harness.apply(ConsoleEvent::Shell(Ok(())));
+    assert_eq!(harness.app.notice, None);
+    harness.apply(ConsoleEvent::Shell(Err("exited with code 255: ssh web1".to_owned())));
+    assert!(harness.text().contains(" exited with code 255: ssh web1 "));
 }
 
 #[test]
-fn whoever_may_only_look_has_none_of_these_keys() {
-    let mut stage = stage("web1", None, None);
-    stage.app.options.read_only = true;
+fn a_read_only_console_has_no_shell_key() {
+    let mut harness = harness("web1", None, None);
+    harness.app.options.read_only = true;
     for key in ["x", "b", "\u{12}", "D", "d", "c"] {
-        keys(&mut stage, key);
-        assert_eq!((stage.app.context(), stage.effects()), (Context::Host, Vec::new()), "{key:?}");
+        keys(&mut harness, key);
+        assert_eq!((harness.app.context(), harness.effects()), (Context::Host, Vec::new()), "{key:?}");
     }
-    let text = stage.text();
+    let text = harness.text();
     assert!(text.contains("\n l log   v deployments   esc back   : command   ? help\n"), "{text}");
-    stage.press(KeyCode::Esc);
+    harness.press(KeyCode::Esc);
     for key in ["b", "\u{12}", "D"] {
-        keys(&mut stage, key);
-        assert_eq!(stage.app.context(), Context::Fleet, "{key:?}");
+        keys(&mut harness, key);
+        assert_eq!(harness.app.context(), Context::Fleet, "{key:?}");
     }
 }

@@ -1,25 +1,25 @@
-//! What keys do: to the rows, in the form, in a question.
+//! Keys on the fleet screen, in the form and in the prompt.
 
-use crate::stage::{PLAIN, Stage, answer, name, noon, present};
+use crate::harness::{Harness, PLAIN, answer, name, noon, presence_message};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use homelab_deploy::protocol::Action;
-use homelab_deploy::tui::{Context, Effect, Event, KEYS, LinkState, LogKey};
+use homelab_deploy::tui::{ConnectionStatus, ConsoleEvent, Context, Effect, KEYS, LogKey};
 
-fn stage() -> Stage {
-    let mut stage = Stage::fleet(120, 40, PLAIN);
-    stage.tell(Event::Frame);
-    stage.effects();
-    stage
+fn harness() -> Harness {
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    harness.apply(ConsoleEvent::Frame);
+    harness.effects();
+    harness
 }
 
 /// Types each character; `\n` is enter, `\t` tab, `^` escape, `>` right, `<` left, `\u{12}` ctrl-r.
-pub(crate) fn keys(stage: &mut Stage, keys: &str) {
+pub(crate) fn keys(harness: &mut Harness, keys: &str) {
     for c in keys.chars() {
         if c == '\u{12}' {
-            stage.tell(Event::Key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)));
+            harness.apply(ConsoleEvent::Key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)));
             continue;
         }
-        stage.press(match c {
+        harness.press(match c {
             '\n' => KeyCode::Enter,
             '\t' => KeyCode::Tab,
             '^' => KeyCode::Esc,
@@ -32,7 +32,7 @@ pub(crate) fn keys(stage: &mut Stage, keys: &str) {
 
 #[test]
 fn keys_on_the_fleet_screen() {
-    // Which keys, the selected host, the marked ones, and the first row after sorting.
+    // The keys, the selected host, the marked hosts, and the first row.
     for (typed, selected, marked, first) in [
         ("", "db1", "", "db1"),
         ("j", "gw1", "", "db1"),
@@ -50,14 +50,14 @@ fn keys_on_the_fleet_screen() {
         ("sss", "web1", "", "web1"),
         ("jksssS", "db1", "", "old1"),
         ("sssss", "db1", "", "db1"),
-        ("ssssss", "db1", "", "db1"),
+        ("sssssss", "db1", "", "db1"),
         ("jjjjjjjjjjjjjjjjjjjjj", "web10", "", "db1"),
         ("xyzZ9", "db1", "", "db1"),
     ] {
-        let mut stage = stage();
-        keys(&mut stage, typed);
-        stage.tell(Event::Frame);
-        let table = &stage.app.table;
+        let mut harness = harness();
+        keys(&mut harness, typed);
+        harness.apply(ConsoleEvent::Frame);
+        let table = &harness.app.table;
         assert_eq!(table.host(), Some(&name(selected)), "{typed:?}");
         let marks: Vec<_> = table.marks.iter().map(ToString::to_string).collect();
         assert_eq!(marks.join(" "), marked, "{typed:?}");
@@ -71,59 +71,59 @@ fn keys_that_leave() {
         (Context::Fleet, ""),
         (Context::Filter, "/"),
         (Context::Form, "d"),
-        (Context::Question, "jjc"),
+        (Context::Confirm, "jjc"),
         (Context::Help, "?"),
         (Context::Log, "jjl"),
         (Context::Search, "jjl/"),
     ] {
-        let mut stage = stage();
-        keys(&mut stage, typed);
-        assert_eq!(stage.app.context(), context);
-        stage.effects();
-        let ctrl = |c| Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL));
+        let mut harness = harness();
+        keys(&mut harness, typed);
+        assert_eq!(harness.app.context(), context);
+        harness.effects();
+        let ctrl = |c| ConsoleEvent::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL));
         for (key, effect) in [('l', Effect::Redraw), ('z', Effect::Suspend), ('c', Effect::Quit)] {
-            stage.tell(ctrl(key));
-            assert_eq!(stage.effects(), [effect], "{context:?}");
+            harness.apply(ctrl(key));
+            assert_eq!(harness.effects(), [effect], "{context:?}");
         }
-        assert_eq!(stage.app.context(), context);
+        assert_eq!(harness.app.context(), context);
     }
-    let mut stage = stage();
-    keys(&mut stage, "q");
-    assert_eq!(stage.effects(), [Effect::Quit]);
+    let mut harness = harness();
+    keys(&mut harness, "q");
+    assert_eq!(harness.effects(), [Effect::Quit]);
 }
 
 #[test]
-fn a_key_that_is_let_go_does_nothing() {
-    let mut stage = stage();
+fn a_released_key_does_nothing() {
+    let mut harness = harness();
     let released = KeyEvent::new_with_kind(KeyCode::Char('q'), KeyModifiers::NONE, KeyEventKind::Release);
-    stage.tell(Event::Key(released));
-    assert_eq!(stage.effects(), []);
+    harness.apply(ConsoleEvent::Key(released));
+    assert_eq!(harness.effects(), []);
 }
 
 #[test]
 fn the_log_of_the_selected_host_is_followed_once() {
-    let mut stage = stage();
+    let mut harness = harness();
     let key =
         |host: &str, job: &str| Effect::Log(Some(LogKey { host: name(host), job: job.parse().unwrap() }));
-    keys(&mut stage, "jj");
-    stage.tell(Event::Frame);
-    assert_eq!(stage.effects(), [key("ns1", "d2")]);
-    stage.tell(Event::Frame);
-    assert_eq!(stage.effects(), []);
-    keys(&mut stage, "j");
-    stage.tell(Event::Frame);
-    assert_eq!(stage.effects(), [key("ns2", "d0")]);
-    // A host without a job has none.
-    keys(&mut stage, "g");
-    stage.tell(Event::Frame);
-    assert_eq!(stage.effects(), [Effect::Log(None)]);
+    keys(&mut harness, "jj");
+    harness.apply(ConsoleEvent::Frame);
+    assert_eq!(harness.effects(), [key("ns1", "d2")]);
+    harness.apply(ConsoleEvent::Frame);
+    assert_eq!(harness.effects(), []);
+    keys(&mut harness, "j");
+    harness.apply(ConsoleEvent::Frame);
+    assert_eq!(harness.effects(), [key("ns2", "d0")]);
+    // A host without a job has no log.
+    keys(&mut harness, "g");
+    harness.apply(ConsoleEvent::Frame);
+    assert_eq!(harness.effects(), [Effect::Log(None)]);
 }
 
-/// What is sent by these keys: the action, the revision and the hosts.
-fn sent(stage: &mut Stage, typed: &str) -> Option<(Action, String, String)> {
-    stage.effects();
-    keys(stage, typed);
-    let effects = stage.effects();
+/// What these keys send: the action, the revision and the hosts.
+fn sent(harness: &mut Harness, typed: &str) -> Option<(Action, String, String)> {
+    harness.effects();
+    keys(harness, typed);
+    let effects = harness.effects();
     let plan = effects.iter().find_map(|effect| match effect {
         Effect::Send(plan) => Some(plan),
         _ => None,
@@ -140,75 +140,80 @@ fn the_form_sends_exactly_what_it_shows() {
         |action: Action, revision: &str, hosts: &str| Some((action, revision.to_owned(), hosts.to_owned()));
     let test = "web1 web10 web9";
     for (typed, expected) in [
-        // The default is to send nothing.
-        ("/web1\nd\n\n\n\n", None),
+        // Enter sends if nothing must be typed.
+        ("/web1\nd\n", to(Action::Switch, "main", "web1")),
         ("/web1\nd^", None),
-        ("/web1\nd\n\n\n\t\n", to(Action::Switch, "main", "web1")),
-        ("/web1\nd\n\n\n>\n", to(Action::Switch, "main", "web1")),
-        ("/web1\nd\n\n\n>>\n", None),
-        ("/web1\nd\n\n>\n>\n", to(Action::Boot, "main", "web1")),
-        ("/web1\nd\n\n<\n>\n", to(Action::Build, "main", "web1")),
-        ("/web1\nd\n-2.0\n\n>\n", to(Action::Switch, "main-2.0", "web1")),
+        ("/web1\nd\t\t\t\n", None),
+        ("/web1\nd\t\t\t\t\n", to(Action::Switch, "main", "web1")),
+        ("/web1\nd\t\t\t>\n", to(Action::Switch, "main", "web1")),
+        ("/web1\nd\t\t\t>>\n", None),
+        ("/web1\nd\t\t>\n", to(Action::Boot, "main", "web1")),
+        ("/web1\nd\t\t<\n", to(Action::Build, "main", "web1")),
+        ("/web1\nd\t-2.0\n", to(Action::Switch, "main-2.0", "web1")),
         // The role, then the whole tier.
-        ("/web1\nd>\n\n\n\n>\n", to(Action::Switch, "main", test)),
-        ("/web1\nd>>\n\n\n\n>\n", to(Action::Switch, "main", &format!("old1 {test}"))),
-        // Marks come first, also those that a filter hides.
-        ("/web\na^/zzz^d\n\n\n\n>\n", to(Action::Switch, "main", test)),
-        // A tier that matters is typed.
-        ("d\n\n\n\nprod\t>\n", None),
-        ("d\n\n\nprod\n>\n", to(Action::Switch, "main", "db1")),
-        ("d\n\n\nprof\n>\n", None),
-        ("d\n\n\n\n>\n", None),
-        ("d>\n\n\n\n prod \n>\n", to(Action::Switch, "main", "db1 gw1 ns1 ns2")),
+        ("/web1\nd>\n", to(Action::Switch, "main", test)),
+        ("/web1\nd>>\n", to(Action::Switch, "main", &format!("old1 {test}"))),
+        // Marked hosts come first, even if a filter hides them.
+        ("/web\na^/zzz^d\n", to(Action::Switch, "main", test)),
+        // The name of a tier that needs a confirmation can be typed at once.
+        ("d\n", None),
+        ("dprod\n", to(Action::Switch, "main", "db1")),
+        ("d\nprod\n", to(Action::Switch, "main", "db1")),
+        ("dprof\n", None),
+        ("dprod\t\n", None),
+        ("d\t\t\t\t\tprod\n", to(Action::Switch, "main", "db1")),
+        ("d> prod \n", to(Action::Switch, "main", "db1 gw1 ns1 ns2")),
     ] {
-        let mut stage = stage();
-        assert_eq!(sent(&mut stage, typed), expected, "{typed:?}\n{}", stage.text());
+        let mut harness = harness();
+        assert_eq!(sent(&mut harness, typed), expected, "{typed:?}\n{}", harness.text());
     }
 }
 
 #[test]
-fn the_form_says_why_nothing_is_sent() {
-    for (typed, why) in [
-        ("/web1\nd\t\u{8}x y\t\t>\n", "nothing was sent"),
-        ("d\n\n\n\n>\n", "type prod to deploy there; nothing was sent"),
-    ] {
-        let mut stage = stage();
-        assert_eq!(sent(&mut stage, typed), None);
-        let text = stage.text();
-        assert!(text.contains(why), "{typed:?}\n{text}");
-        assert_eq!(stage.app.context(), Context::Form);
+fn the_form_explains_why_nothing_is_sent() {
+    for (typed, reason) in
+        [("/web1\nd\t\u{8}x y\n", "nothing was sent"), ("d\n", "type prod to deploy there; nothing was sent")]
+    {
+        let mut harness = harness();
+        assert_eq!(sent(&mut harness, typed), None);
+        let text = harness.text();
+        assert!(text.contains(reason), "{typed:?}\n{text}");
+        assert_eq!(harness.app.context(), Context::Form);
     }
-    let mut stage = stage();
-    stage.link(LinkState { reason: Some("the connection was lost".to_owned()), ..LinkState::default() });
-    assert_eq!(sent(&mut stage, "/web1\nd\n\n\n>\n"), None);
-    assert!(stage.text().contains("not connected (the connection was lost); nothing was sent"));
+    let mut harness = harness();
+    harness.connect(ConnectionStatus {
+        reason: Some("the connection was lost".to_owned()),
+        ..ConnectionStatus::default()
+    });
+    assert_eq!(sent(&mut harness, "/web1\nd\n"), None);
+    assert!(harness.text().contains("not connected (the connection was lost); nothing was sent"));
 }
 
 #[test]
-fn whoever_takes_cancel_is_told_that_nothing_was_sent() {
-    let mut stage = stage();
-    assert_eq!(sent(&mut stage, "/web1\nd\n\n\n\n"), None);
-    assert_eq!(stage.app.context(), Context::Fleet);
-    assert!(stage.text().contains("└─ nothing was sent ─"), "{}", stage.text());
+fn cancelling_the_form_confirms_that_nothing_was_sent() {
+    let mut harness = harness();
+    assert_eq!(sent(&mut harness, "/web1\nd\t\t\t\n"), None);
+    assert_eq!(harness.app.context(), Context::Fleet);
+    assert!(harness.text().contains("└─ nothing was sent ─"), "{}", harness.text());
 }
 
 #[test]
 fn the_form_completes_revisions() {
-    let mut stage = stage();
-    stage.app.options.branch = Some("release/2026-11".to_owned());
-    keys(&mut stage, "/web1\nd\n");
+    let mut harness = harness();
+    harness.app.options.branch = Some("release/2026-11".to_owned());
+    keys(&mut harness, "/web1\nd\t");
     for _ in 0.."2026-11".len() {
-        stage.press(KeyCode::Backspace);
+        harness.press(KeyCode::Backspace);
     }
-    assert!(stage.text().contains("release/2026-11"), "what completes it is shown");
+    assert!(harness.text().contains("release/2026-11"), "the completion is shown");
     assert_eq!(
-        sent(&mut stage, ">\n\n>\n"),
+        sent(&mut harness, ">\n"),
         Some((Action::Switch, "release/2026-11".to_owned(), "web1".to_owned()))
     );
 }
 
 #[test]
-fn cancelling_asks_first() {
+fn cancelling_needs_confirmation() {
     for (typed, cancelled) in [
         ("jjc\n", None),
         ("jjc^", None),
@@ -216,59 +221,59 @@ fn cancelling_asks_first() {
         ("jjcy", Some("ns1")),
         ("jjc>\n", Some("ns1")),
         ("jjc\t\t\n", None),
-        // Of the marked ones, those that have something to cancel.
+        // Of the marked hosts, only those with a running job.
         ("acy", Some("ns1")),
     ] {
-        let mut stage = stage();
-        let sent = sent(&mut stage, typed);
+        let mut harness = harness();
+        let sent = sent(&mut harness, typed);
         let hosts = sent.map(|(action, _, hosts)| {
             assert_eq!(action, Action::Cancel);
             hosts
         });
         assert_eq!(hosts.as_deref(), cancelled, "{typed:?}");
-        assert_eq!(stage.app.context(), Context::Fleet);
+        assert_eq!(harness.app.context(), Context::Fleet);
     }
-    let mut stage = stage();
-    keys(&mut stage, "c");
-    assert!(stage.text().contains("no job runs on db1; nothing was sent"));
+    let mut harness = harness();
+    keys(&mut harness, "c");
+    assert!(harness.text().contains("no job runs on db1; nothing was sent"));
 }
 
 #[test]
-fn help_holds_every_key_of_the_fleet_screen() {
-    let mut stage = Stage::fleet(120, 60, PLAIN);
-    stage.types("?");
-    let text = stage.text();
+fn help_lists_every_key_of_the_fleet_screen() {
+    let mut harness = Harness::fleet(120, 60, PLAIN);
+    harness.type_text("?");
+    let text = harness.text();
     for binding in KEYS.iter().filter(|binding| binding.contexts.contains(&Context::Fleet)) {
-        assert!(text.contains(&binding.names()) && text.contains(binding.does), "{}\n{text}", binding.does);
+        assert!(text.contains(&binding.names()) && text.contains(binding.help), "{}\n{text}", binding.help);
     }
-    keys(&mut stage, "^");
-    assert_eq!(stage.app.context(), Context::Fleet);
+    keys(&mut harness, "^");
+    assert_eq!(harness.app.context(), Context::Fleet);
 }
 
 #[test]
 fn help_scrolls_to_its_end_and_no_further() {
-    let mut stage = Stage::fleet(80, 10, PLAIN);
-    stage.types("?");
-    let first = stage.text();
-    stage.types("G");
-    let last = stage.text();
+    let mut harness = Harness::fleet(80, 10, PLAIN);
+    harness.type_text("?");
+    let first = harness.text();
+    harness.type_text("G");
+    let last = harness.text();
     assert_ne!(first, last);
-    stage.types("jj");
-    assert_eq!(stage.text(), last);
-    stage.types("g");
-    assert_eq!(stage.text(), first);
+    harness.type_text("jj");
+    assert_eq!(harness.text(), last);
+    harness.type_text("g");
+    assert_eq!(harness.text(), first);
 }
 
 #[test]
-fn until_a_host_is_chosen_the_first_is_selected() {
-    let mut stage = Stage::new(120, 40, PLAIN);
-    let arrives = |stage: &mut Stage, host: &str| {
-        stage.hear(noon(), [present(answer(host, "test", "web"))]);
-        stage.tell(Event::Frame);
-        stage.app.table.host().cloned()
+fn the_first_host_is_selected_until_another_is_chosen() {
+    let mut harness = Harness::new(120, 40, PLAIN);
+    let arrives = |harness: &mut Harness, host: &str| {
+        harness.receive(noon(), [presence_message(answer(host, "test", "web"))]);
+        harness.apply(ConsoleEvent::Frame);
+        harness.app.table.host().cloned()
     };
-    assert_eq!(arrives(&mut stage, "web2"), Some(name("web2")));
-    assert_eq!(arrives(&mut stage, "web1"), Some(name("web1")));
-    stage.types("j");
-    assert_eq!(arrives(&mut stage, "web0"), Some(name("web2")));
+    assert_eq!(arrives(&mut harness, "web2"), Some(name("web2")));
+    assert_eq!(arrives(&mut harness, "web1"), Some(name("web1")));
+    harness.type_text("j");
+    assert_eq!(arrives(&mut harness, "web0"), Some(name("web2")));
 }

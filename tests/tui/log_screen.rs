@@ -1,11 +1,11 @@
-//! The screen of a log: what is in view, whatever comes and goes.
+//! The log screen: its position, contents and state.
 
+use crate::harness::{Harness, PLAIN, building, failed, name, noon, report, report_message};
 use crate::screens::snapshots;
-use crate::stage::{PLAIN, Stage, building, failed, name, noon, report, said};
 use crossterm::event::KeyCode;
-use homelab_deploy::deployer::LogNews;
+use homelab_deploy::client::LogEvent;
 use homelab_deploy::protocol::{DeployReport, Id, Status};
-use homelab_deploy::tui::{Context, Effect, Event, LogKey, Screen};
+use homelab_deploy::tui::{ConsoleEvent, Context, Effect, LogKey, Screen};
 use jiff::SignedDuration;
 use ratatui::layout::Size;
 use std::sync::Arc;
@@ -14,41 +14,41 @@ pub(crate) fn key(host: &str, job: &str) -> LogKey {
     LogKey { host: name(host), job: Id::new(job).unwrap() }
 }
 
-/// Lines of these numbers.
+/// Lines with these numbers.
 pub(crate) fn lines(numbers: std::ops::RangeInclusive<usize>) -> String {
     numbers.map(|number| format!("line {number}\n")).collect::<Vec<_>>().concat()
 }
 
-/// What the host tells of the log of `ns1`.
-pub(crate) fn tell(stage: &mut Stage, news: LogNews, kept: Option<u64>) {
-    stage.tell(Event::WholeLog { key: key("ns1", "d2"), news, kept });
-    stage.tell(Event::Frame);
+/// Delivers an event of the log of `ns1`.
+pub(crate) fn deliver(harness: &mut Harness, event: LogEvent, stored_len: Option<u64>) {
+    harness.apply(ConsoleEvent::FullLog { key: key("ns1", "d2"), event, stored_len });
+    harness.apply(ConsoleEvent::Frame);
 }
 
-/// The next piece of that log.
-pub(crate) fn grow(stage: &mut Stage, text: &str) {
-    let Some(Screen::Log(screen)) = stage.app.screens.last() else { panic!("no log is open") };
+/// Delivers the next piece of that log.
+pub(crate) fn grow(harness: &mut Harness, text: &str) {
+    let Some(Screen::Log(screen)) = harness.app.screens.last() else { panic!("no log is open") };
     let offset = screen.text.received();
-    tell(stage, LogNews::Text { offset, text: text.to_owned() }, Some(0));
+    deliver(harness, LogEvent::Text { offset, text: text.to_owned() }, Some(0));
 }
 
-/// The log of `ns1`, in a terminal that shows 19 rows of 76 columns, with such a text.
-pub(crate) fn open(text: &str) -> Stage {
-    let mut stage = Stage::fleet(80, 24, PLAIN);
-    stage.go_to("ns1");
-    stage.types("l");
-    stage.tell(Event::Frame);
-    assert_eq!(stage.app.context(), Context::Log);
+/// The log of `ns1` with this text, in a terminal that shows 19 rows of 76 columns.
+pub(crate) fn open(text: &str) -> Harness {
+    let mut harness = Harness::fleet(80, 24, PLAIN);
+    harness.go_to("ns1");
+    harness.type_text("l");
+    harness.apply(ConsoleEvent::Frame);
+    assert_eq!(harness.app.context(), Context::Log);
     if !text.is_empty() {
-        grow(&mut stage, text);
+        grow(&mut harness, text);
     }
-    stage
+    harness
 }
 
-/// `^` is escape, `<` left, `>` right, `u` page up, `v` page down, and `\n` enter.
-pub(crate) fn press(stage: &mut Stage, keys: &str) {
+/// Presses keys: `^` is escape, `<` left, `>` right, `u` page up, `v` page down, and `\n` enter.
+pub(crate) fn press(harness: &mut Harness, keys: &str) {
     for c in keys.chars() {
-        stage.press(match c {
+        harness.press(match c {
             '^' => KeyCode::Esc,
             '<' => KeyCode::Left,
             '>' => KeyCode::Right,
@@ -57,24 +57,24 @@ pub(crate) fn press(stage: &mut Stage, keys: &str) {
             '\n' => KeyCode::Enter,
             c => KeyCode::Char(c),
         });
-        stage.tell(Event::Frame);
+        harness.apply(ConsoleEvent::Frame);
     }
 }
 
-/// The rows of the log that hold something.
-pub(crate) fn rows(stage: &mut Stage) -> Vec<String> {
-    let text = stage.text();
-    let rows = text.lines().filter_map(|line| line.strip_prefix("│ ")?.strip_suffix('│'));
+/// The rows of the log that are not empty.
+pub(crate) fn rows(harness: &mut Harness) -> Vec<String> {
+    let text = harness.text();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("│ ")?.strip_suffix(['│', '┃']));
     rows.map(|row| row.trim_end().to_owned()).filter(|row| !row.is_empty()).collect()
 }
 
 /// The first and the last row, and the state in the title.
-fn seen(stage: &mut Stage) -> (String, String, String) {
-    let rows = rows(stage);
-    let text = stage.text();
+fn seen(harness: &mut Harness) -> (String, String, String) {
+    let rows = rows(harness);
+    let text = harness.text();
     let title = text.lines().nth(2).unwrap();
-    let told = title.trim_end_matches(['─', '┐', ' ']).rsplit("─ ").next().unwrap();
-    (rows.first().cloned().unwrap_or_default(), rows.last().cloned().unwrap_or_default(), told.to_owned())
+    let state = title.trim_end_matches(['─', '┐', ' ']).rsplit("─ ").next().unwrap();
+    (rows.first().cloned().unwrap_or_default(), rows.last().cloned().unwrap_or_default(), state.to_owned())
 }
 
 #[test]
@@ -102,121 +102,124 @@ fn keys_that_scroll() {
         ("WW", 82, 100, "following"),
         ("WFk", 81, 99, "paused  wrap"),
     ] {
-        let mut stage = open(&lines(1..=100));
-        press(&mut stage, keys);
+        let mut harness = open(&lines(1..=100));
+        press(&mut harness, keys);
         let expected = (format!("line {first}"), format!("line {last}"), state.to_owned());
-        assert_eq!(seen(&mut stage), expected, "{keys:?}\n{}", stage.text());
+        assert_eq!(seen(&mut harness), expected, "{keys:?}\n{}", harness.text());
     }
 }
 
 #[test]
-fn what_comes_moves_only_what_follows() {
-    let mut stage = open(&lines(1..=100));
-    grow(&mut stage, "line 101\nline 102 without its e");
-    assert_eq!(seen(&mut stage).1, "line 102 without its e");
-    grow(&mut stage, "nd\n");
-    press(&mut stage, "kk");
-    let before = rows(&mut stage);
-    grow(&mut stage, &lines(103..=150));
-    assert_eq!(rows(&mut stage), before);
-    // Two that were in view before are not new.
-    assert_eq!(seen(&mut stage).2, "paused, 48 new lines below");
-    press(&mut stage, "v");
-    assert_eq!(seen(&mut stage), ("line 101".into(), "line 119".into(), "paused, 31 new lines below".into()));
-    press(&mut stage, "G");
-    assert_eq!(seen(&mut stage), ("line 132".into(), "line 150".into(), "following".into()));
-    press(&mut stage, "k");
-    assert_eq!(seen(&mut stage).2, "paused");
-    grow(&mut stage, "one more\n");
-    assert_eq!(seen(&mut stage).2, "paused, 1 new line below");
+fn new_lines_scroll_only_a_followed_log() {
+    let mut harness = open(&lines(1..=100));
+    grow(&mut harness, "line 101\nline 102 without its e");
+    assert_eq!(seen(&mut harness).1, "line 102 without its e");
+    grow(&mut harness, "nd\n");
+    press(&mut harness, "kk");
+    let before = rows(&mut harness);
+    grow(&mut harness, &lines(103..=150));
+    assert_eq!(rows(&mut harness), before);
+    // Two of the new lines were in view.
+    assert_eq!(seen(&mut harness).2, "paused, 48 new lines below");
+    press(&mut harness, "v");
+    assert_eq!(
+        seen(&mut harness),
+        ("line 101".into(), "line 119".into(), "paused, 31 new lines below".into())
+    );
+    press(&mut harness, "G");
+    assert_eq!(seen(&mut harness), ("line 132".into(), "line 150".into(), "following".into()));
+    press(&mut harness, "k");
+    assert_eq!(seen(&mut harness).2, "paused");
+    grow(&mut harness, "one more\n");
+    assert_eq!(seen(&mut harness).2, "paused, 1 new line below");
 }
 
 #[test]
-fn the_oldest_lines_go_and_that_is_told() {
-    let mut stage = open(&lines(1..=100_000));
-    press(&mut stage, "k");
-    let before = rows(&mut stage);
-    grow(&mut stage, &lines(100_001..=250_000));
-    assert_eq!(rows(&mut stage), before, "what is in view stays");
-    let text = stage.text();
-    assert!(text.contains("50000 oldest gone  lines 99981-99999 of 250000"), "{text}");
-    press(&mut stage, "g");
-    assert_eq!(seen(&mut stage).0, "line 50001");
-    // What was in view goes too in the end; then the oldest is.
-    grow(&mut stage, &lines(250_001..=250_010));
-    assert_eq!(seen(&mut stage).0, "line 50011");
-    // Few lines can be much text.
-    let Some(Screen::Log(screen)) = stage.app.screens.last() else { panic!() };
+fn dropped_lines_are_counted() {
+    let mut harness = open(&lines(1..=100_000));
+    press(&mut harness, "k");
+    let before = rows(&mut harness);
+    grow(&mut harness, &lines(100_001..=250_000));
+    assert_eq!(rows(&mut harness), before, "what is in view stays");
+    let text = harness.text();
+    assert!(text.contains("50000 oldest missing  lines 99981-99999 of 250000"), "{text}");
+    press(&mut harness, "g");
+    assert_eq!(seen(&mut harness).0, "line 50001");
+    // The visible lines are dropped last; then the oldest remaining line is shown.
+    grow(&mut harness, &lines(250_001..=250_010));
+    assert_eq!(seen(&mut harness).0, "line 50011");
+    // Few lines can also exceed the limit.
+    let Some(Screen::Log(screen)) = harness.app.screens.last() else { panic!() };
     assert!(screen.text.whole().len() < 4 << 20);
     for _ in 0..20 {
-        grow(&mut stage, &format!("{}\n", "x".repeat(1 << 20)));
+        grow(&mut harness, &format!("{}\n", "x".repeat(1 << 20)));
     }
-    let Some(Screen::Log(screen)) = stage.app.screens.last() else { panic!() };
-    let kept = screen.text.whole();
-    assert!(kept.len() <= 16 << 20 && kept.len() > 15 << 20, "{}", kept.len());
+    let Some(Screen::Log(screen)) = harness.app.screens.last() else { panic!() };
+    let text = screen.text.whole();
+    assert!(text.len() <= 16 << 20 && text.len() > 15 << 20, "{}", text.len());
 }
 
 #[test]
 fn long_lines_are_scrolled_sideways_or_wrapped() {
     let long = (0..20).map(|number| format!("<{number:02}345678>")).collect::<Vec<_>>().concat();
-    let mut stage = open(&format!("short\n{long}\nend\n"));
-    let row = |stage: &mut Stage| rows(stage)[1].clone();
-    assert_eq!(row(&mut stage), format!("{}…", &long[..75]));
+    let mut harness = open(&format!("short\n{long}\nend\n"));
+    let row = |harness: &mut Harness| rows(harness)[1].clone();
+    assert_eq!(row(&mut harness), format!("{}…", &long[..75]));
     for (keys, from) in [(">", 16), (">>", 32), (">>>>>>>>>>>>>", 124), (">>>>>>>>>>>>>>><<", 92), ("<", 0)] {
-        let mut stage = open(&format!("short\n{long}\nend\n"));
-        press(&mut stage, keys);
+        let mut harness = open(&format!("short\n{long}\nend\n"));
+        press(&mut harness, keys);
         let shown =
             if from == 124 { long[124..].to_owned() } else { format!("{}…", &long[from..from + 75]) };
-        assert!(rows(&mut stage).contains(&shown), "{keys:?}\n{}", stage.text());
+        assert!(rows(&mut harness).contains(&shown), "{keys:?}\n{}", harness.text());
     }
-    press(&mut stage, "W>");
-    assert_eq!(rows(&mut stage), ["short", &long[..76], &long[76..152], &long[152..], "end"]);
+    press(&mut harness, "W>");
+    assert_eq!(rows(&mut harness), ["short", &long[..76], &long[76..152], &long[152..], "end"]);
 }
 
 #[test]
-fn a_wrapped_line_is_scrolled_row_by_row_and_stays_whatever_the_size() {
+fn a_wrapped_line_scrolls_by_row_and_survives_resizing() {
     let long = (0..200).map(|number| format!("<{number:03}4567>")).collect::<Vec<_>>().concat();
-    let mut stage = open(&format!("{long}\n{}", lines(1..=3)));
-    press(&mut stage, "W");
-    assert_eq!(seen(&mut stage).1, "line 3");
-    press(&mut stage, "gjjj");
-    assert_eq!(seen(&mut stage).0, long[3 * 76..4 * 76]);
-    grow(&mut stage, &lines(4..=9));
-    assert_eq!(seen(&mut stage).0, long[3 * 76..4 * 76]);
+    let mut harness = open(&format!("{long}\n{}", lines(1..=3)));
+    press(&mut harness, "W");
+    assert_eq!(seen(&mut harness).1, "line 3");
+    press(&mut harness, "gjjj");
+    assert_eq!(seen(&mut harness).0, long[3 * 76..4 * 76]);
+    grow(&mut harness, &lines(4..=9));
+    assert_eq!(seen(&mut harness).0, long[3 * 76..4 * 76]);
     // The text at the top stays in view.
-    stage.tell(Event::Resize(Size { width: 60, height: 24 }));
-    assert_eq!(seen(&mut stage).0, long[4 * 56..5 * 56]);
-    press(&mut stage, "kkkkk");
-    assert_eq!(seen(&mut stage).0, long[..56]);
+    harness.apply(ConsoleEvent::Resize(Size { width: 60, height: 24 }));
+    assert_eq!(seen(&mut harness).0, long[4 * 56..5 * 56]);
+    press(&mut harness, "kkkkk");
+    assert_eq!(seen(&mut harness).0, long[..56]);
 }
 
 #[test]
-fn characters_take_what_they_take_on_the_screen() {
-    // Wide ones, one with an accent of its own, a sign that is not made a picture, and what would do something.
-    let mut stage = open(&format!("{}e\u{301}\u{26a0}\u{fe0f}\u{1b}[2J\tx\u{200b}\n", "建".repeat(37)));
-    press(&mut stage, "W");
-    assert_eq!(rows(&mut stage), [format!("{}e\u{301}\u{26a0}", "建".repeat(37)), " x".to_owned()]);
-    stage.tell(Event::Resize(Size { width: 61, height: 24 }));
-    assert_eq!(rows(&mut stage)[0], "建".repeat(28));
-    press(&mut stage, "W>");
-    assert_eq!(rows(&mut stage)[0], format!("{}…", "建".repeat(28)));
-    let mut stage = open(&format!("a{}\n", "建".repeat(60)));
-    press(&mut stage, ">");
-    // Half a wide character is a blank.
-    assert!(stage.text().contains(&format!("│  {}… │", "建".repeat(37))), "{}", stage.text());
+fn characters_use_their_display_width() {
+    // Wide characters, a combining accent, a sign without its emoji form, and control characters.
+    let mut harness = open(&format!("{}e\u{301}\u{26a0}\u{fe0f}\u{1b}[2J\tx\u{200b}\n", "建".repeat(37)));
+    press(&mut harness, "W");
+    assert_eq!(rows(&mut harness), [format!("{}e\u{301}\u{26a0}", "建".repeat(37)), " x".to_owned()]);
+    harness.apply(ConsoleEvent::Resize(Size { width: 61, height: 24 }));
+    assert_eq!(rows(&mut harness)[0], "建".repeat(28));
+    press(&mut harness, "W>");
+    assert_eq!(rows(&mut harness)[0], format!("{}…", "建".repeat(28)));
+    let mut harness = open(&format!("a{}\n", "建".repeat(60)));
+    press(&mut harness, ">");
+    // A wide character that is cut in half becomes a space.
+    assert!(harness.text().contains(&format!("│  {}… │", "建".repeat(37))), "{}", harness.text());
 }
 
 #[test]
-fn times_stand_before_lines_that_came_live() {
-    let mut stage = open("");
-    let piece = |offset, text: &str| LogNews::Text { offset, text: text.to_owned() };
-    tell(&mut stage, piece(0, "old\n"), None);
-    tell(&mut stage, piece(4, "older\nnew\n"), Some(10));
-    stage.clock(noon() + SignedDuration::from_secs(65));
-    grow(&mut stage, "newest, ");
-    stage.clock(noon() + SignedDuration::from_secs(70));
-    grow(&mut stage, &"long ".repeat(20));
-    press(&mut stage, "tW");
+fn live_lines_have_timestamps() {
+    let mut harness = open("");
+    let piece = |offset, text: &str| LogEvent::Text { offset, text: text.to_owned() };
+    deliver(&mut harness, piece(0, "old\n"), None);
+    deliver(&mut harness, piece(4, "older\nnew\n"), Some(10));
+    harness.clock(noon() + SignedDuration::from_secs(65));
+    grow(&mut harness, "newest, ");
+    harness.clock(noon() + SignedDuration::from_secs(70));
+    grow(&mut harness, &"long ".repeat(20));
+    press(&mut harness, "tW");
     let long = format!("newest, {}", "long ".repeat(20));
     let expected = [
         "         old".to_owned(),
@@ -225,67 +228,67 @@ fn times_stand_before_lines_that_came_live() {
         format!("12:32:12 {}", &long[..67]),
         format!("         {}", long[67..].trim_end()),
     ];
-    assert_eq!(rows(&mut stage), expected);
-    assert!(stage.text().contains(" following  wrap  times "));
-    press(&mut stage, "t");
-    assert_eq!(rows(&mut stage)[0], "old");
+    assert_eq!(rows(&mut harness), expected);
+    assert!(harness.text().contains(" following  wrap  times "));
+    press(&mut harness, "t");
+    assert_eq!(rows(&mut harness)[0], "old");
 }
 
 #[test]
-fn pieces_that_come_again_count_once() {
-    let mut stage = open("");
+fn repeated_pieces_are_ignored() {
+    let mut harness = open("");
     for (offset, text) in [(5, "late"), (0, "one\n"), (0, "one\ntw"), (2, "e\n"), (6, "o\n"), (99, "gap")] {
-        tell(&mut stage, LogNews::Text { offset, text: text.to_owned() }, None);
+        deliver(&mut harness, LogEvent::Text { offset, text: text.to_owned() }, None);
     }
-    let news = LogNews::Text { offset: 8, text: "of another job".to_owned() };
-    stage.tell(Event::WholeLog { key: key("ns1", "d1"), news, kept: None });
-    assert_eq!(rows(&mut stage), ["one", "two"]);
-    // Also where one begins within a character of another.
+    let event = LogEvent::Text { offset: 8, text: "of another job".to_owned() };
+    harness.apply(ConsoleEvent::FullLog { key: key("ns1", "d1"), event, stored_len: None });
+    assert_eq!(rows(&mut harness), ["one", "two"]);
+    // A piece can also start within a character of another one.
     for (offset, text) in [(8, "a"), (8, "部b\n"), (13, "end\n")] {
-        tell(&mut stage, LogNews::Text { offset, text: text.to_owned() }, None);
+        deliver(&mut harness, LogEvent::Text { offset, text: text.to_owned() }, None);
     }
-    assert_eq!(rows(&mut stage), ["one", "two", "ab", "end"]);
+    assert_eq!(rows(&mut harness), ["one", "two", "ab", "end"]);
 }
 
 #[test]
-fn how_a_log_stands_is_told() {
-    let mut stage = open("");
-    assert_eq!(seen(&mut stage).0, "reading the log");
-    tell(&mut stage, LogNews::Silent, None);
-    assert_eq!(seen(&mut stage).0, "the host does not answer for its log; it is asked again and again");
-    assert_eq!(seen(&mut stage).2, "the host is silent");
-    grow(&mut stage, "here\n");
-    assert_eq!(seen(&mut stage), ("here".into(), "here".into(), "following".into()));
-    tell(&mut stage, LogNews::Silent, None);
-    assert_eq!(seen(&mut stage), ("here".into(), "here".into(), "the host is silent".into()));
-    assert!(stage.text().contains("─ ns1 ▸ switch main b04c7de  ▶ 0:46 ─"), "{}", stage.text());
-    tell(&mut stage, LogNews::Back, None);
-    assert_eq!(seen(&mut stage).2, "following");
-    stage.hear(noon(), [said(failed("ns1", "d2"))]);
-    tell(&mut stage, LogNews::End, None);
-    assert_eq!(seen(&mut stage).2, "ended");
-    let ended = "─ ns1 ▸ switch main b04c7de  ✗ failed (verification_failed)";
-    assert!(stage.text().contains(ended), "{}", stage.text());
-    press(&mut stage, "F");
-    assert_eq!(seen(&mut stage).2, "ended, paused");
-    // Of a job after it nothing is said here.
+fn the_state_of_a_log_is_shown() {
+    let mut harness = open("");
+    assert_eq!(seen(&mut harness).0, "reading the log");
+    deliver(&mut harness, LogEvent::NoAnswer, None);
+    assert_eq!(seen(&mut harness).0, "no answer to the log query; retrying");
+    assert_eq!(seen(&mut harness).2, "no answer from the host");
+    grow(&mut harness, "here\n");
+    assert_eq!(seen(&mut harness), ("here".into(), "here".into(), "following".into()));
+    deliver(&mut harness, LogEvent::NoAnswer, None);
+    assert_eq!(seen(&mut harness), ("here".into(), "here".into(), "no answer from the host".into()));
+    assert!(harness.text().contains("─ ns1 ▸ switch main b04c7de  ▶ 0:46 ─"), "{}", harness.text());
+    deliver(&mut harness, LogEvent::Recovered, None);
+    assert_eq!(seen(&mut harness).2, "following");
+    harness.receive(noon(), [report_message(failed("ns1", "d2"))]);
+    deliver(&mut harness, LogEvent::End, None);
+    assert_eq!(seen(&mut harness).2, "ended");
+    let ended = "─ ns1 ▸ switch main b04c7de  ✗ failed (verification failed)";
+    assert!(harness.text().contains(ended), "{}", harness.text());
+    press(&mut harness, "F");
+    assert_eq!(seen(&mut harness).2, "ended, paused");
+    // A later job does not change the title.
     let mut next = building("ns1", "d3");
     next.seq = Some(1_000_100);
-    stage.hear(noon(), [said(next)]);
-    assert!(stage.text().contains(ended), "{}", stage.text());
+    harness.receive(noon(), [report_message(next)]);
+    assert!(harness.text().contains(ended), "{}", harness.text());
 
-    let mut stage = open("");
-    tell(&mut stage, LogNews::Missing, None);
-    assert_eq!(seen(&mut stage).0, "the host keeps no log of this job");
-    assert_eq!(seen(&mut stage).2, "no log");
-    let mut stage = open("");
-    stage.hear(noon(), [said(report("ns1", "d2", Status::Completed))]);
-    tell(&mut stage, LogNews::End, None);
-    assert_eq!(seen(&mut stage).0, "the log is empty");
-    assert!(stage.text().contains("✓ completed in 48.2 s: switch done"), "{}", stage.text());
+    let mut harness = open("");
+    deliver(&mut harness, LogEvent::Missing, None);
+    assert_eq!(seen(&mut harness).0, "the host has no log of this job");
+    assert_eq!(seen(&mut harness).2, "no log");
+    let mut harness = open("");
+    harness.receive(noon(), [report_message(report("ns1", "d2", Status::Completed))]);
+    deliver(&mut harness, LogEvent::End, None);
+    assert_eq!(seen(&mut harness).0, "the log is empty");
+    assert!(harness.text().contains("✓ completed in 48.2 s: switch done"), "{}", harness.text());
 }
 
-/// A failed job with what a host has collected after the failure.
+/// A failed job with diagnostics.
 fn diagnosed() -> DeployReport {
     let mut report = failed("ns1", "d2");
     report.diagnostics = Some(
@@ -296,8 +299,8 @@ fn diagnosed() -> DeployReport {
     report
 }
 
-/// The log of `ns1` and what follows it.
-const WITH_REASON: [&str; 6] = [
+/// The log of `ns1`, followed by its diagnostics.
+const WITH_DIAGNOSTICS: [&str; 6] = [
     "line 1",
     "-- a line of the log",
     "-- journal of nginx.service",
@@ -307,116 +310,116 @@ const WITH_REASON: [&str; 6] = [
 ];
 
 #[test]
-fn why_a_job_failed_follows_its_log() {
+fn diagnostics_follow_the_log_of_a_failed_job() {
     let log = "line 1\n-- a line of the log\n";
-    // Known from the final report.
-    let mut stage = open(log);
-    stage.hear(noon(), [said(diagnosed())]);
-    assert_eq!(rows(&mut stage).len(), 2, "not before the log has ended");
-    stage.effects();
-    tell(&mut stage, LogNews::End, None);
-    assert_eq!(stage.effects(), []);
-    assert_eq!(rows(&mut stage), WITH_REASON);
-    press(&mut stage, "/emerg\n");
-    assert!(stage.text().contains("match 1 of 1"), "{}", stage.text());
+    // The diagnostics are known from the final report.
+    let mut harness = open(log);
+    harness.receive(noon(), [report_message(diagnosed())]);
+    assert_eq!(rows(&mut harness).len(), 2, "not before the log has ended");
+    harness.effects();
+    deliver(&mut harness, LogEvent::End, None);
+    assert_eq!(harness.effects(), []);
+    assert_eq!(rows(&mut harness), WITH_DIAGNOSTICS);
+    press(&mut harness, "/emerg\n");
+    assert!(harness.text().contains("match 1 of 1"), "{}", harness.text());
 
-    // Presence leaves it out, so the host is queried, once.
-    let mut stage = open(log);
-    stage.hear(noon(), [said(failed("ns1", "d2"))]);
-    stage.effects();
-    tell(&mut stage, LogNews::End, None);
-    assert_eq!(stage.effects(), [Effect::Job(key("ns1", "d2"))]);
-    tell(&mut stage, LogNews::End, None);
-    assert_eq!(stage.effects(), []);
-    stage.tell(Event::Job(key("ns1", "d1"), Some(Arc::new(diagnosed()))));
-    assert_eq!(rows(&mut stage).len(), 2, "of another job");
+    // Presence messages have no diagnostics, so the host is queried, once.
+    let mut harness = open(log);
+    harness.receive(noon(), [report_message(failed("ns1", "d2"))]);
+    harness.effects();
+    deliver(&mut harness, LogEvent::End, None);
+    assert_eq!(harness.effects(), [Effect::Job(key("ns1", "d2"))]);
+    deliver(&mut harness, LogEvent::End, None);
+    assert_eq!(harness.effects(), []);
+    harness.apply(ConsoleEvent::Job(key("ns1", "d1"), Some(Arc::new(diagnosed()))));
+    assert_eq!(rows(&mut harness).len(), 2, "of another job");
     for _ in 0..2 {
-        stage.tell(Event::Job(key("ns1", "d2"), Some(Arc::new(diagnosed()))));
-        assert_eq!(rows(&mut stage), WITH_REASON);
+        harness.apply(ConsoleEvent::Job(key("ns1", "d2"), Some(Arc::new(diagnosed()))));
+        assert_eq!(rows(&mut harness), WITH_DIAGNOSTICS);
     }
 
-    // Also where the log is gone; and nothing is added where there is nothing to say.
-    let mut stage = open("");
-    tell(&mut stage, LogNews::Missing, None);
-    stage.tell(Event::Job(key("ns1", "d2"), Some(Arc::new(diagnosed()))));
-    assert_eq!(rows(&mut stage), WITH_REASON[2..]);
+    // They are also shown without a log; without diagnostics, nothing is added.
+    let mut harness = open("");
+    deliver(&mut harness, LogEvent::Missing, None);
+    harness.apply(ConsoleEvent::Job(key("ns1", "d2"), Some(Arc::new(diagnosed()))));
+    assert_eq!(rows(&mut harness), WITH_DIAGNOSTICS[2..]);
     for reply in [None, Some(Arc::new(failed("ns1", "d2")))] {
-        let mut stage = open(log);
-        tell(&mut stage, LogNews::End, None);
-        stage.tell(Event::Job(key("ns1", "d2"), reply));
-        assert_eq!(rows(&mut stage), WITH_REASON[..2]);
+        let mut harness = open(log);
+        deliver(&mut harness, LogEvent::End, None);
+        harness.apply(ConsoleEvent::Job(key("ns1", "d2"), reply));
+        assert_eq!(rows(&mut harness), WITH_DIAGNOSTICS[..2]);
     }
-    let mut stage = open(log);
-    stage.hear(noon(), [said(report("ns1", "d2", Status::Completed))]);
-    stage.effects();
-    tell(&mut stage, LogNews::End, None);
-    assert_eq!(stage.effects(), [], "a job that completed has no reason");
+    let mut harness = open(log);
+    harness.receive(noon(), [report_message(report("ns1", "d2", Status::Completed))]);
+    harness.effects();
+    deliver(&mut harness, LogEvent::End, None);
+    assert_eq!(harness.effects(), [], "a completed job has no diagnostics");
 }
 
 #[test]
 fn one_log_is_followed_at_a_time() {
-    let mut stage = Stage::fleet(80, 24, PLAIN);
-    stage.go_to("ns1");
-    assert_eq!(stage.effects().last(), Some(&Effect::Log(Some(key("ns1", "d2")))));
-    press(&mut stage, "l");
-    assert_eq!(stage.effects(), [Effect::WholeLog(key("ns1", "d2"))]);
-    grow(&mut stage, "a line\n");
-    // What was asked for before is none of it.
-    let late = LogNews::Text { offset: 7, text: "late\n".to_owned() };
-    stage.tell(Event::Log(key("ns1", "d2"), late));
-    assert_eq!(rows(&mut stage), ["a line"]);
-    press(&mut stage, "?");
-    press(&mut stage, "^");
-    assert_eq!(stage.effects(), []);
-    press(&mut stage, "^");
-    assert_eq!(stage.effects(), [Effect::Log(Some(key("ns1", "d2")))]);
-    assert_eq!(stage.app.context(), Context::Fleet);
-    // From the screen of a host, and back to it.
-    press(&mut stage, "\nl");
-    assert_eq!(stage.effects().last(), Some(&Effect::WholeLog(key("ns1", "d2"))));
-    assert!(stage.text().starts_with(" homelab-deploy ▸ fleet ▸ ns1 ▸ log "), "{}", stage.text());
-    press(&mut stage, "q");
-    assert_eq!(stage.app.context(), Context::Host);
-    press(&mut stage, "^");
-    stage.go_to("db1");
-    press(&mut stage, "l");
-    assert_eq!(stage.app.context(), Context::Fleet);
-    assert!(stage.text().contains("db1 has no job whose log could be read"), "{}", stage.text());
+    let mut harness = Harness::fleet(80, 24, PLAIN);
+    harness.go_to("ns1");
+    assert_eq!(harness.effects().last(), Some(&Effect::Log(Some(key("ns1", "d2")))));
+    press(&mut harness, "l");
+    assert_eq!(harness.effects(), [Effect::FullLog(key("ns1", "d2"))]);
+    grow(&mut harness, "a line\n");
+    // An event of the previous follower is ignored.
+    let late = LogEvent::Text { offset: 7, text: "late\n".to_owned() };
+    harness.apply(ConsoleEvent::Log(key("ns1", "d2"), late));
+    assert_eq!(rows(&mut harness), ["a line"]);
+    press(&mut harness, "?");
+    press(&mut harness, "^");
+    assert_eq!(harness.effects(), []);
+    press(&mut harness, "^");
+    assert_eq!(harness.effects(), [Effect::Log(Some(key("ns1", "d2")))]);
+    assert_eq!(harness.app.context(), Context::Fleet);
+    // From a host screen, and back to it.
+    press(&mut harness, "\nl");
+    assert_eq!(harness.effects().last(), Some(&Effect::FullLog(key("ns1", "d2"))));
+    assert!(harness.text().starts_with(" homelab-deploy ▸ fleet ▸ ns1 ▸ log "), "{}", harness.text());
+    press(&mut harness, "q");
+    assert_eq!(harness.app.context(), Context::Host);
+    press(&mut harness, "^");
+    harness.go_to("db1");
+    press(&mut harness, "l");
+    assert_eq!(harness.app.context(), Context::Fleet);
+    assert!(harness.text().contains("db1 has no job with a log"), "{}", harness.text());
 }
 
 #[test]
-fn it_is_saved_as_it_came() {
-    let mut stage = open("");
-    stage.effects();
-    press(&mut stage, "S");
-    assert_eq!(stage.effects(), []);
-    assert!(stage.text().contains("there is nothing to save yet"));
+fn a_log_is_saved_as_received() {
+    let mut harness = open("");
+    harness.effects();
+    press(&mut harness, "S");
+    assert_eq!(harness.effects(), []);
+    assert!(harness.text().contains("nothing to save yet"));
     let text = format!("\u{1b}[31mred\u{1b}[0m\r\n\n{}\n\u{200b}no end", "部".repeat(20_000));
-    grow(&mut stage, &text);
-    press(&mut stage, "S");
-    let effects = stage.effects();
+    grow(&mut harness, &text);
+    press(&mut harness, "S");
+    let effects = harness.effects();
     let [Effect::SaveLog(file)] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((file.name.as_str(), file.gone), ("ns1-d2.log", 0));
+    assert_eq!((file.name.as_str(), file.dropped_lines), ("ns1-d2.log", 0));
     assert!(file.text == text, "every byte");
-    stage.tell(Event::Saved(Ok("saved /home/alice/ns1-d2.log".to_owned())));
-    assert!(stage.text().contains("└─ saved /home/alice/ns1-d2.log "), "{}", stage.text());
-    // A long path is read as a whole, whatever else stands there.
+    harness.apply(ConsoleEvent::Saved(Ok("saved /home/alice/ns1-d2.log".to_owned())));
+    assert!(harness.text().contains("└─ saved /home/alice/ns1-d2.log "), "{}", harness.text());
+    // A long path is shown completely, so the position gives way.
     let path = format!("saved /{}/ns1-d2.log", "x".repeat(55));
-    stage.tell(Event::Saved(Ok(path.clone())));
-    assert!(stage.text().contains(&path), "{}", stage.text());
-    stage.tell(Event::Saved(Err("no room is left on the device; make some".to_owned())));
-    assert_eq!(stage.app.context(), Context::Fault);
-    let text = stage.text();
-    assert!(text.contains("The log was not saved") && text.contains("device; make some"), "{text}");
+    harness.apply(ConsoleEvent::Saved(Ok(path.clone())));
+    assert!(harness.text().contains(&path), "{}", harness.text());
+    harness.apply(ConsoleEvent::Saved(Err("no space left on device; free some".to_owned())));
+    assert_eq!(harness.app.context(), Context::ErrorDialog);
+    let text = harness.text();
+    assert!(text.contains("The log was not saved") && text.contains("device; free some"), "{text}");
 }
 
 #[test]
-fn a_log_looks_so() {
-    snapshots("log", |stage| {
-        stage.go_to("ns1");
-        press(stage, "l");
-        grow(stage, &lines(1..=30).replace("line 9\n", "building linux-6.12.9, 建設\n"));
-        press(stage, "k/line 2\ntn");
-        grow(stage, &lines(31..=70));
+fn a_log_screen() {
+    snapshots("log", |harness| {
+        harness.go_to("ns1");
+        press(harness, "l");
+        grow(harness, &lines(1..=30).replace("line 9\n", "building linux-6.12.9, 建設\n"));
+        press(harness, "k/line 2\ntn");
+        grow(harness, &lines(31..=70));
     });
 }

@@ -1,27 +1,40 @@
-//! The console as a pure machine: events in, pictures and effects out.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! The console as pure functions: events in, frames and effects out.
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
-mod behind;
+mod attention;
+mod batches;
 mod builds;
 mod causes;
+mod changes;
 mod command_line;
-mod deployment_looks;
-mod deployment_ways;
+mod commits;
+mod configured;
+mod deployment_navigation;
+mod deployment_rendering;
 mod deployments;
-mod estimate;
+mod eta;
+mod events;
 mod filters;
-mod fitting;
 mod forms;
+mod harness;
+mod heat_map;
 mod host_screen;
 mod host_shell;
 mod keys;
+mod last_change;
+mod layout;
 mod log_screen;
 mod log_search;
-mod looks;
-mod news;
-mod orders;
+mod logs;
+mod messages;
+mod movement;
+mod outages;
+mod outdated;
 mod properties;
+mod rendering;
+mod rollouts;
+mod screen_stack;
 mod screens;
-mod screens_over;
-mod stage;
-mod waves;
+mod sent_deployments;
+mod terminal;
+mod timeline;

@@ -1,101 +1,110 @@
-//! Whether the new system may be activated: it is one, its own checks agree, and it still has a listener.
+//! Checks whether the new system may be activated: it is a NixOS system, its own checks succeed, and it still has a
+//! listener.
 
 mod command;
 mod refusal;
 
-use super::{Failure, Outcome, Run, Step, exists};
-use crate::activation::program::{AT_BOOT, BUSY};
-use crate::nix::{Nix, units_of_activation};
+use super::{JobEvent, JobFailure, JobResult, PipelineRun, exists};
+use crate::activation::worker::{BOOT_REQUIRED, BUSY};
+use crate::nix::{Nix, Profile, parse_unit_changes};
 use crate::protocol::{Action, Changes, ErrorCode, PhaseName};
-use command::Ran;
-use refusal::{Refusal, quote};
-use std::path::Path;
+use command::ProgramResult;
+use refusal::{CheckRefusal, quote};
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-/// What to do about a system that only a boot can take up.
-const BOOT: &str = "it can only be taken up at boot: deploy with boot, then reboot";
+/// The advice for a system that cannot be switched to while the host runs.
+const BOOT_ADVICE: &str = "it can only be activated at boot: deploy with boot, then reboot";
+/// The files that a boot loader copies.
+const BOOT_FILES: [&str; 2] = ["kernel", "initrd"];
 
-impl Run {
-    /// Checks a system. Gives what would refuse a switch, if that matters to nobody now.
-    pub(super) async fn check(&self, system: &str) -> Result<Option<String>, Failure> {
-        self.tell(Step::Enter(PhaseName::Check)).await;
+impl PipelineRun {
+    /// Checks a system. Returns the reason why a switch would be refused, if the requested action is not affected by
+    /// it.
+    pub(super) async fn check(&self, system: &str) -> Result<Option<String>, JobFailure> {
+        self.send_event(JobEvent::PhaseStarted(PhaseName::Check)).await;
         let refused =
-            |why: String| Failure::new(ErrorCode::CheckRefused, format!("{why}; nothing was changed"));
+            |why: String| JobFailure::new(ErrorCode::CheckRefused, format!("{why}; nothing was changed"));
         for file in ["nixos-version", "bin/switch-to-configuration"] {
             if !exists(system, file) {
-                return Err(refused(format!("{system} is no NixOS system: it has no {file}")));
+                return Err(refused(format!("{system} is not a NixOS system: it has no {file}")));
             }
         }
-        self.has_listener(system).map_err(refused)?;
+        self.require_listener(system).map_err(refused)?;
         let script = &self.pipeline.policy.pre_activate_script;
         if exists(system, script) {
-            let ran = self.run_of(system, script, self.order.request.action.as_str()).await?;
-            if !ran.status.success() {
-                let lines: Vec<&str> = ran.output.lines().filter(|line| !line.trim().is_empty()).collect();
-                let said = if lines.is_empty() { String::new() } else { format!(": {}", quote(&lines)) };
-                return Err(refused(format!("the closure's own {script} refused with {}{said}", ran.status)));
+            let result = self.run_program(system, script, self.job.request.action.as_str()).await?;
+            if !result.status.success() {
+                let lines: Vec<&str> = result.output.lines().filter(|line| !line.trim().is_empty()).collect();
+                let details = if lines.is_empty() { String::new() } else { format!(": {}", quote(&lines)) };
+                return Err(refused(format!(
+                    "the closure's own {script} refused with {}{details}",
+                    result.status
+                )));
             }
         }
-        let ran = self.run_of(system, "bin/switch-to-configuration", "check").await?;
-        let note = self.judge_check(&ran).map_err(refused)?;
-        self.boot_room(system)
-            .map_err(|why| Failure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed")))?;
+        let result = self.run_program(system, "bin/switch-to-configuration", "check").await?;
+        let note = self.classify_check(&result).map_err(refused)?;
+        self.check_boot_space(system)
+            .map_err(|why| JobFailure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed")))?;
         tokio::select! {
-            () = self.tell_changes(system, Changes::default()) => Ok(note),
+            () = self.send_changes(system, Changes::default()) => Ok(note),
             () = self.stop.cancelled() => Err(self.stopped(&PhaseName::Check).await),
         }
     }
 
-    /// What `switch-to-configuration check` printed. The checks of NixOS that compare what a running system cannot take up
-    /// do not concern the actions that leave it alone.
-    fn judge_check(&self, ran: &Ran) -> Result<Option<String>, String> {
-        if ran.status.success() {
+    /// Interprets the result of `switch-to-configuration check`. The switch inhibitors of NixOS concern a running
+    /// system, so they do not affect actions that leave it alone.
+    fn classify_check(&self, result: &ProgramResult) -> Result<Option<String>, String> {
+        if result.status.success() {
             return Ok(None);
         }
-        let refusal = Refusal::read(&ran.output);
-        if refusal == Refusal::Unknown && ran.status.code() == Some(1) {
+        let refusal = CheckRefusal::parse(&result.output);
+        if refusal == CheckRefusal::Unknown && result.status.code() == Some(1) {
             return Ok(None);
         }
-        let why = refusal.why("the new system's own check");
+        let why = refusal.reason("the new system's own check");
         if !refusal.is_inhibited() {
             return Err(why);
         }
-        match self.order.request.action {
+        match self.job.request.action {
             Action::Boot => Ok(None),
-            Action::DryActivate => Ok(Some(format!("a switch would be refused: {why}; {BOOT}"))),
-            _ => Err(format!("{why}; {BOOT}")),
+            Action::DryActivate => Ok(Some(format!("a switch would be refused: {why}; {BOOT_ADVICE}"))),
+            _ => Err(format!("{why}; {BOOT_ADVICE}")),
         }
     }
 
-    /// A new system without the listener would never be heard of again.
-    fn has_listener(&self, system: &str) -> Result<(), String> {
+    /// Refuses a new system without the listener, because it could never be reached again.
+    fn require_listener(&self, system: &str) -> Result<(), String> {
         let Some(unit) = &self.pipeline.listener_unit else { return Ok(()) };
         let file = format!("etc/systemd/system/{unit}");
-        let matters = matches!(self.order.request.action, Action::Switch | Action::Test | Action::Rollback);
+        let is_affected = matches!(self.job.request.action, Action::Switch | Action::Test | Action::Rollback);
         let old = self.host().current_system();
         let had = old.is_some_and(|old| exists(&old, &file));
-        if !matters || self.pipeline.policy.confirm_timeout.is_zero() || !had || exists(system, &file) {
+        if !is_affected || self.pipeline.policy.confirm_timeout.is_zero() || !had || exists(system, &file) {
             return Ok(());
         }
         Err(format!(
-            "the new system has no {unit}, so this host could not be reached any more; deploy with boot and reboot, or set \
+            "the new system has no {unit}, so this host would become unreachable; deploy with boot and reboot, or set \
              --confirm-timeout 0"
         ))
     }
 
-    /// What `dry-activate` says would happen, and what the check had to say.
-    pub(super) async fn dry_activate(&self, system: &str, note: Option<String>) -> Outcome {
-        let ran = self.run_of(system, "bin/switch-to-configuration", "dry-activate").await?;
-        if !ran.status.success() {
-            let why = match ran.status.code() {
-                Some(100) => AT_BOOT.to_owned(),
-                _ => match Refusal::read(&ran.output).why("dry-activate") {
+    /// Reports what `dry-activate` would change, with the note of the check.
+    pub(super) async fn dry_activate(&self, system: &str, note: Option<String>) -> JobResult {
+        let result = self.run_program(system, "bin/switch-to-configuration", "dry-activate").await?;
+        if !result.status.success() {
+            let why = match result.status.code() {
+                Some(100) => BOOT_REQUIRED.to_owned(),
+                _ => match CheckRefusal::parse(&result.output).reason("dry-activate") {
                     why if why == BUSY => why,
-                    why => format!("{why} ({})", ran.status),
+                    why => format!("{why} ({})", result.status),
                 },
             };
-            return Err(Failure::new(ErrorCode::CheckRefused, format!("{why}; nothing was changed")));
+            return Err(JobFailure::new(ErrorCode::CheckRefused, format!("{why}; nothing was changed")));
         }
-        let units = units_of_activation(&ran.output);
+        let units = parse_unit_changes(&result.output);
         let (stop, start, restart) = (units.stopped.len(), units.started.len(), units.restarted.len());
         let changes = Changes {
             units_stopped: units.stopped,
@@ -103,13 +112,14 @@ impl Run {
             units_restarted: units.restarted,
             ..Changes::default()
         };
-        self.tell_changes(system, changes).await;
+        self.send_changes(system, changes).await;
         let note = note.map_or_else(String::new, |note| format!("; {note}"));
         Ok(format!("dry-activate done: {stop} units would stop, {start} start, {restart} restart{note}"))
     }
 
-    /// Tells what changes between the running system and the new one. That is good to know and never worth a failure.
-    async fn tell_changes(&self, system: &str, changes: Changes) {
+    /// Sends the differences between the running system and the new one. They are informative only, so errors are
+    /// ignored.
+    async fn send_changes(&self, system: &str, changes: Changes) {
         let Some(old) = self.host().current_system().filter(|old| old != system) else { return };
         let nix = Nix::new();
         let (Ok(before), Ok(after)) =
@@ -119,6 +129,35 @@ impl Run {
         };
         let closure = before.changes(&after);
         let changes = Changes { packages: closure.packages, bytes: closure.bytes, ..changes };
-        self.tell(Step::Changes(Box::new(changes))).await;
+        self.send_event(JobEvent::Changes(Box::new(changes))).await;
     }
+
+    /// Only files that no generation has copied yet need space. A system without a kernel, as in a container, has no
+    /// boot loader either.
+    fn check_boot_space(&self, system: &str) -> Result<(), String> {
+        let persists = matches!(self.job.request.action, Action::Switch | Action::Boot | Action::Rollback);
+        let Ok(stat) = rustix::fs::statvfs(self.host().root.join("boot")) else { return Ok(()) };
+        if !persists {
+            return Ok(());
+        }
+        let generations = Profile::new(&self.host().profile).generations().unwrap_or_default();
+        let existing: HashSet<PathBuf> =
+            generations.iter().flat_map(|generation| boot_files(&generation.system)).collect();
+        let new = boot_files(Path::new(system)).filter(|file| !existing.contains(file));
+        let needed: u64 = new.filter_map(|file| Some(fs::metadata(file).ok()?.len())).sum();
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if needed <= free {
+            return Ok(());
+        }
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        Err(format!(
+            "only {} MiB are free on /boot, but the new kernel and initrd take {} MiB; delete old generations",
+            free >> 20,
+            mib(needed)
+        ))
+    }
+}
+
+fn boot_files(system: &Path) -> impl Iterator<Item = PathBuf> {
+    BOOT_FILES.into_iter().filter_map(|name| fs::canonicalize(system.join(name)).ok())
 }

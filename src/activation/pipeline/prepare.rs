@@ -1,161 +1,170 @@
-//! Before anything is built: whether this host may be deployed to now, and what runs on it.
+//! Checks whether this host may be deployed to now, and records what runs on it. This happens before the build.
 
-use super::{Failure, Pipeline, Run, Step};
+use super::{JobEvent, JobFailure, Pipeline, PipelineRun};
 use crate::activation::resolve::{origin, resolve};
-use crate::jobs::{ActivationLock, System};
-use crate::nix::{Generation, Locked, Nix, Profile};
+use crate::jobs::{ActivationLock, PreviousSystem};
+use crate::nix::{Generation, LockedFlake, Nix, Profile};
 use crate::protocol::{ErrorCode, PhaseName};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// The pause between two looks at a link that is not proven.
-const LINK_AGAIN: Duration = Duration::from_secs(1);
+/// The pause between two checks of the connection.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-impl Run {
-    /// Refuses what cannot go well, and writes down what runs.
-    pub(super) async fn prepare(&self) -> Result<System, Failure> {
+impl PipelineRun {
+    /// Refuses a host on which the deployment cannot succeed, and records what runs.
+    pub(super) async fn prepare(&self) -> Result<PreviousSystem, JobFailure> {
         let unhealthy =
-            |why: String| Failure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed"));
-        let state_dir = &self.pipeline.owner.state_dir;
+            |why: String| JobFailure::new(ErrorCode::Unhealthy, format!("{why}; nothing was changed"));
+        let state_dir = &self.pipeline.spawner.state_dir;
         let held = ActivationLock::is_held(state_dir)
-            .map_err(|error| unhealthy(format!("could not look at the activation lock: {error}")))?;
+            .map_err(|error| unhealthy(format!("could not check the activation lock: {error}")))?;
         if held {
-            return Err(unhealthy("another activation still runs on this host".to_owned()));
+            return Err(unhealthy("another activation is still running on this host".to_owned()));
         }
         for (what, path) in [
             ("the nix store", self.host().root.join("nix/store")),
             ("the state directory", state_dir.clone()),
         ] {
-            self.room(what, &path).map_err(unhealthy)?;
+            self.check_free_space(what, &path).map_err(unhealthy)?;
         }
         let services = self.services();
         if self.pipeline.policy.require_healthy && services.is_degraded().await {
             return Err(unhealthy(
-                "systemd calls this host degraded (`systemctl --failed` tells why)".to_owned(),
+                "systemd reports this host as degraded (`systemctl --failed` shows why)".to_owned(),
             ));
         }
-        let failed: Vec<String> = services.failed().await.unwrap_or_default().into_iter().collect();
+        let failed: Vec<String> = services.failed_units().await.unwrap_or_default().into_iter().collect();
         let mut old = self.host().snapshot(failed);
-        self.look_at_services(&mut old).await;
-        self.tell(Step::Old(Box::new(old.clone()))).await;
-        self.link(&PhaseName::Prepare).await?;
+        self.record_looping_services(&mut old).await;
+        self.send_event(JobEvent::PreviousSystem(Box::new(old.clone()))).await;
+        self.wait_for_connection(&PhaseName::Prepare).await?;
         Ok(old)
     }
 
-    /// Waits until the link to the server is proven: what goes on without it could not be told, and could not be proven later.
-    pub(super) async fn link(&self, phase: &PhaseName) -> Result<(), Failure> {
-        let proven = async {
-            let mut said = false;
-            while !self.order.reachable.ask().await {
-                if !said {
-                    self.say("waiting for the server to answer").await?;
-                    said = true;
+    /// Waits until the server answers. Without a connection, the job could neither be reported nor confirmed later.
+    pub(super) async fn wait_for_connection(&self, phase: &PhaseName) -> Result<(), JobFailure> {
+        let connected = async {
+            let mut has_logged = false;
+            while !self.job.reachable.run().await {
+                if !has_logged {
+                    self.log_line("waiting for the NATS server to answer").await?;
+                    has_logged = true;
                 }
-                sleep(LINK_AGAIN).await;
+                sleep(RETRY_INTERVAL).await;
             }
             Ok(())
         };
         tokio::select! {
-            proven = proven => proven,
+            connected = connected => connected,
             () = self.stop.cancelled() => {
                 let stopped = self.stopped(phase).await;
-                let message = format!("the server did not answer; {}", stopped.message);
-                Err(Failure { message, ..stopped })
+                let message = format!("the NATS server did not answer; {}", stopped.message);
+                Err(JobFailure { message, ..stopped })
             }
         }
     }
 
-    /// Whether enough is free where `path` lies, or its nearest folder that is there.
-    fn room(&self, what: &str, path: &Path) -> Result<(), String> {
-        let least = self.pipeline.policy.min_free;
+    /// Checks the free space of the file system of `path`, or of its nearest existing parent directory.
+    fn check_free_space(&self, what: &str, path: &Path) -> Result<(), String> {
+        let required = self.pipeline.policy.min_free;
         let Some(stat) = path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok()) else {
             return Ok(());
         };
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if free >= least {
+        if free >= required {
             return Ok(());
         }
         let mib = |bytes: u64| bytes >> 20;
-        Err(format!("only {} MiB are free on {what}, and --min-free asks for {} MiB", mib(free), mib(least)))
+        Err(format!(
+            "only {} MiB are free on {what}, but --min-free requires {} MiB",
+            mib(free),
+            mib(required)
+        ))
     }
 
-    /// Keeps what runs from garbage collection, for as long as this job may go back to it.
-    pub(super) async fn keep_old(&self) -> Result<(), Failure> {
+    /// Adds a garbage collection root for the running system, so that this job can return to it.
+    pub(super) async fn keep_old_system(&self) -> Result<(), JobFailure> {
         let Some(old) = self.host().current_system() else { return Ok(()) };
-        let kept = Nix::new().keep(self.order.folder.path(), "old", Path::new(&old)).await;
-        kept.map(drop)
-            .map_err(|error| Failure::new(ErrorCode::Internal, format!("{error}; nothing was changed")))
+        let added = Nix::new().add_root(self.job.dir.path(), "old", Path::new(&old)).await;
+        added
+            .map(drop)
+            .map_err(|error| JobFailure::new(ErrorCode::Internal, format!("{error}; nothing was changed")))
     }
 
-    /// The one commit that the revision is.
-    pub(super) async fn resolve(&self) -> Result<Locked, Failure> {
-        let Pipeline { commits, flake, owner, .. } = &self.pipeline;
+    /// Resolves the revision to a commit.
+    pub(super) async fn resolve(&self) -> Result<LockedFlake, JobFailure> {
+        let Pipeline { commits, flake, spawner, .. } = &self.pipeline;
         let locked = tokio::select! {
-            locked = resolve(commits, flake, owner, &self.order.request) => locked?,
+            locked = resolve(commits, flake, spawner, &self.job.request) => locked?,
             () = self.stop.cancelled() => return Err(self.stopped(&PhaseName::Prepare).await),
         };
         if let Some(note) = &locked.note {
-            self.say(note).await?;
+            self.log_line(note).await?;
         }
-        self.say(&format!("deploying {}", locked.url)).await?;
+        self.log_line(&format!("deploying {}", locked.url)).await?;
         if let Some(origin) = origin(&locked) {
-            self.tell(Step::Origin(origin)).await;
+            self.send_event(JobEvent::Origin(origin)).await;
         }
         if let Some(commit) = locked.commit.clone() {
-            self.tell(Step::Commit(commit)).await;
+            self.send_event(JobEvent::Commit(commit)).await;
         }
         Ok(locked)
     }
 
-    /// The system of an earlier generation: the one that was asked for, or the one before the present.
-    pub(super) async fn earlier_system(&self, old: &System) -> Result<String, Failure> {
-        let refused = |why: String| Failure::new(ErrorCode::NotFound, format!("{why}; nothing was changed"));
+    /// Finds the system of an earlier generation: the requested one, or the one before the current.
+    pub(super) async fn earlier_system(&self, old: &PreviousSystem) -> Result<String, JobFailure> {
+        let refused =
+            |why: String| JobFailure::new(ErrorCode::NotFound, format!("{why}; nothing was changed"));
         let profile = Profile::new(&self.host().profile);
         let all = profile.generations().map_err(|error| refused(error.to_string()))?;
-        let found = match self.order.request.generation {
-            Some(wanted) => all.iter().find(|generation| generation.number == wanted),
+        let found = match self.job.request.generation {
+            Some(number) => all.iter().find(|generation| generation.number == number),
             None => self.before_last_change(&all, old.system.as_deref().map(Path::new))?,
         };
-        let kept: Vec<_> = all.iter().map(|generation| generation.number.to_string()).collect();
+        let available: Vec<_> = all.iter().map(|generation| generation.number.to_string()).collect();
         let Some(found) = found else {
-            let kept = kept.join(", ");
-            return Err(refused(match self.order.request.generation {
-                Some(wanted) => format!("there is no generation {wanted}; the host keeps {kept}"),
-                None => format!("no earlier generation is kept; the host keeps {kept}"),
+            let available = available.join(", ");
+            return Err(refused(match self.job.request.generation {
+                Some(number) => format!("generation {number} does not exist; the host has {available}"),
+                None => {
+                    format!("the host has no earlier generation than the current one; it has {available}")
+                }
             }));
         };
-        self.say(&format!("going back to generation {}", found.number)).await?;
-        self.tell(Step::Generation(found.number)).await;
+        self.log_line(&format!("rolling back to generation {}", found.number)).await?;
+        self.send_event(JobEvent::Generation(found.number)).await;
         Ok(found.system.to_string_lossy().into_owned())
     }
 
-    /// The generation before the last change of the host.
+    /// Finds the generation before the last change of the host.
     fn before_last_change<'a>(
         &self,
         all: &'a [Generation],
         runs: Option<&Path>,
-    ) -> Result<Option<&'a Generation>, Failure> {
+    ) -> Result<Option<&'a Generation>, JobFailure> {
         let Some(at) = all.iter().position(|generation| generation.current) else { return Ok(None) };
         let (current, older) = (&all[at], &all[..at]);
         let Some(runs) = runs else { return Ok(Some(current)) };
         if current.system == runs || has_specialisation(current, runs) {
             return Ok(older.last());
         }
-        // The last change was a boot that no reboot has followed: what runs becomes the default again, and stays.
+        // The last change was a boot without a reboot yet: the running generation becomes the default again and keeps
+        // running.
         if let Some(running) = older.iter().rev().find(|generation| generation.system == runs) {
             return Ok(Some(running));
         }
         if let Some(parent) = older.iter().rev().find(|generation| has_specialisation(generation, runs)) {
             let message = format!(
-                "a specialisation of generation {} runs, and activating that generation would end it; to accept this, \
-                 `homelab-deploy rollback {} --generation {0}`; nothing was changed",
+                "a specialisation of generation {} is running, and activating that generation would leave it; to accept \
+                 this, run `homelab-deploy rollback {} --generation {0}`; nothing was changed",
                 parent.number, self.pipeline.hostname
             );
-            return Err(Failure::new(ErrorCode::Unhealthy, message));
+            return Err(JobFailure::new(ErrorCode::Unhealthy, message));
         }
-        // What runs was tried and not kept.
+        // The running system was only tested.
         Ok(Some(current))
     }
 }

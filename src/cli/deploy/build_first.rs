@@ -1,74 +1,77 @@
-//! `deploy --build-first`: the builder builds the commit, then only hosts whose build has passed are deployed to.
+//! `deploy --build-first`: build the commit on the builder, then deploy only to hosts whose build succeeded.
 
 use super::super::build::{self, follow_or_interrupt};
-use super::super::exit::{Exit, Failed};
-use super::super::out::{Format, Out};
+use super::super::exit::{CommandError, Exit};
+use super::super::output::{Format, Output};
 use super::super::render;
-use crate::deployer::{BuildOutcome, BuildWish, Operator, Plan, Selection};
+use crate::client::{BuildFollower, BuildSpec, BuildSummary, Operator, Plan, Selection};
 use crate::protocol::{Name, PhaseState, Revision};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Which repository of the builder it is; without a name, its default one.
+/// The repository on the builder; `None` is its default repository.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct BuildFirst {
     pub(in crate::cli) repo: Option<Name>,
 }
 
 impl BuildFirst {
-    /// Has the builder build what the plan is for, and leaves hosts out whose build did not pass.
-    pub(super) async fn carry_out(
+    /// Has the builder build the planned hosts, and removes the hosts whose build failed from the plan.
+    pub(in crate::cli) async fn run(
         self,
         plan: &mut Plan,
         selection: &Selection,
         operator: &Operator,
         format: Format,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), CommandError> {
         let expected: BTreeSet<Name> =
             plan.hosts().into_keys().filter(|host| !plan.silent.contains_key(*host)).cloned().collect();
-        let mut out = Out::new();
-        let wish =
-            BuildWish { repo: self.repo, hosts: targets(&expected, selection), branch: Some(commit(plan)?) };
-        let mut follow = operator.build(wish, Duration::from_secs(build::TIMEOUT)).await?;
-        let outcome = follow_or_interrupt(&mut follow, format, &mut out).await?;
-        let passed = passed(&outcome);
+        let mut out = Output::new();
+        let spec = BuildSpec {
+            repo: self.repo,
+            hosts: build_targets(&expected, selection),
+            branch: Some(single_commit(plan)?),
+        };
+        let mut follow = BuildFollower::send(operator, spec, Duration::from_secs(build::TIMEOUT)).await?;
+        let summary = follow_or_interrupt(&mut follow, format, &mut out).await?;
+        let built = built_hosts(&summary);
         match format {
-            Format::Human => out.line(&format!("\n{}\n", render::builds(&outcome, out.colours))),
-            Format::Json => out.event("builds", &outcome),
+            Format::Human => out.line(&format!("\n{}\n", render::builds(&summary, out.colours))),
+            Format::Json => out.event("builds", &summary),
         }
-        plan.only_built(&passed);
-        if plan.parcels.is_empty() {
-            let error = anyhow::anyhow!("no host was built, so nothing was deployed");
-            return Err(Failed { exit: Exit::of_outcome(outcome.exit_code()), error });
+        plan.retain_built(&built);
+        if plan.requests.is_empty() {
+            let error = anyhow::anyhow!("no host was built; nothing was deployed");
+            return Err(CommandError { exit: Exit::from_code(summary.exit_code()), error });
         }
         Ok(())
     }
 }
 
-/// What the builder is asked for: a tier as a whole is every host of the flake; others are asked for by name.
-fn targets(hosts: &BTreeSet<Name>, selection: &Selection) -> Vec<Name> {
+/// The hosts to request. Empty means every host of the flake, which is used for a complete tier.
+fn build_targets(hosts: &BTreeSet<Name>, selection: &Selection) -> Vec<Name> {
     match selection {
         Selection::All { role: None, .. } if hosts.len() > 1 => Vec::new(),
         _ => hosts.iter().cloned().collect(),
     }
 }
 
-/// The one commit that every host is to build.
-fn commit(plan: &Plan) -> Result<Revision, Failed> {
+/// The commit that all hosts build. Errors if their flakes differ.
+fn single_commit(plan: &Plan) -> Result<Revision, CommandError> {
     let given = plan.intent.revision.clone().filter(Revision::is_commit);
     let commits = plan.commits();
     let only = commits.first().filter(|_| commits.len() == 1).and_then(|commit| Revision::new(*commit).ok());
     given.or(only).ok_or_else(|| {
-        Failed::usage(anyhow::anyhow!(
-            "the hosts deploy {} flakes, and the builder builds one at a time; deploy them one after the other",
+        CommandError::usage(anyhow::anyhow!(
+            "the hosts use {} different flakes, but the builder builds one at a time: deploy the hosts of each flake separately",
             commits.len()
         ))
     })
 }
 
-/// The hosts that were built.
-fn passed(outcome: &BuildOutcome) -> BTreeSet<Name> {
-    let reports = outcome.builds.iter().filter_map(|build| build.report.as_deref());
+/// The hosts whose build succeeded.
+fn built_hosts(summary: &BuildSummary) -> BTreeSet<Name> {
+    let reports = summary.builds.iter().filter_map(|build| build.report.as_deref());
     let hosts = reports.flat_map(|report| &report.hosts).filter(|host| host.state == PhaseState::Done);
     hosts.map(|host| host.hostname.clone()).collect()
 }

@@ -1,35 +1,35 @@
-//! The question before a deployment to a tier that matters.
+//! Confirmation prompt before a deployment to a tier of `confirm_tiers`.
 
-use super::super::exit::Failed;
+use super::super::exit::CommandError;
 use super::super::render;
-use crate::deployer::{Discovery, Plan};
+use crate::client::{Discovery, Plan};
 use crate::protocol::{Action, Name};
 use std::io::{self, BufRead, IsTerminal, Write};
 
-/// Whether somebody is asked before this plan is sent.
-pub(super) fn asks(plan: &Plan, tiers: &[Name], yes: bool) -> bool {
-    !yes && plan.tiers().iter().any(|tier| tiers.contains(tier)) && on_terminal()
+/// Whether the operator is prompted before this plan is sent.
+pub(in crate::cli) fn is_needed(plan: &Plan, tiers: &[Name], yes: bool) -> bool {
+    !yes && plan.tiers().iter().any(|tier| tiers.contains(tier)) && is_terminal()
 }
 
-fn on_terminal() -> bool {
+fn is_terminal() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Shows the exact hosts and asks, where the plan touches a tier of those that are confirmed. Without a terminal a subject that
-/// was spelled out and an alias go ahead; whatever else was looked up needs `--yes`.
-pub(super) fn confirmed(
+/// Shows the exact hosts and prompts, if the plan affects a tier that must be confirmed. Without a terminal, literal
+/// subjects and aliases proceed; other targets require `--yes`.
+pub(in crate::cli) fn confirm(
     plan: &Plan,
     discovery: &Discovery,
     tiers: &[Name],
     yes: bool,
-) -> Result<bool, Failed> {
-    let touched = plan.tiers();
-    let matter: Vec<_> = tiers.iter().filter(|tier| touched.contains(*tier)).map(Name::as_str).collect();
-    if yes || matter.is_empty() {
+) -> Result<bool, CommandError> {
+    let affected = plan.tiers();
+    let confirmed: Vec<_> = tiers.iter().filter(|tier| affected.contains(*tier)).map(Name::as_str).collect();
+    if yes || confirmed.is_empty() {
         return Ok(true);
     }
-    if !on_terminal() {
-        if plan.parcels.iter().all(|parcel| parcel.spelled || parcel.alias) {
+    if !is_terminal() {
+        if plan.requests.iter().all(|request| request.is_explicit || request.is_alias) {
             return Ok(true);
         }
         let does = match plan.intent.action {
@@ -37,20 +37,22 @@ pub(super) fn confirmed(
             Action::Reboot => "reboots hosts of",
             _ => "deploys to",
         };
-        return Err(Failed::usage(anyhow::anyhow!(
-            "this {does} {}, which must be confirmed: add --yes, or name the subject itself",
-            matter.join(", ")
+        return Err(CommandError::usage(anyhow::anyhow!(
+            "this {does} {}, which must be confirmed: add --yes, or give the subject as the target",
+            confirmed.join(", ")
         )));
     }
-    asked(&format!("{}\nGo on? Type yes: ", render::plan(plan, discovery)))
+    prompt(&format!("{}\nContinue? Type yes: ", render::plan(plan, discovery)))
 }
 
-/// Asks on the terminal; gives whether the answer was yes.
-pub(super) fn asked(question: &str) -> Result<bool, Failed> {
-    ask(question).map_err(|error| Failed::usage(anyhow::Error::new(error).context("could not ask")))
+/// Prompts on the terminal. Returns whether the answer was yes.
+pub(in crate::cli) fn prompt(question: &str) -> Result<bool, CommandError> {
+    read_answer(question).map_err(|error| {
+        CommandError::usage(anyhow::Error::new(error).context("could not read the answer to the prompt"))
+    })
 }
 
-fn ask(question: &str) -> io::Result<bool> {
+fn read_answer(question: &str) -> io::Result<bool> {
     let mut terminal = io::stderr().lock();
     write!(terminal, "{question}")?;
     terminal.flush()?;

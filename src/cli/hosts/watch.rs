@@ -1,127 +1,127 @@
-//! `hosts --watch`: the fleet as it moves, until whoever watches has seen enough.
+//! `hosts --watch`: show changes of the fleet until interrupted.
 
-mod changes;
-mod screen;
-mod watched;
-
-use super::super::exit::{Exit, Failed};
-use super::super::out::{Format, Out};
-use super::super::replies;
-use crate::bus::LinkError;
-use crate::deployer::{Discovery, News, Operator, RosterError, Watch};
-use crate::protocol::{Name, printable};
-use changes::{Lines, Objects};
+use super::changes::{JsonDiff, LineDiff, timestamped};
+use super::live_table::LiveTable;
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::output::{Format, Output};
+use crate::cli::replies;
+use crate::client::{Discovery, InventoryError, Operator, Watch, WatchEvent};
+use crate::fleet::{Fleet, Host};
+use crate::nats::{ConnectionState, NatsError};
+use crate::protocol::{Inbound, Name};
+use crate::text::printable;
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use screen::Screen;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use watched::Watched;
 
-/// How much news may wait.
-const ROOM: usize = 64;
-/// How often it is looked at what time alone has changed: ages, and who has fallen silent.
+/// Number of events that can be buffered.
+const CHANNEL_CAPACITY: usize = 64;
+/// Interval to refresh what changes with time alone: ages, and hosts that become stale.
 const TICK: Duration = Duration::from_secs(1);
 
-/// In which form the fleet is shown.
-enum View {
-    /// A table that is drawn anew.
-    Screen(Screen),
-    /// A line for each change.
-    Lines(Lines),
-    /// An object for each change.
-    Objects(Objects),
+/// Output form of the watch.
+enum WatchOutput {
+    /// A table that is redrawn in place.
+    Table(LiveTable),
+    /// One line per change.
+    Lines(LineDiff),
+    /// One JSON object per change.
+    Objects(JsonDiff),
 }
 
-/// Shows the hosts that are there, and from then on what becomes of them.
+/// Shows the current hosts, then every change.
 pub(super) async fn watch(
     mut operator: Operator,
     discovery: Discovery,
     (tier, role): (Option<Name>, Option<Name>),
     format: Format,
-    out: &mut Out,
-) -> Result<Exit, Failed> {
-    let watch = operator.watch().await?;
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
+    let watch = Watch::start(&mut operator).await?;
     let stop = CancellationToken::new();
-    let (into, news) = mpsc::channel(ROOM);
+    let (into, events) = mpsc::channel(CHANNEL_CAPACITY);
     let pump = tokio::spawn(pump(watch, into, stop.clone()));
     let mut view = match format {
-        Format::Json => View::Objects(Objects::default()),
-        Format::Human if out.live => View::Screen(Screen::default()),
-        Format::Human => View::Lines(Lines::default()),
+        Format::Json => WatchOutput::Objects(JsonDiff::default()),
+        Format::Human if out.live => WatchOutput::Table(LiveTable::default()),
+        Format::Human => WatchOutput::Lines(LineDiff::default()),
     };
     replies::note_unreadable(&discovery.unreadable, format, out);
-    replies::warn_unlisted(&discovery, format, out);
-    let exit = follow(Watched::new(discovery.fleet, tier, role), &mut view, news, out).await;
+    replies::warn_unrecorded(&discovery, format, out);
+    let exit = follow(WatchState::new(discovery.fleet, tier, role), &mut view, events, out).await;
     stop.cancel();
-    if let Ok(kept) = pump.await {
-        kept?;
+    if let Ok(saved) = pump.await {
+        saved?;
     }
     exit
 }
 
-/// Hands on what the watch brings, which must not be interrupted at that. Writes the roster down in the end.
+/// Forwards events. A separate task, because `Watch::next` must not be interrupted. Saves the inventory at the end.
 async fn pump(
     mut watch: Watch,
-    into: mpsc::Sender<News>,
+    into: mpsc::Sender<WatchEvent>,
     stop: CancellationToken,
-) -> Result<(), RosterError> {
+) -> Result<(), InventoryError> {
     loop {
-        let news = tokio::select! {
-            () = stop.cancelled() => break,
-            news = watch.next() => news,
+        let event = tokio::select! {
+        () = stop.cancelled() => break,
+        event = watch.next() => event,
         };
         tokio::select! {
             () = stop.cancelled() => break,
-            sent = into.send(news) => if sent.is_err() { break },
+            sent = into.send(event) => if sent.is_err() { break },
         }
     }
-    watch.roster().save()
+    watch.inventory().save()
 }
 
 async fn follow(
-    mut watched: Watched,
-    view: &mut View,
-    mut news: mpsc::Receiver<News>,
-    out: &mut Out,
-) -> Result<Exit, Failed> {
+    mut state: WatchState,
+    view: &mut WatchOutput,
+    mut events: mpsc::Receiver<WatchEvent>,
+    out: &mut Output,
+) -> Result<Exit, CommandError> {
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let exit = loop {
         if out.closed {
-            break Ok(Exit::Done);
+            break Ok(Exit::Success);
         }
         tokio::select! {
             biased;
             _ = &mut interrupted => break Ok(Exit::Interrupted),
-            () = view.due() => view.draw(&watched, out),
+            () = view.wait_until_due() => view.draw(&state, out),
             _ = tick.tick() => {
-                out.closed |= nobody_reads();
-                view.on_tick(&watched, out);
+                out.closed |= is_reader_gone();
+                view.on_tick(&state, out);
             }
-            Some(received) = news.recv() => match received {
-                News::Refused(refusal) => break Err(LinkError::Refused(refusal).into()),
-                // No host is about them.
-                News::Build(_) | News::NoBuilds => {}
-                News::Link(link) => {
-                    if let Some(note) = watched.on_link(&link) {
+            Some(received) = events.recv() => match received {
+                WatchEvent::PermissionDenied(violation) => break Err(NatsError::PermissionViolation(violation).into()),
+                // Build events do not concern hosts.
+                WatchEvent::Build(_)
+                | WatchEvent::BuildsDenied
+                | WatchEvent::Rollout(_)
+                | WatchEvent::RolloutsDenied(_) => {}
+                WatchEvent::Connection(connection) => {
+                    if let Some(note) = state.on_connection(&connection) {
                         view.note(&note, out);
                     }
                 }
-                News::Messages(messages) => {
+                WatchEvent::Messages(messages) => {
                     let (now, mut moved) = (Timestamp::now(), BTreeSet::new());
                     for message in messages {
                         match message {
-                            Ok(message) => moved.extend(watched.take(message, now)),
+                            Ok(message) => moved.extend(state.apply(message, now)),
                             Err(error) => view.unreadable(&printable(&error.to_string()), out),
                         }
                     }
-                    view.on_moved(&watched, &moved, out);
+                    view.on_moved(&state, &moved, out);
                 }
             },
         }
@@ -130,82 +130,149 @@ async fn follow(
     exit
 }
 
-/// Whether standard output leads to a pipe whose reader is gone, which else only shows in the next thing said.
-fn nobody_reads() -> bool {
+/// Whether standard output is a pipe without a reader, which would otherwise be noticed only at the next write.
+fn is_reader_gone() -> bool {
     let stdout = std::io::stdout();
     let mut pipe = [PollFd::new(&stdout, PollFlags::empty())];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut pipe, Some(&at_once)).is_ok() && pipe[0].revents().contains(PollFlags::ERR)
 }
 
-impl View {
-    /// When the table may be drawn anew; never where there is nothing to draw.
-    async fn due(&self) {
+impl WatchOutput {
+    /// Waits until the table can be redrawn. Never returns if there is nothing to draw.
+    async fn wait_until_due(&self) {
         match self {
-            Self::Screen(screen) => screen.due().await,
+            Self::Table(table) => table.wait_until_due().await,
             _ => std::future::pending().await,
         }
     }
 
-    fn draw(&mut self, watched: &Watched, out: &mut Out) {
-        if let Self::Screen(screen) = self {
-            screen.draw(watched, out);
+    fn draw(&mut self, state: &WatchState, out: &mut Output) {
+        if let Self::Table(table) = self {
+            table.draw(state, out);
         }
     }
 
-    fn on_moved(&mut self, watched: &Watched, moved: &BTreeSet<Name>, out: &mut Out) {
-        let now = watched.now();
-        let hosts = watched.hosts().into_iter().filter(|host| moved.contains(&host.name));
+    fn on_moved(&mut self, state: &WatchState, moved: &BTreeSet<Name>, out: &mut Output) {
+        let now = state.now();
+        let hosts = state.hosts().into_iter().filter(|host| moved.contains(&host.name));
         match self {
-            Self::Screen(screen) => screen.touch(),
-            Self::Lines(lines) => hosts.for_each(|host| lines.tell(host, now, out)),
-            Self::Objects(objects) => hosts.for_each(|host| objects.tell(host, now, out)),
+            Self::Table(table) => table.invalidate(),
+            Self::Lines(lines) => hosts.for_each(|host| lines.print(host, now, out)),
+            Self::Objects(objects) => hosts.for_each(|host| objects.print(host, now, out)),
         }
     }
 
-    /// Shows what time alone has changed; at the first time, all that there is.
-    fn on_tick(&mut self, watched: &Watched, out: &mut Out) {
-        let now = watched.now();
+    /// Shows what changed with time alone; the first call shows all hosts.
+    fn on_tick(&mut self, state: &WatchState, out: &mut Output) {
+        let now = state.now();
         match self {
-            Self::Screen(screen) => screen.touch(),
+            Self::Table(table) => table.invalidate(),
             Self::Lines(lines) => {
-                let hosts = watched.hosts();
-                lines.nobody(hosts.is_empty(), out);
+                let hosts = state.hosts();
+                lines.print_no_hosts(hosts.is_empty(), out);
                 for host in hosts {
-                    lines.tell(host, now, out);
+                    lines.print(host, now, out);
                 }
             }
             Self::Objects(objects) => {
-                for host in watched.hosts() {
+                for host in state.hosts() {
                     if objects.is_due(host, now) {
-                        objects.tell(host, now, out);
+                        objects.print(host, now, out);
                     }
                 }
             }
         }
     }
 
-    /// Something about the watch itself.
-    fn note(&mut self, note: &str, out: &mut Out) {
+    /// Shows a note about the watch itself.
+    fn note(&mut self, note: &str, out: &mut Output) {
         match self {
-            // It tells how the link stands as long as it is down.
-            Self::Screen(screen) => screen.touch(),
-            Self::Lines(_) => out.line(&changes::line(&format!("note: {note}"))),
+            // The table shows the connection state while it is down.
+            Self::Table(table) => table.invalidate(),
+            Self::Lines(_) => out.line(&timestamped(&format!("note: {note}"))),
             Self::Objects(_) => out.event("note", note),
         }
     }
 
-    fn unreadable(&mut self, error: &str, out: &mut Out) {
+    fn unreadable(&mut self, error: &str, out: &mut Output) {
         let note = format!("a message could not be read: {error}");
         match self {
-            Self::Screen(screen) => screen.remark(note),
+            Self::Table(table) => table.set_note(note),
             _ => self.note(&note, out),
         }
     }
 
     fn end(&self) {
-        if let Self::Screen(screen) = self {
-            screen.end();
+        if let Self::Table(table) = self {
+            table.end();
         }
+    }
+}
+
+/// Time that hosts have to answer after a reconnect before they count as stale.
+const GRACE_PERIOD: Duration = Duration::from_secs(2);
+
+/// The fleet and the filter for the shown hosts.
+pub(super) struct WatchState {
+    fleet: Fleet,
+    tier: Option<Name>,
+    role: Option<Name>,
+    /// When the connection was lost, and why.
+    lost: Option<(Timestamp, String)>,
+    /// When the connection was lost, and the end of the grace period after the reconnect.
+    grace: Option<(Timestamp, Instant)>,
+}
+
+impl WatchState {
+    fn new(fleet: Fleet, tier: Option<Name>, role: Option<Name>) -> Self {
+        Self { fleet, tier, role, lost: None, grace: None }
+    }
+
+    /// The hosts that match the filter, by name.
+    pub(super) fn hosts(&self) -> Vec<&Host> {
+        let mut hosts = self.fleet.hosts_by_name();
+        hosts.retain(|host| {
+            (self.tier.is_none() || host.tier == self.tier) && (self.role.is_none() || host.role == self.role)
+        });
+        hosts
+    }
+
+    /// The time to judge staleness by. It does not advance while disconnected, because hosts cannot be heard then.
+    pub(super) fn now(&self) -> Timestamp {
+        match (&self.lost, self.grace) {
+            (Some((since, _)), _) => *since,
+            (None, Some((since, until))) if Instant::now() < until => since,
+            _ => Timestamp::now(),
+        }
+    }
+
+    /// Applies a message. Returns the host that may have changed.
+    fn apply(&mut self, message: Inbound, now: Timestamp) -> Option<Name> {
+        let host = message.hostname().clone();
+        self.fleet.apply(message, now).then_some(host)
+    }
+
+    /// Applies a connection state. Returns a note for the operator.
+    fn on_connection(&mut self, connection: &ConnectionState) -> Option<String> {
+        match (connection.up, self.lost.take()) {
+            (true, Some((since, _))) => {
+                self.grace = Some((since, Instant::now() + GRACE_PERIOD));
+                Some("reconnected; all hosts were queried".to_owned())
+            }
+            (true, None) => None,
+            (false, lost) => {
+                let reason = printable(connection.reason.as_deref().unwrap_or("connecting"));
+                let is_new = lost.is_none();
+                self.lost = Some((lost.map_or_else(|| self.now(), |(since, _)| since), reason));
+                is_new.then(|| self.connection_error()).flatten()
+            }
+        }
+    }
+
+    /// Describes why there is no connection.
+    pub(super) fn connection_error(&self) -> Option<String> {
+        let (_, reason) = self.lost.as_ref()?;
+        Some(format!("not connected: {reason}; retrying, no updates until then"))
     }
 }

@@ -1,14 +1,15 @@
-//! What a deployment would change.
+//! Changes that a deployment would make.
 
 use super::{cells, name, table};
-use crate::deployer::{HostResult, Outcome, Verdict};
-use crate::fleet::{Fleet, words};
-use crate::protocol::{Changes, DeployReport, printable};
+use crate::client::{DeploymentSummary, HostResult, ResultKind};
+use crate::fleet::Fleet;
+use crate::protocol::{Changes, DeployReport};
+use crate::text::{format, printable};
 use std::fmt::Write;
 
-/// What a dry run has found on each host where it completed.
-pub(in crate::cli) fn changes(outcome: &Outcome, fleet: &Fleet) -> Vec<String> {
-    let done = outcome.hosts.iter().filter(|result| result.verdict == Verdict::Completed);
+/// The changes that a completed dry run found, per host.
+pub(in crate::cli) fn changes(summary: &DeploymentSummary, fleet: &Fleet) -> Vec<String> {
+    let done = summary.hosts.iter().filter(|result| result.result == ResultKind::Completed);
     done.filter_map(|result| Some(found(result, result.report.as_deref()?, fleet))).collect()
 }
 
@@ -16,15 +17,15 @@ fn found(result: &HostResult, report: &DeployReport, fleet: &Fleet) -> String {
     let host = name(&result.host, result.instance.as_deref());
     let answer = fleet.hosts.get(&result.host).and_then(|host| host.answer.as_deref());
     let runs = answer.and_then(|answer| answer.system.as_deref());
-    // A host where this very system runs has nothing to compare.
+    // The host already runs this system, so there is nothing to compare.
     if report.system.is_some() && runs == report.system.as_deref() {
-        return format!("{host}: nothing would change, this system runs already");
+        return format!("{host}: nothing would change, the host already runs this system");
     }
     let Some(changes) = &report.changes else {
         return match (&report.id, &report.instance) {
             // Base listeners keep no logs.
             (Some(id), Some(_)) => format!(
-                "{host} did not report what would change; `homelab-deploy logs {host} --id {id}` shows what its program said"
+                "{host} did not report what would change; `homelab-deploy logs {host} --id {id}` shows the output of its program"
             ),
             _ => format!("{host} did not report what would change"),
         };
@@ -52,13 +53,9 @@ fn found(result: &HostResult, report: &DeployReport, fleet: &Fleet) -> String {
 
 /// `2 packages, +412 MiB, 1 unit would stop, 2 would restart`
 fn summary(changes: &Changes) -> String {
-    let count = |count: usize, what: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {what}")),
-        _ => Some(format!("{count} {what}s")),
-    };
+    let count = |count: usize, noun: &str| (count > 0).then(|| format::count(count, noun));
     let units = |units: &[String], what: &str| Some(format!("{} would {what}", count(units.len(), "unit")?));
-    let bytes = changes.bytes.filter(|bytes| *bytes != 0).map(words::growth);
+    let bytes = changes.bytes.filter(|bytes| *bytes != 0).map(format::signed_size);
     let parts = [
         count(changes.packages.len(), "package"),
         bytes,
@@ -67,9 +64,9 @@ fn summary(changes: &Changes) -> String {
         units(&changes.units_restarted, "restart"),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
-    // Two systems that differ in the content of files only, such as an address below /etc, are of one size.
+    // Systems can differ only in the content of files, such as an address in /etc, at the same size.
     if parts.is_empty() {
-        "no package, size or unit would change, only files".to_owned()
+        "only files would change, no package, size or unit".to_owned()
     } else {
         parts.join(", ")
     }

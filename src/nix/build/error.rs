@@ -1,150 +1,152 @@
-//! Why a host's system was not built.
+//! The errors of building a host's system.
 
 use crate::protocol::ErrorCode;
 use std::io;
 use std::process::ExitStatus;
 
-/// Why a host's system was not built. Every text is free of credentials.
+/// Why a host's system was not built. Messages contain no credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The flake does not have the host.
     #[error(
-        "{flake} has no nixosConfigurations.{attr:?}.config.system.build.toplevel; {advice}; where the flake calls the host \
-         otherwise, name that: --flake-attr of its listener, `flake_attrs` in the builder's configuration"
+        "{flake} has no nixosConfigurations.{attr:?}.config.system.build.toplevel; {advice}; if the flake uses another name for \
+         the host, set it with --flake-attr of the listener and `flake_attrs` in the builder's configuration"
     )]
     MissingHost {
-        /// What the flake should call it.
+        /// The attribute name that was looked up.
         attr: String,
-        /// Where it was looked for.
+        /// The URL of the flake that was searched, without credentials.
         flake: String,
         /// What to do about it.
         advice: String,
     },
-    /// The flake's lock file is missing, or does not fit the flake.
+    /// The flake's lock file is missing or outdated.
     #[error(
-        "{flake} has inputs that no flake.lock pins, so each build could be another: run `nix flake lock` there, \
+        "{flake} has inputs that its flake.lock does not pin, so builds could differ: run `nix flake lock` there, \
          commit the flake.lock and push it"
     )]
     NotLocked {
-        /// The flake.
+        /// The URL of the flake, without credentials.
         flake: String,
     },
-    /// The flake, or the host in it, is wrong.
-    #[error("{host:?} of {flake} does not evaluate: {said}; fix it in the flake, then deploy again")]
+    /// The flake or its host does not evaluate.
+    #[error("{host:?} of {flake} does not evaluate: {message}; fix it in the flake, then deploy again")]
     Evaluation {
-        /// The host.
+        /// The host to build.
         host: String,
-        /// The flake.
+        /// The URL of the flake, without credentials.
         flake: String,
-        /// What nix said, and where in the flake.
-        said: String,
+        /// nix's message, with the location in the flake.
+        message: String,
     },
     /// nix on this host is not set up, or its daemon does not run.
-    #[error("nix is not set up on the machine that builds {host:?}: {said}; {advice}, then deploy again")]
+    #[error("nix is not set up on the machine that builds {host:?}: {message}; {advice}, then deploy again")]
     NotSetUp {
-        /// The host.
+        /// The host to build.
         host: String,
-        /// What nix said.
-        said: String,
-        /// What to do.
+        /// nix's message.
+        message: String,
+        /// What to do about it, without the final "deploy again".
         advice: &'static str,
     },
     /// A derivation did not build.
-    #[error("{host:?} did not build: {said}{}; look at the job's log", log_ends(log))]
+    #[error("{host:?} did not build: {message}{}; look at the job's log", log_suffix(log))]
     Failed {
-        /// The host.
+        /// The host to build.
         host: String,
-        /// Which derivation, and why.
-        said: String,
-        /// The last lines of its log.
+        /// The derivation that failed, and why.
+        message: String,
+        /// The last lines of the derivation's log.
         log: String,
     },
-    /// No cache holds it, and nothing may be built here.
+    /// The system is in no cache, and this listener builds nothing.
     #[error(
-        "{host:?} of {flake} is not in a cache that this host uses, and this listener builds nothing itself (--no-local-build): \
-         have the builder build it first, with `homelab-deploy build {host}` or `deploy --build-first`"
+        "{host:?} of {flake} is not in any cache of this host, and this listener does not build (--no-local-build): \
+         let the builder build it first, with `homelab-deploy build {host}` or `deploy --build-first`"
     )]
     NotCached {
-        /// The host.
+        /// The host to build.
         host: String,
-        /// The flake.
+        /// The URL of the flake, without credentials.
         flake: String,
     },
     /// The flake, one of its inputs, or something from a cache could not be fetched.
-    #[error("could not fetch {flake} or what it needs: {said}; {advice}")]
+    #[error("could not fetch {flake} or what it needs: {message}; {advice}")]
     Unreachable {
-        /// The flake.
+        /// The URL of the flake, without credentials.
         flake: String,
-        /// What git or nix said.
-        said: String,
+        /// The message of git or nix.
+        message: String,
         /// What to do about it.
         advice: &'static str,
     },
-    /// nix ended without giving a reason: killed for want of memory, mostly.
-    #[error("nix ended with {status} while it built {host:?}{said}; see whether the host ran out of memory")]
-    Ended {
-        /// The host.
+    /// nix ended without a reason, usually because the kernel killed it when memory ran out.
+    #[error(
+        "nix ended with {status} while building {host:?}{message}; check whether the host ran out of memory"
+    )]
+    Exited {
+        /// The host to build.
         host: String,
-        /// How it ended.
+        /// nix's exit status.
         status: ExitStatus,
-        /// What other programs said.
-        said: String,
+        /// The last lines of other programs, after a colon; empty if there are none.
+        message: String,
     },
-    /// The build was asked to stop, and nothing of it runs any more.
+    /// The build was stopped on request. None of its processes remain.
     #[error("the build of {host:?} was stopped")]
     Stopped {
-        /// The host.
+        /// The host to build.
         host: String,
     },
-    /// There is no nix on the `PATH`.
+    /// nix is not on the `PATH`.
     #[error("nix is not installed here; put it on the service's PATH")]
-    NoNix,
+    NixNotFound,
     /// nix could not be run, or its output could not be read.
     #[error("could not run nix to build {host:?}: {source}; try again")]
-    Run {
-        /// The host.
+    Io {
+        /// The host to build.
         host: String,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// nix was content and named no system.
+    /// nix succeeded but printed no store path.
     #[error(
-        "nix built {host:?} and named no store path: {said:?}; is its toplevel a derivation with one output?"
+        "nix built {host:?} but printed no store path: {message:?}; check that its toplevel is a derivation with one output"
     )]
-    NoResult {
-        /// The host.
+    NoStorePath {
+        /// The host to build.
         host: String,
         /// What nix printed instead.
-        said: String,
+        message: String,
     },
 }
 
 impl BuildError {
-    /// The same without the end of the log, for where that is told beside it.
-    pub fn in_short(&self) -> String {
+    /// The message without the end of the log, for output that shows the log separately.
+    pub fn summary(&self) -> String {
         match self {
-            Self::Failed { host, said, .. } => format!("{host:?} did not build: {said}"),
+            Self::Failed { host, message, .. } => format!("{host:?} did not build: {message}"),
             error => error.to_string(),
         }
     }
 
-    /// The code for the report.
+    /// The error code for the job's report.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::MissingHost { .. } | Self::NotLocked { .. } | Self::Evaluation { .. } => {
                 ErrorCode::EvaluationFailed
             }
-            Self::NotCached { .. } | Self::Failed { .. } | Self::Ended { .. } | Self::NoResult { .. } => {
+            Self::NotCached { .. } | Self::Failed { .. } | Self::Exited { .. } | Self::NoStorePath { .. } => {
                 ErrorCode::BuildFailed
             }
             Self::NotSetUp { .. } => ErrorCode::Unhealthy,
             Self::Unreachable { .. } => ErrorCode::SourceUnreachable,
             Self::Stopped { .. } => ErrorCode::Cancelled,
-            Self::NoNix | Self::Run { .. } => ErrorCode::Internal,
+            Self::NixNotFound | Self::Io { .. } => ErrorCode::Internal,
         }
     }
 }
 
-fn log_ends(log: &str) -> String {
+fn log_suffix(log: &str) -> String {
     if log.is_empty() { String::new() } else { format!("; its log ends: {log}") }
 }

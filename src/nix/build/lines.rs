@@ -1,25 +1,27 @@
-//! The lines of a pipe, of which none can fill the memory.
+//! Reads the lines of a pipe with bounded memory.
 
+use crate::text::fitting_prefix;
+use std::collections::VecDeque;
 use std::io;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
-/// The longest line that is kept, in bytes. Error messages with their traces are well below.
+/// Maximum length of a line, in bytes. Error messages with traces are much shorter.
 const MAX_LINE: usize = 256 << 10;
 
 /// Reads a pipe line by line.
-pub(in crate::nix) struct Lines<R> {
+pub(in crate::nix) struct LineReader<R> {
     pipe: BufReader<R>,
     line: Vec<u8>,
-    /// Whether the line is longer than what is kept.
+    /// Whether the current line exceeded [`MAX_LINE`] and was cut.
     cut: bool,
 }
 
-impl<R: AsyncRead + Unpin> Lines<R> {
+impl<R: AsyncRead + Unpin> LineReader<R> {
     pub(in crate::nix) fn new(pipe: R) -> Self {
         Self { pipe: BufReader::new(pipe), line: Vec::new(), cut: false }
     }
 
-    /// The next line; nothing at the end. Nothing is lost where the future is dropped.
+    /// The next line; `None` at the end. Cancel safe.
     pub(in crate::nix) async fn next(&mut self) -> io::Result<Option<String>> {
         loop {
             let chunk = self.pipe.fill_buf().await?;
@@ -40,7 +42,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
     }
 
-    /// Reads on to the end and keeps nothing, so that nobody waits for room in the pipe; then rests.
+    /// Reads and discards everything, so that the writer never blocks on a full pipe. Never returns.
     pub(super) async fn drain(&mut self) {
         while let Ok(Some(_)) = self.next().await {}
         std::future::pending::<()>().await;
@@ -49,29 +51,59 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     fn take(&mut self) -> String {
         let line = String::from_utf8_lossy(&self.line).into_owned();
         self.line.clear();
-        // Half a message of nix cannot be read.
+        // A truncated JSON message cannot be parsed.
         if std::mem::take(&mut self.cut) && line.starts_with("@nix ") {
-            return format!("(a message of nix over {} KiB is left out)", MAX_LINE >> 10);
+            return format!("(a nix message over {} KiB was omitted)", MAX_LINE >> 10);
         }
         line
     }
 }
 
+/// Maximum length of a line in a [`LogTail`], in bytes.
+const LINE_BYTES: usize = 400;
+
+/// The last lines of a log. Long lines are cut.
+#[derive(Debug)]
+pub struct LogTail {
+    most: usize,
+    lines: VecDeque<String>,
+}
+
+impl LogTail {
+    /// Keeps the last `most` lines.
+    pub fn of(most: usize) -> Self {
+        Self { most, lines: VecDeque::new() }
+    }
+
+    /// Appends a line, and drops the oldest one if there are too many.
+    pub fn push(&mut self, line: &str) {
+        if self.lines.len() == self.most {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(fitting_prefix(line, LINE_BYTES).to_owned());
+    }
+
+    /// The kept lines, joined with line breaks.
+    pub fn text(self) -> String {
+        Vec::from(self.lines).join("\n")
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Lines, MAX_LINE};
+    use super::{LineReader, MAX_LINE};
 
     #[tokio::test]
-    async fn a_line_without_end_stays_bounded() {
+    async fn endless_line_uses_bounded_memory() {
         let long = "x".repeat(3 * MAX_LINE);
         let text = format!("one\n\n{long}\n@nix {long}\nrest");
-        let mut lines = Lines::new(text.as_bytes());
+        let mut lines = LineReader::new(text.as_bytes());
         let mut read = Vec::new();
         while let Some(line) = lines.next().await.unwrap() {
             read.push(line);
         }
-        let left_out = "(a message of nix over 256 KiB is left out)";
-        assert_eq!(read, ["one", "", &long[..MAX_LINE], left_out, "rest"]);
+        let omitted = "(a nix message over 256 KiB was omitted)";
+        assert_eq!(read, ["one", "", &long[..MAX_LINE], omitted, "rest"]);
         assert!(lines.line.capacity() <= 2 * MAX_LINE);
     }
 }

@@ -1,12 +1,12 @@
-//! What to write in the place of a flake URL that cannot be deployed.
+//! Suggests a valid form for a flake URL that cannot be deployed.
 
-use crate::nix::secrets::without_userinfo;
+use crate::git::without_userinfo;
 
-/// What is downloaded as a file, and so has no commits.
+/// Suffixes of archives, which are downloaded as a file and have no commits.
 const ARCHIVES: [&str; 5] = [".tar", ".gz", ".tgz", ".xz", ".zip"];
 
-/// The form that works, if the text shows what is meant. It has no credentials.
-pub(super) fn instead_of(text: &str) -> Option<String> {
+/// The valid form, without credentials. `None` if the intention is unclear.
+pub(super) fn suggest(text: &str) -> Option<String> {
     if let Some(rest) = text.strip_prefix("git+") {
         return port_like_path(rest).or_else(|| one_slash(rest));
     }
@@ -22,7 +22,7 @@ pub(super) fn instead_of(text: &str) -> Option<String> {
     scp_like(text)
 }
 
-/// `ssh://USER@HOST:PATH`: git takes what follows the colon for a port.
+/// Fixes `ssh://USER@HOST:PATH`, in which git takes the part after the colon as a port.
 fn port_like_path(url: &str) -> Option<String> {
     let rest = url.strip_prefix("ssh://")?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -36,7 +36,7 @@ fn port_like_path(url: &str) -> Option<String> {
     (!is_port && !path.is_empty()).then(|| without_userinfo(&format!("git+ssh://{host}/{path}")))
 }
 
-/// `file:/PATH`.
+/// Fixes `file:/PATH`.
 fn one_slash(rest: &str) -> Option<String> {
     let path = rest.strip_prefix("file:/").filter(|path| !path.starts_with('/') && !path.is_empty())?;
     Some(format!("git+file:///{path}"))
@@ -46,7 +46,7 @@ fn is_relative(path: &str) -> bool {
     matches!(path, "." | ".." | "~") || ["./", "../", "~/"].iter().any(|start| path.starts_with(start))
 }
 
-/// `USER@HOST:PATH`, as git and scp take it.
+/// Converts `USER@HOST:PATH`, the form of git and scp.
 fn scp_like(text: &str) -> Option<String> {
     let colon = match text.find("]:") {
         Some(bracket) => bracket + 1,

@@ -1,33 +1,33 @@
-//! The hosts that a line on the command line is about.
+//! The hosts that a command applies to.
 
-use super::said::unknown_word;
-use crate::fleet::{Fleet, Host, natural};
+use super::verbs::unknown_word;
+use crate::fleet::{Fleet, Host, natural_cmp};
 use crate::protocol::Name;
 use std::collections::BTreeSet;
 
-/// Which hosts a command is about.
+/// Selection of hosts by name, role or tier.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Targets {
-    /// Hosts by name.
+    /// Hosts by name, in addition to those of the role and tier.
     pub hosts: BTreeSet<Name>,
-    /// Every host of a role.
+    /// Only hosts of this role.
     pub role: Option<Name>,
-    /// Every host of a tier.
+    /// Only hosts of this tier.
     pub tier: Option<Name>,
 }
 
 impl Targets {
-    /// Whether nothing was named.
+    /// Whether nothing is selected.
     pub fn is_empty(&self) -> bool {
         self.hosts.is_empty() && self.role.is_none() && self.tier.is_none()
     }
 
-    /// Whether they are meant by role or tier alone.
+    /// Whether the hosts are selected only by role or tier.
     pub fn is_group(&self) -> bool {
         self.hosts.is_empty()
     }
 
-    /// What they are called.
+    /// Short description, such as `role dns, tier prod`.
     pub fn label(&self) -> String {
         let all = [("role", &self.role), ("tier", &self.tier)];
         let mut parts: Vec<_> =
@@ -36,7 +36,7 @@ impl Targets {
         parts.join(", ")
     }
 
-    /// The hosts in a fleet, by name: those that are named, or all of the role and tier.
+    /// The selected hosts of a fleet, in natural order.
     pub fn find(&self, fleet: &Fleet) -> Result<Vec<Name>, String> {
         if let Some(unknown) = self.hosts.iter().find(|host| !fleet.hosts.contains_key(*host)) {
             return Err(unknown_word("host", unknown.as_str(), fleet.hosts.keys().map(Name::as_str)));
@@ -49,11 +49,11 @@ impl Targets {
             };
             hosts.extend(fleet.hosts.values().filter(matches).map(|host| host.name.clone()));
             if hosts.is_empty() {
-                return Err(format!("no host is of {}", self.label()));
+                return Err(format!("no host has {}", self.label()));
             }
         }
         let mut hosts: Vec<_> = hosts.into_iter().collect();
-        hosts.sort_by(natural);
+        hosts.sort_by(natural_cmp);
         Ok(hosts)
     }
 }

@@ -1,54 +1,60 @@
-//! The screen of the builder's builds, and that of one.
+//! The screens of all builds and of one build.
 
-use crate::fleet::{Build, Fleet};
+use crate::fleet::{Fleet, FleetBuild};
 use crate::protocol::{Id, Name};
 use crate::tui::cursor::Cursor;
+use crate::tui::screens::LineFilter;
 use crate::tui::{App, view};
 
-/// Running and past builds, whoever asked for them.
+/// Running and past builds of all operators.
 #[derive(Debug)]
 pub struct BuildsScreen {
-    /// Which, in order, and the selected one.
+    /// Ids of the builds, in display order.
     pub cursor: Cursor<Id>,
+    /// Which builds are shown.
+    pub filter: LineFilter,
 }
 
-/// One build: how each host stands.
+/// One build, with the state of each host.
 #[derive(Debug)]
 pub struct BuildScreen {
-    /// Which.
+    /// Id of the build.
     pub id: Id,
-    /// What it is called in the path.
+    /// Title in the path at the top.
     pub title: String,
-    /// The hosts, in order, and the selected one.
+    /// Names of the hosts, in display order.
     pub cursor: Cursor<Name>,
 }
 
 impl BuildsScreen {
     pub(in crate::tui) fn new() -> Self {
-        Self { cursor: Cursor::new(None) }
+        Self { cursor: Cursor::new(None), filter: LineFilter::default() }
     }
 
-    pub(in crate::tui) fn settle(&mut self, app: &App) {
-        let ids = in_order(&app.fleet).into_iter().map(|build| build.id.clone()).collect();
-        self.cursor.settle(ids, view::rows_in_view(app.size));
+    pub(in crate::tui) fn refresh_cache(&mut self, app: &App) {
+        let builds = in_order(&app.fleet).into_iter();
+        let builds = builds
+            .filter(|build| self.filter.is_empty() || self.filter.matches(&view::build_text(app, build)));
+        let ids = builds.map(|build| build.id.clone()).collect();
+        self.cursor.set_rows(ids, view::rows_in_view(app.size));
     }
 }
 
 impl BuildScreen {
     pub(in crate::tui) fn new(id: Id, title: String) -> Self {
-        Self { id, title, cursor: Cursor::resting() }
+        Self { id, title, cursor: Cursor::staying_first() }
     }
 
-    pub(in crate::tui) fn settle(&mut self, app: &App) {
-        let hosts = app.fleet.build(&self.id).map(Build::hosts).unwrap_or_default();
+    pub(in crate::tui) fn refresh_cache(&mut self, app: &App) {
+        let hosts = app.fleet.build(&self.id).map(FleetBuild::hosts).unwrap_or_default();
         let names = hosts.into_iter().map(|host| host.hostname.clone()).collect();
-        self.cursor.settle(names, view::built_in_view(app, self));
+        self.cursor.set_rows(names, view::built_in_view(app, self));
     }
 }
 
-/// The builds: those that run first, then the newest.
-fn in_order(fleet: &Fleet) -> Vec<&Build> {
+/// The builds: running ones first, then the newest.
+fn in_order(fleet: &Fleet) -> Vec<&FleetBuild> {
     let mut builds: Vec<_> = fleet.builds.iter().collect();
-    builds.sort_by_key(|build| (build.is_over(), std::cmp::Reverse(build.since)));
+    builds.sort_by_key(|build| (build.is_finished(), std::cmp::Reverse(build.first_seen)));
     builds
 }

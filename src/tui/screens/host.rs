@@ -1,6 +1,6 @@
-//! The screen of one host: what is selected there, and what the host has told of its past.
+//! The screen of one host: its selection, and the history that the host returned.
 
-use crate::deployer::Told;
+use crate::client::Reply;
 use crate::fleet::Fleet;
 use crate::protocol::{HistoryEntry, Id, Name};
 use std::collections::HashSet;
@@ -8,30 +8,30 @@ use std::collections::HashSet;
 /// One host.
 #[derive(Debug)]
 pub struct HostScreen {
-    /// Which.
+    /// Name of the host.
     pub host: Name,
-    /// The jobs that ended last, newest first.
+    /// The last finished jobs, newest first.
     pub entries: Vec<HistoryEntry>,
-    /// How that list stands.
+    /// State of the history query.
     pub history: HistoryState,
-    /// What keys act on; always in view.
+    /// The line that keys act on; always visible.
     pub selected: Option<Item>,
-    /// The first line in view.
+    /// Index of the first visible line.
     pub top: usize,
 }
 
-/// How the list of past jobs stands.
+/// State of the history query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HistoryState {
-    /// It was asked for.
-    Asked,
-    /// It is as the host told it.
-    Told,
-    /// The listener is too old for the question.
-    TooOld,
+    /// The query was sent.
+    Loading,
+    /// The host has replied.
+    Loaded,
+    /// The listener is too old for this query.
+    Unsupported,
     /// The host did not answer.
-    Silent,
-    /// The host could not be asked.
+    NoAnswer,
+    /// The query could not be sent.
     Failed(String),
 }
 
@@ -45,18 +45,18 @@ pub enum Item {
 }
 
 impl HostScreen {
-    /// A host of whose past nothing is known yet.
+    /// Creates the screen before the history is known.
     pub fn new(host: Name) -> Self {
-        Self { host, entries: Vec::new(), history: HistoryState::Asked, selected: None, top: 0 }
+        Self { host, entries: Vec::new(), history: HistoryState::Loading, selected: None, top: 0 }
     }
 
-    /// The past job that is selected.
+    /// The selected past job.
     pub fn entry(&self) -> Option<&HistoryEntry> {
         let Some(Item::Job(id)) = &self.selected else { return None };
         self.entries.iter().find(|entry| entry.id == *id)
     }
 
-    /// The failed unit that is selected, as the host named it.
+    /// The selected failed unit, as the host named it.
     pub fn unit(&self) -> Option<&str> {
         match &self.selected {
             Some(Item::Unit(unit)) => Some(unit),
@@ -64,24 +64,24 @@ impl HostScreen {
         }
     }
 
-    /// The job that is meant: the selected one, else the host's running or last one.
+    /// The selected job, or else the running or last job of the host.
     pub fn job(&self, fleet: &Fleet) -> Option<Id> {
         let present = || fleet.hosts.get(&self.host)?.job.as_ref()?.id.clone();
         self.entry().map(|entry| entry.id.clone()).or_else(present)
     }
 
-    /// Takes what the host has told. What it told before stays where it tells nothing now.
-    pub(in crate::tui) fn take(&mut self, told: Result<Told<Vec<HistoryEntry>>, String>) {
-        self.history = match told {
-            Ok(Told::Answer(mut entries)) => {
-                // The selection follows the id.
+    /// Stores the reply to the history query. Without a reply, the previous history stays.
+    pub(in crate::tui) fn set_history(&mut self, reply: Result<Reply<Vec<HistoryEntry>>, String>) {
+        self.history = match reply {
+            Ok(Reply::Ok(mut entries)) => {
+                // Ids must be unique, because the selection is an id.
                 let mut known = HashSet::new();
                 entries.retain(|entry| known.insert(entry.id.clone()));
                 self.entries = entries;
-                HistoryState::Told
+                HistoryState::Loaded
             }
-            Ok(Told::TooOld) => HistoryState::TooOld,
-            Ok(Told::Silent) => HistoryState::Silent,
+            Ok(Reply::Unsupported) => HistoryState::Unsupported,
+            Ok(Reply::NoAnswer) => HistoryState::NoAnswer,
             Err(reason) => HistoryState::Failed(reason),
         };
     }

@@ -1,62 +1,60 @@
-//! The orders of the table.
+//! The sort columns of the table.
 
-use crate::fleet::{Host, words};
+use crate::fleet::{Host, describe};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
+use strum::{IntoStaticStr, VariantArray};
 
-/// The column that rows are sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// A sort column, in the order of the key that selects the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum Sort {
-    /// The name, numbers in it by their value.
+    /// What needs attention first, under headings; then hosts that run a job, then the others.
     #[default]
+    Attention,
+    /// Name, with numbers in natural order.
     Host,
-    /// The tier.
+    /// Tier.
     Tier,
-    /// The role.
+    /// Role.
     Role,
-    /// The state, what needs attention first.
+    /// Status, the one that needs most attention first.
     State,
-    /// What runs.
+    /// Revision that the host runs.
     Revision,
-    /// The last sign of life.
+    /// Time of the last message, the newest first.
     Seen,
 }
 
 impl Sort {
-    /// Every column, in the order in which they follow each other.
-    pub const ALL: [Self; 6] = [Self::Host, Self::Tier, Self::Role, Self::State, Self::Revision, Self::Seen];
-
-    /// The next column.
+    /// The next sort column; after the last one, the first.
     #[must_use]
     pub fn next(self) -> Self {
-        let at = Self::ALL.iter().position(|sort| *sort == self).unwrap_or(0);
-        Self::ALL[(at + 1) % Self::ALL.len()]
+        let at = Self::VARIANTS.iter().position(|sort| *sort == self).unwrap_or(0);
+        Self::VARIANTS[(at + 1) % Self::VARIANTS.len()]
     }
 
-    /// Its name.
+    /// Name of the sort column on the command line.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Tier => "tier",
-            Self::Role => "role",
-            Self::State => "state",
-            Self::Revision => "revision",
-            Self::Seen => "seen",
-        }
+        self.into()
     }
 
-    /// Sorts hosts that come by name; those that are equal in this column stay so.
+    /// Sorts hosts that are already in natural order; the sort is stable.
     pub(super) fn arrange(self, hosts: &mut [&Host], now: Timestamp) {
         match self {
+            Self::Attention => hosts.sort_by_cached_key(|host| {
+                let status = host.status(now);
+                (status.group(), status.rank())
+            }),
             Self::Host => {}
             Self::Tier => hosts.sort_by_key(|host| host.tier.as_ref()),
             Self::Role => hosts.sort_by_key(|host| host.role.as_ref()),
             Self::State => hosts.sort_by_cached_key(|host| host.rank(now)),
-            Self::Revision => hosts.sort_by_cached_key(|host| words::runs(host)),
-            // The last heard of first.
-            Self::Seen => hosts.sort_by_key(|host| Reverse(host.seen)),
+            Self::Revision => hosts.sort_by_cached_key(|host| describe::running_revision(host)),
+            // The most recently seen host comes first.
+            Self::Seen => hosts.sort_by_key(|host| Reverse(host.last_seen)),
         }
     }
 }

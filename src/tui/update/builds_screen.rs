@@ -1,27 +1,28 @@
-//! Keys on the screen of the builder's builds, and on that of one.
+//! Keys on the screens of all builds and of one build.
 
-use crate::protocol::{Id, printable};
-use crate::tui::{App, BuildScreen, BuildsScreen, Command, Effect, Screen, Tone, view};
+use crate::protocol::Id;
+use crate::text::printable;
+use crate::tui::{App, BuildScreen, BuildsScreen, Effect, KeyCommand, Screen, Tone, view};
 
 pub(super) fn open(app: &mut App) {
     app.screens.push(Screen::Builds(BuildsScreen::new()));
 }
 
-pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
+pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
     let page = view::rows_in_view(app.size);
     let Some(Screen::Builds(screen)) = app.screens.last_mut() else { return None };
     if screen.cursor.go(command, page) {
         return None;
     }
     match (command, screen.cursor.selected().cloned()) {
-        (Command::Open, Some(id)) => open_one(app, id),
-        (Command::Copy, Some(id)) => return copy_commit(app, &id),
+        (KeyCommand::Open, Some(id)) => open_one(app, id),
+        (KeyCommand::Copy, Some(id)) => return copy_commit(app, &id),
         _ => super::step(app, command),
     }
     None
 }
 
-pub(super) fn act_on_one(app: &mut App, command: Command) -> Option<Effect> {
+pub(super) fn act_on_one(app: &mut App, command: KeyCommand) -> Option<Effect> {
     let Some(Screen::Build(screen)) = app.screens.last() else { return None };
     let (page, id) = (view::built_in_view(app, screen), screen.id.clone());
     let Some(Screen::Build(screen)) = app.screens.last_mut() else { return None };
@@ -29,7 +30,7 @@ pub(super) fn act_on_one(app: &mut App, command: Command) -> Option<Effect> {
         return None;
     }
     match command {
-        Command::Copy => return copy_commit(app, &id),
+        KeyCommand::Copy => return copy_commit(app, &id),
         _ => super::step(app, command),
     }
     None
@@ -43,9 +44,9 @@ fn open_one(app: &mut App, id: Id) {
 fn copy_commit(app: &mut App, id: &Id) -> Option<Effect> {
     let Some(commit) = app.fleet.build(id).and_then(|build| build.report.commit.as_deref()).map(printable)
     else {
-        app.say(Tone::Warn, "its commit is not known yet");
+        app.show_notice(Tone::Warn, "the commit of this build is not known yet");
         return None;
     };
-    app.say(Tone::Good, format!("copied {commit}"));
+    app.show_notice(Tone::Good, format!("copied {commit}"));
     Some(Effect::Copy(commit))
 }

@@ -1,34 +1,37 @@
-//! The command line: what a line does once it is entered.
+//! Executes a line of the command line.
 
 use super::fleet_screen::{self, ask_to_cancel};
-use super::{builds_screen, deployments_screen, dialog::down, host_screen};
-use crate::deployer::{Intent, Plan, Selection, Target};
-use crate::protocol::{Action, Name};
-use crate::tui::command_line::{self, CommandLine, Said, Targets};
-use crate::tui::form::Choice;
-use crate::tui::{App, Command, Effect, Filter, Form, LogKey, LogScreen, Overlay, Purpose, Screen, Tone};
+use super::{
+    builds_screen, deployments_screen, dialog::down, events_screen, heat_map_screen, host_screen,
+    logs_screen, rollouts, timeline_screen,
+};
+use crate::client::{Intent, Plan, Selection, Target};
+use crate::protocol::{Action, Name, RolloutCommand};
+use crate::tui::command_line::{self, CommandLine, ParsedCommand, Targets};
+use crate::tui::form::TargetChoice;
+use crate::tui::{App, Effect, Filter, Form, FormKind, KeyCommand, LogKey, LogScreen, Overlay, Screen, Tone};
 
 pub(super) fn open(app: &mut App) {
     app.overlay = Some(Overlay::Command(CommandLine::default()));
 }
 
-pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
+pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
     let Some(Overlay::Command(mut line)) = app.overlay.take() else { return None };
     match command {
-        Command::Complete => line.complete(app),
-        Command::Up | Command::Down => line.recall(command == Command::Up, &app.said),
-        Command::Accept => {
+        KeyCommand::Complete => line.complete(app),
+        KeyCommand::Up | KeyCommand::Down => line.recall(command == KeyCommand::Up, &app.command_history),
+        KeyCommand::Accept => {
             let text = line.input.value().trim().to_owned();
-            match Said::parse(&text, app) {
+            match ParsedCommand::parse(&text, app) {
                 Ok(None) => return None,
-                Ok(Some(said)) => match carry_out(app, said) {
+                Ok(Some(command)) => match perform(app, command) {
                     Ok(effect) => {
-                        command_line::note(&mut app.said, &text);
+                        command_line::add_to_history(&mut app.command_history, &text);
                         return effect;
                     }
-                    Err(why) => line.refused = Some(why),
+                    Err(reason) => line.error = Some(reason),
                 },
-                Err(why) => line.refused = Some(why),
+                Err(reason) => line.error = Some(reason),
             }
         }
         _ => return None,
@@ -37,137 +40,179 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
     None
 }
 
-fn carry_out(app: &mut App, said: Said) -> Result<Option<Effect>, String> {
+fn perform(app: &mut App, command: ParsedCommand) -> Result<Option<Effect>, String> {
     let fleet = |app: &mut App, command| fleet_screen::act(app, command);
-    Ok(match said {
-        Said::Deploy { targets, branch, action, waves } => {
-            open_form(app, Purpose::Deploy, &targets, |form| {
-                let actions = Purpose::Deploy.actions();
+    Ok(match command {
+        ParsedCommand::Deploy { targets, branch, action, batches } => {
+            open_form(app, FormKind::Deploy, &targets, |form| {
+                let actions = FormKind::Deploy.actions();
                 form.action =
                     action.and_then(|action| actions.iter().position(|other| *other == action)).unwrap_or(0);
-                form.revise(branch);
-                form.divide(waves);
+                form.set_revision(branch);
+                form.set_batches(batches);
             })?;
             None
         }
-        Said::Diff { targets, branch } => {
-            open_form(app, Purpose::Diff, &targets, |form| form.revise(branch))?;
+        ParsedCommand::Diff { targets, branch } => {
+            open_form(app, FormKind::Diff, &targets, |form| form.set_revision(branch))?;
             None
         }
-        Said::Rollback { targets, generation } => {
-            open_form(app, Purpose::Rollback(generation), &targets, |_| {})?;
+        ParsedCommand::Rollback { targets, generation } => {
+            open_form(app, FormKind::Rollback(generation), &targets, |_| {})?;
             None
         }
-        Said::Reboot { targets, waves } => {
-            open_form(app, Purpose::Reboot, &targets, |form| form.divide(waves))?;
+        ParsedCommand::Reboot { targets, batches } => {
+            open_form(app, FormKind::Reboot, &targets, |form| form.set_batches(batches))?;
             None
         }
-        Said::Cancel(targets) => {
-            let hosts = meant(app, &targets)?;
+        ParsedCommand::Cancel(targets) => {
+            let hosts = target_hosts(app, &targets)?;
             ask_to_cancel(app, hosts);
             None
         }
-        Said::Abort => return deployments_screen::abort_the_only(app),
-        Said::Hold { host, reason } => {
-            return decide_at_once(app, Action::Hold, vec![host], Some(reason)).map(Some);
+        ParsedCommand::Abort => return rollouts::control_the_only(app, &RolloutCommand::Abort),
+        ParsedCommand::Pause => return rollouts::control_the_only(app, &RolloutCommand::Pause),
+        ParsedCommand::Continue => return rollouts::control_the_only(app, &RolloutCommand::Continue),
+        ParsedCommand::Hold { host, reason } => {
+            let host = Selection::Targets(vec![Target::Host(host)]);
+            return send_without_form(app, Action::Hold, &host, Some(reason)).map(Some);
         }
-        Said::Release(targets) => {
-            let hosts = meant(app, &targets)?;
-            return decide_at_once(app, Action::Release, hosts, None).map(Some);
+        ParsedCommand::Release(targets) => {
+            let hosts = target_hosts(app, &targets)?;
+            let hosts = if !targets.is_empty() && targets.is_group() {
+                Selection::Group(hosts)
+            } else {
+                Selection::Targets(hosts.into_iter().map(Target::Host).collect())
+            };
+            return send_without_form(app, Action::Release, &hosts, None).map(Some);
         }
-        Said::Mark(targets) => {
-            let hosts = meant(app, &targets)?;
-            app.say(Tone::Good, format!("{} marked", hosts.len()));
+        ParsedCommand::Mark(targets) => {
+            let hosts = target_hosts(app, &targets)?;
+            app.show_notice(Tone::Good, format!("{} marked", hosts.len()));
             app.table.marks.extend(hosts);
             None
         }
-        Said::Unmark => {
+        ParsedCommand::Unmark => {
             app.table.marks.clear();
             None
         }
-        Said::Hosts => {
+        ParsedCommand::Hosts => {
             app.screens.clear();
             None
         }
-        Said::Host(host) => Some(host_screen::open(app, host)),
-        Said::Log(host) => {
+        ParsedCommand::Host(host) => Some(host_screen::open(app, host)),
+        ParsedCommand::Log(host) => {
             let key = app
                 .fleet
                 .hosts
                 .get(&host)
                 .and_then(LogKey::of)
-                .ok_or_else(|| format!("{host} has no job whose log could be read"))?;
+                .ok_or_else(|| format!("{host} has no job with a log"))?;
             app.screens.push(Screen::Log(LogScreen::new(key)));
             None
         }
-        Said::Builds => {
-            builds_screen::open(app);
-            None
-        }
-        Said::Deployments => {
-            deployments_screen::open(app);
-            None
-        }
-        Said::Filter(text) => {
+        command @ (ParsedCommand::Builds
+        | ParsedCommand::Deployments
+        | ParsedCommand::Grep { .. }
+        | ParsedCommand::Events
+        | ParsedCommand::Timeline
+        | ParsedCommand::HeatMap
+        | ParsedCommand::Messages) => return open_screen(app, command),
+        ParsedCommand::Filter(text) => {
             app.screens.clear();
             app.table.filter = Filter::parse(&text)?;
-            app.table.touch();
+            app.table.invalidate();
             None
         }
-        Said::Sort(sort) => {
+        ParsedCommand::Sort(sort) => {
             (app.table.sort, app.table.reverse) = (sort, false);
-            app.table.touch();
+            app.table.invalidate();
             None
         }
-        Said::Group => fleet(app, Command::Group),
-        Said::Faults => fleet(app, Command::Faults),
-        Said::Wide => fleet(app, Command::Wide),
-        Said::Context(name) => return switch(app, name).map(Some),
-        Said::Help => fleet(app, Command::Help),
-        Said::Quit => Some(Effect::Quit),
+        ParsedCommand::Group => fleet(app, KeyCommand::Group),
+        ParsedCommand::Faults => fleet(app, KeyCommand::Faults),
+        ParsedCommand::Wide => fleet(app, KeyCommand::Wide),
+        ParsedCommand::Context(name) => return switch(app, name).map(|effect| rollouts::leave(app, effect)),
+        ParsedCommand::Help => fleet(app, KeyCommand::Help),
+        ParsedCommand::Quit => rollouts::leave(app, Effect::Quit),
     })
 }
 
-/// The hosts that were named; where none were, those that a key would be about.
-fn meant(app: &App, targets: &Targets) -> Result<Vec<Name>, String> {
-    let hosts = if targets.is_empty() { app.meant() } else { targets.find(&app.fleet)? };
-    if hosts.is_empty() { Err("name a host, role= or tier=".to_owned()) } else { Ok(hosts) }
+/// Opens the screen or the dialog that a command names.
+fn open_screen(app: &mut App, command: ParsedCommand) -> Result<Option<Effect>, String> {
+    match command {
+        ParsedCommand::Builds => builds_screen::open(app),
+        ParsedCommand::Deployments => deployments_screen::open(app),
+        ParsedCommand::Grep { targets, pattern } => {
+            let hosts = match (targets.is_empty(), app.table.marks.is_empty()) {
+                (false, _) => targets.find(&app.fleet)?,
+                (true, false) => app.table.marks.iter().cloned().collect(),
+                (true, true) => app.table.listed().to_vec(),
+            };
+            logs_screen::grep(app, &hosts, &pattern);
+        }
+        ParsedCommand::Events => return Ok(events_screen::open(app)),
+        ParsedCommand::Timeline => timeline_screen::open(app),
+        ParsedCommand::HeatMap => {
+            app.screens.clear();
+            heat_map_screen::open(app);
+        }
+        ParsedCommand::Messages => app.overlay = Some(Overlay::Messages(0)),
+        _ => {}
+    }
+    Ok(None)
 }
 
-/// Sends what changes nothing that runs, and so needs no question.
-fn decide_at_once(
+/// The named hosts; without names, the hosts that a key would apply to.
+fn target_hosts(app: &App, targets: &Targets) -> Result<Vec<Name>, String> {
+    let hosts = if targets.is_empty() { app.target_hosts() } else { targets.find(&app.fleet)? };
+    if hosts.is_empty() {
+        Err("no hosts selected: name a host, role= or tier=".to_owned())
+    } else {
+        Ok(hosts)
+    }
+}
+
+/// Sends an action that needs no confirmation, because it does not change the running system.
+fn send_without_form(
     app: &mut App,
     action: Action,
-    hosts: Vec<Name>,
+    hosts: &Selection,
     reason: Option<String>,
 ) -> Result<Effect, String> {
-    if let Some(why) = down(app) {
-        return Err(why);
+    if let Some(reason) = down(app) {
+        return Err(reason);
     }
     let issuer = app.options.issuer.clone();
     let intent = Intent { reason, ..Intent::new(action, issuer) };
-    let hosts = Selection::Targets(hosts.into_iter().map(Target::Host).collect());
-    let plan = Plan::new(intent, &hosts, &app.fleet, app.now, false).map_err(|error| error.to_string())?;
-    app.remember(plan.clone());
+    let plan = Plan::new(intent, hosts, &app.fleet, app.now, false).map_err(|error| error.to_string())?;
+    if plan.requests.is_empty() {
+        let left_out = plan.left_out.iter().map(|(host, reason)| reason.advice(host));
+        return Err(format!("{}; nothing was sent", left_out.collect::<Vec<_>>().join("; ")));
+    }
+    app.record_sent(plan.clone());
     Ok(Effect::Send(Box::new(plan)))
 }
 
 fn open_form(
     app: &mut App,
-    purpose: Purpose,
+    kind: FormKind,
     targets: &Targets,
     fill: impl FnOnce(&mut Form),
 ) -> Result<(), String> {
     let hosts = targets.find(&app.fleet)?;
-    let named =
-        (!targets.is_empty()).then(|| Choice { label: targets.label(), hosts, is_group: targets.is_group() });
+    let named = (!targets.is_empty()).then(|| TargetChoice {
+        label: targets.label(),
+        hosts,
+        is_group: targets.is_group(),
+    });
     let form = match named {
-        Some(named) => Form::of(app, purpose, vec![named]),
-        None => Form::open(app, purpose),
+        Some(named) => Form::with_choices(app, kind, vec![named]),
+        None => Form::open(app, kind),
     };
-    let mut form = form.ok_or("there is no host yet")?;
+    let mut form = form.ok_or("no hosts yet")?;
     fill(&mut form);
-    form.work_out(app);
+    form.update_plan(app);
     app.overlay = Some(Overlay::Form(Box::new(form)));
     Ok(())
 }
@@ -175,14 +220,15 @@ fn open_form(
 fn switch(app: &App, name: String) -> Result<Effect, String> {
     let contexts = &app.options.contexts;
     if app.options.context.as_ref() == Some(&name) {
-        return Err(format!("this is the context {name}"));
+        return Err(format!("already in the context {name}"));
     }
     if contexts.contains(&name) {
-        return Ok(Effect::Switch(name));
+        return Ok(Effect::SwitchContext(name));
     }
     if contexts.is_empty() {
-        let why = "no context can be gone to: the server was named beside the configuration, or it has none";
-        return Err(why.to_owned());
+        let reason =
+            "no contexts available: the configuration has none, or the server was given by an option";
+        return Err(reason.to_owned());
     }
-    Err(format!("no context {name:?}; there are {}", contexts.join(", ")))
+    Err(format!("unknown context {name:?}: expected one of {}", contexts.join(", ")))
 }

@@ -1,40 +1,46 @@
-//! Keys on the screen of all deployments, and on that of one.
+//! Keys on the screens of all deployments and of one deployment.
 
-use super::fleet_screen::copy_names;
-use super::{host_screen, log_screen};
-use crate::deployer::Plan;
-use crate::fleet::{Host, Presence};
-use crate::protocol::{Action, Id, Name, printable};
-use crate::tui::app::Question;
-use crate::tui::deployments::{Known, PartState};
+use super::fleet_screen::{ask_to_cancel_these, copy_names};
+use super::{changes_screen, events_screen, host_screen, log_screen, logs_screen, rollouts, timeline_screen};
+use crate::fleet::{Host, Reachability, natural_cmp};
+use crate::protocol::{Action, Id, Name, RolloutCommand};
+use crate::text::printable;
+use crate::tui::known_deployment::{DeploymentHostState, KnownDeployment};
 use crate::tui::{
-    App, Command, DeploymentScreen, DeploymentsScreen, Effect, Form, Overlay, Screen, Tone, view,
+    App, DeploymentScreen, DeploymentsScreen, Effect, Form, FormKind, KeyCommand, Overlay, Screen,
+    TargetChoice, Tone, view,
 };
 
-/// Opens the screen of all deployments; from a host, at the deployment of its job: the selected one, or the last.
+/// Opens the screen of all deployments; on a host screen, at the deployment of the selected or last job.
 pub(super) fn open(app: &mut App) {
     let screen = app.screens.last().and_then(Screen::as_host);
     let selected = screen.and_then(|screen| screen.job(&app.fleet));
     app.screens.push(Screen::Deployments(DeploymentsScreen::new(selected)));
 }
 
-pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
+pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
     let page = view::rows_in_view(app.size);
     let Some(Screen::Deployments(screen)) = app.screens.last_mut() else { return None };
     if screen.cursor.go(command, page) {
         return None;
     }
     match (command, screen.cursor.selected().cloned()) {
-        (Command::Open, Some(id)) => open_one(app, id),
-        (Command::Cancel, Some(id)) => ask_to_cancel(app, &id),
-        (Command::Abort, Some(id)) => return abort(app, &id),
-        (Command::Copy, Some(id)) => return Some(copy(app, &id)),
+        (KeyCommand::Open, Some(id)) => open_one(app, id),
+        (KeyCommand::Cancel, Some(id)) => ask_to_cancel(app, &id),
+        (KeyCommand::Abort, Some(id)) => return rollouts::control(app, &id, &RolloutCommand::Abort),
+        (KeyCommand::Pause, Some(id)) => return rollouts::control(app, &id, &RolloutCommand::Pause),
+        (KeyCommand::Continue, Some(id)) => return rollouts::control(app, &id, &RolloutCommand::Continue),
+        (KeyCommand::Undo, Some(id)) => return roll_back_done(app, &id),
+        (KeyCommand::Copy, Some(id)) => return Some(copy(app, &id)),
+        (KeyCommand::Timeline, Some(id)) => timeline_screen::open_for(app, id),
+        (KeyCommand::Changes, Some(id)) => changes_screen::open_for(app, id),
+        (KeyCommand::Events, _) => return events_screen::open(app),
         _ => super::step(app, command),
     }
     None
 }
 
-pub(super) fn act_on_one(app: &mut App, command: Command) -> Option<Effect> {
+pub(super) fn act_on_one(app: &mut App, command: KeyCommand) -> Option<Effect> {
     let Some(Screen::Deployment(screen)) = app.screens.last() else { return None };
     let (page, last) = (view::parts_in_view(app, screen), view::part_lines_below(app, screen));
     let Some(Screen::Deployment(screen)) = app.screens.last_mut() else { return None };
@@ -44,96 +50,67 @@ pub(super) fn act_on_one(app: &mut App, command: Command) -> Option<Effect> {
     }
     let (id, selected) = (screen.id.clone(), screen.cursor.selected().cloned());
     match (command, selected) {
-        (Command::PaneDown, _) => screen.top = (screen.top + 1).min(last),
-        (Command::PaneUp, _) => screen.top = screen.top.min(last).saturating_sub(1),
-        (Command::Open, Some((host, _))) => return Some(host_screen::open(app, host)),
-        (Command::Log, Some(_)) => log_screen::open(app),
-        (Command::Copy, Some(_)) => return copy_names(app),
-        (Command::Cancel, _) => ask_to_cancel(app, &id),
-        (Command::Abort, _) => return abort(app, &id),
-        (Command::Deploy, _) => deploy_to_the_rest(app, &id),
+        (KeyCommand::PaneDown, _) => screen.top = (screen.top + 1).min(last),
+        (KeyCommand::PaneUp, _) => screen.top = screen.top.min(last).saturating_sub(1),
+        (KeyCommand::Open, Some((host, _))) => return Some(host_screen::open(app, host)),
+        (KeyCommand::Log, Some(_)) => log_screen::open(app),
+        (KeyCommand::Copy, Some(_)) => return copy_names(app),
+        (KeyCommand::Timeline, _) => timeline_screen::open_for(app, id),
+        (KeyCommand::Changes, _) => changes_screen::open_for(app, id),
+        (KeyCommand::Logs, _) => logs_screen::open(app),
+        (KeyCommand::Events, _) => return events_screen::open(app),
+        (KeyCommand::Cancel, _) => ask_to_cancel(app, &id),
+        (KeyCommand::Abort, _) => return rollouts::control(app, &id, &RolloutCommand::Abort),
+        (KeyCommand::Pause, _) => return rollouts::control(app, &id, &RolloutCommand::Pause),
+        (KeyCommand::Continue, _) => return rollouts::control(app, &id, &RolloutCommand::Continue),
+        (KeyCommand::Undo, _) => return roll_back_done(app, &id),
+        (KeyCommand::Deploy, _) => deploy_to_the_rest(app, &id),
         _ => super::step(app, command),
     }
     None
 }
 
-/// Copies the commit of a deployment, or its id where that is not known.
+/// Copies the commit of a deployment, or its id if the commit is not known.
 fn copy(app: &mut App, id: &Id) -> Effect {
-    let commit = Known::of(app, id).and_then(|known| known.heard?.commit.clone());
+    let commit = KnownDeployment::of(app, id).and_then(|known| known.reported?.commit.clone());
     let copied = printable(commit.as_deref().unwrap_or(id.as_str()));
-    app.say(Tone::Good, format!("copied {copied}"));
+    app.show_notice(Tone::Good, format!("copied {copied}"));
     Effect::Copy(copied)
 }
 
-fn open_one(app: &mut App, id: Id) {
-    let title = Known::of(app, &id).map(|known| title(&known)).unwrap_or_default();
+pub(super) fn open_one(app: &mut App, id: Id) {
+    let title = KnownDeployment::of(app, &id).map(|known| known.title()).unwrap_or_default();
     app.screens.push(Screen::Deployment(DeploymentScreen::new(id, title)));
 }
 
-/// `switch main`
-fn title(known: &Known<'_>) -> String {
-    let words = [known.action().map(Action::as_str), known.revision()];
-    let words: Vec<_> = words.into_iter().flatten().map(printable).collect();
-    if words.is_empty() { "a deployment".to_owned() } else { words.join(" ") }
-}
-
-/// Lets no further wave begin.
-fn abort(app: &mut App, id: &Id) -> Option<Effect> {
-    let order = Known::of(app, id).and_then(|known| known.order);
-    let (tone, text) = match order.map(|order| (order.goes_on(), order.wave())) {
-        Some((true, _)) => (Tone::Warn, "no further wave begins; what was sent goes on"),
-        Some((false, Some(_))) => (Tone::Warn, "no wave of this deployment is left to be sent"),
-        Some((false, None)) => (Tone::Warn, "this deployment went out at once; c cancels what still runs"),
-        None => (Tone::Warn, "this was not sent from here; c cancels what still runs"),
-    };
-    let effect = order.filter(|order| order.goes_on()).map(|_| Effect::Abort(id.clone()));
-    app.say(tone, text);
-    effect
-}
-
-/// Aborts the one deployment that has waves left.
-pub(super) fn abort_the_only(app: &mut App) -> Result<Option<Effect>, String> {
-    let mut going = app.orders.iter().filter(|order| order.goes_on()).map(|order| order.plan.id.clone());
-    match (going.next(), going.next()) {
-        (Some(id), None) => Ok(abort(app, &id)),
-        (None, _) => Err("no deployment of ours has waves left".to_owned()),
-        (Some(_), Some(_)) => {
-            Err("several deployments have waves left: open one with v, and press a".to_owned())
-        }
-    }
-}
-
-/// Asks before the jobs of a deployment are cancelled that still run.
+/// Opens the prompt to cancel the running jobs of a deployment.
 fn ask_to_cancel(app: &mut App, id: &Id) {
-    let Some(known) = Known::of(app, id) else { return };
+    let Some(known) = KnownDeployment::of(app, id) else { return };
     let (mut hosts, mut others) = (Vec::new(), Vec::new());
-    for part in known.parts() {
-        let Some(job) = part.job.filter(|job| !job.report.status.is_final()) else { continue };
-        let host = app.fleet.hosts.get(part.host);
+    for entry in known.host_entries() {
+        let Some(job) = entry.job.filter(|job| !job.report.status.is_final()) else { continue };
+        let host = app.fleet.hosts.get(entry.host);
         let running = host.and_then(Host::running_job);
-        let is_there = host.is_some_and(|host| host.presence(app.now) == Presence::Online);
+        let is_there = host.is_some_and(|host| host.reachability(app.now) == Reachability::Online);
         let runs = running.is_some_and(|running| running.id == job.report.id);
-        if runs && is_there { &mut hosts } else { &mut others }.push(part.host.clone());
+        if runs && is_there { &mut hosts } else { &mut others }.push(entry.host.clone());
     }
     hosts.dedup();
     if hosts.is_empty() {
-        return app.say(
+        return app.show_notice(
             Tone::Warn,
             match listed(&others) {
-                None => "nothing of this deployment runs any more".to_owned(),
-                Some(others) => format!("what may still run of it is silent or at another job: {others}"),
+                None => "no job of this deployment is running".to_owned(),
+                Some(others) => {
+                    format!("cannot cancel: these hosts do not answer or run another job: {others}")
+                }
             },
         );
     }
-    let asked = listed(&hosts).unwrap_or_default();
-    let mut text = format!("Cancel {} on {asked}? What has begun to activate goes on.", title(&known));
-    if let Some(others) = listed(&others) {
-        text = format!("{text} Not asked, for they are silent or at another job: {others}.");
-    }
-    match Plan::cancel(app.options.issuer.clone(), &hosts, &app.fleet, app.now) {
-        Ok(plan) => app.overlay = Some(Overlay::Question(Box::new(Question { text, plan, yes: false }))),
-        Err(error) => app.say(Tone::Warn, error.to_string()),
-    }
+    let others = listed(&others)
+        .map(|others| format!(" Not included, because they do not answer or run another job: {others}."));
+    let title = known.title();
+    ask_to_cancel_these(app, &title, hosts, &others.unwrap_or_default());
 }
 
 fn listed(hosts: &[Name]) -> Option<String> {
@@ -141,24 +118,54 @@ fn listed(hosts: &[Name]) -> Option<String> {
     (!hosts.is_empty()).then(|| hosts.join(", "))
 }
 
-/// Opens the form for exactly those hosts that will not complete any more.
+/// Opens the form for exactly the hosts that did not complete and will not.
 fn deploy_to_the_rest(app: &mut App, id: &Id) {
-    let Some(known) = Known::of(app, id) else { return };
+    let Some(known) = KnownDeployment::of(app, id) else { return };
     if matches!(known.action(), Some(Action::Rollback | Action::Reboot)) {
-        return app
-            .say(Tone::Warn, "this deployed nothing; the fleet screen has keys to roll back and to reboot");
+        return app.show_notice(
+            Tone::Warn,
+            "this was not a deployment of a revision; roll back and reboot from the fleet screen",
+        );
     }
-    let missed =
-        [PartState::Failed, PartState::Rejected, PartState::Lost, PartState::Silent, PartState::Untouched];
-    let parts = known.parts();
-    let hosts = parts.iter().filter(|part| missed.contains(&part.state)).map(|part| part.host.clone());
+    let missed = [
+        DeploymentHostState::Failed,
+        DeploymentHostState::Rejected,
+        DeploymentHostState::Unknown,
+        DeploymentHostState::NoAnswer,
+        DeploymentHostState::NotStarted,
+    ];
+    let host_entries = known.host_entries();
+    let hosts =
+        host_entries.iter().filter(|entry| missed.contains(&entry.state)).map(|entry| entry.host.clone());
     let mut hosts: Vec<_> = hosts.collect();
     hosts.sort_unstable();
     hosts.dedup();
     if hosts.is_empty() {
-        return app.say(Tone::Warn, "every host of this deployment has completed or is still at work");
+        return app
+            .show_notice(Tone::Warn, "every host of this deployment has completed or is still running");
     }
     let label = format!("{} that did not complete", hosts.len());
-    let form = Form::again(app, label, hosts, known.revision(), known.action());
+    let form = Form::for_hosts(app, label, hosts, known.revision(), known.action());
     app.overlay = form.map(|form| Overlay::Form(Box::new(form)));
+}
+
+/// Opens the form that rolls back the hosts on which the deployment completed, and pauses the rollout.
+fn roll_back_done(app: &mut App, id: &Id) -> Option<Effect> {
+    let known = KnownDeployment::of(app, id)?;
+    if !known.takes(KeyCommand::Undo) {
+        app.show_notice(Tone::Warn, "no host of this deployment has a new system to roll back");
+        return None;
+    }
+    let pauses = known.takes(KeyCommand::Pause);
+    let host_entries = known.host_entries();
+    let done = host_entries.iter().filter(|entry| entry.state == DeploymentHostState::Completed);
+    let mut hosts: Vec<_> = done.map(|entry| entry.host.clone()).collect();
+    hosts.sort_unstable_by(natural_cmp);
+    hosts.dedup();
+    let label = format!("{} that are done", hosts.len());
+    let choice = TargetChoice { label, hosts, is_group: false };
+    let form = Form::with_choices(app, FormKind::Rollback(None), vec![choice]);
+    let effect = if pauses { rollouts::control(app, id, &RolloutCommand::Pause) } else { None };
+    app.overlay = form.map(|form| Overlay::Form(Box::new(form)));
+    effect
 }

@@ -1,41 +1,47 @@
-//! Keys in what lies over a screen.
+//! Keys in dialogs: forms, the prompt to cancel, and the help.
 
-use crate::deployer::Plan;
+use super::deployments_screen;
+use crate::client::Plan;
+use crate::protocol::Revision;
+use crate::text::{format, printable};
 use crate::tui::form::{Field, Form};
-use crate::tui::{App, Command, Effect, Overlay, Purpose, Tone, view};
+use crate::tui::{App, Effect, FormKind, KeyCommand, Overlay, Tone, view};
 use tui_input::Input;
 
-pub(super) fn act_on_form(app: &mut App, command: Command) -> Option<Effect> {
+pub(super) fn act_on_form(app: &mut App, command: KeyCommand) -> Option<Effect> {
     let Some(Overlay::Form(mut form)) = app.overlay.take() else { return None };
     match command {
-        Command::Down | Command::Up => {
+        KeyCommand::Down | KeyCommand::Up => {
             complete(&mut form, app);
-            form.go(command == Command::Down);
+            form.move_focus(command == KeyCommand::Down);
         }
-        Command::Left | Command::Right => {
-            let forward = command == Command::Right;
+        KeyCommand::Left | KeyCommand::Right => {
+            let forward = command == KeyCommand::Right;
             move_or_change(&mut form, forward, app);
         }
-        Command::PageDown | Command::PageUp => {
-            let page = view::form_page(&form, app.size, app.options.theme.symbols());
-            let last = form.chosen().hosts.len().saturating_sub(page);
+        KeyCommand::PageDown | KeyCommand::PageUp => {
+            let page = view::form_page(app, &form);
+            let last = form.selected_choice().hosts.len().saturating_sub(page);
             let top = form.top.min(last);
-            form.top =
-                if command == Command::PageDown { (top + page).min(last) } else { top.saturating_sub(page) };
+            form.top = if command == KeyCommand::PageDown {
+                (top + page).min(last)
+            } else {
+                top.saturating_sub(page)
+            };
         }
-        Command::Accept => match form.field {
+        KeyCommand::Accept => match form.focus {
             Field::Cancel => {
-                app.say(Tone::Plain, "nothing was sent");
+                app.show_notice(Tone::Plain, "nothing was sent");
                 return None;
-            }
-            Field::Send => {
-                if let Some(effect) = send(&mut form, app) {
-                    return Some(effect);
-                }
             }
             _ => {
                 complete(&mut form, app);
-                form.go(true);
+                if let Some(effect) = check_and_send(&mut form, app) {
+                    if matches!(effect, Effect::CheckRevision(..)) {
+                        app.overlay = Some(Overlay::Form(form));
+                    }
+                    return Some(effect);
+                }
             }
         },
         _ => return None,
@@ -44,9 +50,12 @@ pub(super) fn act_on_form(app: &mut App, command: Command) -> Option<Effect> {
     None
 }
 
-/// In a text left and right move within it; elsewhere they choose.
+/// In a text field, left and right move the cursor; elsewhere they change the choice.
 fn move_or_change(form: &mut Form, forward: bool, app: &App) {
     use tui_input::InputRequest::{GoToNextChar, GoToPrevChar};
+    if form.turn_batches(forward, app) {
+        return;
+    }
     let at_end = |input: &Input| input.cursor() >= input.value().chars().count();
     match form.input() {
         Some(input) if !forward => {
@@ -60,39 +69,99 @@ fn move_or_change(form: &mut Form, forward: bool, app: &App) {
     }
 }
 
-/// Takes the completion of the revision.
+/// Completes the revision.
 fn complete(form: &mut Form, app: &App) {
-    if form.field == Field::Revision
+    if form.focus == Field::Revision
         && let Some(whole) = form.completion().map(str::to_owned)
     {
         form.revision = Input::new(whole);
-        form.work_out(app);
+        form.update_plan(app);
     }
 }
 
-/// Sends what the form says, or says in the form why not.
+/// Sends the plan. A branch or tag that is not known to exist is looked up first: a mistyped one would fail on every host.
+fn check_and_send(form: &mut Form, app: &mut App) -> Option<Effect> {
+    form.update_plan(app);
+    if let Ok(plan) = &form.plan
+        && let Some(revision) = plan.revision_to_pin()
+        && !is_known(revision, plan, app)
+        && form.is_confirmed()
+        && app.connection.up
+    {
+        let (flakes, revision) = (plan.flakes(), revision.clone());
+        form.looked_up = Some(revision.clone());
+        return Some(Effect::CheckRevision(flakes, revision));
+    }
+    send(form, app)
+}
+
+/// Whether a revision was seen before, or cannot be looked up.
+fn is_known(revision: &Revision, plan: &Plan, app: &App) -> bool {
+    let hosts = app.fleet.hosts.values().filter_map(|host| host.answer.as_deref()?.revision.as_deref());
+    let is_head = app
+        .heads
+        .as_ref()
+        .is_some_and(|heads| heads.branch == *revision && heads.by_flake.values().any(Result::is_ok));
+    plan.flakes().is_empty()
+        || plan.named_flakes(&app.fleet).is_err()
+        || is_head
+        || hosts.into_iter().any(|running| running == revision.as_str())
+}
+
+/// Sends the plan of the form whose revision was looked up, or shows that the revision does not exist.
+pub(super) fn revision_checked(
+    app: &mut App,
+    revision: &Revision,
+    missing: Option<String>,
+) -> Option<Effect> {
+    let Some(Overlay::Form(mut form)) = app.overlay.take() else { return None };
+    if form.looked_up.as_ref() == Some(revision) {
+        match missing {
+            None => {
+                if let Some(effect) = send(&mut form, app) {
+                    return Some(effect);
+                }
+            }
+            Some(reason) => {
+                form.looked_up = None;
+                form.focus_revision();
+                form.error = Some(format!("{}; nothing was sent", printable(&reason)));
+            }
+        }
+    }
+    app.overlay = Some(Overlay::Form(form));
+    None
+}
+
+/// Sends the plan, or shows in the form why that is not possible.
 fn send(form: &mut Form, app: &mut App) -> Option<Effect> {
-    // Hosts may have come or gone since the last key.
-    form.work_out(app);
-    if let Some(why) = down(app) {
-        form.refused = Some(why);
+    // Hosts may have changed since the last key.
+    form.update_plan(app);
+    if let Some(reason) = down(app) {
+        form.error = Some(reason);
         return None;
     }
-    let plan = form.confirmed()?;
-    let hosts = plan.hosts().len();
-    let hosts = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
+    let plan = form.confirmed_plan()?;
+    let hosts = format::count(plan.hosts().len(), "host");
     let of_what = plan.intent.revision.as_ref().map(|revision| format!(" of {revision}")).unwrap_or_default();
-    app.say_sending(plan.id.clone(), format!("sending {}{of_what} to {hosts}", plan.intent.action));
-    if form.purpose != Purpose::Diff {
-        // Whoever has looked at what would change deploys to the same hosts next.
+    app.show_sending_notice(plan.id.clone(), format!("sending {}{of_what} to {hosts}", plan.intent.action));
+    if form.kind != FormKind::Diff {
+        // After a diff, the operator often deploys to the same hosts.
         app.table.marks.clear();
     }
     show_one_of(&plan, app);
-    app.remember(plan.clone());
+    // The results of a dry run are read host by host.
+    let (id, several) = (plan.id.clone(), form.kind != FormKind::Diff && plan.hosts().len() > 1);
+    app.record_sent(plan.clone());
+    if form.kind == FormKind::Diff && plan.hosts().len() > 1 {
+        super::changes_screen::open_for(app, plan.id.clone());
+    } else if several {
+        deployments_screen::open_one(app, id);
+    }
     Some(Effect::Send(Box::new(plan)))
 }
 
-/// Selects a host of the plan, where another is selected: it is what one wants to see now.
+/// Selects a host of the plan on the fleet screen, unless one is selected already.
 fn show_one_of(plan: &Plan, app: &mut App) {
     let hosts = plan.hosts();
     if app.table.host().is_none_or(|selected| !hosts.contains_key(selected))
@@ -103,45 +172,59 @@ fn show_one_of(plan: &Plan, app: &mut App) {
     }
 }
 
-/// Why nothing can be sent now.
+/// Why nothing can be sent now; `None` if the server answers.
 pub(super) fn down(app: &App) -> Option<String> {
-    let reason = app.link.reason.as_deref().unwrap_or("connecting");
-    (!app.link.up).then(|| format!("not connected ({reason}); nothing was sent"))
+    if !app.connection.up {
+        let reason = app.connection.reason.as_deref().unwrap_or("connecting");
+        return Some(format!("not connected ({reason}); nothing was sent"));
+    }
+    app.link.lost_at()?;
+    let silence = app.link.silence(app.clock)?;
+    Some(format!("the server has not answered for {} s; nothing was sent", silence.as_secs()))
 }
 
-pub(super) fn act_on_question(app: &mut App, command: Command) -> Option<Effect> {
-    let Some(Overlay::Question(mut question)) = app.overlay.take() else { return None };
+pub(super) fn act_on_confirm_dialog(app: &mut App, command: KeyCommand) -> Option<Effect> {
+    let Some(Overlay::Confirm(mut dialog)) = app.overlay.take() else { return None };
     match command {
-        Command::Left | Command::Right => {
-            question.yes = !question.yes;
-            app.overlay = Some(Overlay::Question(question));
+        KeyCommand::Left | KeyCommand::Right => {
+            dialog.yes = !dialog.yes;
+            app.overlay = Some(Overlay::Confirm(dialog));
             return None;
         }
-        Command::Yes => {}
-        Command::Accept if question.yes => {}
+        KeyCommand::Yes => {}
+        KeyCommand::Accept if dialog.yes => {}
         _ => return None,
     }
-    if let Some(why) = down(app) {
-        app.fault("Cancel", why);
+    if let Some(reason) = down(app) {
+        app.show_error("Cancel", reason);
         return None;
     }
-    app.remember(question.plan.clone());
-    Some(Effect::Send(Box::new(question.plan)))
+    app.record_sent(dialog.plan.clone());
+    Some(Effect::Send(Box::new(dialog.plan)))
 }
 
-pub(super) fn act_on_help(app: &mut App, command: Command) -> Option<Effect> {
+pub(super) fn act_on_help(app: &mut App, command: KeyCommand) -> Option<Effect> {
     let page = view::help_page(app.size);
-    let last = view::help_lines(app).saturating_sub(page);
-    let Some(Overlay::Help(top)) = &mut app.overlay else { return None };
+    if command == KeyCommand::Search {
+        app.help_search.1 = matches!(app.overlay, Some(Overlay::Help(_)));
+        return None;
+    }
+    let lines = match &app.overlay {
+        Some(Overlay::Messages(_)) => view::message_lines(app),
+        _ => view::help_lines(app),
+    };
+    let last = lines.saturating_sub(page);
+    let Some(Overlay::Help(top) | Overlay::Messages(top)) = &mut app.overlay else { return None };
     *top = match command {
-        Command::Down => *top + 1,
-        Command::Up => top.saturating_sub(1),
-        Command::PageDown => *top + page,
-        Command::PageUp => top.saturating_sub(page),
-        Command::First => 0,
-        Command::Last => last,
+        KeyCommand::Down => *top + 1,
+        KeyCommand::Up => top.saturating_sub(1),
+        KeyCommand::PageDown => *top + page,
+        KeyCommand::PageUp => top.saturating_sub(page),
+        KeyCommand::First => 0,
+        KeyCommand::Last => last,
         _ => {
             app.overlay = None;
+            app.help_search = Default::default();
             return None;
         }
     }

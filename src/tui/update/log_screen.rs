@@ -1,19 +1,21 @@
-//! Keys on the screen of a log and in its search.
+//! Keys on the screen of a log and in its search field.
 
-use crate::deployer::LogNews;
-use crate::protocol::{DeployReport, Status, printable};
-use crate::tui::deployments::Known;
+use crate::client::LogEvent;
+use crate::protocol::{DeployReport, Id, Status};
+use crate::text::printable;
+use crate::tui::known_deployment::KnownDeployment;
 use crate::tui::{
-    App, Command, DeploymentScreen, Diagnostics, Effect, LogFile, LogKey, LogScreen, Overlay, Screen, Tone,
-    view,
+    App, Context, DeploymentHostKey, DiagnosticsState, Effect, KeyCommand, LogFile, LogKey, LogScreen,
+    Overlay, Screen, Tone, view,
 };
 use tui_input::Input;
 
-/// Opens the log of the job of the host in view; on the screen of a host that of the selected job, on that of a deployment
-/// that of its job there.
+/// Opens the log of the job in view: on a host screen, of the selected job; on a deployment screen, of the job in that
+/// deployment.
 pub(super) fn open(app: &mut App) {
     let key = match app.screens.last() {
-        Some(Screen::Deployment(screen)) => of_part(app, screen),
+        Some(Screen::Deployment(screen)) => of_part(app, &screen.id, screen.cursor.selected()),
+        Some(Screen::Timeline(screen)) => of_part(app, &screen.id, screen.host()),
         Some(Screen::Host(screen)) => match screen.entry() {
             Some(entry) => Some(LogKey { host: screen.host.clone(), job: entry.id.clone() }),
             None => app.log_in_view(),
@@ -23,58 +25,66 @@ pub(super) fn open(app: &mut App) {
     if let Some(key) = key {
         app.screens.push(Screen::Log(LogScreen::new(key)));
     } else if let Some(host) = app.host() {
-        let text = format!("{} has no job whose log could be read", host.name);
-        app.say(Tone::Warn, text);
+        let text = format!("{} has no job with a log", host.name);
+        app.show_notice(Tone::Warn, text);
     }
 }
 
-/// The job of the selected host. What was refused never began, and a host without an instance keeps no logs.
-fn of_part(app: &App, screen: &DeploymentScreen) -> Option<LogKey> {
-    let part = Known::of(app, &screen.id)?.part_of(screen.cursor.selected()?)?;
-    let report = &part.job?.report;
-    let is_kept = report.instance.is_some() && report.status != Status::Rejected;
-    let job = report.id.clone().filter(|_| is_kept)?;
-    Some(LogKey { host: part.host.clone(), job })
+/// The log of the selected host's job. A rejected job has no log, nor has a job of a host without an instance.
+fn of_part(app: &App, id: &Id, host: Option<&DeploymentHostKey>) -> Option<LogKey> {
+    let entry = KnownDeployment::of(app, id)?.host_entry(host?)?;
+    let report = &entry.job?.report;
+    let has_log = report.instance.is_some() && report.status != Status::Rejected;
+    let job = report.id.clone().filter(|_| has_log)?;
+    Some(LogKey { host: entry.host.clone(), job })
 }
 
-pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
-    let room = view::log_room(app.size);
+pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
+    let available = view::log_text_area(app.size);
     let Some(Screen::Log(screen)) = app.screens.last_mut() else { return None };
-    let page = screen.page(room);
+    let page = screen.page(available);
     match command {
-        Command::Down => screen.scroll_down(1, page),
-        Command::Up => screen.scroll_up(1, page),
-        Command::PageDown => screen.scroll_down(page.rows, page),
-        Command::PageUp => screen.scroll_up(page.rows, page),
-        Command::First => screen.go_to_start(),
-        Command::Last => screen.follow = true,
-        Command::Left => screen.scroll_left(),
-        Command::Right => screen.scroll_right(page),
-        Command::Follow => screen.follow = !screen.follow,
-        Command::Wrap => screen.wrap = !screen.wrap,
-        Command::Times => screen.times = !screen.times,
-        Command::Search => screen.type_search(),
-        Command::NextMatch | Command::PreviousMatch => {
-            let forward = command == Command::NextMatch;
+        KeyCommand::Down => screen.scroll_down(1, page),
+        KeyCommand::Up => screen.scroll_up(1, page),
+        KeyCommand::PageDown => screen.scroll_down(page.rows, page),
+        KeyCommand::PageUp => screen.scroll_up(page.rows, page),
+        KeyCommand::First => screen.go_to_start(),
+        KeyCommand::Last => screen.follow = true,
+        KeyCommand::Left => screen.scroll_left(),
+        KeyCommand::Right => screen.scroll_right(page),
+        KeyCommand::Follow => screen.follow = !screen.follow,
+        KeyCommand::Wrap => screen.wrap = !screen.wrap,
+        KeyCommand::Times => screen.times = !screen.times,
+        KeyCommand::Search => screen.type_search(),
+        KeyCommand::NextMatch | KeyCommand::PreviousMatch => {
+            let forward = command == KeyCommand::NextMatch;
             let searches = screen.search.is_some();
+            let no_search = || {
+                let key = app.options.keys.name(Context::Log, KeyCommand::Search);
+                format!("no search yet; press {key} to search")
+            };
             let (tone, text) = match screen.go_to_match(forward, page) {
                 None if searches => (Tone::Warn, "no line matches the search"),
-                None => (Tone::Warn, "nothing is searched for; / begins a search"),
+                None => (Tone::Warn, &*no_search()),
                 Some(false) => return None,
-                Some(true) if forward => (Tone::Plain, "the search goes on at the beginning"),
-                Some(true) => (Tone::Plain, "the search goes on at the end"),
+                Some(true) if forward => (Tone::Plain, "search continued from the beginning"),
+                Some(true) => (Tone::Plain, "search continued from the end"),
             };
-            app.say(tone, text);
+            app.show_notice(tone, text);
         }
-        Command::Save if screen.text.is_empty() => app.say(Tone::Warn, "there is nothing to save yet"),
-        Command::Save => {
-            let file = LogFile { name: screen.file(), text: screen.text.whole(), gone: screen.text.first() };
+        KeyCommand::Save if screen.text.is_empty() => app.show_notice(Tone::Warn, "nothing to save yet"),
+        KeyCommand::Save => {
+            let file = LogFile {
+                name: screen.file(),
+                text: screen.text.whole(),
+                dropped_lines: screen.text.first(),
+            };
             return Some(Effect::SaveLog(Box::new(file)));
         }
-        Command::CommandLine => super::command_line::open(app),
-        Command::Help => app.overlay = Some(Overlay::Help(0)),
-        Command::Back if screen.search.is_some() => screen.search = None,
-        Command::Back => {
+        KeyCommand::CommandLine => super::command_line::open(app),
+        KeyCommand::Help => app.overlay = Some(Overlay::Help(0)),
+        KeyCommand::Back if screen.search.is_some() => screen.search = None,
+        KeyCommand::Back => {
             app.screens.pop();
         }
         _ => {}
@@ -82,32 +92,38 @@ pub(super) fn act(app: &mut App, command: Command) -> Option<Effect> {
     None
 }
 
-pub(super) fn act_on_search(app: &mut App, command: Command) -> Option<Effect> {
+pub(super) fn act_on_search(app: &mut App, command: KeyCommand) -> Option<Effect> {
     if let Some(Screen::Log(screen)) = app.screens.last_mut() {
-        screen.end_typing(command == Command::Accept);
+        screen.end_typing(command == KeyCommand::Accept);
     }
     None
 }
 
-/// Changes what is typed, and searches for it at once.
+/// Changes the search field and searches at once.
 pub(super) fn edit_search(app: &mut App, change: impl FnOnce(&mut Input)) {
-    let room = view::log_room(app.size);
+    let available = view::log_text_area(app.size);
     if let Some(Screen::Log(screen)) = app.screens.last_mut()
-        && let Some(typing) = &mut screen.typing
+        && let Some(typing) = &mut screen.search_input
     {
         change(&mut typing.input);
-        let page = screen.page(room);
+        let page = screen.page(available);
         screen.search_as_typed(page);
     }
 }
 
-/// Takes news. After the end of the log, the host is queried for the diagnostics of a job that failed, if they are not known.
-pub(super) fn news(app: &mut App, key: &LogKey, news: LogNews, kept: Option<u64>) -> Option<Effect> {
+/// Applies a log event. After the end of the log, the host is queried for the diagnostics of a failed job, unless they
+/// are known.
+pub(super) fn full_log(
+    app: &mut App,
+    key: &LogKey,
+    event: LogEvent,
+    stored_len: Option<u64>,
+) -> Option<Effect> {
     let now = app.now;
     let report = app.job_of(key).cloned();
     let screen = screen_of(app, key)?;
-    screen.apply(news, kept, now);
-    if !screen.wants_diagnostics() {
+    screen.apply(event, stored_len, now);
+    if !screen.needs_diagnostics() {
         return None;
     }
     match report {
@@ -116,13 +132,13 @@ pub(super) fn news(app: &mut App, key: &LogKey, news: LogNews, kept: Option<u64>
             None
         }
         _ => {
-            screen.diagnostics = Diagnostics::Asked;
+            screen.diagnostics = DiagnosticsState::Requested;
             Some(Effect::Job(key.clone()))
         }
     }
 }
 
-/// Takes what the host has replied about the job.
+/// Shows the diagnostics from the host's reply.
 pub(super) fn job(app: &mut App, key: &LogKey, report: Option<&DeployReport>) {
     if let Some(screen) = screen_of(app, key) {
         screen.show_diagnostics(report);
@@ -138,7 +154,7 @@ fn screen_of<'a>(app: &'a mut App, key: &LogKey) -> Option<&'a mut LogScreen> {
 
 pub(super) fn saved(app: &mut App, saved: Result<String, String>) {
     match saved {
-        Ok(text) => app.say(Tone::Good, printable(&text)),
-        Err(text) => app.fault("The log was not saved", printable(&text)),
+        Ok(text) => app.show_notice(Tone::Good, printable(&text)),
+        Err(text) => app.show_error("The log was not saved", printable(&text)),
     }
 }

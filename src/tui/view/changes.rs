@@ -1,26 +1,27 @@
-//! What a job changes on its host, as far as it tells.
+//! The changes that a job makes on its host, as far as the host reports them.
 
-use super::flow::flow;
-use super::painter::Piece;
-use crate::fleet::{Host, words};
-use crate::protocol::{Action, Changes, DeployReport, PackageChange, Status, printable};
-use crate::tui::{Symbols, Tone, text};
+use super::lines::{wrapped, wrapped_spans};
+use crate::fleet::Host;
+use crate::protocol::{Action, Changes, DeployReport, PackageChange, Status};
+use crate::text::{format, printable};
+use crate::tui::{Theme, Tone};
+use ratatui::text::{Line, Span};
 
-/// Packages, sizes and units. A dry run that tells of none says so.
-pub(super) fn lines(host: &Host, job: &DeployReport, columns: usize, symbols: &Symbols) -> Vec<Vec<Piece>> {
-    let said = |text: &str| vec![vec![Tone::Dim.text(text)]];
+/// Packages, sizes and units. A dry run without a report of changes says so.
+pub(super) fn lines(host: &Host, job: &DeployReport, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let note = |text: &'static str| vec![theme.span(Tone::Dim, text).into()];
     let Some(changes) = &job.changes else {
         let dry = job.action == Some(Action::DryActivate) && job.status == Status::Completed;
         let runs = host.answer.as_ref().and_then(|answer| answer.system.as_ref());
         return match (dry, runs.is_some() && runs == job.system.as_ref()) {
             (false, _) => Vec::new(),
-            // A host where this very system runs has nothing to compare.
-            (true, true) => said("nothing would change, this system runs already"),
-            (true, false) => said("the host did not report what would change; its log may"),
+            // If the host runs this system already, there is nothing to compare.
+            (true, true) => note("nothing would change: the host already runs this system"),
+            (true, false) => note("the host did not report what would change; see its log"),
         };
     };
-    let mut lines = vec![vec![Tone::Title.text(summary(changes))]];
-    lines.extend(flow(changes.packages.iter().map(|package| change(package, symbols)), columns));
+    let mut lines = vec![theme.span(Tone::Title, summary(changes)).into()];
+    lines.extend(wrapped_spans(changes.packages.iter().map(|package| change(package, theme)), columns));
     for (what, units) in [
         ("stops", &changes.units_stopped),
         ("starts", &changes.units_started),
@@ -28,8 +29,7 @@ pub(super) fn lines(host: &Host, job: &DeployReport, columns: usize, symbols: &S
     ] {
         if !units.is_empty() {
             let units: Vec<_> = units.iter().map(|unit| printable(unit)).collect();
-            let wrapped = text::wrap(&format!("{what} {}", units.join(", ")), columns);
-            lines.extend(wrapped.into_iter().map(|line| vec![Tone::Plain.text(line)]));
+            lines.extend(wrapped(theme, Tone::Plain, &format!("{what} {}", units.join(", ")), columns));
         }
     }
     lines
@@ -37,33 +37,25 @@ pub(super) fn lines(host: &Host, job: &DeployReport, columns: usize, symbols: &S
 
 /// `2 packages, +412 MiB`
 fn summary(changes: &Changes) -> String {
-    let mut parts = Vec::new();
-    match changes.packages.len() {
-        0 => {}
-        1 => parts.push("1 package".to_owned()),
-        count => parts.push(format!("{count} packages")),
-    }
-    if let Some(bytes) = changes.bytes.filter(|bytes| *bytes != 0) {
-        parts.push(words::growth(bytes));
-    }
+    let count = |count: usize, noun: &str| (count > 0).then(|| format::count(count, noun));
+    let bytes = changes.bytes.filter(|bytes| *bytes != 0).map(format::signed_size);
     let units = [&changes.units_stopped, &changes.units_started, &changes.units_restarted];
-    match units.iter().map(|units| units.len()).sum::<usize>() {
-        0 => {}
-        1 => parts.push("1 unit".to_owned()),
-        count => parts.push(format!("{count} units")),
-    }
-    // Two systems that differ in the content of files only, such as an address below /etc, are of one size.
+    let units = units.iter().map(|units| units.len()).sum();
+    let parts = [count(changes.packages.len(), "package"), bytes, count(units, "unit")];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    // Systems that differ only in the contents of files, such as an address in /etc, can have the same size.
     if parts.is_empty() { "changes files only".to_owned() } else { format!("changes {}", parts.join(", ")) }
 }
 
-/// `linux 6.12.8 ▸ 6.12.9`, and with a sign where a package comes or goes.
-fn change(package: &PackageChange, symbols: &Symbols) -> Piece {
+/// `linux 6.12.8 → 6.12.9`; `+` and `-` mark new and removed packages.
+pub(super) fn change(package: &PackageChange, theme: &Theme) -> Span<'static> {
+    let then = theme.symbols().becomes;
     let name = printable(&package.name);
     let version = |version: &Option<String>| version.as_deref().map(printable);
     match (version(&package.from), version(&package.to)) {
-        (Some(from), Some(to)) => Tone::Plain.text(format!("{name} {from} {} {to}", symbols.then)),
-        (None, Some(to)) => Tone::Good.text(format!("+{name} {to}")),
-        (Some(from), None) => Tone::Warn.text(format!("-{name} {from}")),
-        (None, None) => Tone::Plain.text(name),
+        (Some(from), Some(to)) => theme.span(Tone::Plain, format!("{name} {from} {then} {to}")),
+        (None, Some(to)) => theme.span(Tone::Good, format!("+{name} {to}")),
+        (Some(from), None) => theme.span(Tone::Warn, format!("-{name} {from}")),
+        (None, None) => theme.span(Tone::Plain, name),
     }
 }

@@ -1,113 +1,96 @@
-//! The columns of the table: which there are, how wide they are, and which leave first where it is narrow.
+//! The columns of the host table and their cells: their order, their widths, and which ones a narrow table drops.
 
-mod cells;
+use super::table::{Column, FittedColumns};
+use super::{commits, phase_track, what_to_know};
+use crate::fleet::{DiskPlace, Host, HostStatus, Reachability, describe};
+use crate::protocol::{Action, DeployReport, Presence, Revision, Status};
+use crate::text::{format, printable};
+use crate::tui::{App, HostColumn, Sort, Theme, Tone, text};
+use ratatui::text::{Line, Span};
 
-pub(super) use cells::{bar, state};
+/// The order in which a narrow table drops columns, the highest number first: among the columns about the deployment,
+/// and among those about the system. The name is never dropped.
+const DROP_ORDER: [(HostColumn, [u8; 2]); 16] = [
+    (HostColumn::Host, [0, 0]),
+    (HostColumn::State, [1, 1]),
+    (HostColumn::WhatToKnow, [2, 12]),
+    (HostColumn::Revision, [3, 3]),
+    (HostColumn::Tier, [4, 7]),
+    (HostColumn::Role, [5, 9]),
+    (HostColumn::Seen, [6, 13]),
+    (HostColumn::Phases, [7, 15]),
+    (HostColumn::Deployed, [8, 14]),
+    (HostColumn::Generation, [9, 8]),
+    (HostColumn::System, [10, 6]),
+    (HostColumn::StoreFree, [11, 4]),
+    (HostColumn::BootFree, [12, 5]),
+    (HostColumn::Up, [13, 10]),
+    (HostColumn::Booted, [14, 2]),
+    (HostColumn::Listener, [15, 11]),
+];
+/// Widths up to which columns grow, in this order: first to fit common values, then with the remaining space.
+const GROWTH: [(HostColumn, usize); 4] = [
+    (HostColumn::WhatToKnow, 60),
+    (HostColumn::Revision, 18),
+    (HostColumn::State, 18),
+    (HostColumn::WhatToKnow, MAX_WHAT_TO_KNOW),
+];
+/// The same for the columns of the system.
+const WIDE_GROWTH: [(HostColumn, usize); 5] = [
+    (HostColumn::Revision, 16),
+    (HostColumn::System, 24),
+    (HostColumn::Revision, 24),
+    (HostColumn::Host, 24),
+    (HostColumn::System, 32),
+];
+/// The share of a table without its first columns that WHAT TO KNOW needs at least, in eighths, and its limits. A wider
+/// table has more columns.
+const NARROW: usize = 8;
+const WHAT_TO_KNOW_EIGHTHS: usize = 3;
+const MIN_WHAT_TO_KNOW: usize = 10;
+const WIDE_WHAT_TO_KNOW: usize = 46;
+const MAX_WHAT_TO_KNOW: usize = 90;
 
-use crate::tui::{App, Sort};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Column {
-    Host,
-    Tier,
-    Role,
-    State,
-    Progress,
-    Revision,
-    Generation,
-    Deployed,
-    Seen,
-    System,
-    Booted,
-    Up,
-    StoreFree,
-    BootFree,
-    Version,
+/// The columns that fit into a table of this width with `margin` columns before the first cell.
+pub(super) fn fitted(app: &App, width: u16, margin: u16) -> FittedColumns<HostColumn> {
+    let available = usize::from(width.saturating_sub(margin + 1));
+    let shown = &app.options.columns;
+    let (shown, growth) =
+        if app.table.wide { (&shown.system, &WIDE_GROWTH[..]) } else { (&shown.deployment, &GROWTH[..]) };
+    let columns = shown.iter().map(|kind| Column {
+        kind: *kind,
+        title: kind.title(),
+        width: [kind.width(app, available).max(sorted_heading_width(app, *kind)); 3],
+        drop_order: kind.drop_order(app.table.wide),
+        right: kind.is_number(),
+    });
+    let growth = growth.iter().map(|(kind, width)| match kind {
+        HostColumn::Revision => (*kind, width + distance_width(app)),
+        _ => (*kind, *width),
+    });
+    FittedColumns::with_growth(&columns.collect::<Vec<_>>(), width, margin, growth)
 }
 
-/// The order on the screen, and the order in which they leave: the highest number first, the name never.
-const COLUMNS: [(Column, u8); 9] = [
-    (Column::Host, 0),
-    (Column::Tier, 3),
-    (Column::Role, 5),
-    (Column::State, 1),
-    (Column::Progress, 2),
-    (Column::Revision, 4),
-    (Column::Generation, 7),
-    (Column::Deployed, 8),
-    (Column::Seen, 6),
-];
-
-/// The same with what there is to know of the system.
-const WIDE: [(Column, u8); 12] = [
-    (Column::Host, 0),
-    (Column::Tier, 7),
-    (Column::Role, 9),
-    (Column::State, 1),
-    (Column::Revision, 3),
-    (Column::Generation, 8),
-    (Column::System, 6),
-    (Column::Booted, 2),
-    (Column::Up, 10),
-    (Column::StoreFree, 4),
-    (Column::BootFree, 5),
-    (Column::Version, 11),
-];
-
-/// The blank columns between two.
-pub(super) const GAP: usize = 2;
-
-/// What columns become where there is room, one after the other: first none that is usual is cut, then the rest is shared out.
-const ROOMY: [(Column, usize); 6] = [
-    (Column::Progress, 12),
-    (Column::Revision, 16),
-    (Column::Progress, 80),
-    (Column::Revision, 24),
-    (Column::Progress, usize::MAX),
-    (Column::Host, usize::MAX),
-];
-
-/// The same for those of the system.
-const WIDE_ROOMY: [(Column, usize); 5] = [
-    (Column::Revision, 16),
-    (Column::System, 24),
-    (Column::Revision, 24),
-    (Column::Host, 24),
-    (Column::System, 32),
-];
-
-/// The columns that fit into `room`, each with its width.
-pub(super) fn fitting(app: &App, room: usize) -> Vec<(Column, usize)> {
-    let mut shown = if app.table.wide { WIDE.to_vec() } else { COLUMNS.to_vec() };
-    let needed = |shown: &[(Column, u8)]| -> usize {
-        shown.iter().map(|(column, _)| column.width(app, room) + GAP).sum::<usize>().saturating_sub(GAP)
-    };
-    while needed(&shown) > room && shown.len() > 1 {
-        let last = shown.iter().map(|(_, leaves)| *leaves).max();
-        shown.retain(|(_, leaves)| Some(*leaves) != last);
-    }
-    let mut spare = room.saturating_sub(needed(&shown));
-    let width = |column: Column| column.width(app, room).min(room);
-    let mut fitted: Vec<_> = shown.into_iter().map(|(column, _)| (column, width(column))).collect();
-    for (takes, most) in if app.table.wide { &WIDE_ROOMY[..] } else { &ROOMY[..] } {
-        if let Some((_, width)) = fitted.iter_mut().find(|(column, _)| column == takes) {
-            let more = spare.min(most.saturating_sub(*width));
-            spare -= more;
-            *width += more;
-        }
-    }
-    fitted
+/// Additional width for the distances to the heads, if they are known: `−120` instead of one symbol.
+fn distance_width(app: &App) -> usize {
+    if app.commits.is_empty() { 0 } else { 2 }
 }
 
-impl Column {
+/// The width of the heading with its arrow, if the table is sorted by this column.
+fn sorted_heading_width(app: &App, column: HostColumn) -> usize {
+    if column.sort() == Some(app.table.sort) { text::width(column.title()) + 2 } else { 0 }
+}
+
+impl HostColumn {
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Host => "HOST",
             Self::Tier => "TIER",
             Self::Role => "ROLE",
             Self::State => "STATE",
-            Self::Progress => "PROGRESS",
-            Self::Revision => "REVISION",
+            Self::Phases => "PHASES",
+            Self::WhatToKnow => "WHAT TO KNOW",
+            Self::Revision => "RUNS",
             Self::Generation => "GEN",
             Self::Deployed => "DEPLOYED",
             Self::Seen => "SEEN",
@@ -116,11 +99,11 @@ impl Column {
             Self::Up => "UP",
             Self::StoreFree => "STORE FREE",
             Self::BootFree => "BOOT FREE",
-            Self::Version => "LISTENER",
+            Self::Listener => "LISTENER",
         }
     }
 
-    /// The sort that this column belongs to.
+    /// The sort column of this column, if it has one.
     pub(super) fn sort(self) -> Option<Sort> {
         match self {
             Self::Host => Some(Sort::Host),
@@ -133,26 +116,216 @@ impl Column {
         }
     }
 
-    /// The least width. Names take what the longest needs, but no more than their share of the room.
-    fn width(self, app: &App, room: usize) -> usize {
+    /// Minimum width. Names take the width of the longest one, up to a share of the table.
+    fn width(self, app: &App, available: usize) -> usize {
         let [host, tier, role] = app.table.widths;
         match self {
-            Self::Host => host.clamp(6, (room / 4).max(12)),
-            Self::Tier => tier.clamp(6, (room / 8).max(6)),
-            Self::Role => role.clamp(6, (room / 8).max(6)),
-            Self::State => 14,
+            Self::Host => host.clamp(6, (available / 4).max(12)),
+            Self::Tier => tier.clamp(4, (available / 8).max(4)),
+            Self::Role => role.clamp(4, (available / 8).max(4)),
+            Self::State => 15,
             Self::Generation => 4,
-            Self::Deployed | Self::Version => 8,
+            Self::Deployed | Self::Listener => 8,
             Self::Seen | Self::Booted | Self::Up => 6,
             Self::System => 20,
-            Self::Progress | Self::StoreFree => 10,
-            Self::Revision => 12,
+            Self::Phases => phase_track::WIDTH,
+            Self::WhatToKnow => {
+                let share = available.saturating_sub(NARROW) * WHAT_TO_KNOW_EIGHTHS / 8;
+                let share = share.clamp(MIN_WHAT_TO_KNOW, WIDE_WHAT_TO_KNOW);
+                // The wider column of revisions drops no other column.
+                share.saturating_sub(distance_width(app)).max(MIN_WHAT_TO_KNOW)
+            }
+            Self::StoreFree => 10,
+            Self::Revision => 9 + distance_width(app),
             Self::BootFree => 9,
         }
     }
 
+    fn drop_order(self, system: bool) -> u8 {
+        let order = DROP_ORDER.iter().find(|(column, _)| *column == self);
+        order.map_or(u8::MAX, |(_, order)| order[usize::from(system)])
+    }
+
     pub(super) fn is_number(self) -> bool {
-        use Column::{BootFree, Deployed, Generation, Seen, StoreFree, Up};
+        use HostColumn::{BootFree, Deployed, Generation, Seen, StoreFree, Up};
         matches!(self, Generation | Deployed | Seen | Up | StoreFree | BootFree)
+    }
+
+    /// The cell of a host, for this width.
+    pub(in crate::tui::view) fn cell(self, app: &App, host: &Host, width: usize) -> Line<'static> {
+        let theme = &app.options.theme;
+        let answer = host.answer.as_deref();
+        let age = |then| format::age(then, app.now);
+        let text = match self {
+            Self::State => return state(app, host, width),
+            Self::Phases => return phases(app, host),
+            Self::WhatToKnow => return what_to_know::line(app, host, width),
+            Self::Revision => return revision(app, host, width),
+            Self::Booted => return booted(answer, theme).into(),
+            Self::Host => return theme.span(Tone::Title, host.name.to_string()).into(),
+            Self::Tier => host.tier.as_ref().map(ToString::to_string).unwrap_or_default(),
+            Self::Role => host.role.as_ref().map(ToString::to_string).unwrap_or_default(),
+            Self::Generation => {
+                let generation = answer.and_then(|answer| answer.generation);
+                generation.map(|generation| generation.to_string()).unwrap_or_default()
+            }
+            Self::Deployed => host.deployed_at().map(age).unwrap_or_default(),
+            Self::Seen => {
+                let tone =
+                    if host.reachability(app.now) == Reachability::Online { Tone::Dim } else { Tone::Plain };
+                return theme.span(tone, host.last_seen.map(age).unwrap_or_default()).into();
+            }
+            Self::System => text_of(answer.and_then(|answer| answer.os_version.as_deref())),
+            Self::Up => answer.and_then(|answer| answer.booted_at).map(age).unwrap_or_default(),
+            Self::StoreFree => free(answer.and_then(|answer| answer.nix_free_bytes)),
+            Self::BootFree => free(answer.and_then(|answer| answer.boot_free_bytes)),
+            Self::Listener => text_of(answer.and_then(|answer| answer.version.as_deref())),
+        };
+        theme.span(Tone::Plain, text).into()
+    }
+}
+
+/// The track of the running job, or of the change that failed.
+fn phases(app: &App, host: &Host) -> Line<'static> {
+    match host.status(app.now) {
+        HostStatus::Deploying(job) | HostStatus::Failed(job) => phase_track::track(job, &app.options.theme),
+        _ => Line::default(),
+    }
+}
+
+/// The running revision, without the branch that all hosts should run; dim and with the distance to the head if it is
+/// outdated. During a job also the commit that it deploys. A host with the base format reports its revision only with its
+/// last job.
+fn revision(app: &App, host: &Host, width: usize) -> Line<'static> {
+    let (theme, symbols) = (&app.options.theme, app.options.theme.symbols());
+    let runs = describe::running_revision(host);
+    let deployed = || host.last_change.as_deref().filter(|job| job.status == Status::Completed);
+    let runs =
+        if runs.is_empty() { deployed().map(describe::job_revision).unwrap_or_default() } else { runs };
+    let usual = app.options.tracked_branch.as_ref().map(Revision::as_str).or(app.options.branch.as_deref());
+    let short = usual.and_then(|usual| runs.strip_prefix(usual)?.strip_prefix(' ').map(str::to_owned));
+    let short = short.unwrap_or(runs);
+    if let HostStatus::Deploying(job) = host.status(app.now)
+        && job.action.as_ref().is_none_or(Action::changes_system)
+    {
+        let commit = job.commit.as_deref().map(|commit| printable(format::short_commit(commit)));
+        let target = commit.filter(|commit| !short.ends_with(commit.as_str())).unwrap_or_default();
+        let both = format!("{short} {} {target}", symbols.becomes);
+        let text = if text::width(&both) <= width { both } else { format!("{short} {}", symbols.becomes) };
+        return theme.span(Tone::Plain, text.trim_end().to_owned()).into();
+    }
+    if app.is_outdated(host) {
+        let left = width.saturating_sub(text::width(&short) + 1);
+        let distance = commits::of_host(app, host).and_then(|commit| commits::distance(app, commit, left));
+        if let Some(distance) = distance {
+            return theme.span(Tone::Dim, format!("{short} {distance}")).into();
+        }
+        return theme.span(Tone::Dim, format!("{short} {}", symbols.outdated)).into();
+    }
+    theme.span(Tone::Plain, short).into()
+}
+
+/// Symbol and word for the status; during a build also the number of finished builds, if it fits.
+pub(in crate::tui::view) fn state(app: &App, host: &Host, width: usize) -> Line<'static> {
+    let (theme, symbols) = (&app.options.theme, app.options.theme.symbols());
+    let status = host.status(app.now);
+    let (symbol, word, tone) = match status {
+        HostStatus::Deploying(job) => {
+            let phase = job.phases.running().map_or(job.status.as_str(), |phase| phase.name.as_str());
+            let phase = printable(phase);
+            let built = describe::build_counts(job).map(|(done, expected)| format!(" {done}/{expected}"));
+            let available = width.saturating_sub(text::width(symbols.working) + 1 + text::width(&phase));
+            // A number that is cut off would be misread.
+            let built = built.filter(|built| built.len() <= available).unwrap_or_default();
+            (symbols.working, format!("{phase}{built}"), Tone::Busy)
+        }
+        HostStatus::Duplicate => (symbols.warning, "duplicate".to_owned(), Tone::Bad),
+        HostStatus::Changed | HostStatus::Unproven => {
+            (symbols.warning, status.as_str().to_owned(), Tone::Bad)
+        }
+        HostStatus::Offline => (symbols.offline, "offline".to_owned(), Tone::Warn),
+        HostStatus::Stale => (symbols.stale, "stale".to_owned(), Tone::Warn),
+        HostStatus::Restarting => (symbols.restarting, "restarting".to_owned(), Tone::Warn),
+        _ if what_to_know::own_rejection(app, host).is_some() => {
+            (symbols.failed, "rejected".to_owned(), Tone::Bad)
+        }
+        HostStatus::Failed(job) => {
+            let width = width.saturating_sub(text::width(symbols.failed) + 1);
+            (symbols.failed, failed_word(job, width), Tone::Bad)
+        }
+        HostStatus::Units([_]) => (symbols.warning, "unit failed".to_owned(), Tone::Bad),
+        HostStatus::Units(_) => (symbols.warning, "units failed".to_owned(), Tone::Bad),
+        HostStatus::Disk(low) => (symbols.warning, disk_word(low.place), Tone::Warn),
+        HostStatus::Held => (symbols.held, "held".to_owned(), Tone::Warn),
+        HostStatus::Reboot => (symbols.reboot, "needs reboot".to_owned(), Tone::Warn),
+        HostStatus::Idle => {
+            return theme.span(Tone::Good, symbols.online) + theme.span(Tone::Dim, " idle");
+        }
+    };
+    theme.span(tone, format!("{symbol} {word}")).into()
+}
+
+fn disk_word(place: DiskPlace) -> String {
+    match place {
+        DiskPlace::Boot => "/boot low",
+        DiskPlace::Store => "store low",
+        DiskPlace::State => "state dir low",
+    }
+    .to_owned()
+}
+
+/// How a change failed: `rolled back`, `failed: build`, or without the phase if that does not fit.
+fn failed_word(job: &DeployReport, width: usize) -> String {
+    if job.rolled_back == Some(true) {
+        return "rolled back".to_owned();
+    }
+    let phase = job.phases.failed().map(|phase| format!("failed: {}", printable(phase.name.as_str())));
+    phase.filter(|word| text::width(word) <= width).unwrap_or_else(|| "failed".to_owned())
+}
+
+/// `━━━━━━────── 30 %`, as text, because a cell of a table cannot contain a `Gauge`. A line, unlike a block, is also
+/// right on a selected row, where colours are exchanged.
+pub(in crate::tui::view) fn bar(done: u64, expected: u64, width: usize, theme: &Theme) -> String {
+    let percent = format!(" {:>3} %", share(done, expected, 100));
+    let cells = width.saturating_sub(percent.len());
+    let full = share(done, expected, cells).min(cells);
+    let symbols = theme.symbols();
+    format!("{}{}{percent}", symbols.full.repeat(full), symbols.empty.repeat(cells - full))
+}
+
+/// `━━━━━━──────`
+pub(in crate::tui::view) fn line_bar(done: u64, expected: u64, cells: usize, theme: &Theme) -> Line<'static> {
+    let symbols = theme.symbols();
+    let full = share(done, expected, cells).min(cells);
+    Line::from(vec![
+        theme.span(Tone::Good, symbols.full.repeat(full)),
+        theme.span(Tone::Dim, symbols.empty.repeat(cells - full)),
+    ])
+}
+
+/// `done` of `expected` as a part of `of`. Both numbers come from the network and can have any value.
+fn share(done: u64, expected: u64, of: usize) -> usize {
+    let part = u128::from(done) * of as u128 / u128::from(expected.max(1));
+    usize::try_from(part).unwrap_or(of)
+}
+
+fn text_of(text: Option<&str>) -> String {
+    text.map(printable).unwrap_or_default()
+}
+
+fn free(bytes: Option<u64>) -> String {
+    bytes.map(format::size).unwrap_or_default()
+}
+
+/// Whether the booted system is the running one.
+fn booted(answer: Option<&Presence>, theme: &Theme) -> Span<'static> {
+    let systems = answer.map(|answer| (&answer.booted_system, &answer.system));
+    match systems {
+        _ if answer.is_some_and(|answer| answer.reboot_needed == Some(true)) => {
+            theme.span(Tone::Warn, "reboot")
+        }
+        Some((Some(booted), Some(runs))) if booted == runs => theme.span(Tone::Plain, "same"),
+        Some((Some(_), Some(_))) => theme.span(Tone::Plain, "older"),
+        _ => Span::default(),
     }
 }

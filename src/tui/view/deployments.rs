@@ -1,17 +1,19 @@
-//! The table of deployments, and below it how the selected one stands. Only the rows in view are built.
+//! The table of deployments, and below it a summary of the selected one. Draws only visible rows.
 
-use super::grid::{Column, Grid};
-use super::hosts::shifted;
-use super::painter::{Painter, Piece, width};
-use super::{Areas, boxes, result};
-use crate::fleet::words;
-use crate::protocol::{Id, printable};
-use crate::tui::deployments::Known;
-use crate::tui::{App, DeploymentsScreen, Order, Symbols, Tone};
+use super::panel::{Edge, draw_scrollbar, draw_text, panel};
+use super::table::{ABOVE, Column, FittedColumns, MARGIN, draw_placeholder, windowed};
+use super::{Areas, dialogs, result};
+use crate::protocol::Id;
+use crate::text::{format, printable};
+use crate::tui::known_deployment::KnownDeployment;
+use crate::tui::{App, Context, DeploymentsScreen, KeyCommand, Tone};
+use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::Table;
 
-#[derive(Debug, Clone, Copy)]
-enum What {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DeploymentListColumn {
     When,
     Who,
     Action,
@@ -21,100 +23,113 @@ enum What {
     Progress,
 }
 
-const fn column(what: What, title: &'static str, width: [usize; 3], leaves: u8, right: bool) -> Column<What> {
-    Column { what, title, width, leaves, right }
+const fn column(
+    kind: DeploymentListColumn,
+    title: &'static str,
+    width: [usize; 3],
+    drop_order: u8,
+    right: bool,
+) -> Column<DeploymentListColumn> {
+    Column { kind, title, width, drop_order, right }
 }
 
-const COLUMNS: [Column<What>; 7] = [
-    column(What::When, "WHEN", [6; 3], 2, true),
-    column(What::Who, "WHO", [12, 13, 22], 4, false),
-    column(What::Action, "ACTION", [12; 3], 3, false),
-    column(What::Revision, "REVISION", [14, 15, 26], 1, false),
-    column(What::Hosts, "HOSTS", [5; 3], 5, true),
-    column(What::Result, "RESULT", [18, 26, 44], 0, false),
-    column(What::Progress, "PROGRESS", [12, 20, 30], 6, false),
+const COLUMNS: [Column<DeploymentListColumn>; 7] = [
+    column(DeploymentListColumn::When, "WHEN", [6; 3], 2, true),
+    column(DeploymentListColumn::Who, "WHO", [12, 13, 22], 4, false),
+    column(DeploymentListColumn::Action, "ACTION", [12; 3], 3, false),
+    column(DeploymentListColumn::Revision, "REVISION", [14, 15, 26], 1, false),
+    column(DeploymentListColumn::Hosts, "HOSTS", [5; 3], 5, true),
+    column(DeploymentListColumn::Result, "RESULT", [18, 26, 44], 0, false),
+    column(DeploymentListColumn::Progress, "PROGRESS", [12, 20, 30], 6, false),
 ];
 
-pub(super) fn draw(app: &App, screen: &DeploymentsScreen, painter: &mut Painter<'_>, areas: &Areas) {
-    let area = areas.hosts;
-    let rows = screen.cursor.rows();
-    let title = [Tone::Title.text(" deployments ")];
-    let inside = painter.framed(area, &title, &boxes::notice(app));
+pub(super) fn draw(app: &App, screen: &DeploymentsScreen, frame: &mut Frame<'_>, areas: &Areas) {
+    let (theme, area) = (&app.options.theme, areas.list);
+    let (rows, in_view) = (screen.cursor.rows(), super::rows_in(area));
     let running = rows.iter().take_while(|id| is_under_way(app, id)).count();
-    let told = [Tone::Plain.text(format!(" {running} running, {} known ", rows.len()))];
-    let right = Rect { x: area.x + 2, width: area.width.saturating_sub(4), height: 1, ..area };
-    if width(&title) + width(&told) < usize::from(right.width) {
-        painter.right(right, &told);
+    let known = theme.span(Tone::Plain, format!(" {running} running, {} known ", rows.len()));
+    let top = Edge { left: theme.span(Tone::Title, " deployments ").into(), right: known.into() };
+    let block = panel(theme, area.width, top, dialogs::notice(app));
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    let mut state = windowed(screen.cursor.top, screen.cursor.row());
+    frame.render_stateful_widget(table(app, screen, inside.width, in_view), inside, &mut state);
+    if rows.is_empty() {
+        let key = app.options.keys.name(Context::Fleet, KeyCommand::Deploy);
+        let how = format!("; press {key} on the fleet screen to deploy");
+        let how = if app.options.read_only { "" } else { &how };
+        draw_placeholder(frame, theme, inside, MARGIN, format!("no deployments yet{how}"));
     }
-    let symbols = painter.theme.symbols();
-    let grid = Grid::new(&COLUMNS, inside);
-    let mut places = inside.rows();
-    if let Some(place) = places.next() {
-        grid.headings(painter, place);
-    }
-    for (place, (at, id)) in places.zip(rows.iter().enumerate().skip(screen.cursor.top)) {
-        let Some(known) = Known::of(app, id) else { continue };
-        grid.row(painter, place, at == screen.cursor.row(), |what, width| {
-            cell(app, &known, what, width, symbols)
-        });
-    }
-    if rows.is_empty() && inside.height > 1 {
-        let how = if app.options.read_only { "" } else { "; d on the fleet screen sends one" };
-        let why = format!("no deployment was heard of yet{how}");
-        let place = inside.rows().nth(1).unwrap_or(inside);
-        painter.line(shifted(place, 2, usize::MAX), &[Tone::Dim.text(why)]);
-    }
-    pane(app, screen, painter, areas.detail);
+    draw_scrollbar(frame, theme, area, ABOVE, screen.cursor.top, in_view, rows.len());
+    draw_details(app, screen, frame, areas.detail);
+}
+
+fn table(app: &App, screen: &DeploymentsScreen, width: u16, in_view: usize) -> Table<'static> {
+    let theme = &app.options.theme;
+    let columns = FittedColumns::new(&COLUMNS, width, MARGIN);
+    let ids = screen.cursor.rows().iter().skip(screen.cursor.top).take(in_view);
+    let known = ids.filter_map(|id| KnownDeployment::of(app, id));
+    let rows = known.map(|known| columns.row(theme, |column, width| cell(app, &known, column, width)));
+    columns.table(theme, rows.collect())
 }
 
 fn is_under_way(app: &App, id: &Id) -> bool {
-    Known::of(app, id).is_some_and(|known| known.is_under_way())
+    KnownDeployment::of(app, id).is_some_and(|known| known.is_under_way())
 }
 
-fn cell(app: &App, known: &Known<'_>, what: What, width: usize, symbols: &Symbols) -> Vec<Piece> {
-    let text = match what {
-        What::When => words::age(known.begun(), app.now),
-        What::Who => known.issuer().map(printable).unwrap_or_default(),
-        What::Action => known.action().map(|action| printable(action.as_str())).unwrap_or_default(),
-        What::Revision => known.deploys(),
-        What::Hosts => known.hosts().to_string(),
-        What::Result => return result::counts(known, width, symbols),
-        What::Progress => return result::progress(known, width, symbols).into_iter().collect(),
+/// The text of a row, for the filter.
+pub(in crate::tui) fn text(app: &App, known: &KnownDeployment<'_>) -> String {
+    COLUMNS.map(|column| cell(app, known, column.kind, 60).to_string()).join(" ")
+}
+
+fn cell(app: &App, known: &KnownDeployment<'_>, column: DeploymentListColumn, width: usize) -> Line<'static> {
+    let theme = &app.options.theme;
+    let text = match column {
+        DeploymentListColumn::When => format::age(known.started_at(), app.now),
+        DeploymentListColumn::Who => known.issuer().map(printable).unwrap_or_default(),
+        DeploymentListColumn::Action => {
+            known.action().map(|action| printable(action.as_str())).unwrap_or_default()
+        }
+        DeploymentListColumn::Revision => known.revision_label(),
+        DeploymentListColumn::Hosts => known.hosts().to_string(),
+        DeploymentListColumn::Result => return result::counts(known, width, theme),
+        DeploymentListColumn::Progress => {
+            return result::progress(known, width, theme).into_iter().collect();
+        }
     };
-    vec![Tone::Plain.text(text)]
+    theme.span(Tone::Plain, text).into()
 }
 
 /// `switch main b04c7de by alice, 2 min ago`
-pub(super) fn title(app: &App, known: &Known<'_>) -> Vec<Piece> {
+pub(super) fn title(app: &App, known: &KnownDeployment<'_>) -> Line<'static> {
     let mut text = known.action().map_or("a deployment".to_owned(), |action| printable(action.as_str()));
-    let deploys = known.deploys();
+    let deploys = known.revision_label();
     if !deploys.is_empty() {
         text = format!("{text} {deploys}");
     }
     if let Some(issuer) = known.issuer() {
         text = format!("{text} by {}", printable(issuer));
     }
-    let count = known.hosts();
-    let hosts = if count == 1 { "host" } else { "hosts" };
-    let age = words::age(known.begun(), app.now);
-    let wave = known.order.and_then(Order::wave);
-    let wave = wave.map(|(wave, of)| format!("wave {wave} of {of}, ")).unwrap_or_default();
-    let rest = format!("on {count} {hosts}, {wave}{age} ago ");
-    vec![Tone::Title.text(format!(" {text} ")), Tone::Plain.text(rest)]
+    let hosts = format::count(known.hosts(), "host");
+    let age = format::age(known.started_at(), app.now);
+    let batch = known.batch();
+    let batch = batch.map(|(batch, of)| format!("batch {batch} of {of}, ")).unwrap_or_default();
+    let rest = format!("on {hosts}, {batch}{age} ago ");
+    app.options.theme.span(Tone::Title, format!(" {text} ")) + app.options.theme.span(Tone::Plain, rest)
 }
 
-fn pane(app: &App, screen: &DeploymentsScreen, painter: &mut Painter<'_>, area: Rect) {
-    if area.height < 3 {
+/// Draws a summary of the selected deployment.
+fn draw_details(app: &App, screen: &DeploymentsScreen, frame: &mut Frame<'_>, area: Rect) {
+    let (theme, size) = (&app.options.theme, super::text_size(area));
+    if size.height == 0 {
         return;
     }
-    let Some(known) = screen.cursor.selected().and_then(|id| Known::of(app, id)) else {
-        painter.framed(area, &[], &[]);
-        return;
-    };
-    let inside = painter.framed(area, &title(app, &known), &[]);
-    let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
-    let most = usize::from(inside.height).saturating_sub(2);
-    let columns = usize::from(inside.width);
-    let summary = result::summary(&known, &screen.failures, most, columns, painter.theme.symbols());
-    painter.lines(inside, &result::in_full(summary, columns, usize::from(inside.height)));
+    let known = screen.cursor.selected().and_then(|id| KnownDeployment::of(app, id));
+    let title = known.as_ref().map(|known| title(app, known)).unwrap_or_default();
+    let lines = known.map(|known| {
+        let (columns, rows) = (usize::from(size.width), usize::from(size.height));
+        let summary = result::summary(&known, &screen.failures, rows.saturating_sub(2), columns, theme);
+        result::in_full(summary, columns, rows)
+    });
+    draw_text(frame, theme, area, title, Line::default(), lines.unwrap_or_default());
 }

@@ -1,183 +1,224 @@
-//! A form: its fields, the exact hosts, what must be typed, and two buttons.
+//! The form: its fields, the exact hosts, the confirmation and two buttons.
 
-use super::above_footer;
-use super::boxes::buttons;
-use super::painter::{Painter, Piece, width};
-use crate::fleet::{Presence, words};
-use crate::protocol::{Action, Name};
+use super::dialogs::buttons;
+use super::lines::wrapped;
+use super::panel::{draw_dialog, draw_scrollbar, paragraph};
+use super::{above_footer, commits};
+use crate::fleet::{Reachability, describe};
+use crate::protocol::{Action, Name, is_commit};
+use crate::text::format;
 use crate::tui::form::{Field, Form};
-use crate::tui::{App, Purpose, Symbols, Tone, text};
-use ratatui::layout::{Position, Rect, Size};
+use crate::tui::form_notes::HostNotes;
+use crate::tui::{App, BatchPreset, FormKind, Theme, Tone, text};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Margin, Position, Rect, Size};
+use ratatui::text::{Line, Span};
 
-/// The widest that the form becomes inside.
-const WIDEST: u16 = 92;
-/// The columns of the labels.
+/// Maximum inner width of the form.
+const MAX_WIDTH: u16 = 92;
+/// Width of the labels.
 const LABEL: usize = 10;
-/// Below this height no line is left blank.
-const AIRY: u16 = 16;
+/// Minimum height for blank lines in the form.
+const MIN_HEIGHT_FOR_BLANKS: u16 = 16;
 
-/// What lies around the hosts.
-struct Around {
+/// The lines above and below the hosts.
+struct FormLayout {
     columns: usize,
-    top: Vec<Vec<Piece>>,
-    bottom: Vec<Vec<Piece>>,
-    /// How many hosts there is room for between them.
-    room: usize,
+    top: Vec<Line<'static>>,
+    bottom: Vec<Line<'static>>,
+    /// Number of hosts that fit between them.
+    available: usize,
 }
 
-impl Around {
-    fn of(form: &Form, area: Size, symbols: &Symbols) -> Self {
-        let columns = usize::from(WIDEST.min(area.width.saturating_sub(4)));
-        let (mut top, mut bottom) = (fields(form, columns, symbols), ending(form, columns));
-        if area.height >= AIRY {
-            top.push(Vec::new());
-            bottom.insert(0, Vec::new());
+impl FormLayout {
+    fn of(app: &App, form: &Form, area: Size) -> Self {
+        let theme = &app.options.theme;
+        let columns = usize::from(MAX_WIDTH.min(area.width.saturating_sub(4)));
+        let (mut top, mut bottom) = (fields(form, columns, theme), footer_lines(form, columns, theme));
+        if area.height >= MIN_HEIGHT_FOR_BLANKS {
+            top.extend(head_commit(app, form, columns));
+            top.extend(summary(form, columns, theme));
+            top.push(Line::default());
+            bottom.insert(0, Line::default());
         }
-        let room = usize::from(area.height).saturating_sub(2 + top.len() + bottom.len());
-        Self { columns, top, bottom, room }
+        let available = usize::from(area.height).saturating_sub(2 + top.len() + bottom.len());
+        Self { columns, top, bottom, available }
     }
 }
 
-/// How many hosts a page key scrolls by: as many as are in view.
-pub(in crate::tui) fn page(form: &Form, size: Size, symbols: &Symbols) -> usize {
-    let area = above_footer(Rect::from((Position::ORIGIN, size)));
-    Around::of(form, area.as_size(), symbols).room.max(1)
+/// Number of hosts that a page key scrolls by.
+pub(in crate::tui) fn page(app: &App, form: &Form) -> usize {
+    let area = above_footer(Rect::from((Position::ORIGIN, app.size)));
+    FormLayout::of(app, form, area.as_size()).available.max(1)
 }
 
-pub(super) fn draw(app: &App, form: &Form, painter: &mut Painter<'_>, area: Rect) -> Option<Position> {
-    let Around { columns, top, bottom, room } = Around::of(form, area.as_size(), painter.theme.symbols());
-    let hosts = &form.chosen().hosts;
-    let first = form.top.min(hosts.len().saturating_sub(room.max(1)));
+pub(super) fn draw(app: &App, form: &Form, frame: &mut Frame<'_>, area: Rect) -> Option<Position> {
+    let theme = &app.options.theme;
+    let FormLayout { columns, top, bottom, available } = FormLayout::of(app, form, area.as_size());
+    let hosts = form.selected_choice().hosts.len();
+    let first = form.top.min(hosts.saturating_sub(available.max(1)));
     let rows = form.rows();
-    let list: Vec<_> =
-        rows.iter().skip(first).take(room).map(|(wave, host)| row(app, form, *wave, host)).collect();
-    let mut title = vec![Tone::Title.text(format!(" {} ", form.purpose.title()))];
-    if list.len() < hosts.len() {
-        let (from, to, of) = (first + 1, first + list.len(), hosts.len());
-        title.push(Tone::Warn.text(format!(" hosts {from}-{to} of {of}, pgdn pgup ")));
+    let rows = rows.iter().skip(first).take(available);
+    let list: Vec<_> = rows.map(|(batch, host)| row(app, form, *batch, host)).collect();
+    let in_view = list.len();
+    let mut title = Line::from(theme.span(Tone::Title, format!(" {} ", form.kind.title())));
+    if in_view < hosts {
+        let (from, to) = (first + 1, first + in_view);
+        title.push_span(theme.span(Tone::Warn, format!(" hosts {from}-{to} of {hosts}, pgdn pgup ")));
     }
-    let inside = painter.dialog(area, columns, top.len() + bottom.len() + list.len(), &title);
-    painter.lines(inside, &top);
-    let place = |y: usize, height: usize| {
-        let y = inside.y.saturating_add(u16::try_from(y).unwrap_or(u16::MAX)).min(inside.bottom());
-        let height = u16::try_from(height).unwrap_or(u16::MAX).min(inside.bottom() - y);
-        Rect { y, height, ..inside }
-    };
-    painter.lines(place(top.len(), list.len()), &list);
-    let end = usize::from(inside.height).saturating_sub(bottom.len());
-    painter.lines(place(end, bottom.len()), &bottom);
-    cursor(form, inside, end + bottom.iter().take_while(|line| line.is_empty()).count())
+    let inside = draw_dialog(frame, theme, area, columns, top.len() + bottom.len() + in_view, title);
+    let length = |lines: &[Line<'_>]| Constraint::Length(u16::try_from(lines.len()).unwrap_or(u16::MAX));
+    let blank = bottom.iter().take_while(|line| line.width() == 0).count();
+    let layout = Layout::vertical([length(&top), Constraint::Fill(1), length(&bottom)]);
+    let [above, middle, below] = inside.layout(&layout);
+    for (lines, area) in [(top, above), (list, middle), (bottom, below)] {
+        frame.render_widget(paragraph(theme, area.width, lines), area);
+    }
+    let panel = inside.outer(Margin::new(2, 1));
+    draw_scrollbar(
+        frame,
+        theme,
+        Rect { height: middle.bottom() + 1 - panel.y, ..panel },
+        above.height + 1,
+        first,
+        in_view,
+        hosts,
+    );
+    cursor(form, inside, usize::from(below.y - inside.y) + blank)
 }
 
-fn label(name: &str, form: &Form, field: Field) -> Piece {
-    let tone = if form.field == field { Tone::Selected } else { Tone::Plain };
-    tone.text(format!("{name:<LABEL$}"))
+fn label(theme: &Theme, name: &str, form: &Form, field: Field) -> Span<'static> {
+    let tone = if form.focus == field { Tone::Selected } else { Tone::Plain };
+    theme.span(tone, format!("{name:<LABEL$}"))
 }
 
-fn fields(form: &Form, columns: usize, symbols: &Symbols) -> Vec<Vec<Piece>> {
-    let choices = |labels: Vec<&str>, chosen: usize| {
-        let mut line: Vec<Piece> = vec![Tone::Plain.text(" ")];
-        for (at, label) in labels.into_iter().enumerate() {
-            if at == chosen {
-                line.push(Tone::Title.text(format!("[{label}]")));
-            } else {
-                line.push(Tone::Dim.text(format!(" {label} ")));
-            }
-            line.push(Tone::Plain.text(" "));
-        }
-        line
-    };
-    let choice = |name: &str, field: Field, labels: Vec<&str>, chosen: usize| {
-        let (of, only) = (labels.len(), labels[chosen]);
-        let line = [vec![label(name, form, field)], choices(labels, chosen)].concat();
-        if width(&line) <= columns {
-            return line;
-        }
-        // Where not all fit, the one that is taken.
-        let only = Tone::Title.text(format!(" [{only}]"));
-        vec![label(name, form, field), only, Tone::Dim.text(format!(" {} of {of}", chosen + 1))]
-    };
-    let targets = form.choices.iter().map(|choice| choice.label.as_str()).collect();
-    let targets = choice("hosts", Field::Targets, targets, form.choice);
-    let mut lines = vec![targets];
-    if form.purpose.asks_revision() {
-        lines.push(revision(form, columns));
+/// The label of a text that cannot be changed.
+fn fixed_label(theme: &Theme, name: &str) -> Span<'static> {
+    theme.span(Tone::Plain, format!("{name:<LABEL$}  "))
+}
+
+/// The choices of a field; if they do not fit, only the selected one.
+fn choice(
+    theme: &Theme,
+    label: Span<'static>,
+    columns: usize,
+    labels: &[&str],
+    chosen: usize,
+) -> Line<'static> {
+    let mut line = label.clone() + Span::raw(" ");
+    for (at, text) in labels.iter().enumerate() {
+        let choice = if at == chosen {
+            theme.span(Tone::Title, format!("[{text}]"))
+        } else {
+            theme.span(Tone::Dim, format!(" {text} "))
+        };
+        line.extend([choice, Span::raw(" ")]);
     }
-    let actions = form.purpose.actions();
+    if line.width() <= columns {
+        return line;
+    }
+    let only = theme.span(Tone::Title, format!(" [{}]", labels[chosen]));
+    label + only + theme.span(Tone::Dim, format!(" {} of {}", chosen + 1, labels.len()))
+}
+
+fn fields(form: &Form, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let choice = |name: &str, field: Field, labels: &[&str], chosen: usize| {
+        choice(theme, label(theme, name, form, field), columns, labels, chosen)
+    };
+    let targets: Vec<_> = form.choices.iter().map(|choice| choice.label.as_str()).collect();
+    let mut lines = vec![choice("hosts", Field::Targets, &targets, form.choice)];
+    if form.kind.needs_revision() {
+        lines.push(revision(form, columns, theme));
+    }
+    let actions = form.kind.actions();
     if actions.len() > 1 {
-        let actions = actions.iter().map(Action::as_str).collect();
-        lines.push(choice("action", Field::Action, actions, form.action));
+        let actions: Vec<_> = actions.iter().map(Action::as_str).collect();
+        lines.push(choice("action", Field::Action, &actions, form.action));
     }
-    if form.fields().contains(&Field::Waves) {
-        lines.push(waves(form, columns, symbols));
+    if form.fields().contains(&Field::Batches) {
+        lines.push(batches(form, columns, theme));
     }
-    if let Some(older) = form.older {
-        lines.push(choice("older", Field::Older, vec!["refused", "allowed"], usize::from(older)));
+    if let Some(older) = form.allow_older {
+        lines.push(choice("older", Field::AllowOlder, &["refused", "allowed"], usize::from(older)));
     }
     if !form.flakes.is_empty() {
-        let flakes = text::fit(&form.flakes, columns.saturating_sub(LABEL + 2), symbols.cut);
-        lines.push(vec![
-            Tone::Plain.text(format!("{:<LABEL$}", "flake")),
-            Tone::Dim.text(format!("  {flakes}")),
-        ]);
+        let flakes = text::fit(&form.flakes, columns.saturating_sub(LABEL + 2), theme.symbols().cut);
+        lines.push(fixed_label(theme, "flake") + theme.span(Tone::Dim, flakes));
     }
-    if let Purpose::Rollback(_) = form.purpose {
-        let goal = form.purpose.goal("");
-        lines.push(vec![
-            Tone::Plain.text(format!("{:<LABEL$}", "back to")),
-            Tone::Title.text(format!("  {goal}")),
-        ]);
+    if let FormKind::Rollback(_) = form.kind {
+        let target = form.kind.target_label("");
+        lines.push(fixed_label(theme, "back to") + theme.span(Tone::Title, target));
     }
     lines
 }
 
-/// The revision as typed, and what completes it.
-fn revision(form: &Form, columns: usize) -> Vec<Piece> {
-    let mut revision = vec![label("revision", form, Field::Revision)];
-    revision.push(
-        Tone::Plain.text(format!("  {}", text::window(&form.revision, columns.saturating_sub(LABEL + 2)).0)),
-    );
-    if let Some(whole) = form.completion().filter(|_| form.field == Field::Revision) {
-        revision.push(Tone::Dim.text(whole[form.revision.value().len()..].to_owned()));
-    }
-    revision
+/// The commit that would be deployed, with its subject, author and age.
+fn head_commit(app: &App, form: &Form, columns: usize) -> Option<Line<'static>> {
+    let theme = &app.options.theme;
+    let mut known = form.commits.iter().filter_map(|commit| app.commits.info(commit));
+    let first = known.next()?;
+    let more = known.count();
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let available = columns.saturating_sub(LABEL + 2 + text::width(&more));
+    let commit = commits::line(app, first, available, theme);
+    Some(fixed_label(theme, "commit") + commit + theme.span(Tone::Dim, more))
 }
 
-/// The waves as typed, and how many that makes.
-fn waves(form: &Form, columns: usize, symbols: &Symbols) -> Vec<Piece> {
-    let typed = text::window(&form.waves, columns.saturating_sub(LABEL + 2)).0;
-    let waves = form.plan.as_ref().map_or(0, |plan| plan.rollout.waves().len());
-    let told = match waves {
-        _ if form.waves.value().trim().is_empty() => {
-            "all at once; or batch=25% canary=1 max-failures=0 pause=60".to_owned()
-        }
-        0 | 1 => String::new(),
-        waves => format!("   {waves} waves"),
-    };
-    let mut line = vec![label("waves", form, Field::Waves), Tone::Plain.text(format!("  {typed}"))];
-    let left = columns.saturating_sub(width(&line));
-    line.push(Tone::Dim.text(text::fit(&told, left, symbols.cut)));
+/// The number of hosts in each tier, and of hosts that need attention.
+fn summary(form: &Form, columns: usize, theme: &Theme) -> Option<Line<'static>> {
+    let is_wanted = form.selected_choice().hosts.len() > 1 && !form.summary.is_empty();
+    let summary = text::fit(&form.summary, columns.saturating_sub(LABEL + 2), theme.symbols().cut);
+    is_wanted.then(|| fixed_label(theme, "in all") + theme.span(Tone::Dim, summary))
+}
+
+/// The typed revision and its completion.
+fn revision(form: &Form, columns: usize, theme: &Theme) -> Line<'static> {
+    let typed = text::window(&form.revision, columns.saturating_sub(LABEL + 2)).0;
+    let label = label(theme, "revision", form, Field::Revision);
+    let mut line = label + theme.span(Tone::Plain, format!("  {typed}"));
+    if let Some(whole) = form.completion().filter(|_| form.focus == Field::Revision) {
+        line.push_span(theme.span(Tone::Dim, whole[form.revision.value().len()..].to_owned()));
+    }
     line
 }
 
-/// One host: what runs there, and whether it will hear of this.
-fn row(app: &App, form: &Form, wave: Option<usize>, name: &Name) -> Vec<Piece> {
-    let wave = wave.map_or(Tone::Plain.text("  "), |wave| Tone::Dim.text(format!("{wave:>3}  ")));
-    let symbols = app.options.theme.symbols();
+/// The typed batch options and the number of batches.
+fn batches(form: &Form, columns: usize, theme: &Theme) -> Line<'static> {
+    let typed = text::window(&form.batches, columns.saturating_sub(LABEL + 2)).0;
+    let batches = form.plan.as_ref().map_or(0, |plan| plan.rollout.batches().len());
+    let hint = match batches {
+        _ if form.batches.value().trim().is_empty() => {
+            "all at once; or batch=25% canary=1 max-failures=0 pause=60".to_owned()
+        }
+        0 | 1 => String::new(),
+        batches => match BatchPreset::of(form.batches.value()) {
+            Some(preset) => format!("   {batches} batches: {}", preset.label),
+            None => format!("   {batches} batches"),
+        },
+    };
+    let label = label(theme, "batches", form, Field::Batches);
+    label + theme.span(Tone::Plain, format!("  {typed}")) + theme.span(Tone::Dim, hint)
+}
+
+/// A host: its running revision, the new one, and whether it is reachable.
+fn row(app: &App, form: &Form, batch: Option<usize>, name: &Name) -> Line<'static> {
+    let (theme, symbols) = (&app.options.theme, app.options.theme.symbols());
+    let batch = batch.map_or(Span::raw("  "), |batch| theme.span(Tone::Dim, format!("{batch:>3}  ")));
     let [host_width, tier_width, role_width] = app.table.widths.map(|width| width.min(20));
     let Some(host) = app.fleet.hosts.get(name) else {
-        return vec![Tone::Bad.text(format!("  {name} is gone"))];
+        return theme.span(Tone::Bad, format!("  {name} is no longer known")).into();
     };
-    let seen =
-        host.seen.map_or("never seen".to_owned(), |seen| format!("seen {} ago", words::age(seen, app.now)));
-    let (symbol, tone, note) = match host.presence(app.now) {
-        Presence::Online if host.running_job().is_some() => {
-            (symbols.working, Tone::Warn, "a job runs there".to_owned())
+    let seen = host
+        .last_seen
+        .map_or("never seen".to_owned(), |seen| format!("seen {} ago", format::age(seen, app.now)));
+    let (symbol, tone, note) = match host.reachability(app.now) {
+        Reachability::Online if host.running_job().is_some() => {
+            (symbols.working, Tone::Warn, "a job is running".to_owned())
         }
-        Presence::Online => (symbols.online, Tone::Good, String::new()),
-        Presence::Stale => (symbols.stale, Tone::Warn, format!("stale, {seen}")),
-        Presence::Restarting => (symbols.restarting, Tone::Warn, format!("restarting, {seen}")),
-        Presence::Offline => (symbols.offline, Tone::Warn, format!("offline, {seen}")),
+        Reachability::Online => (symbols.online, Tone::Good, String::new()),
+        Reachability::Stale => (symbols.stale, Tone::Warn, format!("stale, {seen}")),
+        Reachability::Restarting => (symbols.restarting, Tone::Warn, format!("restarting, {seen}")),
+        Reachability::Offline => (symbols.offline, Tone::Warn, format!("offline, {seen}")),
     };
     let shown = |name: Option<&Name>, width: usize| {
         let text = text::fit(name.map_or("", Name::as_str), width, symbols.cut);
@@ -188,59 +229,64 @@ fn row(app: &App, form: &Form, wave: Option<usize>, name: &Name) -> Vec<Piece> {
         shown(host.tier.as_ref(), tier_width),
         shown(host.role.as_ref(), role_width),
     ];
+    let names = theme.span(Tone::Plain, format!(" {}", names.concat()));
     let reason = form.plan.as_ref().ok().and_then(|plan| plan.left_out.get(name));
     if let Some(reason) = reason {
-        return vec![
-            wave,
-            Tone::Bad.text(symbol),
-            Tone::Plain.text(format!(" {}", names.concat())),
-            Tone::Bad.text(format!("left out: {reason}")),
-        ];
+        let reason = theme.span(Tone::Bad, format!("left out: {reason}"));
+        return Line::from(vec![batch, theme.span(Tone::Bad, symbol), names, reason]);
     }
-    let runs = words::runs(host);
-    let then = form.purpose.goal(form.revision.value().trim());
+    let runs = describe::running_revision(host);
+    let revision = form.revision.value().trim();
+    let revision = if is_commit(revision) { format::short_commit(revision) } else { revision };
+    let then = form.kind.target_label(revision);
     let change = if runs.is_empty() {
         format!("{} {then}", symbols.then)
     } else {
         format!("{runs} {} {then}", symbols.then)
     };
-    vec![
-        wave,
-        tone.text(symbol),
-        Tone::Plain.text(format!(" {}", names.concat())),
-        Tone::Plain.text(format!("{change}  ")),
-        tone.text(note),
-    ]
+    let change = theme.span(Tone::Plain, format!("{change}  "));
+    let notes = HostNotes::of(host, &form.commits);
+    let words: Vec<_> = (!note.is_empty()).then_some(&*note).into_iter().chain(notes.words()).collect();
+    let tone = match tone {
+        Tone::Good if notes.is_held || notes.has_failed => Tone::Bad,
+        Tone::Good if notes.needs_reboot => Tone::Warn,
+        Tone::Good if notes.runs_it => Tone::Dim,
+        tone => tone,
+    };
+    let mark = match tone {
+        Tone::Bad => symbols.failed,
+        Tone::Dim => symbols.done,
+        _ => symbol,
+    };
+    Line::from(vec![batch, theme.span(tone, mark), names, change, theme.span(tone, words.join(", "))])
 }
 
-/// What must be typed, what is wrong, and the buttons.
-fn ending(form: &Form, columns: usize) -> Vec<Vec<Piece>> {
+/// The confirmation, the error, and the buttons.
+fn footer_lines(form: &Form, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    if !form.must_type.is_empty() {
-        lines.push(vec![
-            label("confirm", form, Field::Confirm),
-            Tone::Plain
-                .text(format!("  {}", text::window(&form.confirm, columns.saturating_sub(LABEL + 2)).0)),
-            Tone::Dim.text(if form.confirm.value().is_empty() {
-                format!("type {}", form.must_type)
-            } else {
-                String::new()
-            }),
-        ]);
+    if !form.required_confirmation.is_empty() {
+        let typed = text::window(&form.confirm, columns.saturating_sub(LABEL + 2)).0;
+        let hint =
+            if typed.is_empty() { format!("type {}", form.required_confirmation) } else { String::new() };
+        let label = label(theme, "confirm", form, Field::Confirm);
+        lines.push(label + theme.span(Tone::Plain, format!("  {typed}")) + theme.span(Tone::Dim, hint));
     }
-    let wrong = form.refused.as_ref().or(form.plan.as_ref().err());
-    let wrong = wrong.map(|why| text::wrap(why, columns)).unwrap_or_default();
-    lines.extend(wrong.into_iter().take(3).map(|line| vec![Tone::Bad.text(line)]));
+    if let Some(revision) = &form.looked_up {
+        lines.push(theme.span(Tone::Busy, format!("looking up {revision}")).into());
+    }
+    let error = form.error.as_ref().or(form.plan.as_ref().err());
+    lines.extend(error.iter().flat_map(|error| wrapped(theme, Tone::Bad, error, columns)).take(3));
     let left_out = form.plan.as_ref().map_or(0, |plan| plan.left_out.len());
-    let send = form.purpose.button(form.chosen().hosts.len() - left_out);
-    lines.push(buttons(&[("Cancel", form.field == Field::Cancel), (&send, form.field == Field::Send)]));
+    let send = form.kind.button(form.selected_choice().hosts.len() - left_out);
+    let labels = [("Cancel", form.focus == Field::Cancel), (&*send, form.focus == Field::Send)];
+    lines.push(buttons(theme, &labels));
     lines
 }
 
 fn cursor(form: &Form, inside: Rect, end: usize) -> Option<Position> {
-    let (input, line) = match form.field {
+    let (input, line) = match form.focus {
         Field::Revision => (&form.revision, 1),
-        Field::Waves => (&form.waves, if form.purpose.asks_revision() { 3 } else { 1 }),
+        Field::Batches => (&form.batches, if form.kind.needs_revision() { 3 } else { 1 }),
         Field::Confirm => (&form.confirm, end),
         _ => return None,
     };

@@ -1,174 +1,225 @@
-//! The lines around: where we are, how the link stands, how many hosts are how, and which keys there are.
+//! The lines at the top and bottom: path, connection, number of hosts per status, and keys.
 
-use super::painter::{Painter, Piece, width};
-use crate::protocol::printable;
-use crate::tui::deployments::Known;
-use crate::tui::keys::bindings;
-use crate::tui::{App, Command, Context, Order, Screen, Symbols, Tone, text};
+use super::lines::{self, Count, fit, joined};
+use crate::text::{format, printable};
+use crate::tui::known_deployment::KnownDeployment;
+use crate::tui::{App, Context, KeyCommand, LeaveChoice, Overlay, Screen, Tone, text};
 use jiff::fmt::strtime;
+use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Stylize;
+use ratatui::text::{Line, Span};
 
-/// From this width on the first line says which screen this is.
+/// Minimum width for the path in the header.
 const WITH_PLACE: u16 = 60;
-/// What a filter can be made of.
+/// Age of the server's last answer, in seconds, from which it is shown. A ping is sent every 2 s.
+const LATE: i64 = 2;
+/// The terms of a filter, for the footer.
 const FILTERS: &str = "text, tier: role: state: rev: host: seen>1m, !not";
 
-pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
-    let symbols = painter.theme.symbols();
-    let path = path(app, symbols, area.width);
-    painter.line(area, &path);
-    let begin = u16::try_from(width(&path) + 1).unwrap_or(u16::MAX).min(area.width);
-    let time = app.now.to_zoned(app.options.zone.clone());
-    let time = strtime::format("%H:%M:%S", &time).unwrap_or_default();
-    // Where it is narrow, the way to the server matters most.
-    let room = usize::from(area.width - begin);
-    let mut link = link(app, symbols, room);
-    let mut tail = vec![
-        Tone::Dim.text(format!("   {}", printable(&app.options.issuer))),
-        Tone::Plain.text(format!("   {time} ")),
-    ];
-    while width(&link) + width(&tail) > room && !tail.is_empty() {
-        tail.remove(0);
-    }
-    link.extend(tail);
-    painter.right(Rect { x: area.x + begin, width: area.width - begin, ..area }, &link);
+pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
+    let path = path(app, area.width);
+    let begin = u16::try_from(path.width() + 1).unwrap_or(u16::MAX).min(area.width);
+    frame.render_widget(fit(path, area.width.into(), &app.options.theme), area);
+    let rest = Rect { x: area.x + begin, width: area.width - begin, ..area };
+    frame.render_widget(status(app, rest.width.into()).right_aligned(), rest);
 }
 
-/// Where we are: the context and the screens, one on the other. Of a long path the end is shown, and where it is narrow none.
-fn path(app: &App, symbols: &Symbols, columns: u16) -> Vec<Piece> {
+/// The path: context and screens. A long path is cut at its start; a narrow terminal shows none.
+fn path(app: &App, columns: u16) -> Line<'static> {
+    let (theme, symbols) = (&app.options.theme, app.options.theme.symbols());
     let name = "homelab-deploy";
-    let mut line = vec![Tone::Plain.text(" "), Tone::Title.text(name)];
+    let mut line = Line::from(vec![Span::raw(" "), theme.span(Tone::Title, name)]);
     if columns >= WITH_PLACE {
         let mut steps: Vec<_> = app.options.context.iter().map(|context| printable(context)).collect();
         steps.push("fleet".to_owned());
         steps.extend(app.screens.iter().map(Screen::title));
         let gap = format!(" {} ", symbols.then);
-        let room = usize::from(columns) / 2;
+        let available = usize::from(columns) / 2;
         let mut path = steps.join(&gap);
-        while text::width(name) + 1 + text::width(&gap) + text::width(&path) > room && steps.len() > 1 {
+        while text::width(name) + 1 + text::width(&gap) + text::width(&path) > available && steps.len() > 1 {
             steps.remove(0);
             path = format!("{}{gap}{}", symbols.cut, steps.join(&gap));
         }
-        line.push(Tone::Plain.text(format!("{gap}{path}")));
+        line.push_span(theme.span(Tone::Plain, format!("{gap}{path}")));
     }
-    line.push(Tone::Warn.text(if app.options.read_only { " (read-only)" } else { "" }));
+    line.push_span(theme.span(Tone::Warn, if app.options.read_only { " (read-only)" } else { "" }));
     line
 }
 
-fn link(app: &App, symbols: &Symbols, room: usize) -> Vec<Piece> {
+/// Connection, operator and time. In a narrow terminal, the connection matters most.
+fn status(app: &App, available: usize) -> Line<'static> {
+    let theme = &app.options.theme;
+    let time = app.clock.to_zoned(app.options.zone.clone());
+    let time = strtime::format("%H:%M:%S", &time).unwrap_or_default();
+    let connection = connection(app, available);
+    let tail = [
+        theme.span(Tone::Dim, format!("   {}", printable(&app.options.issuer))),
+        theme.span(Tone::Plain, format!("   {time} ")),
+    ];
+    let mut shown = (0..=tail.len()).map(|dropped| Line::from(tail[dropped..].to_vec()));
+    let shown = shown.find(|tail| connection.width() + tail.width() <= available);
+    fit(joined(connection, shown.unwrap_or_default()), available, theme)
+}
+
+fn connection(app: &App, available: usize) -> Line<'static> {
+    let (theme, symbols) = (&app.options.theme, app.options.theme.symbols());
     let (up, down) = (symbols.online, symbols.offline);
-    let link = &app.link;
-    if link.up {
+    let connection = &app.connection;
+    let silence = app.link.silence(app.clock).map_or(0, |silence| silence.as_secs());
+    if connection.up && app.link.lost_at().is_some() {
+        let text = format!("{} no answer for {silence} s", symbols.stale);
+        return fit(theme.span(Tone::Bad, text).into(), available, theme);
+    }
+    if connection.up {
         let time = app.round_trip.map(|time| {
             let tenths = time.as_micros() / 100;
-            Tone::Dim.text(format!(" rtt {}.{} ms", tenths / 10, tenths % 10))
+            let age = if silence > LATE { format!(", {silence} s ago") } else { String::new() };
+            theme.span(Tone::Dim, format!(" rtt {}.{} ms{age}", tenths / 10, tenths % 10))
         });
         let server = app.options.server.trim_start_matches("nats://");
-        // That the link is up is never cut, however many servers have long names.
-        let rest = 1 + text::width(up) + time.as_ref().map_or(0, |time| text::width(&time.text));
-        let server = text::fit(server, room.saturating_sub(rest), symbols.cut);
-        let shown = [Tone::Plain.text(format!("{server} ")), Tone::Good.text(up)];
+        // The connection symbol stays visible, even if the server list is long.
+        let rest = 1 + text::width(up) + time.as_ref().map_or(0, Span::width);
+        let server = text::fit(server, available.saturating_sub(rest), symbols.cut);
+        let shown = [theme.span(Tone::Plain, format!("{server} ")), theme.span(Tone::Good, up)];
         return shown.into_iter().chain(time).collect();
     }
-    let reason = link.reason.as_deref().map_or("connecting".to_owned(), printable);
-    let wait = link.next_try.map(|at| at.duration_since(app.now).as_secs().max(0));
-    let wait = wait.filter(|wait| *wait > 0).map(|wait| format!(", again in {wait} s")).unwrap_or_default();
-    // Of a long reason the start is enough; the box of an order that was refused shows it all.
-    let room = room.saturating_sub(text::width(down) + 1 + wait.len());
-    vec![Tone::Bad.text(format!("{down} {}{wait}", text::fit(&reason, room, symbols.cut)))]
+    let reason = connection.reason.as_deref().map_or("connecting".to_owned(), printable);
+    let wait = connection.next_try.map(|at| at.duration_since(app.clock).as_secs().max(0));
+    let wait =
+        wait.filter(|wait| *wait > 0).map(|wait| format!(", retrying in {wait} s")).unwrap_or_default();
+    // The start of a long reason is enough; the error dialog of a rejected deployment shows all of it.
+    let available = available.saturating_sub(text::width(down) + 1 + wait.len());
+    theme.span(Tone::Bad, format!("{down} {}{wait}", text::fit(&reason, available, symbols.cut))).into()
 }
 
-pub(super) fn counts(app: &App, painter: &mut Painter<'_>, area: Rect) {
-    let symbols = painter.theme.symbols();
+/// What the screen shows while the server does not answer: `connection lost 0:42, state as of 18:25:45`.
+fn outage(app: &App) -> Option<Line<'static>> {
+    let lost_at = app.link.lost_at()?;
+    let what = if app.connection.up { "no answer for" } else { "connection lost" };
+    let since = app.clock.duration_since(lost_at).as_millis();
+    let since = format::elapsed(u64::try_from(since).unwrap_or(0));
+    let at = lost_at.to_zoned(app.options.zone.clone());
+    let at = strtime::format("%H:%M:%S", &at).unwrap_or_default();
+    let text = format!(" {what} {since}, state as of {at} ");
+    Some(app.options.theme.span(Tone::Bad, text).reversed().into())
+}
+
+/// Number of hosts, in total and per status.
+pub(super) fn counts(app: &App, columns: u16) -> Line<'static> {
+    match outage(app) {
+        None => host_counts(app, columns),
+        Some(outage) => {
+            let line = joined(Line::from(" "), outage);
+            let left = columns.saturating_sub(u16::try_from(line.width()).unwrap_or(u16::MAX));
+            fit(joined(line, host_counts(app, left)), columns.into(), &app.options.theme)
+        }
+    }
+}
+
+fn host_counts(app: &App, columns: u16) -> Line<'static> {
+    let (theme, symbols) = (&app.options.theme, app.options.theme.symbols());
     let counts = &app.counts;
     let hosts = app.fleet.hosts.len();
-    let units = if counts.units == 1 { "failed unit" } else { "failed units" };
-    let kinds = [
+    let units = format::plural(counts.units, "failed unit");
+    let reboot = if counts.reboot == 1 { "needs reboot" } else { "need reboot" };
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let kinds: [Count<'_>; 18] = [
         (symbols.mark, app.table.marks.len(), "marked", Tone::Good),
-        (symbols.online, counts.online, "online", Tone::Good),
-        (symbols.working, counts.deploying, "deploying", Tone::Busy),
         (symbols.failed, counts.failed, "failed", Tone::Bad),
-        (symbols.warning, counts.units, units, Tone::Bad),
-        (symbols.stale, counts.stale, "stale", Tone::Warn),
+        (symbols.warning, counts.changed, "changed", Tone::Bad),
+        (symbols.warning, counts.unproven, "unproven", Tone::Bad),
+        (symbols.warning, counts.duplicate, "duplicate", Tone::Bad),
+        (symbols.warning, counts.units, &units, Tone::Bad),
+        (symbols.warning, counts.disk, "disk low", Tone::Warn),
         (symbols.offline, counts.offline, "offline", Tone::Warn),
+        (symbols.stale, counts.stale, "stale", Tone::Warn),
         (symbols.restarting, counts.restarting, "restarting", Tone::Warn),
-        (symbols.reboot, counts.reboot, "reboot", Tone::Warn),
-        (symbols.behind, counts.behind, "behind", Tone::Warn),
-        (symbols.warning, usize::try_from(app.unreadable).unwrap_or(usize::MAX), "unreadable", Tone::Warn),
-        (symbols.warning, usize::try_from(app.link.dropped).unwrap_or(usize::MAX), "dropped", Tone::Warn),
-        (symbols.warning, usize::try_from(app.fleet.ignored).unwrap_or(usize::MAX), "ignored", Tone::Warn),
+        (symbols.reboot, counts.reboot, reboot, Tone::Warn),
+        (symbols.held, counts.held, "held", Tone::Warn),
+        (symbols.working, counts.deploying, "deploying", Tone::Busy),
+        (symbols.outdated, counts.outdated, "outdated", Tone::Dim),
+        (symbols.online, counts.online, "online", Tone::Dim),
+        (symbols.warning, number(app.unreadable), "unreadable", Tone::Warn),
+        (symbols.warning, number(app.connection.dropped), "dropped", Tone::Warn),
+        (symbols.warning, number(app.fleet.ignored), "ignored", Tone::Warn),
     ];
     let kinds: Vec<_> = kinds.into_iter().filter(|(_, count, ..)| *count > 0).collect();
-    let told = |gap: &str, words: usize| {
-        let mut line = vec![Tone::Plain.text(format!(" {hosts} host{}", if hosts == 1 { "" } else { "s" }))];
-        if counts.deployments > 1 {
-            line.push(Tone::Busy.text(format!("{gap}{} deployments", counts.deployments)));
-        }
-        for (at, (symbol, count, word, tone)) in kinds.iter().enumerate() {
-            let told = if at < words { format!(" {count} {word}") } else { format!(" {count}") };
-            line.extend([Tone::Plain.text(gap), tone.text(*symbol), Tone::Plain.text(told)]);
-        }
-        line
+    let label = |gap: &'static str, words: usize| {
+        let hosts = format!(" {}{gap}", format::count(hosts, "host"));
+        let line = Line::from(theme.span(Tone::Plain, hosts));
+        joined(line, lines::counts(theme, &kinds, gap, words))
     };
-    // The widest that fits: the last words leave first, because the rows explain the symbols.
-    let closer = (1..=kinds.len()).rev().map(|words| told(" ", words));
-    let mut lines = std::iter::once(told("  ", kinds.len())).chain(closer).chain([told("  ", 0)]);
-    let line = lines.find(|line| width(line) <= usize::from(area.width));
-    painter.line(area, &line.unwrap_or_else(|| told(" ", 0)));
+    // Use the widest version that fits. The last words are dropped first, because the rows explain the symbols.
+    let closer = (1..=kinds.len()).rev().map(|words| label(" ", words));
+    let mut lines = std::iter::once(label("  ", kinds.len())).chain(closer).chain([label("  ", 0)]);
+    let line = lines.find(|line| line.width() <= usize::from(columns));
+    fit(line.unwrap_or_else(|| label(" ", 0)), columns.into(), theme)
 }
 
-/// The keys that there are here. Where it is narrow they stand closer, and the last ones leave; help and the way back stay in any
-/// case.
-pub(super) fn footer(app: &App, painter: &mut Painter<'_>, area: Rect) {
-    let context = app.context();
-    let hints = bindings(context, app.options.read_only).filter(|binding| is_of_use(app, binding.command));
-    let mut hints: Vec<_> = hints
+/// The available keys. A narrow terminal drops the last ones, but never help, back and quit.
+pub(super) fn footer(app: &App, columns: u16) -> Line<'static> {
+    let (theme, context) = (&app.options.theme, app.context());
+    let hints = app.options.keys.bindings(context, app.options.read_only);
+    let hints = hints.filter(|binding| is_available(app, binding.command));
+    let mut hints: Vec<(KeyCommand, Line<'static>)> = hints
         .filter_map(|binding| {
-            let key = Tone::Key.text(binding.chords.first()?.name());
-            Some((binding.command, [key, Tone::Plain.text(format!(" {}", binding.hint?))]))
+            let key = theme.span(Tone::Key, binding.chords.first()?.name());
+            Some((binding.command, key + theme.span(Tone::Plain, format!(" {}", binding.hint?))))
         })
         .collect();
-    let room = usize::from(area.width);
-    let needed = |hints: &[(Command, [Piece; 2])], gap: usize| {
-        hints.iter().map(|(_, hint)| width(hint) + gap).sum::<usize>().saturating_sub(gap)
+    let available = usize::from(columns);
+    let needed = |hints: &[(KeyCommand, Line<'static>)], gap: usize| {
+        hints.iter().map(|(_, hint)| hint.width() + gap).sum::<usize>().saturating_sub(gap)
     };
-    let gap = if needed(&hints, 3) < room { "   " } else { "  " };
-    let may_leave =
-        |(command, _): &(Command, _)| !matches!(command, Command::Help | Command::Quit | Command::Back);
-    while needed(&hints, gap.len()) > room
+    // One column at the left stays blank, so that the line never moves.
+    let available = available.saturating_sub(1);
+    let gap = if needed(&hints, 3) <= available { "   " } else { "  " };
+    let may_leave = |(command, _): &(KeyCommand, _)| {
+        !matches!(command, KeyCommand::Help | KeyCommand::Quit | KeyCommand::Back)
+    };
+    while needed(&hints, gap.len()) > available
         && let Some(at) = hints.iter().rposition(may_leave)
     {
         hints.remove(at);
     }
-    let start = if needed(&hints, gap.len()) < room { " " } else { "" };
-    let mut line = Vec::new();
+    let mut line = Line::default();
     for (_, hint) in hints {
-        line.push(Tone::Plain.text(if line.is_empty() { start } else { gap }));
+        line.push_span(if line.spans.is_empty() { " " } else { gap });
         line.extend(hint);
     }
     if context == Context::Filter {
-        let room = room.saturating_sub(width(&line) + 3);
-        let told = text::wrap(FILTERS, room).into_iter().next().unwrap_or_default();
-        line.push(Tone::Dim.text(format!("   {told}")));
+        let available = (available + 1).saturating_sub(line.width() + 3);
+        let label = text::wrap(FILTERS, available).into_iter().next().unwrap_or_default();
+        line.push_span(theme.span(Tone::Dim, format!("   {label}")));
     }
-    painter.line(area, &line);
+    fit(line, columns.into(), theme)
 }
 
-/// Whether a key can do something now: cancelling needs a job that runs, deploying again one that did not complete.
-fn is_of_use(app: &App, command: Command) -> bool {
-    let known = |id| Known::of(app, id);
+/// Whether a key currently has an effect: deploying again needs an incomplete deployment. On the fleet screen, no key
+/// comes and goes with the jobs.
+fn is_available(app: &App, command: KeyCommand) -> bool {
+    let known = |id| KnownDeployment::of(app, id);
     let runs = |id| known(id).is_some_and(|known| known.is_under_way());
-    let goes_on = |id| known(id).and_then(|known| known.order).is_some_and(Order::goes_on);
+    let of_rollout = |id| known(id).is_some_and(|known| known.takes(command));
+    if let Some(Overlay::Leave(dialog)) = &app.overlay {
+        return command != KeyCommand::Continue || dialog.choices().contains(&LeaveChoice::Background);
+    }
     match (command, app.screens.last()) {
-        (Command::Cancel, None) => app.counts.deploying > 0,
-        (Command::Cancel, Some(Screen::Deployments(screen))) => screen.cursor.selected().is_some_and(runs),
-        (Command::Cancel, Some(Screen::Deployment(screen))) => runs(&screen.id),
-        (Command::Abort, Some(Screen::Deployments(screen))) => screen.cursor.selected().is_some_and(goes_on),
-        (Command::Abort, Some(Screen::Deployment(screen))) => goes_on(&screen.id),
-        (Command::Cancel, Some(_)) => app.host().is_some_and(|host| host.running_job().is_some()),
-        (Command::Deploy, Some(Screen::Deployment(screen))) => known(&screen.id).is_some_and(|known| {
-            let (tally, silent, left) = known.counts();
-            tally.completed < tally.ended() || silent + left > 0 && !known.is_under_way()
+        (KeyCommand::Cancel, Some(Screen::Deployments(screen))) => screen.cursor.selected().is_some_and(runs),
+        (KeyCommand::Cancel, Some(Screen::Deployment(screen))) => runs(&screen.id),
+        (
+            KeyCommand::Abort | KeyCommand::Pause | KeyCommand::Continue | KeyCommand::Undo,
+            Some(Screen::Deployments(screen)),
+        ) => screen.cursor.selected().is_some_and(of_rollout),
+        (
+            KeyCommand::Abort | KeyCommand::Pause | KeyCommand::Continue | KeyCommand::Undo,
+            Some(Screen::Deployment(screen)),
+        ) => of_rollout(&screen.id),
+        (KeyCommand::Cancel, Some(_)) => app.host().is_some_and(|host| host.running_job().is_some()),
+        (KeyCommand::Deploy, Some(Screen::Deployment(screen))) => known(&screen.id).is_some_and(|known| {
+            let (counts, no_answer, left) = known.counts();
+            counts.completed < counts.ended() || no_answer + left > 0 && !known.is_under_way()
         }),
         _ => true,
     }

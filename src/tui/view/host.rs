@@ -1,110 +1,144 @@
-//! The screen of one host: how it stands, its job, failed units, what was done there, and all that it tells of itself.
+//! The screen of one host: status, job, failed units, history and facts.
 
 mod facts;
 mod history;
 mod job;
 mod units;
 
-use super::painter::{Painter, Piece, width};
-use super::{Areas, boxes, columns, detail};
-use crate::fleet::{Host, words};
-use crate::protocol::printable;
-use crate::tui::{App, HostScreen, Item, Tone, text};
+use super::lines::{fit, joined, wrapped};
+use super::panel::{Edge, draw_scrollbar, text_panel};
+use super::{Areas, columns, commits, detail, dialogs};
+use crate::fleet::{Host, MAX_LISTED_COMMITS, describe};
+use crate::text::{format, printable};
+use crate::tui::{App, HostScreen, Item, Theme, Tone};
+use ratatui::Frame;
 use ratatui::layout::{Rect, Size};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{List, ListState};
 
-/// How far the lines of a section are set in; there the cursor stands.
+/// Indentation of the lines of a section; the cursor is drawn there.
 const INDENT: usize = 2;
 
-/// A line, and what can be selected there.
-struct Row {
-    line: Vec<Piece>,
+/// A line, and the item that it selects.
+struct HostLine {
+    line: Line<'static>,
     item: Option<Item>,
 }
 
-impl Row {
+impl HostLine {
     /// A line below a heading.
-    fn of(line: Vec<Piece>) -> Self {
-        Self { line: [vec![Tone::Plain.text(" ".repeat(INDENT))], line].concat(), item: None }
+    fn of(line: impl Into<Line<'static>>) -> Self {
+        Self { line: joined(Span::raw(" ".repeat(INDENT)), line.into()), item: None }
     }
 
-    fn heading(title: &str, more: Vec<Piece>) -> [Self; 2] {
-        let line = [vec![Tone::Title.text(format!("{title}  "))], more].concat();
-        [Self { line: Vec::new(), item: None }, Self { line, item: None }]
+    /// A line below a heading that can be selected.
+    fn selectable(line: impl Into<Line<'static>>, item: Item) -> Self {
+        Self { item: Some(item), ..Self::of(line) }
     }
 
-    /// Text in as many lines as it needs.
-    fn wrapped(tone: Tone, text: &str, columns: usize) -> Vec<Self> {
-        let lines = text::wrap(text, columns.saturating_sub(INDENT)).into_iter();
-        lines.map(|line| Self::of(vec![tone.text(line)])).collect()
+    fn heading(theme: &Theme, title: &str, more: impl Into<Line<'static>>) -> [Self; 2] {
+        let line = joined(theme.span(Tone::Title, format!("{title}  ")), more.into());
+        [Self { line: Line::default(), item: None }, Self { line, item: None }]
+    }
+
+    /// Text, wrapped into lines.
+    fn wrapped(theme: &Theme, tone: Tone, text: &str, columns: usize) -> Vec<Self> {
+        wrapped(theme, tone, text, columns.saturating_sub(INDENT)).into_iter().map(Self::of).collect()
+    }
+
+    /// The line with the cursor in its indentation.
+    fn with_cursor(&self, theme: &Theme) -> Line<'static> {
+        let mut line = self.line.clone();
+        if let Some(indent) = line.spans.first_mut() {
+            *indent = theme.span(Tone::Title, format!("{:<INDENT$}", theme.symbols().cursor));
+        }
+        line
     }
 }
 
-/// The columns between the border and a margin.
-fn columns_of(area: Rect) -> usize {
-    usize::from(area.width.saturating_sub(4))
-}
-
-fn rows(app: &App, screen: &HostScreen, columns: usize) -> Vec<Row> {
+fn rows(app: &App, screen: &HostScreen, columns: usize) -> Vec<HostLine> {
     let Some(host) = app.fleet.hosts.get(&screen.host) else { return Vec::new() };
     let mut rows = head(app, host, columns);
     rows.extend(job::rows(app, host, columns));
     rows.extend(units::rows(app, host));
+    rows.extend(commit_rows(app, host, columns));
     rows.extend(history::rows(app, screen, columns));
     rows.extend(facts::rows(app, host, columns));
     rows
 }
 
-/// How it stands and what runs there, and what is to be known at once.
-fn head(app: &App, host: &Host, columns: usize) -> Vec<Row> {
-    let seen =
-        host.seen.map_or("never seen".to_owned(), |seen| format!("seen {} ago", words::age(seen, app.now)));
-    let state = columns::state(app, host, usize::MAX, app.options.theme.symbols());
-    let mut rows = vec![Row::of(vec![state, Tone::Dim.text(format!("  {seen}"))])];
+/// What the host runs, and the commits up to the head of its branch.
+fn commit_rows(app: &App, host: &Host, columns: usize) -> Vec<HostLine> {
+    let theme = &app.options.theme;
+    let lines = commits::lines(app, host, MAX_LISTED_COMMITS, columns.saturating_sub(INDENT));
+    if lines.is_empty() {
+        return Vec::new();
+    }
+    let heading = HostLine::heading(theme, "Commits", Line::default());
+    heading.into_iter().chain(lines.into_iter().map(HostLine::of)).collect()
+}
+
+/// Status, running system and notes.
+fn head(app: &App, host: &Host, columns: usize) -> Vec<HostLine> {
+    let seen = host
+        .last_seen
+        .map_or("never seen".to_owned(), |seen| format!("seen {} ago", format::age(seen, app.now)));
+    let theme = &app.options.theme;
+    let state = columns::state(app, host, usize::MAX);
+    let mut rows = vec![HostLine::of(joined(state, [theme.span(Tone::Dim, format!("  {seen}"))]))];
     if let Some(answer) = &host.answer {
-        let runs = Some(words::runs(host)).filter(|runs| !runs.is_empty());
+        let runs = Some(describe::running_revision(host)).filter(|runs| !runs.is_empty());
         let generation = answer.generation.map(|generation| format!("generation {generation}"));
         let parts = [runs, generation, answer.os_version.as_deref().map(printable)];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         if !parts.is_empty() {
-            rows.extend(Row::wrapped(Tone::Plain, &parts.join(", "), columns));
+            rows.extend(HostLine::wrapped(theme, Tone::Plain, &parts.join(", "), columns));
         }
     }
     for note in detail::notes(app, host, false) {
-        rows.extend(Row::wrapped(Tone::Warn, &note, columns));
+        rows.extend(HostLine::wrapped(theme, Tone::Warn, &note, columns));
     }
     rows
 }
 
-pub(super) fn draw(app: &App, screen: &HostScreen, painter: &mut Painter<'_>, area: Rect) {
-    let rows = rows(app, screen, columns_of(area));
-    let title = [Tone::Title.text(format!(" {} ", screen.host))];
-    let inside = painter.framed(area, &title, &boxes::notice(app));
-    let page = usize::from(inside.height);
-    if rows.len() > page && area.height > 0 {
-        let (first, last) = (screen.top + 1, (screen.top + page).min(rows.len()));
-        let place = [Tone::Dim.text(format!(" {first}-{last} of {} ", rows.len()))];
-        let right = Rect { x: area.x + 2, width: area.width.saturating_sub(4), height: 1, ..area };
-        if width(&title) + width(&place) < usize::from(right.width) {
-            painter.right(right, &place);
-        }
-    }
-    let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
-    for (place, row) in inside.rows().zip(rows.iter().skip(screen.top)) {
-        painter.line(place, &row.line);
-        if row.item.is_some() && row.item == screen.selected {
-            painter.line(place, &[Tone::Title.text(painter.theme.symbols().cursor)]);
-            painter.tint(place, Tone::Selected);
-        }
-    }
+pub(super) fn draw(app: &App, screen: &HostScreen, frame: &mut Frame<'_>, area: Rect) {
+    let theme = &app.options.theme;
+    let rows = rows(app, screen, super::text_size(area).width.into());
+    let in_view = usize::from(area.height.saturating_sub(2));
+    let position = if rows.len() > in_view {
+        let (first, last) = (screen.top + 1, (screen.top + in_view).min(rows.len()));
+        theme.span(Tone::Dim, format!(" {first}-{last} of {} ", rows.len()))
+    } else {
+        Span::default()
+    };
+    let title = theme.span(Tone::Title, format!(" {} ", screen.host));
+    let top = Edge { left: title.into(), right: position.into() };
+    let block = text_panel(theme, area.width, top, dialogs::notice(app));
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    let shown: Vec<_> = rows.iter().skip(screen.top).take(in_view).collect();
+    let selected = shown.iter().position(|row| row.item.is_some() && row.item == screen.selected);
+    let mut state = ListState::default().with_selected(selected);
+    frame.render_stateful_widget(list(theme, &shown, selected, inside.width), inside, &mut state);
+    draw_scrollbar(frame, theme, area, 1, screen.top, in_view, rows.len());
 }
 
-/// What can be selected in each line.
+fn list(theme: &Theme, rows: &[&HostLine], selected: Option<usize>, columns: u16) -> List<'static> {
+    let line = |(at, row): (usize, &&HostLine)| {
+        let line = if Some(at) == selected { row.with_cursor(theme) } else { row.line.clone() };
+        fit(line, columns.into(), theme)
+    };
+    // The cursor is part of the indentation, because headings have no space for it.
+    List::new(rows.iter().enumerate().map(line).collect::<Vec<_>>()).highlight_style(theme.selected_row())
+}
+
+/// The selectable item of each line.
 pub(in crate::tui) fn items(app: &App, screen: &HostScreen) -> Vec<Option<Item>> {
     let area = Areas::of(app.size).body();
-    rows(app, screen, columns_of(area)).into_iter().map(|row| row.item).collect()
+    rows(app, screen, super::text_size(area).width.into()).into_iter().map(|row| row.item).collect()
 }
 
-/// How many lines are in view.
+/// Number of visible lines.
 pub(in crate::tui) fn page(size: Size) -> usize {
     usize::from(Areas::of(size).body().height.saturating_sub(2))
 }

@@ -1,201 +1,215 @@
-//! The table of hosts. Only the rows in view are built.
+//! The table of hosts. Only visible rows are built.
 
-use super::boxes;
-use super::columns::{Column, GAP, fitting};
-use super::painter::{Painter, Piece, width};
-use crate::fleet::Host;
+use super::columns::fitted;
+use super::dialogs;
+use super::lines::{self, Count, joined};
+use super::panel::{Edge, draw_scrollbar, panel};
+use super::table::{ABOVE, Column, FittedColumns, draw_placeholder, windowed};
+use crate::fleet::{AttentionGroup, Host};
 use crate::protocol::Name;
-use crate::tui::{App, Counts, Group, Row, Tone, text};
+use crate::text::format;
+use crate::tui::{App, Context, FleetCounts, HostColumn, KeyCommand, Sort, TableRow, Tone, text};
+use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Row, Table};
 
-/// The columns before the first: selected and marked.
+/// Columns of the screen before the first cell: the cursor, the mark and a space.
 const MARGIN: u16 = 3;
 
-pub(super) fn draw(app: &App, painter: &mut Painter<'_>, area: Rect) {
-    let table = &app.table;
-    let (title, notice) = (title(app, area).0, notice(app));
-    let inside = painter.framed(area, &title, &notice);
-    let edge = |y| Rect { x: area.x + 2, y, width: area.width.saturating_sub(4), height: 1 };
-    for (y, left, right) in [(area.y, title, sort(app)), (area.bottom() - 1, notice, position(app, inside))] {
-        if width(&left) + width(&right) < usize::from(edge(y).width) {
-            painter.right(edge(y), &right);
-        }
-    }
-    if inside.height == 0 || inside.width <= MARGIN {
+pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
+    let (theme, table) = (&app.options.theme, &app.table);
+    let in_view = super::rows_in(area);
+    let block = block(app, area, in_view);
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    if inside.width <= MARGIN {
         return;
     }
-    let columns = fitting(app, usize::from(inside.width - MARGIN - 1));
-    headings(app, painter, inside, &columns);
-    let widest = widest_group(app).min(usize::from(inside.width) / 2);
-    let rows = inside.rows().skip(1).zip(table.rows().iter().enumerate().skip(table.top));
-    for (place, (at, row)) in rows {
-        let selected = at == table.row();
-        if selected {
-            painter.line(place, &[Tone::Title.text(painter.theme.symbols().cursor)]);
-        }
-        match row {
-            Row::Group(group, range) => {
-                let hosts = table.listed().get(range.clone()).unwrap_or_default();
-                heading(app, painter, place, group, hosts, widest);
-            }
-            Row::Host(name) => {
-                if let Some(host) = app.fleet.hosts.get(name) {
-                    cells(app, painter, place, host, &columns);
-                }
-            }
-        }
-        if selected {
-            painter.tint(place, Tone::Selected);
-        }
+    let mut state = windowed(table.top, table.row());
+    frame.render_stateful_widget(host_table(app, inside.width, in_view), inside, &mut state);
+    if let Some(reason) = why_empty(app) {
+        draw_placeholder(frame, theme, inside, MARGIN, reason);
     }
-    if table.rows().is_empty() && inside.height > 1 {
-        let why = if app.fleet.hosts.is_empty() {
-            "no host yet: does a listener run, may this key publish deploy.discover?"
-        } else if app.typing.is_some() {
-            "no host matches the filter"
-        } else if table.filter.is_empty() {
-            "no host needs attention; esc shows them all"
-        } else {
-            "no host matches the filter; esc clears it"
-        };
-        painter.line(
-            shifted(inside.rows().nth(1).unwrap_or(inside), MARGIN, usize::MAX),
-            &[Tone::Dim.text(why)],
-        );
-    }
+    draw_scrollbar(frame, theme, area, ABOVE, table.top, in_view, table.rows().len());
 }
 
-fn cells(app: &App, painter: &mut Painter<'_>, place: Rect, host: &Host, columns: &[(Column, usize)]) {
-    let symbols = painter.theme.symbols();
-    if app.table.marks.contains(&host.name) {
-        painter.line(shifted(place, 1, 1), &[Tone::Good.text(symbols.mark)]);
-    }
-    let mut x = MARGIN;
-    for (column, width) in columns {
-        let mut piece = column.cell(app, host, *width);
-        piece.text = text::fit(&piece.text, *width, symbols.cut);
-        let cell = shifted(place, x, *width);
-        if column.is_number() {
-            painter.right(cell, &[piece]);
-        } else {
-            painter.line(cell, &[piece]);
-        }
-        x = x.saturating_add(u16::try_from(*width + GAP).unwrap_or(u16::MAX));
-    }
+fn block(app: &App, area: Rect, in_view: usize) -> Block<'static> {
+    let top = Edge { left: title(app, area, " hosts ").0, right: sort(app) };
+    let bottom = Edge { left: notice(app), right: position(app, in_view) };
+    panel(&app.options.theme, area.width, top, bottom)
 }
 
-/// The columns that the longest name of a group takes.
+fn host_table(app: &App, width: u16, in_view: usize) -> Table<'static> {
+    let (theme, table) = (&app.options.theme, &app.table);
+    let columns = fitted(app, width, MARGIN);
+    let widest = widest_group(app).min(usize::from(width) / 2);
+    let rows = table.rows().iter().skip(table.top).take(in_view).map(|row| match row {
+        TableRow::Group(..) => columns.spanning_row(theme, group_heading(app, row, widest)),
+        TableRow::Host(name) => {
+            app.fleet.hosts.get(name).map_or_else(Row::default, |host| host_row(app, host, &columns))
+        }
+    });
+    let rows = rows.collect();
+    columns.table(theme, rows).header(columns.headings(theme, |column| heading(app, column)))
+}
+
+fn host_row(app: &App, host: &Host, columns: &FittedColumns<HostColumn>) -> Row<'static> {
+    let mark = mark(app, app.table.marks.contains(&host.name));
+    columns.row_with_lead(&app.options.theme, mark, |column, width| column.cell(app, host, width))
+}
+
+/// The mark before a row, and a space.
+fn mark(app: &App, marked: bool) -> Span<'static> {
+    let theme = &app.options.theme;
+    if marked { theme.span(Tone::Good, format!("{} ", theme.symbols().mark)) } else { Span::raw("  ") }
+}
+
+/// Width of the longest group name.
 fn widest_group(app: &App) -> usize {
     let groups = app.table.rows().iter().filter_map(|row| match row {
-        Row::Group(group, _) => Some(text::width(&group.to_string())),
-        Row::Host(_) => None,
+        TableRow::Group(group, _) => Some(text::width(&group.to_string())),
+        TableRow::Host(_) => None,
     });
     groups.max().unwrap_or(0)
 }
 
-/// The heading of a group: its name in as many columns as the widest, how many hosts it has, and how many of them are how.
-fn heading(app: &App, painter: &mut Painter<'_>, place: Rect, group: &Group, hosts: &[Name], widest: usize) {
-    let symbols = painter.theme.symbols();
-    let hosts_of = hosts.iter().filter_map(|name| app.fleet.hosts.get(name));
-    let counts = Counts::of(hosts_of, app.heads.as_ref(), app.now);
+/// The heading of a group: its name, padded to the widest one, and the number of hosts per status.
+fn group_heading(app: &App, row: &TableRow, widest: usize) -> Line<'static> {
+    let TableRow::Group(group, range) = row else { return Line::default() };
+    if let Some(attention) = group.attention {
+        return attention_heading(app, attention, range.len());
+    }
+    let theme = &app.options.theme;
+    let symbols = theme.symbols();
+    let hosts = app.table.listed().get(range.clone()).unwrap_or_default();
+    let is_marked = !hosts.is_empty() && hosts.iter().all(|name| app.table.marks.contains(name));
     let fold = if app.table.folded.contains(group) { symbols.folded } else { symbols.unfolded };
-    let many = if hosts.len() == 1 { "1 host".to_owned() } else { format!("{} hosts", hosts.len()) };
+    let many = format::count(hosts.len(), "host");
     let name = group.to_string();
-    let mut line =
-        vec![Tone::Title.text(format!("{fold} {name:<widest$}")), Tone::Dim.text(format!("  {many:<8}"))];
-    let units = if counts.units == 1 { "failed unit" } else { "failed units" };
-    let kinds = [
-        (symbols.working, counts.deploying, "deploying", Tone::Busy),
+    let line = Line::from(vec![
+        mark(app, is_marked),
+        theme.span(Tone::Title, format!("{fold} {name:<widest$}")),
+        theme.span(Tone::Dim, format!("  {many:<8}  ")),
+    ]);
+    joined(line, group_counts(app, hosts))
+}
+
+/// The heading `needs attention`, dim; folded with the number of its hosts.
+fn attention_heading(app: &App, group: AttentionGroup, hosts: usize) -> Line<'static> {
+    let theme = &app.options.theme;
+    let is_folded = app.table.folded.iter().any(|folded| folded.attention == Some(group));
+    let fold = if is_folded { format!("{} ", theme.symbols().folded) } else { String::new() };
+    let count = if is_folded { format!("  {}", format::count(hosts, "host")) } else { String::new() };
+    Line::from(vec![Span::raw("  "), theme.span(Tone::Dim, format!("{fold}{}{count}", group.as_str()))])
+}
+
+fn group_counts(app: &App, hosts: &[Name]) -> Line<'static> {
+    let (theme, symbols) = (&app.options.theme, app.options.theme.symbols());
+    let hosts = hosts.iter().filter_map(|name| app.fleet.hosts.get(name));
+    let counts = FleetCounts::of(hosts, app.heads.as_ref(), app.now);
+    let units = format::plural(counts.units, "failed unit");
+    let kinds: [Count<'_>; 9] = [
         (symbols.failed, counts.failed, "failed", Tone::Bad),
-        (symbols.warning, counts.units, units, Tone::Bad),
-        (symbols.stale, counts.stale, "stale", Tone::Warn),
+        (symbols.warning, counts.units, &units, Tone::Bad),
+        (symbols.warning, counts.disk, "disk low", Tone::Warn),
         (symbols.offline, counts.offline, "offline", Tone::Warn),
+        (symbols.stale, counts.stale, "stale", Tone::Warn),
         (symbols.reboot, counts.reboot, "reboot", Tone::Warn),
-        (symbols.behind, counts.behind, "behind", Tone::Warn),
+        (symbols.held, counts.held, "held", Tone::Warn),
+        (symbols.working, counts.deploying, "deploying", Tone::Busy),
+        (symbols.outdated, counts.outdated, "outdated", Tone::Dim),
     ];
-    for (symbol, count, word, tone) in kinds.into_iter().filter(|(_, count, ..)| *count > 0) {
-        line.extend([tone.text(format!("  {symbol}")), Tone::Plain.text(format!(" {count} {word}"))]);
-    }
-    if !hosts.is_empty() && hosts.iter().all(|name| app.table.marks.contains(name)) {
-        painter.line(shifted(place, 1, 1), &[Tone::Good.text(symbols.mark)]);
-    }
-    painter.line(shifted(place, MARGIN, usize::MAX), &line);
+    lines::counts(theme, &kinds, "  ", kinds.len())
 }
 
-pub(super) fn shifted(place: Rect, x: u16, width: usize) -> Rect {
-    let x = place.x.saturating_add(x).min(place.right());
-    let width = u16::try_from(width).unwrap_or(u16::MAX).min(place.right() - x);
-    Rect { x, width, ..place }
+fn heading(app: &App, column: &Column<HostColumn>) -> String {
+    let symbols = app.options.theme.symbols();
+    let arrow = if app.table.reverse { symbols.descending } else { symbols.ascending };
+    let sorted = column.kind.sort() == Some(app.table.sort);
+    if sorted { format!("{} {arrow}", column.title) } else { column.title.to_owned() }
 }
 
-fn headings(app: &App, painter: &mut Painter<'_>, inside: Rect, columns: &[(Column, usize)]) {
-    let symbols = painter.theme.symbols();
-    let Some(place) = inside.rows().next() else { return };
-    let mut x = MARGIN;
-    for (column, width) in columns {
-        let sorted = column.sort() == Some(app.table.sort);
-        let arrow = if app.table.reverse { symbols.descending } else { symbols.ascending };
-        let title = if sorted { format!("{} {arrow}", column.title()) } else { column.title().to_owned() };
-        let cell = shifted(place, x, *width);
-        let piece = [Tone::Title.text(text::fit(&title, *width, symbols.cut))];
-        if column.is_number() {
-            painter.right(cell, &piece);
-        } else {
-            painter.line(cell, &piece);
-        }
-        x = x.saturating_add(u16::try_from(*width + GAP).unwrap_or(u16::MAX));
+/// Why no host is shown.
+fn why_empty(app: &App) -> Option<String> {
+    if !app.table.rows().is_empty() {
+        return None;
     }
+    let back = app.options.keys.name(Context::Fleet, KeyCommand::Back);
+    Some(if app.fleet.hosts.is_empty() && !app.connection.up {
+        "not connected: the hosts appear once the server answers".to_owned()
+    } else if app.fleet.hosts.is_empty() {
+        "no hosts yet: is a listener running, may this key use deploy.discover?".to_owned()
+    } else if app.filter_input.is_some() {
+        "no host matches the filter".to_owned()
+    } else if app.table.filter.is_empty() {
+        format!("no host needs attention; {back} shows all hosts")
+    } else {
+        format!("no host matches the filter; {back} clears it")
+    })
 }
 
-/// The name of the table, how many of all hosts it shows, and the filter; while that is typed, the column of the cursor.
-fn title(app: &App, area: Rect) -> (Vec<Piece>, usize) {
-    let table = &app.table;
-    let mut line = vec![Tone::Title.text(" hosts ")];
-    if table.is_filtered() || app.typing.is_some() {
+/// Title of the table with the number of shown hosts and the filter, and the column of the cursor in the filter.
+pub(super) fn title(app: &App, area: Rect, name: &'static str) -> (Line<'static>, usize) {
+    let (theme, table) = (&app.options.theme, &app.table);
+    let mut line = Line::from(theme.span(Tone::Title, name));
+    if !table.is_filtered() && app.filter_input.is_none() {
+        line.push_span(theme.span(Tone::Dim, format!("{} ", app.fleet.hosts.len())));
+    } else {
         let faults = if table.faults { "with faults " } else { "" };
         let (listed, all) = (table.listed().len(), app.fleet.hosts.len());
-        line.push(Tone::Plain.text(format!("{listed} of {all} {faults}")));
+        line.push_span(theme.span(Tone::Plain, format!("{listed} of {all} {faults}")));
     }
-    if table.filter.is_empty() && app.typing.is_none() {
+    if table.filter.is_empty() && app.filter_input.is_none() {
         return (line, 0);
     }
-    line.push(Tone::Key.text("/"));
-    let before = width(&line);
-    let room = usize::from(area.width.saturating_sub(4)).saturating_sub(before + 1);
-    let (shown, at) = match &app.typing {
-        Some((input, _)) => text::window(input, room),
-        None => (text::fit(&table.filter.text, room, app.options.theme.symbols().cut), 0),
+    line.push_span(theme.span(Tone::Key, "/"));
+    let before = line.width();
+    let available = usize::from(area.width.saturating_sub(4)).saturating_sub(before + 1);
+    let (shown, at) = match &app.filter_input {
+        Some((input, _)) => text::window(input, available),
+        None => (text::fit(&table.filter.text, available, theme.symbols().cut), 0),
     };
-    line.push(Tone::Plain.text(format!("{shown} ")));
+    line.push_span(theme.span(Tone::Plain, format!("{shown} ")));
     (line, before + at)
 }
 
-/// What was last to be told; first of all why what is typed is no filter.
-fn notice(app: &App) -> Vec<Piece> {
-    match &app.bad_filter {
-        Some(reason) => vec![Tone::Bad.text(format!(" {reason} "))],
-        None => boxes::notice(app),
+/// Why the typed filter is invalid, or else the current notice.
+pub(super) fn notice(app: &App) -> Line<'static> {
+    match &app.filter_error {
+        Some(reason) => app.options.theme.span(Tone::Bad, format!(" {reason} ")).into(),
+        None => dialogs::notice(app),
     }
 }
 
-/// Which rows are in view, where that is not all of them.
-fn position(app: &App, inside: Rect) -> Vec<Piece> {
+/// The visible rows, if that is not all of them.
+fn position(app: &App, in_view: usize) -> Line<'static> {
     let (rows, top) = (app.table.rows().len(), app.table.top);
-    let last = rows.min(top + usize::from(inside.height.saturating_sub(1)));
-    let partly = top > 0 || last < rows;
-    partly.then(|| Tone::Plain.text(format!(" {}-{last} of {rows} ", top + 1))).into_iter().collect()
+    let last = rows.min(top + in_view);
+    if top == 0 && last == rows {
+        return Line::default();
+    }
+    app.options.theme.span(Tone::Plain, format!(" {}-{last} of {rows} ", top + 1)).into()
 }
 
-fn sort(app: &App) -> Vec<Piece> {
-    let symbols = app.options.theme.symbols();
-    let arrow = if app.table.reverse { symbols.descending } else { symbols.ascending };
-    vec![Tone::Plain.text(format!(" sort: {} {arrow} ", app.table.sort.word()))]
+fn sort(app: &App) -> Line<'static> {
+    let (theme, symbols) = (&app.options.theme, app.options.theme.symbols());
+    let text = match (app.table.sort, app.table.reverse) {
+        (Sort::Attention, false) => " what needs attention first ".to_owned(),
+        (Sort::Attention, true) => " what needs attention last ".to_owned(),
+        (sort, reverse) => {
+            let arrow = if reverse { symbols.descending } else { symbols.ascending };
+            format!(" sort: {} {arrow} ", sort.word())
+        }
+    };
+    theme.span(Tone::Dim, text).into()
 }
 
-/// Where the filter is being typed.
+/// Position of the cursor in the filter.
 pub(super) fn cursor(app: &App, area: Rect) -> Option<Position> {
-    app.typing.as_ref()?;
-    let column = u16::try_from(title(app, area).1).unwrap_or(u16::MAX);
+    app.filter_input.as_ref()?;
+    let name = if app.screens.is_empty() { " hosts " } else { " heat map " };
+    let column = u16::try_from(title(app, area, name).1).unwrap_or(u16::MAX);
     let x = area.x.saturating_add(2).saturating_add(column);
     Some(Position::new(x.min(area.right().saturating_sub(2)), area.y))
 }

@@ -1,116 +1,110 @@
-//! How a deployment stands in all: how many hosts are how, and what has failed for the same cause.
+//! The summary of a deployment: number of hosts per status, and failures with a common cause.
 
 use super::columns::bar;
-use super::painter::{Piece, width};
-use crate::protocol::{Name, printable};
-use crate::tui::deployments::Known;
-use crate::tui::{Failures, Order, Symbols, Tone, text};
+use super::lines::{self, Count, wrapped_span};
+use crate::fleet::WHOLE_JOB;
+use crate::protocol::Name;
+use crate::text::{format, printable};
+use crate::tui::known_deployment::KnownDeployment;
+use crate::tui::{Failures, Theme, Tone};
+use ratatui::text::{Line, Span};
 
-type Lines = Vec<Vec<Piece>>;
-
-/// How wide the bar over the hosts is.
+/// Maximum width of the progress bar.
 const BAR: usize = 24;
-/// A narrower one tells nothing.
-const LEAST: usize = 10;
+/// Minimum width of the progress bar; a narrower one shows too little.
+const MIN_BAR: usize = 10;
 
-/// `✓ 5 done  ✗ 7 failed  ▶ 3 running`; where that is wider than `room`, without the words, and then closer.
-pub(super) fn counts(known: &Known<'_>, room: usize, symbols: &Symbols) -> Vec<Piece> {
-    let (tally, silent, left) = known.counts();
-    let to_come = if known.order.is_some_and(Order::goes_on) {
-        (symbols.pending, left, "to come", Tone::Dim)
+/// `✓ 5 done  ✗ 7 failed  ▶ 3 running`; if it does not fit, without words, and then with smaller gaps.
+pub(super) fn counts(known: &KnownDeployment<'_>, available: usize, theme: &Theme) -> Line<'static> {
+    let symbols = theme.symbols();
+    let (counts, no_answer, not_sent) = known.counts();
+    let unsent = if known.has_unsent_batches() {
+        (symbols.pending, not_sent, "pending", Tone::Dim)
     } else {
-        (symbols.warning, left, "untouched", Tone::Warn)
+        (symbols.warning, not_sent, "not started", Tone::Warn)
     };
-    let unheard = if known.is_under_way() {
-        (symbols.pending, silent, "waiting", Tone::Dim)
+    let unanswered = if known.is_under_way() {
+        (symbols.pending, no_answer, "waiting", Tone::Dim)
     } else {
-        (symbols.offline, silent, "silent", Tone::Warn)
+        (symbols.offline, no_answer, "no answer", Tone::Warn)
     };
-    let kinds = [
-        (symbols.done, tally.completed, "done", Tone::Good),
-        (symbols.failed, tally.failed, "failed", Tone::Bad),
-        (symbols.working, tally.running, "running", Tone::Busy),
-        (symbols.warning, tally.rejected, "rejected", Tone::Bad),
-        unheard,
-        to_come,
+    let kinds: [Count<'_>; 6] = [
+        (symbols.done, counts.completed, "done", Tone::Good),
+        (symbols.failed, counts.failed, "failed", Tone::Bad),
+        (symbols.working, counts.running, "running", Tone::Busy),
+        (symbols.warning, counts.rejected, "rejected", Tone::Bad),
+        unanswered,
+        unsent,
     ];
-    let told = |gap: &str, words: bool| {
-        let mut line = Vec::new();
-        for (symbol, count, word, tone) in kinds.iter().filter(|(_, count, ..)| *count > 0) {
-            let gap = if line.is_empty() { "" } else { gap };
-            let word = if words { format!(" {count} {word}") } else { format!(" {count}") };
-            line.extend([Tone::Plain.text(gap), tone.text(*symbol), Tone::Plain.text(word)]);
-        }
-        line
-    };
-    let mut lines = [told("  ", true), told("  ", false)].into_iter();
-    lines.find(|line| width(line) <= room).unwrap_or_else(|| told(" ", false))
+    let label = |gap: &'static str, words: usize| lines::counts(theme, &kinds, gap, words);
+    let mut lines = [label("  ", kinds.len()), label("  ", 0)].into_iter();
+    lines.find(|line| line.width() <= available).unwrap_or_else(|| label(" ", 0))
 }
 
-/// The bar over the hosts that have their verdict, while some have not.
-pub(super) fn progress(known: &Known<'_>, width: usize, symbols: &Symbols) -> Option<Piece> {
-    let (tally, silent, left) = known.counts();
-    let all = tally.ended() + tally.running + silent + left;
-    known.is_under_way().then(|| Tone::Busy.text(bar(count(tally.ended()), count(all), width, symbols)))
+/// The part of the deployment that is done, until all hosts have a result. Phases count by their usual duration.
+pub(super) fn progress(known: &KnownDeployment<'_>, width: usize, theme: &Theme) -> Option<Span<'static>> {
+    known.is_under_way().then(|| theme.span(Tone::Busy, bar(known.share(), WHOLE_JOB, width, theme)))
 }
 
-fn count(hosts: usize) -> u64 {
-    u64::try_from(hosts).unwrap_or(u64::MAX)
-}
-
-/// How many hosts are how, and below it the failures, of which at most so many kinds.
+/// The number of hosts per status, and below it at most `most` groups of failures.
 pub(super) fn summary(
-    known: &Known<'_>,
+    known: &KnownDeployment<'_>,
     failures: &Failures,
     most: usize,
     columns: usize,
-    symbols: &Symbols,
-) -> Lines {
-    let mut first = counts(known, columns, symbols);
-    let room = columns.saturating_sub(width(&first) + 2);
-    if let Some(bar) = progress(known, BAR.min(room), symbols).filter(|_| room >= LEAST) {
-        first.extend([Tone::Plain.text("  "), bar]);
+    theme: &Theme,
+) -> Vec<Line<'static>> {
+    let mut first = counts(known, columns, theme);
+    let available = columns.saturating_sub(first.width() + 2);
+    if let Some(bar) = progress(known, BAR.min(available), theme).filter(|_| available >= MIN_BAR) {
+        first.extend([Span::raw("  "), bar]);
     }
     let mut lines = vec![first];
-    if let Some(stopped) = known.order.and_then(|order| order.stopped) {
-        lines.push(vec![Tone::Warn.text(format!("no further wave began, for {stopped}"))]);
+    let mut add = |tone, text: String| lines.push(theme.span(tone, text).into());
+    if let Some((tone, line)) = known.rollout_line() {
+        add(tone, line);
     }
-    if let Some(trouble) = known.trouble() {
-        lines.push(vec![Tone::Bad.text(printable(trouble))]);
+    if let Some(reason) = known.failure_reason() {
+        add(Tone::Bad, printable(reason));
     }
-    // What is left out takes a line as well.
+    lines.extend(causes(failures, most, theme));
+    lines
+}
+
+/// At most `most` groups of failures, and a line for the others.
+pub(super) fn causes(failures: &Failures, most: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    // The line for the remaining groups could show one group instead.
     let most = if failures.groups.len() == most + 1 { most + 1 } else { most };
     lines.extend(failures.groups.iter().take(most).map(|group| {
         let many = group.hosts.len() > 1;
         let who = if many { format!("{} hosts", group.hosts.len()) } else { names(&group.hosts) };
-        let mut line = vec![Tone::Bad.text(format!("{who}: {}", group.cause))];
-        line.extend(many.then(|| Tone::Plain.text(format!("  {}", names(&group.hosts)))));
-        line
+        let cause = theme.span(Tone::Bad, format!("{who}: {}", group.cause));
+        let hosts = many.then(|| theme.span(Tone::Plain, format!("  {}", names(&group.hosts))));
+        [Some(cause), hosts].into_iter().flatten().collect()
     }));
     let more = failures.groups.len().saturating_sub(most);
     if more > 0 {
         let hosts: usize = failures.groups.iter().skip(most).map(|group| group.hosts.len()).sum();
-        let hosts = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
-        lines.push(vec![Tone::Bad.text(format!("and {hosts} for other causes"))]);
+        let hosts = format::count(hosts, "host");
+        lines.push(theme.span(Tone::Bad, format!("and {hosts} with other causes")).into());
     }
     lines
 }
 
-/// The same with every cause whole, where so many lines are enough for that.
-pub(super) fn in_full(summary: Lines, columns: usize, rows: usize) -> Lines {
-    let wrapped = |piece: &Piece| -> Lines {
-        text::wrap(&piece.text, columns).into_iter().map(|line| vec![piece.tone.text(line)]).collect()
+/// The summary with complete causes, if these fit into `rows`.
+pub(super) fn in_full(summary: Vec<Line<'static>>, columns: usize, rows: usize) -> Vec<Line<'static>> {
+    let whole = |(at, line): (usize, &Line<'static>)| -> Vec<Line<'static>> {
+        if at == 0 || line.width() <= columns {
+            return vec![line.clone()];
+        }
+        line.iter().flat_map(|span| wrapped_span(span, columns)).collect()
     };
-    let whole = |(at, line): (usize, &Vec<Piece>)| match at {
-        0 => vec![line.clone()],
-        _ if width(line) <= columns => vec![line.clone()],
-        _ => line.iter().flat_map(wrapped).collect(),
-    };
-    let whole: Lines = summary.iter().enumerate().flat_map(whole).collect();
+    let whole: Vec<_> = summary.iter().enumerate().flat_map(whole).collect();
     if whole.len() <= rows { whole } else { summary }
 }
 
-/// The first of these hosts; no line shows more.
+/// Names of the first hosts; no line has space for more.
 fn names(hosts: &[Name]) -> String {
     let names: Vec<_> = hosts.iter().take(30).map(Name::as_str).collect();
     let more = if hosts.len() > 30 { ", …" } else { "" };

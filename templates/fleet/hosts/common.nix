@@ -1,4 +1,4 @@
-# What all hosts have in common.
+# Settings of all hosts.
 {
   config,
   lib,
@@ -13,20 +13,20 @@ in
   services.homelab-deploy.listener = {
     enable = true;
     natsUrl = "nats://ns1.example.org";
-    # Where this flake is. A private repository: flakeCredentialsFile, or a key in environment.GIT_SSH_COMMAND.
+    # The URL of this flake. For a private repository, set flakeCredentialsFile, or a key in environment.GIT_SSH_COMMAND.
     flakeUrl = "git+https://git.example.org/fleet";
     nkeyFile = config.age.secrets.listener.path;
-    # Requests that none of these has signed are refused, and those of a key with `expires` after that day.
+    # Requests that none of these keys has signed are refused. A key with `expires` is trusted until the end of that day.
     trustedKeys = lib.mapAttrsToList (
       _: operator: operator.publicKey + lib.optionalString (operator ? expires) "@${operator.expires}"
     ) deployers;
   };
 
   age.secrets.listener.file = ../secrets/${config.networking.hostName}.nkey.age;
-  # The unit has a copy of the key, so another key restarts it.
+  # The unit has a copy of the key, so it must be restarted if the key changes.
   systemd.services.homelab-deploy-listener.restartTriggers = [ config.age.secrets.listener.file ];
 
-  # agenix decrypts with the ssh key of the host.
+  # agenix decrypts secrets with the ssh key of the host.
   services.openssh.enable = true;
   users.users.root.openssh.authorizedKeys.keys = [ "ssh-ed25519 …" ];
 

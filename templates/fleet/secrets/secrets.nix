@@ -1,4 +1,4 @@
-# Who can decrypt which secret: an operator by their ssh key, each host by its own. Only the command `agenix` reads this file.
+# Defines which ssh keys can decrypt each secret: the operator's and the host's. Only the command `agenix` reads this file.
 let
   admin = "ssh-ed25519 …"; # cat ~/.ssh/id_ed25519.pub
   ns1 = "ssh-ed25519 …"; # ssh-keyscan -t ed25519 ns1

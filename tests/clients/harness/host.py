@@ -1,4 +1,4 @@
-"""A real listener on the real binary, with a rebuild program that the test steers."""
+"""A real listener, with a rebuild program that the test controls."""
 
 import asyncio
 import json
@@ -7,49 +7,49 @@ import subprocess
 from pathlib import Path
 
 from . import process
-from .broker import HOSTS, Broker
-from .seen import Seen
+from .nats_server import HOSTS, NatsServer
+from .message_log import MessageLog
 
-# The line of a rebuild program that waits at the gate.
+# Line of a rebuild program that waits at the gate.
 WAIT = "read go < $DIR/gate || exit 1"
 
 
-def tell(**fields: object) -> str:
-    """The line of a rebuild program that tells how far it is."""
+def progress_marker(**fields: object) -> str:
+    """Line of a rebuild program that reports its progress."""
     return f"echo '@homelab-deploy {json.dumps(fields)}'"
 
 
 class Host:
-    """A listener of one of the broker's hosts, with its files in a folder. Its rebuild program is a shell script, which
-    knows the folder as `$DIR`."""
+    """A listener for one of the known hosts, with its files in a directory. Its rebuild program is a shell script, in
+    which `$DIR` is that directory."""
 
-    def __init__(self, broker: Broker, name: str, script: str, folder: Path) -> None:
+    def __init__(self, nats: NatsServer, name: str, script: str, directory: Path) -> None:
         self.name = name
-        self._broker, self._script, self._folder = broker, script, folder
-        self._lines = Seen()
+        self._nats, self._script, self._directory = nats, script, directory
+        self._lines = MessageLog()
         self._process: asyncio.subprocess.Process
         self._read: asyncio.Task[None]
 
     async def start(self) -> None:
-        """Starts it and waits until it is connected."""
-        self._folder.mkdir()
-        gate = self._folder / "gate"
+        """Starts the listener and waits until it is connected."""
+        self._directory.mkdir()
+        gate = self._directory / "gate"
         os.mkfifo(gate)
-        # Open for both, so that neither side blocks in opening it.
+        # Opened for reading and writing, so that neither side blocks in `open`.
         self._gate = os.open(gate, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        rebuild = self._folder / "rebuild"
-        rebuild.write_text(f"#!/bin/sh\nDIR={self._folder}\n{self._script}\n")
+        rebuild = self._directory / "rebuild"
+        rebuild.write_text(f"#!/bin/sh\nDIR={self._directory}\n{self._script}\n")
         rebuild.chmod(0o755)
         tier, role = HOSTS[self.name]
         flags = {
             "--hostname": self.name,
             "--tier": tier,
             "--role": role,
-            "--nats-url": self._broker.url,
-            "--nkey-file": self._broker.key(self.name),
-            "--state-dir": self._folder / "state",
+            "--nats-url": self._nats.url,
+            "--nkey-file": self._nats.key(self.name),
+            "--state-dir": self._directory / "state",
             "--rebuild-command": rebuild,
-            "--flake-url": f"path:{self._folder}",
+            "--flake-url": f"path:{self._directory}",
         }
         flags = [part for flag in flags.items() for part in flag]
         self._process = await process.start(process.BINARY, "listener", *flags, stderr=subprocess.PIPE)
@@ -62,16 +62,16 @@ class Host:
             self._lines.add(json.loads(line))
 
     def open_gate(self) -> None:
-        """Lets one program pass, now or when it comes."""
+        """Lets one program pass, now or when it arrives."""
         os.write(self._gate, b"go\n")
 
-    def kept_log(self, deployment: str) -> str:
-        """The log of a job as the host keeps it."""
-        return (self._folder / "state" / "jobs" / deployment / "log").read_text()
+    def stored_log(self, deployment: str) -> str:
+        """The log of a job as stored on the host."""
+        return (self._directory / "state" / "jobs" / deployment / "log").read_text()
 
     async def stop(self) -> None:
         await process.kill(self._process)
-        # Who comes later finds no gate; who waits reads its end.
-        (self._folder / "gate").unlink()
+        # A later program finds no gate; a waiting one reads the end of the file.
+        (self._directory / "gate").unlink()
         os.close(self._gate)
         await self._read

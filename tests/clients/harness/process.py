@@ -1,4 +1,4 @@
-"""Programs that end with whoever started them."""
+"""Programs that are killed when the test process ends."""
 
 import asyncio
 import ctypes
@@ -20,26 +20,26 @@ def _dies_with_us() -> None:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without what would configure the binary."""
+    """The environment without variables that configure the binary."""
     return {name: value for name, value in os.environ.items() if not name.startswith("HOMELAB_DEPLOY_")}
 
 
 def run(*arguments: str | Path) -> str:
-    """Runs the binary to its end; gives what it prints."""
+    """Runs the binary and returns its standard output."""
     ended = subprocess.run([BINARY, *arguments], env=environment(), capture_output=True, text=True, check=False)
     assert ended.returncode == 0, f"{arguments}: {ended.stderr}"
     return ended.stdout
 
 
 async def start(*command: str | Path, **streams: object) -> asyncio.subprocess.Process:
-    """Starts a program that is killed at the latest when we end."""
+    """Starts a program that is killed when this process ends."""
     return await asyncio.create_subprocess_exec(
         *command, stdin=subprocess.DEVNULL, env=environment(), preexec_fn=_dies_with_us, **streams
     )
 
 
 async def kill(process: asyncio.subprocess.Process) -> None:
-    """Ends a program and waits until it is gone."""
+    """Kills a program and waits for its exit."""
     with suppress(ProcessLookupError):
         process.kill()
     await process.wait()

@@ -1,4 +1,4 @@
-"""A session of the official client with the server that it starts."""
+"""A session of the official client, which starts the MCP server."""
 
 import asyncio
 import json
@@ -13,17 +13,17 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult
 
 from . import process
-from .broker import Broker
-from .seen import DEADLINE, Seen
+from .nats_server import NatsServer
+from .message_log import DEADLINE, MessageLog
 
 
 def text_of(result: CallToolResult) -> str:
-    """What a person or model reads."""
+    """The text of a result."""
     return "\n".join(block.text for block in result.content)
 
 
-class Progress(Seen):
-    """The progress of one call, as pairs of value and text."""
+class Progress(MessageLog):
+    """The progress notifications of one call, as pairs of value and text."""
 
     total: float | None = None
 
@@ -31,8 +31,8 @@ class Progress(Seen):
         self.total = total
         self.add((progress, message or ""))
 
-    async def says(self, text: str) -> None:
-        await self.until(lambda told: text in told[1])
+    async def wait_for(self, text: str) -> None:
+        await self.until(lambda content: text in content[1])
 
     @property
     def values(self) -> list[float]:
@@ -44,35 +44,35 @@ class Progress(Seen):
 
 
 class Session:
-    """The client, the messages that came by themselves, and what the server logged once it has ended."""
+    """The client, its unsolicited messages, and the server's log, which is complete once the server has ended."""
 
-    def __init__(self, client: Client, messages: Seen, errors: Path) -> None:
+    def __init__(self, client: Client, messages: MessageLog, errors: Path) -> None:
         self.client = client
         self.messages = messages
         self._errors = errors
         self._schemas: dict[str, Draft202012Validator] = {}
 
     async def call(self, tool: str, progress: Progress | None = None, **arguments: Any) -> CallToolResult:
-        """Calls a tool. What it tells in a structure must be as its schema says, also where it is an error."""
+        """Calls a tool. The structure of the result must match its schema, even if it is an error."""
         async with asyncio.timeout(DEADLINE):
             result = await self.client.call_tool(tool, arguments, progress_callback=progress)
         await self.check(tool, result)
         return result
 
-    async def told(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """The structure that a call brings, which must be no error."""
+    async def ok(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The structure of a call's result, which must not be an error."""
         result = await self.call(tool, **arguments)
         assert not result.is_error, text_of(result)
         return result.structured_content
 
     async def refused(self, tool: str, **arguments: Any) -> str:
-        """Why a call was refused; it must bring nothing else."""
+        """The reason of a refused call, whose result must not have a structure."""
         result = await self.call(tool, **arguments)
         assert result.is_error and result.structured_content is None, text_of(result)
         return text_of(result)
 
     async def check(self, tool: str, result: CallToolResult) -> None:
-        """The client looks at the structure of what is no error, and we at all."""
+        """Validates the structure of a result. The client validates only successful results."""
         if not self._schemas:
             for listed in (await self.client.list_tools()).tools:
                 Draft202012Validator.check_schema(listed.output_schema)
@@ -83,25 +83,25 @@ class Session:
             self._schemas[tool].validate(result.structured_content)
 
     def audit(self) -> list[dict[str, Any]]:
-        """The lines of the log that tell of calls to deploy. All are there once the session has ended."""
+        """The log lines about calls that change something. They are complete once the session has ended."""
         lines = [json.loads(line) for line in self._errors.read_text().splitlines()]
-        return [line for line in lines if line["msg"] == "called to deploy"]
+        return [line for line in lines if line["msg"] == "tool called"]
 
 
 @asynccontextmanager
 async def open_session(
-    broker: Broker, folder: Path, mode: str, admin: bool, elicitation: Callable[..., Any] | None
+    nats: NatsServer, directory: Path, mode: str, admin: bool, elicitation: Callable[..., Any] | None
 ) -> AsyncIterator[Session]:
-    """Starts the server with the key of `mcp`, and with `admin` that key too. It ends with the session."""
-    folder.mkdir()
-    arguments = ["mcp", "--nats-url", broker.url, "--nkey-file", str(broker.key("mcp"))]
+    """Starts the server with the key `mcp`, and optionally the admin's key. It ends with the session."""
+    directory.mkdir()
+    arguments = ["mcp", "--nats-url", nats.url, "--nkey-file", str(nats.key("mcp"))]
     if admin:
-        arguments += ["--enable-admin", "--admin-nkey-file", str(broker.key("admin"))]
-    places = {"HOME": str(folder), "XDG_STATE_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    server = StdioServerParameters(command=str(process.BINARY), args=arguments, env=places)
-    errors, messages, failure = folder / "stderr", Seen(), None
+        arguments += ["--enable-admin", "--admin-nkey-file", str(nats.key("admin"))]
+    directories = {"HOME": str(directory), "XDG_STATE_HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
+    server = StdioServerParameters(command=str(process.BINARY), args=arguments, env=directories)
+    errors, messages, failure = directory / "stderr", MessageLog(), None
 
-    async def keep(message: Any) -> None:
+    async def record(message: Any) -> None:
         messages.add(message)
 
     with errors.open("w") as log:
@@ -111,12 +111,12 @@ async def open_session(
             mode=mode,
             read_timeout_seconds=DEADLINE,
             elicitation_callback=elicitation,
-            message_handler=keep,
+            message_handler=record,
         ) as client:
             try:
                 yield Session(client, messages, errors)
             except Exception as error:
-                # On its way through the client it would be wrapped in groups, in which nobody finds it.
+                # Raised inside the client, it would be wrapped in exception groups, which hide it.
                 failure = error
     if failure:
         raise failure

@@ -1,12 +1,12 @@
-# One host for each folder of `hosts`: the closure as it will lie in the store, and `closure.json` with what the builder
-# does besides copying it.
+# One host for each directory of `hosts`: the closure as it will be in the store, and `closure.json` with what the builder
+# does in addition to copying it.
 {
   outputs = { self }: {
     nixosConfigurations = builtins.mapAttrs (host: _: {
       config.system.build.toplevel =
         let
           closure = builtins.fromJSON (builtins.readFile (./hosts + "/${host}/closure.json"));
-          # Names a path of the store, so that a part has the same one in every closure that holds it.
+          # A store path that depends only on name and version, so that closures share it.
           part = name: version: builtins.toFile "${name}-${version}" version;
           links = map (name: "ln -s ${part name closure.kernel} $out/${name}\n")
             (if closure.kernel == null then [ ] else [ "kernel" "initrd" "kernel-modules" ]);

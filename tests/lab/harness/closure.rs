@@ -1,4 +1,4 @@
-//! A system to be built: its units, its parts, and what goes wrong with it.
+//! A system to build: its units, packages and faults.
 
 use super::fault::{Fault, Point};
 use super::tree::guest;
@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-/// What the unit of the listener needs to know of a host and its surroundings.
+/// The settings of the listener's unit on a host.
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
     pub(crate) name: String,
@@ -17,11 +17,11 @@ pub(crate) struct Site {
     pub(crate) role: String,
     pub(crate) nats_url: String,
     pub(crate) flake_url: String,
-    /// What every listener of the lab is told beyond that.
+    /// Additional arguments of every listener of the lab.
     pub(crate) arguments: Vec<String>,
 }
 
-/// The system of a host, as a flake describes it: without nixpkgs, built offline within a second.
+/// The system of a host, as a flake describes it. It does not use nixpkgs and builds offline within a second.
 #[derive(Debug, Clone)]
 pub(crate) struct Closure {
     label: String,
@@ -42,7 +42,7 @@ pub(crate) struct Closure {
 }
 
 impl Closure {
-    /// A system with the listener and the network, which nothing is wrong with. The label makes its store path its own.
+    /// A system with the listener and the network, without faults. The label makes its store path unique.
     pub(crate) fn new(label: &str) -> Self {
         Self {
             label: label.to_owned(),
@@ -63,36 +63,36 @@ impl Closure {
         }
     }
 
-    /// The same under another label.
+    /// The same system with another label.
     pub(crate) fn named(mut self, label: &str) -> Self {
         label.clone_into(&mut self.label);
         self
     }
 
-    /// A unit that `multi-user.target` wants.
+    /// Adds a unit that `multi-user.target` wants.
     pub(crate) fn unit(mut self, name: &str, text: &str) -> Self {
         self.units.insert(name.to_owned(), text.to_owned());
         self
     }
 
-    /// The NATS server, on a host that has it.
+    /// Adds the NATS server, for a host that has its files.
     pub(crate) fn nats_server(self) -> Self {
         let server = format!("/lab/nats-server -c /lab/nats.conf -a 0.0.0.0 -p {}", unit::NATS_PORT);
         self.service("nats", &server)
     }
 
-    /// A service that runs a command, which lasts.
+    /// Adds a service that runs a long-lived command.
     pub(crate) fn service(self, name: &str, command: &str) -> Self {
         let text = format!("[Unit]\nDescription={name}\n\n[Service]\nType=exec\nExecStart={command}\n");
         self.unit(&format!("{name}.service"), &text)
     }
 
-    /// Something that goes wrong.
+    /// Adds a fault.
     pub(crate) fn fault(self, fault: Fault) -> Self {
         fault.put_into(self)
     }
 
-    /// Shell to run at a point, after what was put there before. `exit` and `status=1` do what they say.
+    /// Adds shell to run at a point, after earlier additions. It may use `exit` and `status=1`.
     pub(crate) fn at(mut self, point: Point, snippet: &str) -> Self {
         let text = self.snippets.entry(point.name()).or_default();
         text.push_str(snippet);
@@ -100,55 +100,55 @@ impl Closure {
         self
     }
 
-    /// A check before each switch to it, as in `system.preSwitchChecks`: `$1` is the system, `$2` the action.
+    /// Adds a pre-switch check, as in `system.preSwitchChecks`: `$1` is the system, `$2` the action.
     pub(crate) fn check(mut self, name: &str, script: &str) -> Self {
         self.checks.insert(name.to_owned(), script.to_owned());
         self
     }
 
-    /// Its checks write to standard output, as when NixOS began to have them.
+    /// Makes the checks print to standard output, as in the first NixOS version with checks.
     pub(crate) fn checks_on_stdout(mut self) -> Self {
         self.markers.push("checks-on-stdout");
         self
     }
 
-    /// Its `switch-to-configuration` is the Perl program of NixOS up to 24.11.
+    /// Replaces `switch-to-configuration` by the Perl program of NixOS up to 24.11.
     pub(crate) fn perl(mut self) -> Self {
         self.markers.push("perl");
         self
     }
 
-    /// A package in it, for the differences between closures.
+    /// Adds a package, for the differences between closures.
     pub(crate) fn package(mut self, name: &str, version: &str) -> Self {
         self.packages.push((name.to_owned(), version.to_owned()));
         self
     }
 
-    /// Kernel, initrd and modules of this version; without, it is the system of a container.
+    /// Adds a kernel, initrd and modules of this version. Without them, it is the system of a container.
     pub(crate) fn kernel(mut self, version: &str) -> Self {
         self.kernel = Some(version.to_owned());
         self
     }
 
-    /// A program in it, as a shell script.
+    /// Adds a program, given as a shell script.
     pub(crate) fn program(mut self, name: &str, script: &str) -> Self {
         self.programs.push((name.to_owned(), format!("#!/bin/sh\n{script}\n")));
         self
     }
 
-    /// A closure without one of its files.
+    /// Removes one of the files.
     pub(crate) fn without(mut self, file: &str) -> Self {
         self.missing.push(file.to_owned());
         self
     }
 
-    /// Its listener's unit differs from that of every other label.
+    /// Makes the listener's unit differ from that of every other label.
     pub(crate) fn restarts_listener(mut self) -> Self {
         self.trigger = Some(self.label.clone());
         self
     }
 
-    /// Further arguments of the listener, as in a unit's text, which they change.
+    /// Adds arguments of the listener, as in the unit file, which changes the unit.
     pub(crate) fn listener_argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
         self
@@ -164,7 +164,7 @@ impl Closure {
         self
     }
 
-    /// Another unit of the network.
+    /// Replaces the unit of the network.
     pub(super) fn network(mut self, text: String) -> Self {
         self.network = text;
         self
@@ -184,10 +184,10 @@ impl Closure {
         self
     }
 
-    /// Writes it into a folder of the flake, in place of what was there.
-    pub(super) fn write(&self, folder: &Path, site: &Site) {
-        let _ = fs::remove_dir_all(folder);
-        let tree = folder.join("tree");
+    /// Writes the system to a directory of the flake and replaces its contents.
+    pub(super) fn write(&self, dir: &Path, site: &Site) {
+        let _ = fs::remove_dir_all(dir);
+        let tree = dir.join("tree");
         for part in ["bin", "lab/checks", "etc/systemd/system/multi-user.target.wants"] {
             fs::create_dir_all(tree.join(part)).unwrap();
         }
@@ -241,6 +241,6 @@ impl Closure {
             "packages": packages.collect::<Vec<_>>(),
             "build": self.snippets.get(Point::Build.name()).map_or("", String::as_str),
         });
-        fs::write(folder.join("closure.json"), closure.to_string()).unwrap();
+        fs::write(dir.join("closure.json"), closure.to_string()).unwrap();
     }
 }

@@ -1,33 +1,33 @@
-//! What a closure does wrong on purpose, and where.
+//! Deliberate faults of a closure, and the points at which they occur.
 
 use super::{Closure, unit};
 use crate::common::Gate;
 use std::path::Path;
 
-/// A moment at which the shell of a closure can be made to do something.
+/// A point at which shell of the closure can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Point {
-    /// Its builder.
+    /// In its builder.
     Build,
-    /// `switch-to-configuration check`, and the same check of every other action, before its scripts. Passed over with
+    /// In `switch-to-configuration check` and in the same check of every other action, before its scripts. Skipped with
     /// `NIXOS_NO_CHECK=1`.
     Check,
-    /// The boot loader of `switch` and `boot`, before it changes anything.
+    /// In the boot loader of `switch` and `boot`, before it changes anything.
     Boot,
     /// After units were stopped, before the activation script.
     Stopped,
-    /// The activation script, before it changes anything. It is a program of its own, and goes on where a part of it
-    /// fails.
+    /// In the activation script, before it changes anything. The script is a separate program and continues if a
+    /// snippet of it fails.
     Activate,
-    /// The activation script, once all is installed but the link to the running system.
+    /// In the activation script, when everything except the link to the running system is installed.
     Activated,
     /// Between the activation script and the reload of systemd.
     Reload,
-    /// After that reload, where the units of users are changed.
+    /// After that reload, when the units of users are changed.
     Users,
     /// After units were restarted and started.
     Units,
-    /// Not a closure but a health check that was told to wait, see [`WAITING_CHECK`].
+    /// In a health check that waits, see [`WAITING_CHECK`]; not in the closure.
     Verify,
 }
 
@@ -48,59 +48,60 @@ impl Point {
     }
 }
 
-/// A health check that succeeds, and waits at [`Point::Verify`] on hosts that have the hold.
+/// A health check that succeeds. On hosts with a hold at [`Point::Verify`], it waits for the hold.
 pub(crate) const WAITING_CHECK: &str = "[ ! -p /lab/gates/verify.go ] || { echo >/lab/gates/verify.at; read -r go </lab/gates/verify.go; true; }";
 
-/// A way to go wrong.
+/// A fault of a closure, with the exit code of `switch-to-configuration`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// It does not build.
     BuildFails,
     /// Its check refuses every action (exit 1).
     CheckRefuses,
-    /// Its check refuses while another system runs: what it needs on the way back is gone (exit 1).
-    CheckRefusesBack,
-    /// Its check lets nothing pass that needs a boot (exit 1), as the inhibitors of NixOS.
+    /// Its check refuses while another system runs, because something that a rollback needs is missing then (exit 1).
+    CheckRefusesRollback,
+    /// Its check refuses everything that needs a boot (exit 1), as the inhibitors of NixOS.
     Inhibited,
     /// Its `switch-to-configuration` is the Perl program, which has no `check` (exit 1 and `Usage:`).
     CheckUnknown,
-    /// Another activation holds the lock until [`UNLOCK`] (exit 11). It lets its first `check` pass.
+    /// Another activation holds the lock until [`UNLOCK`] (exit 11). The first `check` still succeeds.
     Locked,
     /// Its boot loader cannot be installed (exit 1).
     BootLoaderFails,
-    /// A part of the activation script fails; the rest is done (exit 2).
+    /// A snippet of the activation script fails; the rest is done (exit 2).
     ActivationFails,
-    /// The activation script ends in the middle: all is installed, but the old system is still the running one (exit 2).
+    /// The activation script ends early: everything is installed, but the old system is still the running one (exit 2).
     ActivationExits,
-    /// It is the Perl program, and systemd cannot reload (exit 3).
+    /// It uses the Perl program, and systemd cannot reload (exit 3).
     ReloadFails,
-    /// systemd does not end its reload, and the program gives up (exit 1, after the change).
+    /// systemd does not finish its reload, and the program gives up (exit 1, after the change).
     ReloadTimesOut,
-    /// D-Bus dies once units were stopped, and can be connected to again (exit 1, with units to start left over).
+    /// D-Bus dies after units were stopped, but can be connected to again (exit 1, with units left to start).
     DbusDies,
-    /// The same, but nobody connects to D-Bus again before the next boot: not the old system's program either (exit 1
-    /// before it stops anything).
+    /// D-Bus dies after units were stopped, and cannot be connected to before the next boot, not even by the old
+    /// system's program (exit 1 before it stops anything).
     DbusGone,
-    /// logind is away from now on until the next boot (exit 11 after the activation, before any start).
+    /// logind is missing from then on until the next boot (exit 11 after the activation, before any start).
     LogindAway,
     /// The units of a user fail (exit 4).
     UserUnitsFail,
-    /// A user's service manager does not answer: it waits for ever, while units of the system are stopped.
+    /// A user's service manager does not answer: the program waits forever while units of the system are stopped.
     UserUnitsHang,
     /// `broken.service` fails at its start (exit 4).
     UnitFails,
-    /// `chronic.service` fails at each start, in this system as in every other that has it (exit 4 each time).
+    /// `chronic.service` fails at each start, in this system and in every other that has it (exit 4 each time).
     UnitFailsAlways,
-    /// `flapping.service` starts, and fails again and again once the activation has ended (exit 0).
+    /// `flapping.service` starts, and fails repeatedly after the activation has ended (exit 0).
     UnitFlaps,
-    /// `looping.service` fails at once and is started again after this many seconds, for ever (exit 4).
+    /// `looping.service` fails immediately and is restarted after this many seconds, forever (exit 4).
     CrashLoop(u32),
-    /// `slow.service` is ready this many seconds after its start, which nobody limits, as a container whose image has to be
-    /// fetched (exit 0, then).
+    /// `slow.service` is ready this many seconds after its start, without a time limit, like a container whose image has to be
+    /// downloaded (exit 0, then).
     SlowUnit(u32),
-    /// `reloads.service` is reloaded where it differs, and refuses (exit 4). The system before needs the same fault.
+    /// `reloads.service` is reloaded if it differs, and the reload fails (exit 4). The previous system needs the same fault.
     ReloadRefused,
-    /// systemd refuses to start `refused.service` (exit 4). The system before should have a sound one, which is stopped.
+    /// systemd refuses to start `refused.service` (exit 4). The previous system should have a working one, which is
+    /// stopped.
     BadUnitSetting,
     /// Only a reboot can activate it (exit 100).
     NeedsReboot,
@@ -108,44 +109,44 @@ pub(crate) enum Fault {
     CutsNetwork,
     /// Its network unit takes the link down this many seconds after its start.
     LateCut(u32),
-    /// Its activation fills the file system that the state directory is on, on a host with a small disk; see
-    /// [`STATE_FILLER`].
+    /// Its activation fills the file system of the state directory, on a host with a small disk; see [`STATE_FILLER`].
     FillsState,
-    /// Its listener's program is not there.
+    /// The program of its listener is missing.
     ListenerBroken,
     /// It has no listener.
     ListenerGone,
-    /// Its listener gets a key that the broker does not know.
+    /// Its listener gets a key that the NATS server does not know.
     KeyRefused,
-    /// It waits there for ever.
+    /// It waits at this point forever.
     HangsAt(Point),
-    /// It waits there until [`Hold::pass`], on hosts that have the hold.
+    /// It waits at this point until [`Hold::pass`], on hosts with the hold.
     HoldsAt(Point),
-    /// The shell there kills itself: `switch-to-configuration`, or the activation script or builder alone.
+    /// The shell at this point kills itself: `switch-to-configuration`, or the activation script or builder alone.
     DiesAt(Point),
 }
 
-/// Shell that ends what holds the lock with [`Fault::Locked`].
+/// Shell that releases the lock of [`Fault::Locked`].
 pub(crate) const UNLOCK: &str = "systemctl stop lab-locked.service";
 
-/// What takes all room with [`Fault::FillsState`], until it is removed.
+/// The file that fills the disk with [`Fault::FillsState`], until it is removed.
 pub(crate) const STATE_FILLER: &str = "/var/lib/homelab-deploy/filler";
 
-/// It begins to fail only when the activation has ended, or a slow machine would see exit 4.
+/// It fails only after the activation has ended, because a slow machine would see exit 4 otherwise.
 const FLAPPING: &str = r"[Unit]
 StartLimitIntervalSec=0
 
 [Service]
 Restart=always
 RestartSec=200ms
-ExecStart=/bin/sh -c 'begun=/run/flapping-$$(basename $$(readlink /run/current-system)); [ -e $$begun ] || flock /run/nixos/switch-to-configuration.lock touch $$begun; sleep 0.3; exit 1'
+ExecStart=/bin/sh -c 'started=/run/flapping-$$(basename $$(readlink /run/current-system)); [ -e $$started ] || flock /run/nixos/switch-to-configuration.lock touch $$started; sleep 0.3; exit 1'
 ";
 
-/// Lets the first check pass, as that of a listener, and holds the lock from then on; so that a later action finds it held.
+/// Lets the first check pass, which is that of the listener, and holds the lock from then on, so that a later action
+/// fails.
 const LOCKED: &str = "systemctl is-active --quiet lab-locked.service || systemd-run --quiet --collect --unit=lab-locked \\
     flock /run/nixos/switch-to-configuration.lock sleep infinity";
 
-/// What the program says where the part of it that runs as a user has failed.
+/// The output of the program if its part that runs as a user has failed.
 const USER_UNITS_FAIL: &str = "\
 echo 'reloading user units for alice...' >&2
 echo 'restarting the following user units: sync.service' >&2
@@ -162,7 +163,7 @@ impl Fault {
             Self::CheckRefuses => {
                 closure.check("layout", "echo 'the disk layout has changed'; exit 1")
             }
-            Self::CheckRefusesBack => closure.check(
+            Self::CheckRefusesRollback => closure.check(
                 "network",
                 "[ \"$(readlink /run/current-system)\" = \"$1\" ] || { echo 'the network is away'; exit 1; }",
             ),
@@ -172,7 +173,7 @@ impl Fault {
             ),
             Self::CheckUnknown => closure.perl(),
             Self::Locked => closure.check("lock", LOCKED),
-            Self::BootLoaderFails => closure.at(Point::Boot, "echo 'no room on /boot' >&2; exit 1"),
+            Self::BootLoaderFails => closure.at(Point::Boot, "echo 'no space on /boot' >&2; exit 1"),
             Self::ActivationFails => closure
                 .at(Point::Activate, "echo \"Activation script snippet 'secrets' failed (1)\"; status=1"),
             Self::ActivationExits => closure.at(Point::Activated, "exit 1"),
@@ -227,7 +228,7 @@ impl Fault {
             Self::ListenerBroken => closure.listener_program("/run/current-system/no-such-program"),
             Self::ListenerGone => closure.without_listener(),
             Self::KeyRefused => closure.key("stranger"),
-            // No child: it would keep what the shell has open when the shell is killed.
+            // It starts no child, because a child would keep files open when the shell is killed.
             Self::HangsAt(point) => closure.at(point, "mkfifo /tmp/never.$$; read -r never <>/tmp/never.$$"),
             Self::HoldsAt(point) => {
                 let gate = format!("/lab/gates/{}", point.name());
@@ -251,12 +252,12 @@ impl Hold {
         Self { at: gate("at"), go: gate("go") }
     }
 
-    /// Waits until the host is there.
+    /// Waits until the host has reached the point.
     pub(crate) fn reached(&self) {
-        self.at.told();
+        self.at.wait_for_line();
     }
 
-    /// Lets it go on.
+    /// Lets the host continue.
     pub(crate) fn pass(&self) {
         self.go.pass();
     }

@@ -1,4 +1,4 @@
-//! A host: what it keeps while it is off, and how it is switched on and off.
+//! A host: its data while it is off, and how it is switched on and off.
 
 use super::disk::Disk;
 use super::fault::{Hold, Point};
@@ -9,37 +9,37 @@ use super::net::Net;
 use super::tool;
 use super::tree::{guest, tree};
 use super::unit::LISTENER;
-use crate::common::Broker;
+use crate::common::NatsServer;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A host to be.
+/// A host that is not installed yet.
 pub(crate) struct HostBuilder<'a> {
     pub(super) net: Arc<Net>,
-    pub(super) broker: &'a Broker,
+    pub(super) nats: &'a NatsServer,
     pub(super) flake: &'a Flake,
     pub(super) name: &'a str,
     pub(super) index: u8,
     pub(super) disk: Option<u64>,
-    pub(super) nats: bool,
+    pub(super) runs_nats: bool,
 }
 
-/// A host with the closure that was on `main` when it was made.
+/// A host. It starts with the closure that was on `main` when it was installed.
 pub(crate) struct Host {
     name: String,
     index: u8,
     machine: Option<Machine>,
-    /// Unmounted after the machine has gone.
+    // Unmounted after the machine has ended.
     disk: Option<Disk>,
     plan: Plan,
-    /// The bridge outlives its hosts.
+    // The bridge outlives its hosts.
     net: Arc<Net>,
 }
 
 impl HostBuilder<'_> {
-    /// Gives the host a small disk of its own, in MiB.
+    /// Gives the host its own small disk, with a size in MiB.
     pub(crate) fn disk(mut self, mib: u64) -> Self {
         self.disk = Some(mib);
         self
@@ -47,22 +47,22 @@ impl HostBuilder<'_> {
 
     /// Gives the host the NATS server of this machine, which [`super::Closure::nats_server`] runs.
     pub(crate) fn nats_server(mut self) -> Self {
-        self.nats = true;
+        self.runs_nats = true;
         self
     }
 
-    /// Boots it and waits until systemd has started everything.
+    /// Boots the host and waits until systemd has started everything.
     pub(crate) fn boot(self) -> Host {
         let mut host = self.install();
         host.boot_again();
         host
     }
 
-    /// Makes it and leaves it off.
+    /// Installs the host without booting it.
     pub(crate) fn install(self) -> Host {
         let machine = self.net.machine(self.index);
-        let folder = self.net.folder().join(&machine);
-        let (lab, disk) = (folder.join("lab"), folder.join("disk"));
+        let dir = self.net.dir().join(&machine);
+        let (lab, disk) = (dir.join("lab"), dir.join("disk"));
         for part in [lab.join("keys"), lab.join("gates"), disk.clone()] {
             fs::create_dir_all(part).unwrap();
         }
@@ -70,19 +70,18 @@ impl HostBuilder<'_> {
         for part in ["nix", "boot", "state"] {
             fs::create_dir(disk.join(part)).unwrap();
         }
-        fs::copy(self.broker.key(self.name), lab.join("keys/host")).unwrap();
-        fs::copy(self.broker.key("stranger"), lab.join("keys/stranger")).unwrap();
+        fs::copy(self.nats.key(self.name), lab.join("keys/host")).unwrap();
+        fs::copy(self.nats.key("stranger"), lab.join("keys/stranger")).unwrap();
         fs::copy(guest("rebuild"), lab.join("rebuild")).unwrap();
-        if self.nats {
+        if self.runs_nats {
             let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap());
-            let find =
-                |folder: &str| Some(PathBuf::from(folder).join("nats-server")).filter(|file| file.exists());
+            let find = |dir: &str| Some(PathBuf::from(dir).join("nats-server")).filter(|file| file.exists());
             let program = path.split(':').find_map(find).expect("nats-server is installed");
             fs::copy(program, lab.join("nats-server")).unwrap();
-            fs::write(lab.join("nats.conf"), self.broker.configuration()).unwrap();
+            fs::write(lab.join("nats.conf"), self.nats.config_text()).unwrap();
         }
         fs::write(lab.join("address"), self.net.host_address(self.index)).unwrap();
-        let flake = self.flake.folder();
+        let flake = self.flake.dir();
         let script = guest("install");
         let [install, tree, on, from] = [&script, tree(), &disk, &flake].map(|path| path.to_str().unwrap());
         tool("unshare", &["--mount", install, tree, on, from, self.name]).unwrap();
@@ -92,7 +91,7 @@ impl HostBuilder<'_> {
             bridge: self.net.bridge(),
             port: self.net.port(self.index),
             disk,
-            folder,
+            dir,
             cgroup: self.net.cgroup().clone(),
         };
         let (name, index) = (self.name.to_owned(), self.index);
@@ -101,90 +100,88 @@ impl HostBuilder<'_> {
 }
 
 impl Host {
-    /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Loses power: every process ends at once. What was written stays written, also without fsync.
+    /// Cuts the power: every process ends immediately. Written data stays written, even without fsync.
     pub(crate) fn power_off(&mut self) {
         assert!(self.machine.take().is_some(), "{} was off", self.name);
     }
 
-    /// Boots what the boot loader has for its default.
+    /// Boots the default of the boot loader.
     pub(crate) fn boot_again(&mut self) {
         assert!(self.machine.is_none(), "{} was on", self.name);
         self.machine = Some(Machine::boot(&self.plan));
     }
 
-    /// Waits until it reboots by itself, and lets it.
+    /// Waits until the host reboots, and boots it again.
     pub(crate) fn reboots(&mut self) {
-        let status = self.machine.as_mut().expect("the host is on").ended();
+        let status = self.machine.as_mut().expect("the host is on").wait_for_exit();
         assert_eq!(status.code(), Some(133), "{} did not end with a reboot", self.name);
         self.power_off();
         self.boot_again();
     }
 
-    /// Pulls its plug: nobody answers it any more.
+    /// Disconnects the host: no machine answers it.
     pub(crate) fn cut(&self) {
         self.net.cut(self.index);
     }
 
-    /// Plugs it in again.
+    /// Reconnects the host.
     pub(crate) fn restore(&self) {
         self.net.restore(self.index);
     }
 
-    /// Makes closures with [`super::Fault::HoldsAt`] wait here, as long as the hold lives.
+    /// Makes closures with [`super::Fault::HoldsAt`] wait at a point while the hold exists.
     pub(crate) fn hold(&self, point: Point) -> Hold {
-        Hold::new(&self.plan.folder.join("lab/gates"), point)
+        Hold::new(&self.plan.dir.join("lab/gates"), point)
     }
 
-    /// Puts a process of this host, as the host counts it, under a limit of memory, in MiB. What it starts from then on is
-    /// under it too.
+    /// Limits the memory of a process and of what it starts later, in MiB. `pid` is the id inside the host.
     pub(crate) fn limit_memory(&self, pid: u32, mib: u64) {
         memory::limit(&self.plan.machine, self.leader(), pid, mib);
     }
 
-    /// Leaves only so much room on its disk, which must be one of its own.
-    pub(crate) fn leave_room(&self, mib: u64) {
-        self.disk.as_ref().expect("a disk of its own").leave(mib);
+    /// Leaves only this much space on the host's own disk, in MiB.
+    pub(crate) fn leave_free(&self, mib: u64) {
+        self.disk.as_ref().expect("a separate disk").leave_free(mib);
     }
 
-    /// Gives the room back.
-    pub(crate) fn make_room(&self) {
-        self.disk.as_ref().expect("a disk of its own").relieve();
+    /// Frees all space again.
+    pub(crate) fn free_disk(&self) {
+        self.disk.as_ref().expect("a separate disk").free();
     }
 
-    /// A path on its disk, as this machine sees it, on or off: below `nix`, `boot` or `state`.
+    /// Returns the path of a file below `nix`, `boot` or `state`, as seen from this machine, with the host on or off.
     pub(crate) fn on_disk(&self, path: &str) -> PathBuf {
         self.plan.disk.join(path)
     }
 
-    /// Puts a program into the host's `/lab`.
+    /// Adds a program to the host's `/lab`.
     pub(crate) fn lab_file(&self, name: &str, text: &str) {
-        let path = self.plan.folder.join("lab").join(name);
+        let path = self.plan.dir.join("lab").join(name);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// What it can be known by on this machine: the lab's folder, the bridge, and its first process.
+    /// The host's traces on this machine: the lab's directory, the bridge, and the first process.
     pub(crate) fn traces(&self) -> String {
-        format!("{} {} {}", self.net.folder().display(), self.plan.bridge, self.leader())
+        format!("{} {} {}", self.net.dir().display(), self.plan.bridge, self.leader())
     }
 
-    /// Its first process, as this machine counts them.
+    /// The process id of the host's first process on this machine.
     pub(super) fn leader(&self) -> u32 {
         self.machine.as_ref().expect("the host is on").leader()
     }
 }
 
 impl Drop for Host {
-    #[expect(clippy::print_stderr, reason = "what a failed test is understood by")]
+    #[expect(clippy::print_stderr, reason = "the journal explains why a test failed")]
     fn drop(&mut self) {
         if std::thread::panicking() && self.machine.is_some() {
             let journal = self.run(&format!("journalctl --no-pager -o short-precise -n 60 -u {LISTENER}"));
-            eprintln!("--- {}: the listener's journal\n{}", self.name, journal.out);
+            eprintln!("--- {}: the listener's journal\n{}", self.name, journal.stdout);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A running container: systemd as its first process, in a control group of its own.
+//! A running container: systemd as its first process, in a separate control group.
 
 use super::cgroup::Cgroup;
 use super::tree::tree;
@@ -12,24 +12,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// Everything that a container is started with, each time the same.
+/// The settings of a container, the same at each start.
 pub(super) struct Plan {
-    /// Its name to this machine.
+    /// Its name on this machine.
     pub(super) machine: String,
-    /// Its name to itself.
+    /// Its own hostname.
     pub(super) hostname: String,
     pub(super) bridge: String,
-    /// This machine's end of its cable.
+    /// This machine's end of its network cable.
     pub(super) port: String,
-    /// Holds `nix`, `boot` and `state`, which outlive the container.
+    /// The directory with `nix`, `boot` and `state`, which outlive the container.
     pub(super) disk: PathBuf,
-    /// Holds `lab`, what the test tells the host, and what the container prints.
-    pub(super) folder: PathBuf,
-    /// The group above the container's own.
+    /// The directory with `lab`, the files for the host, and the console output.
+    pub(super) dir: PathBuf,
+    /// The parent of the container's control group.
     pub(super) cgroup: Cgroup,
 }
 
-/// A container; killed with its owner.
+/// A container; killed when it is dropped.
 pub(super) struct Machine {
     nspawn: Child,
     leader: u32,
@@ -37,25 +37,26 @@ pub(super) struct Machine {
     port: String,
 }
 
-/// In the container's group from the start, or all containers share the one that this process is in. In a mount
-/// namespace of its own, so that nothing of systemd-nspawn in `/run` outlives a container that is killed.
+/// Starts in the container's group, because otherwise all containers share the group of this process. The separate
+/// mount namespace removes the files of systemd-nspawn in `/run` if a container is killed.
 const START: &str = r#"echo 0 >"$1" && shift && mount -t tmpfs tmpfs /run && exec "$@""#;
 
 impl Machine {
     /// Boots and waits until systemd has started everything.
     pub(super) fn boot(plan: &Plan) -> Self {
         let cgroup = plan.cgroup.child(&plan.machine);
-        let notify = plan.folder.join("notify");
+        let notify = plan.dir.join("notify");
         let _ = std::fs::remove_file(&notify);
         let socket = UnixDatagram::bind(&notify).unwrap();
-        let console = File::create(plan.folder.join("console")).unwrap();
+        let console = File::create(plan.dir.join("console")).unwrap();
         let nspawn = Command::new("unshare")
             .args(["--mount", "sh", "-c", START, "sh"])
             .arg(cgroup.procs())
             .arg("systemd-nspawn")
             .args(plan.arguments())
             .env("NOTIFY_SOCKET", &notify)
-            // The tree's systemd knows only control groups of version 2; a machine with both would offer the first.
+            // The systemd in the tree supports only control groups of version 2; a machine with both would offer
+            // version 1.
             .env("UNIFIED_CGROUP_HIERARCHY", "1")
             .stdin(Stdio::null())
             .stdout(console.try_clone().unwrap())
@@ -67,20 +68,20 @@ impl Machine {
         machine
     }
 
-    /// Its first process, as this machine counts them.
+    /// The process id of its first process on this machine.
     pub(super) fn leader(&self) -> u32 {
         self.leader
     }
 
-    /// Waits until it has shut down by itself; 133 stands for a reboot.
-    pub(super) fn ended(&mut self) -> ExitStatus {
+    /// Waits until the container has shut down; 133 means a reboot.
+    pub(super) fn wait_for_exit(&mut self) -> ExitStatus {
         eventually("the host shutting down", || self.nspawn.try_wait().unwrap())
     }
 
     fn wait_until_ready(&mut self, socket: &UnixDatagram, plan: &Plan) {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let mut buffer = [0; 4096];
-        // Between messages it is looked whether there is still somebody to send one.
+        // Between messages, the container is checked, because it may have ended without sending one.
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         loop {
             if let Ok(length) = socket.recv(&mut buffer) {
@@ -93,9 +94,9 @@ impl Machine {
                 }
             }
             let ended = self.nspawn.try_wait().unwrap();
-            if ended.is_some() || begun.elapsed() > DEADLINE {
-                let console = std::fs::read_to_string(plan.folder.join("console")).unwrap_or_default();
-                let took = begun.elapsed();
+            if ended.is_some() || started_at.elapsed() > DEADLINE {
+                let console = std::fs::read_to_string(plan.dir.join("console")).unwrap_or_default();
+                let took = started_at.elapsed();
                 panic!("{} did not boot in {took:?}; systemd-nspawn {ended:?}:\n{console}", plan.hostname);
             }
         }
@@ -104,10 +105,10 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // First the cable: who loses power says goodbye to nobody, but the kernel here would. The end of it that the host
-        // has lives on with its last connections, and its name would be taken.
+        // The cable is removed first: a host without power closes no connections, but the kernel would. The host's end
+        // of it exists as long as its last connections, and would block the name.
         let _ = tool("ip", &["link", "delete", &self.port]);
-        // What stays is found and told by the lab.
+        // The lab finds and reports what is left.
         let _ = self.cgroup.end_this();
         let _ = self.nspawn.kill();
         let _ = self.nspawn.wait();
@@ -145,7 +146,7 @@ impl Plan {
         add("--bind", &self.disk.join("nix"), ":/nix");
         add("--bind", &self.disk.join("boot"), ":/boot");
         add("--bind", &self.disk.join("state"), ":/var/lib/homelab-deploy");
-        add("--bind-ro", &self.folder.join("lab"), ":/lab");
+        add("--bind-ro", &self.dir.join("lab"), ":/lab");
         add("--bind-ro", binary(), &format!(":{PROGRAM}"));
         arguments
     }

@@ -1,10 +1,10 @@
-//! A limit of memory, by the kernel: in a control group of version 2, or of version 1 where this machine has only that.
+//! Memory limits in a control group of version 2, or of version 1 if this machine has only that.
 
 use crate::common::eventually;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Puts a process of a host under a limit, in MiB.
+/// Limits the memory of a process of a host, in MiB.
 pub(super) fn limit(machine: &str, leader: u32, pid: u32, mib: u64) {
     let group = PathBuf::from("/sys/fs/cgroup/memory").join(format!("homelab-deploy-{machine}"));
     fs::create_dir_all(&group).expect("control groups of version 1 for memory");
@@ -13,12 +13,12 @@ pub(super) fn limit(machine: &str, leader: u32, pid: u32, mib: u64) {
     fs::write(group.join("cgroup.procs"), on_this_machine(leader, pid).to_string()).unwrap();
 }
 
-/// Whether this machine can do that.
+/// Whether this machine supports such limits.
 pub(crate) fn can_limit() -> bool {
     Path::new("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists()
 }
 
-/// Removes the group of a host, once all its processes are gone.
+/// Removes the group of a host after all its processes have ended.
 pub(super) fn release(machine: &str) {
     let group = PathBuf::from("/sys/fs/cgroup/memory").join(format!("homelab-deploy-{machine}"));
     if group.exists() {
@@ -26,7 +26,7 @@ pub(super) fn release(machine: &str) {
     }
 }
 
-/// The number that this machine has for a process which its host counts as `pid`.
+/// Finds the process id on this machine of the process `pid` in a host.
 fn on_this_machine(leader: u32, pid: u32) -> u32 {
     let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let entries = fs::read_dir("/proc").unwrap().flatten();

@@ -1,9 +1,9 @@
-//! The harness of the lab. Every lab has a bridge, a subnet, a broker, a git remote and a control group of its own;
-//! whatever it started or mounted is gone when it is dropped, also where a test panics.
+//! The harness of the lab. Every lab has its own bridge, subnet, NATS server, git remote and control group. Dropping a
+//! lab ends and unmounts everything it started or mounted, even if a test panics.
 #![allow(
     dead_code,
     unused_imports,
-    reason = "the cases of the pipeline use what the tests of the harness do not"
+    reason = "the tests of the pipeline and of the harness use different parts"
 )]
 
 mod cgroup;
@@ -32,7 +32,7 @@ pub(crate) use unit::LISTENER;
 
 use std::process::Command;
 
-/// Runs a program of this machine and gives what it printed, or what it complained of.
+/// Runs a program of this machine; returns its output or its error output.
 fn tool(program: &str, args: &[&str]) -> Result<String, String> {
     let output = Command::new(program).args(args).output().map_err(|error| format!("{program}: {error}"))?;
     let text = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();

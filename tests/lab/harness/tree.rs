@@ -1,4 +1,4 @@
-//! The tree that all hosts boot from, made by `scripts/lab-tree` where it is not there yet.
+//! The root directory that all hosts boot from; `scripts/lab-tree` creates it if it is missing.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,12 +11,12 @@ static TREE: LazyLock<PathBuf> = LazyLock::new(|| {
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 });
 
-/// Where it lies.
+/// Path of the tree.
 pub(super) fn tree() -> &'static Path {
     &TREE
 }
 
-/// The scripts that the harness gives to hosts and closures.
+/// Path of a script that the harness gives to hosts and closures.
 pub(super) fn guest(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/guest").join(name)
 }

@@ -1,46 +1,43 @@
-//! The units that every closure has: the listener, with the text that the NixOS module installs too, and the network.
+//! The units of every closure: the listener, with the unit that the NixOS module installs too, and the network.
 
 use super::closure::Site;
 
 /// The name of the listener's unit.
 pub(crate) const LISTENER: &str = "homelab-deploy-listener.service";
-/// The name of the network's.
+/// The name of the network's unit.
 pub(super) const NETWORK: &str = "lab-network.service";
 
-/// The targets of every closure: what the system is for, and what `switch-to-configuration` restarts each time.
+/// The targets of every closure: the default target, and the one that `switch-to-configuration` restarts each time.
 pub(super) const TARGETS: [(&str, &str); 2] = [
     (
         "multi-user.target",
         "[Unit]\nDescription=The system\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes\n",
     ),
-    (
-        "sysinit-reactivation.target",
-        "[Unit]\nDescription=What is to be done again before other units start\n",
-    ),
+    ("sysinit-reactivation.target", "[Unit]\nDescription=Reactivation before other units start\n"),
 ];
 
-/// Where a host with the NATS server listens.
+/// The port of the NATS server on a host.
 pub(super) const NATS_PORT: u16 = 4222;
 
 const TEXT: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/nixos/homelab-deploy-listener.service"));
 
-/// What it may not do, unless a rebuild command runs inside it.
+/// The hardening of the listener, unless a rebuild command runs inside it.
 const HARDENING: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/nixos/homelab-deploy-listener.hardening.conf"));
 
-/// Where our binary lies on a host.
+/// The path of our binary on a host.
 pub(super) const PROGRAM: &str = "/usr/local/bin/homelab-deploy";
 
-/// The listener of a host. What differs from another text restarts it.
-pub(super) fn listener(site: &Site, program: &str, further: &[String], trigger: Option<&str>) -> String {
+/// The unit of a host's listener. A changed unit restarts the listener.
+pub(super) fn listener(site: &Site, program: &str, additional: &[String], trigger: Option<&str>) -> String {
     let Site { name, tier, role, nats_url, flake_url, arguments } = site;
     let mut all = format!(
         "--hostname {name} --tier {tier} --role {role} --nats-url {nats_url} --flake-url {flake_url}"
     );
-    for argument in arguments.iter().chain(further) {
+    for argument in arguments.iter().chain(additional) {
         all.push(' ');
-        // systemd expands both.
+        // systemd expands both characters.
         all.push_str(&argument.replace('%', "%%").replace('$', "$$"));
     }
     let hardening = if all.contains("--rebuild-command") { "" } else { HARDENING };
@@ -67,7 +64,7 @@ pub(super) fn network(up: bool) -> String {
     )
 }
 
-/// The network of a host, up until this many seconds have passed. Where it is stopped in time, it stays up.
+/// The network of a host, which goes down after this many seconds unless it is stopped before.
 pub(super) fn late_cut(seconds: u32) -> String {
     let up = network(true);
     let cut = "systemd-run --quiet --collect --unit=lab-late-cut";

@@ -1,11 +1,11 @@
-# In place of nixpkgs, for a check of our flake: its library, which a test puts beside this file, and as many packages as the flake
-# names. Nothing of it is built.
+# A stand-in for nixpkgs, to check this repository's flake: the real library, which a test copies here, and the packages that the
+# flake names. Nothing is built.
 {
   outputs =
     _:
     let
       library = import ./lib;
-      # Before 2.14 nix has too little for sets of files.
+      # nix before 2.14 lacks functions that file sets need.
       lib =
         if builtins ? readFileType then
           library

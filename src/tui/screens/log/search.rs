@@ -1,69 +1,76 @@
-//! A search in a log: the lines that contain a text.
+//! A search in a log.
 
 use super::LogText;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// The lines of a log that contain a text.
+/// The lines of a log that match a pattern.
 #[derive(Debug)]
 pub struct Search {
-    /// What is searched for.
+    /// The pattern, as typed.
     pub pattern: String,
-    /// Whether case matters not: where the text has no upper-case letter.
-    folds: bool,
-    wanted: Vec<char>,
+    /// Whether case is ignored: true if the pattern has no upper-case letter.
+    ignores_case: bool,
+    pattern_chars: Vec<char>,
     lines: VecDeque<u64>,
-    /// The lines before this one will not change any more and were looked through.
-    looked: u64,
-    /// The line that was last gone to.
+    /// All lines before this one are complete and were searched.
+    searched_to: u64,
+    /// The line of the current match.
     pub(in crate::tui) current: Option<u64>,
 }
 
 impl Search {
-    /// Looks for a text that is not empty. Where it goes on from the text `before`, only what contained that can match.
-    pub(in crate::tui) fn of(pattern: &str, before: Option<Self>, text: &LogText) -> Option<Self> {
-        let folds = !pattern.chars().any(char::is_uppercase);
-        let wanted: Vec<_> = pattern.chars().map(|c| if folds { fold(c) } else { c }).collect();
-        wanted.first()?;
-        let (lines, looked) = match before {
-            Some(before) if pattern.starts_with(&before.pattern) => (before.lines, before.looked),
+    /// Searches for a pattern; `None` if it is empty. If it extends `before`, only the lines of `before` can match.
+    pub(in crate::tui) fn new(pattern: &str, before: Option<Self>, text: &LogText) -> Option<Self> {
+        let ignores_case = !pattern.chars().any(char::is_uppercase);
+        let pattern_chars: Vec<_> = pattern.chars().map(|c| if ignores_case { fold(c) } else { c }).collect();
+        pattern_chars.first()?;
+        let (lines, searched_to) = match before {
+            Some(before) if pattern.starts_with(&before.pattern) => (before.lines, before.searched_to),
             _ => (VecDeque::new(), 0),
         };
-        let mut search = Self { pattern: pattern.to_owned(), folds, wanted, lines, looked, current: None };
+        let mut search = Self {
+            pattern: pattern.to_owned(),
+            ignores_case,
+            pattern_chars,
+            lines,
+            searched_to,
+            current: None,
+        };
         let mut lines = std::mem::take(&mut search.lines);
-        lines.retain(|line| search.is_in(&text.line(*line)));
+        lines.retain(|line| search.is_match(&text.line(*line)));
         search.lines = lines;
-        search.look(text);
+        search.update(text);
         Some(search)
     }
 
-    /// Looks through what is new, and forgets what is gone.
-    pub(in crate::tui) fn look(&mut self, text: &LogText) {
+    /// Searches new lines, and forgets dropped ones.
+    pub(in crate::tui) fn update(&mut self, text: &LogText) {
         while self.lines.front().is_some_and(|line| *line < text.first()) {
             self.lines.pop_front();
         }
-        while self.lines.back().is_some_and(|line| *line >= self.looked) {
+        while self.lines.back().is_some_and(|line| *line >= self.searched_to) {
             self.lines.pop_back();
         }
-        for line in self.looked.max(text.first())..text.end() {
-            if self.is_in(&text.line(line)) {
+        for line in self.searched_to.max(text.first())..text.end() {
+            if self.is_match(&text.line(line)) {
                 self.lines.push_back(line);
             }
         }
-        self.looked = text.closed();
+        self.searched_to = text.closed();
     }
 
-    /// How many lines contain it.
+    /// Number of matching lines.
     pub fn count(&self) -> usize {
         self.lines.len()
     }
 
-    /// Which of them was last gone to, counted from 1.
+    /// Position of the current match among the matching lines, from 1.
     pub fn position(&self) -> Option<usize> {
         self.lines.binary_search(&self.current?).ok().map(|at| at + 1)
     }
 
-    /// The next line with it from this one on, in this direction; whether that is beyond an end of the log.
+    /// The next matching line from this one on; the flag says whether the search wrapped around.
     pub(in crate::tui) fn next(&self, from: u64, forward: bool) -> Option<(u64, bool)> {
         let (at, other_end) = if forward {
             (Some(self.lines.partition_point(|line| *line < from)), self.lines.front())
@@ -76,12 +83,12 @@ impl Search {
         }
     }
 
-    /// Where it is in a line, in bytes.
+    /// Byte ranges of the matches in a line.
     pub(in crate::tui) fn ranges(&self, line: &str) -> Vec<Range<usize>> {
         let mut ranges: Vec<Range<usize>> = Vec::new();
         for (at, _) in line.char_indices() {
             if ranges.last().is_none_or(|before| before.end <= at)
-                && let Some(length) = self.begins(&line[at..])
+                && let Some(length) = self.match_len(&line[at..])
             {
                 ranges.push(at..at + length);
             }
@@ -89,16 +96,16 @@ impl Search {
         ranges
     }
 
-    fn is_in(&self, line: &str) -> bool {
-        line.char_indices().any(|(at, _)| self.begins(&line[at..]).is_some())
+    fn is_match(&self, line: &str) -> bool {
+        line.char_indices().any(|(at, _)| self.match_len(&line[at..]).is_some())
     }
 
-    /// How many bytes of a text it takes that begins with it.
-    fn begins(&self, text: &str) -> Option<usize> {
+    /// Length in bytes of the match at the start of a text.
+    fn match_len(&self, text: &str) -> Option<usize> {
         let mut rest = text.chars();
-        for wanted in &self.wanted {
+        for expected in &self.pattern_chars {
             let c = rest.next()?;
-            if *wanted != if self.folds { fold(c) } else { c } {
+            if *expected != if self.ignores_case { fold(c) } else { c } {
                 return None;
             }
         }
@@ -106,7 +113,7 @@ impl Search {
     }
 }
 
-/// A character in the case that is compared.
+/// Lower-case form of a character, for comparisons.
 fn fold(c: char) -> char {
     if c.is_ascii() { c.to_ascii_lowercase() } else { c.to_lowercase().next().unwrap_or(c) }
 }

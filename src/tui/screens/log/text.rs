@@ -1,39 +1,42 @@
-//! The text of a log as it came, within bounds: where there is too much of it the oldest lines go.
+//! The text of a log as received, within bounds, and its rows on the screen. The oldest lines are dropped first.
 
-use crate::protocol::printable;
+use crate::text::printable;
+use crate::tui::text;
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::ops::Range;
+use unicode_width::UnicodeWidthChar;
 
-/// How much text is kept, in bytes.
-const MOST: usize = 16 * 1024 * 1024;
-/// How many lines are kept.
-const LINES: usize = 200_000;
-/// The longest line, in bytes. What is longer goes on in the next, so that no line holds up a frame.
-const LONGEST: usize = 16 * 1024;
+/// Longest text in memory, in bytes.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Number of lines in memory.
+const MAX_LINES: usize = 200_000;
+/// Longest line in bytes. The rest continues on the next line, so that no line delays a frame.
+const MAX_LINE_LEN: usize = 16 * 1024;
 
-/// The text of a log. Its lines are numbered from 0 and keep their number when older ones go.
+/// The text of a log. Lines are numbered from 0; a number does not change if older lines are dropped.
 #[derive(Debug, Default)]
 pub struct LogText {
-    /// Each with its end.
+    /// Complete lines with their line breaks.
     lines: VecDeque<Box<str>>,
-    /// The line that has no end yet.
+    /// The unfinished last line.
     open: String,
     first: u64,
     bytes: usize,
-    /// When the lines from this number on came; `None` for those that were there before.
+    /// Arrival times, each from this line on; `None` for stored lines.
     times: VecDeque<(u64, Option<Timestamp>)>,
     received: u64,
 }
 
 impl LogText {
-    /// Takes a piece that begins at this byte of the log. Of a piece that overlaps what is there the rest is taken; one
-    /// that would leave a gap is none of ours. What lies behind the first `kept` bytes came now.
-    pub(in crate::tui) fn take(&mut self, offset: u64, text: &str, kept: Option<u64>, now: Timestamp) {
+    /// Appends a piece that starts at byte `offset` of the log. The part that is known already is skipped; a piece that
+    /// would leave a gap is ignored. Text after the first `stored_len` bytes is live and gets the arrival time `now`.
+    pub(in crate::tui) fn take(&mut self, offset: u64, text: &str, stored_len: Option<u64>, now: Timestamp) {
         let Some(known) = self.received.checked_sub(offset) else { return };
         let known = usize::try_from(known).unwrap_or(usize::MAX).min(text.len());
         let new = &text[text.ceil_char_boundary(known)..];
-        let old = kept.map_or(u64::MAX, |kept| kept.saturating_sub(self.received));
+        let old = stored_len.map_or(u64::MAX, |stored_len| stored_len.saturating_sub(self.received));
         let old = usize::try_from(old).unwrap_or(usize::MAX).min(new.len());
         let (old, live) = new.split_at(new.ceil_char_boundary(old));
         self.append(old, None);
@@ -41,8 +44,8 @@ impl LogText {
         self.received += (text.len() - known) as u64;
     }
 
-    /// Adds lines that are not of the log, once that has ended.
-    pub(in crate::tui) fn add_after_end(&mut self, lines: &str) {
+    /// Appends lines that are not part of the log, after its end.
+    pub(in crate::tui) fn append_diagnostics(&mut self, lines: &str) {
         let end = if self.open.is_empty() { "" } else { "\n" };
         self.append(&format!("{end}{lines}\n"), None);
     }
@@ -54,10 +57,10 @@ impl LogText {
                 if self.open.is_empty() {
                     self.begin(at);
                 }
-                let room = LONGEST.saturating_sub(self.open.len());
-                let fits = rest.trim_end_matches('\n').len() <= room;
+                let available = MAX_LINE_LEN.saturating_sub(self.open.len());
+                let fits = rest.trim_end_matches('\n').len() <= available;
                 let (now, later) =
-                    if fits { (rest, "") } else { rest.split_at(rest.floor_char_boundary(room)) };
+                    if fits { (rest, "") } else { rest.split_at(rest.floor_char_boundary(available)) };
                 self.open.push_str(now);
                 rest = later;
                 if !fits || self.open.ends_with('\n') {
@@ -65,11 +68,11 @@ impl LogText {
                 }
             }
         }
-        while (self.lines.len() > LINES || self.bytes > MOST)
-            && let Some(gone) = self.lines.pop_front()
+        while (self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES)
+            && let Some(dropped) = self.lines.pop_front()
         {
             self.first += 1;
-            self.bytes -= gone.len();
+            self.bytes -= dropped.len();
         }
         while self.times.get(1).is_some_and(|(from, _)| *from <= self.first) {
             self.times.pop_front();
@@ -82,32 +85,32 @@ impl LogText {
         }
     }
 
-    /// How many bytes of the log have come.
+    /// Number of received bytes of the log.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// The oldest line that is still there; so many are gone.
+    /// Number of the oldest line in memory, which is also the number of dropped lines.
     pub fn first(&self) -> u64 {
         self.first
     }
 
-    /// The line after the last one that has an end.
+    /// Number of the line after the last complete one.
     pub(in crate::tui) fn closed(&self) -> u64 {
         self.first + self.lines.len() as u64
     }
 
-    /// The line after the last; so many have come.
+    /// Number of the line after the last one.
     pub fn end(&self) -> u64 {
         self.closed() + u64::from(!self.open.is_empty())
     }
 
-    /// Whether nothing has come yet.
+    /// Whether nothing was received yet.
     pub fn is_empty(&self) -> bool {
         self.end() == 0
     }
 
-    /// A line, made harmless, without its end; empty where it is not there.
+    /// A line without control characters and line break; empty if it is not in memory.
     pub fn line(&self, number: u64) -> Cow<'_, str> {
         let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         let closed = at.and_then(|at| self.lines.get(at));
@@ -119,16 +122,73 @@ impl LogText {
         if harmless { line.into() } else { printable(line).into() }
     }
 
-    /// When a line came; `None` for one that was there before.
+    /// Arrival time of a line; `None` for a stored line.
     pub fn time(&self, number: u64) -> Option<Timestamp> {
         let after = self.times.partition_point(|(from, _)| *from <= number);
         self.times.get(after.checked_sub(1)?)?.1
     }
 
-    /// All that is there, as it came.
+    /// All lines in memory, as received.
     pub fn whole(&self) -> String {
         let mut whole = String::with_capacity(self.bytes);
         self.lines.iter().for_each(|line| whole.push_str(line));
         whole + &self.open
     }
+}
+
+/// Start of a row within its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::tui) struct WrappedRow {
+    /// Offset in bytes.
+    pub(in crate::tui) byte: usize,
+    /// Offset in columns.
+    pub(in crate::tui) column: usize,
+}
+
+/// Start and width of each character, together with the zero-width characters after it.
+fn clusters(line: &str) -> impl Iterator<Item = (usize, usize)> {
+    let mut chars = line.char_indices().peekable();
+    std::iter::from_fn(move || {
+        let (start, first) = chars.next()?;
+        let alone = start + first.len_utf8();
+        let mut end = alone;
+        while let Some((at, c)) = chars.next_if(|(_, c)| c.width() == Some(0)) {
+            end = at + c.len_utf8();
+        }
+        // A following variation selector can make a character wider.
+        let columns = if end == alone { first.width().unwrap_or(0) } else { text::width(&line[start..end]) };
+        Some((start, columns))
+    })
+}
+
+/// The rows of a line that is wrapped at `columns`; at least one.
+pub(in crate::tui) fn wrapped(line: &str, columns: usize) -> Vec<WrappedRow> {
+    let mut rows = vec![WrappedRow { byte: 0, column: 0 }];
+    let (mut row_start, mut column) = (0, 0);
+    for (byte, wide) in clusters(line) {
+        if column + wide > row_start + columns && column > row_start {
+            rows.push(WrappedRow { byte, column });
+            row_start = column;
+        }
+        column += wide;
+    }
+    rows
+}
+
+/// The part of a line that is visible from column `left` on: leading spaces, if a wide character is cut in half,
+/// and a byte range that reaches just past `columns`.
+pub(in crate::tui) fn window(line: &str, left: usize, columns: usize) -> (usize, Range<usize>) {
+    let (mut start, mut end, mut column) = (None, line.len(), 0);
+    for (byte, wide) in clusters(line) {
+        if start.is_none() && column >= left {
+            start = Some((column - left, byte));
+        }
+        if column > left + columns {
+            end = byte;
+            break;
+        }
+        column += wide;
+    }
+    let (blanks, start) = start.unwrap_or((0, line.len()));
+    (blanks, start..end.max(start))
 }

@@ -1,13 +1,15 @@
-//! The units that have failed, each to be selected.
+//! The failed units of a host; each can be selected.
 
-use super::Row;
+use super::HostLine;
 use crate::fleet::Host;
-use crate::protocol::{Status, printable};
+use crate::protocol::Status;
+use crate::text::printable;
 use crate::tui::{App, Item, Tone};
+use ratatui::text::Line;
 use std::collections::HashSet;
 
-/// Those that have failed now, and those that failed in the last job.
-pub(super) fn rows(app: &App, host: &Host) -> Vec<Row> {
+/// The units that are failed now, and those that failed in the last job.
+pub(super) fn rows(app: &App, host: &Host) -> Vec<HostLine> {
     let now = host.answer.iter().flat_map(|answer| &answer.failed_units).map(|unit| (unit, ""));
     let job = host.job.iter().filter(|job| job.status == Status::Failed);
     let job = job.flat_map(|job| &job.failed_units).map(|unit| (unit, "in the last job"));
@@ -16,14 +18,12 @@ pub(super) fn rows(app: &App, host: &Host) -> Vec<Row> {
     if units.is_empty() {
         return Vec::new();
     }
-    let symbol = app.options.theme.symbols().failed;
-    let mut rows: Vec<_> = Row::heading("Failed units", Vec::new()).into();
+    let theme = &app.options.theme;
+    let mut rows: Vec<_> = HostLine::heading(theme, "Failed units", Line::default()).into();
     rows.extend(units.into_iter().map(|(unit, when)| {
-        let line = vec![
-            Tone::Bad.text(format!("{symbol} {}", printable(unit))),
-            Tone::Dim.text(format!("  {when}")),
-        ];
-        Row { item: Some(Item::Unit(unit.clone())), ..Row::of(line) }
+        let name = theme.span(Tone::Bad, format!("{} {}", theme.symbols().failed, printable(unit)));
+        let line = name + theme.span(Tone::Dim, format!("  {when}"));
+        HostLine::selectable(line, Item::Unit(unit.clone()))
     }));
     rows
 }

@@ -1,4 +1,4 @@
-# Write the host's own into this file: ssh root@ns1 nixos-generate-config --show-hardware-config
+# Replace this file with the output of: ssh root@ns1 nixos-generate-config --show-hardware-config
 {
   nixpkgs.hostPlatform = "x86_64-linux";
   fileSystems."/" = {

@@ -1,0 +1,109 @@
+//! Jobs, revisions and times as text for people. All data from the wire is made safe to print.
+
+use super::Host;
+use crate::protocol::{BuildHost, DeployReport, HistoryEntry, PhaseName, PhaseState, Status};
+use crate::text::format::{duration, short_commit};
+use crate::text::printable;
+use std::fmt::Write;
+
+/// The minimum time that allows an estimate, in milliseconds.
+const MIN_ELAPSED: u64 = 1000;
+/// The maximum estimate, in milliseconds. A longer one is not meaningful.
+const MAX_REMAINING: u64 = 100 * 3600 * 1000;
+
+/// The progress of a job, in a few words.
+pub fn job_progress(report: &DeployReport) -> String {
+    let message = printable(&report.message);
+    match &report.status {
+        Status::Completed => match report.elapsed_ms {
+            None => format!("completed: {message}"),
+            Some(elapsed) => format!("completed in {}: {message}", duration(elapsed)),
+        },
+        Status::Failed | Status::Rejected => {
+            let error = report.error.as_ref().map(|error| format!(" ({})", error.words()));
+            let error = error.unwrap_or_default();
+            format!("{}{error}: {message}", report.status)
+        }
+        _ => match report.phases.running() {
+            Some(phase) => {
+                let mut text = printable(phase.name.as_str());
+                if let Some((done, expected)) = build_counts(report) {
+                    let _ = write!(text, " {done}/{expected}");
+                }
+                let activity = report.progress.as_ref().map(|progress| printable(&progress.activity));
+                if let Some(activity) = activity.filter(|activity| !activity.is_empty()) {
+                    let _ = write!(text, " {activity}");
+                }
+                text
+            }
+            None => printable(report.status.as_str()),
+        },
+    }
+}
+
+/// The builds that are done and expected, if known.
+pub fn build_counts(report: &DeployReport) -> Option<(u64, u64)> {
+    let progress = report.progress.as_ref()?;
+    (progress.expected > 0).then(|| (progress.done.min(progress.expected), progress.expected))
+}
+
+/// The revision and short commit that a host runs; empty if unknown.
+pub fn running_revision(host: &Host) -> String {
+    let answer = host.answer.as_deref();
+    answer
+        .map(|answer| revision_label(answer.revision.as_deref(), answer.commit.as_deref()))
+        .unwrap_or_default()
+}
+
+/// The revision and short commit that a job deploys.
+pub fn job_revision(report: &DeployReport) -> String {
+    revision_label(report.revision.as_deref(), report.commit.as_deref())
+}
+
+/// The revision and short commit of a job in the history.
+pub fn history_revision(entry: &HistoryEntry) -> String {
+    revision_label(entry.revision.as_deref(), entry.commit.as_deref())
+}
+
+/// A revision and its short commit, without repetition.
+pub fn revision_label(revision: Option<&str>, commit: Option<&str>) -> String {
+    let commit = commit.map(short_commit);
+    match (revision, commit) {
+        (Some(revision), Some(commit)) if revision.starts_with(commit) => printable(commit),
+        (revision, commit) => {
+            printable(&[revision, commit].into_iter().flatten().collect::<Vec<_>>().join(" "))
+        }
+    }
+}
+
+/// The build state of a host: `building`, `built in 48.2 s`, `failed: the builder of foo failed`.
+pub fn host_build(host: &BuildHost) -> String {
+    match host.state {
+        PhaseState::Running => "building".to_owned(),
+        PhaseState::Done => format!("built in {}", duration(host.elapsed_ms)),
+        PhaseState::Failed | PhaseState::Skipped => {
+            let error = host.error.as_deref().and_then(|error| error.lines().next()).unwrap_or_default();
+            let suffix = if error.is_empty() { String::new() } else { format!(": {}", printable(error)) };
+            format!("{}{suffix}", host.state)
+        }
+        _ => "waiting".to_owned(),
+    }
+}
+
+/// The remaining time of a job's build phase in milliseconds, `since` milliseconds after this report. It is based on
+/// the builds that are done and expected, or on bytes if only downloads remain. `None` if there is no progress yet, or
+/// if the build takes longer than estimated.
+pub fn remaining_ms(report: &DeployReport, since: u64) -> Option<u64> {
+    let phase = report.phases.running().filter(|phase| phase.name == PhaseName::Build)?;
+    let progress = report.progress.as_ref()?;
+    let builds = (progress.done, progress.expected);
+    let bytes = (progress.downloaded_bytes, progress.expected_bytes);
+    let (done, expected) = if builds.0 < builds.1 { builds } else { bytes };
+    if done == 0 || done >= expected || phase.elapsed_ms < MIN_ELAPSED {
+        return None;
+    }
+    // The numbers are from the wire and can have any value.
+    let left = u128::from(phase.elapsed_ms) * u128::from(expected - done) / u128::from(done);
+    let left = u64::try_from(left).ok().filter(|left| *left <= MAX_REMAINING)?;
+    left.checked_sub(since).filter(|left| *left > 0)
+}

@@ -1,0 +1,63 @@
+//! The running deployments, summarized once a second for the box above the hosts.
+
+use super::App;
+use super::known_deployment::KnownDeployment;
+use crate::fleet::{StatusCounts, WHOLE_JOB};
+use crate::text::printable;
+
+/// The number of running deployments that are summarized.
+pub(super) const MAX_RUNNING: usize = 4;
+/// The share from which the time left is estimated, in thousandths: before, the estimate would be too rough.
+const MIN_SHARE: u64 = 50;
+
+/// A running deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningRollout {
+    /// `switch main b04c7de`
+    pub title: String,
+    /// Who sent it; `None` if it was this operator.
+    pub issuer: Option<String>,
+    /// Number of the last sent batch and of all batches, if there are several.
+    pub batch: Option<(usize, usize)>,
+    /// The part that is done, in thousandths.
+    pub share: u64,
+    /// Number of hosts by status.
+    pub counts: StatusCounts,
+    /// Number of hosts without a report.
+    pub waiting: usize,
+    /// Time since the start, and the estimated time left, in milliseconds.
+    pub elapsed_ms: u64,
+    /// The estimated time left in milliseconds.
+    pub left_ms: Option<u64>,
+}
+
+impl RunningRollout {
+    /// The running deployments, the oldest first: at most [`MAX_RUNNING`], and the number of all.
+    pub(super) fn all(app: &App) -> (Vec<Self>, usize) {
+        let mut running: Vec<_> = KnownDeployment::running(app);
+        running.sort_by_key(|(id, known)| (known.started_at(), (*id).clone()));
+        let count = running.len();
+        (running.iter().take(MAX_RUNNING).map(|(_, known)| Self::of(app, known)).collect(), count)
+    }
+
+    fn of(app: &App, known: &KnownDeployment<'_>) -> Self {
+        let (counts, no_answer, not_sent) = known.counts();
+        let share = known.share();
+        let elapsed = app.now.duration_since(known.started_at()).as_millis();
+        let elapsed_ms = u64::try_from(elapsed).unwrap_or(0);
+        let left =
+            u128::from(elapsed_ms) * u128::from(WHOLE_JOB - share.min(WHOLE_JOB)) / u128::from(share.max(1));
+        let action = known.action().map_or("a deployment".to_owned(), |action| printable(action.as_str()));
+        let issuer = known.issuer().filter(|issuer| *issuer != app.options.issuer).map(printable);
+        Self {
+            title: format!("{action} {}", known.revision_label()).trim_end().to_owned(),
+            issuer,
+            batch: known.sent.and_then(super::SentDeployment::batch),
+            share,
+            counts,
+            waiting: no_answer + not_sent,
+            elapsed_ms,
+            left_ms: u64::try_from(left).ok().filter(|_| share >= MIN_SHARE),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The heat map. With colours, a character shows two hosts, one above the other; otherwise a letter shows one.
+
+use super::panel::{Edge, draw_scrollbar, panel};
+use super::{Areas, detail, hosts, lines};
+use crate::text::format;
+use crate::tui::screens::HeatKey;
+use crate::tui::{App, HeatClass, HeatMapScreen, HostGroup, Theme, Tone, text};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout};
+use ratatui::style::{Color, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+use strum::VariantArray as _;
+
+/// Minimum and maximum width of the names of the groups.
+const LABEL: [usize; 2] = [15, 20];
+/// The colour of marked hosts.
+const MARKED: Color = Color::Magenta;
+
+/// Where the cells are.
+#[derive(Debug, Clone, Copy)]
+struct MapLayout {
+    /// Width of the names of the groups.
+    label: usize,
+    /// Number of cells in a row.
+    columns: usize,
+    /// Number of rows of cells in a line.
+    rows_per_line: usize,
+    /// Number of visible lines.
+    height: usize,
+    /// Fewest lines of a group, and the blank lines after it.
+    least: usize,
+    gap: usize,
+}
+
+impl MapLayout {
+    fn of(app: &App, screen: &HeatMapScreen) -> Self {
+        let area = Areas::of(app.size).list;
+        let names = screen.groups.iter().map(|(group, _)| text::width(&group_name(group)));
+        let label = names.max().unwrap_or(0).clamp(LABEL[0], LABEL[1]);
+        let columns = usize::from(area.width).saturating_sub(label + 6).max(1);
+        let theme = &app.options.theme;
+        let rows_per_line = if theme.colour && theme.unicode { 2 } else { 1 };
+        let height = usize::from(area.height.saturating_sub(3)).max(1);
+        let wide = Self { label, columns, rows_per_line, height, least: 2, gap: 1 };
+        // Space between the groups is worth less than hosts in view.
+        if wide.lines(screen) <= height { wide } else { Self { least: 1, gap: 0, ..wide } }
+    }
+
+    /// Number of lines of a group of this many hosts.
+    fn lines_of(self, hosts: usize) -> usize {
+        hosts.div_ceil(self.columns).div_ceil(self.rows_per_line).max(self.least) + self.gap
+    }
+
+    fn lines(self, screen: &HeatMapScreen) -> usize {
+        screen.groups.iter().map(|(_, range)| self.lines_of(range.len())).sum()
+    }
+
+    /// The line of the selected host.
+    fn selected_line(self, screen: &HeatMapScreen) -> usize {
+        let mut first = 0;
+        for (_, range) in &screen.groups {
+            if range.contains(&screen.at) {
+                return first + (screen.at - range.start) / self.columns / self.rows_per_line;
+            }
+            first += self.lines_of(range.len());
+        }
+        first
+    }
+}
+
+/// Number of cells in a row, and number of rows on a page.
+pub(in crate::tui) fn page(app: &App, screen: &HeatMapScreen) -> (usize, usize) {
+    let layout = MapLayout::of(app, screen);
+    (layout.columns, layout.height * layout.rows_per_line)
+}
+
+/// The first visible line, so that the selected host is in view.
+pub(in crate::tui) fn top(app: &App, screen: &HeatMapScreen) -> usize {
+    let layout = MapLayout::of(app, screen);
+    let selected = layout.selected_line(screen);
+    let top = screen.top.min(layout.lines(screen).saturating_sub(layout.height));
+    top.clamp((selected + 1).saturating_sub(layout.height), selected)
+}
+
+pub(super) fn draw(app: &App, screen: &HeatMapScreen, frame: &mut Frame<'_>, areas: &Areas) {
+    let (theme, area) = (&app.options.theme, areas.list);
+    let layout = MapLayout::of(app, screen);
+    let top = Edge { left: hosts::title(app, area, " heat map ").0, right: keys(theme, screen.key) };
+    let block = panel(theme, area.width, top, hosts::notice(app));
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    let [legend, map] = inside.layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]));
+    frame.render_widget(legend_line(app, screen, usize::from(legend.width)), legend);
+    frame.render_widget(Paragraph::new(visible_lines(app, screen, layout)), map);
+    draw_scrollbar(frame, theme, area, 2, screen.top, layout.height, layout.lines(screen));
+    detail::draw(app, frame, areas.detail);
+}
+
+/// The properties, the current one in bold.
+fn keys(theme: &Theme, key: HeatKey) -> Line<'static> {
+    let mut line = Line::from(theme.span(Tone::Dim, " colour by"));
+    for other in HeatKey::VARIANTS {
+        let tone = if *other == key { Tone::Title } else { Tone::Dim };
+        line.extend([Span::raw(" "), theme.span(tone, other.word())]);
+    }
+    line.push_span(" ");
+    line
+}
+
+/// The classes with their numbers; if they do not fit, with smaller gaps.
+fn legend_line(app: &App, screen: &HeatMapScreen, columns: usize) -> Line<'static> {
+    let theme = &app.options.theme;
+    if screen.hosts.is_empty() {
+        return theme.span(Tone::Dim, " no hosts to show").into();
+    }
+    let marked = app.table.marks.len();
+    let label = |gap: &'static str| {
+        let mut line = Line::from(" ");
+        for class in screen.legend.iter().filter(|class| class.count > 0) {
+            let sample = Span::styled(sample(theme, class), style(theme, class.tone));
+            line.extend([sample, theme.span(Tone::Plain, format!(" {} {}{gap}", class.count, class.label))]);
+        }
+        if marked > 0 {
+            let style = if theme.colour { Style::new().fg(MARKED) } else { theme.style(Tone::Title) };
+            let mark = if theme.colour && theme.unicode { "■" } else { "*" };
+            line.extend([
+                Span::styled(mark, style),
+                theme.span(Tone::Plain, format!(" {marked} marked{gap}")),
+            ]);
+        }
+        line
+    };
+    let wide = label("  ");
+    lines::fit(if wide.width() <= columns { wide } else { label(" ") }, columns, theme)
+}
+
+fn sample(theme: &Theme, class: &HeatClass) -> String {
+    if theme.colour && theme.unicode { "■".to_owned() } else { class.letter.to_string() }
+}
+
+fn style(theme: &Theme, tone: Tone) -> Style {
+    if theme.colour { Style::new().fg(colour(theme, tone)) } else { theme.style(tone) }
+}
+
+/// The colour of a tone. A tone without one is grey.
+fn colour(theme: &Theme, tone: Tone) -> Color {
+    let plain = if tone == Tone::Dim { Color::DarkGray } else { Color::Gray };
+    theme.style(tone).fg.unwrap_or(plain)
+}
+
+/// `prod web`
+fn group_name(group: &HostGroup) -> String {
+    let names = [&group.tier, &group.role].into_iter().flatten().map(ToString::to_string);
+    let name = names.collect::<Vec<_>>().join(" ");
+    if name.is_empty() { "no group".to_owned() } else { name }
+}
+
+fn visible_lines(app: &App, screen: &HeatMapScreen, layout: MapLayout) -> Vec<Line<'static>> {
+    let mut shown = Vec::with_capacity(layout.height);
+    let (mut first, visible) = (0, screen.top..screen.top + layout.height);
+    for (group, range) in &screen.groups {
+        let lines = layout.lines_of(range.len());
+        for line in first.max(visible.start)..(first + lines).min(visible.end) {
+            shown.push(map_line(app, screen, layout, group, range.clone(), line - first));
+        }
+        first += lines;
+        if first >= visible.end {
+            break;
+        }
+    }
+    shown
+}
+
+/// A line of a group: its name or its counts, and the cells.
+fn map_line(
+    app: &App,
+    screen: &HeatMapScreen,
+    layout: MapLayout,
+    group: &HostGroup,
+    range: std::ops::Range<usize>,
+    line: usize,
+) -> Line<'static> {
+    let (theme, label) = (&app.options.theme, layout.label);
+    let head = match line {
+        0 => {
+            let name = text::fit(&group_name(group), label, theme.symbols().cut);
+            vec![theme.span(Tone::Title, format!(" {name:<label$}  "))]
+        }
+        1 if layout.lines_of(range.len()) > 1 => group_counts(theme, screen, range.clone(), label),
+        _ => vec![Span::raw(" ".repeat(label + 3))],
+    };
+    let row = |row: usize| {
+        let start = range.start + row * layout.columns;
+        start.min(range.end)..(start + layout.columns).min(range.end)
+    };
+    let first = line * layout.rows_per_line;
+    let cells = if layout.rows_per_line == 2 {
+        half_blocks(app, screen, row(first), row(first + 1))
+    } else {
+        letters(app, screen, row(first))
+    };
+    head.into_iter().chain(cells).collect()
+}
+
+/// `320 hosts ✗ 25`
+fn group_counts(
+    theme: &Theme,
+    screen: &HeatMapScreen,
+    range: std::ops::Range<usize>,
+    label: usize,
+) -> Vec<Span<'static>> {
+    let is_bad =
+        |at: &usize| screen.legend.get(screen.classes[*at]).is_some_and(|class| class.tone == Tone::Bad);
+    let bad = range.clone().filter(|at| *at < screen.classes.len()).filter(is_bad).count();
+    let many = format!("   {}  ", format::count(range.len(), "host"));
+    let bad = if bad > 0 { format!("{} {bad}", theme.symbols().failed) } else { String::new() };
+    let blank = (label + 3).saturating_sub(text::width(&many) + text::width(&bad));
+    vec![theme.span(Tone::Dim, many), theme.span(Tone::Bad, bad), Span::raw(" ".repeat(blank))]
+}
+
+/// The tone of a host, and whether it is marked.
+fn class_of<'a>(app: &App, screen: &'a HeatMapScreen, at: usize) -> (Option<&'a HeatClass>, bool) {
+    let class = screen.classes.get(at).and_then(|class| screen.legend.get(*class));
+    (class, !app.table.marks.is_empty() && app.table.marks.contains(&screen.hosts[at]))
+}
+
+/// Two rows of hosts in one line. The selected host has a triangle.
+fn half_blocks(
+    app: &App,
+    screen: &HeatMapScreen,
+    upper: std::ops::Range<usize>,
+    lower: std::ops::Range<usize>,
+) -> Vec<Span<'static>> {
+    let theme = &app.options.theme;
+    let colour_of = |at: usize| match class_of(app, screen, at) {
+        (_, true) => MARKED,
+        (class, false) => colour(theme, class.map_or(Tone::Dim, |class| class.tone)),
+    };
+    let mut runs: Vec<(&'static str, Style, usize)> = Vec::new();
+    for (column, above) in upper.enumerate() {
+        let below = Some(lower.start + column).filter(|below| lower.contains(below));
+        let (symbol, style) = if above == screen.at {
+            ("▲", Style::new().fg(Color::Black).bg(colour_of(above)).bold())
+        } else if let Some(below) = below.filter(|below| *below == screen.at) {
+            ("▼", Style::new().fg(Color::Black).bg(colour_of(below)).bold())
+        } else {
+            let style = Style::new().fg(colour_of(above));
+            ("▀", below.map_or(style, |below| style.bg(colour_of(below))))
+        };
+        match runs.last_mut() {
+            Some((last, last_style, count)) if *last == symbol && *last_style == style => *count += 1,
+            _ => runs.push((symbol, style, 1)),
+        }
+    }
+    runs.into_iter().map(|(symbol, style, count)| Span::styled(symbol.repeat(count), style)).collect()
+}
+
+/// A row of hosts as letters. The selected one is reversed.
+fn letters(app: &App, screen: &HeatMapScreen, row: std::ops::Range<usize>) -> Vec<Span<'static>> {
+    let theme = &app.options.theme;
+    let mut runs: Vec<(String, Style)> = Vec::new();
+    for at in row {
+        let (class, marked) = class_of(app, screen, at);
+        let letter = if marked { '*' } else { class.map_or('?', |class| class.letter) };
+        let style = style(theme, class.map_or(Tone::Dim, |class| class.tone));
+        let style = if at == screen.at { style.patch(theme.style(Tone::Selected)) } else { style };
+        match runs.last_mut() {
+            Some((text, last)) if *last == style => text.push(letter),
+            _ => runs.push((letter.to_string(), style)),
+        }
+    }
+    runs.into_iter().map(|(text, style)| Span::styled(text, style)).collect()
+}
