@@ -301,7 +301,7 @@ impl StateFile {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }
 
-    /// Records a sign of life of the command as the modification time of the file.
+    /// Records a heartbeat of the command as the modification time of the file.
     pub(super) fn touch(&self) -> io::Result<()> {
         self.file.set_modified(SystemTime::now())
     }
