@@ -127,11 +127,40 @@ pub enum KeyCommand {
     Leave,
 }
 
+/// A set of contexts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contexts(u32);
+
+impl Contexts {
+    const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether a context is in the set.
+    pub const fn contains(self, context: Context) -> bool {
+        self.0 & 1 << context as u32 != 0
+    }
+
+    const fn intersects(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
+}
+
+const fn of(contexts: &[Context]) -> Contexts {
+    let mut bits = 0;
+    let mut at = 0;
+    while at < contexts.len() {
+        bits |= 1 << contexts[at] as u32;
+        at += 1;
+    }
+    Contexts(bits)
+}
+
 /// Keys with the same command in some contexts.
 #[derive(Debug, Clone)]
 pub struct Binding {
     /// Contexts in which the keys work.
-    pub contexts: &'static [Context],
+    pub contexts: Contexts,
     /// The keys, the one for the footer first.
     pub chords: Cow<'static, [Chord]>,
     /// What the keys trigger.
@@ -143,7 +172,7 @@ pub struct Binding {
 }
 
 const fn binding(
-    contexts: &'static [Context],
+    contexts: Contexts,
     chords: &'static [Chord],
     command: KeyCommand,
     help: &'static str,
@@ -152,130 +181,56 @@ const fn binding(
     Binding { contexts, chords: Cow::Borrowed(chords), command, help, hint }
 }
 
-const ALL: &[Context] = &[
-    Context::Fleet,
-    Context::Host,
-    Context::Deployments,
-    Context::Deployment,
-    Context::Builds,
-    Context::Build,
-    Context::Timeline,
-    Context::HeatMap,
-    Context::Events,
-    Context::Changes,
-    Context::Logs,
-    Context::LogsFilter,
-    Context::Log,
-    Context::Search,
-    Context::Filter,
-    Context::ListFilter,
-    Context::Form,
-    Context::Confirm,
-    Context::Leave,
-    Context::Command,
-    Context::Help,
-    Context::HelpSearch,
-    Context::ErrorDialog,
-];
-const FLEET: &[Context] = &[Context::Fleet];
-const HOST: &[Context] = &[Context::Host];
-const DEPLOYMENTS: &[Context] = &[Context::Deployments];
-const DEPLOYMENT: &[Context] = &[Context::Deployment];
-const LOG: &[Context] = &[Context::Log];
+const ALL: Contexts = Contexts(u32::MAX);
+const FLEET: Contexts = of(&[Context::Fleet]);
+const HOST: Contexts = of(&[Context::Host]);
+const DEPLOYMENTS: Contexts = of(&[Context::Deployments]);
+const DEPLOYMENT: Contexts = of(&[Context::Deployment]);
+const BUILDS: Contexts = of(&[Context::Builds]);
+const TIMELINE: Contexts = of(&[Context::Timeline]);
+const HEAT_MAP: Contexts = of(&[Context::HeatMap]);
+const EVENTS: Contexts = of(&[Context::Events]);
+const CHANGES: Contexts = of(&[Context::Changes]);
+const OF_LOGS: Contexts = of(&[Context::Logs]);
+const LOGS_FILTER: Contexts = of(&[Context::LogsFilter]);
+const LOG: Contexts = of(&[Context::Log]);
+const SEARCH: Contexts = of(&[Context::Search]);
+const FILTER: Contexts = of(&[Context::Filter]);
+const LIST_FILTER: Contexts = of(&[Context::ListFilter]);
+const FORM: Contexts = of(&[Context::Form]);
+const CONFIRM: Contexts = of(&[Context::Confirm]);
+const LEAVE: Contexts = of(&[Context::Leave]);
+const COMMAND: Contexts = of(&[Context::Command]);
+const HELP: Contexts = of(&[Context::Help]);
+const HELP_SEARCH: Contexts = of(&[Context::HelpSearch]);
+const ERROR_DIALOG: Contexts = of(&[Context::ErrorDialog]);
 /// Screens that scroll text.
-const LOGS: &[Context] = &[Context::Log, Context::Logs];
-const OF_LOGS: &[Context] = &[Context::Logs];
-const SEARCH: &[Context] = &[Context::Search];
-/// Contexts with commands for hosts.
-const HOSTS: &[Context] = &[Context::Fleet, Context::Host, Context::HeatMap];
-/// Screens with a log.
-const WITH_LOG: &[Context] = &[Context::Fleet, Context::Host];
-/// Contexts with commands for a deployment.
-const OF_DEPLOYMENT: &[Context] = &[Context::Deployments, Context::Deployment];
-/// All screens.
-const SCREENS: &[Context] = &[
-    Context::Fleet,
-    Context::Host,
-    Context::Deployments,
-    Context::Deployment,
-    Context::Builds,
-    Context::Build,
-    Context::Timeline,
-    Context::HeatMap,
-    Context::Events,
-    Context::Changes,
-    Context::Logs,
-    Context::Log,
-];
-/// Contexts in which stepping back closes the screen and does nothing else.
-const CLOSES: &[Context] = &[
-    Context::Host,
-    Context::Deployments,
-    Context::Deployment,
-    Context::Builds,
-    Context::Build,
-    Context::Timeline,
-    Context::Events,
-    Context::Changes,
-];
-const SCROLLS: &[Context] = &[
-    Context::Fleet,
-    Context::Host,
-    Context::Deployments,
-    Context::Deployment,
-    Context::Builds,
-    Context::Build,
-    Context::Timeline,
-    Context::Events,
-    Context::Changes,
-    Context::Help,
-];
-/// Contexts in which half pages are useful.
-const MOVES: &[Context] = &[
-    Context::Fleet,
-    Context::Host,
-    Context::Deployments,
-    Context::Deployment,
-    Context::Builds,
-    Context::Build,
-    Context::Timeline,
-    Context::Events,
-    Context::Changes,
-    Context::HeatMap,
-    Context::Logs,
-    Context::Log,
-    Context::Help,
-];
-const BUILDS: &[Context] = &[Context::Builds];
-/// Contexts with commands for a build.
-const OF_BUILD: &[Context] = &[Context::Builds, Context::Build];
-/// Contexts from which the timeline of a deployment opens.
-const OPENS_TIMELINE: &[Context] =
-    &[Context::Fleet, Context::Host, Context::Deployments, Context::Deployment];
-/// Contexts from which the logs of several hosts open.
-const OPENS_LOGS: &[Context] = &[Context::Fleet, Context::Deployment, Context::Timeline, Context::HeatMap];
-/// Contexts from which the event feed opens.
-const OPENS_EVENTS: &[Context] = &[
-    Context::Fleet,
-    Context::Host,
-    Context::Deployments,
-    Context::Deployment,
-    Context::Timeline,
-    Context::HeatMap,
-];
-/// Lists of other things than hosts, which have a filter.
-const LISTS: &[Context] =
-    &[Context::Deployments, Context::Deployment, Context::Builds, Context::Events, Context::Changes];
-const CHANGES: &[Context] = &[Context::Changes];
-const EVENTS: &[Context] = &[Context::Events];
-const HEAT_MAP: &[Context] = &[Context::HeatMap];
+const LOGS: Contexts = LOG.and(OF_LOGS);
 /// Contexts with the listed hosts.
-const LISTED: &[Context] = &[Context::Fleet, Context::HeatMap];
-const TIMELINE: &[Context] = &[Context::Timeline];
-const COMMAND: &[Context] = &[Context::Command];
-const FORM: &[Context] = &[Context::Form];
-const CHOOSES: &[Context] = &[Context::Form, Context::Confirm, Context::Leave];
-const LEAVE: &[Context] = &[Context::Leave];
+const LISTED: Contexts = FLEET.and(HEAT_MAP);
+/// Contexts with commands for hosts.
+const HOSTS: Contexts = LISTED.and(HOST);
+/// Screens with a log.
+const WITH_LOG: Contexts = FLEET.and(HOST);
+/// Contexts with commands for a deployment.
+const OF_DEPLOYMENT: Contexts = DEPLOYMENTS.and(DEPLOYMENT);
+/// Contexts with commands for a build.
+const OF_BUILD: Contexts = BUILDS.and(of(&[Context::Build]));
+/// Lists of other things than hosts, which have a filter.
+const LISTS: Contexts = OF_DEPLOYMENT.and(BUILDS).and(EVENTS).and(CHANGES);
+/// Contexts in which stepping back closes the screen and does nothing else.
+const CLOSES: Contexts = LISTS.and(HOST).and(OF_BUILD).and(TIMELINE);
+const SCROLLS: Contexts = CLOSES.and(FLEET).and(HELP);
+/// Contexts in which half pages are useful.
+const MOVES: Contexts = SCROLLS.and(HEAT_MAP).and(LOGS);
+const SCREENS: Contexts = CLOSES.and(LISTED).and(LOGS);
+/// Contexts from which the timeline of a deployment opens.
+const OPENS_TIMELINE: Contexts = WITH_LOG.and(OF_DEPLOYMENT);
+/// Contexts from which the logs of several hosts open.
+const OPENS_LOGS: Contexts = LISTED.and(DEPLOYMENT).and(TIMELINE);
+/// Contexts from which the event feed opens.
+const OPENS_EVENTS: Contexts = OPENS_TIMELINE.and(TIMELINE).and(HEAT_MAP);
+const CHOOSES: Contexts = FORM.and(CONFIRM).and(LEAVE);
 
 /// The default keys, in the order of help and footer; a narrow footer drops the last ones first.
 #[rustfmt::skip]
@@ -307,8 +262,8 @@ pub const KEYS: &[Binding] = &[
     binding(OF_DEPLOYMENT, &[key('D')], KeyCommand::Changes, "changes of all hosts of this deployment", None),
     binding(OPENS_LOGS, &[key('L')], KeyCommand::Logs, "logs of the marked hosts, the group or the deployment in one stream", None),
     binding(OF_LOGS, &[key('/')], KeyCommand::Filter, "show only lines that match a regular expression; an upper-case letter makes it case-sensitive", Some("filter")),
-    binding(&[Context::LogsFilter], &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the filter", Some("keep")),
-    binding(&[Context::LogsFilter], &[code(KeyCode::Esc)], KeyCommand::Back, "restore the previous filter", Some("back")),
+    binding(LOGS_FILTER, &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the filter", Some("keep")),
+    binding(LOGS_FILTER, &[code(KeyCode::Esc)], KeyCommand::Back, "restore the previous filter", Some("back")),
     binding(CHANGES, &[code(KeyCode::Enter)], KeyCommand::Open, "list the hosts of this change, or open this host", Some("hosts")),
     binding(CHANGES, &[key(' ')], KeyCommand::Mark, "mark the hosts of this change", Some("mark")),
     binding(CHANGES, &[key('l')], KeyCommand::Log, "log of this host", None),
@@ -374,8 +329,8 @@ pub const KEYS: &[Binding] = &[
     binding(SCROLLS, &[code(KeyCode::Home), key('g')], KeyCommand::First, "go to the first", None),
     binding(SCROLLS, &[code(KeyCode::End), key('G')], KeyCommand::Last, "go to the last", None),
     binding(LISTS, &[key('/')], KeyCommand::Filter, "show only rows that match a regular expression, such as alice|bob", None),
-    binding(&[Context::ListFilter], &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the filter", Some("keep")),
-    binding(&[Context::ListFilter], &[code(KeyCode::Esc)], KeyCommand::Back, "restore the previous filter", Some("back")),
+    binding(LIST_FILTER, &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the filter", Some("keep")),
+    binding(LIST_FILTER, &[code(KeyCode::Esc)], KeyCommand::Back, "restore the previous filter", Some("back")),
     binding(DEPLOYMENT, &[key('J')], KeyCommand::PaneDown, "scroll down the lines of this host", None),
     binding(DEPLOYMENT, &[key('K')], KeyCommand::PaneUp, "scroll up the lines of this host", None),
     binding(FORM, &[code(KeyCode::Tab), code(KeyCode::Down)], KeyCommand::Down, "next field; the buttons come last", Some("fields and buttons")),
@@ -384,24 +339,24 @@ pub const KEYS: &[Binding] = &[
     binding(CHOOSES, &[code(KeyCode::Right)], KeyCommand::Right, "next choice", Some("change")),
     binding(FORM, &[code(KeyCode::PageDown)], KeyCommand::PageDown, "scroll the hosts down", Some("hosts")),
     binding(FORM, &[code(KeyCode::PageUp)], KeyCommand::PageUp, "scroll the hosts up", None),
-    binding(&[Context::Confirm], &[key('y')], KeyCommand::Yes, "yes", Some("yes")),
-    binding(&[Context::Confirm], &[key('n')], KeyCommand::No, "no", Some("no")),
+    binding(CONFIRM, &[key('y')], KeyCommand::Yes, "yes", Some("yes")),
+    binding(CONFIRM, &[key('n')], KeyCommand::No, "no", Some("no")),
     binding(LEAVE, &[key('b')], KeyCommand::Continue, "continue the rollouts in the background, and leave", Some("background")),
     binding(LEAVE, &[key('s')], KeyCommand::Abort, "send no further batch, and leave", Some("stop")),
     binding(LEAVE, &[code(KeyCode::Esc)], KeyCommand::Back, "stay", Some("stay")),
     binding(LEAVE, &[code(KeyCode::Tab)], KeyCommand::Right, "select the next button", None),
-    binding(&[Context::Confirm], &[code(KeyCode::Tab)], KeyCommand::Right, "select the other button", None),
+    binding(CONFIRM, &[code(KeyCode::Tab)], KeyCommand::Right, "select the other button", None),
     binding(FORM, &[code(KeyCode::Enter)], KeyCommand::Accept, "send what the form shows; on Cancel, send nothing", Some("send")),
-    binding(&[Context::Confirm, Context::Leave], &[code(KeyCode::Enter)], KeyCommand::Accept, "choose the selected button", Some("choose")),
-    binding(&[Context::Filter], &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the filter", Some("keep")),
+    binding(CONFIRM.and(LEAVE), &[code(KeyCode::Enter)], KeyCommand::Accept, "choose the selected button", Some("choose")),
+    binding(FILTER, &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the filter", Some("keep")),
     binding(SEARCH, &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the search", Some("keep")),
     binding(SEARCH, &[code(KeyCode::Esc)], KeyCommand::Back, "end the search and return to the previous position", Some("back")),
-    binding(&[Context::ErrorDialog], &[code(KeyCode::Enter), code(KeyCode::Esc), key('q')], KeyCommand::Back, "close", Some("close")),
-    binding(&[Context::Help], &[key('/')], KeyCommand::Search, "search the help", Some("search")),
-    binding(&[Context::HelpSearch], &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the search", Some("keep")),
-    binding(&[Context::HelpSearch], &[code(KeyCode::Esc)], KeyCommand::Back, "end the search", Some("back")),
-    binding(&[Context::Help], &[key('?'), key('q'), code(KeyCode::Esc)], KeyCommand::Back, "close the help", Some("close")),
-    binding(&[Context::Filter, Context::Form, Context::Confirm, Context::Command], &[code(KeyCode::Esc)], KeyCommand::Back, "cancel", Some("back")),
+    binding(ERROR_DIALOG, &[code(KeyCode::Enter), code(KeyCode::Esc), key('q')], KeyCommand::Back, "close", Some("close")),
+    binding(HELP, &[key('/')], KeyCommand::Search, "search the help", Some("search")),
+    binding(HELP_SEARCH, &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the search", Some("keep")),
+    binding(HELP_SEARCH, &[code(KeyCode::Esc)], KeyCommand::Back, "end the search", Some("back")),
+    binding(HELP, &[key('?'), key('q'), code(KeyCode::Esc)], KeyCommand::Back, "close the help", Some("close")),
+    binding(FILTER.and(FORM).and(CONFIRM).and(COMMAND), &[code(KeyCode::Esc)], KeyCommand::Back, "cancel", Some("back")),
     binding(FLEET, &[code(KeyCode::Esc)], KeyCommand::Back, "clear the filter, then the marks", None),
     binding(CLOSES, &[code(KeyCode::Esc), key('q')], KeyCommand::Back, "clear the filter, then close this screen", Some("back")),
     binding(LOGS, &[code(KeyCode::Esc), key('q')], KeyCommand::Back, "clear the search or the filter, then close the log", Some("back")),
@@ -453,8 +408,7 @@ impl Binding {
     /// Whether the configuration file can change the keys. Keys of text fields and dialogs are fixed, because letters
     /// are text there, and so are keys that work everywhere.
     pub fn is_configurable(&self) -> bool {
-        let is_screen = |context: &Context| SCREENS.contains(context);
-        self.contexts.iter().any(is_screen) && !self.contexts.contains(&Context::Form)
+        self.contexts.intersects(SCREENS) && !self.contexts.contains(Context::Form)
     }
 }
 
@@ -471,7 +425,7 @@ impl Default for Keymap {
 impl Context {
     /// Whether the context is a screen, where digits before a key are its count.
     pub fn is_screen(self) -> bool {
-        SCREENS.contains(&self)
+        SCREENS.contains(self)
     }
 }
 
@@ -479,7 +433,7 @@ impl Keymap {
     /// The bindings of a context.
     pub(super) fn bindings(&self, context: Context, read_only: bool) -> impl Iterator<Item = &Binding> {
         let available = move |binding: &&Binding| !(read_only && binding.command.changes());
-        self.0.iter().filter(move |binding| binding.contexts.contains(&context)).filter(available)
+        self.0.iter().filter(move |binding| binding.contexts.contains(context)).filter(available)
     }
 
     /// The command of a key in a context; `None` if the key is not bound.
@@ -510,11 +464,11 @@ impl Keymap {
     pub(super) fn conflict(&self, command: KeyCommand, chord: Chord) -> Option<KeyCommand> {
         let contexts =
             self.0.iter().filter(|binding| binding.command == command && binding.is_configurable());
-        let contexts: Vec<_> = contexts.flat_map(|binding| binding.contexts).collect();
+        let contexts = contexts.fold(of(&[]), |all, binding| all.and(binding.contexts));
         let other = self.0.iter().find(|binding| {
             binding.command != command
                 && binding.chords.contains(&chord)
-                && binding.contexts.iter().any(|context| contexts.contains(&context))
+                && binding.contexts.intersects(contexts)
         });
         other.map(|binding| binding.command)
     }
@@ -528,7 +482,7 @@ mod tests {
     fn no_default_key_has_two_commands() {
         for (at, binding) in KEYS.iter().enumerate() {
             for other in &KEYS[at + 1..] {
-                let shares_context = binding.contexts.iter().any(|context| other.contexts.contains(context));
+                let shares_context = binding.contexts.intersects(other.contexts);
                 let shares_key = binding.chords.iter().any(|chord| other.chords.contains(chord));
                 assert!(!(shares_context && shares_key), "{binding:?} {other:?}");
             }

@@ -60,7 +60,7 @@ pub use fleet_counts::FleetCounts;
 pub use form::{Field, Form, TargetChoice};
 pub use form_kind::FormKind;
 pub use host_column::{HostColumn, HostColumns};
-pub use keys::{Binding, Context, KEYS, KeyCommand, Keymap};
+pub use keys::{Binding, Context, Contexts, KEYS, KeyCommand, Keymap};
 pub use known_commits::KnownCommits;
 pub use known_deployment::DeploymentHostKey;
 pub use known_durations::KnownDurations;

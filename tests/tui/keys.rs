@@ -243,7 +243,7 @@ fn help_lists_every_key_of_the_fleet_screen() {
     let mut harness = Harness::fleet(120, 60, PLAIN);
     harness.type_text("?");
     let text = harness.text();
-    for binding in KEYS.iter().filter(|binding| binding.contexts.contains(&Context::Fleet)) {
+    for binding in KEYS.iter().filter(|binding| binding.contexts.contains(Context::Fleet)) {
         assert!(text.contains(&binding.names()) && text.contains(binding.help), "{}\n{text}", binding.help);
     }
     keys(&mut harness, "^");
