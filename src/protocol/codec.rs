@@ -35,6 +35,12 @@ pub(super) fn to_bytes<T: Serialize>(message: &T) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
 }
 
+/// Encodes a message in less than [`MAX_ENCODED`] bytes: `shortened` instead if the message is longer.
+pub(super) fn to_bounded_bytes<T: Serialize>(message: &T, shortened: impl FnOnce() -> T) -> Vec<u8> {
+    let bytes = to_bytes(message);
+    if bytes.len() < MAX_ENCODED { bytes } else { to_bytes(&shortened()) }
+}
+
 /// Parses a message; an error names the invalid field.
 pub(super) fn from_bytes<T: DeserializeOwned>(payload: &[u8]) -> Result<T, WireError> {
     check_object(payload)?;

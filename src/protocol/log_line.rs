@@ -28,16 +28,11 @@ impl LogLine {
     /// Encodes the line as JSON, in less than [`MAX_ENCODED`] bytes: a longer text is truncated, which leaves a gap
     /// before the next line.
     pub fn encode(&self) -> Vec<u8> {
-        let bytes = codec::to_bytes(self);
-        if bytes.len() < MAX_ENCODED {
-            return bytes;
-        }
-        let text = fitting_prefix(&self.text, MAX_ENCODED - 1024).to_owned();
-        codec::to_bytes(&Self {
+        codec::to_bounded_bytes(self, || Self {
             id: self.id.clone(),
             hostname: self.hostname.clone(),
             offset: self.offset,
-            text,
+            text: fitting_prefix(&self.text, MAX_ENCODED - 1024).to_owned(),
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::codec::{self, WireError};
 use super::open_enum::open_enum;
 use super::report::truncate_string;
-use super::{Destination, Id, MAX_ENCODED, Name, ReplyTo};
+use super::{Destination, Id, Name, ReplyTo};
 use serde::{Deserialize, Serialize};
 
 /// A query on `deploy.discover`. `reply_to` and `tier` are the base format.
@@ -67,16 +67,14 @@ impl Query {
         codec::from_bytes(payload)
     }
 
-    /// Encodes the query as JSON, in less than [`MAX_ENCODED`] bytes: if the list of hosts is too long, all hosts are
-    /// queried.
+    /// Encodes the query as JSON, in less than [`MAX_ENCODED`](super::MAX_ENCODED) bytes: if the list of hosts is too long,
+    /// all hosts are queried.
     pub fn encode(&self) -> Vec<u8> {
-        let bytes = codec::to_bytes(self);
-        if bytes.len() < MAX_ENCODED {
-            return bytes;
-        }
-        let mut query = Self { hosts: Vec::new(), ..self.clone() };
-        truncate_string(&mut query.confirm, 512);
-        codec::to_bytes(&query)
+        codec::to_bounded_bytes(self, || {
+            let mut query = Self { hosts: Vec::new(), ..self.clone() };
+            truncate_string(&mut query.confirm, 512);
+            query
+        })
     }
 
     /// The destination of the replies.

@@ -151,10 +151,10 @@ impl RolloutStatus {
 
     /// Encodes the status as JSON, in less than [`MAX_ENCODED`] bytes: long strings are truncated.
     pub fn encode(&self) -> Vec<u8> {
-        let bytes = codec::to_bytes(self);
-        if bytes.len() < MAX_ENCODED {
-            return bytes;
-        }
+        codec::to_bounded_bytes(self, || self.shortened())
+    }
+
+    fn shortened(&self) -> Self {
         let mut status = self.clone();
         for text in [&mut status.reason, &mut status.issuer, &mut status.revision, &mut status.commit] {
             truncate_string(text, 512);
@@ -163,7 +163,7 @@ impl RolloutStatus {
             truncate_string(&mut answer.error, 512);
         }
         status.batches.truncate(64);
-        codec::to_bytes(&status)
+        status
     }
 
     /// Sets the part of the hosts that starts at `first`, as many as fit. Returns where the next part starts: 0 after
