@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use strum::IntoStaticStr;
+use strum::{IntoStaticStr, VariantArray};
 
 /// How a deployment ended on one host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum ResultKind {
@@ -131,6 +131,13 @@ impl DeploymentSummary {
             not_built: Vec::new(),
             left_out: Vec::new(),
         }
+    }
+
+    /// The hosts of each result that occurs.
+    pub fn by_result(&self) -> impl Iterator<Item = (ResultKind, Vec<&HostResult>)> {
+        let hosts = |kind| self.hosts.iter().filter(move |host| host.result == kind).collect();
+        let all = ResultKind::VARIANTS.iter().map(move |kind| (*kind, hosts(*kind)));
+        all.filter(|(_, hosts): &(_, Vec<_>)| !hosts.is_empty())
     }
 
     /// The state of a deployment. `jobs` has the id of the last request to each host that was sent one.

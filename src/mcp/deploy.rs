@@ -214,17 +214,8 @@ fn left_out(plan: &Plan) -> Vec<String> {
 
 /// The result as text: the summary, each host, and the next step.
 fn describe(summary: &DeploymentSummary, view: &DeploymentView) -> String {
-    let count = |result| summary.hosts.iter().filter(|host| host.result == result).count();
-    let results = [
-        ResultKind::Completed,
-        ResultKind::Failed,
-        ResultKind::Rejected,
-        ResultKind::Unknown,
-        ResultKind::Silent,
-    ];
-    let counts = results.map(|result| (count(result), result.as_str()));
-    let counts: Vec<_> = counts.iter().filter(|(count, _)| *count > 0).collect();
-    let counts: Vec<_> = counts.iter().map(|(count, result)| format!("{count} {result}")).collect();
+    let count = |(result, hosts): (ResultKind, Vec<_>)| format!("{} {}", hosts.len(), result.as_str());
+    let counts: Vec<_> = summary.by_result().map(count).collect();
     let mut text = format!("deployment {}: {}", summary.id, counts.join(", "));
     for (host, seen) in summary.hosts.iter().zip(&view.hosts) {
         let how = match &host.report {
@@ -240,7 +231,8 @@ fn describe(summary: &DeploymentSummary, view: &DeploymentView) -> String {
     for note in &view.notes {
         let _ = write!(text, "\nnote: {note}");
     }
-    if count(ResultKind::Unknown) > 0 {
+    let has = |kind| summary.hosts.iter().any(|host| host.result == kind);
+    if has(ResultKind::Unknown) {
         text.push_str("\nStill running; the hosts continue. host_status with wait_s follows them again.");
     }
     let held =
@@ -254,7 +246,7 @@ fn describe(summary: &DeploymentSummary, view: &DeploymentView) -> String {
             "\nA host that rejected an older commit accepts it with allow_older: true. Ask the person first whether they want to go back.",
         );
     }
-    if count(ResultKind::Failed) > 0 {
+    if has(ResultKind::Failed) {
         text.push_str("\nhost_status shows why a host failed, host_logs its complete output.");
     }
     text

@@ -145,19 +145,8 @@ pub(super) fn sent_deployment(app: &mut App, id: &Id, event: SentDeploymentEvent
 
 /// Number of hosts per result, the hosts that did not complete, and common causes.
 fn summary(outcome: &DeploymentSummary) -> (Tone, String) {
-    let results = [
-        ResultKind::Completed,
-        ResultKind::Failed,
-        ResultKind::Rejected,
-        ResultKind::Unknown,
-        ResultKind::Silent,
-    ];
     let mut parts = Vec::new();
-    for result in results {
-        let hosts: Vec<_> = outcome.hosts.iter().filter(|host| host.result == result).collect();
-        if hosts.is_empty() {
-            continue;
-        }
+    for (result, hosts) in outcome.by_result() {
         let hosts_suffix = if result == ResultKind::Completed {
             String::new()
         } else {
