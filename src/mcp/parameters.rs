@@ -1,7 +1,7 @@
 //! The arguments of the tools, and their conversion from what clients send.
 
 use super::result::ToolError;
-use super::tools::tools;
+use super::tools::TOOLS;
 use crate::protocol::{Action, Id, Name, Revision};
 use crate::text::{closest_matches, printable};
 use rmcp::model::JsonObject;
@@ -295,13 +295,12 @@ impl From<DeployAction> for Action {
 /// An argument of another tool, or one similar to an argument of this tool, stays and is rejected later: it was
 /// probably not added by accident.
 pub(super) fn normalize(tool: &str, arguments: &mut JsonObject) -> Option<String> {
-    let tools = tools(true, true);
     let names = |schema: &Map<String, Value>| -> Vec<String> {
         let properties = schema.get("properties").and_then(Value::as_object);
         properties.into_iter().flat_map(Map::keys).cloned().collect()
     };
-    let of_all: Vec<_> = tools.iter().flat_map(|tool| names(&tool.input_schema)).collect();
-    let of_this = tools.iter().find(|other| other.name == tool).map(|tool| names(&tool.input_schema))?;
+    let of_all: Vec<_> = TOOLS.iter().flat_map(|tool| names(&tool.input_schema)).collect();
+    let of_this = TOOLS.iter().find(|other| other.name == tool).map(|tool| names(&tool.input_schema))?;
     // An empty code is not the absence of a person's answer.
     arguments.retain(|name, value| !value.is_null() && (value.as_str() != Some("") || name == "confirm"));
     arguments.values_mut().for_each(make_whole);
