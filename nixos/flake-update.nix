@@ -23,6 +23,8 @@ let
     packageOption
     tlsOptions
     tlsArguments
+    tlsKey
+    flakeCredentials
     tlsAssertions
     daemonAssertion
     nixOptions
@@ -63,24 +65,14 @@ let
       file = cfg.tokenFile;
       flag = "--token-file";
     }
-    {
-      option = "flakeCredentialsFile";
-      name = "flake-credentials";
-      file = cfg.flakeCredentialsFile;
-      flag = "--flake-credentials";
-    }
+    (flakeCredentials cfg.flakeCredentialsFile)
     {
       option = "notify.nkeyFile";
       name = "nkey";
       file = cfg.notify.nkeyFile;
       flag = "--nkey-file";
     }
-    {
-      option = "notify.tls.key";
-      name = "tls-key";
-      file = cfg.notify.tls.key;
-      flag = "--tls-key";
-    }
+    (tlsKey "notify.tls.key" cfg.notify.tls.key)
   ];
   onlyForNotify = [
     "natsUrl"

@@ -77,20 +77,23 @@ let
     message = "${option} is in the nix store, where everyone can read it; quote the path, and put the file on the host in another way.";
   };
 
+  # Two secrets, in the form for `withCredentials`.
+  flakeCredentials = file: {
+    inherit file;
+    option = "flakeCredentialsFile";
+    name = "flake-credentials";
+    flag = "--flake-credentials";
+  };
+  tlsKey = option: file: {
+    inherit option file;
+    name = "tls-key";
+    flag = "--tls-key";
+  };
+
   # The secrets of a listener or a builder besides its key, in the form for `withCredentials`.
   secretsOf = cfg: [
-    {
-      option = "flakeCredentialsFile";
-      name = "flake-credentials";
-      file = cfg.flakeCredentialsFile;
-      flag = "--flake-credentials";
-    }
-    {
-      option = "tls.key";
-      name = "tls-key";
-      file = cfg.tls.key;
-      flag = "--tls-key";
-    }
+    (flakeCredentials cfg.flakeCredentialsFile)
+    (tlsKey "tls.key" cfg.tls.key)
   ];
 in
 {
@@ -98,6 +101,7 @@ in
     acceptFlakeConfigOption
     credentialPath
     flakeAttr
+    flakeCredentials
     hostFile
     plainPath
     portOf
@@ -106,6 +110,7 @@ in
     secretOption
     secretsOf
     textType
+    tlsKey
     ;
 
   packageOption =

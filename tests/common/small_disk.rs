@@ -18,6 +18,16 @@ impl SmallDisk {
         mounted.is_ok_and(|mounted| mounted.status.success()).then(|| Self { dir: dir.to_owned() })
     }
 
+    /// Mounts a file system of 1 MiB for the state directory of a service; `None`, with a message, if this user may not.
+    pub fn for_state(dir: &Path) -> Option<(PathBuf, Self)> {
+        let state_dir = dir.join("state");
+        let disk = Self::mount(&state_dir, 1);
+        if disk.is_none() {
+            println!("NOT RUN: only root can mount a small disk");
+        }
+        Some((state_dir, disk?))
+    }
+
     /// Fills the remaining space.
     pub fn fill(&self) {
         // In chunks of decreasing size, because other processes use and release space at the same time.

@@ -97,17 +97,23 @@ fn show(
     frame.render_widget(paragraph(theme, inside.width, lines), inside);
 }
 
+/// The lines of a question, with a line of buttons that stays visible below a long question.
+fn with_buttons(theme: &Theme, text: &str, area: Rect, buttons: Line<'static>) -> Vec<Line<'static>> {
+    let mut lines = dialog_lines(theme, text, area);
+    // Frame, empty line and buttons.
+    lines.truncate(usize::from(area.height).saturating_sub(4));
+    lines.extend([Line::default(), buttons]);
+    lines
+}
+
 pub(super) fn confirm(
     theme: &Theme,
     dialog: &ConfirmDialog,
     frame: &mut Frame<'_>,
     area: Rect,
 ) -> Option<Position> {
-    let mut lines = dialog_lines(theme, &dialog.text, area);
-    // The buttons stay visible below a long question.
-    lines.truncate(usize::from(area.height).saturating_sub(4));
-    lines.push(Line::default());
-    lines.push(buttons(theme, &[("No", !dialog.yes), ("Yes", dialog.yes)]));
+    let buttons = buttons(theme, &[("No", !dialog.yes), ("Yes", dialog.yes)]);
+    let lines = with_buttons(theme, &dialog.text, area, buttons);
     show(frame, theme, area, theme.span(Tone::Title, " cancel "), lines);
     None
 }
@@ -118,11 +124,8 @@ pub(super) fn leave(
     frame: &mut Frame<'_>,
     area: Rect,
 ) -> Option<Position> {
-    let mut lines = dialog_lines(theme, &dialog.text, area);
-    lines.truncate(usize::from(area.height).saturating_sub(4));
-    lines.push(Line::default());
-    if dialog.is_handing_over {
-        lines.push(theme.span(Tone::Busy, "starting a background process").into());
+    let buttons = if dialog.is_handing_over {
+        theme.span(Tone::Busy, "starting a background process").into()
     } else {
         let label = |choice: &LeaveChoice| match choice {
             LeaveChoice::Background => "Continue in the background",
@@ -130,8 +133,9 @@ pub(super) fn leave(
             LeaveChoice::Stay => "Stay",
         };
         let labels = dialog.choices().iter().map(|choice| (label(choice), *choice == dialog.choice()));
-        lines.push(buttons(theme, &labels.collect::<Vec<_>>()));
-    }
+        buttons(theme, &labels.collect::<Vec<_>>())
+    };
+    let lines = with_buttons(theme, &dialog.text, area, buttons);
     show(frame, theme, area, theme.span(Tone::Title, " leave "), lines);
     None
 }
