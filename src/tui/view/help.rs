@@ -64,8 +64,7 @@ fn help_lines(app: &App, columns: usize) -> Vec<Line<'static>> {
         let heading = lines.len();
         for binding in app.options.keys.bindings(context, app.options.read_only) {
             // Keys that work in every context are listed once.
-            if context != here && binding.contexts.contains(Context::ErrorDialog)
-                || binding.chords.is_empty()
+            if context != here && binding.contexts.contains(Context::ErrorDialog) || binding.chords.is_empty()
             {
                 continue;
             }
