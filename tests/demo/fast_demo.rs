@@ -14,7 +14,10 @@ pub(crate) struct FastDemo {
 
 impl FastDemo {
     pub(crate) fn open() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::in_directory(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn in_directory(directory: tempfile::TempDir) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let start = Demo::start(directory.path(), 12, Path::new(binary()), DemoPace::Fast, |_| {});
