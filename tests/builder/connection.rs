@@ -95,7 +95,7 @@ fn a_result_is_delivered_on_the_same_connection_after_the_server_has_stalled() {
     stage.hosts(&format!("web1 = sh \"web1\" \"read _ < {}; echo > $out\";", stage.at("gate").display()));
     let reports = stage.build("d-4", "web1");
     reports.until(|report| report["hosts"][0]["state"] == "running");
-    stage.nats.signal(Signal::STOP);
+    stage.nats.suspend();
     gate.pass();
     stage.builder.wait_for_log("the server has not acknowledged the final reports yet");
     stage.nats.signal(Signal::CONT);

@@ -184,6 +184,19 @@ impl NatsServer {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Suspends the server and waits until none of its threads runs; `SIGCONT` resumes it.
+    pub fn suspend(&self) {
+        self.signal(Signal::STOP);
+        let threads = format!("/proc/{}/task", self.server.id());
+        let is_stopped = |thread: fs::DirEntry| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+        };
+        eventually("a suspended server", || {
+            fs::read_dir(&threads).unwrap().map(Result::unwrap).all(is_stopped).then_some(())
+        });
+    }
+
     /// Kills the server with SIGKILL.
     pub fn stop(&mut self) {
         self.server.kill().unwrap();

@@ -13,7 +13,7 @@ fn a_server_that_hangs_is_shown_and_what_is_sent_meanwhile_is_never_carried_out(
     console.row("web1", &["● idle"]);
     console.types("d");
     console.shows("─ deploy ─");
-    nats.signal(Signal::STOP);
+    nats.suspend();
     // The console has not noticed yet, but it waits for an answer before it sends.
     console.types(&format!("{BACK_TAB}\r"));
     console.shows("the NATS server did not answer within 3 s; nothing was sent");

@@ -113,7 +113,7 @@ fn a_result_is_delivered_on_the_same_connection_after_the_server_has_stalled() {
     let mut stage = Stage::with(&script, |host| host.gate("go"));
     let reports = stage.deploy("v-10", json!({}));
     reports.until(|report| report["message"] == "build");
-    stage.nats.signal(Signal::STOP);
+    stage.nats.suspend();
     stage.host.open("go");
     stage.host.wait_for_log("the server has not acknowledged the final reports yet");
     stage.nats.signal(Signal::CONT);

@@ -2,7 +2,6 @@
 
 use crate::common::{HostBuilder, NatsServer, RawClient, eventually, is_running};
 use crate::stage::{Stage, phase};
-use rustix::process::Signal;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -105,7 +104,7 @@ fn a_stop_during_a_job_leaves_its_program_running_and_is_announced() {
 #[test]
 fn a_stop_is_clean_even_if_the_server_is_down_or_hangs() {
     let mut stage = Stage::new("");
-    stage.nats.signal(Signal::STOP);
+    stage.nats.suspend();
     let started = Instant::now();
     stage.host.terminate();
     assert_eq!(stage.host.wait_for_exit().code(), Some(0));
