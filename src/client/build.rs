@@ -16,8 +16,6 @@ use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// Maximum time for the server to answer the ping before anything is sent.
-const PING: Duration = Duration::from_secs(3);
 /// Maximum time for the builder to acknowledge a request.
 const SILENCE: Duration = Duration::from_secs(5);
 /// Time without a report after which the builder is asked for the state of a build.
@@ -108,7 +106,7 @@ impl BuildFollower {
         let violations = operator.nats.permission_violations();
         let reports =
             operator.nats.subscribe(BUILD_REPORTS, |_, payload| BuildReport::parse(payload)).await?;
-        operator.nats.ping_across_reconnects(PING).await?;
+        operator.ping().await?;
         let connection = operator.nats.connection_state();
         let connects = connection.borrow().connects;
         let now = Instant::now();

@@ -3,7 +3,7 @@
 mod control;
 
 use super::host_messages::{Arrival, HostMessages};
-use super::operator::fresh_id;
+use super::operator::{ANSWER_TIMEOUT, fresh_id};
 use super::peer_confirmer::PeerConfirmer;
 use super::plan::own_subject;
 use super::rollout_runner::RolloutRunner;
@@ -38,8 +38,6 @@ const START_TIMEOUT: SignedDuration = SignedDuration::from_secs(2);
 const MAX_NAMED_HOSTS: usize = 400;
 /// A host seen this recently before sending is reachable, even if the server reports no subscribers.
 const SEEN_WITHIN: SignedDuration = SignedDuration::from_secs(15);
-/// Maximum time for the server to answer the ping before anything is sent.
-const PING: Duration = Duration::from_secs(3);
 
 /// Follows a deployment to its results.
 pub struct DeploymentFollower {
@@ -134,7 +132,7 @@ impl DeploymentFollower {
         let answers = [answers_to.to_string(), per_host_reply_subject(answers_to.id())];
         let answers =
             HostMessages::open(&operator.nats, &operator.known, answers.iter().map(String::as_str)).await?;
-        operator.nats.ping_across_reconnects(PING).await?;
+        operator.ping().await?;
         let runner = RolloutRunner::start(operator, &plan).await?;
         let connection = operator.nats.connection_state();
         let connects = connection.borrow().connects;
@@ -502,7 +500,7 @@ impl DeploymentFollower {
             }
         }
         // While disconnected, the rollout waits: the hosts of a batch that is not delivered would count as failed.
-        if !self.connection.borrow().up || self.nats.ping_across_reconnects(PING).await.is_err() {
+        if !self.connection.borrow().up || self.nats.ping_across_reconnects(ANSWER_TIMEOUT).await.is_err() {
             return Ok(NextStep::Wait);
         }
         match self.send_batch().await {

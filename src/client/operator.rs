@@ -29,6 +29,9 @@ const MAX_NAMED_HOSTS: usize = 400;
 const RESPONDING_TIMEOUT: GatherTimeout =
     GatherTimeout { idle: Duration::from_secs(2), total: Duration::from_secs(2) };
 
+/// Maximum time for the server to answer a ping.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Whether a presence matches this tier and role; `None` matches any.
 fn is_of(answer: &Presence, tier: Option<&Name>, role: Option<&Name>) -> bool {
     tier.is_none_or(|tier| answer.tier == *tier) && role.is_none_or(|role| answer.role.as_ref() == Some(role))
@@ -76,6 +79,16 @@ pub(super) fn fresh_id() -> Id {
 }
 
 impl Operator {
+    /// Fails if the server does not answer: a server that hangs would deliver a request later, when the operator no
+    /// longer expects it.
+    pub(super) async fn ping(&self) -> Result<(), DeployError> {
+        match self.nats.ping_across_reconnects(ANSWER_TIMEOUT).await {
+            Ok(_) => Ok(()),
+            Err(NatsError::PingTimeout { .. }) => Err(DeployError::ServerSilent(ANSWER_TIMEOUT)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// An operator that knows the hosts of the inventory and has no credentials for repositories.
     pub fn new(nats: Client, inventory: Inventory, issuer: String) -> Self {
         let known = KnownHosts::new(BTreeMap::new(), false, &inventory, None);

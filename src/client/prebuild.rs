@@ -1,15 +1,12 @@
 //! Requests builds of a commit from the builder and from all capable hosts, without waiting for them.
 
 use super::build::request_of;
-use super::operator::fresh_id;
+use super::operator::{ANSWER_TIMEOUT, fresh_id};
 use super::{DeployError, DeploymentFollower, Discovery, Intent, Operator, Plan, Selection, Target};
 use crate::fleet::Reachability;
 use crate::protocol::{Action, Name, Purpose, Revision, build_subject};
 use crate::text::format;
 use std::time::Duration;
-
-/// Maximum time for the server to answer a ping.
-const PING: Duration = Duration::from_secs(3);
 
 /// Requests a build of the branch for every host from the builder, and a build of its commit from each online host
 /// that can build. Returns messages: who was asked, who was left out, and which subjects the server denied.
@@ -21,7 +18,7 @@ pub async fn prebuild(
 ) -> Result<Vec<String>, DeployError> {
     let discovery = operator.discover(None, None).await?;
     let mut violations = operator.nats.permission_violations();
-    operator.nats.ping_across_reconnects(PING).await?;
+    operator.ping().await?;
     let subject = build_subject(repo, "all");
     let request = request_of(fresh_id(), "all", repo, Some(branch), &operator.issuer);
     operator.nats.publish_signed(Purpose::Build, &subject, None, request.encode()).await?;
@@ -42,7 +39,7 @@ pub async fn prebuild(
         // The builds are not followed.
         drop(DeploymentFollower::send(operator, plan, discovery.fleet, None, Duration::ZERO).await?);
     }
-    operator.nats.ping_across_reconnects(PING).await?;
+    operator.nats.ping_across_reconnects(ANSWER_TIMEOUT).await?;
     while let Ok(violation) = violations.try_recv() {
         notes.push(violation.to_string());
     }

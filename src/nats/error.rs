@@ -77,7 +77,7 @@ pub enum NatsError {
         reason: Option<String>,
     },
     /// The server did not reply to a ping.
-    #[error("the server did not reply within {} s", within.as_secs_f32())]
+    #[error("the server did not answer within {} s", within.as_secs_f32().round())]
     PingTimeout {
         /// How long the client waited.
         within: Duration,

@@ -283,6 +283,17 @@ impl App {
         self.sent_deployments.iter().any(|sent| sent.is(id))
     }
 
+    /// Takes the form out, if one is open. Another overlay stays.
+    pub(super) fn take_form(&mut self) -> Option<Box<Form>> {
+        match self.overlay.take() {
+            Some(Overlay::Form(form)) => Some(form),
+            other => {
+                self.overlay = other;
+                None
+            }
+        }
+    }
+
     /// Opens an error dialog.
     pub(super) fn show_error(&mut self, title: impl Into<String>, text: impl Into<String>) {
         self.error_dialogs.push_back(ErrorDialog { title: title.into(), text: text.into() });

@@ -267,7 +267,7 @@ fn edit(app: &mut App, change: impl FnOnce(&mut Input)) {
             }
         }
         (Context::Form, _) => {
-            let Some(Overlay::Form(mut form)) = app.overlay.take() else { return };
+            let Some(mut form) = app.take_form() else { return };
             form.focus_confirmation();
             if let Some(input) = form.input() {
                 change(input);

@@ -3,7 +3,7 @@
 use crate::harness::{Harness, PLAIN, name, noon, report, report_message};
 use crate::keys::keys;
 use homelab_deploy::protocol::{ErrorCode, HostIdentity, Inbound, PresenceMismatch, Status};
-use homelab_deploy::tui::{Context, Effect, Overlay};
+use homelab_deploy::tui::{ConsoleEvent, Context, Effect, Overlay};
 
 /// What these keys send, such as `rollback 139 web1`, `reboot db1 gw1` or `dry-activate main web1`.
 fn sent(harness: &mut Harness, typed: &str) -> Option<String> {
@@ -248,4 +248,15 @@ fn marks_survive_a_diff_and_are_cleared_by_a_deployment() {
     assert!(sent(&mut harness, "^b>\n").is_some());
     assert_eq!(harness.app.table.marks.len(), 0);
     assert!(harness.text().contains("sending rollback to 3 hosts"));
+}
+
+/// The lookup of a revision may end after its form was closed.
+#[test]
+fn a_late_lookup_leaves_the_command_line_alone() {
+    let mut harness = Harness::fleet(80, 24, PLAIN);
+    keys(&mut harness, ":hold web1");
+    harness.apply(ConsoleEvent::RevisionChecked("main".parse().unwrap(), None));
+    assert!(
+        matches!(&harness.app.overlay, Some(Overlay::Command(line)) if line.input.value() == "hold web1")
+    );
 }

@@ -16,9 +16,6 @@ use tokio::sync::{mpsc, oneshot};
 /// How long a deployment, or each of its batches, is followed.
 const FOLLOW_TIMEOUT: Duration = Duration::from_hours(24);
 
-/// How long the server may take to answer before something is sent.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
-
 /// The process that continues a rollout, or why it continues here.
 pub type HandoverResult = Result<DetachedProcess, String>;
 
@@ -137,7 +134,5 @@ async fn start(operator: &Operator, mut plan: Plan) -> Result<DeploymentFollower
         let heads = heads(plan.flakes(), &branch, HEADS_WITHIN, &operator.credentials).await;
         plan.pin(&heads)?;
     }
-    // A server that hangs would deliver the requests later, when the operator no longer expects it.
-    operator.nats.ping(ANSWER_TIMEOUT).await.map_err(|_| DeployError::ServerSilent(ANSWER_TIMEOUT))?;
     DeploymentFollower::send(operator, plan, Fleet::default(), None, FOLLOW_TIMEOUT).await
 }

@@ -9,7 +9,7 @@ use crate::tui::{App, Effect, FormKind, KeyCommand, Overlay, Tone, view};
 use tui_input::Input;
 
 pub(super) fn act_on_form(app: &mut App, command: KeyCommand) -> Option<Effect> {
-    let Some(Overlay::Form(mut form)) = app.overlay.take() else { return None };
+    let mut form = app.take_form()?;
     match command {
         KeyCommand::Down | KeyCommand::Up => {
             complete(&mut form, app);
@@ -114,7 +114,8 @@ pub(super) fn revision_checked(
     revision: &Revision,
     missing: Option<String>,
 ) -> Option<Effect> {
-    let Some(Overlay::Form(mut form)) = app.overlay.take() else { return None };
+    // The form may have been closed meanwhile.
+    let mut form = app.take_form()?;
     if form.looked_up.as_ref() == Some(revision) {
         match missing {
             None => {
