@@ -124,3 +124,17 @@ fn without_hosts_a_missing_connection_is_the_reason() {
     down(&mut harness);
     assert_shows(&mut harness, &["not connected: the hosts appear once the server answers"]);
 }
+
+#[test]
+fn what_was_sent_before_an_outage_stays_in_view() {
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut harness = Harness::new(width, height, PLAIN);
+        harness.receive(ago(2), [presence_message(answer("web1", "test", "web"))]);
+        harness.clock(noon());
+        keys(&mut harness, ":deploy web1 branch=main\n\n");
+        assert!(harness.effects().iter().any(|effect| matches!(effect, Effect::Send(_))));
+        down(&mut harness);
+        harness.silent_clock(after(30));
+        assert_shows(&mut harness, &["connection lost 0:30", "─ rollouts 1 running ─", "switch main"]);
+    }
+}
