@@ -132,6 +132,11 @@ impl ResolvedConfig {
         self.state_file("events")
     }
 
+    /// Directory with the states of the rollouts of this context.
+    pub(super) fn rollout_directory(&self) -> Result<PathBuf, CommandError> {
+        Ok(self.state_file("rollout-states")?.with_extension(""))
+    }
+
     fn state_file(&self, what: &str) -> Result<PathBuf, CommandError> {
         match &self.selected.context {
             Some(context) => Ok(state_path(what, context.value.as_str())),
@@ -214,11 +219,12 @@ impl ResolvedConfig {
         remove_unused_state(&self.config);
         let (known, credentials) = (self.known_hosts(&inventory)?, self.flake_credentials()?);
         let operators = self.operators()?;
-        let clones = commit_clones();
+        let (clones, rollouts) = (commit_clones(), Some(self.rollout_directory()?));
         Ok(|nats| Operator {
             known,
             credentials,
             clones,
+            rollouts,
             operators,
             ..Operator::new(nats, inventory, issuer())
         })

@@ -7,7 +7,7 @@ use super::tty::{PanicGuard, Tty, restore_terminal};
 use super::{
     App, ConsoleEvent, Effect, EventFeed, Options, SentDeployment, SentDeploymentState, ViewState, update,
 };
-use crate::client::{DetachedProcess, Operator, Plan};
+use crate::client::{DetachedProcess, Operator, Plan, interrupted_rollouts};
 use crate::nats::NatsError;
 use crate::protocol::Revision;
 use crossterm::event::{Event as Input, EventStream};
@@ -92,6 +92,10 @@ pub async fn run(
             Ok(feed) => app.restore_feed(feed),
             Err(error) => app.show_error("Events", error.to_string()),
         }
+    }
+    if let Some(directory) = &app.options.rollout_directory {
+        let interrupted = interrupted_rollouts(directory, Timestamp::now());
+        app.restore_rollouts(interrupted);
     }
     let background = app.options.background.clone();
     let (mut runtime, mut events) =
