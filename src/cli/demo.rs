@@ -3,6 +3,7 @@
 use super::deploy::follow_to_end;
 use super::exit::{CommandError, Exit};
 use super::output::{Format, Output};
+use super::resolved_config::state_directory;
 use super::service::stop_on_signal;
 use super::tui::{self, is_terminal};
 use super::{block_on, render};
@@ -224,6 +225,7 @@ async fn console(demo: &Demo, stop: CancellationToken) -> Result<Exit, CommandEr
         branch: Some("main".to_owned()),
         tracked_branch: Revision::new("main").ok(),
         shell,
+        log_directory: state_directory("logs"),
         ..options(demo, &operator)
     };
     crate::tui::run(operator, options, stop).await?;

@@ -14,10 +14,18 @@ use crate::nix::FlakeUrl;
 use crate::protocol::{Name, Revision};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// A subject that every operator may subscribe to and that is never published to.
 pub(super) const PING_SUBJECT: &str = "deploy.responses.ask.ping";
+
+/// How many servers without a context are remembered, however long they were not used, and how long others are.
+const KEPT_SERVERS: usize = 20;
+const UNUSED_SERVER_AFTER: Duration = Duration::from_hours(30 * 24);
+/// What `://` becomes in a file name.
+const SANITIZED_SCHEME_END: &str = "___";
 
 /// Effective settings: flags and variables first, then the selected context, then defaults.
 #[derive(Debug)]
@@ -124,6 +132,11 @@ impl ResolvedConfig {
         self.state_file("events")
     }
 
+    /// Directory with the states of the rollouts of this context.
+    pub(super) fn rollout_directory(&self) -> Result<PathBuf, CommandError> {
+        Ok(self.state_file("rollout-states")?.with_extension(""))
+    }
+
     fn state_file(&self, what: &str) -> Result<PathBuf, CommandError> {
         match &self.selected.context {
             Some(context) => Ok(state_path(what, context.value.as_str())),
@@ -203,13 +216,15 @@ impl ResolvedConfig {
     /// Prepares an operator without the connection, so that its errors are reported before connecting.
     fn prepare_operator(&self) -> Result<impl FnOnce(Client) -> Operator, CommandError> {
         let inventory = self.inventory()?;
+        remove_unused_state(&self.config);
         let (known, credentials) = (self.known_hosts(&inventory)?, self.flake_credentials()?);
         let operators = self.operators()?;
-        let clones = commit_clones();
+        let (clones, rollouts) = (commit_clones(), Some(self.rollout_directory()?));
         Ok(|nats| Operator {
             known,
             credentials,
             clones,
+            rollouts,
             operators,
             ..Operator::new(nats, inventory, issuer())
         })
@@ -275,11 +290,37 @@ where
 
 /// The path of a file in the state directory.
 pub(super) fn state_path(what: &str, name: &str) -> PathBuf {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(".local/state");
     let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' };
     let name: String = name.chars().map(safe).collect();
-    state.unwrap_or_else(home).join("homelab-deploy").join(what).join(format!("{name}.json"))
+    state_directory(what).join(format!("{name}.json"))
+}
+
+/// A directory in the state directory.
+pub(super) fn state_directory(what: &str) -> PathBuf {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(".local/state");
+    state.unwrap_or_else(home).join("homelab-deploy").join(what)
+}
+
+/// Removes what was kept for servers without a context and has not been used for a long time, because each URL has its own
+/// files. What cannot be removed stays.
+fn remove_unused_state(config: &Config) {
+    let is_context = |file: &Path| {
+        let stem = file.file_stem().map(OsStr::to_string_lossy).unwrap_or_default();
+        !stem.contains(SANITIZED_SCHEME_END) || config.contexts().any(|context| context.as_str() == stem)
+    };
+    for what in ["inventory", "console", "events"] {
+        let files = std::fs::read_dir(state_directory(what)).into_iter().flatten().flatten();
+        let of_server = files.filter(|file| !is_context(&file.path()));
+        let mut files: Vec<_> = of_server
+            .filter_map(|file| Some((file.metadata().ok()?.modified().ok()?, file.path())))
+            .collect();
+        files.sort_unstable_by(|a, b| b.cmp(a));
+        let is_unused = |used: &SystemTime| used.elapsed().is_ok_and(|unused| unused > UNUSED_SERVER_AFTER);
+        for (_, file) in files.iter().skip(KEPT_SERVERS).filter(|(used, _)| is_unused(used)) {
+            let _ = std::fs::remove_file(file);
+        }
+    }
 }
 
 /// The clones of repositories, in the cache directory of the user, if there is one.

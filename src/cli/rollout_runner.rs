@@ -4,7 +4,7 @@ use super::connection::ConnectionArgs;
 use super::deploy::follow_to_end;
 use super::exit::{CommandError, Exit};
 use super::output::Format;
-use super::resolved_config::{ResolvedConfig, state_path};
+use super::resolved_config::{ResolvedConfig, state_directory};
 use crate::client::{DeploymentFollower, DetachedRunner, HandoverReceiver, LocalCommand};
 use anyhow::Context;
 use clap::Args;
@@ -79,7 +79,7 @@ impl ConnectionArgs {
         args.extend(
             self.to_args_in(resolved.selected.context.as_ref().map(|context| context.value.as_str())),
         );
-        let log_dir = state_path("rollouts", "logs").with_extension("");
+        let log_dir = state_directory("rollouts/logs");
         Ok(DetachedRunner { program, args, log_dir })
     }
 }

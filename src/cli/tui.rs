@@ -4,7 +4,7 @@ use super::connection::ConnectionArgs;
 use super::exit::{CommandError, Exit};
 use super::operation::describe_detached;
 use super::output::Output;
-use super::resolved_config::ResolvedConfig;
+use super::resolved_config::{ResolvedConfig, state_directory};
 use super::resume_command::ResumeCommand;
 use crate::client::Operator;
 use crate::config::{Config, ConfigError, InvalidFile, SettingSource, default_confirm_tiers};
@@ -166,6 +166,8 @@ impl TuiArgs {
             shell: Some(self.shell.clone().unwrap_or_else(|| selected.shell.value.clone())),
             view_state_file: Some(resolved.view_state_file()?),
             feed_file: Some(resolved.feed_file()?),
+            log_directory: state_directory("logs"),
+            rollout_directory: Some(resolved.rollout_directory()?),
             background: Some(self.connection.detached_runner(resolved)?),
             ..defaults
         })

@@ -25,6 +25,7 @@ mod rollout;
 mod rollout_runner;
 mod rollout_statuses;
 mod rollout_strategy;
+mod saved_rollouts;
 mod selection;
 mod summary;
 mod tracked_host;
@@ -53,6 +54,7 @@ pub use rollout_statuses::{RolloutStatuses, rollout_control, send_rollout_contro
 pub use rollout_strategy::{
     BatchKind, BatchSize, Canary, Candidate, OrderKey, RolloutError, RolloutStrategy, parse_pause,
 };
+pub use saved_rollouts::{ResumeError, discard_rollout, interrupted_rollouts};
 pub use selection::{Alias, Selection, SelectionError, Target, hosts_of};
 pub use summary::{DeploymentSummary, HostResult, LeftOutHost, ResultKind};
 pub use watch::{Watch, WatchEvent};

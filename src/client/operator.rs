@@ -12,6 +12,7 @@ use crate::protocol::{
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -52,6 +53,8 @@ pub struct Operator {
     pub credentials: Credentials,
     /// The clones with the commits of the flakes; `None` without a cache directory.
     pub clones: Option<CommitClones>,
+    /// The directory with the states of the rollouts of this machine; `None` if they are not saved.
+    pub rollouts: Option<PathBuf>,
     /// The operators who may control rollouts of this one, in addition to its own key.
     pub operators: Vec<FleetOperator>,
 }
@@ -93,7 +96,7 @@ impl Operator {
     pub fn new(nats: Client, inventory: Inventory, issuer: String) -> Self {
         let known = KnownHosts::new(BTreeMap::new(), false, &inventory, None);
         let (credentials, operators) = (Credentials::default(), Vec::new());
-        Self { nats, inventory, known, issuer, credentials, clones: None, operators }
+        Self { nats, inventory, known, issuer, credentials, clones: None, rollouts: None, operators }
     }
 
     /// Trusts the current key, tier and subjects of a host. Returns what was known before, and what is known now.

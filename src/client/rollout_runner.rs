@@ -1,6 +1,7 @@
 //! The public side of a rollout: its status for all consoles, and commands from other operators.
 
 use super::operator::fresh_id;
+use super::saved_rollouts::RolloutFile;
 use super::{BatchKind, Operator, Plan};
 use crate::keys::{SignatureRejection, TrustedKey, check_clock, check_lifetime, verify_signer};
 use crate::nats::{Client, NatsError, Received, Subscription};
@@ -11,6 +12,7 @@ use crate::protocol::{
 use crate::text::printable;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -61,6 +63,8 @@ pub(super) struct RolloutRunner {
     trusted: Vec<TrustedKey>,
     accepted: BTreeSet<Id>,
     answer: Option<ControlAnswer>,
+    /// The saved state of the rollout; `None` if it is not saved.
+    pub(super) file: Option<Arc<Mutex<RolloutFile>>>,
     /// What the last status said.
     published: Option<StatusKey>,
     /// Whether the server refuses the status.
@@ -113,6 +117,10 @@ impl RolloutRunner {
             trusted: trusted.collect(),
             accepted: BTreeSet::new(),
             answer: None,
+            file: operator
+                .rollouts
+                .as_ref()
+                .map(|directory| Arc::new(Mutex::new(RolloutFile::new(directory, &plan.id)))),
             published: None,
             is_denied: false,
         }))
@@ -225,6 +233,11 @@ impl RolloutRunner {
         self.next_host = status.set_hosts(&self.hosts, self.next_host);
         self.published = Some(key);
         status
+    }
+
+    /// The same status with all hosts, which may not fit into a message.
+    pub(super) fn with_all_hosts(&self, status: &RolloutStatus) -> RolloutStatus {
+        RolloutStatus { first: 0, hosts: self.hosts.clone(), ..status.clone() }
     }
 
     /// Publishes a status. While disconnected it is lost; the next one follows soon.

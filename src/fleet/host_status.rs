@@ -112,6 +112,11 @@ impl<'a> HostStatus<'a> {
         }
     }
 
+    /// Whether something has failed: its deployment, its proof, its name, or one of its units.
+    pub fn is_failure(&self) -> bool {
+        self.rank() <= Self::Units(&[]).rank()
+    }
+
     /// The group of hosts with this status.
     pub fn group(&self) -> AttentionGroup {
         match self {

@@ -19,6 +19,8 @@ pub struct KnownRollout {
     pub status: RolloutStatus,
     /// When the last status arrived, by our clock.
     pub last_heard: Timestamp,
+    /// Whether it was read from the file of a process that has died.
+    pub is_interrupted: bool,
     /// The hosts that are known so far, each with its position.
     positions: HashMap<Name, u64>,
 }
@@ -26,9 +28,20 @@ pub struct KnownRollout {
 impl KnownRollout {
     /// A rollout after its first status.
     pub fn new(status: RolloutStatus, now: Timestamp) -> Self {
-        let mut rollout = Self { status: status.clone(), last_heard: now, positions: HashMap::new() };
+        let mut rollout = Self {
+            status: status.clone(),
+            last_heard: now,
+            is_interrupted: false,
+            positions: HashMap::new(),
+        };
         rollout.apply(status, now);
         rollout
+    }
+
+    /// A rollout whose process has died after this status.
+    pub fn interrupted(status: RolloutStatus) -> Self {
+        let at = status.at;
+        Self { is_interrupted: true, ..Self::new(status, at) }
     }
 
     /// Applies a newer status, which may have only a part of the hosts.
@@ -38,7 +51,7 @@ impl KnownRollout {
                 self.positions.insert(host, position);
             }
         }
-        (self.status, self.last_heard) = (status, now);
+        (self.status, self.last_heard, self.is_interrupted) = (status, now, false);
     }
 
     /// All known hosts.
@@ -78,7 +91,8 @@ impl KnownRollout {
         let heartbeat =
             i64::try_from(self.status.heartbeat_s.clamp(1, MAX_HEARTBEAT) * MISSED).unwrap_or(i64::MAX);
         let silence = now.duration_since(self.last_heard);
-        self.is_open() && silence > SignedDuration::from_secs(heartbeat).max(MIN_SILENCE)
+        self.is_open()
+            && (self.is_interrupted || silence > SignedDuration::from_secs(heartbeat).max(MIN_SILENCE))
     }
 
     /// Whether an operator or a limit holds further batches back.

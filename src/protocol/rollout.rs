@@ -195,6 +195,16 @@ impl RolloutStatus {
         self.batches.iter().fold(0, |sum, run| sum.saturating_add(hosts(run)))
     }
 
+    /// The kind of a batch, from 0.
+    pub fn kind_of(&self, batch: u64) -> Option<&str> {
+        let mut end = 0_u64;
+        let run = self.batches.iter().find(|run| {
+            end = end.saturating_add(run.count);
+            batch < end
+        });
+        run.map(|run| run.kind.as_str())
+    }
+
     /// The batch, from 0, of the host at a position.
     pub fn batch_at(&self, position: u64) -> Option<u64> {
         let (mut hosts, mut batches) = (0_u64, 0_u64);

@@ -1,17 +1,20 @@
 //! The complete state of the console, as plain data.
 
+use super::fleet_counts::CountedHosts;
 use super::list_filter::FilterField;
+use super::update::rollouts;
 use super::{
     CommandLine, ConnectionStatus, Context, Effect, ErrorDialog, EventFeed, Filter, FleetCounts, Form,
-    KnownCommits, KnownDurations, LeaveDialog, LogKey, LogPane, Options, Rollouts, RunningRollout, Screen,
-    SentDeployment, ServerLink, Table, Tone, ViewState, sent_deployment, view,
+    KnownCommits, KnownDurations, LeaveDialog, Likewise, LogKey, LogPane, Options, Rollouts, RunningRollout,
+    Screen, SentDeployment, ServerLink, Table, Tone, ViewState, sent_deployment, view,
 };
 use crate::client::{DetachedProcess, Inventory, Plan};
 use crate::fleet::{BranchHeads, CommitQuery, Fleet, Host, Outdated};
-use crate::protocol::{DeployReport, Id, Name};
+use crate::protocol::{DeployReport, Id, Name, RolloutStatus};
 use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::Size;
 use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tui_input::Input;
@@ -145,13 +148,21 @@ pub struct App {
     pub log: Option<LogPane>,
     /// The last log effect, so that the same log is not requested twice.
     followed_log: Effect,
-    /// Number of hosts per status, recomputed before a frame.
+    /// Number of hosts per status, up to date in a frame.
     pub counts: FleetCounts,
+    /// What each host contributes to the counts.
+    pub(super) counted: CountedHosts,
+    /// The hosts with the same trouble as the selected one.
+    pub likewise: Likewise,
+    /// The batch options of the last deployment to several hosts.
+    pub(super) last_batches: Option<String>,
+    /// The directory of the last saved log.
+    pub(super) log_directory: Option<PathBuf>,
     /// The view state that was last saved.
     pub(super) saved_view_state: ViewState,
-    /// The running deployments, recomputed with the counts.
+    /// The running deployments, recomputed once a second and when one starts or ends.
     pub running: Vec<RunningRollout>,
-    pub(super) counts_fresh: bool,
+    pub(super) running_fresh: bool,
     pub(super) dirty: bool,
     /// Subjects with a permission violation that was already shown.
     pub(super) reported_subjects: BTreeSet<String>,
@@ -169,8 +180,7 @@ impl App {
             fleet.restore_host(entry.to_host(name));
         }
         let table = Table::sorted(options.sort);
-        let saved_view_state = ViewState::of(&table);
-        Self {
+        let mut app = Self {
             options,
             size,
             now,
@@ -206,13 +216,19 @@ impl App {
             log: None,
             followed_log: Effect::Log(None),
             counts: FleetCounts::default(),
-            saved_view_state,
+            counted: CountedHosts::default(),
+            likewise: Likewise::default(),
+            saved_view_state: ViewState::default(),
+            last_batches: None,
+            log_directory: None,
             running: Vec::new(),
-            counts_fresh: false,
+            running_fresh: false,
             dirty: true,
             reported_subjects: BTreeSet::new(),
             builds_denied: false,
-        }
+        };
+        app.saved_view_state = ViewState::of(&app);
+        app
     }
 
     /// Whether the state has changed since the last frame.
@@ -223,7 +239,7 @@ impl App {
     /// Restores sort order, columns and filter of an earlier run.
     pub fn restore_view_state(&mut self, saved_view_state: ViewState) {
         self.saved_view_state = saved_view_state.clone();
-        saved_view_state.restore(&mut self.table);
+        saved_view_state.restore(self);
     }
 
     /// Whether the console captures the mouse; otherwise the terminal selects text with it.
@@ -309,11 +325,12 @@ impl App {
         self.link.check(clock);
         self.update_now();
         self.expire_notices();
-        self.counts_fresh = false;
+        (self.counted.is_fresh, self.running_fresh) = (false, false);
         if self.connection.up {
             self.feed.note_silence(&self.fleet, self.now);
         }
-        if self.table.is_volatile() {
+        // A filter can match times, such as `seen>1m`.
+        if !self.table.filter.is_empty() {
             self.table.invalidate();
         }
     }
@@ -322,7 +339,7 @@ impl App {
     pub(super) fn record_answer(&mut self, at: Timestamp) {
         if let Some((since, until)) = self.link.record_answer(at) {
             self.fleet.excuse_outage(since, until);
-            self.counts_fresh = false;
+            self.counted.is_fresh = false;
             self.table.invalidate();
             self.clock = self.clock.max(until);
             self.update_now();
@@ -343,15 +360,21 @@ impl App {
 
     /// Updates the state that is cached for a frame.
     pub(super) fn refresh_cache(&mut self) {
-        self.table.refresh_rows(&self.fleet, self.heads.as_ref(), self.now);
-        if !self.counts_fresh {
-            self.counts_fresh = true;
-            let (running, deployments) = RunningRollout::all(self);
-            self.running = running;
-            let hosts = self.fleet.hosts.values();
-            self.counts =
-                FleetCounts { deployments, ..FleetCounts::of(hosts, self.heads.as_ref(), self.now) };
+        if !self.counted.is_fresh {
+            self.counted.is_fresh = true;
+            let change = self.counted.update_all(&self.fleet, self.heads.as_ref(), self.now);
+            self.table.invalidate_if_moved(change);
         }
+        self.table.refresh_rows(&self.fleet, self.heads.as_ref(), self.now);
+        let mut deployments = self.counts.deployments;
+        if !self.running_fresh {
+            self.running_fresh = true;
+            (self.running, deployments) = RunningRollout::all(self);
+        }
+        self.counts = FleetCounts { deployments, ..self.counted.total() };
+        let mut likewise = std::mem::take(&mut self.likewise);
+        likewise.refresh(self);
+        self.likewise = likewise;
         self.table.scroll_to_selected(view::hosts_in_view(self));
         if let Some(mut screen) = self.screens.pop() {
             screen.refresh_cache(self);
@@ -373,12 +396,17 @@ impl App {
 
     /// The effect that saves the view state, if it has changed.
     pub(super) fn save_view_state_if_changed(&mut self) -> Option<Effect> {
-        let saved_view_state = ViewState::of(&self.table);
+        let saved_view_state = ViewState::of(self);
         if saved_view_state == self.saved_view_state {
             return None;
         }
         self.saved_view_state = saved_view_state.clone();
         Some(Effect::SaveViewState(saved_view_state))
+    }
+
+    /// Shows the rollouts whose process has died.
+    pub fn restore_rollouts(&mut self, interrupted: Vec<RolloutStatus>) {
+        rollouts::restore(self, interrupted);
     }
 
     /// Restores the events of earlier runs.
@@ -513,7 +541,7 @@ impl App {
     /// Reads the commits between what hosts run and the heads that were just looked up.
     pub(super) fn set_heads(&mut self, heads: BranchHeads) -> Option<Effect> {
         self.heads = Some(heads);
-        self.counts_fresh = false;
+        self.counted.is_fresh = false;
         self.table.invalidate();
         self.commits.retry_failures();
         self.read_commits()

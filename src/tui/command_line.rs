@@ -7,7 +7,7 @@ pub use targets::Targets;
 pub use verbs::ParsedCommand;
 pub(super) use verbs::verbs;
 
-use super::{App, FormKind, Sort, form};
+use super::{App, FormKind, Screen, Sort, form};
 use crate::protocol::Name;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -30,6 +30,11 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
+    /// A command line with this text.
+    pub(super) fn with_text(text: String) -> Self {
+        Self { input: Input::new(text), ..Self::default() }
+    }
+
     /// Completions of the word before the cursor.
     pub fn candidates(&self, app: &App) -> Vec<String> {
         candidates(self.before_cursor(), app)
@@ -125,12 +130,20 @@ fn arguments(verb: &Verb, word: &str, first: bool, app: &App) -> Vec<String> {
         VerbArguments::Nothing | VerbArguments::Text => Vec::new(),
         VerbArguments::HostAndReason if !first => Vec::new(),
         VerbArguments::Host | VerbArguments::HostAndReason => hosts().collect(),
-        VerbArguments::Sort => Sort::VARIANTS.iter().map(|sort| sort.word().to_owned()).collect(),
+        VerbArguments::Sort => sort_columns(app).into_iter().map(str::to_owned).collect(),
         VerbArguments::Context => app.options.contexts.clone(),
         VerbArguments::Hosts(_) => match word.split_once('=') {
             Some((key, _)) => values(key, app).into_iter().map(|value| format!("{key}={value}")).collect(),
             None => verb.keys().map(str::to_owned).chain(hosts()).collect(),
         },
+    }
+}
+
+/// The columns by which the list on screen can be sorted, or else the hosts.
+fn sort_columns(app: &App) -> Vec<&'static str> {
+    match app.screens.last().map(Screen::sort_columns).unwrap_or_default() {
+        [] => Sort::VARIANTS.iter().map(|sort| sort.word()).collect(),
+        columns => columns.to_vec(),
     }
 }
 

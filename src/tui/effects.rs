@@ -10,7 +10,7 @@ use deployment::RolloutTask;
 use super::{ConnectionStatus, ConsoleEvent, Effect, ErrorDialog, EventFeed, LogKey, ViewState};
 use crate::client::{
     DetachedRunner, Discovery, HEADS_WITHIN, Inventory, LogFollower, LogStart, MessageTap, Operator, Reply,
-    Watch, WatchEvent, flake_commits, heads, missing_revision, send_rollout_control,
+    Watch, WatchEvent, discard_rollout, flake_commits, heads, missing_revision, send_rollout_control,
 };
 use crate::fleet::{COUNTED_JOBS, CommitQuery, Fleet};
 use crate::nats::ConnectionState;
@@ -108,12 +108,20 @@ impl Runtime {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Send(plan) => {
-                let (commands, received) = mpsc::unbounded_channel();
-                self.commands.retain(|_, commands| !commands.is_closed());
-                self.commands.insert(plan.id.clone(), commands);
+                let received = self.open_commands(plan.id.clone());
                 let sending =
                     deployment::send(self.operator.clone(), *plan, received, self.events_tx.clone());
                 self.tasks.spawn(sending);
+            }
+            Effect::ResumeRollout(id) => {
+                let received = self.open_commands(id.clone());
+                let (operator, events_tx) = (self.operator.clone(), self.events_tx.clone());
+                self.tasks.spawn(deployment::resume(operator, id, received, events_tx));
+            }
+            Effect::DiscardRollout(id) => {
+                if let Some(directory) = self.operator.rollouts.clone() {
+                    self.tasks.spawn(discard(directory, id, self.events_tx.clone()));
+                }
             }
             Effect::LocalControl(id, command) => {
                 if let Some(commands) = self.commands.get(&id) {
@@ -199,6 +207,14 @@ impl Runtime {
             | Effect::SwitchContext(_)
             | Effect::Quit => {}
         }
+    }
+
+    /// The requests to a deployment that starts.
+    fn open_commands(&mut self, id: Id) -> mpsc::UnboundedReceiver<RolloutTask> {
+        let (commands, received) = mpsc::unbounded_channel();
+        self.commands.retain(|_, commands| !commands.is_closed());
+        self.commands.insert(id, commands);
+        received
     }
 
     /// Lets other processes take over all rollouts that have batches left to send. Returns the result of each.
@@ -302,6 +318,14 @@ async fn save_inventory(inventory: Inventory, events_tx: mpsc::Sender<ConsoleEve
 async fn save_feed(feed: EventFeed, file: PathBuf, events_tx: mpsc::Sender<ConsoleEvent>) {
     if let Ok(Err(error)) = spawn_blocking(move || feed.save(&file)).await {
         let title = "Events".to_owned();
+        let _ = events_tx.send(ConsoleEvent::Error(ErrorDialog { title, text: error.to_string() })).await;
+    }
+}
+
+/// Removes the saved state of an interrupted rollout.
+async fn discard(directory: PathBuf, id: Id, events_tx: mpsc::Sender<ConsoleEvent>) {
+    if let Ok(Err(error)) = spawn_blocking(move || discard_rollout(&directory, &id)).await {
+        let title = "The rollout was not removed".to_owned();
         let _ = events_tx.send(ConsoleEvent::Error(ErrorDialog { title, text: error.to_string() })).await;
     }
 }

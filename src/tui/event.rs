@@ -12,7 +12,8 @@ use crate::protocol::{
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use ratatui::layout::Size;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub enum ConsoleEvent {
     Rollout(Box<RolloutStatus>),
     /// The server denies this key a subject of rollouts.
     RolloutsDenied(PermissionViolation),
+    /// This console continues an interrupted rollout, or cannot.
+    Resumed(Id, Result<Box<ResumedRollout>, String>),
     /// The result of each rollout that another process was to take over.
     HandedOver(Vec<(Id, HandoverResult)>),
     /// The connection state has changed.
@@ -93,6 +96,10 @@ pub enum Effect {
     LocalControl(Id, RolloutCommand),
     /// Publish this command to a rollout of another process.
     Control(RolloutControl),
+    /// Continue this interrupted rollout.
+    ResumeRollout(Id),
+    /// Remove the saved state of this interrupted rollout.
+    DiscardRollout(Id),
     /// Let other processes take over the rollouts of this console.
     HandOver,
     /// Follow the end of this log, and stop following any other.
@@ -147,8 +154,8 @@ pub struct LogKey {
 /// A log to be saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFile {
-    /// File name, used if no such file exists.
-    pub name: String,
+    /// The file. If it exists, a number is added to its name.
+    pub path: PathBuf,
     /// Contents, as received.
     pub text: String,
     /// Number of lines that are missing at the beginning.
@@ -177,6 +184,15 @@ pub struct ConnectionStatus {
     pub next_try: Option<Timestamp>,
     /// How often messages were dropped because the console read too slowly.
     pub dropped: u64,
+}
+
+/// An interrupted rollout that this console continues.
+#[derive(Debug)]
+pub struct ResumedRollout {
+    /// The plan, with the batches that were sent.
+    pub plan: Plan,
+    /// Hosts that received the request again under another id.
+    pub resent: BTreeMap<Name, Id>,
 }
 
 /// Progress of a deployment of this console.

@@ -1,7 +1,10 @@
-//! Number of hosts per status, for the line below the header.
+//! Number of hosts per status, for the line below the header. A report changes only what its host contributes.
 
-use crate::fleet::{BranchHeads, Host, HostStatus, Outdated, Reachability};
+use super::HostGroup;
+use crate::fleet::{AttentionGroup, BranchHeads, Fleet, Host, HostStatus, Outdated, Reachability};
+use crate::protocol::Name;
 use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap};
 
 /// Number of hosts per status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,39 +27,174 @@ pub struct FleetCounts {
     /// Number of names that several listeners use.
     pub duplicate: usize,
     pub outdated: usize,
+    /// Number of hosts whose worst problem is a failure.
+    pub bad: usize,
+    /// Number of other hosts that need attention.
+    pub warned: usize,
+    /// Number of hosts without a problem or a job.
+    pub well: usize,
     /// Number of deployments that are under way; set by the caller.
     pub deployments: usize,
 }
 
-impl FleetCounts {
-    pub(super) fn of<'a>(
-        hosts: impl IntoIterator<Item = &'a Host>,
+/// The sort keys of a host that a report can change: its severity, tier and role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct HostPlace {
+    rank: u8,
+    tier: Option<Name>,
+    role: Option<Name>,
+}
+
+impl HostPlace {
+    fn group(&self) -> HostGroup {
+        HostGroup { attention: None, tier: self.tier.clone(), role: self.role.clone() }
+    }
+}
+
+/// Which parts of a host's place have changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct PlaceChange {
+    /// Its severity.
+    pub(super) rank: bool,
+    /// Its tier or its role.
+    pub(super) group: bool,
+}
+
+/// The counts of all hosts, and what each host contributes to them.
+#[derive(Debug, Default)]
+pub(super) struct CountedHosts {
+    hosts: HashMap<Name, (HostPlace, FleetCounts)>,
+    total: FleetCounts,
+    /// Whether all hosts were counted for the current time.
+    pub(super) is_fresh: bool,
+    /// The counts of each tier and role.
+    groups: BTreeMap<HostGroup, FleetCounts>,
+    /// Number of changes of a host's severity so far.
+    pub(super) rank_changes: u64,
+}
+
+impl CountedHosts {
+    /// The counts of all hosts.
+    pub(super) fn total(&self) -> FleetCounts {
+        self.total
+    }
+
+    /// The counts of all hosts of a tier and role.
+    pub(super) fn of_group(&self, group: &HostGroup) -> FleetCounts {
+        self.groups.get(group).copied().unwrap_or_default()
+    }
+
+    /// The counts of these hosts.
+    pub(super) fn of<'a>(&self, hosts: impl IntoIterator<Item = &'a Name>) -> FleetCounts {
+        let mut counts = FleetCounts::default();
+        hosts.into_iter().filter_map(|host| self.hosts.get(host)).for_each(|(_, of)| counts.add(of));
+        counts
+    }
+
+    /// Counts a host again, after a report or because time has passed.
+    pub(super) fn update(&mut self, host: &Host, heads: Option<&BranchHeads>, now: Timestamp) -> PlaceChange {
+        let counts = FleetCounts::of(host, heads, now);
+        let rank = host.rank(now);
+        let Some((place, before)) = self.hosts.get_mut(&host.name) else {
+            let place = HostPlace { rank, tier: host.tier.clone(), role: host.role.clone() };
+            self.groups.entry(place.group()).or_default().add(&counts);
+            self.hosts.insert(host.name.clone(), (place, counts));
+            self.total.add(&counts);
+            self.rank_changes += 1;
+            return PlaceChange { rank: true, group: true };
+        };
+        let is_moved = (&place.tier, &place.role) != (&host.tier, &host.role);
+        if *before != counts || is_moved {
+            self.groups.entry(place.group()).or_default().subtract(before);
+            self.total.subtract(before);
+            if is_moved {
+                (place.tier, place.role) = (host.tier.clone(), host.role.clone());
+            }
+            self.groups.entry(place.group()).or_default().add(&counts);
+            self.total.add(&counts);
+            *before = counts;
+        }
+        let change = PlaceChange { rank: place.rank != rank, group: is_moved };
+        self.rank_changes += u64::from(change.rank);
+        place.rank = rank;
+        change
+    }
+
+    /// Counts all hosts again, because time has passed or the heads are others.
+    pub(super) fn update_all(
+        &mut self,
+        fleet: &Fleet,
         heads: Option<&BranchHeads>,
         now: Timestamp,
-    ) -> Self {
-        let mut counts = Self::default();
-        for host in hosts {
-            *match host.reachability(now) {
-                Reachability::Online => &mut counts.online,
-                Reachability::Stale => &mut counts.stale,
-                Reachability::Offline => &mut counts.offline,
-                Reachability::Restarting => &mut counts.restarting,
-            } += 1;
-            let outdated = heads.map(|heads| heads.outdated(host));
-            counts.outdated += usize::from(matches!(outdated, Some(Outdated::Yes { .. })));
-            let status = host.status(now);
-            // A running job may correct the last failure, as the row shows.
-            let deploys = matches!(status, HostStatus::Deploying(_));
-            counts.deploying += usize::from(deploys);
-            counts.failed += usize::from(matches!(status, HostStatus::Failed(_)));
-            counts.duplicate += usize::from(host.has_name_conflict(now));
-            counts.changed += usize::from(host.has_changed_key());
-            counts.unproven += usize::from(matches!(status, HostStatus::Unproven));
-            counts.units += host.failed_units().len();
-            counts.disk += usize::from(host.low_disk().is_some());
-            counts.reboot += usize::from(host.needs_reboot());
-            counts.held += usize::from(host.is_held());
+    ) -> PlaceChange {
+        let mut all = PlaceChange::default();
+        for host in fleet.hosts.values() {
+            let change = self.update(host, heads, now);
+            (all.rank, all.group) = (all.rank | change.rank, all.group | change.group);
         }
+        all
+    }
+}
+
+impl FleetCounts {
+    /// What a host contributes.
+    fn of(host: &Host, heads: Option<&BranchHeads>, now: Timestamp) -> Self {
+        let mut counts = Self::default();
+        *match host.reachability(now) {
+            Reachability::Online => &mut counts.online,
+            Reachability::Stale => &mut counts.stale,
+            Reachability::Offline => &mut counts.offline,
+            Reachability::Restarting => &mut counts.restarting,
+        } = 1;
+        let outdated = heads.map(|heads| heads.outdated(host));
+        counts.outdated = usize::from(matches!(outdated, Some(Outdated::Yes { .. })));
+        let status = host.status(now);
+        // A running job may correct the last failure, as the row shows.
+        counts.deploying = usize::from(matches!(status, HostStatus::Deploying(_)));
+        counts.failed = usize::from(matches!(status, HostStatus::Failed(_)));
+        counts.duplicate = usize::from(host.has_name_conflict(now));
+        counts.changed = usize::from(host.has_changed_key());
+        counts.unproven = usize::from(matches!(status, HostStatus::Unproven));
+        counts.units = host.failed_units().len();
+        counts.disk = usize::from(host.low_disk().is_some());
+        counts.reboot = usize::from(host.needs_reboot());
+        counts.held = usize::from(host.is_held());
+        counts.bad = usize::from(status.is_failure());
+        counts.warned = usize::from(status.group() == AttentionGroup::Attention && !status.is_failure());
+        counts.well = usize::from(status.group() == AttentionGroup::Well);
         counts
+    }
+
+    fn add(&mut self, other: &Self) {
+        let mut other = *other;
+        self.each().into_iter().zip(other.each()).for_each(|(count, other)| *count += *other);
+    }
+
+    fn subtract(&mut self, other: &Self) {
+        let mut other = *other;
+        self.each().into_iter().zip(other.each()).for_each(|(count, other)| *count -= *other);
+    }
+
+    /// All counts of hosts.
+    fn each(&mut self) -> [&mut usize; 17] {
+        [
+            &mut self.online,
+            &mut self.stale,
+            &mut self.offline,
+            &mut self.restarting,
+            &mut self.deploying,
+            &mut self.failed,
+            &mut self.units,
+            &mut self.disk,
+            &mut self.reboot,
+            &mut self.held,
+            &mut self.changed,
+            &mut self.unproven,
+            &mut self.duplicate,
+            &mut self.outdated,
+            &mut self.bad,
+            &mut self.warned,
+            &mut self.well,
+        ]
     }
 }

@@ -1,6 +1,6 @@
 //! The form that is shown before anything is sent: the exact hosts, and the revision and action if they can be chosen.
 
-use super::{App, BatchPreset, FormKind, Screen, TableRow, form_notes};
+use super::{App, BATCH_PRESETS, BatchPreset, FormKind, Screen, TableRow, form_notes};
 use crate::client::{Batch, Intent, NamedFlake, Plan, RolloutStrategy, Selection, Target};
 use crate::fleet::{natural_cmp, printable_flake};
 use crate::protocol::{Action, Name, Revision};
@@ -128,7 +128,7 @@ impl Form {
             looked_up: None,
             error: None,
         };
-        form.batches = Input::new(form.default_batches().to_owned());
+        form.batches = Input::new(form.default_batches(app));
         form.update_plan(app);
         Some(form)
     }
@@ -164,11 +164,26 @@ impl Form {
         }
     }
 
-    /// The initial batch options for the selected hosts.
-    fn default_batches(&self) -> &'static str {
-        match self.kind {
-            FormKind::Deploy => BatchPreset::default_for(self.selected_choice().hosts.len()),
+    /// The initial batch options for the selected hosts: those of the last deployment, unless many hosts need batches.
+    fn default_batches(&self, app: &App) -> String {
+        let options = match self.kind {
+            FormKind::Deploy => {
+                let default = BatchPreset::default_for(self.selected_choice().hosts.len());
+                let last = app.last_batches.as_deref().unwrap_or_default();
+                if last.is_empty() { default } else { last }
+            }
             kind => kind.default_batches(),
+        };
+        options.to_owned()
+    }
+
+    /// Selects the next preset of batch options, whichever field has the focus. Other options are replaced.
+    pub(super) fn next_batches(&mut self, app: &App) {
+        if self.fields().contains(&Field::Batches) {
+            let preset = BatchPreset::of(self.batches.value());
+            let next = preset.map_or(BATCH_PRESETS[0], |preset| preset.turn(true));
+            self.batches = Input::new(next.options.to_owned());
+            self.update_plan(app);
         }
     }
 
@@ -304,11 +319,11 @@ impl Form {
         let turn = |at: usize, count: usize| (at + if forward { 1 } else { count - 1 }) % count;
         match self.focus {
             Field::Targets => {
-                let is_default = self.batches.value() == self.default_batches();
+                let is_default = self.batches.value() == self.default_batches(app);
                 (self.choice, self.top) = (turn(self.choice, self.choices.len()), 0);
                 self.confirm.reset();
                 if is_default {
-                    self.batches = Input::new(self.default_batches().to_owned());
+                    self.batches = Input::new(self.default_batches(app));
                 }
             }
             Field::Action => self.action = turn(self.action, self.kind.actions().len()),

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct HostNotes {
     /// It runs the commit that the form would deploy.
     pub(super) runs_it: bool,
-    /// Its last job failed.
+    /// The last job that changed it failed.
     pub(super) has_failed: bool,
     /// It refuses deployments until it is released.
     pub(super) is_held: bool,
@@ -27,7 +27,7 @@ impl HostNotes {
         let commit = answer.and_then(|answer| answer.commit.as_deref());
         Self {
             runs_it: commit.is_some_and(|commit| commits.contains(commit)),
-            has_failed: host.job.as_ref().is_some_and(|job| job.status == Status::Failed),
+            has_failed: host.has_failed(),
             is_held: answer.is_some_and(|answer| answer.held.is_some()),
             needs_reboot: answer.is_some_and(|answer| answer.reboot_needed == Some(true)),
         }

@@ -72,6 +72,7 @@ pub enum KeyCommand {
     Left,
     Right,
     Accept,
+    Batches,
     Back,
     Open,
     Mark,
@@ -218,6 +219,10 @@ const OF_DEPLOYMENT: Contexts = DEPLOYMENTS.and(DEPLOYMENT);
 const OF_BUILD: Contexts = BUILDS.and(of(&[Context::Build]));
 /// Lists of other things than hosts, which have a filter.
 const LISTS: Contexts = OF_DEPLOYMENT.and(BUILDS).and(EVENTS).and(CHANGES);
+/// Those that can be sorted.
+const SORTED_LISTS: Contexts = OF_DEPLOYMENT.and(BUILDS).and(CHANGES);
+/// Contexts with a selected host.
+const OPENS_SHELL: Contexts = HOSTS.and(DEPLOYMENT).and(TIMELINE).and(EVENTS).and(CHANGES);
 /// Contexts in which stepping back closes the screen and does nothing else.
 const CLOSES: Contexts = LISTS.and(HOST).and(OF_BUILD).and(TIMELINE);
 const SCROLLS: Contexts = CLOSES.and(FLEET).and(HELP);
@@ -299,7 +304,7 @@ pub const KEYS: &[Binding] = &[
     binding(FLEET, &[key('S')], KeyCommand::Reverse, "reverse the sort order", None),
     binding(HOSTS, &[key('b')], KeyCommand::Rollback, "roll back to the selected generation, or to the previous system", Some("roll back")),
     binding(HOSTS, &[ctrl('r')], KeyCommand::Reboot, "reboot the marked hosts, or this one", Some("reboot")),
-    binding(HOST, &[key('x')], KeyCommand::Shell, "open a shell on this host; on a failed unit, its journal", Some("shell")),
+    binding(OPENS_SHELL, &[key('x')], KeyCommand::Shell, "open a shell on this host; on a failed unit, its journal", Some("shell")),
     binding(HOSTS, &[key('D')], KeyCommand::Diff, "dry run: show what a deployment would change", Some("diff")),
     binding(FLEET, &[key('w')], KeyCommand::Wide, "switch between deployment and system columns", Some("wide")),
     binding(HOSTS, &[key('y')], KeyCommand::Copy, "copy the names of the marked hosts, or of this one", None),
@@ -311,7 +316,7 @@ pub const KEYS: &[Binding] = &[
     binding(LOG, &[key('n')], KeyCommand::NextMatch, "go to the next match", Some("next")),
     binding(LOG, &[key('N')], KeyCommand::PreviousMatch, "go to the previous match", None),
     binding(LOG, &[key('t')], KeyCommand::Times, "toggle the arrival time of live lines", Some("time")),
-    binding(LOG, &[key('S')], KeyCommand::Save, "save the log as HOST-JOB.log in the current directory", Some("save")),
+    binding(LOG, &[key('S')], KeyCommand::Save, "save the log; the command line shows the file, to be changed", Some("save")),
     binding(LOGS, &[key('j'), code(KeyCode::Down)], KeyCommand::Down, "move down a line", None),
     binding(LOGS, &[key('k'), code(KeyCode::Up)], KeyCommand::Up, "move up a line and stop following", None),
     binding(LOGS, &[code(KeyCode::PageDown)], KeyCommand::PageDown, "move down a page", None),
@@ -329,6 +334,8 @@ pub const KEYS: &[Binding] = &[
     binding(SCROLLS, &[code(KeyCode::Home), key('g')], KeyCommand::First, "go to the first", None),
     binding(SCROLLS, &[code(KeyCode::End), key('G')], KeyCommand::Last, "go to the last", None),
     binding(LISTS, &[key('/')], KeyCommand::Filter, "show only rows that match a regular expression, such as alice|bob", None),
+    binding(SORTED_LISTS, &[key('s')], KeyCommand::Sort, "sort by the next column; after the last one, in the initial order", None),
+    binding(SORTED_LISTS, &[key('S')], KeyCommand::Reverse, "reverse the order", None),
     binding(LIST_FILTER, &[code(KeyCode::Enter)], KeyCommand::Accept, "keep the filter", Some("keep")),
     binding(LIST_FILTER, &[code(KeyCode::Esc)], KeyCommand::Back, "restore the previous filter", Some("back")),
     binding(DEPLOYMENT, &[key('J')], KeyCommand::PaneDown, "scroll down the lines of this host", None),
@@ -337,6 +344,7 @@ pub const KEYS: &[Binding] = &[
     binding(FORM, &[code(KeyCode::BackTab), code(KeyCode::Up)], KeyCommand::Up, "previous field", None),
     binding(CHOOSES, &[code(KeyCode::Left)], KeyCommand::Left, "previous choice", None),
     binding(CHOOSES, &[code(KeyCode::Right)], KeyCommand::Right, "next choice", Some("change")),
+    binding(FORM, &[ctrl('b')], KeyCommand::Batches, "next preset of batches, from any field", None),
     binding(FORM, &[code(KeyCode::PageDown)], KeyCommand::PageDown, "scroll the hosts down", Some("hosts")),
     binding(FORM, &[code(KeyCode::PageUp)], KeyCommand::PageUp, "scroll the hosts up", None),
     binding(CONFIRM, &[key('y')], KeyCommand::Yes, "yes", Some("yes")),

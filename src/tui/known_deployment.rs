@@ -63,11 +63,14 @@ impl<'a> KnownDeployment<'a> {
         })
     }
 
-    /// All deployments: running ones first, then the newest.
+    /// All deployments: interrupted ones first, then running ones, then the newest.
     pub(super) fn all(app: &'a App) -> Vec<Id> {
         let mut known: Vec<_> = Self::each(app)
             .into_iter()
-            .map(|(id, known)| (Reverse(known.is_under_way()), Reverse(known.started_at()), Reverse(id)))
+            .map(|(id, known)| {
+                let urgency = (Reverse(known.is_lost()), Reverse(known.is_under_way()));
+                (urgency, Reverse(known.started_at()), Reverse(id))
+            })
             .collect();
         known.sort_unstable();
         known.into_iter().map(|(_, _, Reverse(id))| id.clone()).collect()
@@ -149,6 +152,13 @@ impl<'a> KnownDeployment<'a> {
         if words.is_empty() { "a deployment".to_owned() } else { words.join(" ") }
     }
 
+    /// The rollouts whose process has died.
+    pub(super) fn interrupted(app: &'a App) -> Vec<(&'a Id, Self)> {
+        let mut known = Self::each(app);
+        known.retain(|(_, known)| known.is_lost());
+        known
+    }
+
     /// The deployments that have batches left to send.
     pub(super) fn open_rollouts(app: &'a App) -> Vec<Id> {
         let open = Self::each(app).into_iter().filter(|(_, known)| known.has_unsent_batches());
@@ -168,9 +178,19 @@ impl<'a> KnownDeployment<'a> {
     /// Whether the process that runs the rollout has probably ended. Our own processes cannot be lost.
     pub(super) fn is_lost(&self) -> bool {
         let is_here = self.sent.is_some_and(|sent| sent.state == SentDeploymentState::Active);
-        !is_here
-            && self.app.connection.up
-            && self.rollout.is_some_and(|rollout| rollout.is_lost(self.app.now))
+        let is_lost = |rollout: &KnownRollout| {
+            (self.app.connection.up || rollout.is_interrupted) && rollout.is_lost(self.app.now)
+        };
+        !is_here && self.rollout.is_some_and(is_lost)
+    }
+
+    /// Whether an interrupted rollout can be continued here: this machine ran it and has its state.
+    pub(super) fn can_resume(&self) -> bool {
+        let options = &self.app.options;
+        let is_ours = |rollout: &KnownRollout| {
+            rollout.is_interrupted || rollout.status.issuer.as_deref() == Some(options.issuer.as_str())
+        };
+        options.rollout_directory.is_some() && self.rollout.is_some_and(is_ours)
     }
 
     /// Number of the last sent batch and of all batches, if there are several.
@@ -180,6 +200,22 @@ impl<'a> KnownDeployment<'a> {
         }
         let status = &self.rollout?.status;
         Some((usize::try_from(status.sent_batches).ok()?, usize::try_from(status.batch_count()).ok()?))
+    }
+
+    /// Batch of a host, from 0.
+    pub(super) fn batch_of(&self, host: &Name) -> Option<usize> {
+        match self.sent {
+            Some(sent) => sent.batch_of(host),
+            None => usize::try_from(self.rollout?.batch_of(host)?).ok(),
+        }
+    }
+
+    /// The kind of a batch, from 0.
+    pub(super) fn batch_kind(&self, batch: usize) -> Option<&'a str> {
+        match self.sent {
+            Some(sent) => sent.plan.rollout.batches().get(batch).map(|batch| batch.kind.into()),
+            None => self.rollout?.status.kind_of(u64::try_from(batch).ok()?),
+        }
     }
 
     /// Number of the host's batch, from 1, and of all batches, if that batch was not sent yet.
@@ -200,6 +236,8 @@ impl<'a> KnownDeployment<'a> {
                 let changes = |action: &Action| [Action::Switch, Action::Boot, Action::Test].contains(action);
                 self.counts().0.completed > 0 && self.action().is_some_and(changes)
             }
+            KeyCommand::Continue if self.is_lost() => self.can_resume(),
+            KeyCommand::Abort if self.is_lost() => true,
             KeyCommand::Pause => self.has_unsent_batches() && !is_held,
             KeyCommand::Continue => self.has_unsent_batches() && is_held,
             _ => self.has_unsent_batches(),
@@ -219,8 +257,13 @@ impl<'a> KnownDeployment<'a> {
             let silence = format::age(rollout.last_heard, self.app.now);
             let unsent: Vec<_> = rollout.unsent().into_iter().take(30).map(Name::as_str).collect();
             let unsent = unsent.join(", ");
+            let next = if self.can_resume() {
+                next
+            } else {
+                format!("{} deploys to the rest", key(KeyCommand::Deploy))
+            };
             let text = format!(
-                "the process that ran this rollout is gone, silent for {silence}; not sent: {unsent}"
+                "interrupted: the process that ran it is gone, silent for {silence}; {next}; not sent: {unsent}"
             );
             return Some((Tone::Bad, text));
         }

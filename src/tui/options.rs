@@ -40,6 +40,10 @@ pub struct Options {
     pub view_state_file: Option<PathBuf>,
     /// File for the event feed; `None` if it is not saved.
     pub feed_file: Option<PathBuf>,
+    /// Directory that the prompt for a file of a log suggests first.
+    pub log_directory: PathBuf,
+    /// Directory with the states of the rollouts of this machine; `None` if they are not saved.
+    pub rollout_directory: Option<PathBuf>,
     /// Whether everything that can change a host is disabled.
     pub read_only: bool,
     /// Shell command that opens a shell on `{host}`; ssh by default.
@@ -75,6 +79,8 @@ impl Options {
             mouse: true,
             view_state_file: None,
             feed_file: None,
+            log_directory: PathBuf::from("~"),
+            rollout_directory: None,
             read_only: false,
             shell: None,
             columns: HostColumns::default(),

@@ -1,7 +1,7 @@
 //! The rollouts of all operators, and the commands of this console that wait for a reply.
 
 use crate::fleet::KnownRollout;
-use crate::protocol::{Id, RolloutCommand, RolloutStatus};
+use crate::protocol::{Id, RolloutCommand, RolloutState, RolloutStatus};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -65,6 +65,20 @@ impl Rollouts {
         Some(self.pending.remove(at))
     }
 
+    /// Adds the rollouts of processes that have died, unless they are known.
+    pub(super) fn restore(&mut self, interrupted: Vec<RolloutStatus>) {
+        for status in interrupted {
+            self.known.entry(status.id.clone()).or_insert_with(|| KnownRollout::interrupted(status));
+        }
+    }
+
+    /// Ends a rollout whose process has died.
+    pub(super) fn end(&mut self, id: &Id, reason: String) {
+        if let Some(known) = self.known.get_mut(id) {
+            (known.status.state, known.status.reason) = (RolloutState::Ended, Some(reason));
+        }
+    }
+
     /// Remembers a command until its reply.
     pub(super) fn expect_reply(&mut self, pending: PendingControl) {
         self.pending.push(pending);
@@ -78,6 +92,7 @@ impl Rollouts {
 
     /// Forgets how long runners were silent, because nothing could arrive.
     pub(super) fn restart_silence(&mut self, now: Timestamp) {
-        self.known.values_mut().for_each(|known| known.last_heard = now);
+        let running = self.known.values_mut().filter(|known| !known.is_interrupted);
+        running.for_each(|known| known.last_heard = now);
     }
 }

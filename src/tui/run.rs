@@ -7,7 +7,7 @@ use super::tty::{PanicGuard, Tty, restore_terminal};
 use super::{
     App, ConsoleEvent, Effect, EventFeed, Options, SentDeployment, SentDeploymentState, ViewState, update,
 };
-use crate::client::{DetachedProcess, Operator, Plan};
+use crate::client::{DetachedProcess, Operator, Plan, interrupted_rollouts};
 use crate::nats::NatsError;
 use crate::protocol::Revision;
 use crossterm::event::{Event as Input, EventStream};
@@ -15,10 +15,11 @@ use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use ratatui::layout::Size;
 use rustix::io::Errno;
-use rustix::process::{Signal, getpgrp, kill_process_group};
+use rustix::process::{Signal, getpgrp, getpid, kill_process, kill_process_group};
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::io::{self, IsTerminal};
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::signal::unix::{self as signal, SignalKind};
@@ -26,6 +27,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+/// The signal with which the console stops. It handles SIGTSTP to restore the terminal first, so that one no longer stops it;
+/// this one has the same default, and also stops no orphaned process group.
+const STOP: Signal = Signal::TTOU;
 /// Shortest time between two frames.
 const FRAME_INTERVAL: Duration = Duration::from_millis(16);
 /// Number of events that are applied before a frame may be drawn.
@@ -88,6 +92,10 @@ pub async fn run(
             Ok(feed) => app.restore_feed(feed),
             Err(error) => app.show_error("Events", error.to_string()),
         }
+    }
+    if let Some(directory) = &app.options.rollout_directory {
+        let interrupted = interrupted_rollouts(directory, Timestamp::now());
+        app.restore_rollouts(interrupted);
     }
     let background = app.options.background.clone();
     let (mut runtime, mut events) =
@@ -157,6 +165,7 @@ async fn event_loop(
     let mut input = EventStream::new();
     let mut continued = signal::signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut hung_up = signal::signal(SignalKind::hangup())?;
+    let mut stopped = signal::signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
     let mut interrupts = Interrupts::listen()?;
     let mut clock = interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -169,6 +178,14 @@ async fn event_loop(
             () = shutdown.cancelled() => return Ok(ExitReason::Quit),
             _ = hung_up.recv() => return Ok(ExitReason::HungUp),
             () = interrupts.next() => return Ok(ExitReason::Quit),
+            // Another process stops the console.
+            _ = stopped.recv() => {
+                drop(input);
+                stop(&mut continued, || kill_process(getpid(), STOP)).await?;
+                tty.reenter()?;
+                input = EventStream::new();
+                effects.extend(update(app, ConsoleEvent::Resize(tty.size()?)));
+            }
             key = input.next() => match key {
                 Some(Ok(first)) => {
                     effects.extend(handle_input(app, first));
@@ -218,7 +235,7 @@ async fn event_loop(
                 Effect::Suspend => {
                     // Another program reads the terminal in the meantime.
                     drop(input);
-                    suspend(&mut continued).await?;
+                    stop(&mut continued, || kill_process_group(getpgrp(), STOP)).await?;
                     tty.reenter()?;
                     input = EventStream::new();
                     update(app, ConsoleEvent::Resize(tty.size()?));
@@ -226,14 +243,16 @@ async fn event_loop(
                 Effect::Shell(command) => {
                     drop(input);
                     restore_terminal();
-                    let ended = tokio::select! {
-                        ended = run_in_terminal(&command, app, runtime, events) => ended,
-                        () = shutdown.cancelled() => return Ok(ExitReason::Quit),
-                        _ = hung_up.recv() => return Ok(ExitReason::HungUp),
+                    let signals = (&mut stopped, &mut hung_up);
+                    let program = run_in_terminal(&command, app, runtime, events);
+                    let ended = match wait_for_program(program, signals, &shutdown).await {
+                        Ok(ended) => ended,
+                        Err(reason) => return Ok(reason),
                     };
                     // Signals that arrived here were for that program, and SIGCONT for it also reached the console.
                     interrupts.drain().await;
                     while continued.recv().now_or_never().flatten().is_some() {}
+                    while stopped.recv().now_or_never().flatten().is_some() {}
                     tty.reenter()?;
                     input = EventStream::new();
                     update(app, ConsoleEvent::Resize(tty.size()?));
@@ -241,6 +260,26 @@ async fn event_loop(
                     update(app, ConsoleEvent::Shell(ended));
                 }
                 effect => runtime.perform(effect),
+            }
+        }
+    }
+}
+
+/// Waits for a program that uses the terminal, unless the console must end.
+async fn wait_for_program(
+    program: impl Future<Output = Result<(), String>>,
+    (stopped, hung_up): (&mut signal::Signal, &mut signal::Signal),
+    shutdown: &CancellationToken,
+) -> Result<Result<(), String>, ExitReason> {
+    let mut program = pin!(program);
+    loop {
+        tokio::select! {
+            ended = &mut program => return Ok(ended),
+            () = shutdown.cancelled() => return Err(ExitReason::Quit),
+            _ = hung_up.recv() => return Err(ExitReason::HungUp),
+            // The suspend key of the terminal is meant for the program and the console.
+            _ = stopped.recv() => {
+                let _ = kill_process(getpid(), STOP);
             }
         }
     }
@@ -264,10 +303,10 @@ fn handle_input(app: &mut App, input: Input) -> Vec<Effect> {
     }
 }
 
-/// Restores the terminal and stops the process group until a SIGCONT arrives.
-async fn suspend(continued: &mut signal::Signal) -> io::Result<()> {
+/// Restores the terminal and stops with this function until a SIGCONT arrives.
+async fn stop(continued: &mut signal::Signal, stop: impl FnOnce() -> Result<(), Errno>) -> io::Result<()> {
     restore_terminal();
-    kill_process_group(getpgrp(), Signal::TSTP)?;
+    stop()?;
     // The system does not stop an orphaned process group, so SIGCONT may never arrive.
     let _ = timeout(Duration::from_millis(200), continued.recv()).await;
     Ok(())

@@ -3,6 +3,7 @@
 use super::App;
 use super::known_deployment::KnownDeployment;
 use crate::fleet::{StatusCounts, WHOLE_JOB};
+use crate::protocol::Id;
 use crate::text::printable;
 
 /// The number of running deployments that are summarized.
@@ -29,15 +30,25 @@ pub struct RunningRollout {
     pub elapsed_ms: u64,
     /// The estimated time left in milliseconds.
     pub left_ms: Option<u64>,
+    /// Number of hosts that are not sent, if the process that ran the rollout has died.
+    pub interrupted: Option<usize>,
 }
 
 impl RunningRollout {
-    /// The running deployments, the oldest first: at most [`MAX_RUNNING`], and the number of all.
+    /// The interrupted rollouts, and then the running deployments, the oldest first: at most [`MAX_RUNNING`], and the
+    /// number of all that run.
     pub(super) fn all(app: &App) -> (Vec<Self>, usize) {
-        let mut running: Vec<_> = KnownDeployment::running(app);
-        running.sort_by_key(|(id, known)| (known.started_at(), (*id).clone()));
-        let count = running.len();
-        (running.iter().take(MAX_RUNNING).map(|(_, known)| Self::of(app, known)).collect(), count)
+        let in_order = |mut known: Vec<(&Id, KnownDeployment<'_>)>| {
+            known.sort_by_key(|(id, known)| (known.started_at(), (*id).clone()));
+            known.into_iter().map(|(_, known)| Self::of(app, &known)).collect::<Vec<_>>()
+        };
+        let running = KnownDeployment::running(app);
+        let (count, interrupted) = (running.len(), KnownDeployment::interrupted(app));
+        let mut all = in_order(interrupted);
+        let is_listed = |known: &&(&Id, KnownDeployment<'_>)| !known.1.is_lost();
+        all.extend(in_order(running.iter().filter(is_listed).copied().collect()));
+        all.truncate(MAX_RUNNING);
+        (all, count)
     }
 
     fn of(app: &App, known: &KnownDeployment<'_>) -> Self {
@@ -52,12 +63,13 @@ impl RunningRollout {
         Self {
             title: format!("{action} {}", known.revision_label()).trim_end().to_owned(),
             issuer,
-            batch: known.sent.and_then(super::SentDeployment::batch),
+            batch: known.batch().filter(|(_, of)| *of > 1),
             share,
             counts,
             waiting: no_answer + not_sent,
             elapsed_ms,
-            left_ms: u64::try_from(left).ok().filter(|_| share >= MIN_SHARE),
+            left_ms: u64::try_from(left).ok().filter(|_| share >= MIN_SHARE && !known.is_lost()),
+            interrupted: known.is_lost().then_some(not_sent),
         }
     }
 }

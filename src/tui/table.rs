@@ -9,6 +9,7 @@ pub use row::{HostGroup, TableRow};
 pub use sort::Sort;
 
 use super::Filter;
+use super::fleet_counts::PlaceChange;
 use crate::fleet::{BranchHeads, Fleet, Host, natural_cmp};
 use crate::protocol::Name;
 use jiff::Timestamp;
@@ -96,9 +97,17 @@ impl Table {
         self.fresh = false;
     }
 
-    /// Whether the order depends on more than names, so that any report can change it.
-    pub fn is_volatile(&self) -> bool {
-        !self.filter.is_empty() || self.faults || self.grouped || self.sort != Sort::Host
+    /// Whether the rows depend on more than the severity and the place of the hosts, so that any report can change them.
+    pub(super) fn follows_reports(&self) -> bool {
+        !self.filter.is_empty() || self.sort.follows_reports()
+    }
+
+    /// Marks the rows as stale if they depend on what has changed of a host.
+    pub(super) fn invalidate_if_moved(&mut self, change: PlaceChange) {
+        let by_rank = self.faults || matches!(self.sort, Sort::Attention | Sort::State);
+        if change.group || change.rank && by_rank {
+            self.invalidate();
+        }
     }
 
     /// Whether some hosts are hidden.

@@ -12,7 +12,7 @@ mod host_screen;
 mod log_screen;
 mod logs_screen;
 mod messages;
-mod rollouts;
+pub(super) mod rollouts;
 mod timeline_screen;
 
 use super::{App, ConsoleEvent, Context, Effect, KeyCommand, Overlay, Tone, view};
@@ -78,6 +78,7 @@ pub fn update(app: &mut App, event: ConsoleEvent) -> Vec<Effect> {
         ConsoleEvent::BuildsDenied => app.builds_denied = true,
         ConsoleEvent::Rollout(status) => effects.extend(rollouts::status(app, *status)),
         ConsoleEvent::RolloutsDenied(violation) => rollouts::denied(app, &violation),
+        ConsoleEvent::Resumed(id, resumed) => rollouts::resumed(app, &id, resumed),
         ConsoleEvent::HandedOver(failed) => effects.extend(rollouts::handed_over(app, failed)),
         ConsoleEvent::PermissionDenied(violation) => messages::permission_denied(app, &violation),
         ConsoleEvent::SentDeployment(id, event) => effects.extend(messages::sent_deployment(app, &id, event)),
@@ -285,6 +286,8 @@ fn step(app: &mut App, command: KeyCommand) {
         KeyCommand::CommandLine => command_line::open(app),
         KeyCommand::Help => app.overlay = Some(Overlay::Help(0)),
         KeyCommand::Filter => app.open_list_filter(),
+        KeyCommand::Sort => app.turn_list_sort(),
+        KeyCommand::Reverse => app.reverse_list(),
         KeyCommand::Back if app.clear_list_filter() => {}
         KeyCommand::Back => {
             app.screens.pop();

@@ -32,7 +32,8 @@ mod what_to_know;
 
 pub(super) use builds::{build_text, built_in_view};
 pub(super) use deployment::{
-    host_text as deployment_host_text, in_view as parts_in_view, lines_below as part_lines_below,
+    host_text as deployment_host_text, host_time as deployment_host_time, in_view as parts_in_view,
+    lines_below as part_lines_below, message as deployment_host_message,
 };
 pub(super) use deployments::text as deployment_text;
 pub(super) use form::page as form_page;
@@ -51,6 +52,11 @@ use ratatui::layout::{Constraint, Layout, Position, Rect, Size};
 /// Smallest terminal in which the console is usable.
 pub const SMALLEST: Size = Size { width: 40, height: 10 };
 
+/// Lines of the frame and the headings of a table.
+const AROUND_TABLE: usize = 3;
+/// Minimum number of lines of a list above a pane.
+const MIN_LIST: u16 = 8;
+
 /// Areas of the screen.
 struct Areas {
     header: Rect,
@@ -66,6 +72,16 @@ impl Areas {
     /// Area of a screen without a detail pane.
     fn body(&self) -> Rect {
         self.list.union(self.detail)
+    }
+
+    /// Gives the lines that a list of so many lines, with its frame, does not need to the pane.
+    fn fitting(&self, lines: usize) -> Self {
+        let most = self.list.height;
+        let lines = u16::try_from(lines).unwrap_or(u16::MAX).max(MIN_LIST);
+        let height = if self.detail.height == 0 { most } else { lines.min(most) };
+        let list = Rect { height, ..self.list };
+        let detail = Rect { y: list.bottom(), height: self.detail.height + most - height, ..self.detail };
+        Self { header: self.header, counts: self.counts, list, detail, footer: self.footer }
     }
 
     /// Reserves three lines for header and footer; a third of the rest shows details, unless that leaves too few rows.
@@ -199,15 +215,25 @@ fn draw_screen(app: &App, frame: &mut Frame<'_>, areas: &Areas) {
             detail::draw(app, frame, areas.detail);
         }
         Some(Screen::Host(screen)) => host::draw(app, screen, frame, areas.body()),
-        Some(Screen::Deployments(screen)) => deployments::draw(app, screen, frame, areas),
-        Some(Screen::Deployment(screen)) => deployment::draw(app, screen, frame, areas),
-        Some(Screen::Builds(screen)) => builds::draw(app, screen, frame, areas),
-        Some(Screen::Build(screen)) => builds::draw_one(app, screen, frame, areas),
-        Some(Screen::Timeline(screen)) => timeline::draw(app, screen, frame, areas),
-        Some(Screen::Changes(screen)) => folded_changes::draw(app, screen, frame, areas),
+        Some(Screen::Deployments(screen)) => {
+            deployments::draw(app, screen, frame, &areas.fitting(screen.cursor.rows().len() + AROUND_TABLE));
+        }
+        Some(Screen::Deployment(screen)) => {
+            deployment::draw(app, screen, frame, &deployment::areas(app, screen));
+        }
+        Some(Screen::Builds(screen)) => {
+            builds::draw(app, screen, frame, &areas.fitting(screen.cursor.rows().len() + AROUND_TABLE));
+        }
+        Some(Screen::Build(screen)) => builds::draw_one(app, screen, frame, &builds::areas(app, screen)),
+        Some(Screen::Timeline(screen)) => timeline::draw(app, screen, frame, &timeline::areas(app, screen)),
+        Some(Screen::Changes(screen)) => {
+            folded_changes::draw(app, screen, frame, &areas.fitting(screen.cursor.rows().len() + 2));
+        }
         Some(Screen::Logs(screen)) => logs::draw(app, screen, frame, areas.body()),
         Some(Screen::Events(screen)) => events::draw(app, screen, frame, areas),
-        Some(Screen::HeatMap(screen)) => heat_map::draw(app, screen, frame, areas),
+        Some(Screen::HeatMap(screen)) => {
+            heat_map::draw(app, screen, frame, &areas.fitting(heat_map::needed_lines(app, screen) + 3));
+        }
         Some(Screen::Log(screen)) => log::draw(app, screen, frame, areas.body()),
     }
 }

@@ -1,6 +1,6 @@
 //! The view state: sort order, columns and filter, saved in one file per context.
 
-use super::{Filter, HostGroup, Sort, Table};
+use super::{App, Filter, HostGroup, Sort};
 use crate::atomic_file::{self, WriteError};
 use crate::private_file;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The view state of the fleet screen.
+/// The view state of the fleet screen, and what forms and prompts suggest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a separate switch")]
@@ -21,6 +21,12 @@ pub struct ViewState {
     grouped: bool,
     wide: bool,
     folded: BTreeSet<HostGroup>,
+    /// The batch options of the last deployment to several hosts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batches: Option<String>,
+    /// The directory of the last saved log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_directory: Option<PathBuf>,
 }
 
 /// Why the view state could not be loaded or saved.
@@ -56,9 +62,12 @@ pub enum ViewStateError {
 }
 
 impl ViewState {
-    /// The view state of a table.
-    pub fn of(table: &Table) -> Self {
+    /// The view state of a console.
+    pub fn of(app: &App) -> Self {
+        let table = &app.table;
         Self {
+            batches: app.last_batches.clone(),
+            log_directory: app.log_directory.clone(),
             sort: table.sort,
             reverse: table.reverse,
             filter: table.filter.text.clone(),
@@ -69,8 +78,10 @@ impl ViewState {
         }
     }
 
-    /// Applies the view state to a table. An invalid filter is ignored.
-    pub fn restore(self, table: &mut Table) {
+    /// Applies the view state to a console. An invalid filter is ignored.
+    pub(super) fn restore(self, app: &mut App) {
+        (app.last_batches, app.log_directory) = (self.batches, self.log_directory);
+        let table = &mut app.table;
         (table.sort, table.reverse, table.faults) = (self.sort, self.reverse, self.faults);
         (table.grouped, table.wide, table.folded) = (self.grouped, self.wide, self.folded);
         table.filter = Filter::parse(&self.filter).unwrap_or_default();

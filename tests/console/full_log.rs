@@ -34,7 +34,7 @@ fn a_log_is_followed_read_searched_and_saved() {
     let directory = TempDir::new().unwrap();
     let mut command = console(&nats, "admin");
     command.current_dir(directory.path());
-    let mut console = Console::of(&command, 80, 24);
+    let mut console = Console::of(&command, 120, 24);
     console.row("web1", &["● idle"]);
     console.deploy();
     console.line(&["│ line 60"]);
@@ -77,10 +77,17 @@ fn a_log_is_followed_read_searched_and_saved() {
     console.types(ESC);
     console.hides("match 1 of 2");
 
-    console.types("S");
-    console.shows("saved ");
+    // The command line shows the file first: initially in the state directory, never in the current one.
     let (id, log) = job(&host);
     let name = format!("web1-{id}.log");
+    console.types("S");
+    console.shows(":save ");
+    console.shows("/homelab-deploy/logs/");
+    console.types(ESC);
+    console.hides(":save ");
+    assert_eq!(files(&directory), [] as [&str; 0]);
+    console.types(&format!(":save {}/{name}\r", directory.path().display()));
+    console.shows("saved ");
     assert_eq!(files(&directory), [name.as_str()]);
     // The file is as safe on a terminal as the screen, and only its owner can read it.
     let log = clean(log);
@@ -94,17 +101,19 @@ fn a_log_is_followed_read_searched_and_saved() {
     console.types("G");
     console.line(&["─ web1 ▸ switch master", " ended "]);
     console.line(&["│ the last line"]);
+    // The directory of the last file is suggested.
     console.types("S");
+    console.shows(":save ");
+    console.types("\r");
     console.until("the second file", |_| {
         files(&directory).len() == 2 && is_complete(&directory, &id, job(&host).1)
     });
     assert_eq!(fs::read_to_string(&saved).unwrap(), log);
 
     // If the log cannot be saved, a dialog shows the reason.
-    directory.close().unwrap();
-    console.types("S");
+    console.types(":save /proc/none/log\r");
     console.shows("The log was not saved");
-    console.shows("start the console in a writable");
+    console.shows("choose a file in a writable");
     console.types("\r");
     console.hides("not saved");
 

@@ -116,7 +116,7 @@ fn a_rollback_to_the_selected_generation() {
     console.line(&["│ ▸ ", "v42"]);
     console.types("b");
     console.shows("─ roll back ─");
-    console.line(&["● web1 ", "▸ generation 42"]);
+    console.line(&["● web1 ", "→ generation 42"]);
     console.types("\r");
     console.hides("─ roll back ─");
     console.types("b");

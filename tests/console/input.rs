@@ -50,7 +50,7 @@ fn many_keys_at_once_are_all_handled() {
     console.lists(&["web1", "web2"]);
     // Each round opens the help, the filter and the form, and returns to the start. There are no escape sequences: the
     // escape key is all that is read of one if the rest arrives later.
-    let round = "jjkGgsSssssssSaa??/x\u{8}y\u{17}\r?jjGkk?d\t\t\t\r";
+    let round = "jjkGgsSssssssssssSaa??/x\u{8}y\u{17}\r?jjGkk?d\t\t\t\r";
     // More than the terminal buffers at once. Nothing is drawn before all of it is handled, so it is not too much for the
     // deadline either.
     for _ in 0..5 {

@@ -237,7 +237,7 @@ fn a_process_that_was_killed_is_shown_with_what_is_not_sent() {
     second.line(&["web1 ", "pending", "in batch 2 of 3"]);
     first.signal(Signal::KILL);
     first.wait_for_exit();
-    second.line(&["the process that ran this rollout is gone", "not sent: web1, web2"]);
+    second.line(&["interrupted: the process that ran it is gone", "c continues", "not sent: web1, web2"]);
     second.line(&["web1 ", "! not started", "batch 2 of 3 was not sent"]);
     second.types("p");
     second.shows("is gone; d deploys to the rest");
@@ -250,6 +250,51 @@ fn a_process_that_was_killed_is_shown_with_what_is_not_sent() {
     // What is done can be rolled back.
     second.types("u");
     second.shows("[1 that are done]");
+}
+
+#[test]
+fn a_console_that_starts_later_continues_the_rollout_of_a_killed_one() {
+    let fixture = Fixture::start();
+    let first = fixture.rollout();
+    first.signal(Signal::KILL);
+    first.wait_for_exit();
+    // The first batch ends while no process follows it.
+    fixture.gates[0].pass();
+    let mut later = fixture.console();
+    later.line(&["rollouts", "1 interrupted"]);
+    later.line(&["✗ switch master", "batch 1/3", "interrupted, 2 not sent"]);
+    later.types("v\r");
+    later.line(&["interrupted: the process that ran it is gone", "c continues"]);
+    later.types("c");
+    later.shows("continued by this console");
+    later.line(&["web1 ", "build"]);
+    fixture.completes();
+    later.line(&["✓ 3 done"]);
+    // Nothing is left of it.
+    let mut again = fixture.console();
+    again.line(&["● 3 online"]);
+    again.hides("interrupted");
+}
+
+#[test]
+fn an_interrupted_rollout_is_removed() {
+    let fixture = Fixture::start();
+    let first = fixture.rollout();
+    // While its process lives, it is not interrupted.
+    let mut second = fixture.console();
+    second.line(&["rollouts", "1 running"]);
+    second.hides("interrupted");
+    first.signal(Signal::KILL);
+    first.wait_for_exit();
+    let mut later = fixture.console();
+    later.line(&["1 interrupted"]);
+    later.types("v\ra");
+    later.shows("after its process had died");
+    later.types("qq");
+    later.hides("interrupted");
+    let mut again = fixture.console();
+    again.line(&["hosts 3"]);
+    again.hides("interrupted");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn walk(columns: u16, rows: u16) {
     console.types(":timeline\r");
     console.line(&["▶ db1 ", "build 1/3"]);
     console.line(&["▶ web1 ", "build 1/3"]);
-    console.shows("░ prepare  ▒ build");
+    console.shows("▒ build");
     web_gate.pass();
     db_gate.pass();
     console.line(&["✗ db1 ", "failed"]);

@@ -37,6 +37,25 @@ fn ctrl_z_restores_the_terminal_and_fg_continues_the_console() {
 }
 
 #[test]
+fn a_stop_from_another_process_restores_the_terminal_too() {
+    let nats = NatsServer::start();
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").start();
+    let mut console = in_a_shell(&nats);
+    console.row("web1", &["● idle"]);
+    let shell = console.pid().as_raw_nonzero();
+    let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+    let pid = children.trim().parse().ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(pid, Signal::TSTP).unwrap();
+    console.shows("stopped");
+    assert_eq!(console.left(), [] as [&str; 0]);
+    console.types("\n");
+    console.row("web1", &["● idle"]);
+    assert!(console.tty.is_raw());
+    console.types("\u{1a}");
+    console.shows("ended with ");
+}
+
+#[test]
 fn the_terminal_is_set_up_again_after_a_sigstop() {
     let nats = NatsServer::start();
     let _host = HostBuilder::new(&nats, "web1", "test", "web").start();

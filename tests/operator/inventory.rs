@@ -176,3 +176,38 @@ fn concurrent_commands_do_not_disturb_each_other() {
     let directory = inventory_file(&nats, "viewer");
     assert_eq!(fs::read_dir(directory.parent().unwrap()).unwrap().count(), 1, "no temporary file is left");
 }
+
+#[test]
+fn what_was_kept_for_servers_that_are_no_longer_used_is_removed() {
+    let nats = NatsServer::start();
+    let _host = HostBuilder::new(&nats, "web1", "test", "web").start();
+    run(operator(&nats, "viewer").arg("hosts"), 0);
+    let directory = inventory_file(&nats, "viewer").parent().unwrap().to_owned();
+    let age = |days: u64, name: &str| {
+        let file = fs::File::create(directory.join(name)).unwrap();
+        let used = std::time::SystemTime::now() - std::time::Duration::from_hours(days * 24);
+        file.set_modified(used).unwrap();
+        std::io::Write::write_all(&mut &file, b"{}").unwrap();
+        file.set_modified(used).unwrap();
+    };
+    for number in 0..25 {
+        age(100 + number, &format!("nats___127.0.0.1_{number}.json"));
+    }
+    age(10, "nats___recent_4222.json");
+    // Contexts have names, and keep their hosts.
+    age(400, "home.json");
+    run(operator(&nats, "viewer").arg("hosts"), 0);
+    let mut left: Vec<_> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .filter(|name| std::path::Path::new(name).extension().is_some_and(|end| end == "json"))
+        .collect();
+    left.sort();
+    // The 20 servers that were used last.
+    assert_eq!(left.len(), 21, "{left:?}");
+    for name in ["home.json", "nats___recent_4222.json", "nats___127.0.0.1_17.json"] {
+        assert!(left.iter().any(|other| other == name), "no {name} in {left:?}");
+    }
+    assert!(!left.iter().any(|name| name == "nats___127.0.0.1_18.json"), "{left:?}");
+    assert_eq!(inventory(&nats, "viewer")["web1"]["tier"], "test");
+}

@@ -201,3 +201,73 @@ fn snapshots_of_the_console() {
     let mut ascii = harness(80, 24, Theme::new(false, false));
     assert_frame!("attention-ascii-80x24".to_owned(), ascii);
 }
+
+#[test]
+fn hosts_with_the_same_trouble_are_named_in_the_pane() {
+    let mut harness = harness(120, 40, PLAIN);
+    let also = |host: &str, change: fn(&mut Presence)| self::host(host, change);
+    let mut same = failed("web6", "d8");
+    same.message = same.message.replace("60 s", "61 s");
+    let mut other = failed("web7", "d8");
+    "the disk is full".clone_into(&mut other.message);
+    harness.receive(
+        ago(2),
+        [
+            also("boot2", |host| host.boot_free_bytes = Some(20 << 20)),
+            also("dns5", |host| host.failed_units = vec!["smartd.service".to_owned()]),
+            also("dns6", |host| host.failed_units = vec!["other.service".to_owned()]),
+            also("web6", |_| {}),
+            also("web7", |_| {}),
+            report_message(same),
+            report_message(other),
+        ],
+    );
+    harness.clock(noon());
+    for (host, expected) in [
+        ("web3", Some("│ likewise web6 ")),
+        ("web6", Some("│ likewise web3 ")),
+        ("web7", None),
+        ("dns3", Some("│ likewise dns5 ")),
+        ("dns6", None),
+        ("boot1", Some("│ likewise boot2 ")),
+        ("store1", None),
+        ("a1", None),
+    ] {
+        harness.go_to(host);
+        let text = harness.text();
+        match expected {
+            Some(expected) => assert!(text.contains(expected), "{host}: no {expected:?} in\n{text}"),
+            None => assert!(!text.contains("likewise"), "{host}:\n{text}"),
+        }
+    }
+    // Many names are summed up.
+    let many = (10..60).map(|n| {
+        let mut report = failed(&format!("web{n}"), "d8");
+        report.hostname = name(&format!("web{n}"));
+        [self::host(&format!("web{n}"), |_| {}), report_message(report)]
+    });
+    harness.receive(ago(1), many.flatten());
+    harness.clock(noon() + SignedDuration::from_secs(1));
+    harness.go_to("web3");
+    let text = harness.text();
+    assert!(text.contains("likewise web6, web10, web11, "), "{text}");
+    let line = text.lines().find(|line| line.contains("likewise")).unwrap();
+    assert!(line.trim_end_matches([' ', '│']).ends_with(" more"), "{line}");
+}
+
+#[test]
+fn the_header_has_a_bar_of_the_health() {
+    let mut harness = harness(200, 40, PLAIN);
+    let header = |harness: &mut Harness| harness.text().lines().nth(1).unwrap().to_owned();
+    // 12 hosts: 1 well, 1 working, 8 warned and 2 failed.
+    let first = header(&mut harness);
+    let bar: String = first.chars().filter(|c| "░▒▓█".contains(*c)).collect();
+    assert_eq!(bar.chars().count(), 12, "{first}");
+    assert!(bar.starts_with('░') && bar.ends_with('█') && bar.contains('▒') && bar.contains('▓'), "{first}");
+    // One failed host of many stays visible.
+    harness.receive(ago(1), (0..900).map(|n| host(&format!("n{n}"), |_| {})));
+    harness.clock(noon() + SignedDuration::from_secs(1));
+    let many = header(&mut harness);
+    let bar: String = many.chars().filter(|c| "░▒▓█".contains(*c)).collect();
+    assert_eq!(bar, "░░░░░░░░░▒▓█", "{many}");
+}

@@ -61,7 +61,13 @@ fn the_form_shows_the_batches_as_typed_and_sends_them() {
 #[test]
 fn without_batches_all_start_at_once_and_one_host_has_no_batches() {
     let mut harness = form("");
-    assert!(harness.text().contains("batches     all at once; or batch=25% canary=1"), "{}", harness.text());
+    assert!(
+        harness.text().contains(
+            "batches     all at once; ctrl-b presets, or batch=25% canary=1 max-failures=0 pause=60 "
+        ),
+        "{}",
+        harness.text()
+    );
     assert_eq!(rows(&harness), HOSTS.map(|host| (None, host.to_owned())));
     keys(&mut harness, "\n");
     assert_eq!(batches_of(&sent(&mut harness).unwrap()), [HOSTS.map(name)]);
@@ -226,4 +232,59 @@ fn a_read_only_console_cannot_abort() {
         "{}",
         harness.text()
     );
+}
+
+/// The batch options in the form.
+fn options(harness: &Harness) -> String {
+    let Some(Overlay::Form(form)) = &harness.app.overlay else { panic!("no form") };
+    form.batches.value().to_owned()
+}
+
+#[test]
+fn one_key_selects_a_preset_from_any_field_and_the_last_one_is_remembered() {
+    let mut harness = harness();
+    keys(&mut harness, "ad");
+    assert_eq!(options(&harness), "");
+    assert!(harness.text().contains("ctrl-b"), "{}", harness.text());
+    harness.press_ctrl('b');
+    assert_eq!(options(&harness), "canary=1 batch=25%");
+    keys(&mut harness, "\n");
+    assert!(sent(&mut harness).is_some_and(|plan| plan.rollout.batches().len() > 2));
+    // It is saved with the view state, and the next form starts with it.
+    harness.clock(noon());
+    let is_saved = |effect: &Effect| matches!(effect, Effect::SaveViewState(_));
+    assert!(harness.effects().iter().any(is_saved));
+    keys(&mut harness, "qad");
+    assert_eq!(options(&harness), "canary=1 batch=25%");
+    // Of options that are not a preset, the next one is the first preset.
+    keys(&mut harness, "\t\t\t");
+    harness.type_text(" pause=5");
+    harness.press_ctrl('b');
+    assert_eq!(options(&harness), "");
+    keys(&mut harness, "\n");
+    assert!(sent(&mut harness).is_some_and(|plan| plan.rollout.batches().len() == 1));
+    keys(&mut harness, "qad");
+    assert_eq!(options(&harness), "");
+}
+
+#[test]
+fn many_hosts_are_never_all_at_once_by_default() {
+    let mut harness = Harness::new(120, 40, PLAIN);
+    let hosts = (1..=30).map(|n| presence_message(answer(&format!("app{n}"), "test", "web")));
+    harness.receive(ago(4), hosts);
+    harness.apply(ConsoleEvent::Frame);
+    for (typed, expected) in [("  d", ""), ("^ad", "canary=1 batch=25%")] {
+        keys(&mut harness, typed);
+        assert_eq!(options(&harness), expected);
+    }
+    // A deployment to two hosts, all at once, does not change that.
+    keys(&mut harness, "^^  d\n");
+    assert!(sent(&mut harness).is_some());
+    keys(&mut harness, "qad");
+    assert_eq!(options(&harness), "canary=1 batch=25%");
+    // Another preset does.
+    harness.press_ctrl('b');
+    keys(&mut harness, "\n");
+    keys(&mut harness, "qad");
+    assert_eq!(options(&harness), "canary=1");
 }

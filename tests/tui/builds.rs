@@ -28,19 +28,24 @@ fn report(harness: &mut Harness, id: &str, seq: u64, status: &str, hosts: &[(&st
     harness.apply(ConsoleEvent::Build(Id::new(id).unwrap(), Box::new(report), noon()));
 }
 
-fn harness() -> Harness {
+pub(crate) fn harness() -> Harness {
     let mut harness = Harness::fleet(120, 40, PLAIN);
-    report(&mut harness, "b1", 1, "completed", &[("web1", "done")]);
+    receive(&mut harness);
+    harness.apply(ConsoleEvent::Frame);
+    harness.effects();
+    harness
+}
+
+/// A completed build, and one that runs.
+pub(crate) fn receive(harness: &mut Harness) {
+    report(harness, "b1", 1, "completed", &[("web1", "done")]);
     report(
-        &mut harness,
+        harness,
         "b2",
         2,
         "progress",
         &[("web1", "done"), ("web2", "failed"), ("db1", "running"), ("ns1", "pending")],
     );
-    harness.apply(ConsoleEvent::Frame);
-    harness.effects();
-    harness
 }
 
 #[test]

@@ -240,7 +240,7 @@ fn tab_completes() {
         ("rel", "release "),
         ("release role=dn", "release role=dns "),
         ("host ns", "host ns"),
-        ("sort st", "sort state "),
+        ("sort sta", "sort state "),
         ("nothing ", "nothing "),
         ("deploy x", "deploy x"),
         ("", ""),

@@ -93,7 +93,7 @@ fn dry_run_changes_are_shown_and_can_be_scrolled() {
     }
     assert!(!text.contains("J K scroll"));
     // If it does not fit, it scrolls up to its end.
-    harness.apply(ConsoleEvent::Resize(Size { width: 60, height: 24 }));
+    harness.apply(ConsoleEvent::Resize(Size { width: 60, height: 17 }));
     let first = harness.text();
     assert!(first.contains("J K scroll") && !first.contains("restarts nginx"), "{first}");
     keys(&mut harness, &"J".repeat(100));

@@ -184,3 +184,23 @@ fn a_read_only_console_has_no_keys_that_change_something() {
     let text = harness.text();
     assert!(!text.contains("c cancel") && !text.contains("d deploy"), "{text}");
 }
+
+#[test]
+fn the_selection_of_a_deployment_stays_on_the_worst_host_until_it_is_moved() {
+    let mut harness = Harness::new(120, 40, PLAIN);
+    harness.receive(noon(), ["app1", "app2"].map(|host| presence_message(answer(host, "test", "app"))));
+    harness.receive(noon(), ["app1", "app2"].map(|host| report_message(building(host, "d9"))));
+    keys(&mut harness, "v\n");
+    assert_eq!(place(&mut harness), (Context::Deployment, "app1".to_owned()));
+    let mut broken = build_failure("app2", "d9", "foo-1.2");
+    broken.seq = Some(9_000_000);
+    harness.receive(noon(), [report_message(broken)]);
+    assert_eq!(place(&mut harness), (Context::Deployment, "app2".to_owned()));
+    assert!(harness.text().contains("─ app2 ✗ failed"), "{}", harness.text());
+    // A selection of the operator stays on its host.
+    keys(&mut harness, "j");
+    let mut done = crate::harness::report("app1", "d9", homelab_deploy::protocol::Status::Completed);
+    done.seq = Some(9_000_000);
+    harness.receive(noon(), [report_message(done)]);
+    assert_eq!(place(&mut harness), (Context::Deployment, "app1".to_owned()));
+}

@@ -174,7 +174,7 @@ fn the_form_names_its_action() {
             &[
                 "─ roll back ─",
                 "back to     the previous system",
-                "main 3f2a91c ▸ the previous system",
+                "main 3f2a91c → the previous system",
                 "[ Roll back 1 host ]",
             ][..],
         ),
@@ -183,12 +183,12 @@ fn the_form_names_its_action() {
             &[
                 "─ roll back ─",
                 "generation 140",
-                "main 3f2a91c ▸ generation 140",
+                "main 3f2a91c → generation 140",
                 "[ Cancel ]  [ Roll back 1 host ]",
             ],
         ),
-        ("\u{12}", &["─ reboot ─", "main 3f2a91c ▸ reboot", "[ Reboot 1 host ]"]),
-        ("D", &["─ dry run ─", "revision    main", "main 3f2a91c ▸ main", "[ Show changes on 1 host ]"]),
+        ("\u{12}", &["─ reboot ─", "main 3f2a91c → reboot", "[ Reboot 1 host ]"]),
+        ("D", &["─ dry run ─", "revision    main", "main 3f2a91c → main", "[ Show changes on 1 host ]"]),
         ("d", &["─ deploy ─", "revision    main", "[switch]", "[ Deploy to 1 host ]"]),
     ] {
         let mut harness = fleet();
@@ -259,4 +259,48 @@ fn a_late_lookup_leaves_the_command_line_alone() {
     assert!(
         matches!(&harness.app.overlay, Some(Overlay::Command(line)) if line.input.value() == "hold web1")
     );
+}
+
+#[test]
+fn the_form_names_hosts_that_the_table_does_not_show() {
+    for filter in ["nothing-matches", "host:db1"] {
+        let mut harness = fleet();
+        keys(&mut harness, &format!("/{filter}\n:deploy tier=test\n"));
+        let text = harness.text();
+        for host in ["● web1 ", "○ web10 ", "legacy", "test  web"] {
+            let host = host.replace("● web1", "web1").replace("○ web10", "web10");
+            assert!(text.contains(&host), "no {host:?} in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_does_not_hide_in_the_form_that_the_last_change_failed() {
+    let mut harness = fleet();
+    let mut dry = report("web1", "d7", Status::Completed);
+    dry.action = Some(homelab_deploy::protocol::Action::DryActivate);
+    dry.seq = Some(9_000_000);
+    harness.receive(noon(), [report_message(dry)]);
+    keys(&mut harness, ":deploy web1\n");
+    let text = harness.text();
+    assert!(text.contains("✗ web1  test  web  main 3f2a91c → main  failed last time"), "{text}");
+}
+
+#[test]
+fn the_selection_follows_the_host_that_is_deployed() {
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    harness.app.table.sort = homelab_deploy::tui::Sort::Attention;
+    harness.app.table.invalidate();
+    harness.draw();
+    // The first row is selected, and the operator has not moved.
+    assert_eq!(harness.app.table.host(), Some(&name("web1")));
+    assert_eq!(sent(&mut harness, "d\n").as_deref(), Some("switch main web1"));
+    let mut running = crate::harness::building("web1", "d70");
+    running.seq = Some(9_000_000);
+    harness.receive(noon(), [report_message(running)]);
+    harness.draw();
+    let first = harness.app.table.rows().iter().find_map(|row| row.host()).cloned();
+    assert_ne!(first, Some(name("web1")));
+    let text = harness.text();
+    assert_eq!(harness.app.table.host(), Some(&name("web1")), "{text}");
 }

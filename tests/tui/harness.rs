@@ -345,6 +345,11 @@ impl Harness {
         self.apply(ConsoleEvent::Key(KeyEvent::new(code, KeyModifiers::NONE)));
     }
 
+    /// Presses a key together with ctrl.
+    pub(crate) fn press_ctrl(&mut self, c: char) {
+        self.apply(ConsoleEvent::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL)));
+    }
+
     /// Types characters one by one.
     pub(crate) fn type_text(&mut self, text: &str) {
         text.chars().for_each(|c| self.press(KeyCode::Char(c)));

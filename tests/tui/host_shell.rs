@@ -104,3 +104,30 @@ fn a_read_only_console_has_no_shell_key() {
         assert_eq!(harness.app.context(), Context::Fleet, "{key:?}");
     }
 }
+
+#[test]
+fn a_shell_opens_from_every_screen_with_a_selected_host() {
+    for (typed, host) in [
+        ("x", "db1"),
+        ("Gx", "web10"),
+        ("Hx", "db1"),
+        ("vj\nx", "web1"),
+        ("vj\nTx", "web1"),
+        ("Ex", "web10"),
+        ("j\nx", "gw1"),
+    ] {
+        let mut harness = Harness::fleet(120, 40, PLAIN);
+        harness.apply(ConsoleEvent::Frame);
+        harness.effects();
+        for key in typed.chars() {
+            keys(&mut harness, &key.to_string());
+            harness.apply(ConsoleEvent::Frame);
+        }
+        let shells: Vec<_> = harness
+            .effects()
+            .into_iter()
+            .filter_map(|effect| if let Effect::Shell(command) = effect { Some(command) } else { None })
+            .collect();
+        assert_eq!(shells, [format!("ssh {host}")], "{typed:?}\n{}", harness.text());
+    }
+}

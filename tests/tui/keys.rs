@@ -50,9 +50,9 @@ fn keys_on_the_fleet_screen() {
         ("sss", "web1", "", "web1"),
         ("jksssS", "db1", "", "old1"),
         ("sssss", "db1", "", "db1"),
-        ("sssssss", "db1", "", "db1"),
+        ("sssssssssss", "db1", "", "db1"),
         ("jjjjjjjjjjjjjjjjjjjjj", "web10", "", "db1"),
-        ("xyzZ9", "db1", "", "db1"),
+        ("yzZ9", "db1", "", "db1"),
     ] {
         let mut harness = harness();
         keys(&mut harness, typed);

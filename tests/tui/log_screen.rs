@@ -396,11 +396,22 @@ fn a_log_is_saved_as_received() {
     assert!(harness.text().contains("nothing to save yet"));
     let text = format!("\u{1b}[31mred\u{1b}[0m\r\n\n{}\n\u{200b}no end", "部".repeat(20_000));
     grow(&mut harness, &text);
+    // The command line shows the file, which can be changed.
     press(&mut harness, "S");
+    assert_eq!(harness.effects(), []);
+    assert!(harness.text().contains(":save ~/ns1-d2.log"), "{}", harness.text());
+    press(&mut harness, "\n");
     let effects = harness.effects();
     let [Effect::SaveLog(file)] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((file.name.as_str(), file.dropped_lines), ("ns1-d2.log", 0));
+    assert_eq!((file.path.as_path(), file.dropped_lines), ("~/ns1-d2.log".as_ref(), 0));
     assert!(file.text == text, "every byte");
+    // The directory is remembered.
+    harness.type_text(":save /var/tmp/other");
+    press(&mut harness, "\n");
+    harness.effects();
+    press(&mut harness, "S");
+    assert!(harness.text().contains(":save /var/tmp/ns1-d2.log"), "{}", harness.text());
+    press(&mut harness, "^");
     harness.apply(ConsoleEvent::Saved(Ok("saved /home/alice/ns1-d2.log".to_owned())));
     assert!(harness.text().contains("└─ saved /home/alice/ns1-d2.log "), "{}", harness.text());
     // A long path is shown completely, so the position gives way.

@@ -39,8 +39,7 @@ fn each_host_state_is_shown() {
     ] {
         assert_eq!(row(&mut harness, host), expected);
     }
-    let counts =
-        "8 hosts  ✗ 1 failed  ○ 1 offline  ◐ 1 stale  ↻ 1 needs reboot  ■ 1 held  ▶ 1 deploying  ● 6 online";
+    let counts = "8 hosts  ░░░▒▓▓▓▓▓▓▓█  ✗ 1 failed  ○ 1 offline  ◐ 1 stale  ↻ 1 needs reboot  ■ 1 held  ▶ 1 deploying  ● 6 online";
     assert!(harness.text().contains(counts), "{}", harness.text());
 }
 

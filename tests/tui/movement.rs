@@ -164,5 +164,5 @@ fn the_help_is_searched_and_has_two_columns_if_there_is_space() {
     keys(&mut wide, "?");
     let text = wide.text();
     let line = text.lines().find(|line| line.contains("deploy to the marked hosts")).unwrap();
-    assert!(line.contains("move down half a page"), "both columns are in one line\n{text}");
+    assert!(line.contains("move up a page"), "both columns are in one line\n{text}");
 }

@@ -18,8 +18,13 @@ fn harness() -> Harness {
 
 /// A status of another operator's rollout to three hosts, one after another.
 fn status(seq: u64, state: &str, sent: u64) -> RolloutStatus {
+    RolloutStatus { seq, ..status_of("r1", state, sent) }
+}
+
+/// The first status of the rollout with this id.
+pub(crate) fn status_of(id: &str, state: &str, sent: u64) -> RolloutStatus {
     let status = json!({
-        "id": "r1", "runner": "p1", "seq": seq, "at": noon(), "heartbeat_s": 2, "state": state,
+        "id": id, "runner": "p1", "seq": 1, "at": noon(), "heartbeat_s": 2, "state": state,
         "issuer": "bob@desk", "action": "switch", "revision": "main", "started_at": ago(20),
         "batches": [{"kind": "batch", "hosts": 1, "count": 3}], "sent_batches": sent,
         "hosts": ["app1", "app2", "app3"],
@@ -187,7 +192,7 @@ fn a_silent_process_is_shown_with_what_is_not_sent() {
     shows(
         &mut harness,
         &[
-            "the process that ran this rollout is gone, silent for 11 s; not sent: app2, app3",
+            "interrupted: the process that ran it is gone, silent for 11 s; d deploys to the rest; not sent: app2, app3",
             "! 2 not started",
             "batch 2 of 3 was not sent",
         ],
@@ -371,4 +376,77 @@ fn a_mistyped_branch_is_said_in_the_form() {
     harness.missing_revision = None;
     keys(&mut harness, ":deploy app1 branch=other\n\n");
     assert!(harness.effects().iter().any(|effect| matches!(effect, Effect::Send(_))));
+}
+
+#[test]
+fn an_interrupted_rollout_is_shown_at_once_and_can_be_continued_or_removed() {
+    let interrupted = || {
+        let mut harness = harness();
+        harness.app.options.rollout_directory = Some("/nonexistent".into());
+        harness.app.restore_rollouts(vec![status(4, "running", 1)]);
+        harness.clock(noon());
+        harness
+    };
+    let mut harness = interrupted();
+    shows(
+        &mut harness,
+        &["1 interrupted", "✗ switch main by bob@desk  batch 1/3", "interrupted, 2 not sent", "v shows it"],
+    );
+    keys(&mut harness, "v\n");
+    shows(
+        &mut harness,
+        &["interrupted: the process that ran it is gone", "c continues, a aborts", "not sent: app2, app3"],
+    );
+    shows(&mut harness, &["! not started", "c continue", "a abort"]);
+    harness.effects();
+    keys(&mut harness, "p");
+    shows(&mut harness, &["d deploys to the rest"]);
+    keys(&mut harness, "c");
+    assert_eq!(harness.effects(), [Effect::ResumeRollout(Id::new("r1").unwrap())]);
+    // The console that continues it announces it.
+    let text = "another process continues the rollout r1";
+    harness.apply(ConsoleEvent::Resumed(Id::new("r1").unwrap(), Err(text.to_owned())));
+    shows(&mut harness, &[text]);
+    keys(&mut harness, "\n");
+    let mut running = status(1, "running", 2);
+    running.runner = Id::new("p2").unwrap();
+    announce(&mut harness, running);
+    shows(&mut harness, &["batch 2 of 3", "in batch 3 of 3"]);
+    assert!(!harness.text().contains("interrupted"), "{}", harness.text());
+
+    let mut harness = interrupted();
+    keys(&mut harness, "v\n");
+    harness.effects();
+    keys(&mut harness, "a");
+    assert_eq!(harness.effects(), [Effect::DiscardRollout(Id::new("r1").unwrap())]);
+    shows(&mut harness, &["no further batch was sent: aborted by alice@laptop after its process had died"]);
+    // Without a connection, nothing can be continued.
+    let mut harness = interrupted();
+    harness.connect(homelab_deploy::tui::ConnectionStatus::default());
+    keys(&mut harness, "v\n");
+    shows(&mut harness, &["interrupted: the process"]);
+    harness.effects();
+    keys(&mut harness, "c");
+    assert_eq!(harness.effects(), []);
+    shows(&mut harness, &["not connected"]);
+}
+
+#[test]
+fn the_timeline_of_another_operator_s_rollout_has_its_batches() {
+    let mut harness = harness();
+    let mut announced = status(1, "running", 1);
+    announced.batches[0].count = 1;
+    announced.batches[0].kind = "canary".to_owned();
+    announced.batches.push(homelab_deploy::protocol::BatchRun {
+        kind: "batch".to_owned(),
+        hosts: 2,
+        count: 1,
+    });
+    announce(&mut harness, announced.clone());
+    harness.receive(noon(), [report_message(report("app1", "r1", Status::Completed))]);
+    keys(&mut harness, "v\nT");
+    shows(&mut harness, &["batch 1 of 2, canary", "batch 2 of 2  pending", "· app3 "]);
+    // Its process dies.
+    harness.clock(noon() + SignedDuration::from_secs(11));
+    shows(&mut harness, &["batch 2 of 2  not sent", "! app3 "]);
 }

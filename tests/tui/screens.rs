@@ -2,6 +2,7 @@
 
 use crate::harness::{
     COLOUR, Harness, PLAIN, ago, answer, assert_frame, failed, name, noon, presence_message, report_message,
+    rollout,
 };
 use crossterm::event::KeyCode;
 use homelab_deploy::client::{LogEvent, Reply};
@@ -145,6 +146,81 @@ fn a_lost_connection() {
             next_try: Some(noon() + SignedDuration::from_secs(3)),
             ..ConnectionStatus::default()
         });
+    });
+}
+
+#[test]
+fn past_notices() {
+    snapshots("messages", |harness| {
+        harness.go_to("web1");
+        harness.type_text("y");
+        harness.clock(noon() + SignedDuration::from_secs(5));
+        harness.connect(ConnectionStatus {
+            connects: 1,
+            reason: Some("the connection was lost".to_owned()),
+            ..ConnectionStatus::default()
+        });
+        harness.connect(ConnectionStatus { up: true, connects: 2, ..ConnectionStatus::default() });
+        harness.answer(noon() + SignedDuration::from_secs(5));
+        harness.type_text(":messages");
+        harness.press(KeyCode::Enter);
+    });
+}
+
+#[test]
+fn all_builds() {
+    snapshots("builds", |harness| {
+        crate::builds::receive(harness);
+        harness.type_text("B");
+    });
+}
+
+#[test]
+fn one_build() {
+    snapshots("build", |harness| {
+        crate::builds::receive(harness);
+        harness.type_text("B");
+        harness.press(KeyCode::Enter);
+    });
+}
+
+#[test]
+fn running_and_interrupted_rollouts() {
+    snapshots("rollouts", |harness| {
+        harness.app.table.sort = homelab_deploy::tui::Sort::Attention;
+        harness.app.table.invalidate();
+        harness.app.restore_rollouts(vec![crate::rollouts::status_of("i1", "running", 1)]);
+        rollout(harness);
+        harness.clock(noon() + SignedDuration::from_secs(20));
+    });
+}
+
+#[test]
+fn an_interrupted_rollout() {
+    snapshots("rollout-interrupted", |harness| {
+        harness.app.restore_rollouts(vec![crate::rollouts::status_of("i1", "running", 1)]);
+        harness.clock(noon());
+        harness.type_text("v");
+        harness.press(KeyCode::Enter);
+    });
+}
+
+#[test]
+fn leaving_with_batches_that_are_not_sent() {
+    snapshots("leave", |harness| {
+        harness.type_text(":deploy tier=test batch=1");
+        harness.press(KeyCode::Enter);
+        harness.press(KeyCode::Enter);
+        harness.press(KeyCode::Esc);
+        harness.type_text("q");
+    });
+}
+
+#[test]
+fn a_list_that_is_filtered_and_sorted() {
+    snapshots("deployments-filtered", |harness| {
+        rollout(harness);
+        harness.type_text("vss/alice|bob");
     });
 }
 

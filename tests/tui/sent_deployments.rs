@@ -120,15 +120,15 @@ fn the_header_counts_several_deployments() {
     let mut first = building("app1", "d1");
     first.heartbeat_s = Some(15);
     harness.receive(noon(), [report_message(first)]);
-    assert_eq!(counted(&mut harness, noon()), "7 hosts  ▶ 1 deploying  ● 7 online");
+    assert_eq!(counted(&mut harness, noon()), "7 hosts  ░░░░░░░░░░░▒  ▶ 1 deploying  ● 7 online");
     // A deployment that was just sent, and then runs.
     let plan = send(&mut harness, "web1");
-    let both = "7 hosts  ▶ 1 deploying  ● 7 online";
+    let both = "7 hosts  ░░░░░░░░░░░▒  ▶ 1 deploying  ● 7 online";
     assert_eq!(counted(&mut harness, noon()), both);
     harness.receive(noon(), [report_message(building("web1", plan.id.as_str()))]);
-    assert_eq!(counted(&mut harness, noon()), both.replace("1 deploying", "2 deploying"));
+    assert_eq!(counted(&mut harness, noon()), both.replace("░░▒  ▶ 1", "▒▒▒  ▶ 2"));
     harness.receive(noon(), [report_message(report("web1", plan.id.as_str(), Status::Completed))]);
-    assert_eq!(counted(&mut harness, noon()), "7 hosts  ▶ 1 deploying  ● 7 online");
+    assert_eq!(counted(&mut harness, noon()), "7 hosts  ░░░░░░░░░░░▒  ▶ 1 deploying  ● 7 online");
     // A cancel is not a deployment, and a deployment whose hosts are lost is not running.
     let mut cancel = report("web1", "c1", Status::Running);
     cancel.action = Some(homelab_deploy::protocol::Action::Cancel);

@@ -2,11 +2,13 @@
 
 use super::DeploymentFollower;
 use crate::client::rollout_runner::{RolloutRunner, RunnerEvent, StatusKey};
+use crate::client::saved_rollouts::{RolloutFile, SavedRollout};
 use crate::client::tracked_host::TrackedHost;
 use crate::client::{DeployError, FollowEvent, LocalCommand, LocalCommands, RequestState, RolloutHandover};
 use crate::protocol::{Id, Name, RolloutCommand, RolloutStatus};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::task::spawn_blocking;
 
 impl DeploymentFollower {
     /// Tracks the hosts of the batches that another process has sent. `resent` has the ids of those that received the
@@ -132,9 +134,33 @@ impl DeploymentFollower {
     async fn publish_status_now(&mut self) -> Option<RolloutStatus> {
         let (key, failed) = (self.status_key(), self.failed());
         let runner = self.runner.as_mut()?;
+        let is_news = runner.is_news(&key);
         let status = runner.status(key, &self.plan, failed);
         runner.publish(&status).await;
+        if is_news {
+            let status = runner.with_all_hosts(&status);
+            self.save(status).await;
+        }
         Some(status)
+    }
+
+    /// Saves the state of the rollout, so that it can be continued if this process dies.
+    async fn save(&mut self, status: RolloutStatus) {
+        let Some(file) = self.runner.as_ref().and_then(|runner| runner.file.clone()) else { return };
+        let saved = SavedRollout { status, state: self.handover() };
+        // A panic of the task was already reported.
+        let Ok(result) = spawn_blocking(move || lock(&file).save(&saved)).await else { return };
+        if let Err(error) = result {
+            self.runner.iter_mut().for_each(|runner| runner.file = None);
+            let note = format!("{error}; if this process dies, the rollout cannot be continued");
+            self.pending.push_back(FollowEvent::Note(note));
+        }
+    }
+
+    /// Uses this file, which is locked already.
+    pub(in crate::client) fn take_file(&mut self, file: RolloutFile) {
+        let file = Arc::new(Mutex::new(file));
+        self.runner.iter_mut().for_each(|runner| runner.file = Some(file.clone()));
     }
 
     /// Ends the rollout because this process ends: no further batch is sent, and other consoles show why.
@@ -145,4 +171,8 @@ impl DeploymentFollower {
             self.nats.flush().await;
         }
     }
+}
+
+fn lock(file: &Mutex<RolloutFile>) -> MutexGuard<'_, RolloutFile> {
+    file.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@ use super::targets::Targets;
 use crate::client::RolloutStrategy;
 use crate::protocol::{Action, Name, check_hold_reason};
 use crate::text::closest_matches;
-use crate::tui::{App, FormKind, Sort};
+use crate::tui::{App, FormKind, Screen, Sort};
 use strum::VariantArray as _;
 
 /// All verbs, in the order in which help and completion list them.
@@ -51,6 +51,7 @@ const VERBS: &[Verb] = &[
         VerbArguments::Text,
         "lines of many logs that match; takes a regular expression and role=, tier= or host=",
     ),
+    verb("save", VerbArguments::Text, "save the log on screen to a file"),
     verb("deployments", VerbArguments::Nothing, "deployments of all operators"),
     verb("timeline", VerbArguments::Nothing, "timeline of the running or last deployment"),
     verb("events", VerbArguments::Nothing, "what happened on the hosts"),
@@ -147,12 +148,22 @@ impl Verb {
                 ParsedCommand::Hold { host, reason }
             }
             "grep" => parse_grep(words, app)?,
+            "save" if words.is_empty() => return Err("save takes a file".to_owned()),
+            "save" => ParsedCommand::Save(words.join(" ")),
             "filter" => ParsedCommand::Filter(words.join(" ")),
             "sort" => {
-                let word = one("a column")?;
-                let columns: Vec<_> = Sort::VARIANTS.iter().map(|sort| sort.word()).collect();
-                let sort = Sort::VARIANTS.iter().copied().find(|sort| sort.word() == word);
-                ParsedCommand::Sort(sort.ok_or_else(|| unknown_word("column", word, columns.into_iter()))?)
+                let (word, columns) = (one("a column")?, super::sort_columns(app));
+                let column = columns.iter().copied().find(|column| *column == word);
+                let column = column.ok_or_else(|| {
+                    format!("unknown column {word:?}: expected one of {}", columns.join(", "))
+                })?;
+                match app.screens.last().map(Screen::sort_columns).unwrap_or_default() {
+                    [] => {
+                        let mut sorts = Sort::VARIANTS.iter().copied();
+                        ParsedCommand::Sort(sorts.find(|sort| sort.word() == column).unwrap_or_default())
+                    }
+                    _ => ParsedCommand::SortList(column),
+                }
             }
             "context" => ParsedCommand::Context(one("a context")?.to_owned()),
             "abort" => ParsedCommand::Abort,
@@ -269,6 +280,10 @@ pub enum ParsedCommand {
     Builds,
     Filter(String),
     Sort(Sort),
+    /// Sort the list on screen by this column.
+    SortList(&'static str),
+    /// Save the log on screen to this file.
+    Save(String),
     Messages,
     Group,
     Faults,

@@ -6,8 +6,8 @@ use crate::client::{
 };
 use crate::fleet::Fleet;
 use crate::protocol::{Id, Inbound, RolloutCommand};
-use crate::tui::ConsoleEvent;
 use crate::tui::event::SentDeploymentEvent;
+use crate::tui::{ConsoleEvent, ResumedRollout};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(super) enum RolloutTask {
 pub(super) async fn send(
     operator: Arc<Operator>,
     plan: Plan,
-    mut tasks: mpsc::UnboundedReceiver<RolloutTask>,
+    tasks: mpsc::UnboundedReceiver<RolloutTask>,
     events_tx: mpsc::Sender<ConsoleEvent>,
 ) {
     let id = plan.id.clone();
@@ -49,6 +49,38 @@ pub(super) async fn send(
         }
     };
     follow.wait_at_limit();
+    run(follow, tasks, events_tx).await;
+}
+
+/// Continues an interrupted rollout and follows it.
+pub(super) async fn resume(
+    operator: Arc<Operator>,
+    id: Id,
+    tasks: mpsc::UnboundedReceiver<RolloutTask>,
+    events_tx: mpsc::Sender<ConsoleEvent>,
+) {
+    let mut follow = match DeploymentFollower::resume_interrupted(&operator, &id).await {
+        Ok(follow) => follow,
+        Err(error) => {
+            let _ = events_tx.send(ConsoleEvent::Resumed(id, Err(error.to_string()))).await;
+            return;
+        }
+    };
+    follow.wait_at_limit();
+    let handover = follow.handover();
+    let resumed = ResumedRollout { plan: handover.plan, resent: handover.resent };
+    if events_tx.send(ConsoleEvent::Resumed(id, Ok(Box::new(resumed)))).await.is_ok() {
+        run(follow, tasks, events_tx).await;
+    }
+}
+
+/// Follows a deployment to its end, and carries out what the operator requests.
+async fn run(
+    mut follow: DeploymentFollower,
+    mut tasks: mpsc::UnboundedReceiver<RolloutTask>,
+    events_tx: mpsc::Sender<ConsoleEvent>,
+) {
+    let id = follow.plan().id.clone();
     let commands = follow.commands();
     // The last request to hand over, until the follower has stopped sending.
     let mut handover = None;

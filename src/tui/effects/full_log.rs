@@ -46,37 +46,44 @@ pub(super) async fn query_job(operator: Arc<Operator>, key: LogKey, events_tx: m
     let _ = events_tx.send(ConsoleEvent::Job(key, report)).await;
 }
 
-/// Saves a log in the current directory.
+/// Saves a log.
 pub(super) async fn save(file: LogFile, events_tx: mpsc::Sender<ConsoleEvent>) {
     // A panic of the task was already reported.
-    let Ok(saved) = spawn_blocking(move || save_in_directory(&current_directory(), &file)).await else {
+    let Ok(saved) = spawn_blocking(move || save_to_file(&file)).await else {
         return;
     };
     let _ = events_tx.send(ConsoleEvent::Saved(saved)).await;
 }
 
-fn current_directory() -> PathBuf {
-    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
-}
-
 /// Writes the log to a new file and returns the message for the operator.
-fn save_in_directory(directory: &Path, file: &LogFile) -> Result<String, String> {
-    match write_new(directory, file) {
+fn save_to_file(file: &LogFile) -> Result<String, String> {
+    let path = from_home(&file.path);
+    match write_new(&path, file) {
         Ok(path) if file.dropped_lines == 0 => Ok(format!("saved {}", path.display())),
         Ok(path) => Ok(format!("saved {} without the first {} lines", path.display(), file.dropped_lines)),
         Err(error) => Err(format!(
-            "failed to save {} in {}: {error}; start the console in a writable directory with free space",
-            file.name,
-            directory.display()
+            "failed to save {}: {error}; choose a file in a writable directory with free space",
+            path.display()
         )),
     }
 }
 
-fn write_new(directory: &Path, file: &LogFile) -> io::Result<PathBuf> {
-    let stem = file.name.trim_end_matches(".log");
-    let numbered = (1..MAX_NAME_TRIES).map(|number| format!("{stem}-{number}.log"));
-    for name in std::iter::once(file.name.clone()).chain(numbered) {
-        let path = directory.join(name);
+/// A path that starts with `~/` is in the home directory.
+fn from_home(path: &Path) -> PathBuf {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    home.and_then(|home| Some(home.join(path.strip_prefix("~").ok()?))).unwrap_or_else(|| path.to_owned())
+}
+
+fn write_new(wanted: &Path, file: &LogFile) -> io::Result<PathBuf> {
+    if let Some(directory) = wanted.parent() {
+        private_file::create_dir(directory)?;
+    }
+    let extension = wanted.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
+    let extension = extension.unwrap_or_default();
+    let stem = wanted.file_stem().unwrap_or_default().to_string_lossy();
+    let numbered =
+        (1..MAX_NAME_TRIES).map(|number| wanted.with_file_name(format!("{stem}-{number}{extension}")));
+    for path in std::iter::once(wanted.to_owned()).chain(numbered) {
         // A log can contain data that other users of this machine must not read.
         let mut new = match private_file::open_options().create_new(true).open(&path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,

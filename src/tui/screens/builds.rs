@@ -1,10 +1,10 @@
 //! The screens of all builds and of one build.
 
 use crate::fleet::{Fleet, FleetBuild};
-use crate::protocol::{Id, Name};
+use crate::protocol::{Id, Name, PhaseState};
 use crate::tui::cursor::Cursor;
 use crate::tui::screens::LineFilter;
-use crate::tui::{App, view};
+use crate::tui::{App, ListSort, view};
 
 /// Running and past builds of all operators.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct BuildsScreen {
     pub cursor: Cursor<Id>,
     /// Which builds are shown.
     pub filter: LineFilter,
+    /// The order of the builds.
+    pub sort: ListSort,
 }
 
 /// One build, with the state of each host.
@@ -28,14 +30,23 @@ pub struct BuildScreen {
 
 impl BuildsScreen {
     pub(in crate::tui) fn new() -> Self {
-        Self { cursor: Cursor::new(None), filter: LineFilter::default() }
+        Self { cursor: Cursor::new(None), filter: LineFilter::default(), sort: ListSort::default() }
     }
 
     pub(in crate::tui) fn refresh_cache(&mut self, app: &App) {
         let builds = in_order(&app.fleet).into_iter();
         let builds = builds
             .filter(|build| self.filter.is_empty() || self.filter.matches(&view::build_text(app, build)));
-        let ids = builds.map(|build| build.id.clone()).collect();
+        let mut builds: Vec<_> = builds.collect();
+        self.sort.arrange(&mut builds, |column, a, b| match column {
+            "when" => b.first_seen.cmp(&a.first_seen),
+            "target" => a.report.target.cmp(&b.report.target),
+            "repo" => a.report.repo.cmp(&b.report.repo),
+            "commit" => a.report.commit.cmp(&b.report.commit),
+            // The worst result comes first.
+            _ => b.count(&PhaseState::Failed).cmp(&a.count(&PhaseState::Failed)),
+        });
+        let ids = builds.into_iter().map(|build| build.id.clone()).collect();
         self.cursor.set_rows(ids, view::rows_in_view(app.size));
     }
 }

@@ -5,7 +5,7 @@ use crate::protocol::{Id, Name};
 use crate::tui::cursor::Cursor;
 use crate::tui::known_deployment::KnownDeployment;
 use crate::tui::screens::LineFilter;
-use crate::tui::{App, view};
+use crate::tui::{App, ListSort, view};
 use std::collections::BTreeSet;
 
 /// A row of the changes.
@@ -28,6 +28,8 @@ pub struct ChangesScreen {
     pub cursor: Cursor<ChangeRow>,
     /// Which changes are shown.
     pub filter: LineFilter,
+    /// The order of the changes.
+    pub sort: ListSort,
     /// The changes, in display order.
     pub changes: Vec<FoldedChange>,
     /// Changes whose hosts are listed, by their text.
@@ -40,7 +42,8 @@ impl ChangesScreen {
     pub(in crate::tui) fn new(id: Id, title: String) -> Self {
         let (cursor, unfolded) = (Cursor::staying_first(), BTreeSet::new());
         let filter = LineFilter::default();
-        Self { id, title, cursor, filter, changes: Vec::new(), unfolded, of: None }
+        let sort = ListSort::default();
+        Self { id, title, cursor, filter, sort, changes: Vec::new(), unfolded, of: None }
     }
 
     /// The change of this text.
@@ -73,7 +76,12 @@ impl ChangesScreen {
             self.changes = fold_changes(entries.iter().filter_map(|entry| Some(&*entry.job?.report)), runs);
         }
         let mut rows = Vec::new();
-        for change in &self.changes {
+        let mut changes: Vec<_> = self.changes.iter().collect();
+        self.sort.arrange(&mut changes, |column, a, b| match column {
+            "hosts" => b.hosts.len().cmp(&a.hosts.len()),
+            _ => a.change.describe(ARROW).cmp(&b.change.describe(ARROW)),
+        });
+        for change in changes {
             let text = change.change.describe(ARROW);
             let note = change.change.note();
             let hosts = || change.hosts.iter().any(|host| self.filter.matches(host.as_str()));

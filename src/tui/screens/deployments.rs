@@ -1,11 +1,11 @@
 //! The screens of all deployments and of one deployment.
 
-use crate::fleet::{FailureGroup, StatusCounts, failure_groups};
-use crate::protocol::Id;
+use crate::fleet::{FailureGroup, StatusCounts, failure_groups, natural_cmp};
+use crate::protocol::{Action, Id};
 use crate::tui::cursor::Cursor;
 use crate::tui::known_deployment::{DeploymentHost, DeploymentHostKey, KnownDeployment};
 use crate::tui::screens::LineFilter;
-use crate::tui::{App, view};
+use crate::tui::{App, ListSort, view};
 
 /// Running and past deployments of all operators.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct DeploymentsScreen {
     pub cursor: Cursor<Id>,
     /// Which deployments are shown.
     pub filter: LineFilter,
+    /// The order of the deployments.
+    pub sort: ListSort,
     /// Failures of the selected deployment.
     pub failures: Failures,
 }
@@ -29,6 +31,8 @@ pub struct DeploymentScreen {
     pub cursor: Cursor<DeploymentHostKey>,
     /// Which hosts are shown.
     pub filter: LineFilter,
+    /// The order of the hosts.
+    pub sort: ListSort,
     /// Failures of the deployment.
     pub failures: Failures,
     /// First visible line of the selected host's details.
@@ -45,7 +49,8 @@ pub struct Failures {
 
 impl DeploymentsScreen {
     pub(in crate::tui) fn new(selected: Option<Id>) -> Self {
-        Self { cursor: Cursor::new(selected), filter: LineFilter::default(), failures: Failures::default() }
+        let (filter, sort) = (LineFilter::default(), ListSort::default());
+        Self { cursor: Cursor::new(selected), filter, sort, failures: Failures::default() }
     }
 
     pub(in crate::tui) fn refresh_cache(&mut self, app: &App) {
@@ -54,10 +59,38 @@ impl DeploymentsScreen {
             let text = |id: &Id| KnownDeployment::of(app, id).map(|known| view::deployment_text(app, &known));
             ids.retain(|id| text(id).is_some_and(|text| self.filter.matches(&text)));
         }
+        self.sort(app, &mut ids);
         self.cursor.set_rows(ids, view::rows_in_view(app.size));
         if let Some(id) = self.cursor.selected() {
             self.failures.refresh_cache(app, id);
         }
+    }
+}
+
+impl DeploymentsScreen {
+    fn sort(&self, app: &App, ids: &mut Vec<Id>) {
+        if self.sort == ListSort::default() {
+            return;
+        }
+        let known =
+            std::mem::take(ids).into_iter().filter_map(|id| Some((KnownDeployment::of(app, &id)?, id)));
+        let mut known: Vec<_> = known.collect();
+        self.sort.arrange(&mut known, |column, (a, _), (b, _)| match column {
+            "when" => b.started_at().cmp(&a.started_at()),
+            "who" => a.issuer().cmp(&b.issuer()),
+            "action" => a.action().map(Action::as_str).cmp(&b.action().map(Action::as_str)),
+            "revision" => a.revision_label().cmp(&b.revision_label()),
+            "hosts" => b.hosts().cmp(&a.hosts()),
+            // The worst result comes first.
+            _ => {
+                let worst = |known: &KnownDeployment<'_>| {
+                    let (counts, no_answer, _) = known.counts();
+                    (counts.failed, counts.rejected, no_answer)
+                };
+                worst(b).cmp(&worst(a))
+            }
+        });
+        ids.extend(known.into_iter().map(|(_, id)| id));
     }
 }
 
@@ -66,8 +99,10 @@ impl DeploymentScreen {
         Self {
             id,
             title,
-            cursor: Cursor::new(None),
+            // Failed and running hosts move to the top.
+            cursor: Cursor::staying_first(),
             filter: LineFilter::default(),
+            sort: ListSort::default(),
             failures: Failures::default(),
             top: 0,
         }
@@ -79,6 +114,17 @@ impl DeploymentScreen {
         let mut host_entries = known.map(|known| known.host_entries()).unwrap_or_default();
         if let Some(known) = known.filter(|_| !self.filter.is_empty()) {
             host_entries.retain(|entry| self.filter.matches(&view::deployment_host_text(app, &known, entry)));
+        }
+        if let Some(known) = known.filter(|_| self.sort != ListSort::default()) {
+            self.sort.arrange(&mut host_entries, |column, a, b| match column {
+                "host" => natural_cmp(a.host, b.host),
+                // The longest job comes first.
+                "time" => view::deployment_host_time(app, b).cmp(&view::deployment_host_time(app, a)),
+                _ => {
+                    let message = |entry| view::deployment_host_message(app, &known, entry);
+                    message(a).cmp(&message(b))
+                }
+            });
         }
         let height = view::parts_in_view(app, self);
         let before = self.cursor.selected().cloned();

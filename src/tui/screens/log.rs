@@ -9,6 +9,7 @@ pub use text::LogText;
 use crate::activation::diagnostics_after_log;
 use crate::client::LogEvent;
 use crate::protocol::DeployReport;
+use crate::tui::log_line::ShownLine;
 use crate::tui::text::width;
 use crate::tui::{LogKey, LogState};
 use jiff::Timestamp;
@@ -162,6 +163,12 @@ impl LogScreen {
         }
     }
 
+    /// A line as it is shown: with shortened store paths, unless long lines are wrapped.
+    pub(in crate::tui) fn shown(&self, number: u64) -> ShownLine<'_> {
+        let line = self.text.line(number);
+        if self.wrap { ShownLine::whole(line) } else { ShownLine::short(line) }
+    }
+
     /// The rows of a line.
     pub(in crate::tui) fn rows(&self, line: &str, page: Viewport) -> Vec<WrappedRow> {
         if self.wrap { wrapped(line, page.columns) } else { vec![WrappedRow { byte: 0, column: 0 }] }
@@ -248,16 +255,18 @@ impl LogScreen {
             return;
         }
         let lines = self.top.line..self.below(page);
-        let widest = lines.map(|line| width(&self.text.line(line))).max().unwrap_or(0);
+        let widest = lines.map(|line| width(&self.shown(line).text)).max().unwrap_or(0);
         self.left = (self.left + STEP).min(widest.saturating_sub(page.columns)).max(self.left);
     }
 
     /// Scrolls to the match in this line, as little as possible.
     pub(in crate::tui) fn show(&mut self, line: u64, page: Viewport) {
         self.follow = false;
-        let shown = self.text.line(line);
-        let found = self.search.as_ref().and_then(|search| search.ranges(&shown).into_iter().next());
+        let whole = self.text.line(line);
+        let found = self.search.as_ref().and_then(|search| search.ranges(&whole).into_iter().next());
         let Some(found) = found else { return };
+        let shown = self.shown(line);
+        let (found, shown) = (shown.map(&found), shown.text);
         let start = width(&shown[..found.start]);
         let end = width(&shown[..found.end]);
         let rows = self.rows(&shown, page);

@@ -4,7 +4,7 @@ use crate::fleet::{HostJob, natural_cmp};
 use crate::protocol::Id;
 use crate::tui::cursor::Cursor;
 use crate::tui::known_deployment::{DeploymentHost, DeploymentHostKey, KnownDeployment};
-use crate::tui::{App, Failures, KeyCommand, SentDeployment, view};
+use crate::tui::{App, Failures, KeyCommand, view};
 use jiff::Timestamp;
 
 /// Milliseconds per column of each zoom step. Ten columns are one tick, so each step gives round times.
@@ -103,7 +103,8 @@ impl TimelineScreen {
             let jobs = known.reported.iter().flat_map(|reported| reported.hosts.values().flatten());
             self.ended_at = jobs.map(HostJob::ended_at).max();
         }
-        let targets = known.sent.map_or(0, |sent| sent.hosts.len());
+        let announced = known.rollout.map_or(0, |rollout| rollout.hosts().count());
+        let targets = known.sent.map_or(announced, |sent| sent.hosts.len());
         let made_of = [counts.running + counts.ended(), targets];
         if self.made_of == Some(made_of) {
             self.cursor.scroll_into_view(height);
@@ -120,10 +121,10 @@ impl TimelineScreen {
 
 /// The rows: batches in their order, and in each the hosts by name. Without batches, hosts by their start.
 fn rows(known: &KnownDeployment<'_>) -> Vec<TimelineRow> {
-    let batch = |host| known.sent.and_then(|sent| sent.batch_of(host)).unwrap_or(0);
+    let batch = |host| known.batch_of(host).unwrap_or(0);
     let mut entries: Vec<_> =
         known.host_entries().into_iter().map(|entry| (batch(entry.host), entry)).collect();
-    let has_batches = known.sent.and_then(SentDeployment::batch).is_some();
+    let has_batches = known.batch().is_some_and(|(_, batches)| batches > 1);
     entries.sort_by(|(a_batch, a), (b_batch, b)| {
         let start = |entry: &DeploymentHost<'_>| {
             entry.job.filter(|_| !has_batches).map(|job| job.started_at.as_second())

@@ -1,6 +1,7 @@
 //! The sort columns of the table.
 
 use crate::fleet::{Host, describe};
+use crate::protocol::Presence;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -26,6 +27,14 @@ pub enum Sort {
     Revision,
     /// Time of the last message, the newest first.
     Seen,
+    /// Time of the last deployment, the newest first.
+    Deployed,
+    /// Generation, the highest first.
+    Gen,
+    /// Free space in the nix store, the smallest first.
+    Store,
+    /// Free space on `/boot`, the smallest first.
+    Boot,
 }
 
 impl Sort {
@@ -34,6 +43,11 @@ impl Sort {
     pub fn next(self) -> Self {
         let at = Self::VARIANTS.iter().position(|sort| *sort == self).unwrap_or(0);
         Self::VARIANTS[(at + 1) % Self::VARIANTS.len()]
+    }
+
+    /// Whether the order depends on what any report of a host can change.
+    pub(super) fn follows_reports(self) -> bool {
+        matches!(self, Self::Revision | Self::Seen | Self::Deployed | Self::Gen | Self::Store | Self::Boot)
     }
 
     /// Name of the sort column on the command line.
@@ -55,6 +69,19 @@ impl Sort {
             Self::Revision => hosts.sort_by_cached_key(|host| describe::running_revision(host)),
             // The most recently seen host comes first.
             Self::Seen => hosts.sort_by_key(|host| Reverse(host.last_seen)),
+            Self::Deployed => hosts.sort_by_key(|host| Reverse(host.deployed_at())),
+            Self::Gen => hosts.sort_by_key(|host| Reverse(answer(host, |answer| answer.generation))),
+            // Hosts that do not report it come last.
+            Self::Store => hosts.sort_by_key(|host| free(host, |answer| answer.nix_free_bytes)),
+            Self::Boot => hosts.sort_by_key(|host| free(host, |answer| answer.boot_free_bytes)),
         }
     }
+}
+
+fn answer<T>(host: &Host, value: impl FnOnce(&Presence) -> Option<T>) -> Option<T> {
+    value(host.answer.as_deref()?)
+}
+
+fn free(host: &Host, value: impl FnOnce(&Presence) -> Option<u64>) -> u64 {
+    answer(host, value).unwrap_or(u64::MAX)
 }

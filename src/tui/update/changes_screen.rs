@@ -26,6 +26,7 @@ pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
         }
         (KeyCommand::Open, Some(ChangeRow::Host(_, host))) => return Some(host_screen::open(app, host)),
         (KeyCommand::Log, Some(ChangeRow::Host(..))) => log_screen::open(app),
+        (KeyCommand::Shell, _) => return host_screen::open_shell(app),
         (KeyCommand::Mark, Some(_)) => {
             let hosts = screen.selected().map(|change| change.hosts.clone()).unwrap_or_default();
             app.show_notice(Tone::Good, format!("marked {}", format::count(hosts.len(), "host")));

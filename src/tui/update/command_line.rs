@@ -2,7 +2,7 @@
 
 use super::fleet_screen::{self, ask_to_cancel};
 use super::{
-    builds_screen, deployments_screen, dialog::down, events_screen, heat_map_screen, host_screen,
+    builds_screen, deployments_screen, dialog::down, events_screen, heat_map_screen, host_screen, log_screen,
     logs_screen, rollouts, timeline_screen,
 };
 use crate::client::{Intent, Plan, Selection, Target};
@@ -129,6 +129,11 @@ fn perform(app: &mut App, command: ParsedCommand) -> Result<Option<Effect>, Stri
             app.table.invalidate();
             None
         }
+        ParsedCommand::SortList(column) => {
+            app.sort_list(column);
+            None
+        }
+        ParsedCommand::Save(path) => return log_screen::save(app, &path).map(Some),
         ParsedCommand::Group => fleet(app, KeyCommand::Group),
         ParsedCommand::Faults => fleet(app, KeyCommand::Faults),
         ParsedCommand::Wide => fleet(app, KeyCommand::Wide),

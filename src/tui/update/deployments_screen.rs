@@ -55,6 +55,7 @@ pub(super) fn act_on_one(app: &mut App, command: KeyCommand) -> Option<Effect> {
         (KeyCommand::Open, Some((host, _))) => return Some(host_screen::open(app, host)),
         (KeyCommand::Log, Some(_)) => log_screen::open(app),
         (KeyCommand::Copy, Some(_)) => return copy_names(app),
+        (KeyCommand::Shell, _) => return host_screen::open_shell(app),
         (KeyCommand::Timeline, _) => timeline_screen::open_for(app, id),
         (KeyCommand::Changes, _) => changes_screen::open_for(app, id),
         (KeyCommand::Logs, _) => logs_screen::open(app),

@@ -5,7 +5,7 @@ use crate::client::Plan;
 use crate::protocol::Revision;
 use crate::text::{format, printable};
 use crate::tui::form::{Field, Form};
-use crate::tui::{App, Effect, FormKind, KeyCommand, Overlay, Tone, view};
+use crate::tui::{App, BatchPreset, Effect, FormKind, KeyCommand, Overlay, TableRow, Tone, view};
 use tui_input::Input;
 
 pub(super) fn act_on_form(app: &mut App, command: KeyCommand) -> Option<Effect> {
@@ -19,6 +19,7 @@ pub(super) fn act_on_form(app: &mut App, command: KeyCommand) -> Option<Effect> 
             let forward = command == KeyCommand::Right;
             move_or_change(&mut form, forward, app);
         }
+        KeyCommand::Batches => form.next_batches(app),
         KeyCommand::PageDown | KeyCommand::PageUp => {
             let page = view::form_page(app, &form);
             let last = form.selected_choice().hosts.len().saturating_sub(page);
@@ -150,6 +151,10 @@ fn send(form: &mut Form, app: &mut App) -> Option<Effect> {
         // After a diff, the operator often deploys to the same hosts.
         app.table.marks.clear();
     }
+    if form.kind == FormKind::Deploy && plan.hosts().len() > 1 {
+        let preset = BatchPreset::of(form.batches.value());
+        app.last_batches = preset.map(|preset| preset.options.to_owned()).or(app.last_batches.take());
+    }
     show_one_of(&plan, app);
     // The results of a dry run are read host by host.
     let (id, several) = (plan.id.clone(), form.kind != FormKind::Diff && plan.hosts().len() > 1);
@@ -162,13 +167,13 @@ fn send(form: &mut Form, app: &mut App) -> Option<Effect> {
     Some(Effect::Send(Box::new(plan)))
 }
 
-/// Selects a host of the plan on the fleet screen, unless one is selected already.
+/// Selects a host of the plan on the fleet screen, and follows it when its row moves.
 fn show_one_of(plan: &Plan, app: &mut App) {
     let hosts = plan.hosts();
-    if app.table.host().is_none_or(|selected| !hosts.contains_key(selected))
-        && let Some(row) =
-            app.table.rows().iter().position(|row| row.host().is_some_and(|name| hosts.contains_key(name)))
-    {
+    let is_of_plan = |row: &TableRow| row.host().is_some_and(|name| hosts.contains_key(name));
+    let is_selected = app.table.selected().is_some_and(is_of_plan);
+    let first = || app.table.rows().iter().position(is_of_plan);
+    if let Some(row) = is_selected.then(|| app.table.row()).or_else(first) {
         app.table.select(row);
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
             None => app.show_notice(Tone::Warn, "this event has no log"),
         },
         (KeyCommand::Copy, Some(_)) => return copy_names(app),
+        (KeyCommand::Shell, _) => return host_screen::open_shell(app),
         _ => super::step(app, command),
     }
     None

@@ -55,6 +55,7 @@ pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
         KeyCommand::Reboot => open_form(app, FormKind::Reboot),
         KeyCommand::Diff => open_form(app, FormKind::Diff),
         KeyCommand::Cancel => ask_to_cancel(app, app.target_hosts()),
+        KeyCommand::Shell => return host_screen::open_shell(app),
         KeyCommand::Log => log_screen::open(app),
         KeyCommand::CommandLine => command_line::open(app),
         KeyCommand::Deployments => deployments_screen::open(app),

@@ -39,6 +39,7 @@ pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
         (KeyCommand::Filter | KeyCommand::Faults, _) => return fleet_screen::act(app, command),
         (KeyCommand::Logs, _) => logs_screen::open(app),
         (KeyCommand::Events, _) => return events_screen::open(app),
+        (KeyCommand::Shell, _) => return host_screen::open_shell(app),
         _ => super::step(app, command),
     }
     None

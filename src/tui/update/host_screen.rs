@@ -56,9 +56,11 @@ fn roll_back(app: &mut App) {
     }
 }
 
-fn open_shell(app: &mut App) -> Option<Effect> {
-    let screen = current_screen(app)?;
-    match subprocess::command(app.options.shell.as_deref(), &screen.host, screen.unit()) {
+/// Opens a shell on the host in view; on a host screen with a selected unit, its journal.
+pub(super) fn open_shell(app: &mut App) -> Option<Effect> {
+    let unit = current_screen(app).and_then(HostScreen::unit);
+    let host = app.host()?;
+    match subprocess::command(app.options.shell.as_deref(), &host.name, unit) {
         Ok(command) => Some(Effect::Shell(command)),
         Err(reason) => {
             app.show_notice(Tone::Warn, reason);

@@ -5,10 +5,13 @@ use crate::protocol::{DeployReport, Id, Status};
 use crate::text::printable;
 use crate::tui::known_deployment::KnownDeployment;
 use crate::tui::{
-    App, Context, DeploymentHostKey, DiagnosticsState, Effect, KeyCommand, LogFile, LogKey, LogScreen,
-    Overlay, Screen, Tone, view,
+    App, CommandLine, Context, DeploymentHostKey, DiagnosticsState, Effect, KeyCommand, LogFile, LogKey,
+    LogScreen, Overlay, Screen, Tone, view,
 };
+use std::path::{Path, PathBuf};
 use tui_input::Input;
+
+const NOTHING_TO_SAVE: &str = "nothing to save yet";
 
 /// Opens the log of the job in view: on a host screen, of the selected job; on a deployment screen, of the job in that
 /// deployment.
@@ -72,14 +75,12 @@ pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
             };
             app.show_notice(tone, text);
         }
-        KeyCommand::Save if screen.text.is_empty() => app.show_notice(Tone::Warn, "nothing to save yet"),
+        KeyCommand::Save if screen.text.is_empty() => app.show_notice(Tone::Warn, NOTHING_TO_SAVE),
         KeyCommand::Save => {
-            let file = LogFile {
-                name: screen.file(),
-                text: screen.text.whole(),
-                dropped_lines: screen.text.first(),
-            };
-            return Some(Effect::SaveLog(Box::new(file)));
+            let file = screen.file();
+            let directory = app.log_directory.as_deref().unwrap_or(app.options.log_directory.as_path());
+            let line = CommandLine::with_text(format!("save {}", directory.join(file).display()));
+            app.overlay = Some(Overlay::Command(line));
         }
         KeyCommand::CommandLine => super::command_line::open(app),
         KeyCommand::Help => app.overlay = Some(Overlay::Help(0)),
@@ -90,6 +91,20 @@ pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
         _ => {}
     }
     None
+}
+
+/// Saves the log on screen to a file, and remembers its directory for the next one.
+pub(super) fn save(app: &mut App, path: &str) -> Result<Effect, String> {
+    let Some(Screen::Log(screen)) = app.screens.last() else {
+        return Err("save needs a log on screen".to_owned());
+    };
+    if screen.text.is_empty() {
+        return Err(NOTHING_TO_SAVE.to_owned());
+    }
+    let path = PathBuf::from(path);
+    let file = LogFile { path: path.clone(), text: screen.text.whole(), dropped_lines: screen.text.first() };
+    app.log_directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).map(Path::to_owned);
+    Ok(Effect::SaveLog(Box::new(file)))
 }
 
 pub(super) fn act_on_search(app: &mut App, command: KeyCommand) -> Option<Effect> {

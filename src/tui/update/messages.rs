@@ -41,19 +41,17 @@ fn apply_one(app: &mut App, message: Inbound, at: Timestamp) {
     {
         app.clear_sending_notice(id);
     }
-    let rank = |app: &App| app.fleet.hosts.get(&name).map(|host| host.rank(at));
-    let before = rank(app);
     let known = app.fleet.hosts.get(&name).map(HostBefore::of);
+    let (is_new, deployments) = (known.is_none(), app.fleet.deployments.len());
     let changed = app.fleet.apply(message, at);
-    if let Some(host) = app.fleet.hosts.get(&name) {
-        app.feed.note_host(known, host, at);
-    }
-    let rank_changed = rank(app) != before;
-    app.dirty |= changed || rank_changed;
-    if rank_changed {
-        app.counts_fresh = false;
-    }
-    if before.is_none() || ((changed || rank_changed) && app.table.is_volatile()) {
+    let Some(host) = app.fleet.hosts.get(&name) else { return };
+    app.feed.note_host(known, host, at);
+    let moved = app.counted.update(host, app.heads.as_ref(), at);
+    app.dirty |= changed || moved.rank;
+    // The other reports of a running deployment count with the next tick.
+    app.running_fresh &= !moved.rank && app.fleet.deployments.len() == deployments;
+    app.table.invalidate_if_moved(moved);
+    if is_new || changed && app.table.follows_reports() {
         app.table.invalidate();
     }
 }
@@ -138,8 +136,7 @@ pub(super) fn sent_deployment(app: &mut App, id: &Id, event: SentDeploymentEvent
             }
         }
     }
-    // The counts depend on whether hosts are still expected to answer.
-    app.counts_fresh = false;
+    app.running_fresh = false;
     effect
 }
 

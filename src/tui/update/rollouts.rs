@@ -9,7 +9,8 @@ use crate::tui::known_deployment::KnownDeployment;
 use crate::tui::leave::{LeaveChoice, LeaveDialog};
 use crate::tui::rollouts::PendingControl;
 use crate::tui::{
-    App, Context, Effect, HandoverResult, KeyCommand, Overlay, SentDeployment, SentDeploymentState, Tone,
+    App, Context, Effect, HandoverResult, KeyCommand, Overlay, ResumedRollout, SentDeployment,
+    SentDeploymentState, Tone,
 };
 use jiff::Timestamp;
 
@@ -34,6 +35,21 @@ fn describe(command: &RolloutCommand) -> &'static str {
 fn prepare(app: &mut App, id: &Id, command: &RolloutCommand) -> Result<Effect, String> {
     let cancel = app.options.keys.name(Context::Deployment, KeyCommand::Cancel);
     let Some(known) = KnownDeployment::of(app, id) else { return Err("no such deployment".to_owned()) };
+    if known.is_lost() {
+        let key = app.options.keys.name(Context::Deployment, KeyCommand::Deploy);
+        return match command {
+            RolloutCommand::Continue if known.can_resume() => match down(app) {
+                Some(reason) => Err(reason),
+                None => Ok(Effect::ResumeRollout(id.clone())),
+            },
+            RolloutCommand::Abort => {
+                app.rollouts.end(id, format!("aborted by {} after its process had died", app.options.issuer));
+                app.running_fresh = false;
+                Ok(Effect::DiscardRollout(id.clone()))
+            }
+            _ => Err(format!("the process that ran this rollout is gone; {key} deploys to the rest")),
+        };
+    }
     if let Some(rollout) = known.rollout {
         match (&rollout.status.state, command) {
             (RolloutState::Done, _) => return Err("this deployment has no batch left to send".to_owned()),
@@ -64,10 +80,6 @@ fn prepare(app: &mut App, id: &Id, command: &RolloutCommand) -> Result<Effect, S
             None => format!("no process announces batches of it{denied}; {cancel} cancels its running jobs"),
         });
     };
-    if known.is_lost() {
-        let key = app.options.keys.name(Context::Deployment, KeyCommand::Deploy);
-        return Err(format!("the process that ran this rollout is gone; {key} deploys to the rest"));
-    }
     let control = rollout_control(&rollout.status, command.clone(), &app.options.issuer);
     if let Some(reason) = down(app) {
         return Err(reason);
@@ -102,7 +114,7 @@ pub(super) fn status(app: &mut App, status: RolloutStatus) -> Option<Effect> {
     let (state, reason) = (status.state.clone(), status.reason.as_deref().map(printable));
     let error = status.answer.as_ref().and_then(|answer| answer.error.as_deref()).map(printable);
     let replied = app.rollouts.apply(status, app.now);
-    app.counts_fresh = false;
+    app.running_fresh = false;
     let title = KnownDeployment::of(app, &id)?.title();
     if let Some(error) = replied.as_ref().and(error) {
         app.show_notice(Tone::Bad, format!("{title}: {error}"));
@@ -142,6 +154,40 @@ pub(super) fn tick(app: &mut App, now: Timestamp) {
         );
         app.show_notice(Tone::Bad, text);
     }
+}
+
+/// Shows the rollouts whose process has died.
+pub(in crate::tui) fn restore(app: &mut App, interrupted: Vec<RolloutStatus>) {
+    let ids: Vec<_> = interrupted.iter().map(|status| status.id.clone()).collect();
+    app.rollouts.restore(interrupted);
+    let key = app.options.keys.name(Context::Fleet, KeyCommand::Deployments);
+    for id in ids {
+        let Some(known) = KnownDeployment::of(app, &id) else { continue };
+        let unsent = known.rollout.map_or(0, |rollout| rollout.unsent().len());
+        let text = format!(
+            "{}: interrupted, {} not sent; {key} shows it",
+            known.title(),
+            format::count(unsent, "host")
+        );
+        app.show_lasting_notice(Tone::Bad, text);
+    }
+}
+
+/// Takes over an interrupted rollout, which this console continues, or says why it cannot.
+pub(super) fn resumed(app: &mut App, id: &Id, resumed: Result<Box<ResumedRollout>, String>) {
+    let title = KnownDeployment::of(app, id).map(|known| known.title()).unwrap_or_default();
+    match resumed {
+        Ok(resumed) => {
+            app.sent_deployments.retain(|sent| sent.plan.id != *id);
+            app.record_sent(resumed.plan);
+            if let Some(sent) = app.sent_deployments.back_mut() {
+                sent.resent = resumed.resent;
+            }
+            app.show_notice(Tone::Good, format!("{title}: continued by this console"));
+        }
+        Err(reason) => app.show_error(title, printable(&reason)),
+    }
+    app.running_fresh = false;
 }
 
 /// Remembers that the server denies this key rollouts. The deployment that needs them says so.

@@ -49,6 +49,7 @@ pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
         (KeyCommand::Open, Some((host, _))) => return Some(host_screen::open(app, host)),
         (KeyCommand::Log, Some(_)) => log_screen::open(app),
         (KeyCommand::Copy, Some(_)) => return copy_names(app),
+        (KeyCommand::Shell, _) => return host_screen::open_shell(app),
         (KeyCommand::Logs, _) => logs_screen::open(app),
         (KeyCommand::Events, _) => return events_screen::open(app),
         _ => super::step(app, command),

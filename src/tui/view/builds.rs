@@ -1,9 +1,9 @@
 //! The screens of all builds, and of one build with its hosts and the last log lines of a failure.
 
 use super::lines::{self, Count, wrapped};
-use super::panel::{draw_scrollbar, draw_text, panel, paragraph};
+use super::panel::{Edge, draw_scrollbar, draw_text, panel, paragraph};
 use super::table::{ABOVE, Column, FittedColumns, MARGIN, draw_placeholder, windowed};
-use super::{Areas, columns, dialogs};
+use super::{AROUND_TABLE, Areas, columns, dialogs};
 use crate::fleet::FleetBuild;
 use crate::protocol::{BuildHost, BuildStatus, PhaseState};
 use crate::text::{format, last, printable};
@@ -60,7 +60,8 @@ const HOSTS: [Column<BuildHostColumn>; 4] = [
 pub(super) fn draw(app: &App, screen: &BuildsScreen, frame: &mut Frame<'_>, areas: &Areas) {
     let (theme, area) = (&app.options.theme, areas.list);
     let (rows, in_view) = (screen.cursor.rows(), super::rows_in(area));
-    let block = panel(theme, area.width, theme.span(Tone::Title, " builds "), dialogs::notice(app));
+    let top = Edge { left: theme.span(Tone::Title, " builds ").into(), right: dialogs::sort(app) };
+    let block = panel(theme, area.width, top, dialogs::notice(app));
     let inside = block.inner(area);
     frame.render_widget(block, area);
     let mut state = windowed(screen.cursor.top, screen.cursor.row());
@@ -134,6 +135,12 @@ fn host_table<'a>(
     let since = u64::try_from(since).unwrap_or(0);
     let rows = hosts.map(|host| columns.row(theme, |column, _| host_cell(host, since, column, theme).into()));
     columns.table(theme, rows.collect())
+}
+
+/// The table takes only the lines that it needs.
+pub(super) fn areas(app: &App, screen: &BuildScreen) -> Areas {
+    let above = app.fleet.build(&screen.id).map(|build| summary(app, build, app.size.width.into()).len());
+    Areas::of(app.size).fitting(screen.cursor.rows().len() + above.unwrap_or(0) + AROUND_TABLE)
 }
 
 /// Number of visible hosts.

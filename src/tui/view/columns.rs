@@ -112,6 +112,10 @@ impl HostColumn {
             Self::State => Some(Sort::State),
             Self::Revision => Some(Sort::Revision),
             Self::Seen => Some(Sort::Seen),
+            Self::Deployed => Some(Sort::Deployed),
+            Self::Generation => Some(Sort::Gen),
+            Self::StoreFree => Some(Sort::Store),
+            Self::BootFree => Some(Sort::Boot),
             _ => None,
         }
     }

@@ -1,9 +1,9 @@
 //! One deployment: its failures, the result of each host, and details of the selected one. Draws only visible rows.
 
 use super::lines::wrapped;
-use super::panel::{draw_scrollbar, draw_text, panel, paragraph};
+use super::panel::{Edge, draw_scrollbar, draw_text, panel, paragraph};
 use super::table::{ABOVE, Column, FittedColumns, MARGIN, windowed};
-use super::{Areas, changes, columns, deployments, detail, dialogs, result};
+use super::{AROUND_TABLE, Areas, changes, columns, deployments, detail, dialogs, result};
 use crate::fleet::{describe, failure_cause};
 use crate::protocol::DeployReport;
 use crate::text::{format, last, printable};
@@ -54,6 +54,12 @@ fn summary(app: &App, screen: &DeploymentScreen) -> Vec<Line<'static>> {
     result::summary(&known, &screen.failures, most, columns, &app.options.theme)
 }
 
+/// The table takes only the lines that it needs.
+pub(super) fn areas(app: &App, screen: &DeploymentScreen) -> Areas {
+    let lines = screen.cursor.rows().len() + summary(app, screen).len() + AROUND_TABLE;
+    Areas::of(app.size).fitting(lines)
+}
+
 /// Number of visible hosts.
 pub(in crate::tui) fn in_view(app: &App, screen: &DeploymentScreen) -> usize {
     super::rows_in_view(app.size).saturating_sub(summary(app, screen).len()).max(1)
@@ -65,7 +71,8 @@ pub(super) fn draw(app: &App, screen: &DeploymentScreen, frame: &mut Frame<'_>, 
         let reason = theme.span(Tone::Dim, "no longer available: too many newer deployments");
         return draw_text(frame, theme, area, Line::default(), dialogs::notice(app), [reason.into()]);
     };
-    let block = panel(theme, area.width, deployments::title(app, &known), dialogs::notice(app));
+    let top = Edge { left: deployments::title(app, &known), right: dialogs::sort(app) };
+    let block = panel(theme, area.width, top, dialogs::notice(app));
     let inside = block.inner(area);
     frame.render_widget(block, area);
     let summary = summary(app, screen);
@@ -169,9 +176,14 @@ fn left(app: &App, entry: &DeploymentHost<'_>) -> Option<u64> {
     describe::remaining_ms(&job.report, detail::since_last_report(app, host, &job.report))
 }
 
-fn time(app: &App, entry: &DeploymentHost<'_>) -> Option<String> {
+/// The run time of a host's job, in milliseconds.
+pub(in crate::tui) fn host_time(app: &App, entry: &DeploymentHost<'_>) -> Option<u64> {
     let (host, job) = (app.fleet.hosts.get(entry.host)?, entry.job?);
-    let elapsed = detail::elapsed(app, host, &job.report)?;
+    detail::elapsed(app, host, &job.report)
+}
+
+fn time(app: &App, entry: &DeploymentHost<'_>) -> Option<String> {
+    let elapsed = host_time(app, entry)?;
     let running = entry.state == DeploymentHostState::Running;
     Some(if running { format::elapsed(elapsed) } else { format::duration(elapsed) })
 }
@@ -185,7 +197,7 @@ pub(in crate::tui) fn host_text(
     format!("{} {} {}", entry.host, state(app, entry).content, message(app, known, entry))
 }
 
-fn message(app: &App, known: &KnownDeployment<'_>, entry: &DeploymentHost<'_>) -> String {
+pub(in crate::tui) fn message(app: &App, known: &KnownDeployment<'_>, entry: &DeploymentHost<'_>) -> String {
     let Some(job) = entry.job else {
         if let Some((batch, batches)) = known.pending_batch(entry.host) {
             return match entry.state {
@@ -254,7 +266,7 @@ fn entry_lines(
 
 /// Number of lines by which the details of the selected host can be scrolled.
 pub(in crate::tui) fn lines_below(app: &App, screen: &DeploymentScreen) -> usize {
-    let size = super::text_size(Areas::of(app.size).detail);
+    let size = super::text_size(areas(app, screen).detail);
     let known = KnownDeployment::of(app, &screen.id);
     let entry = known.as_ref().and_then(|known| Some((known, known.host_entry(screen.cursor.selected()?)?)));
     let lines = entry.map(|(known, entry)| entry_lines(app, known, &entry, size).len()).unwrap_or_default();

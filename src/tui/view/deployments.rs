@@ -1,8 +1,9 @@
 //! The table of deployments, and below it a summary of the selected one. Draws only visible rows.
 
+use super::lines::joined;
 use super::panel::{Edge, draw_scrollbar, draw_text, panel};
 use super::table::{ABOVE, Column, FittedColumns, MARGIN, draw_placeholder, windowed};
-use super::{Areas, dialogs, result};
+use super::{Areas, deployment, dialogs, result};
 use crate::protocol::Id;
 use crate::text::{format, printable};
 use crate::tui::known_deployment::KnownDeployment;
@@ -11,6 +12,10 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::Table;
+
+/// Maximum number of hosts of a deployment that the pane lists, and the width of their states.
+const MAX_LISTED: usize = 50;
+const STATE: usize = 13;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DeploymentListColumn {
@@ -46,9 +51,10 @@ const COLUMNS: [Column<DeploymentListColumn>; 7] = [
 pub(super) fn draw(app: &App, screen: &DeploymentsScreen, frame: &mut Frame<'_>, areas: &Areas) {
     let (theme, area) = (&app.options.theme, areas.list);
     let (rows, in_view) = (screen.cursor.rows(), super::rows_in(area));
-    let running = rows.iter().take_while(|id| is_under_way(app, id)).count();
+    let running = rows.iter().filter(|id| is_under_way(app, id)).count();
     let known = theme.span(Tone::Plain, format!(" {running} running, {} known ", rows.len()));
-    let top = Edge { left: theme.span(Tone::Title, " deployments ").into(), right: known.into() };
+    let right = joined(dialogs::sort(app), [known]);
+    let top = Edge { left: theme.span(Tone::Title, " deployments ").into(), right };
     let block = panel(theme, area.width, top, dialogs::notice(app));
     let inside = block.inner(area);
     frame.render_widget(block, area);
@@ -118,6 +124,24 @@ pub(super) fn title(app: &App, known: &KnownDeployment<'_>) -> Line<'static> {
     app.options.theme.span(Tone::Title, format!(" {text} ")) + app.options.theme.span(Tone::Plain, rest)
 }
 
+/// The hosts with their states and messages, below a blank line.
+fn host_lines(app: &App, known: &KnownDeployment<'_>, rows: usize) -> Vec<Line<'static>> {
+    let theme = &app.options.theme;
+    let host_entries = known.host_entries();
+    let names = host_entries.iter().map(|entry| entry.host.as_str().len()).max().unwrap_or(0);
+    let shown = host_entries.iter().take(rows.saturating_sub(1));
+    let lines = shown.map(|entry| {
+        let state = deployment::state(app, entry);
+        let gap = " ".repeat(STATE.saturating_sub(state.width()) + 2);
+        Line::from(vec![
+            theme.span(Tone::Title, format!("{:<names$}  ", entry.host.as_str())),
+            state,
+            theme.span(Tone::Dim, format!("{gap}{}", deployment::message(app, known, entry))),
+        ])
+    });
+    std::iter::once(Line::default()).chain(lines).collect()
+}
+
 /// Draws a summary of the selected deployment.
 fn draw_details(app: &App, screen: &DeploymentsScreen, frame: &mut Frame<'_>, area: Rect) {
     let (theme, size) = (&app.options.theme, super::text_size(area));
@@ -129,7 +153,11 @@ fn draw_details(app: &App, screen: &DeploymentsScreen, frame: &mut Frame<'_>, ar
     let lines = known.map(|known| {
         let (columns, rows) = (usize::from(size.width), usize::from(size.height));
         let summary = result::summary(&known, &screen.failures, rows.saturating_sub(2), columns, theme);
-        result::in_full(summary, columns, rows)
+        let mut lines = result::in_full(summary, columns, rows);
+        if known.hosts() <= MAX_LISTED {
+            lines.extend(host_lines(app, &known, rows.saturating_sub(lines.len())));
+        }
+        lines
     });
     draw_text(frame, theme, area, title, Line::default(), lines.unwrap_or_default());
 }

@@ -4,8 +4,9 @@ use super::lines::{wrapped, wrapped_spans};
 use super::panel::draw_text;
 use super::{changes, commits};
 use crate::fleet::{DiskPlace, Host, HostStatus, LowDisk, Outdated, describe, failure_reason};
-use crate::protocol::{Action, DeployReport, Phase, PhaseState, Progress, Status};
+use crate::protocol::{Action, DeployReport, Name, Phase, PhaseState, Progress, Status};
 use crate::text::{format, printable};
+use crate::tui::log_line::{self, ShownLine};
 use crate::tui::{App, LogState, TableRow, Theme, Tone, text};
 use jiff::Timestamp;
 use ratatui::Frame;
@@ -14,6 +15,8 @@ use ratatui::text::{Line, Span};
 
 /// Maximum number of commits between what the host runs and the head.
 const MAX_COMMITS: usize = 3;
+/// Maximum number of names of hosts with the same trouble.
+const MAX_LIKEWISE: usize = 20;
 
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let theme = &app.options.theme;
@@ -51,6 +54,7 @@ fn host_lines(app: &App, host: &Host, size: Size) -> Vec<Line<'static>> {
             lines.extend(changes::lines(host, job, columns, theme));
         }
     }
+    lines.extend(likewise_line(app, host, columns));
     let notes = notes(app, host, true);
     lines.extend(notes.iter().flat_map(|note| wrapped(theme, Tone::Warn, note, columns)));
     lines.extend(commits::lines(app, host, MAX_COMMITS, columns));
@@ -62,6 +66,26 @@ fn host_lines(app: &App, host: &Host, size: Size) -> Vec<Line<'static>> {
         lines.extend(facts(app, host));
     }
     lines
+}
+
+/// `likewise web6, web9 and 3 more hosts`
+fn likewise_line(app: &App, host: &Host, columns: usize) -> Option<Line<'static>> {
+    let others = app.likewise.hosts(&host.name);
+    if others.is_empty() {
+        return None;
+    }
+    let theme = &app.options.theme;
+    let label = theme.span(Tone::Dim, "likewise ");
+    let names: Vec<_> = others.iter().map(Name::as_str).collect();
+    let more = |shown: usize| match names.len() - shown {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let fits = |shown: &usize| {
+        label.width() + text::width(&names[..*shown].join(", ")) + more(*shown).len() <= columns
+    };
+    let shown = (1..=names.len().min(MAX_LIKEWISE)).rev().find(fits).unwrap_or(1);
+    Some(label + theme.span(Tone::Title, names[..shown].join(", ")) + theme.span(Tone::Dim, more(shown)))
 }
 
 /// One entry for each host of the selected group that needs attention or runs a job.
@@ -97,7 +121,9 @@ fn title(app: &App, host: &Host) -> Line<'static> {
     let theme = &app.options.theme;
     let name = theme.span(Tone::Title, format!(" {} ", host.name));
     let Some(job) = &host.job else { return name.into() };
-    let job = format!("{} {} ", theme.symbols().then, job_title(app, host, job));
+    let age =
+        job.at.filter(|_| job.status.is_final()).map(|at| format!(", {} ago", format::age(at, app.now)));
+    let job = format!("{} {}{} ", theme.symbols().then, job_title(app, host, job), age.unwrap_or_default());
     name + theme.span(Tone::Plain, job)
 }
 
@@ -296,7 +322,11 @@ pub(super) fn log_lines(app: &App, count: usize) -> Vec<Line<'static>> {
     let lines = log.last(count);
     match log.state {
         _ if !lines.is_empty() => {
-            lines.into_iter().map(|line| theme.span(Tone::Plain, line).into()).collect()
+            let line = |line: String| {
+                let shown = ShownLine::short(line.as_str().into()).text.into_owned();
+                theme.span(log_line::tone(&line), shown).into()
+            };
+            lines.into_iter().map(line).collect()
         }
         LogState::Loading => note("reading the log"),
         LogState::Missing => note("the host has no log of this job"),

@@ -5,7 +5,9 @@ use super::panel::{draw_dialog, paragraph};
 use crate::text::printable;
 use crate::tui::app::ConfirmDialog;
 use crate::tui::known_deployment::KnownDeployment;
-use crate::tui::{App, ErrorDialog, LeaveChoice, LeaveDialog, Screen, SentDeploymentState, Theme, Tone};
+use crate::tui::{
+    App, ErrorDialog, LeaveChoice, LeaveDialog, ListSort, Screen, SentDeploymentState, Theme, Tone,
+};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
@@ -33,6 +35,18 @@ pub(super) fn notice(app: &App) -> Line<'static> {
     let more = (!app.queued_notices.is_empty())
         .then(|| theme.span(Tone::Dim, format!(" ({} more)", app.queued_notices.len())));
     more.into_iter().chain([theme.span(notice.tone, format!(" {} ", notice.text))]).collect()
+}
+
+/// How the list on screen is sorted, unless it is in its own order.
+pub(super) fn sort(app: &App) -> Line<'static> {
+    let sort = app.screens.last().and_then(Screen::list_sort).unwrap_or_default();
+    if sort == ListSort::default() {
+        return Line::default();
+    }
+    let symbols = app.options.theme.symbols();
+    let arrow = if sort.reverse { symbols.descending } else { symbols.ascending };
+    let text = sort.column.map_or(" reversed ".to_owned(), |column| format!(" sort: {column} {arrow} "));
+    app.options.theme.span(Tone::Dim, text).into()
 }
 
 /// The filter of the list on screen, while it is typed or if there is one and no notice.

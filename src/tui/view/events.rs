@@ -17,8 +17,13 @@ const NAME: usize = 20;
 pub(super) fn draw(app: &App, screen: &EventsScreen, frame: &mut Frame<'_>, areas: &Areas) {
     let (theme, area) = (&app.options.theme, areas.list);
     let rows = screen.cursor.rows();
-    let new = app.feed.since(screen.last_looked);
-    let known = theme.span(Tone::Plain, format!(" {new} new, {} known ", app.feed.events().len()));
+    let known = app.feed.events().len();
+    let known = match screen.last_looked {
+        // The first time, nothing was seen before.
+        None => format!(" {known} known "),
+        looked => format!(" {} new, {known} known ", app.feed.since(looked)),
+    };
+    let known = theme.span(Tone::Plain, known);
     let top = Edge { left: theme.span(Tone::Title, " events ").into(), right: known.into() };
     let block = panel(theme, area.width, top, dialogs::notice(app));
     let inside = block.inner(area);
@@ -54,7 +59,8 @@ pub(super) fn draw(app: &App, screen: &EventsScreen, frame: &mut Frame<'_>, area
 fn event_line(app: &App, event: &FeedEvent) -> Line<'static> {
     let theme = &app.options.theme;
     let name = text::fit(event.host.as_str(), NAME, theme.symbols().cut);
-    let width = app.table.widths[0].clamp(6, NAME);
+    let names = app.feed.events().iter().map(|event| event.host.as_str().len());
+    let width = names.max().unwrap_or(0).clamp(6, NAME);
     Line::from(vec![
         theme.span(Tone::Dim, format!("{:<TIME$}  ", time(app, event.at))),
         theme.span(Tone::Title, format!("{name:<width$}  ")),

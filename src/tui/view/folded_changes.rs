@@ -1,6 +1,6 @@
 //! The changes of many hosts as one list, and below it the hosts of the selected change.
 
-use super::lines::{fit, wrapped};
+use super::lines::{fit, joined, wrapped};
 use super::panel::{Edge, draw_scrollbar, draw_text, panel};
 use super::{Areas, deployments, dialogs};
 use crate::fleet::{FoldedChange, HostChange};
@@ -23,7 +23,10 @@ pub(super) fn draw(app: &App, screen: &ChangesScreen, frame: &mut Frame<'_>, are
     };
     let (counts, ..) = known.counts();
     let ended = format!(" {} of {} replied ", counts.ended(), format::count(known.hosts(), "host"));
-    let top = Edge { left: deployments::title(app, &known), right: theme.span(Tone::Plain, ended).into() };
+    let top = Edge {
+        left: deployments::title(app, &known),
+        right: joined(dialogs::sort(app), [theme.span(Tone::Plain, ended)]),
+    };
     let block = panel(theme, area.width, top, dialogs::notice(app));
     let inside = block.inner(area);
     frame.render_widget(block, area);

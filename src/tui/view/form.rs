@@ -9,7 +9,7 @@ use crate::protocol::{Action, Name, is_commit};
 use crate::text::format;
 use crate::tui::form::{Field, Form};
 use crate::tui::form_notes::HostNotes;
-use crate::tui::{App, BatchPreset, FormKind, Theme, Tone, text};
+use crate::tui::{App, BatchPreset, Context, FormKind, KeyCommand, Theme, Tone, text};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Margin, Position, Rect, Size};
 use ratatui::text::{Line, Span};
@@ -18,6 +18,8 @@ use ratatui::text::{Line, Span};
 const MAX_WIDTH: u16 = 92;
 /// Width of the labels.
 const LABEL: usize = 10;
+/// Maximum width of a name.
+const MAX_NAME: usize = 20;
 /// Minimum height for blank lines in the form.
 const MIN_HEIGHT_FOR_BLANKS: u16 = 16;
 
@@ -34,7 +36,7 @@ impl FormLayout {
     fn of(app: &App, form: &Form, area: Size) -> Self {
         let theme = &app.options.theme;
         let columns = usize::from(MAX_WIDTH.min(area.width.saturating_sub(4)));
-        let (mut top, mut bottom) = (fields(form, columns, theme), footer_lines(form, columns, theme));
+        let (mut top, mut bottom) = (fields(app, form, columns), footer_lines(form, columns, theme));
         if area.height >= MIN_HEIGHT_FOR_BLANKS {
             top.extend(head_commit(app, form, columns));
             top.extend(summary(form, columns, theme));
@@ -58,8 +60,9 @@ pub(super) fn draw(app: &App, form: &Form, frame: &mut Frame<'_>, area: Rect) ->
     let hosts = form.selected_choice().hosts.len();
     let first = form.top.min(hosts.saturating_sub(available.max(1)));
     let rows = form.rows();
+    let widths = widths(app, rows.iter().map(|(_, host)| *host));
     let rows = rows.iter().skip(first).take(available);
-    let list: Vec<_> = rows.map(|(batch, host)| row(app, form, *batch, host)).collect();
+    let list: Vec<_> = rows.map(|(batch, host)| row(app, form, *batch, host, widths)).collect();
     let in_view = list.len();
     let mut title = Line::from(theme.span(Tone::Title, format!(" {} ", form.kind.title())));
     if in_view < hosts {
@@ -121,7 +124,8 @@ fn choice(
     label + only + theme.span(Tone::Dim, format!(" {} of {}", chosen + 1, labels.len()))
 }
 
-fn fields(form: &Form, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn fields(app: &App, form: &Form, columns: usize) -> Vec<Line<'static>> {
+    let theme = &app.options.theme;
     let choice = |name: &str, field: Field, labels: &[&str], chosen: usize| {
         choice(theme, label(theme, name, form, field), columns, labels, chosen)
     };
@@ -136,7 +140,7 @@ fn fields(form: &Form, columns: usize, theme: &Theme) -> Vec<Line<'static>> {
         lines.push(choice("action", Field::Action, &actions, form.action));
     }
     if form.fields().contains(&Field::Batches) {
-        lines.push(batches(form, columns, theme));
+        lines.push(batches(app, form, columns));
     }
     if let Some(older) = form.allow_older {
         lines.push(choice("older", Field::AllowOlder, &["refused", "allowed"], usize::from(older)));
@@ -183,12 +187,14 @@ fn revision(form: &Form, columns: usize, theme: &Theme) -> Line<'static> {
 }
 
 /// The typed batch options and the number of batches.
-fn batches(form: &Form, columns: usize, theme: &Theme) -> Line<'static> {
+fn batches(app: &App, form: &Form, columns: usize) -> Line<'static> {
+    let theme = &app.options.theme;
     let typed = text::window(&form.batches, columns.saturating_sub(LABEL + 2)).0;
     let batches = form.plan.as_ref().map_or(0, |plan| plan.rollout.batches().len());
     let hint = match batches {
         _ if form.batches.value().trim().is_empty() => {
-            "all at once; or batch=25% canary=1 max-failures=0 pause=60".to_owned()
+            let key = app.options.keys.name(Context::Form, KeyCommand::Batches);
+            format!("all at once; {key} presets, or batch=25% canary=1 max-failures=0 pause=60")
         }
         0 | 1 => String::new(),
         batches => match BatchPreset::of(form.batches.value()) {
@@ -200,11 +206,28 @@ fn batches(form: &Form, columns: usize, theme: &Theme) -> Line<'static> {
     label + theme.span(Tone::Plain, format!("  {typed}")) + theme.span(Tone::Dim, hint)
 }
 
+/// Widths of the names, tiers and roles of these hosts. The table may show others.
+fn widths<'a>(app: &App, hosts: impl Iterator<Item = &'a Name>) -> [usize; 3] {
+    let mut widths = [0; 3];
+    for host in hosts.filter_map(|name| app.fleet.hosts.get(name)) {
+        let names = [Some(&host.name), host.tier.as_ref(), host.role.as_ref()];
+        for (width, name) in widths.iter_mut().zip(names) {
+            *width = (*width).max(name.map_or(0, |name| name.as_str().len()).min(MAX_NAME));
+        }
+    }
+    widths
+}
+
 /// A host: its running revision, the new one, and whether it is reachable.
-fn row(app: &App, form: &Form, batch: Option<usize>, name: &Name) -> Line<'static> {
+fn row(
+    app: &App,
+    form: &Form,
+    batch: Option<usize>,
+    name: &Name,
+    [host_width, tier_width, role_width]: [usize; 3],
+) -> Line<'static> {
     let (theme, symbols) = (&app.options.theme, app.options.theme.symbols());
     let batch = batch.map_or(Span::raw("  "), |batch| theme.span(Tone::Dim, format!("{batch:>3}  ")));
-    let [host_width, tier_width, role_width] = app.table.widths.map(|width| width.min(20));
     let Some(host) = app.fleet.hosts.get(name) else {
         return theme.span(Tone::Bad, format!("  {name} is no longer known")).into();
     };
@@ -237,13 +260,15 @@ fn row(app: &App, form: &Form, batch: Option<usize>, name: &Name) -> Line<'stati
     }
     let runs = describe::running_revision(host);
     let revision = form.revision.value().trim();
-    let revision = if is_commit(revision) { format::short_commit(revision) } else { revision };
-    let then = form.kind.target_label(revision);
-    let change = if runs.is_empty() {
-        format!("{} {then}", symbols.then)
-    } else {
-        format!("{runs} {} {then}", symbols.then)
+    let head = form.commits.first().filter(|_| form.commits.len() == 1);
+    let revision = match head {
+        _ if is_commit(revision) => format::short_commit(revision).to_owned(),
+        Some(head) => format!("{revision} {}", format::short_commit(head)),
+        None => revision.to_owned(),
     };
+    let then = form.kind.target_label(&revision);
+    let change = format!("{runs} {} {then}", symbols.becomes);
+    let change = change.trim_start();
     let change = theme.span(Tone::Plain, format!("{change}  "));
     let notes = HostNotes::of(host, &form.commits);
     let words: Vec<_> = (!note.is_empty()).then_some(&*note).into_iter().chain(notes.words()).collect();

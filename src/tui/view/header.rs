@@ -14,6 +14,8 @@ use ratatui::text::{Line, Span};
 const WITH_PLACE: u16 = 60;
 /// Age of the server's last answer, in seconds, from which it is shown. A ping is sent every 2 s.
 const LATE: i64 = 2;
+/// Width of the bar of the fleet's health.
+const HEALTH_BAR: usize = 12;
 /// The terms of a filter, for the footer.
 const FILTERS: &str = "text, tier: role: state: rev: host: seen>1m, !not";
 
@@ -145,16 +147,47 @@ fn host_counts(app: &App, columns: u16) -> Line<'static> {
         (symbols.warning, number(app.fleet.ignored), "ignored", Tone::Warn),
     ];
     let kinds: Vec<_> = kinds.into_iter().filter(|(_, count, ..)| *count > 0).collect();
-    let label = |gap: &'static str, words: usize| {
+    let label = |gap: &'static str, words: usize, has_bar: bool| {
         let hosts = format!(" {}{gap}", format::count(hosts, "host"));
-        let line = Line::from(theme.span(Tone::Plain, hosts));
+        let mut line = Line::from(theme.span(Tone::Plain, hosts));
+        if has_bar {
+            line.extend(health_bar(app).into_iter().chain([Span::raw(gap)]));
+        }
         joined(line, lines::counts(theme, &kinds, gap, words))
     };
     // Use the widest version that fits. The last words are dropped first, because the rows explain the symbols.
-    let closer = (1..=kinds.len()).rev().map(|words| label(" ", words));
-    let mut lines = std::iter::once(label("  ", kinds.len())).chain(closer).chain([label("  ", 0)]);
+    let closer = (1..=kinds.len()).rev().map(|words| label(" ", words, false));
+    let with_bar = (hosts > 0).then(|| label("  ", kinds.len(), true));
+    let widest = with_bar.into_iter().chain([label("  ", kinds.len(), false)]);
+    let mut lines = widest.chain(closer).chain([label("  ", 0, false)]);
     let line = lines.find(|line| line.width() <= usize::from(columns));
-    fit(line.unwrap_or_else(|| label(" ", 0)), columns.into(), theme)
+    fit(line.unwrap_or_else(|| label(" ", 0, false)), columns.into(), theme)
+}
+
+/// The health of the fleet as a bar: hosts without a problem, with a job, with a problem, and with a failure. No part that
+/// has a host is left out.
+fn health_bar(app: &App) -> Vec<Span<'static>> {
+    let (theme, counts) = (&app.options.theme, &app.counts);
+    let cells = match (theme.colour, theme.unicode) {
+        (true, true) => ["█"; 4],
+        (false, true) => ["░", "▒", "▓", "█"],
+        (_, false) => ["-", "=", "!", "#"],
+    };
+    let hosts = [counts.well, counts.deploying, counts.warned, counts.bad];
+    let all = hosts.iter().sum::<usize>().max(1);
+    let mut widths = hosts.map(|hosts| (HEALTH_BAR * hosts / all).max(usize::from(hosts > 0)));
+    // What rounding has left over or taken too much is the share of the largest part.
+    if let Some(largest) = (0..hosts.len()).max_by_key(|part| hosts[*part]) {
+        let others = widths.iter().sum::<usize>() - widths[largest];
+        widths[largest] = HEALTH_BAR.saturating_sub(others);
+    }
+    let tones = [Tone::Good, Tone::Busy, Tone::Warn, Tone::Bad];
+    let parts = cells.iter().zip(tones).zip(widths).filter(|(_, width)| *width > 0);
+    parts
+        .map(|((cell, tone), width)| {
+            theme.span(if theme.colour { tone } else { Tone::Plain }, cell.repeat(width))
+        })
+        .collect()
 }
 
 /// The available keys. A narrow terminal drops the last ones, but never help, back and quit.
@@ -204,6 +237,9 @@ fn is_available(app: &App, command: KeyCommand) -> bool {
     let of_rollout = |id| known(id).is_some_and(|known| known.takes(command));
     if let Some(Overlay::Leave(dialog)) = &app.overlay {
         return command != KeyCommand::Continue || dialog.choices().contains(&LeaveChoice::Background);
+    }
+    if let Some(Overlay::Messages(_)) = &app.overlay {
+        return command != KeyCommand::Search;
     }
     match (command, app.screens.last()) {
         (KeyCommand::Cancel, Some(Screen::Deployments(screen))) => screen.cursor.selected().is_some_and(runs),

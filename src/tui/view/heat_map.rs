@@ -83,6 +83,11 @@ pub(in crate::tui) fn top(app: &App, screen: &HeatMapScreen) -> usize {
     top.clamp((selected + 1).saturating_sub(layout.height), selected)
 }
 
+/// Number of lines of all groups.
+pub(super) fn needed_lines(app: &App, screen: &HeatMapScreen) -> usize {
+    MapLayout::of(app, screen).lines(screen)
+}
+
 pub(super) fn draw(app: &App, screen: &HeatMapScreen, frame: &mut Frame<'_>, areas: &Areas) {
     let (theme, area) = (&app.options.theme, areas.list);
     let layout = MapLayout::of(app, screen);

@@ -6,7 +6,6 @@ use super::lines::{self, Count, joined};
 use super::panel::{Edge, draw_scrollbar, panel};
 use super::table::{ABOVE, Column, FittedColumns, draw_placeholder, windowed};
 use crate::fleet::{AttentionGroup, Host};
-use crate::protocol::Name;
 use crate::text::format;
 use crate::tui::{App, Context, FleetCounts, HostColumn, KeyCommand, Sort, TableRow, Tone, text};
 use ratatui::Frame;
@@ -92,7 +91,8 @@ fn group_heading(app: &App, row: &TableRow, widest: usize) -> Line<'static> {
         theme.span(Tone::Title, format!("{fold} {name:<widest$}")),
         theme.span(Tone::Dim, format!("  {many:<8}  ")),
     ]);
-    joined(line, group_counts(app, hosts))
+    let counts = if app.table.is_filtered() { app.counted.of(hosts) } else { app.counted.of_group(group) };
+    joined(line, group_counts(app, counts))
 }
 
 /// The heading `needs attention`, dim; folded with the number of its hosts.
@@ -104,10 +104,8 @@ fn attention_heading(app: &App, group: AttentionGroup, hosts: usize) -> Line<'st
     Line::from(vec![Span::raw("  "), theme.span(Tone::Dim, format!("{fold}{}{count}", group.as_str()))])
 }
 
-fn group_counts(app: &App, hosts: &[Name]) -> Line<'static> {
+fn group_counts(app: &App, counts: FleetCounts) -> Line<'static> {
     let (theme, symbols) = (&app.options.theme, app.options.theme.symbols());
-    let hosts = hosts.iter().filter_map(|name| app.fleet.hosts.get(name));
-    let counts = FleetCounts::of(hosts, app.heads.as_ref(), app.now);
     let units = format::plural(counts.units, "failed unit");
     let kinds: [Count<'_>; 9] = [
         (symbols.failed, counts.failed, "failed", Tone::Bad),

@@ -7,6 +7,7 @@ use super::{Areas, dialogs};
 use crate::fleet::describe;
 use crate::protocol::Status;
 use crate::text::{format, printable};
+use crate::tui::log_line;
 use crate::tui::screens::TIME_WIDTH;
 use crate::tui::{App, LogKey, LogScreen, LogState, Screen, Search, Theme, Tone};
 use jiff::fmt::strtime;
@@ -182,9 +183,12 @@ fn text(app: &App, screen: &LogScreen, size: Size) -> Vec<Line<'static>> {
     let page = screen.page(size);
     let mut shown_rows = Vec::new();
     for number in screen.top.line..screen.text.end() {
-        let line = screen.text.line(number);
-        let found = screen.search.as_ref().map(|search| search.ranges(&line)).unwrap_or_default();
-        let tone = tone(screen.search.as_ref(), number);
+        let whole = screen.text.line(number);
+        let found = screen.search.as_ref().map(|search| search.ranges(&whole)).unwrap_or_default();
+        let line = screen.shown(number);
+        let found: Vec<_> = found.iter().map(|found| line.map(found)).collect();
+        let tones = (log_line::tone(&whole), tone(screen.search.as_ref(), number));
+        let line = line.text;
         let rows = screen.rows(&line, page);
         for (at, row) in rows.iter().enumerate() {
             if number == screen.top.line
@@ -207,7 +211,7 @@ fn text(app: &App, screen: &LogScreen, size: Size) -> Vec<Line<'static>> {
                 shown.push_span(" ".repeat(blanks));
                 range
             };
-            shown.extend(marked(theme, &line, range, &found, tone));
+            shown.extend(marked(theme, &line, range, &found, tones));
             shown_rows.push(fit(shown, size.width.into(), theme));
         }
     }
@@ -225,24 +229,24 @@ fn time(app: &App, screen: &LogScreen, number: u64) -> String {
     time.and_then(|time| strtime::format("%H:%M:%S", &time).ok()).unwrap_or_default()
 }
 
-/// A part of a line, with its matches highlighted.
+/// A part of a line in the first of these tones, with its matches in the second.
 fn marked(
     theme: &Theme,
     line: &str,
     shown: Range<usize>,
     found: &[Range<usize>],
-    tone: Tone,
+    (plain, tone): (Tone, Tone),
 ) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     let mut add = |tone, text: &str| spans.push(theme.span(tone, text.to_owned()));
     let mut at = shown.start;
     for found in found.iter().filter(|found| found.end > shown.start && found.start < shown.end) {
         let (start, end) = (found.start.max(at), found.end.min(shown.end));
-        add(Tone::Plain, &line[at..start]);
+        add(plain, &line[at..start]);
         add(tone, &line[start..end]);
         at = end;
     }
-    add(Tone::Plain, &line[at..shown.end]);
+    add(plain, &line[at..shown.end]);
     spans
 }
 

@@ -3,6 +3,7 @@
 use super::panel::{Edge, draw_scrollbar, panel};
 use super::{Areas, dialogs};
 use crate::text::format;
+use crate::tui::log_line::{self, ShownLine};
 use crate::tui::{App, LogsScreen, Screen, Theme, Tone, text};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect, Size};
@@ -67,12 +68,14 @@ fn visible(theme: &Theme, screen: &LogsScreen, line: &str, columns: usize) -> Ve
             spans.push(theme.span(tone, part.to_owned()));
         }
     };
-    for found in screen.filter.ranges(line) {
-        add(&line[from..found.start], Tone::Plain);
-        add(&line[found.clone()], Tone::Match);
+    let plain = log_line::tone(line);
+    let shown = ShownLine::short(line.into());
+    for found in screen.filter.ranges(line).iter().map(|found| shown.map(found)) {
+        add(&shown.text[from..found.start], plain);
+        add(&shown.text[found.clone()], Tone::Match);
         from = found.end;
     }
-    add(&line[from..], Tone::Plain);
+    add(&shown.text[from..], plain);
     let mut skip = screen.left;
     let mut available = columns;
     let mut shown = Vec::new();

@@ -25,8 +25,13 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
     }
     let theme = &app.options.theme;
     let columns = usize::from(super::text_size(area).width);
-    let title = theme.span(Tone::Title, " rollouts ")
-        + theme.span(Tone::Dim, format!("{} running ", app.counts.deployments));
+    let interrupted = app.running.iter().filter(|running| running.interrupted.is_some()).count();
+    let mut title = theme.span(Tone::Title, " rollouts ")
+        + theme.span(Tone::Dim, format!("{} running", app.counts.deployments));
+    if interrupted > 0 {
+        title.push_span(theme.span(Tone::Bad, format!(", {interrupted} interrupted")));
+    }
+    title.push_span(" ");
     let key = app.options.keys.name(Context::Fleet, KeyCommand::Deployments);
     let top = Edge { left: title, right: theme.span(Tone::Dim, format!(" {key} open ")).into() };
     let shown = usize::from(area.height - 2);
@@ -39,8 +44,14 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
 fn head(running: &RunningRollout, theme: &Theme) -> Line<'static> {
     let by = running.issuer.as_ref().map(|issuer| format!(" by {issuer}")).unwrap_or_default();
     let batch = running.batch.map(|(batch, of)| format!("  batch {batch}/{of}")).unwrap_or_default();
+    let symbols = theme.symbols();
+    let (symbol, tone) = match running.interrupted {
+        Some(_) => (symbols.failed, Tone::Bad),
+        None => (symbols.working, Tone::Busy),
+    };
     Line::from(vec![
-        theme.span(Tone::Busy, format!("{} ", theme.symbols().working)),
+        theme.span(tone, symbol),
+        Span::raw(" "),
         theme.span(Tone::Title, running.title.clone()),
         theme.span(Tone::Dim, by),
         theme.span(Tone::Plain, batch),
@@ -62,7 +73,10 @@ fn line(running: &RunningRollout, theme: &Theme, widest: usize, columns: usize) 
     if let Some(left) = running.left_ms {
         time = format!("{time}, {}", format::remaining(left));
     }
-    let time = theme.span(Tone::Dim, time);
+    let time = match running.interrupted {
+        Some(not_sent) => theme.span(Tone::Bad, format!("interrupted, {not_sent} not sent")),
+        None => theme.span(Tone::Dim, time),
+    };
     let rest = percent.len() + counts.width() + 2 + time.width();
     let head = fit(head(running, theme), columns.saturating_sub(rest.min(columns / 2)), theme);
     let start = widest.min(columns / 2).max(head.width()) + 2;

@@ -4,7 +4,6 @@
 use super::lines::{fit, joined};
 use super::panel::{Edge, draw_scrollbar, draw_text, panel};
 use super::{Areas, deployment, deployments, dialogs, result, sparkline};
-use crate::client::BatchKind;
 use crate::fleet::HostJob;
 use crate::protocol::{PhaseName, PhaseState, Status};
 use crate::text::format;
@@ -15,6 +14,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect, Size};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
+use std::time::Duration;
 
 /// Columns of a tick of the axis.
 const TICK: usize = 10;
@@ -61,6 +61,11 @@ struct Segment {
 /// Number of visible rows.
 pub(in crate::tui) fn rows_in_view(size: Size) -> usize {
     usize::from(Areas::of(size).list.height.saturating_sub(2 + AROUND)).max(1)
+}
+
+/// The lanes take only the lines that they need.
+pub(super) fn areas(app: &App, screen: &TimelineScreen) -> Areas {
+    Areas::of(app.size).fitting(screen.cursor.rows().len() + usize::from(AROUND) + 2)
 }
 
 /// The time axis of a timeline.
@@ -162,7 +167,7 @@ pub(super) fn draw(app: &App, screen: &TimelineScreen, frame: &mut Frame<'_>, ar
         fit(line, width, theme)
     });
     frame.render_widget(Paragraph::new(rows.collect::<Vec<_>>()), lanes);
-    frame.render_widget(fit(legend_line(theme), width, theme), legend);
+    frame.render_widget(fit(legend_line(theme, width), width, theme), legend);
     draw_scrollbar(frame, theme, area, AROUND, screen.cursor.top, in_view, screen.cursor.rows().len());
     draw_causes(app, &known, screen, frame, areas.detail);
 }
@@ -214,15 +219,14 @@ fn axis_line(theme: &Theme, axis: TimeAxis, name: usize) -> Line<'static> {
 
 /// `batch 2 of 3, after a pause of 10 s`
 fn batch_heading(theme: &Theme, known: &KnownDeployment<'_>, batch: usize) -> Line<'static> {
-    let Some(sent) = known.sent else { return Line::default() };
-    let rollout = &sent.plan.rollout;
-    let all = rollout.batches().len();
-    let kind = match rollout.batches().get(batch).map(|batch| batch.kind) {
-        Some(BatchKind::Canary) => ", canary",
-        Some(BatchKind::NatsServer) => ", the NATS server",
+    let Some((sent_batches, all)) = known.batch() else { return Line::default() };
+    let kind = match known.batch_kind(batch) {
+        Some("canary") => ", canary",
+        Some("nats_server") => ", the NATS server",
         _ => "",
     };
-    let pause = rollout.pause();
+    // Others do not announce their pauses.
+    let pause = known.sent.map_or(Duration::ZERO, |sent| sent.plan.rollout.pause());
     let pause = if batch > 0 && !pause.is_zero() {
         format!(", after a pause of {}", format::long_duration(pause))
     } else {
@@ -230,8 +234,8 @@ fn batch_heading(theme: &Theme, known: &KnownDeployment<'_>, batch: usize) -> Li
     };
     let mut line = Line::from(theme.span(Tone::Title, format!(" batch {} of {all}", batch + 1)));
     line.push_span(theme.span(Tone::Dim, format!("{kind}{pause}")));
-    if batch >= rollout.sent_batches() {
-        let note = match (sent.stopped, sent.has_unsent_batches()) {
+    if batch >= sent_batches {
+        let note = match (known.sent.and_then(|sent| sent.stopped), known.has_unsent_batches()) {
             (Some(stopped), _) => theme.span(Tone::Warn, format!("  not sent: {stopped}")),
             (None, true) => theme.span(Tone::Dim, "  pending"),
             (None, false) => theme.span(Tone::Warn, "  not sent"),
@@ -334,15 +338,21 @@ fn cells(theme: &Theme, segments: &[Segment], axis: TimeAxis) -> Vec<Span<'stati
     spans.into_iter().map(|(symbol, tone, count)| theme.span(tone, symbol.repeat(count))).collect()
 }
 
-fn legend_line(theme: &Theme) -> Line<'static> {
-    let mut line = Line::default();
-    for (name, block, letter, tone) in &PHASES {
-        let symbol = if theme.colour && theme.unicode { *block } else { *letter };
-        let word = format!(" {} ", name.as_str());
-        line.extend([Span::raw(" "), theme.span(*tone, symbol), theme.span(Tone::Dim, word)]);
-    }
-    let expected = theme.symbols().pending.repeat(3);
-    line.extend([theme.span(Tone::Dim, format!("{expected} expected"))]);
+/// The symbols of the phases; in a narrow terminal with smaller gaps.
+fn legend_line(theme: &Theme, columns: usize) -> Line<'static> {
+    let label = |gap: &'static str, dots: usize| {
+        let mut line = Line::default();
+        for (name, block, letter, tone) in &PHASES {
+            let symbol = if theme.colour && theme.unicode { *block } else { *letter };
+            let word = format!(" {}{gap}", name.as_str());
+            line.extend([theme.span(*tone, symbol), theme.span(Tone::Dim, word)]);
+        }
+        let expected = theme.symbols().pending.repeat(dots);
+        line.push_span(theme.span(Tone::Dim, format!("{expected} expected")));
+        line
+    };
+    let mut line = Line::from(" ");
+    line.extend(Some(label("  ", 3)).filter(|line| line.width() < columns).unwrap_or_else(|| label(" ", 1)));
     line
 }
 
