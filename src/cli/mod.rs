@@ -12,6 +12,7 @@ mod build;
 mod builder;
 mod cancel;
 mod completions;
+mod compose_args;
 mod config;
 mod config_check;
 mod connection;

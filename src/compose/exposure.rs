@@ -71,16 +71,16 @@ pub fn judge_exposure(
     is_ingress: bool,
 ) -> Vec<ExposureIssue> {
     let (name, exposure) = (&service.name, service.exposure);
-    let mut findings = Vec::new();
+    let mut issues = Vec::new();
     if exposure == Exposure::Public {
         if !is_ingress {
-            findings.push(ExposureIssue::Violation(format!(
+            issues.push(ExposureIssue::Violation(format!(
                 "{name} is public, but {node} is not an ingress node: set `ingress: true` in inventory/topology.yaml, or \
                  declare another exposure"
             )));
         }
         if !service.is_exposure_of_host {
-            findings.push(ExposureIssue::Violation(format!(
+            issues.push(ExposureIssue::Violation(format!(
                 "{name} is public only by its service.yaml: declare `exposure: public` in hosts/{node}.yaml too, or \
                  another exposure"
             )));
@@ -89,12 +89,13 @@ pub fn judge_exposure(
     for config in config.services.values() {
         if config.network_mode.as_deref() == Some("host") {
             let note = format!("{name} uses the network of the host: its exposure cannot be judged");
-            findings.push(ExposureIssue::Note(note));
+            issues.push(ExposureIssue::Note(note));
         }
-        let violations = config.ports().iter().filter(|port| !is_allowed(exposure, port));
-        findings.extend(violations.map(|port| ExposureIssue::Violation(violation(name, exposure, port))));
+        for port in config.ports().iter().filter(|port| !is_allowed(exposure, port)) {
+            issues.push(ExposureIssue::Violation(violation(name, exposure, port)));
+        }
     }
-    findings
+    issues
 }
 
 fn violation(name: &str, exposure: Exposure, port: &PortConfig) -> String {
@@ -138,7 +139,7 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// 100.64.0.0/10 and fd7a:115c:a1e0::/48.
+/// `100.64.0.0/10` and `fd7a:115c:a1e0::/48`.
 fn is_tailscale(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64,
@@ -152,7 +153,7 @@ mod tests {
     use crate::compose::{AssignedService, ProjectConfig};
     use serde_json::json;
 
-    fn findings(exposure: Exposure, ip: Option<&str>, ingress: bool, of_host: bool) -> Vec<ExposureIssue> {
+    fn issues(exposure: Exposure, ip: Option<&str>, ingress: bool, of_host: bool) -> Vec<ExposureIssue> {
         let port = json!({"target": 8080, "published": "8080", "protocol": "tcp", "host_ip": ip});
         let config: ProjectConfig =
             serde_json::from_value(json!({"services": {"app": {"ports": [port]}}})).unwrap();
@@ -186,19 +187,15 @@ mod tests {
             (Some("::"), false, false),
             (None, false, false),
         ] {
-            assert_eq!(findings(LocalOnly, ip, false, true).is_empty(), local, "{ip:?} local-only");
-            assert_eq!(
-                findings(TailscaleInternal, ip, false, true).is_empty(),
-                tailscale,
-                "{ip:?} tailscale"
-            );
-            assert!(findings(Public, ip, true, true).is_empty(), "{ip:?} public");
+            assert_eq!(issues(LocalOnly, ip, false, true).is_empty(), local, "{ip:?} local-only");
+            assert_eq!(issues(TailscaleInternal, ip, false, true).is_empty(), tailscale, "{ip:?} tailscale");
+            assert!(issues(Public, ip, true, true).is_empty(), "{ip:?} public");
         }
     }
 
     #[test]
     fn public_needs_an_ingress_node_and_the_file_of_the_host() {
-        let messages = |ingress, of_host| findings(Exposure::Public, None, ingress, of_host).len();
+        let messages = |ingress, of_host| issues(Exposure::Public, None, ingress, of_host).len();
         assert_eq!([messages(true, true), messages(false, true), messages(true, false)], [0, 1, 1]);
     }
 
@@ -207,7 +204,7 @@ mod tests {
         let expected = "zigbee2mqtt publishes port 8080 on all addresses, but its exposure is local-only: bind it to loopback \
                         (127.0.0.1:8080:8080) or declare another exposure";
         for ip in [None, Some("0.0.0.0"), Some("::")] {
-            let found = findings(Exposure::LocalOnly, ip, false, true);
+            let found = issues(Exposure::LocalOnly, ip, false, true);
             assert_eq!(found, [ExposureIssue::Violation(expected.to_owned())]);
         }
     }

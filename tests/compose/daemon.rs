@@ -106,6 +106,57 @@ impl Daemon {
     }
 }
 
+/// The containers that are created while it runs.
+pub(crate) struct CreatedContainers {
+    process: Child,
+    path: PathBuf,
+}
+
+impl Daemon {
+    /// Starts to record which projects create containers.
+    pub(crate) fn watch_created(&self) -> CreatedContainers {
+        let path = self.dir.path().join(format!("created-{}", uuid::Uuid::now_v7()));
+        let output = fs::File::create(&path).unwrap();
+        let format =
+            "{{index .Actor.Attributes \"com.docker.compose.project\"}} {{.Actor.Attributes.marker}}";
+        let args = ["events", "--filter", "event=create", "--filter", "type=container", "--format", format];
+        let process = self.command(&args).stdout(output).spawn().unwrap();
+        let watch = CreatedContainers { process, path };
+        // docker prints nothing when it has subscribed, so containers are created until one of them appears.
+        eventually("the first event", || {
+            self.mark();
+            (!fs::read_to_string(&watch.path).unwrap().is_empty()).then_some(())
+        });
+        watch
+    }
+
+    fn mark(&self) {
+        let id = self.docker(&["create", "--label", "marker=marker", "--network", "none", "bb:1"]);
+        self.docker(&["rm", &id]);
+    }
+}
+
+impl CreatedContainers {
+    /// Ends the recording and returns the project of each created container, sorted.
+    pub(crate) fn end(mut self, daemon: &Daemon) -> Vec<String> {
+        let marks = |path: &Path| {
+            fs::read_to_string(path).unwrap().lines().filter(|line| line.ends_with("marker")).count()
+        };
+        let before = marks(&self.path);
+        daemon.mark();
+        eventually("the last event", || (marks(&self.path) > before).then_some(()));
+        kill_tree(&mut self.process);
+        let text = fs::read_to_string(&self.path).unwrap();
+        let mut projects: Vec<_> = text
+            .lines()
+            .filter(|line| !line.ends_with("marker"))
+            .map(|line| line.split(" ").next().unwrap().to_owned())
+            .collect();
+        projects.sort();
+        projects
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.kill();

@@ -5,5 +5,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod actions;
 mod daemon;
+mod deploy;
 mod docker;
+mod killed;
+mod refused;
+mod rollback;
+mod stage;
