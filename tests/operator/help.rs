@@ -18,6 +18,8 @@ const COMMANDS: &[&[&str]] = &[
     &["logs"],
     &["history"],
     &["diff"],
+    &["diagnose"],
+    &["resume"],
     &["rollback"],
     &["rollouts"],
     &["reboot"],
@@ -139,6 +141,8 @@ const LOGS: &[&str] = &["logs", "web1"];
 const HISTORY: &[&str] = &["history"];
 const DIFF: &[&str] = &["diff", "web1"];
 const ROLLBACK: &[&str] = &["rollback", "web1"];
+const RESUME: &[&str] = &["resume", "chelsty"];
+const DIAGNOSE: &[&str] = &["diagnose", "chelsty"];
 const REBOOT: &[&str] = &["reboot", "web1"];
 const BUILD: &[&str] = &["build", "web1"];
 const CANCEL: &[&str] = &["cancel", "web1"];
@@ -270,6 +274,32 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (RELEASE, "--tier", "role", "reserved word"),
     (DIFF, "--branch", "deadbeef", "looks like a short commit"),
     (DIFF, "--timeout", "0", "0 is not in 1.."),
+    (DEPLOY, "--service", "a.b", "is not a name"),
+    (DIFF, "--service", "a.b", "is not a name"),
+    (RESUME, "--role", "a.b", "is not a name"),
+    (RESUME, "--tier", "role", "reserved word"),
+    (RESUME, "--timeout", "0", "0 is not in 1.."),
+    (RESUME, "--output", "yaml", "human, json"),
+    (RESUME, "--context", "a.b", "is not a name"),
+    (RESUME, "--fleet-name", "a.b", "is not a name"),
+    (RESUME, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
+    (RESUME, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (RESUME, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (RESUME, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (RESUME, "--tls-cert", "/missing", "--tls-key"),
+    (RESUME, "--tls-key", "/missing", "--tls-cert"),
+    (DIAGNOSE, "--role", "a.b", "is not a name"),
+    (DIAGNOSE, "--tier", "role", "reserved word"),
+    (DIAGNOSE, "--timeout", "0", "0 is not in 1.."),
+    (DIAGNOSE, "--output", "yaml", "human, json"),
+    (DIAGNOSE, "--context", "a.b", "is not a name"),
+    (DIAGNOSE, "--fleet-name", "a.b", "is not a name"),
+    (DIAGNOSE, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
+    (DIAGNOSE, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (DIAGNOSE, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (DIAGNOSE, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (DIAGNOSE, "--tls-cert", "/missing", "--tls-key"),
+    (DIAGNOSE, "--tls-key", "/missing", "--tls-cert"),
     (ROLLBACK, "--generation", "-1", "invalid digit"),
     (ROLLBACK, "--timeout", "0", "0 is not in 1.."),
     (STATUS, "--output", "yaml", "human, json"),
