@@ -10,6 +10,9 @@ const ONE_OFF: &str = "com.docker.compose.oneoff";
 /// The number of hexadecimal digits that Compose puts before the name of a container that it is about to replace.
 const REPLACED_PREFIX: usize = 12;
 
+/// Exit codes after SIGINT, SIGKILL and SIGTERM, and after success.
+const ENDED: [i64; 4] = [0, 130, 137, 143];
+
 /// The state of a health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
@@ -76,6 +79,11 @@ impl Container {
     /// Whether docker keeps it running.
     pub fn is_kept_running(&self) -> bool {
         matches!(self.restart_policy.as_str(), "always" | "unless-stopped")
+    }
+
+    /// Whether its last run ended by a signal such as `docker stop` sends, or successfully. Other exit codes are those of a failure.
+    pub fn was_ended(&self) -> bool {
+        ENDED.contains(&self.exit_code)
     }
 
     /// Whether it was left behind by a Compose that was killed while it replaced a container. The next `up` would fail

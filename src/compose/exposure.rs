@@ -88,8 +88,9 @@ pub fn judge_exposure(
     }
     for config in config.services.values() {
         if config.network_mode.as_deref() == Some("host") {
-            let note = format!("{name} uses the network of the host: its exposure cannot be judged");
-            issues.push(ExposureIssue::Note(note));
+            issues.push(ExposureIssue::Note(format!(
+                "{name} uses the network of the host: its exposure cannot be judged"
+            )));
         }
         for port in config.ports().iter().filter(|port| !is_allowed(exposure, port)) {
             issues.push(ExposureIssue::Violation(violation(name, exposure, port)));

@@ -100,6 +100,19 @@ fn what_was_stopped_by_hand_stays_stopped() {
 }
 
 #[test]
+fn a_service_that_crashed_is_started_with_the_commit_that_fixes_it() {
+    let crashing = sleeper("bb:1", "")
+        .replace("unless-stopped", "'no'")
+        .replace("[sleep, '1000']", "[sh, -c, 'exit 3']");
+    let Some(stage) = Stage::new(&[("web", &crashing)]) else { return };
+    let report = stage.deploy("f-1", json!({"on_failure": "keep"}));
+    assert_eq!(report["error"], "activation_failed", "{report}");
+    stage.commit(&[("services/web/docker-compose.yml", &sleeper("bb:1", ""))]);
+    stage.completes("f-2");
+    assert_eq!(stage.status("web"), "running");
+}
+
+#[test]
 fn values_of_env_files_and_overrides_are_used_and_appear_nowhere() {
     let secret = "correct-horse-battery";
     let compose = sleeper("bb:1", "environment: { TOKEN: '${TOKEN:?set TOKEN}' }");

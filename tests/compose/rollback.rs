@@ -29,7 +29,7 @@ fn if_the_second_of_three_fails_the_first_returns_too_and_the_third_is_not_touch
     let Some(stage) = Stage::new(&services) else { return };
     stage.completes("t-1");
     let (old, third) = (stage.image("a"), stage.container("c"));
-    let broken = sleeper("bb:2", "").replace("sleep,", "no-such-program,");
+    let broken = sleeper("bb:2", "").replace("sleep,", "no-such-program,").replace("    init: true\n", "");
     stage.commit(&[
         ("services/a/docker-compose.yml", &sleeper("bb:2", "")),
         ("services/b/docker-compose.yml", &broken),
@@ -38,7 +38,7 @@ fn if_the_second_of_three_fails_the_first_returns_too_and_the_third_is_not_touch
     ]);
     let report = stage.fails("t-2", "activation_failed", "b: ");
     assert_eq!(report["rolled_back"], true, "{report}");
-    assert_eq!(components(&report), ["a: failed", "b: failed", "c: skipped"]);
+    assert_eq!(components(&report), ["a: skipped", "b: failed", "c: skipped"]);
     assert_eq!([stage.image("a"), stage.image("b")], [old.clone(), old]);
     assert_eq!([stage.status("a"), stage.status("b")], ["running", "running"]);
     assert_eq!(stage.container("c"), third);

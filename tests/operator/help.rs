@@ -481,7 +481,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
 ];
 
 /// Flags whose values can only be checked when they are used.
-const LATER: [(&str, &str); 12] = [
+const LATER: [(&str, &str); 13] = [
     ("builder", "--state-dir"),
     ("builder", "--nix-may-read"),
     ("flake-update", "--nix-may-read"),
@@ -492,6 +492,7 @@ const LATER: [(&str, &str); 12] = [
     ("listener", "--rebuild-command"),
     ("listener", "--state-dir"),
     ("listener", "--health-check"),
+    ("listener", "--compose-root"),
     ("listener", "--pre-activate-script"),
     ("listener", "--ignore-unit"),
 ];

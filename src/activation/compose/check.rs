@@ -9,7 +9,7 @@ use std::fs::File;
 
 /// What the check has found.
 #[derive(Default)]
-struct CheckReport {
+struct CheckFindings {
     problems: Vec<String>,
     warnings: Vec<String>,
 }
@@ -17,7 +17,7 @@ struct CheckReport {
 impl ComposeRun {
     pub(super) async fn check(&self, plan: &mut ComposePlan) -> Result<(), JobFailure> {
         self.enter("validate", PhaseName::Check).await;
-        let mut report = CheckReport::default();
+        let mut report = CheckFindings::default();
         report.warnings.append(&mut plan.warnings);
         let mut configs: Vec<(String, ProjectConfig)> = Vec::new();
         for service in &plan.assigned {
@@ -67,7 +67,7 @@ impl ComposeRun {
     }
 
     /// Checks the files and the configuration of a service. `None` if there is no valid configuration.
-    async fn check_service(&self, name: &str, report: &mut CheckReport) -> Option<ProjectConfig> {
+    async fn check_service(&self, name: &str, report: &mut CheckFindings) -> Option<ProjectConfig> {
         let project = self.project(name, &self.scratch());
         if !project.compose_file().is_file() {
             report.problems.push(format!(
@@ -116,7 +116,7 @@ impl ComposeRun {
         plan: &ComposePlan,
         service: &crate::compose::AssignedService,
         config: &ProjectConfig,
-        report: &mut CheckReport,
+        report: &mut CheckFindings,
     ) {
         if self.engine.exposure == ExposurePolicy::Off {
             return;

@@ -4,6 +4,7 @@ use super::deployment_state::ServiceDeployment;
 use super::run::ComposeRun;
 use crate::compose::{Container, DockerError, EnvFile, Health};
 use crate::text::{last, printable};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -18,6 +19,9 @@ const STABLE: Duration = Duration::from_secs(5);
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum size of the output of a health check, in bytes.
 const MAX_OUTPUT: u64 = 1 << 20;
+
+/// The permissions to execute a file.
+const EXECUTABLE: u32 = 0o111;
 
 /// Why a service is not healthy.
 #[derive(Debug)]
@@ -125,8 +129,15 @@ impl ComposeRun {
         let env = project.env_file.as_deref().and_then(|file| EnvFile::read(file).ok()).unwrap_or_default();
         let started_at = Instant::now();
         loop {
-            let mut command = crate::unattended::captured("/bin/sh");
-            command.arg(&script).current_dir(&project.directory);
+            // A script that is executable chooses its own shell.
+            let mut command = if script.metadata().is_ok_and(|found| found.mode() & EXECUTABLE != 0) {
+                crate::unattended::captured(&script)
+            } else {
+                let mut command = crate::unattended::captured("/bin/sh");
+                command.arg(&script);
+                command
+            };
+            command.current_dir(&project.directory);
             for (name, value) in env.variables() {
                 command.env(name, value);
             }

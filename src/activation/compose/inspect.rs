@@ -130,7 +130,7 @@ pub(super) fn previous_state(
         // A container that docker keeps running is down only because it was stopped. Others may just have ended.
         own.all(|container| match container.status.as_str() {
             "created" => known_stopped.contains(&container.service),
-            "exited" | "dead" => !runs || container.is_kept_running(),
+            "exited" | "dead" => container.is_kept_running() || (!runs && container.was_ended()),
             _ => false,
         })
     };

@@ -38,7 +38,14 @@ impl ComposeRun {
                 Ok(()) => {
                     state.services[at].restored = true;
                     self.save(state).await;
-                    self.component(&name, ComponentState::Failed, Some(started_at), "rolled back").await;
+                    // Only the cause has failed; the others just return with it.
+                    let is_cause = failure.message.starts_with(&format!("{name}: "));
+                    let (component, message) = if is_cause {
+                        (ComponentState::Failed, failure.message.as_str())
+                    } else {
+                        (ComponentState::Skipped, "rolled back")
+                    };
+                    self.component(&name, component, Some(started_at), message).await;
                 }
                 Err(HealthError::NotWell(why)) => problems.push(format!("{name}: {why}")),
                 Err(HealthError::Docker(error)) => problems.push(format!("{name}: {error}")),

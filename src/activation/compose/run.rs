@@ -209,7 +209,8 @@ impl ComposeRun {
             return Err(failed(output.stderr));
         }
         // The next listener finds another boot.
-        std::future::pending().await
+        sleep(BOOT_TIMEOUT).await;
+        Err(failed(format!("it still runs after {} min", BOOT_TIMEOUT.as_secs() / 60)))
     }
 
     // What the phases share.

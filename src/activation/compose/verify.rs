@@ -20,10 +20,15 @@ impl ComposeRun {
         self.enter("verify", PhaseName::Verify).await;
         let mut daemon_was_away = false;
         loop {
-            // A service that was not well before is not this job's failure, unless the job has changed it.
+            // A service that was not well before is not this job's failure, unless the job has changed it. If nothing was changed,
+            // nothing can have been broken.
+            let is_changed = |service: &ServiceDeployment| {
+                matches!(service.done, Some(ServiceOutcome::Changed | ServiceOutcome::Removed))
+            };
+            let any_changed = state.services.iter().any(is_changed);
             let is_checked = |service: &&ServiceDeployment| match service.done {
                 Some(ServiceOutcome::Changed) => true,
-                Some(ServiceOutcome::Unchanged) => service.was_well,
+                Some(ServiceOutcome::Unchanged) => service.was_well && any_changed,
                 _ => false,
             };
             let checks = state
