@@ -13,19 +13,8 @@ const LOG_DIR: &[(&str, &str, &str)] = &[("logDir", "logDir = \"/var/log/x\";", 
 
 /// A command and its flags that have no option, with the reason.
 const WITHOUT_OPTION: [(&str, &[&str]); 3] = [
-    // The unit has a state directory. A NixOS host does not run services with this engine.
-    (
-        "listener",
-        &[
-            "--state-dir",
-            "--engine",
-            "--repo-url",
-            "--compose-root",
-            "--compose-command",
-            "--exposure",
-            "--offline-ok",
-        ],
-    ),
+    // The unit has a state directory.
+    ("listener", &["--state-dir"]),
     // --check is for the file when it is made, not for the unit; the file has trusted_keys.
     ("builder", &["--state-dir", "--check", "--trusted-key"]),
     // For people: a checkout, the output format, a dry run, and settings of a context.

@@ -256,6 +256,7 @@ fn defaults_are_those_of_the_program() {
     ] {
         let after = help.split_once(&format!("{flag} ")).unwrap_or_else(|| panic!("no {flag}"));
         let printed = after.1.split_once("[default: ").unwrap().1.split(']').next().unwrap();
+        let printed = printed.replace('"', "");
         let default = options.iter().find(|known| known["name"] == option).unwrap();
         let default = text(default, "default").replace(['"', '[', ']', ','], "");
         let words: Vec<_> = default.split_whitespace().collect();
