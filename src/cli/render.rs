@@ -110,7 +110,7 @@ fn failure(report: &DeployReport) -> String {
 
 /// The components of a job, one indented line each.
 fn components(report: &DeployReport) -> String {
-    describe::components(report).iter().map(|line| format!("\n  {line}")).collect()
+    describe::components(report).into_iter().flat_map(|line| ["\n  ".to_owned(), line]).collect()
 }
 
 /// The diagnostics that a host has collected on request.

@@ -63,7 +63,7 @@ impl Intent {
     }
 
     /// Whether only listeners that know services may receive the request.
-    pub(super) fn needs_services(&self) -> bool {
+    pub fn needs_services(&self) -> bool {
         !self.services.is_empty() || self.prune
     }
 }

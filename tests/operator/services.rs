@@ -1,6 +1,6 @@
 //! Hosts with Docker Compose: requests about single services, `resume` and `diagnose`, and what operators see of services.
 
-use crate::common::{FakeListener, NatsServer, base_presence, base_report, operator, run};
+use crate::common::{FakeListener, NatsServer, Terminal, base_presence, base_report, operator, run};
 use crate::fake_hosts::{Behavior, FakeHost, FakeHosts};
 use serde_json::{Value, json};
 
@@ -241,4 +241,27 @@ fn hostile_services_are_made_printable() {
     let ended = run(operator(&nats, "tester").args(["deploy", "chelsty"]), 1);
     assert!(!ended.stdout.contains(|c: char| c.is_control() && c != '\n'), "{ended}");
     assert!(ended.stdout.contains("\n  ab  exploded"), "{ended}");
+}
+
+#[test]
+fn the_prompt_names_the_services() {
+    let nats = NatsServer::start();
+    let answer = with_services(base_presence("chelsty", "prod", "home"));
+    let host = FakeListener::start(&nats, answer, |_| Vec::new());
+    for (args, head) in [
+        (&["--service", "mosquitto"][..], "switch of main on 1 host, only the service mosquitto:"),
+        (
+            &["--service", "mosquitto", "--service", "zigbee2mqtt", "--prune"],
+            "switch of main on 1 host, only the services mosquitto, zigbee2mqtt, and removing services that are not assigned any more:",
+        ),
+    ] {
+        let mut command = operator(&nats, "admin");
+        command.args(["deploy", "chelsty", "--branch", "main", "--no-pin"]).args(args);
+        let mut asked = Terminal::sized(&command, 200, 40);
+        asked.shows("Continue? Type yes:");
+        asked.types("no\n");
+        let refused = asked.wait_for_exit();
+        assert_eq!(refused.text.lines().next().map(str::trim_end), Some(head), "{}", refused.text);
+    }
+    assert_eq!(host.unread_requests(), 0);
 }
