@@ -206,12 +206,12 @@ mod tests {
     use crate::protocol::{Component, DeployReport, DeployRequest, Id, Name};
 
     /// A job in this phase, on the boot `a`, which was restarted this often.
-    fn record(action: Action, phase: PhaseName, restarts: u32) -> JobRecord {
+    fn record(action: Action, phase: &PhaseName, restarts: u32) -> JobRecord {
         let id = Id::new("j1").unwrap_or_else(|error| panic!("{error}"));
         let host = Name::new("chelsty").unwrap_or_else(|error| panic!("{error}"));
         let mut report = DeployReport::new(host, Status::Running, "");
         report.phases = crate::protocol::Phases::pending();
-        report.phases.enter(&phase);
+        report.phases.enter(phase);
         let past = Timestamp::UNIX_EPOCH;
         let mut record = JobRecord::new(DeployRequest::new(action, None, id), past, past, 1, report);
         (record.boot_id, record.restarts) = (Some("a".to_owned()), restarts);
@@ -232,21 +232,21 @@ mod tests {
     #[test]
     fn a_changed_host_is_resumed_on_any_boot_even_after_the_deadline() {
         for phase in [PhaseName::Activate, PhaseName::Verify, PhaseName::Persist, PhaseName::Rollback] {
-            let record = record(Action::Switch, phase.clone(), 0);
+            let record = record(Action::Switch, &phase, 0);
             for boot in ["a", "b"] {
                 assert_eq!(decide(&record, boot, true), Recovery::Resume, "{phase} {boot}");
                 assert_ne!(decide(&record, boot, false), Recovery::Resume, "{phase} {boot}");
             }
         }
         for phase in [PhaseName::Prepare, PhaseName::Build, PhaseName::Check] {
-            let record = record(Action::Switch, phase.clone(), 0);
+            let record = record(Action::Switch, &phase, 0);
             assert!(matches!(decide(&record, "b", true), Recovery::Failed(..)), "{phase}");
         }
     }
 
     #[test]
     fn a_job_that_kills_its_listener_is_not_resumed_forever() {
-        let decision = |restarts| decide(&record(Action::Switch, PhaseName::Activate, restarts), "a", true);
+        let decision = |restarts| decide(&record(Action::Switch, &PhaseName::Activate, restarts), "a", true);
         assert_eq!(decision(MAX_RESUMES - 1), Recovery::Resume);
         let Recovery::Failed(error, message) = decision(MAX_RESUMES) else { panic!("it is resumed") };
         assert_eq!(error, ErrorCode::Interrupted);
@@ -256,14 +256,14 @@ mod tests {
 
     #[test]
     fn a_reboot_is_done_after_the_next_boot() {
-        let record = record(Action::Reboot, PhaseName::Activate, 0);
+        let record = record(Action::Reboot, &PhaseName::Activate, 0);
         assert_eq!(decide(&record, "b", true), Recovery::Completed("reboot done".to_owned()));
         assert_eq!(decide(&record, "a", true), Recovery::Resume);
     }
 
     #[test]
     fn components_end_with_the_job() {
-        let mut record = record(Action::Switch, PhaseName::Activate, 0);
+        let mut record = record(Action::Switch, &PhaseName::Activate, 0);
         for state in [ComponentState::Done, ComponentState::Running, ComponentState::Pending] {
             record.report.components.update(Component::new(state.as_str(), state.clone()));
         }
