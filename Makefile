@@ -6,7 +6,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # The output directory of cargo's dev profile.
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help demo test static test-clients test-nixos test-nixpkgs test-metrics lab faults inputs check bench
+.PHONY: help demo test static test-clients test-nixos test-nixpkgs test-metrics test-compose lab faults inputs check bench
 
 help:
 	@echo 'make demo          the console with a private NATS server and simulated hosts, removed afterwards'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test-clients  tests of the MCP server with the official Python and TypeScript clients'
 	@echo 'make test-nixos    tests of the modules with the nixpkgs library, and checks of the VM test script'
 	@echo 'make test-metrics  tests of metrics, alerts and dashboard with a real Prometheus'
+	@echo 'make test-compose  deployments to a host with Docker Compose, with a real docker daemon; needs root'
 	@echo 'make lab           deployments to real systemd hosts in containers; needs root'
 	@echo 'make inputs        ten million generated inputs for each parser'
 	@echo 'make check         formatting, lints, documentation and dependencies; warnings are errors'
@@ -64,6 +65,12 @@ test-metrics:
 	@scripts/need nats-server nix git prometheus promtool
 	cargo test --test metrics -- --ignored
 
+# The tests share a docker daemon with its own network, and most of them wait for containers.
+test-compose:
+	@scripts/compose-can
+	@scripts/need dockerd docker busybox ip nats-server git compose2
+	scripts/leaves-nothing cargo test --test compose -- --test-threads=4
+
 # Four threads even on small machines, because the tests mostly wait for hosts.
 lab:
 	@scripts/lab-can
@@ -83,7 +90,7 @@ inputs:
 check:
 	cargo fmt --check
 	cargo clippy --all-targets -- --deny warnings
-	cargo clippy --test lab -- --deny warnings
+	cargo clippy --test lab --test compose -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --no-deps --document-private-items
 	cargo package --quiet --offline --no-verify --allow-dirty
 	@scripts/typos

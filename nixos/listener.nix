@@ -57,7 +57,28 @@ let
   aboutCommits =
     lib.optional (cfg.allowBranches != [ ]) "allowBranches"
     ++ lib.optional (cfg.commitSigners != null) "commitSigners";
-  hasNoCommits = cfg.flakeUrl != null && lib.hasPrefix "path:" cfg.flakeUrl;
+  hasNoCommits = !isCompose && cfg.flakeUrl != null && lib.hasPrefix "path:" cfg.flakeUrl;
+
+  isCompose = cfg.engine == "compose";
+  # The program's own defaults are left out.
+  source =
+    if isCompose then
+      [
+        "--engine"
+        cfg.engine
+        "--repo-url"
+        cfg.repoUrl
+      ]
+      ++ flag "--compose-root" "composeRoot"
+      ++ flag "--compose-command" "composeCommand"
+      ++ flag "--exposure" "exposure"
+      ++ lib.optional cfg.offlineOk "--offline-ok"
+    else
+      [
+        "--flake-url"
+        cfg.flakeUrl
+      ]
+      ++ given "--flake-attr" cfg.flakeAttr;
 
   changed = option: cfg.${option} != options.${option}.default;
   flag =
@@ -84,10 +105,8 @@ let
   ++ [
     "--nats-url"
     cfg.natsUrl
-    "--flake-url"
-    cfg.flakeUrl
   ]
-  ++ given "--flake-attr" cfg.flakeAttr
+  ++ source
   ++ tlsArguments cfg.tls
   ++ given "--fleet-name" cfg.fleetName
   ++ flag "--timeout" "timeout"
@@ -147,7 +166,14 @@ let
   # A rebuild command is started by the listener and may change anything, so the unit is then not hardened.
   hardening = lib.optionalAttrs (cfg.rebuildCommand == null) (
     (readUnit (builtins.readFile ./homelab-deploy-listener.hardening.conf)).Service
+    // lib.optionalAttrs isCompose compose
   );
+  compose =
+    (readUnit (
+      lib.replaceStrings [ "@root@" ] [ cfg.composeRoot ] (
+        builtins.readFile ./homelab-deploy-listener.compose.conf
+      )
+    )).Service;
   port = portOf cfg.metrics.address;
   service =
     let
@@ -165,6 +191,14 @@ let
   required = option: example: {
     assertion = cfg.${option} != null;
     message = "${path}.${option} must be set, for example to ${builtins.toJSON example}.";
+  };
+  notWithCompose = option: {
+    assertion = !isCompose || !(changed option);
+    message = "${path}.${option} has no effect with ${path}.engine = \"compose\", which activates no system; remove one of them.";
+  };
+  onlyWithCompose = option: {
+    assertion = isCompose || !(changed option);
+    message = "${path}.${option} has no effect without ${path}.engine = \"compose\".";
   };
   onlyWithoutRebuildCommand = option: {
     assertion = cfg.rebuildCommand == null || !(changed option);
@@ -223,6 +257,49 @@ let
       default = null;
       example = "git+https://git.example.org/fleet";
       description = "The flake to deploy: `git+https://…`, `git+ssh://…`, `github:owner/repo` or `path:…`. Required.";
+    };
+    engine = mkOption {
+      type = types.enum [
+        "nix"
+        "compose"
+      ];
+      default = "nix";
+      example = "compose";
+      description = "What deploys to this host: `nix` activates a system of `flakeUrl`; `compose` brings up the services of `repoUrl` with Docker Compose, and ignores `flakeUrl`.";
+    };
+    repoUrl = mkOption {
+      type = types.nullOr url.flakeUrl;
+      default = null;
+      example = "git+https://git.example.org/homelab";
+      description = "The git repository with the services of a host with Docker Compose: `git+https://…` or `git+ssh://…`. Required with `engine = \"compose\"`.";
+    };
+    composeRoot = mkOption {
+      type = textType "/[A-Za-z0-9._/-]+" "absolute path of letters, digits, `.`, `_`, `-` and `/`";
+      default = "/opt/homelab";
+      example = "/srv/homelab";
+      description = "The directory with the work tree of the repository, the configuration, data, logs and state of the services.";
+    };
+    composeCommand = mkOption {
+      type = textType "[A-Za-z0-9._/-]+( [A-Za-z0-9._/=-]+)*" "command without quotes";
+      default = "docker compose";
+      example = "/run/current-system/sw/bin/docker compose";
+      description = "The command of Docker Compose 2.";
+    };
+    exposure = mkOption {
+      type = types.enum [
+        "enforce"
+        "warn"
+        "off"
+      ];
+      default = "enforce";
+      example = "warn";
+      description = "What to do with a service whose published ports violate its declared exposure: refuse the deployment, report it, or nothing.";
+    };
+    offlineOk = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = "Whether to deploy the last known commit of a branch if the repository cannot be reached.";
     };
     flakeCredentialsFile = secretOption "/run/keys/flake-credentials" "The file on the host with passwords and tokens for the flake and its inputs, in netrc format.";
     timeout = mkOption {
@@ -406,6 +483,9 @@ in
   config = lib.mkIf cfg.enable {
     warnings =
       url.repoWarnings "${path}.flakeUrl" "the file of ${path}.flakeCredentialsFile" cfg.flakeUrl
+      ++ url.repoWarnings "${path}.repoUrl" "the file of ${path}.flakeCredentialsFile" cfg.repoUrl
+      ++ lib.optional (isCompose && !(config.virtualisation.docker.enable or false)
+      ) "${path}.engine is \"compose\", but virtualisation.docker.enable is not set: without a docker daemon, every deployment is refused."
       ++ url.natsWarnings "${path}.natsUrl" cfg.natsUrl
       ++ lib.optional (config.system.autoUpgrade.enable or false
       ) "system.autoUpgrade.enable and ${path}.enable both change the system of this host: an upgrade undoes deployments of other commits, and is neither reported nor rolled back. Disable one of them.";
@@ -415,7 +495,12 @@ in
       (required "tier" "prod")
       (required "natsUrl" "tls://nats.example.org")
       (required "nkeyFile" "/run/keys/host.nkey")
-      (required "flakeUrl" "git+https://git.example.org/fleet")
+      (
+        if isCompose then
+          required "repoUrl" "git+https://git.example.org/homelab"
+        else
+          required "flakeUrl" "git+https://git.example.org/fleet"
+      )
       {
         assertion = hasNoCommits -> aboutCommits == [ ];
         message = "${path}.flakeUrl is a directory, which has no commits, so ${
@@ -443,6 +528,23 @@ in
     ++ metricsAssertions path 9972 cfg.metrics
     ++ tlsAssertions "${path}.tls" cfg.tls
     ++ secretAssertions path cfg
+    ++ map onlyWithCompose [
+      "repoUrl"
+      "composeRoot"
+      "composeCommand"
+      "exposure"
+      "offlineOk"
+    ]
+    ++ map notWithCompose [
+      "flakeAttr"
+      "rebuildCommand"
+      "preActivateScript"
+      "confirmHold"
+      "confirmPeers"
+      "lastResortReboot"
+      "localBuild"
+      "acceptFlakeConfig"
+    ]
     ++ map onlyWithoutRebuildCommand [
       "requireHealthy"
       "healthChecks"
@@ -460,13 +562,16 @@ in
       "minFree"
     ];
 
+    # The unit may only write to directories that exist when it starts.
+    systemd.tmpfiles.rules = lib.mkIf isCompose [ "d ${cfg.composeRoot} 0755 root root" ];
+
     networking.firewall.allowedTCPPorts = lib.mkIf (cfg.metrics.openFirewall && port != null) [ port ];
 
     systemd.services.homelab-deploy-listener = {
       description = unit.Unit.Description;
       wantedBy = [ "multi-user.target" ];
-      wants = lib.splitString " " unit.Unit.Wants;
-      after = lib.splitString " " unit.Unit.After;
+      wants = lib.splitString " " unit.Unit.Wants ++ lib.optional isCompose "docker.service";
+      after = lib.splitString " " unit.Unit.After ++ lib.optional isCompose "docker.service";
       unitConfig = removeAttrs unit.Unit [
         "Description"
         "Wants"
@@ -480,7 +585,13 @@ in
         pkgs.gitMinimal
         pkgs.openssh
       ]
-      ++ lib.optional (cfg.commitSigners != null) pkgs.gnupg;
+      ++ lib.optional (cfg.commitSigners != null) pkgs.gnupg
+      ++ lib.optionals isCompose [
+        (config.virtualisation.docker.package or pkgs.docker)
+        # For the health checks of services.
+        pkgs.bash
+        pkgs.curl
+      ];
       environment =
         config.nix.envVars
         // config.networking.proxy.envVars

@@ -13,6 +13,7 @@ pub mod builder;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod compose;
 pub mod config;
 pub mod demo;
 pub mod flake_update;

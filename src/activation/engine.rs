@@ -2,7 +2,9 @@
 
 use super::{Facts, LogPiece};
 use crate::jobs::{BranchCommit, ExternalCommand, Handover, JobDir, JobRecord, PeerBaseline, PreviousSystem};
-use crate::protocol::{Action, Changes, DeployRequest, ErrorCode, PhaseName, Progress};
+use crate::protocol::{
+    Action, Changes, Component, DeployRequest, EngineKind, ErrorCode, Name, PhaseName, Progress,
+};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,6 +20,12 @@ use tokio_util::sync::CancellationToken;
 pub struct JobSpec {
     /// The request that started the job.
     pub request: DeployRequest,
+    /// The services that the job is about; empty for all. For a resume, those of the job that it continues.
+    pub services: Vec<Name>,
+    /// Whether services that are not assigned to the host any more are removed.
+    pub prune: bool,
+    /// The record of the job that the request continues, for a resume.
+    pub resumed: Option<Box<JobRecord>>,
     /// The directory of the job. Its log receives all output.
     pub dir: JobDir,
     /// The time limit for prepare, build and check together.
@@ -71,6 +79,10 @@ pub enum JobEvent {
     System(String),
     /// The generation of the system profile.
     Generation(u64),
+    /// The new state of a component. The first event about each component decides its position in the report.
+    Component(Component),
+    /// The diagnostics of the host, for the report. They replace those that the listener collects after a failure.
+    Diagnostics(String),
     /// A sentence for the message of the report.
     Note(String),
     /// The engine was asked to stop and does so: nothing will be activated.
@@ -129,6 +141,16 @@ pub trait Engine: Send + Sync + 'static {
     /// The actions that this engine supports.
     fn actions(&self) -> Vec<Action>;
 
+    /// The kind of this engine, if it does not deploy complete systems.
+    fn kind(&self) -> Option<EngineKind> {
+        None
+    }
+
+    /// The components that a request may name as `services`, as of the last job.
+    fn components(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Masks the secrets of this host in a text. The result has the same length in bytes.
     fn mask(&self, text: &str) -> String {
         text.to_owned()
@@ -151,6 +173,24 @@ pub trait Engine: Send + Sync + 'static {
     fn follow(&self, job: JobSpec, events: JobEvents, stop: CancellationToken) -> JobFuture {
         let _ = (job, events, stop);
         let message = "this engine cannot follow a job of another listener";
+        Box::pin(std::future::ready(Err(JobFailure::new(ErrorCode::Interrupted, message))))
+    }
+
+    /// Whether a job that has started to change the host can be resumed at the point that its record names.
+    fn can_resume(&self) -> bool {
+        false
+    }
+
+    /// Resumes such a job of an earlier listener, which `record` describes. `stop` is as in [`Engine::run`].
+    fn resume(
+        &self,
+        job: JobSpec,
+        record: Box<JobRecord>,
+        events: JobEvents,
+        stop: CancellationToken,
+    ) -> JobFuture {
+        let _ = (job, record, events, stop);
+        let message = "this engine cannot resume a job of another listener";
         Box::pin(std::future::ready(Err(JobFailure::new(ErrorCode::Interrupted, message))))
     }
 

@@ -4,6 +4,7 @@
 
 mod bounded_log;
 mod child_output;
+mod compose;
 mod diagnostics;
 mod engine;
 mod external_command;
@@ -22,6 +23,7 @@ mod systemd;
 mod transient_unit;
 pub mod worker;
 
+pub use compose::ComposeEngine;
 pub use diagnostics::{collect_diagnostics, diagnostics_after_log, format_diagnostics, save_diagnostics};
 pub use engine::{
     Engine, FailedUnitsFuture, JobEvent, JobEvents, JobFailure, JobFuture, JobResult, JobSpec, Probe, SaveAck,

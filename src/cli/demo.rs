@@ -34,7 +34,7 @@ const FRAME: Size = Size { width: 100, height: 30 };
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
     /// Number of hosts to simulate
-    #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, default_value_t = 14, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     hosts: u16,
     /// Run the NATS server of a demo in this directory until the parent process ends
     #[arg(long, hide = true, value_name = "DIR")]

@@ -62,6 +62,12 @@ pub(super) struct DeployArgs {
     /// Allow a commit that is older than the last one deployed from its branch
     #[arg(long)]
     allow_older: bool,
+    /// Only this service of a host with Docker Compose; repeatable
+    #[arg(long, value_name = "NAME")]
+    service: Vec<Name>,
+    /// Remove services that are not assigned to the host any more
+    #[arg(long)]
+    prune: bool,
     /// Skip hosts that do not answer
     #[arg(long)]
     skip_offline: bool,
@@ -103,6 +109,8 @@ impl DeployArgs {
             no_rollback: self.no_rollback,
             activate_timeout,
             allow_older: self.allow_older,
+            services: self.service,
+            prune: self.prune,
             ..Intent::new(self.action, issuer())
         };
         let selection = self.selector.selection(&resolved)?;
@@ -130,6 +138,10 @@ impl DeployArgs {
         resume.flag("--build-repo", self.build_repo.as_ref().map(ToString::to_string));
         resume.switch("--no-rollback", self.no_rollback);
         resume.switch("--allow-older", self.allow_older);
+        for service in &self.service {
+            resume.flag("--service", Some(service.to_string()));
+        }
+        resume.switch("--prune", self.prune);
         resume.switch("--skip-offline", self.skip_offline);
         resume.switch("--detach", self.detach);
         resume.switch("--yes", self.yes);

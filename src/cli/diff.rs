@@ -9,7 +9,7 @@ use super::resolved_config::issuer;
 use super::resume_command::ResumeCommand;
 use super::selector::SelectorArgs;
 use crate::client::Intent;
-use crate::protocol::{Action, Revision};
+use crate::protocol::{Action, Name, Revision};
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -19,6 +19,9 @@ pub(super) struct DiffArgs {
     /// Branch, tag or full commit [default: the context's branch, else master]
     #[arg(long, env = "HOMELAB_DEPLOY_BRANCH")]
     branch: Option<Revision>,
+    /// Only this service of a host with Docker Compose; repeatable
+    #[arg(long, value_name = "NAME")]
+    service: Vec<Name>,
     /// Time to wait for the builds, in seconds
     #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = TIMEOUT, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     timeout: u64,
@@ -34,7 +37,8 @@ impl DiffArgs {
         let resolved = self.connection.resolve()?;
         let selection = self.selector.selection_across_tiers(&resolved)?;
         let revision = Some(resolved.branch(self.branch));
-        let intent = Intent { revision, ..Intent::new(Action::DryActivate, issuer()) };
+        let intent =
+            Intent { revision, services: self.service, ..Intent::new(Action::DryActivate, issuer()) };
         let resume = ResumeCommand::for_subcommand("diff", &self.connection);
         // A dry run changes nothing, so that it needs no confirmation.
         let operation =

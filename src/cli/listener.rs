@@ -1,6 +1,7 @@
 //! `listener`: the service that runs on each host.
 
 use super::activation_args::ActivationArgs;
+use super::compose_args::{ComposeArgs, EngineArg};
 use super::connection::TlsArgs;
 use super::exit::{CommandError, Exit};
 use super::flake_credentials::{FlakeCredentialsArgs, warnings as flake_warnings};
@@ -43,9 +44,12 @@ pub(super) struct ListenerArgs {
     nkey_file: PathBuf,
     #[command(flatten)]
     tls: TlsArgs,
+    /// What deploys to this host
+    #[arg(long, value_enum, default_value = "nix", requires_if("compose", "repo_url"))]
+    engine: EngineArg,
     /// Flake to deploy: git+https://…, git+ssh://…, github:owner/repo or path:…
-    #[arg(long, value_name = "URL")]
-    flake_url: FlakeUrl,
+    #[arg(long, value_name = "URL", required_unless_present = "repo_url")]
+    flake_url: Option<FlakeUrl>,
     /// Name of this host in nixosConfigurations [default: the hostname]
     #[arg(long, value_name = "NAME")]
     flake_attr: Option<FlakeAttr>,
@@ -93,21 +97,39 @@ pub(super) struct ListenerArgs {
     commits: CommitArgs,
     #[command(flatten)]
     activation: ActivationArgs,
+    #[command(flatten)]
+    compose: ComposeArgs,
 }
 
 impl ListenerArgs {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
         service::serve(&self.log.clone(), || {
             let config = self.config()?;
-            let flake = self.flake_url.clone().with_credentials(&self.credentials.read()?);
-            let engine = self.engine(&config, flake)?;
+            let source = self.source()?.with_credentials(&self.credentials.read()?);
+            let engine = self.into_engine(&config, source)?;
             Ok(async |shutdown| {
                 Box::pin(listener::run(config, engine, shutdown)).await.map_err(CommandError::failure)
             })
         })
     }
 
-    fn engine(self, config: &ListenerConfig, flake: FlakeUrl) -> Result<Arc<dyn Engine>, CommandError> {
+    /// The flake or the repository to deploy.
+    fn source(&self) -> Result<FlakeUrl, CommandError> {
+        match (self.engine, &self.flake_url) {
+            (EngineArg::Compose, _) => self.compose.repo(),
+            (EngineArg::Nix, Some(flake)) => Ok(flake.clone()),
+            (EngineArg::Nix, None) => Err(CommandError::usage(anyhow!(
+                "--repo-url needs --engine compose; a NixOS host needs --flake-url"
+            ))),
+        }
+    }
+
+    /// The flag of the flake or repository.
+    fn source_flag(&self) -> &'static str {
+        if self.engine == EngineArg::Compose { "--repo-url" } else { "--flake-url" }
+    }
+
+    fn into_engine(self, config: &ListenerConfig, flake: FlakeUrl) -> Result<Arc<dyn Engine>, CommandError> {
         let launcher = std::env::current_exe()
             .context("could not find the path of this executable")
             .map_err(CommandError::usage)?;
@@ -116,7 +138,11 @@ impl ListenerArgs {
             state_dir: config.state_dir.clone(),
             host: self.activation.host(),
         };
-        let commits = self.commits.policy(&self.flake_url, &config.state_dir)?;
+        let commits = self.commits.policy(&flake, &config.state_dir)?;
+        if self.engine == EngineArg::Compose {
+            let policy = self.activation.policy();
+            return Ok(Arc::new(self.compose.engine(flake, commits, self.hostname, spawner, policy)?));
+        }
         let attr = self.flake_attr.unwrap_or_else(|| FlakeAttr::from(&self.hostname));
         Ok(match self.rebuild_command {
             Some(program) => Arc::new(ExternalCommandEngine {
@@ -144,8 +170,9 @@ impl ListenerArgs {
         let discover =
             expand_template(&self.discover_subject, host, tier, role, false).map_err(CommandError::usage)?;
         let discover_subject = discover.unwrap_or_else(|| DISCOVER.to_owned());
+        let source = self.source()?;
         let (seed, mut warnings) = service::seed(&self.nkey_file)?;
-        warnings.extend(service::log_warnings(flake_warnings("--flake-url", &self.flake_url)));
+        warnings.extend(service::log_warnings(flake_warnings(self.source_flag(), &source)));
         let name = format!("homelab-deploy listener {host}");
         let mut settings = ConnectionSettings::new(&self.nats_url, Some(seed), &name, &discover_subject)?;
         settings.tls = self.tls.tls()?;
@@ -172,7 +199,7 @@ impl ListenerArgs {
             runtime_dir: self.activation.host().runtime_dir(),
             confirm_peers: self.activation.confirm_peers(),
             rules: self.activation.rules(),
-            flake_url: Some(self.flake_url.without_credentials()),
+            flake_url: Some(source.without_credentials()),
             metrics: self.metrics_enabled.then(|| self.metrics_addr.clone()),
             warnings,
         })

@@ -12,11 +12,13 @@ mod build;
 mod builder;
 mod cancel;
 mod completions;
+mod compose_args;
 mod config;
 mod config_check;
 mod connection;
 mod demo;
 mod deploy;
+mod diagnose;
 mod diff;
 mod exit;
 mod flake_credentials;
@@ -38,6 +40,7 @@ mod reboot;
 mod render;
 mod replies;
 mod resolved_config;
+mod resume;
 mod resume_command;
 mod rollback;
 mod rollout_runner;
@@ -115,6 +118,10 @@ enum CliCommand {
     History(history::HistoryArgs),
     /// Show what a deployment would change, without changing anything
     Diff(diff::DiffArgs),
+    /// Collect the diagnostics of hosts with Docker Compose
+    Diagnose(diagnose::DiagnoseArgs),
+    /// Continue the failed job of hosts with Docker Compose
+    Resume(resume::ResumeArgs),
     /// Return hosts to an earlier generation
     Rollback(rollback::RollbackArgs),
     /// Reboot hosts one at a time or in batches; each must come back before the next
@@ -169,10 +176,21 @@ pub fn command() -> clap::Command {
 
 /// Subcommands by purpose, as the help lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Inspect", &["tui", "hosts", "status", "logs", "history", "diff"]),
+    ("Inspect", &["tui", "hosts", "status", "logs", "history", "diff", "diagnose"]),
     (
         "Change",
-        &["deploy", "rollouts", "rollback", "reboot", "cancel", "hold", "release", "build", "flake-update"],
+        &[
+            "deploy",
+            "rollouts",
+            "resume",
+            "rollback",
+            "reboot",
+            "cancel",
+            "hold",
+            "release",
+            "build",
+            "flake-update",
+        ],
     ),
     ("Run as a service", &["listener", "builder", "mcp"]),
     ("Set up", &["demo", "keys", "config", "completions", "man", "help"]),
@@ -252,6 +270,8 @@ fn run_command(command: CliCommand) -> Result<Exit, CommandError> {
         CliCommand::Logs(args) => block_on(args.run()),
         CliCommand::History(args) => block_on(args.run()),
         CliCommand::Diff(args) => block_on(args.run()),
+        CliCommand::Diagnose(args) => block_on(args.run()),
+        CliCommand::Resume(args) => block_on(args.run()),
         CliCommand::Rollback(args) => block_on(args.run()),
         CliCommand::Reboot(args) => block_on(args.run()),
         CliCommand::Rollouts(args) => block_on(args.run()),

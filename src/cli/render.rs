@@ -18,7 +18,7 @@ pub(super) use rollouts::rollouts;
 
 use crate::client::{DeploymentSummary, HostResult, KeyStatus, KeyUse, Plan, ResultKind};
 use crate::fleet::{BranchHeads, FleetCommits, Host, HostStatus, Reachability, describe, failure_groups};
-use crate::protocol::{DeployReport, ErrorCode, Name};
+use crate::protocol::{Action, DeployReport, ErrorCode, Name};
 use crate::text::{format, last, printable};
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use jiff::Timestamp;
@@ -59,8 +59,11 @@ pub(super) fn outcome(outcome: &DeploymentSummary, plan: &Plan, now: Timestamp, 
         let _ = write!(text, "\n\n{}", alike.join("\n"));
     }
     for result in &outcome.hosts {
-        if let Some(report) = result.report.as_deref().filter(|_| result.result == ResultKind::Failed) {
+        let Some(report) = result.report.as_deref() else { continue };
+        if result.result == ResultKind::Failed {
             let _ = write!(text, "\n\n{}", failure(report));
+        } else if !report.components.is_empty() && plan.intent.action != Action::DryActivate {
+            let _ = write!(text, "\n\n{}:{}", report.hostname, components(report));
         }
     }
     text
@@ -100,8 +103,20 @@ fn failure(report: &DeployReport) -> String {
         let units: Vec<_> = report.failed_units.iter().map(|unit| printable(unit)).collect();
         let _ = write!(text, "\n  failed units: {}", units.join(", "));
     }
+    text.push_str(&components(report));
     text.push_str(&quoted(report.diagnostics.as_deref().unwrap_or_default()));
     text
+}
+
+/// The components of a job, one indented line each.
+fn components(report: &DeployReport) -> String {
+    describe::components(report).into_iter().flat_map(|line| ["\n  ".to_owned(), line]).collect()
+}
+
+/// The diagnostics that a host has collected on request.
+pub(super) fn diagnostics(report: &DeployReport) -> String {
+    let lines = report.diagnostics.as_deref().unwrap_or_default().lines();
+    lines.fold(format!("{}:", report.hostname), |text, line| format!("{text}\n  {}", printable(line)))
 }
 
 /// Quotes the last lines of an output, indented.

@@ -1,6 +1,6 @@
 //! Errors of operator commands.
 
-use super::{InventoryError, RolloutError, SelectionError};
+use super::{InventoryError, MissingServices, RolloutError, SelectionError};
 use crate::fleet::FlakeError;
 use crate::nats::NatsError;
 use crate::protocol::{Name, PresenceMismatch, Revision, UnprovenReason};
@@ -122,6 +122,40 @@ pub enum DeployError {
         action: String,
         /// Whether the listener knows only the base format.
         is_base: bool,
+    },
+    /// The host runs services with Docker Compose, so that the next boot is not different from the running system.
+    #[error(
+        "{host} runs services with Docker Compose, which has no system for the next boot, so `{action}` means nothing there: use \
+         `switch`, or `dry-activate` to see what would change; nothing was sent"
+    )]
+    NoNextBoot {
+        /// The host with Docker Compose.
+        host: Name,
+        /// The action.
+        action: String,
+    },
+    /// The host does not have the services of the request.
+    #[error("{host} cannot get this request: {missing}; nothing was sent")]
+    MissingServices {
+        /// The host.
+        host: Name,
+        /// What it lacks.
+        missing: MissingServices,
+    },
+    /// A request that is about a part of a host cannot go to a subject.
+    #[error(
+        "the subject {subject} may reach other hosts, but `resume`, `--service` and `--prune` are for named hosts: give the \
+         name of a host; nothing was sent"
+    )]
+    NotOnSubject {
+        /// The explicit subject.
+        subject: String,
+    },
+    /// The last change of a host did not fail.
+    #[error("no job of {host} failed, so there is nothing to continue; nothing was sent")]
+    NothingToResume {
+        /// The host.
+        host: Name,
     },
     /// A host whose running job is to be cancelled does not reply.
     #[error("{host} does not reply, so its running job is unknown; nothing was sent")]

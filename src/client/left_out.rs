@@ -1,7 +1,9 @@
 //! Hosts of a group that are left out, so that one unsuitable host does not stop the others.
 
+use super::missing_services::missing_services;
 use super::plan::own_subject;
 use super::selection::is_of;
+use super::{Intent, MissingServices};
 use crate::fleet::{FlakeError, Fleet, Host, Reachability};
 use crate::nats::PermissionViolation;
 use crate::protocol::{Action, Name, PresenceMismatch, UnprovenReason, host_subject};
@@ -29,13 +31,19 @@ pub enum LeftOutReason {
     Flake(FlakeError),
     /// Its listener does not support the action.
     Unsupported(Action),
+    /// It runs services with Docker Compose, which has no system for the next boot.
+    NoNextBoot(Action),
+    /// It does not have the services of the request.
+    MissingServices(MissingServices),
+    /// Its last change did not fail.
+    NothingToResume,
     /// The server refused the request to it.
     Denied(PermissionViolation),
 }
 
 impl LeftOutReason {
-    /// Why a request for `action` leaves this host out; `None` if it does not.
-    pub(super) fn of(host: &Host, action: &Action, fleet: &Fleet, now: Timestamp) -> Option<Self> {
+    /// Why a request for `intent` leaves this host out; `None` if it does not.
+    pub(super) fn of(host: &Host, intent: &Intent, fleet: &Fleet, now: Timestamp) -> Option<Self> {
         let identity = &host.identity;
         if let Some(difference) = &identity.differs {
             return Some(Self::Differs(difference.clone()));
@@ -57,8 +65,20 @@ impl LeftOutReason {
         if let Err(error) = fleet.known_flakes.check_instance(answer) {
             return Some(Self::Flake(error));
         }
-        let unsupported = host.reachability(now) == Reachability::Online && !answer.can(action);
-        unsupported.then(|| Self::Unsupported(action.clone()))
+        if let Some(missing) = missing_services(host, intent) {
+            return Some(Self::MissingServices(missing));
+        }
+        let action = &intent.action;
+        if host.reachability(now) == Reachability::Online && !answer.can(action) {
+            let has_no_boot = answer.is_compose() && matches!(action, Action::Boot | Action::Test);
+            return Some(if has_no_boot {
+                Self::NoNextBoot(action.clone())
+            } else {
+                Self::Unsupported(action.clone())
+            });
+        }
+        let resumes_nothing = *action == Action::Resume && host.resumable_job().is_none();
+        resumes_nothing.then_some(Self::NothingToResume)
     }
 
     /// A message for the operator, with the next step.
@@ -74,8 +94,11 @@ impl LeftOutReason {
             Self::Unsupported(_) => {
                 "; update its listener, or use an action that its rebuild program supports".to_owned()
             }
+            Self::NoNextBoot(_) => "; deploy it with `switch`".to_owned(),
             // The error says what to do.
-            Self::Flake(_) | Self::Denied(_) => String::new(),
+            Self::Flake(_) | Self::Denied(_) | Self::MissingServices(_) | Self::NothingToResume => {
+                String::new()
+            }
         };
         format!("{host} is left out: {self}{next}")
     }
@@ -94,6 +117,14 @@ impl fmt::Display for LeftOutReason {
             }
             Self::Flake(error) => write!(f, "{error}"),
             Self::Unsupported(action) => write!(f, "its listener does not support `{action}`"),
+            Self::NoNextBoot(action) => {
+                write!(
+                    f,
+                    "it runs services with Docker Compose, which has no next boot, so `{action}` means nothing there"
+                )
+            }
+            Self::MissingServices(missing) => write!(f, "{missing}"),
+            Self::NothingToResume => f.write_str("none of its jobs failed"),
             Self::Denied(violation) => write!(f, "{violation}"),
         }
     }

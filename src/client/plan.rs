@@ -1,6 +1,7 @@
 //! Turns an operator's intent into a plan: the hosts, and the subject of each request.
 
 use super::left_out::is_selected;
+use super::missing_services::missing_services;
 use super::operator::fresh_id;
 use super::selection::listeners_on;
 use super::{
@@ -36,6 +37,12 @@ pub struct Intent {
     pub reason: Option<String>,
     /// Whether the commit may be older than the last one that a host deployed from its branch.
     pub allow_older: bool,
+    /// The services that the deployment is about; empty for all.
+    #[serde(default)]
+    pub services: Vec<Name>,
+    /// Whether services that are not assigned to a host any more are removed.
+    #[serde(default)]
+    pub prune: bool,
 }
 
 impl Intent {
@@ -50,7 +57,14 @@ impl Intent {
             generation: None,
             reason: None,
             allow_older: false,
+            services: Vec::new(),
+            prune: false,
         }
+    }
+
+    /// Whether only listeners that know services may receive the request.
+    pub fn needs_services(&self) -> bool {
+        !self.services.is_empty() || self.prune
     }
 }
 
@@ -65,7 +79,7 @@ pub struct HostRequest {
     pub is_explicit: bool,
     /// Whether an alias names the host. Without a terminal, requests to aliases and subjects need no confirmation.
     pub is_alias: bool,
-    /// The job to cancel, for a cancel.
+    /// The job to cancel or to continue.
     pub job: Option<Id>,
     /// The flakes that its hosts deploy, as far as they announce them.
     pub flakes: BTreeSet<String>,
@@ -110,7 +124,7 @@ impl Plan {
         let (mut requests, mut left_out) = (Vec::new(), BTreeMap::new());
         let mut add = |requests: &mut Vec<_>, name: &Name| {
             let host = fleet.hosts.get(name);
-            match host.and_then(|host| LeftOutReason::of(host, &intent.action, fleet, now)) {
+            match host.and_then(|host| LeftOutReason::of(host, &intent, fleet, now)) {
                 Some(reason) => {
                     left_out.insert(name.clone(), reason);
                     Ok(())
@@ -143,6 +157,10 @@ impl Plan {
         requests.retain(|request| seen.insert(request.subject.clone()));
         let mut silent = BTreeMap::new();
         for request in &mut requests {
+            if request.is_explicit && (intent.needs_services() || intent.action == Action::Resume) {
+                // Other hosts may listen there, and a listener that does not know services would deploy all of them.
+                return Err(DeployError::NotOnSubject { subject: printable(&request.subject) });
+            }
             for name in request.hosts.keys() {
                 let Some(host) = fleet.hosts.get(name) else { continue };
                 if !request.is_explicit {
@@ -151,6 +169,14 @@ impl Plan {
                 }
                 if let Some(answer) = &host.answer {
                     fleet.known_flakes.check_instance(answer)?;
+                }
+                if let Some(missing) = missing_services(host, &intent) {
+                    return Err(DeployError::MissingServices { host: name.clone(), missing });
+                }
+                if intent.action == Action::Resume {
+                    let job = host.resumable_job().and_then(|job| job.id.clone());
+                    request.job =
+                        Some(job.ok_or_else(|| DeployError::NothingToResume { host: name.clone() })?);
                 }
                 if host.reachability(now) == Reachability::Online {
                     check_capable(host, &intent.action)?;
@@ -237,6 +263,8 @@ impl Plan {
             commit: request.pin.as_ref().map(ToString::to_string),
             reason: intent.reason.clone(),
             allow_older: intent.allow_older.then_some(true),
+            services: intent.services.clone(),
+            prune: intent.prune.then_some(true),
             ..DeployRequest::new(
                 intent.action.clone(),
                 pinned.or_else(|| intent.revision.clone()),
@@ -482,6 +510,9 @@ pub fn check_single_instance(host: &Host, now: Timestamp) -> Result<(), NameConf
 
 fn check_capable(host: &Host, action: &Action) -> Result<(), DeployError> {
     match &host.answer {
+        Some(answer) if answer.is_compose() && matches!(action, Action::Boot | Action::Test) => {
+            Err(DeployError::NoNextBoot { host: host.name.clone(), action: action.to_string() })
+        }
         Some(answer) if !answer.can(action) => {
             let (host, is_base) = (host.name.clone(), answer.version.is_none());
             Err(DeployError::Unsupported { host, action: action.to_string(), is_base })

@@ -2,6 +2,7 @@
 
 use super::commit::{self, COMMITS, Commit};
 use super::machine::SimulatedSystem;
+use super::scenario::Scenario;
 use super::timeline::broken_log;
 use super::{DemoHost, DemoPace};
 use crate::builder::{BuildEngine, BuildFuture, BuildRules, BuilderConfig, HostsFuture, Repo};
@@ -56,7 +57,9 @@ pub(super) struct SimulatedBuilds {
 
 impl SimulatedBuilds {
     pub(super) fn of(hosts: &[DemoHost], pace: DemoPace) -> Self {
-        Self { hosts: hosts.into(), pace: pace.factor(), built: Arc::default() }
+        // The services of the other hosts are not built.
+        let hosts = hosts.iter().filter(|host| host.scenario != Scenario::Compose).cloned().collect();
+        Self { hosts, pace: pace.factor(), built: Arc::default() }
     }
 
     /// Waits this many milliseconds, scaled by the pace of the demo.

@@ -10,6 +10,10 @@ use std::time::Duration;
 
 /// The roles, each with the tier of its hosts.
 const ROLES: [(&str, &str); 4] = [("cache", "test"), ("ci", "test"), ("dns", "prod"), ("web", "prod")];
+/// The hosts with Docker Compose come after the first twelve hosts: their role, and their tiers.
+const COMPOSE_ROLE: &str = "home";
+const COMPOSE_TIERS: [&str; 2] = ["test", "prod"];
+const COMPOSE_FROM: usize = 12;
 /// Path of a host's credential, as its listener would report it.
 const KEY_FILE: &str = "/var/lib/homelab-deploy/nkey";
 
@@ -23,8 +27,18 @@ pub(super) struct DemoHost {
 }
 
 impl DemoHost {
-    /// The n-th host; the roles alternate.
+    /// The n-th host; the roles alternate, and two hosts have Docker Compose.
     pub(super) fn numbered(n: usize) -> Result<Self, NameError> {
+        let after = n.checked_sub(COMPOSE_FROM);
+        if let Some((number, tier)) = after.and_then(|after| Some((after + 1, COMPOSE_TIERS.get(after)?))) {
+            return Ok(Self {
+                name: Name::new(format!("{COMPOSE_ROLE}{number}"))?,
+                tier: Name::new(*tier)?,
+                role: Name::new(COMPOSE_ROLE)?,
+                scenario: Scenario::Compose,
+            });
+        }
+        let n = if after.is_some() { n - COMPOSE_TIERS.len() } else { n };
         let ((role, tier), round) = (ROLES[n % ROLES.len()], n / ROLES.len());
         Ok(Self {
             name: Name::new(format!("{role}{}", round + 1))?,

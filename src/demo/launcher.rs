@@ -1,5 +1,6 @@
 //! Starts the listener of a simulated host, with its history on disk.
 
+use super::compose::SimulatedCompose;
 use super::engine::SimulatedEngine;
 use super::outage::{self, OutageSender};
 use super::seed_history::SeedHistory;
@@ -44,6 +45,19 @@ impl Launcher {
         let config = host.config(&self.url, seed, &self.history.flake(), state)?;
         listeners.spawn(outage::run(config, engine.clone(), outage_rx, self.shutdown.clone()));
         Ok(engine)
+    }
+
+    /// Starts the listener of a host with Docker Compose.
+    pub(super) fn start_compose(
+        &self,
+        host: &DemoHost,
+        seed: Nkey,
+        listeners: &mut JoinSet<Result<(), ServiceError>>,
+    ) -> Result<(), DemoError> {
+        let config = host.config(&self.url, seed, &self.history.flake(), self.state(host))?;
+        let engine = Arc::new(SimulatedCompose::new(host, self.pace));
+        listeners.spawn(crate::listener::run(config, engine, self.shutdown.clone()));
+        Ok(())
     }
 
     /// Starts the listener of a host that was dormant, with the identity that it was announced with.

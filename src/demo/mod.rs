@@ -6,6 +6,7 @@ mod background;
 mod builder;
 mod capacity;
 mod commit;
+mod compose;
 mod dormant;
 mod engine;
 mod host;
@@ -157,6 +158,10 @@ impl Demo {
         };
         for host in hosts {
             let seed = Nkey::read(&keys::file(directory, host.name.as_str()))?;
+            if host.scenario == Scenario::Compose {
+                launcher.start_compose(host, seed, &mut demo.hosts)?;
+                continue;
+            }
             let engine = launcher.start(host, seed, &mut demo.hosts)?;
             if pace == DemoPace::Interactive && host.scenario == Scenario::PowerLoss {
                 demo.background.spawn(background::simulate_power_losses(engine));

@@ -21,6 +21,8 @@ pub(super) enum Scenario {
     RebootPending,
     /// `/boot` has little free space, and the NixOS release is older.
     LowBootSpace,
+    /// The host runs services with Docker Compose.
+    Compose,
     /// A unit has failed that is unrelated to any deployment.
     Degraded,
 }

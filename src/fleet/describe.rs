@@ -1,7 +1,7 @@
 //! Jobs, revisions and times as text for people. All data from the wire is made safe to print.
 
 use super::Host;
-use crate::protocol::{BuildHost, DeployReport, HistoryEntry, PhaseName, PhaseState, Status};
+use crate::protocol::{BuildHost, Component, DeployReport, HistoryEntry, PhaseName, PhaseState, Status};
 use crate::text::format::{duration, short_commit};
 use crate::text::printable;
 use std::fmt::Write;
@@ -26,9 +26,12 @@ pub fn job_progress(report: &DeployReport) -> String {
         }
         _ => match report.phases.running() {
             Some(phase) => {
-                let mut text = printable(phase.name.as_str());
+                let mut text = phase_word(report, &phase.name);
                 if let Some((done, expected)) = build_counts(report) {
                     let _ = write!(text, " {done}/{expected}");
+                }
+                if let Some(component) = component_progress(report) {
+                    return format!("{text} {component}");
                 }
                 let activity = report.progress.as_ref().map(|progress| printable(&progress.activity));
                 if let Some(activity) = activity.filter(|activity| !activity.is_empty()) {
@@ -39,6 +42,68 @@ pub fn job_progress(report: &DeployReport) -> String {
             None => printable(report.status.as_str()),
         },
     }
+}
+
+/// The phase or state of a running job: `build 12/40`, `deploy 2/5 zigbee2mqtt`.
+pub fn job_step(report: &DeployReport) -> String {
+    let [step, _, _] = job_steps(report);
+    step
+}
+
+/// Like [`job_step`], and then without the name of the component, and without the count.
+pub fn job_steps(report: &DeployReport) -> [String; 3] {
+    let phase = report.phases.running();
+    let word =
+        phase.map_or_else(|| printable(report.status.as_str()), |phase| phase_word(report, &phase.name));
+    let count = build_counts(report).map(|(done, expected)| format!("{word} {done}/{expected}"));
+    let component = report.components.running().map(|(position, component)| {
+        let count = format!("{word} {position}/{}", report.components.0.len());
+        [format!("{count} {}", printable(&component.name)), count]
+    });
+    match (count, component) {
+        (Some(count), _) => [count.clone(), count, word],
+        (None, Some([step, count])) => [step, count, word],
+        (None, None) => [word.clone(), word.clone(), word],
+    }
+}
+
+/// The name of a phase. Services are brought up one after the other, which people call a deployment.
+fn phase_word(report: &DeployReport, phase: &PhaseName) -> String {
+    match phase {
+        PhaseName::Activate if !report.components.is_empty() => "deploy".to_owned(),
+        other => printable(other.as_str()),
+    }
+}
+
+/// The running component with its position: `2/5 zigbee2mqtt`.
+pub fn component_progress(report: &DeployReport) -> Option<String> {
+    let (position, component) = report.components.running()?;
+    Some(format!("{position}/{} {}", report.components.0.len(), printable(&component.name)))
+}
+
+/// A component of a job on one line: `zigbee2mqtt  failed 12.0 s: it is unhealthy`, with names padded to `width`.
+pub fn component(component: &Component, width: usize) -> String {
+    let name = printable(&component.name);
+    let mut text = format!("{name:width$}  {}", printable(component.state.as_str()));
+    if component.elapsed_ms > 0 {
+        let _ = write!(text, " {}", duration(component.elapsed_ms));
+    }
+    if !component.message.is_empty() {
+        let _ = write!(text, ": {}", printable(&component.message));
+    }
+    text
+}
+
+/// The components of a job, one line each.
+pub fn components(report: &DeployReport) -> Vec<String> {
+    let all = &report.components.0;
+    let width = name_width(all.iter().map(|component| component.name.as_str()));
+    all.iter().map(|each| component(each, width)).collect()
+}
+
+/// The width of the longest name of a component, as it is printed; 0 if there are none.
+pub fn name_width<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    names.map(|name| printable(name).chars().count()).max().unwrap_or(0)
 }
 
 /// The builds that are done and expected, if known.

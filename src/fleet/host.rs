@@ -222,6 +222,11 @@ impl Host {
         self.last_change.as_deref().filter(|job| job.status == Status::Failed)
     }
 
+    /// The failed job that a resume continues: the last change, if no job runs.
+    pub fn resumable_job(&self) -> Option<&DeployReport> {
+        self.failed_change().filter(|_| self.running_job().is_none())
+    }
+
     /// The last job that changed the system, if `job` is a later one.
     pub fn earlier_change(&self) -> Option<&DeployReport> {
         let newest = self.job.as_ref();

@@ -1,7 +1,7 @@
 //! Limits the data kept from hosts, because anyone with a host's key can invent hosts.
 
 use super::journal_cause;
-use crate::protocol::{DeployReport, InternedStr, Presence};
+use crate::protocol::{DeployReport, InternedStr, MAX_COMPONENTS, Presence};
 use crate::text::{fitting_prefix, fitting_suffix};
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ const MAX_FIELD: usize = 4 * 1024;
 const MAX_LIST: usize = 100;
 /// The maximum size of one capability, in bytes. The longest action name of any version is far shorter.
 const MAX_CAPABILITY: usize = 64;
+/// The maximum size of a component's name, and of its message, in bytes.
+const MAX_COMPONENT: usize = 512;
 /// The maximum size of diagnostics, in bytes: as much as a listener sends.
 const MAX_DIAGNOSTICS: usize = 16 * 1024;
 
@@ -40,6 +42,9 @@ pub(super) fn truncate_presence(answer: &mut Presence) {
     }
     truncate_list(&mut answer.failed_units);
     truncate_list(&mut answer.warnings);
+    // A truncated name would be that of another component.
+    answer.components.retain(|component| component.len() <= MAX_COMPONENT);
+    answer.components.truncate(MAX_COMPONENTS);
     // A truncated subject would be a different subject.
     answer.deploy_subjects.retain(|subject| subject.len() <= MAX_FIELD);
     truncate_list(&mut answer.deploy_subjects);
@@ -68,7 +73,11 @@ pub(super) fn truncate_report(mut report: Arc<DeployReport>) -> Arc<DeployReport
         && report.diagnostics.as_ref().is_none_or(|text| text.len() <= MAX_DIAGNOSTICS)
         && report.progress.as_ref().is_none_or(|progress| progress.activity.len() <= MAX_FIELD)
         && report.cause.as_ref().is_none_or(|cause| cause.len() <= MAX_FIELD)
-        && report.phases.0.len() <= MAX_LIST;
+        && report.phases.0.len() <= MAX_LIST
+        && report.components.0.len() <= MAX_COMPONENTS
+        && report.components.0.iter().all(|component| {
+            component.name.len() <= MAX_COMPONENT && component.message.len() <= MAX_COMPONENT
+        });
     if is_short {
         return report;
     }
@@ -100,6 +109,7 @@ pub(super) fn truncate_report(mut report: Arc<DeployReport>) -> Arc<DeployReport
         truncate_string(&mut progress.activity);
     }
     report.phases.0.truncate(MAX_LIST);
+    report.components.limit(MAX_COMPONENTS, MAX_COMPONENT);
     Arc::new(report)
 }
 

@@ -1,6 +1,6 @@
 //! Admission of requests: a pure decision from what the listener knows.
 
-use crate::protocol::{Action, DeployReport, DeployRequest, ErrorCode, Id};
+use crate::protocol::{Action, DeployReport, DeployRequest, ErrorCode, Id, Status};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -22,13 +22,15 @@ pub enum Admission {
 }
 
 /// Decides about `request`. `known` looks up a job's last report, `running` is the id of the running job, `can` reports
-/// whether this listener supports an action, and `held` is the error message if the host is held.
+/// whether this listener supports an action, `has_services` is whether it deploys single services, and `held` is the
+/// error message if the host is held.
 pub fn admit(
     request: &DeployRequest,
     now: Timestamp,
     known: impl Fn(&Id) -> Option<Arc<DeployReport>>,
     running: Option<&Id>,
     can: impl Fn(&Action) -> bool,
+    has_services: bool,
     held: Option<String>,
 ) -> Admission {
     if let Some(report) = known(&request.id) {
@@ -57,6 +59,11 @@ pub fn admit(
         let message = format!("this listener does not support the action `{}`", request.action);
         return Admission::Reject(ErrorCode::InvalidAction, message);
     }
+    // Without these fields, the request would be about the complete host.
+    if !has_services && (!request.services.is_empty() || request.prune == Some(true)) {
+        let message = "this host has no services that can be deployed alone".to_owned();
+        return Admission::Reject(ErrorCode::InvalidRequest, message);
+    }
     if matches!(request.action, Action::Hold | Action::Release) {
         return Admission::Hold;
     }
@@ -65,6 +72,17 @@ pub fn admit(
     }
     if let Some(job) = running {
         return Admission::Reject(ErrorCode::AlreadyRunning, format!("job {job} is running on this host"));
+    }
+    if let Some(job) = request.job.as_ref().filter(|_| request.action == Action::Resume) {
+        match known(job) {
+            None => return Admission::Reject(ErrorCode::NotFound, format!("this host has no job {job}")),
+            Some(report) if report.status != Status::Failed => {
+                let message =
+                    format!("job {job} is {}: only a job that failed can be continued", report.status);
+                return Admission::Reject(ErrorCode::InvalidRequest, message);
+            }
+            Some(_) => {}
+        }
     }
     Admission::Accept
 }

@@ -10,7 +10,9 @@ use crate::activation::{
 };
 use crate::clock::now;
 use crate::jobs::{JobRecord, JobStore};
-use crate::protocol::{DeployReport, DeployRequest, ErrorCode, PhaseName, PhaseState, Phases, Status};
+use crate::protocol::{
+    Action, ComponentState, DeployReport, DeployRequest, ErrorCode, PhaseName, PhaseState, Phases, Status,
+};
 use crate::state_dir::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +65,8 @@ pub(super) struct Job {
     /// Pending cancel requests, each waiting for the decision.
     cancel_waiters: Vec<oneshot::Sender<CancelReply>>,
     final_message: Option<String>,
+    /// The diagnostics that the engine has collected.
+    diagnostics: Option<String>,
     live_log: LiveLog,
 }
 
@@ -99,6 +103,7 @@ impl Job {
             confirmer,
             cancel_waiters: Vec::new(),
             final_message: None,
+            diagnostics: None,
             live_log: LiveLog::new(),
         };
         (job, JobHandle { cancel: cancel_in, report: report_out, span: Span::current() })
@@ -130,6 +135,20 @@ impl Job {
         self.finish(result, &*engine).await
     }
 
+    /// Resumes a job that had started to change the host, and returns its record.
+    pub(super) async fn resume(mut self, engine: Arc<dyn Engine>) -> JobRecord {
+        let record = Box::new(self.record.clone());
+        // The count of restarts limits how often a job that kills its listener is resumed.
+        let result = match self.save().await {
+            Ok(()) => {
+                let work = |spec, events, stop| engine.resume(spec, record, events, stop);
+                self.work(work).await
+            }
+            Err(error) => Err(JobFailure::new(ErrorCode::Interrupted, error.to_string())),
+        };
+        self.finish(result, &*engine).await
+    }
+
     async fn finish(mut self, result: JobResult, engine: &dyn Engine) -> JobRecord {
         // A result from the worker is kept unchanged.
         let is_ours = !(self.handed_over && self.record.is_final());
@@ -156,11 +175,18 @@ impl Job {
         work: impl FnOnce(JobSpec, JobEvents, CancellationToken) -> JobFuture,
     ) -> JobResult {
         let id = self.record.request.id.clone();
+        let resumed = self.read_resumed().await.map_err(|error| {
+            let message = format!("could not read the record of the job to continue: {error}");
+            JobFailure::new(ErrorCode::NotFound, message)
+        })?;
         let mut request = self.record.request.clone();
         // A restarted job builds the commit that was reported, even if the branch has moved.
         let resolved = || self.record.report.commit.as_ref().map(ToString::to_string);
         request.commit = request.commit.or_else(resolved);
         let spec = JobSpec {
+            services: request.services.clone(),
+            prune: request.prune == Some(true),
+            resumed,
             request,
             dir: self.store.job(&id),
             reachable: self.reporter.reachability_probe(),
@@ -225,6 +251,20 @@ impl Job {
         }
     }
 
+    /// Reads the record of the job that a resume continues, and takes over which services it was about.
+    async fn read_resumed(&mut self) -> Result<Option<Box<JobRecord>>, StoreError> {
+        let request = &mut self.record.request;
+        let Some(id) = request.job.clone().filter(|_| request.action == Action::Resume) else {
+            return Ok(None);
+        };
+        let dir = self.store.job(&id);
+        let read = tokio::task::spawn_blocking(move || dir.record()).await;
+        let resumed = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        request.services.clone_from(&resumed.request.services);
+        request.prune = resumed.request.prune;
+        Ok(Some(Box::new(resumed)))
+    }
+
     /// Applies an event. Returns whether operators should get a report soon.
     async fn apply(&mut self, event: JobEvent) -> bool {
         let report = &mut self.record.report;
@@ -258,6 +298,16 @@ impl Job {
             }
             JobEvent::System(system) => report.system = Some(system.into()),
             JobEvent::Generation(generation) => report.generation = Some(generation),
+            JobEvent::Component(component) => {
+                if report.components.update(component) {
+                    // A listener that resumes the job continues at the first component that is not over.
+                    self.save_progress("the state of a component").await;
+                }
+            }
+            JobEvent::Diagnostics(text) => {
+                self.diagnostics = Some(text);
+                return false;
+            }
             JobEvent::Note(note) => self.final_message = Some(note),
             JobEvent::Changes(changes) => report.changes = Some(changes),
             JobEvent::PreviousSystem(old) => {
@@ -370,26 +420,41 @@ impl Job {
         match result {
             Ok(message) => {
                 report.phases.end(&PhaseState::Done);
+                report.components.end(&ComponentState::Done);
                 report.status = Status::Completed;
                 report.message = self.final_message.take().unwrap_or(message);
+                if let Some(text) = self.diagnostics.take() {
+                    self.add_diagnostics(engine, &text);
+                }
             }
             Err(failure) => {
                 // The failed phase was marked when the rollback started.
                 let rolled_back = failure.rolled_back == Some(true);
                 report.phases.end(if rolled_back { &PhaseState::Done } else { &PhaseState::Failed });
+                report.components.end(&ComponentState::Failed);
                 report.status = Status::Failed;
                 report.error = Some(failure.code);
                 report.message = failure.message;
                 report.rolled_back = failure.rolled_back;
-                let job_dir = self.store.job(&self.record.request.id);
-                let facts = engine.facts();
-                let read = job_dir.clone();
-                let text = tokio::task::spawn_blocking(move || collect_diagnostics(&read, &[], &facts)).await;
-                let text = engine.mask(&text.unwrap_or_default());
-                save_diagnostics(&job_dir, &text);
-                self.record.report.diagnostics = Some(text);
+                let text = match self.diagnostics.take() {
+                    Some(text) => text,
+                    None => {
+                        let (read, facts) = (self.store.job(&self.record.request.id), engine.facts());
+                        let text =
+                            tokio::task::spawn_blocking(move || collect_diagnostics(&read, &[], &facts));
+                        text.await.unwrap_or_default()
+                    }
+                };
+                self.add_diagnostics(engine, &text);
             }
         }
+    }
+
+    /// Adds the diagnostics to the report, and saves them completely.
+    fn add_diagnostics(&mut self, engine: &dyn Engine, text: &str) {
+        let text = engine.mask(text);
+        save_diagnostics(&self.store.job(&self.record.request.id), &text);
+        self.record.report.diagnostics = Some(text);
     }
 
     /// Updates the times and the sequence number of the report.

@@ -4,7 +4,9 @@ use super::{ListenerConfig, hold};
 use crate::activation::{Engine, free_bytes};
 use crate::fleet::journal_cause;
 use crate::jobs::{Hold, JobCache, JobStore};
-use crate::protocol::{Action, DeployReport, Id, JobReply, Presence, Query, QueryKind, QueryReply};
+use crate::protocol::{
+    Action, DeployReport, EngineKind, Id, JobReply, Presence, Query, QueryKind, QueryReply,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -48,7 +50,12 @@ impl HostSnapshot<'_> {
         let facts = self.engine.facts();
         // After a rollback or reboot an older job's system may run.
         let deployed = self.jobs.deployed(facts.system.as_deref());
-        let actions = hold::actions(self.engine);
+        let kind = self.engine.kind();
+        let mut capabilities = hold::actions(self.engine);
+        capabilities.retain(|action| !Action::BASE.contains(action));
+        if kind == Some(EngineKind::Compose) {
+            capabilities.push(Action::from(Presence::SERVICES));
+        }
         let subjects = config.deploy_subjects.clone();
         Presence {
             seq: Some(self.seq),
@@ -72,7 +79,9 @@ impl HostSnapshot<'_> {
             deployed_at: deployed.and_then(|job| job.at),
             last_change: self.last_change().map(strip_diagnostics),
             job: self.job(None).map(strip_diagnostics),
-            capabilities: actions.into_iter().filter(|action| !Action::BASE.contains(action)).collect(),
+            engine: kind,
+            components: self.engine.components(),
+            capabilities,
             public_key: config.settings.nkey.as_ref().map(|seed| seed.public_key().into()),
             trusted_keys: Some(
                 config.trusted_keys.iter().map(|trusted| trusted.key.as_str().to_owned()).collect(),

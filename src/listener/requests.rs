@@ -9,10 +9,11 @@ use super::subscriptions::ReceivedRequest;
 use super::{history, hold};
 use crate::blocking::spawn_in_span;
 use crate::clock::now;
-use crate::jobs::{Admission, DeployedBranches, JobRecord, admit, request_span};
+use crate::jobs::{Admission, DeployedBranches, JobRecord, Recovery, admit, request_span};
 use crate::keys::{Recipient, SignatureRejection, check_clock, check_lifetime};
 use crate::protocol::{
-    DeployReport, DeployRequest, Destination, ErrorCode, Id, PublicKey, RejectedRequest, ReplyTo, Status,
+    Action, DeployReport, DeployRequest, Destination, EngineKind, ErrorCode, Id, PublicKey, RejectedRequest,
+    ReplyTo, Status,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -102,7 +103,9 @@ impl ListenerService {
         let known = |id: &_| self.report_of(id);
         let actions = hold::actions(&*self.engine);
         let can = |action: &_| actions.contains(action);
-        let admission = admit(&request, now(), known, running.as_ref(), can, self.held_message());
+        let has_services = self.engine.kind() == Some(EngineKind::Compose);
+        let held = self.held_message();
+        let admission = admit(&request, now(), known, running.as_ref(), can, has_services, held);
         let to = request.destination();
         match admission {
             Admission::Accept => self.start_job(request, check.key).await,
@@ -175,17 +178,23 @@ impl ListenerService {
         let mut record = job::accept(request, self.store.dir.identity().starts, timeout, &self.reporter);
         record.verified_key = key;
         record.boot_id = self.engine.boot_id();
+        let resumed = record.request.job.as_ref().filter(|_| record.request.action == Action::Resume);
+        if let Some(resumed) = resumed.and_then(|job| self.jobs.report(job)) {
+            // A resume continues at the commit of the earlier job, even if the branch has moved.
+            record.report.revision.clone_from(&resumed.revision);
+            record.report.commit.clone_from(&resumed.commit);
+        }
         record
     }
 
-    /// Resumes a job of a previous listener: follows it if it was handed over, otherwise restarts it.
-    pub(super) fn attach(&mut self, record: JobRecord, handed_over: bool) {
+    /// Takes over a job of a previous listener: follows it, resumes it, or otherwise restarts it.
+    pub(super) fn attach(&mut self, record: JobRecord, recovery: &Recovery) {
         let id = record.request.id.clone();
         let job = self.set_running(id, record);
-        if handed_over {
-            self.spawn_job(job.attach(self.engine.clone()));
-        } else {
-            self.spawn_job(job.run(self.engine.clone()));
+        match recovery {
+            Recovery::Follow => self.spawn_job(job.attach(self.engine.clone())),
+            Recovery::Resume => self.spawn_job(job.resume(self.engine.clone())),
+            _ => self.spawn_job(job.run(self.engine.clone())),
         }
     }
 

@@ -135,20 +135,26 @@ impl ListenerService {
         let (boot_id, facts) = (self.engine.boot_id(), self.engine.facts());
         let system = facts.system.as_deref();
         let (boot_id, generation) = (boot_id.as_deref(), facts.generation);
+        let can_resume = self.engine.can_resume();
         let decide = |record: &JobRecord| {
-            Recovery::of(record, CurrentHost { now: now(), boot_id, system, generation })
+            Recovery::of(record, CurrentHost { now: now(), boot_id, system, generation, can_resume })
         };
-        // A job that another process may own takes precedence over all other unfinished jobs.
-        let is_any_owned =
-            records.iter().any(|record| !record.is_final() && decide(record) == Recovery::Follow);
+        // A job that may have changed the host takes precedence over all other unfinished jobs.
+        let is_owned = |recovery: &Recovery| matches!(recovery, Recovery::Follow | Recovery::Resume);
+        let is_any_owned = records.iter().any(|record| !record.is_final() && is_owned(&decide(record)));
         for mut record in records {
             if !record.is_final() {
                 let _entered = report_span(&record.report).entered();
                 let recovery = decide(&record);
                 // At most one job has an owner, because it was accepted while no other job ran.
-                if self.running.is_none() && recovery == Recovery::Follow {
-                    tracing::info!("resuming a job that was handed over");
-                    self.attach(record, true);
+                if self.running.is_none() && is_owned(&recovery) {
+                    if recovery == Recovery::Follow {
+                        tracing::info!("resuming a job that was handed over");
+                    } else {
+                        tracing::info!("resuming a job that had started to change the host");
+                        record.restarts += 1;
+                    }
+                    self.attach(record, &recovery);
                     continue;
                 }
                 if self.running.is_none()
@@ -158,7 +164,7 @@ impl ListenerService {
                 {
                     tracing::info!("restarting interrupted job: nothing was changed");
                     record.restarts += 1;
-                    self.attach(record, false);
+                    self.attach(record, &recovery);
                     continue;
                 }
                 recovery.finish(&mut record, system);

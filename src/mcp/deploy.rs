@@ -5,7 +5,7 @@ use super::client::FleetClient;
 use super::confirm::{ConfirmationRequest, Decision, Retry, request_confirmation};
 use super::confirmation_codes::ConfirmationCodes;
 use super::job_views::JobView;
-use super::parameters::{Confirm, DeploySpec, HostSelector};
+use super::parameters::{Confirm, DeploySpec, HostSelector, service_names};
 use super::progress;
 use super::result::{ToolError, tool_result};
 use super::views::{DeploymentView, HostResultView};
@@ -48,6 +48,7 @@ pub(super) async fn plan(
     let intent = Intent {
         revision: Some(branch.clone()),
         allow_older: spec.allow_older,
+        services: spec.services,
         ..Intent::new(spec.action, operator.issuer.clone())
     };
     let (selection, suffix) = match spec.hosts {
@@ -105,8 +106,11 @@ impl PlannedDeployment {
         let names: Vec<_> = hosts.keys().map(|host| host.as_str()).collect();
         let (action, hosts) = (&self.plan.intent.action, format::count(names.len(), "host"));
         let older = if self.plan.intent.allow_older { ", even if it is older" } else { "" };
+        let services = &self.plan.intent.services;
+        let only =
+            if services.is_empty() { String::new() } else { format!(", only {}", service_names(services)) };
         format!(
-            "{action} {} on {hosts} of tier {}: {}{older}",
+            "{action} {} on {hosts} of tier {}: {}{only}{older}",
             printable(self.branch.as_str()),
             self.tier,
             names.join(", ")
@@ -224,6 +228,11 @@ fn describe(summary: &DeploymentSummary, view: &DeploymentView) -> String {
         };
         let _ = write!(text, "\n{}: {how}", host.host);
         let dry = host.report.as_ref().is_some_and(|report| report.action == Some(Action::DryActivate));
+        if let Some(report) = &host.report {
+            for component in describe::components(report) {
+                let _ = write!(text, "\n  {component}");
+            }
+        }
         for change in seen.job.iter().filter(|_| dry).flat_map(JobView::changes) {
             let _ = write!(text, "\n  {change}");
         }

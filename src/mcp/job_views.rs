@@ -1,7 +1,7 @@
 //! A job in the results of tools.
 
 use super::views::{sanitize, sanitize_all};
-use crate::protocol::{Action, Changes, DeployReport, ErrorCode, HistoryEntry, Phase};
+use crate::protocol::{Action, Changes, Component, DeployReport, ErrorCode, HistoryEntry, Phase};
 use crate::text::{fitting_suffix, format, printable};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -57,6 +57,9 @@ pub(super) struct JobView {
     /// Each phase with its duration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     phases: Vec<PhaseView>,
+    /// Each service of a host with Docker Compose, in the sequence of the job.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    components: Vec<ComponentView>,
     /// Changes on the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<ChangesView>,
@@ -72,6 +75,18 @@ struct PhaseView {
     /// pending, running, done, failed or skipped.
     state: String,
     elapsed_s: f64,
+}
+
+/// A service in a job.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ComponentView {
+    name: String,
+    /// pending, running, done, failed, skipped (not reached, or not needed) or unchanged (not touched).
+    state: String,
+    elapsed_s: f64,
+    /// Why it has this state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
 }
 
 /// What a deployment changes on a host.
@@ -119,6 +134,7 @@ impl JobView {
     pub(super) fn full(report: &DeployReport, diagnostics: usize) -> Self {
         Self {
             phases: report.phases.0.iter().map(PhaseView::new).collect(),
+            components: report.components.0.iter().map(ComponentView::new).collect(),
             changes: report.changes.as_deref().map(ChangesView::new),
             diagnostics: report.diagnostics.as_deref().map(|text| last_lines(text, diagnostics)),
             ..Self::short(report)
@@ -155,6 +171,17 @@ impl PhaseView {
             name: printable(phase.name.as_str()),
             state: printable(phase.state.as_str()),
             elapsed_s: seconds(phase.elapsed_ms),
+        }
+    }
+}
+
+impl ComponentView {
+    fn new(component: &Component) -> Self {
+        Self {
+            name: printable(&component.name),
+            state: printable(component.state.as_str()),
+            elapsed_s: seconds(component.elapsed_ms),
+            message: sanitize(Some(&component.message)),
         }
     }
 }

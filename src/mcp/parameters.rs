@@ -46,6 +46,9 @@ pub(super) struct DeployParameters {
     /// true: deploy the commit even if it is older than the last one that a host deployed from its branch. Use it only
     /// if a host rejected the commit as older and the person wants to go back to it.
     allow_older: Option<bool>,
+    /// Only these services of a host with Docker Compose, as in the components of list_hosts. Default: all of them.
+    #[schemars(with = "Option<Vec<String>>")]
+    services: Option<Vec<Name>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -70,6 +73,9 @@ pub(super) struct AdminParameters {
     /// true: deploy the commit even if it is older than the last one that a host deployed from its branch. Use it only
     /// if a host rejected the commit as older and the person wants to go back to it.
     allow_older: Option<bool>,
+    /// Only these services of a host with Docker Compose, as in the components of list_hosts. Default: all of them.
+    #[schemars(with = "Option<Vec<String>>")]
+    services: Option<Vec<Name>>,
     /// The code from an earlier refusal; use it only after the person has agreed to exactly the question in that
     /// refusal. A code is valid once, for that question only, and only if the client cannot ask the person itself.
     #[schemars(with = "Option<String>")]
@@ -207,6 +213,8 @@ pub(super) struct DeploySpec {
     pub(super) action: Action,
     /// Whether the commit may be older than the last deployed one.
     pub(super) allow_older: bool,
+    /// Only these services; empty for all.
+    pub(super) services: Vec<Name>,
 }
 
 impl fmt::Display for DeploySpec {
@@ -221,8 +229,18 @@ impl fmt::Display for DeploySpec {
             HostSelector::Role(role) => write!(f, "on the hosts of role {role} ")?,
         }
         write!(f, "of tier {}", self.tier)?;
+        if !self.services.is_empty() {
+            write!(f, ", only {}", service_names(&self.services))?;
+        }
         if self.allow_older { f.write_str(", even if it is older") } else { Ok(()) }
     }
+}
+
+/// `the services mosquitto, zigbee2mqtt`
+pub(super) fn service_names(services: &[Name]) -> String {
+    let names: Vec<_> = services.iter().map(Name::as_str).collect();
+    let word = if names.len() == 1 { "service" } else { "services" };
+    format!("the {word} {}", names.join(", "))
 }
 
 /// The selected hosts of a tier.
@@ -262,6 +280,7 @@ impl DeployParameters {
             branch: self.branch,
             action: self.action.unwrap_or_default().into(),
             allow_older,
+            services: self.services.unwrap_or_default(),
         })
     }
 }
@@ -272,7 +291,8 @@ impl AdminParameters {
         let hosts = HostSelector::of(self.hostname, self.all, self.role)?;
         let allow_older = self.allow_older == Some(true);
         let (tier, action) = (self.tier, self.action.unwrap_or_default().into());
-        let spec = DeploySpec { tier, hosts, branch: self.branch, action, allow_older };
+        let services = self.services.unwrap_or_default();
+        let spec = DeploySpec { tier, hosts, branch: self.branch, action, allow_older, services };
         Ok((spec, self.confirm))
     }
 }

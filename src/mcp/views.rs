@@ -230,7 +230,13 @@ pub(super) struct HostView {
     /// Whether the host needs a reboot to run its complete system.
     #[serde(skip_serializing_if = "Option::is_none")]
     reboot_needed: Option<bool>,
-    /// Failed systemd units.
+    /// compose: the host runs services with Docker Compose; absent: it is a NixOS host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<String>,
+    /// The services of a host with Docker Compose, which deploy can name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    components: Vec<String>,
+    /// Failed systemd units, or services that are not well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed_units: Vec<String>,
     /// Warnings for the operator.
@@ -265,6 +271,8 @@ impl HostView {
             os_version: sanitize(answer.and_then(|answer| answer.os_version.as_deref())),
             listener_version: sanitize(answer.and_then(|answer| answer.version.as_deref())),
             reboot_needed: answer.and_then(|answer| answer.reboot_needed),
+            engine: sanitize(answer.and_then(|answer| answer.engine.as_ref())),
+            components: answer.map(|answer| sanitize_all(&answer.components)).unwrap_or_default(),
             failed_units: answer.map(|answer| sanitize_all(&answer.failed_units)).unwrap_or_default(),
             warnings: answer.map(|answer| sanitize_all(&answer.warnings)).unwrap_or_default(),
             held: sanitize(answer.and_then(|answer| answer.held.as_deref())),

@@ -21,6 +21,10 @@ open_enum! {
         Cancel = "cancel",
         /// Reboot into the system that is the boot default.
         Reboot = "reboot",
+        /// Continue an earlier job that did not complete.
+        Resume = "resume",
+        /// Collect the diagnostics of the host, without any change.
+        Diagnose = "diagnose",
         /// Reject all changes until released.
         Hold = "hold",
         /// End a hold.
@@ -39,11 +43,21 @@ impl Action {
 
     /// Whether a job of the action changes the running system or the one of the next boot.
     pub fn changes_system(&self) -> bool {
-        self.creates_job() && !matches!(self, Self::Build | Self::DryActivate)
+        self.creates_job() && !matches!(self, Self::Build | Self::DryActivate | Self::Diagnose)
     }
 
     /// Whether the request must have a `revision`.
     pub fn needs_revision(&self) -> bool {
         matches!(self, Self::Switch | Self::Boot | Self::Test | Self::DryActivate | Self::Build)
+    }
+
+    /// Whether a request may name services: the job is then only about these.
+    pub fn takes_services(&self) -> bool {
+        matches!(self, Self::Switch | Self::DryActivate | Self::Build | Self::Diagnose)
+    }
+
+    /// Whether a request may ask for the removal of services that are not assigned to the host any more.
+    pub fn takes_prune(&self) -> bool {
+        matches!(self, Self::Switch | Self::DryActivate)
     }
 }

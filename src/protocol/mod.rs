@@ -8,6 +8,7 @@
 mod action;
 mod build;
 mod codec;
+mod components;
 mod error_code;
 mod identity;
 mod inbound;
@@ -30,6 +31,7 @@ mod subject;
 pub use action::Action;
 pub use build::{BuildHost, BuildReport, BuildRequest, BuildStatus};
 pub use codec::{MAX_ENCODED, MAX_MESSAGE, WireError};
+pub use components::{Component, ComponentState, Components, EngineKind, MAX_COMPONENTS};
 pub use error_code::ErrorCode;
 pub use identity::{HostIdentity, PresenceMismatch, UnprovenReason};
 pub use inbound::Inbound;
@@ -43,8 +45,8 @@ pub use query::{Query, QueryKind};
 pub use reply::{HistoryEntry, HistoryReply, JobReply, LogReply, QueryReply};
 pub use report::{Changes, DeployReport, PackageChange, Progress, Status};
 pub use request::{
-    DeployRequest, HoldReasonError, MAX_HOLD_REASON, OnFailure, REQUEST_LIFETIME, RejectedRequest,
-    check_hold_reason,
+    DeployRequest, HoldReasonError, MAX_HOLD_REASON, MAX_SERVICES, OnFailure, REQUEST_LIFETIME,
+    RejectedRequest, check_hold_reason,
 };
 pub use revision::{Revision, RevisionError, is_commit};
 pub use rollout::{

@@ -2,7 +2,7 @@
 
 use super::codec::{self, WireError};
 use super::report::{truncate_interned, truncate_list, truncate_string};
-use super::{Action, DeployReport, Id, InternedStr, MAX_ENCODED, Name, QueryKind};
+use super::{Action, Components, DeployReport, EngineKind, Id, InternedStr, MAX_ENCODED, Name, QueryKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -90,7 +90,13 @@ pub struct Presence {
     /// When the job that deployed the running system ended; absent unless that job is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployed_at: Option<Timestamp>,
-    /// The actions beyond the base four that the listener supports.
+    /// The kind of the engine; absent from hosts that deploy complete systems.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineKind>,
+    /// The names of the components that can be deployed alone, such as the services of Docker Compose.
+    #[serde(default, deserialize_with = "codec::list", skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
+    /// The actions beyond the base four that the listener supports, and [`Presence::SERVICES`].
     #[serde(default, deserialize_with = "codec::list", skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<Action>,
     /// The public key that the listener connects with.
@@ -115,6 +121,9 @@ pub struct Presence {
 }
 
 impl Presence {
+    /// The capability of a listener that knows the request fields `services` and `prune`.
+    pub const SERVICES: &str = "services";
+
     /// Creates a presence with only the base fields.
     pub fn new(hostname: Name, tier: Name, role: Option<Name>, deploy_subjects: Vec<String>) -> Self {
         Self {
@@ -145,6 +154,8 @@ impl Presence {
             job: None,
             last_change: None,
             deployed_at: None,
+            engine: None,
+            components: Vec::new(),
             capabilities: Vec::new(),
             public_key: None,
             trusted_keys: None,
@@ -188,23 +199,41 @@ impl Presence {
         }
         truncate_string(&mut answer.held, 2 * 1024);
         truncate_list(&mut answer.failed_units, 4 * 1024);
-        truncate_list(&mut answer.warnings, 4 * 1024);
+        truncate_list(&mut answer.warnings, 3 * 1024);
         truncate_list(&mut answer.deploy_subjects, 4 * 1024);
         truncate_list(&mut answer.capabilities, 2 * 1024);
+        truncate_list(&mut answer.components, 2 * 1024);
         if let Some(keys) = &mut answer.trusted_keys {
             truncate_list(keys, 4 * 1024);
         }
         let brief = |job: Arc<DeployReport>| {
-            Arc::new(DeployReport { changes: None, diagnostics: None, ..job.truncated() })
+            let mut job = DeployReport { changes: None, diagnostics: None, ..job.truncated() };
+            job.components.truncate(1024, 64);
+            Arc::new(job)
         };
         answer.job = answer.job.map(brief);
-        answer.last_change =
-            answer.last_change.map(|job| Arc::new(DeployReport { progress: None, ..job.brief() }));
+        let briefest = |job: Arc<DeployReport>| {
+            Arc::new(DeployReport { progress: None, components: Components::default(), ..job.brief() })
+        };
+        answer.last_change = answer.last_change.map(briefest);
         codec::to_bytes(&answer)
     }
 
-    /// Whether the listener supports `action`: always for the base four, and for others if it lists them.
+    /// Whether the listener supports `action`: always for the base four, except that Docker Compose has no next boot,
+    /// and for others if it lists them.
     pub fn can(&self, action: &Action) -> bool {
-        Action::BASE.contains(action) || self.capabilities.contains(action)
+        let is_base = Action::BASE.contains(action);
+        (is_base && !(self.is_compose() && matches!(action, Action::Boot | Action::Test)))
+            || self.capabilities.contains(action)
+    }
+
+    /// Whether the host runs services with Docker Compose.
+    pub fn is_compose(&self) -> bool {
+        self.engine == Some(EngineKind::Compose)
+    }
+
+    /// Whether the listener knows the request fields `services` and `prune`. Another listener ignores them.
+    pub fn knows_services(&self) -> bool {
+        self.capabilities.iter().any(|capability| capability.as_str() == Self::SERVICES)
     }
 }

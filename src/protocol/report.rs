@@ -2,7 +2,7 @@
 
 use super::codec::{self, WireError};
 use super::open_enum::open_enum;
-use super::{Action, ErrorCode, Id, InternedStr, MAX_ENCODED, Name, Phases};
+use super::{Action, Components, ErrorCode, Id, InternedStr, MAX_ENCODED, Name, Phases};
 use crate::text::{fitting_prefix, fitting_suffix};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,13 @@ pub struct DeployReport {
     /// The phases of the job, in order; empty from base hosts.
     #[serde(default, deserialize_with = "codec::null_as_default", skip_serializing_if = "Phases::is_empty")]
     pub phases: Phases,
+    /// The components that the job handles, in its sequence; empty from hosts that deploy complete systems.
+    #[serde(
+        default,
+        deserialize_with = "codec::null_as_default",
+        skip_serializing_if = "Components::is_empty"
+    )]
+    pub components: Components,
     /// The progress of the build; absent outside the build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -127,6 +134,7 @@ impl DeployReport {
             system: None,
             generation: None,
             phases: Phases::default(),
+            components: Components::default(),
             progress: None,
             rolled_back: None,
             reboot_needed: None,
@@ -163,6 +171,7 @@ impl DeployReport {
         truncate_list(&mut report.failed_units, 512);
         // More than a deployment has.
         report.phases.0.truncate(8);
+        report.components.truncate(1024, 64);
         report
     }
 
@@ -217,6 +226,7 @@ impl DeployReport {
         truncate_string(&mut report.cause, 512);
         truncate_list(&mut report.failed_units, 8 * 1024);
         report.phases.0.truncate(16);
+        report.components.truncate(4 * 1024, 128);
         if let Some(progress) = &mut report.progress {
             progress.activity.truncate(fitting_prefix(&progress.activity, 1024).len());
         }
@@ -226,7 +236,7 @@ impl DeployReport {
             {
                 truncate_list(units, 3 * 1024);
             }
-            truncate_list(&mut changes.packages, 10 * 1024);
+            truncate_list(&mut changes.packages, 7 * 1024);
         }
         report
     }

@@ -3,7 +3,7 @@
 use super::codec::{self, WireError};
 use super::open_enum::open_enum;
 use super::report::truncate_string;
-use super::{Action, Destination, ErrorCode, Id, MAX_ENCODED, ReplyTo, Revision, is_commit};
+use super::{Action, Destination, ErrorCode, Id, MAX_ENCODED, Name, ReplyTo, Revision, is_commit};
 use crate::text::printable;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 
 /// The lifetime of an operator's request: its job or build must start within this time after it was sent.
 pub const REQUEST_LIFETIME: SignedDuration = SignedDuration::from_mins(1);
+
+/// The maximum number of services in a request.
+pub const MAX_SERVICES: usize = 200;
 
 /// A request to change a host. `action`, `revision` and `reply_to` are the base format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +54,7 @@ pub struct DeployRequest {
     /// The reason, for `hold`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The id of the job to stop, for `cancel`.
+    /// The id of the job to stop, for `cancel`, or to continue, for `resume`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Id>,
     /// The generation, for `rollback`; if absent, the system before the last change.
@@ -60,6 +63,13 @@ pub struct DeployRequest {
     /// Whether the commit may be older than the last one that was deployed from its branch; if absent, it may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_older: Option<bool>,
+    /// The services that the job is about; empty for all. Only for hosts that list them as their components: another
+    /// listener ignores the field and deploys everything.
+    #[serde(default, deserialize_with = "codec::list", skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Name>,
+    /// Whether services that are not assigned to the host any more are removed; if absent, they are only reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune: Option<bool>,
 }
 
 /// A rejected request, with the fields that could be parsed, so that the sender can be informed.
@@ -97,6 +107,8 @@ impl DeployRequest {
             job: None,
             generation: None,
             allow_older: None,
+            services: Vec::new(),
+            prune: None,
         }
     }
 
@@ -168,6 +180,21 @@ impl DeployRequest {
         }
         if self.action == Action::Cancel && self.job.is_none() {
             return bad("bad field `job`: `cancel` must name the job to stop");
+        }
+        if self.action == Action::Resume && self.job.is_none() {
+            return bad("bad field `job`: `resume` must name the job to continue");
+        }
+        if !self.services.is_empty() && !self.action.takes_services() {
+            return bad(&format!(
+                "bad field `services`: `{}` is always about the complete host",
+                self.action
+            ));
+        }
+        if self.services.len() > MAX_SERVICES {
+            return bad(&format!("bad field `services`: expected at most {MAX_SERVICES} services"));
+        }
+        if self.prune == Some(true) && !self.action.takes_prune() {
+            return bad(&format!("bad field `prune`: `{}` removes no services", self.action));
         }
         if self.action == Action::Hold
             && let Err(error) = check_hold_reason(self.reason.as_deref().unwrap_or_default())

@@ -5,6 +5,7 @@ mod changes;
 mod columns;
 mod command_line;
 mod commits;
+mod components;
 mod deployment;
 mod deployments;
 mod detail;

@@ -6,6 +6,7 @@ mod common;
 
 mod background;
 mod command;
+mod compose;
 mod errors;
 mod fast_demo;
 mod first_screen;

@@ -7,6 +7,7 @@ mod common;
 
 mod cli;
 mod commands;
+mod compose;
 mod console_settings;
 mod dependencies;
 mod harness;

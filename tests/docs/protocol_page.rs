@@ -2,10 +2,10 @@
 
 use crate::page::{Block, Page, root};
 use homelab_deploy::protocol::{
-    Action, BuildReport, BuildRequest, BuildStatus, DEPLOY_TEMPLATES, DISCOVER, DeployReport, DeployRequest,
-    ErrorCode, KEY_HEADER, LogLine, OnFailure, PRESENCE, PhaseName, PhaseState, Presence, Purpose, Query,
-    QueryKind, QueryReply, RolloutCommand, RolloutControl, RolloutState, RolloutStatus, SIGNATURE_HEADER,
-    Status,
+    Action, BuildReport, BuildRequest, BuildStatus, ComponentState, DEPLOY_TEMPLATES, DISCOVER, DeployReport,
+    DeployRequest, EngineKind, ErrorCode, KEY_HEADER, LogLine, OnFailure, PRESENCE, PhaseName, PhaseState,
+    Presence, Purpose, Query, QueryKind, QueryReply, RolloutCommand, RolloutControl, RolloutState,
+    RolloutStatus, SIGNATURE_HEADER, Status,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -136,12 +136,14 @@ fn every_value_is_named() {
     assert_eq!(named(&page, "### Actions"), names(Action::ALL));
     assert_eq!(named(&page, "### Status"), names(Status::ALL));
     assert_eq!(named(&page, "### Phases"), names(PhaseName::ALL));
+    assert_eq!(named(&page, "### Components"), names(ComponentState::ALL));
     assert_eq!(named(&page, "### Rollout states"), names(RolloutState::ALL));
     let other = [
         names(PhaseState::ALL),
         names(BuildStatus::ALL),
         names(QueryKind::ALL),
         names(OnFailure::ALL),
+        names(EngineKind::ALL),
         names(RolloutCommand::ALL),
         Purpose::VARIANTS.iter().map(|purpose| purpose.as_str()).collect(),
         DEPLOY_TEMPLATES.into(),
@@ -197,7 +199,12 @@ fn every_field_is_described() {
         assert!(presence.contains(&format!("`{field}`")), "the page does not describe {field} of presence");
     }
     let report = page.split_once("\n## Report\n").unwrap().1.split("\n#").next().unwrap().to_owned();
-    for (file, name) in [("report.rs", "Progress"), ("report.rs", "Changes"), ("phases.rs", "Phase")] {
+    for (file, name) in [
+        ("report.rs", "Progress"),
+        ("report.rs", "Changes"),
+        ("phases.rs", "Phase"),
+        ("components.rs", "Component"),
+    ] {
         for field in fields_of(file, name) {
             assert!(report.contains(&format!("`{field}`")), "the report does not describe {field} of {name}");
         }

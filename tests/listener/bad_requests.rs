@@ -160,3 +160,31 @@ fn an_invalid_reply_subject_is_replaced_or_counted() {
     assert_eq!(responses.until(|body| body["hostname"] == "web1")["id"], "b-9");
     assert_eq!(stage.calls(), 1);
 }
+
+/// Without the check, a host that deploys complete systems would deploy everything.
+#[test]
+fn a_host_without_services_refuses_requests_about_services() {
+    let stage = Stage::new("echo >> $DIR/calls");
+    let presence = stage.query(json!({}));
+    assert!(presence["engine"].is_null() && presence["components"].is_null(), "{presence}");
+    for (n, (fields, error, expected)) in [
+        (json!({"services": ["nginx"]}), "invalid_request", "no services that can be deployed alone"),
+        (json!({"prune": true}), "invalid_request", "no services that can be deployed alone"),
+        (json!({"services": ["../x"]}), "invalid_request", "`services[0]`"),
+        (json!({"action": "resume", "job": "j-1"}), "invalid_action", "does not support the action `resume`"),
+        (json!({"action": "resume"}), "invalid_request", "`resume` must name the job to continue"),
+        (json!({"action": "diagnose"}), "invalid_action", "does not support the action `diagnose`"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let report = stage.deploy(&format!("s-{n}"), fields).final_report();
+        assert_eq!((&report["status"], &report["error"]), (&json!("rejected"), &json!(error)), "{report}");
+        assert!(text(&report["message"]).contains(expected), "{report}");
+    }
+    assert_eq!(stage.calls(), 0);
+    assert_eq!(
+        stage.deploy("s-x", json!({"services": [], "prune": false})).final_report()["status"],
+        "completed"
+    );
+}

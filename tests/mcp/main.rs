@@ -21,6 +21,7 @@ mod malformed;
 mod many_hosts;
 mod older_commits;
 mod queries;
+mod services;
 mod session;
 mod signed;
 mod tier_limit;

@@ -67,6 +67,24 @@ const LISTENERS: &[(&str, &str)] = &[
     ("healthTimeout = 5;", "listener.healthTimeout has no effect without"),
     ("rebuildCommand = \"/x\"; minFree = \"1MiB\";", "listener.minFree has no effect with"),
     ("rebuildCommand = \"/x\"; activateTimeout = 5;", "listener.activateTimeout has no effect with"),
+    ("engine = \"compose\";", "services.homelab-deploy.listener.repoUrl must be set, for example to"),
+    ("repoUrl = \"git+https://h/p\";", "listener.repoUrl has no effect without"),
+    ("composeRoot = \"/srv\";", "listener.composeRoot has no effect without"),
+    ("composeCommand = \"podman compose\";", "listener.composeCommand has no effect without"),
+    ("exposure = \"off\";", "listener.exposure has no effect without"),
+    ("offlineOk = true;", "listener.offlineOk has no effect without"),
+    (
+        "engine = \"compose\"; repoUrl = \"git+https://h/p\"; rebuildCommand = \"/x\";",
+        "listener.rebuildCommand has no effect with services.homelab-deploy.listener.engine = \"compose\"",
+    ),
+    (
+        "engine = \"compose\"; repoUrl = \"git+https://h/p\"; localBuild = false;",
+        "listener.localBuild has no effect with",
+    ),
+    (
+        "engine = \"compose\"; repoUrl = \"git+https://h/p\"; flakeAttr = \"x\";",
+        "listener.flakeAttr has no effect with",
+    ),
     ("hostname = null;", "services.homelab-deploy.listener.hostname must be set"),
     (
         "flakeUrl = lib.mkForce \"path:/etc/fleet\"; allowBranches = [ \"main\" ];",

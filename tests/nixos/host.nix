@@ -113,7 +113,7 @@ let
     };
     formats.json = _: { generate = name: value: derive name (builtins.toJSON value); };
   }
-  // lib.genAttrs [ "attic-client" "bash" "coreutils" "curl" "findutils" "gnupg" "gnused" "openssh" "other" ] package
+  // lib.genAttrs [ "attic-client" "bash" "coreutils" "curl" "docker" "findutils" "gnupg" "gnused" "openssh" "other" ] package
   // overlay;
 
   # Merges settings of units as NixOS does: lists are concatenated, other values must be equal.

@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 /// Every option of every module. The first ones have the names of the older tool.
-const OPTIONS: [&str; 162] = [
+const OPTIONS: [&str; 168] = [
     "listener.enable",
     "listener.package",
     "listener.hostname",
@@ -108,6 +108,12 @@ const OPTIONS: [&str; 162] = [
     "listener.activateTimeout",
     "listener.lastResortReboot",
     "listener.minFree",
+    "listener.engine",
+    "listener.repoUrl",
+    "listener.composeRoot",
+    "listener.composeCommand",
+    "listener.exposure",
+    "listener.offlineOk",
     "listener.debug",
     "listener.logFormat",
     "listener.logDir",
@@ -241,11 +247,16 @@ fn defaults_are_those_of_the_program() {
         ("listener.confirmHold", "--confirm-hold"),
         ("listener.activateTimeout", "--activate-timeout"),
         ("listener.minFree", "--min-free"),
+        ("listener.engine", "--engine"),
+        ("listener.composeRoot", "--compose-root"),
+        ("listener.composeCommand", "--compose-command"),
+        ("listener.exposure", "--exposure"),
         ("listener.logFormat", "--log-format"),
         ("listener.metrics.address", "--metrics-addr"),
     ] {
         let after = help.split_once(&format!("{flag} ")).unwrap_or_else(|| panic!("no {flag}"));
         let printed = after.1.split_once("[default: ").unwrap().1.split(']').next().unwrap();
+        let printed = printed.replace('"', "");
         let default = options.iter().find(|known| known["name"] == option).unwrap();
         let default = text(default, "default").replace(['"', '[', ']', ','], "");
         let words: Vec<_> = default.split_whitespace().collect();

@@ -84,7 +84,37 @@ pub(crate) const EVERY_SETTING: &[(&str, &str, &str)] = &[
         "--metrics-addr \"[::1]:9000\"",
     ),
     ("metrics.address", "metrics = { enable = true; address = \":80\"; };", "=CAP_NET_BIND_SERVICE\n"),
+    ("engine", COMPOSE, "--engine compose"),
+    ("repoUrl", COMPOSE, "--repo-url git+https://git.example.org/homelab"),
+    (
+        "composeRoot",
+        "engine = \"compose\"; repoUrl = \"git+https://git.example.org/homelab\"; composeRoot = \"/srv/lab\";",
+        "--compose-root /srv/lab",
+    ),
+    (
+        "composeRoot",
+        "engine = \"compose\"; repoUrl = \"git+https://git.example.org/homelab\"; composeRoot = \"/srv/lab\";",
+        "ReadWritePaths=/srv/lab\n",
+    ),
+    (
+        "composeCommand",
+        "engine = \"compose\"; repoUrl = \"git+https://git.example.org/homelab\"; composeCommand = \"podman compose\";",
+        "--compose-command \"podman compose\"",
+    ),
+    (
+        "exposure",
+        "engine = \"compose\"; repoUrl = \"git+https://git.example.org/homelab\"; exposure = \"warn\";",
+        "--exposure warn",
+    ),
+    (
+        "offlineOk",
+        "engine = \"compose\"; repoUrl = \"git+https://git.example.org/homelab\"; offlineOk = true;",
+        "--offline-ok",
+    ),
     ("extraArgs", "extraArgs = [ \"--debug\" ];", " --debug "),
 ];
+
+/// The smallest settings of a host with Docker Compose.
+pub(crate) const COMPOSE: &str = "engine = \"compose\"; repoUrl = \"git+https://git.example.org/homelab\";";
 
 pub(crate) const TLS: &str = "tls = { cert = \"/etc/web1.pem\"; key = \"/run/keys/web1-key.pem\"; };";

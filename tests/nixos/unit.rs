@@ -3,7 +3,7 @@
 use crate::builder::BUILDER;
 use crate::common::{binary, run};
 use crate::evaluate::{LISTENER, Library, file, listener_with};
-use crate::settings::EVERY_SETTING;
+use crate::settings::{COMPOSE, EVERY_SETTING};
 use crate::unit_text::{Settings, command, program, settings};
 use std::fs;
 use std::process::Command;
@@ -66,6 +66,40 @@ fn a_unit_with_a_rebuild_command_is_not_hardened() {
         );
         assert!(!unit.contains("NIX_REMOTE"), "{unit}");
     }
+}
+
+/// A host with Docker Compose has the same restrictions, and may write to the root of its services.
+#[test]
+fn a_unit_for_services_is_hardened_and_leaves_compose_running() {
+    let of_lab = |name: &str| settings(&fs::read_to_string(file("nixos").join(name)).unwrap());
+    let (hardening, compose) =
+        (of_lab("homelab-deploy-listener.hardening.conf"), of_lab("homelab-deploy-listener.compose.conf"));
+    for library in Library::all() {
+        let text = library.unit(&listener_with(COMPOSE));
+        let unit = settings(&text);
+        let key = |section: &str, key: &str| unit[&(section.to_owned(), key.to_owned())].clone();
+        assert_eq!(key("Service", "KillMode"), ["process"]);
+        assert_eq!(key("Service", "UMask"), ["0022"]);
+        assert_eq!(key("Service", "ReadWritePaths").join(" "), "/opt/homelab /run");
+        for (name, value) in hardening.iter().filter(|(name, _)| !compose.contains_key(*name)) {
+            if name.1 != "Environment" {
+                assert_eq!(unit.get(name), Some(value), "{name:?}");
+            }
+        }
+        assert!(key("Unit", "After").join(" ").contains("docker.service"), "{text}");
+        let path = key("Service", "Environment").into_iter().find(|variable| variable.starts_with("\"PATH="));
+        assert!(
+            ["-docker/bin", "-git/bin", "-bash/bin"].iter().all(|part| path.as_ref().unwrap().contains(part))
+        );
+        assert!(!text.contains("--flake-url"), "{text}");
+    }
+    // The module warns if no docker daemon runs on the host.
+    let warnings = |more: &str| {
+        let host = Library::Little.evaluate(&format!("{} {more}", listener_with(COMPOSE)));
+        host["warnings"].to_string()
+    };
+    assert!(warnings("").contains("virtualisation.docker.enable is not set"), "{}", warnings(""));
+    assert!(!warnings("virtualisation.docker.enable = true;").contains("virtualisation.docker"));
 }
 
 #[test]

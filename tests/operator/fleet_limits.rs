@@ -44,7 +44,7 @@ fn no_field_of_a_host_is_kept_whole_if_it_is_long() {
         "version": "0.1.0", "os_version": "NixOS 26.05", "revision": "master", "commit": "c", "system": "s",
         "booted_system": "b", "failed_units": ["b.service"], "flake_url": "git+https://git.example/fleet",
         "warnings": ["w"], "held": "disk swap", "capabilities": ["build"], "public_key": "UA",
-        "trusted_keys": ["UB"], "confirm": "n1",
+        "trusted_keys": ["UB"], "confirm": "n1", "engine": "compose", "components": ["db"],
     });
     for (field, value) in full.as_object().unwrap() {
         if ["hostname", "tier"].contains(&field.as_str()) {

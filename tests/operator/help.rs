@@ -18,6 +18,8 @@ const COMMANDS: &[&[&str]] = &[
     &["logs"],
     &["history"],
     &["diff"],
+    &["diagnose"],
+    &["resume"],
     &["rollback"],
     &["rollouts"],
     &["reboot"],
@@ -139,6 +141,8 @@ const LOGS: &[&str] = &["logs", "web1"];
 const HISTORY: &[&str] = &["history"];
 const DIFF: &[&str] = &["diff", "web1"];
 const ROLLBACK: &[&str] = &["rollback", "web1"];
+const RESUME: &[&str] = &["resume", "chelsty"];
+const DIAGNOSE: &[&str] = &["diagnose", "chelsty"];
 const REBOOT: &[&str] = &["reboot", "web1"];
 const BUILD: &[&str] = &["build", "web1"];
 const CANCEL: &[&str] = &["cancel", "web1"];
@@ -166,6 +170,10 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (LISTENER, "--tls-cert", "/missing", "--tls-key"),
     (LISTENER, "--tls-key", "/missing", "--tls-cert"),
     (LISTENER, "--flake-url", "nixpkgs", "nixpkgs"),
+    (LISTENER, "--engine", "docker", "nix, compose"),
+    (LISTENER, "--repo-url", "nixpkgs", "nixpkgs"),
+    (LISTENER, "--compose-command", " ", "expected a command such as `docker compose`"),
+    (LISTENER, "--exposure", "lan", "expected enforce, warn or off"),
     (LISTENER, "--activate-timeout", "0", "0 is not in 1..=86400"),
     (LISTENER, "--confirm-hold", "3601", "3601 is not in 0..=3600"),
     (LISTENER, "--confirm-peers", "web1,a.b", "write any, or host names separated by commas"),
@@ -266,6 +274,32 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (RELEASE, "--tier", "role", "reserved word"),
     (DIFF, "--branch", "deadbeef", "looks like a short commit"),
     (DIFF, "--timeout", "0", "0 is not in 1.."),
+    (DEPLOY, "--service", "a.b", "is not a name"),
+    (DIFF, "--service", "a.b", "is not a name"),
+    (RESUME, "--role", "a.b", "is not a name"),
+    (RESUME, "--tier", "role", "reserved word"),
+    (RESUME, "--timeout", "0", "0 is not in 1.."),
+    (RESUME, "--output", "yaml", "human, json"),
+    (RESUME, "--context", "a.b", "is not a name"),
+    (RESUME, "--fleet-name", "a.b", "is not a name"),
+    (RESUME, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
+    (RESUME, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (RESUME, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (RESUME, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (RESUME, "--tls-cert", "/missing", "--tls-key"),
+    (RESUME, "--tls-key", "/missing", "--tls-cert"),
+    (DIAGNOSE, "--role", "a.b", "is not a name"),
+    (DIAGNOSE, "--tier", "role", "reserved word"),
+    (DIAGNOSE, "--timeout", "0", "0 is not in 1.."),
+    (DIAGNOSE, "--output", "yaml", "human, json"),
+    (DIAGNOSE, "--context", "a.b", "is not a name"),
+    (DIAGNOSE, "--fleet-name", "a.b", "is not a name"),
+    (DIAGNOSE, "--unproven", "maybe", "expected \"allow\" or \"refuse\""),
+    (DIAGNOSE, "--nats-url", "tls://a:b:c", "is not the URL of a NATS server"),
+    (DIAGNOSE, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (DIAGNOSE, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (DIAGNOSE, "--tls-cert", "/missing", "--tls-key"),
+    (DIAGNOSE, "--tls-key", "/missing", "--tls-cert"),
     (ROLLBACK, "--generation", "-1", "invalid digit"),
     (ROLLBACK, "--timeout", "0", "0 is not in 1.."),
     (STATUS, "--output", "yaml", "human, json"),
@@ -447,7 +481,7 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
 ];
 
 /// Flags whose values can only be checked when they are used.
-const LATER: [(&str, &str); 12] = [
+const LATER: [(&str, &str); 13] = [
     ("builder", "--state-dir"),
     ("builder", "--nix-may-read"),
     ("flake-update", "--nix-may-read"),
@@ -458,6 +492,7 @@ const LATER: [(&str, &str); 12] = [
     ("listener", "--rebuild-command"),
     ("listener", "--state-dir"),
     ("listener", "--health-check"),
+    ("listener", "--compose-root"),
     ("listener", "--pre-activate-script"),
     ("listener", "--ignore-unit"),
 ];

@@ -58,6 +58,7 @@ mod reboot;
 mod rollback;
 mod rollout;
 mod rollouts;
+mod services;
 mod signatures;
 mod status;
 mod system_config;

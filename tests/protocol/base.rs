@@ -3,8 +3,8 @@
 
 use crate::samples::{bytes, id, json_of, name};
 use homelab_deploy::protocol::{
-    Action, BuildReport, BuildRequest, BuildStatus, DeployReport, DeployRequest, ErrorCode, Presence, Query,
-    ReplyTo, Revision, Status,
+    Action, BuildReport, BuildRequest, BuildStatus, DeployReport, DeployRequest, EngineKind, ErrorCode,
+    Presence, Query, ReplyTo, Revision, Status,
 };
 use serde_json::{Value, json};
 
@@ -141,6 +141,17 @@ fn a_base_host_can_do_the_base_actions_and_no_others() {
     let host = Presence::new(name("web1"), name("prod"), None, Vec::new());
     let able: Vec<_> = Action::ALL.iter().filter(|action| host.can(action)).cloned().collect();
     assert_eq!(able, Action::BASE);
+}
+
+#[test]
+fn a_compose_host_has_no_next_boot_and_knows_services() {
+    let mut host = Presence::new(name("chelsty"), name("prod"), None, Vec::new());
+    assert!(!host.is_compose() && !host.knows_services());
+    host.engine = Some(EngineKind::Compose);
+    host.capabilities = vec![Action::Build, Action::from("services")];
+    let able: Vec<_> = Action::ALL.iter().filter(|action| host.can(action)).collect();
+    assert_eq!(able, [&Action::Switch, &Action::DryActivate, &Action::Build]);
+    assert!(host.is_compose() && host.knows_services());
 }
 
 #[test]

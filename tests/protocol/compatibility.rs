@@ -18,31 +18,25 @@ fn every_kind() -> Vec<(&'static str, Reencode, Value, Vec<&'static str>)> {
         };
     }
     let in_report = ["/hostname", "/status", "/phases/0/name", "/phases/0/state"];
-    let report =
-        [&in_report[..], &["/phases/1/name", "/phases/1/state", "/changes/packages/0/name"]].concat();
-    let job = [
-        "/hostname",
-        "/job/hostname",
-        "/job/status",
-        "/job/phases/0/name",
-        "/job/phases/0/state",
-        "/job/phases/1/name",
-        "/job/phases/1/state",
-        "/job/changes/packages/0/name",
-        "/last_change/hostname",
-        "/last_change/status",
-        "/last_change/phases/0/name",
-        "/last_change/phases/0/state",
-        "/last_change/phases/1/name",
-        "/last_change/phases/1/state",
-        "/last_change/changes/packages/0/name",
-        "/tier",
-    ];
+    let in_components =
+        ["/components/0/name", "/components/0/state", "/components/1/name", "/components/1/state"];
+    let in_lists = ["/phases/1/name", "/phases/1/state", "/changes/packages/0/name"];
+    let report = [&in_report[..], &in_lists, &in_components].concat();
+    let mut job = vec!["/hostname", "/tier"];
+    for of in ["/job", "/last_change"] {
+        job.extend(report.iter().map(|field| &*format!("{of}{field}").leak()));
+    }
     let entry = ["/entries/0/id", "/entries/0/at", "/entries/0/action", "/entries/0/status", "/hostname"];
     vec![
         ("request", of!(DeployRequest), samples::request(), vec!["/action", "/revision", "/reply_to"]),
+        (
+            "service request",
+            of!(DeployRequest),
+            samples::service_request(),
+            vec!["/action", "/revision", "/reply_to"],
+        ),
         ("report", of!(DeployReport), samples::report(), report),
-        ("host", of!(Presence), samples::presence(), job.to_vec()),
+        ("host", of!(Presence), samples::presence(), job),
         ("ask", of!(Query), samples::query(), vec!["/reply_to"]),
         (
             "job",
@@ -132,8 +126,11 @@ fn unknown_fields_are_ignored_at_any_depth() {
 #[test]
 fn unknown_enum_values_survive_reading_and_writing() {
     for (kind, words) in [
-        ("report", &["/status", "/error", "/action", "/phases/0/name", "/phases/0/state"][..]),
-        ("host", &["/query", "/capabilities/0", "/job/status"]),
+        (
+            "report",
+            &["/status", "/error", "/action", "/phases/0/name", "/phases/0/state", "/components/0/state"][..],
+        ),
+        ("host", &["/query", "/capabilities/0", "/engine", "/job/status"]),
         ("ask", &["/query"]),
         ("history", &["/entries/0/action", "/entries/0/status", "/entries/0/error"]),
         ("build report", &["/status", "/error", "/hosts/0/state"]),

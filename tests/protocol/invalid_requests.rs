@@ -199,6 +199,41 @@ fn a_cancel_must_name_its_job() {
 }
 
 #[test]
+fn a_resume_must_name_its_job() {
+    let resume = with(without(samples::request(), "revision"), "action", json!("resume"));
+    DeployRequest::parse(&bytes(&resume)).unwrap();
+    let bad = refused(&without(resume, "job"));
+    assert_eq!(bad.code, ErrorCode::InvalidRequest);
+    assert_eq!(bad.message, "bad field `job`: `resume` must name the job to continue");
+}
+
+#[test]
+fn services_and_prune_are_only_for_actions_that_can_be_about_a_part_of_the_host() {
+    for action in Action::ALL {
+        let request = with(with(samples::request(), "action", json!(action)), "services", json!(["db"]));
+        let bad = DeployRequest::parse(&bytes(&request)).err().map(|bad| bad.message);
+        let text = format!("bad field `services`: `{action}` is always about the complete host");
+        assert_eq!(bad, (!action.takes_services()).then_some(text));
+        let request = with(with(samples::request(), "action", json!(action)), "prune", json!(true));
+        let bad = DeployRequest::parse(&bytes(&request)).err().map(|bad| bad.message);
+        let text = format!("bad field `prune`: `{action}` removes no services");
+        assert_eq!(bad, (!action.takes_prune()).then_some(text));
+    }
+    let many: Vec<_> = (0..201).map(|n| format!("s{n}")).collect();
+    check_each(
+        &ErrorCode::InvalidRequest,
+        &[
+            ("services", json!(many), "bad field `services`: expected at most 200 services"),
+            (
+                "services",
+                json!(["../x"]),
+                "bad field `services[0]`: \"../x\" is not a name: use 1 to 63 letters, digits, `_` or `-`",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn a_hold_needs_a_short_reason() {
     let hold = |reason: Value| with(with(samples::request(), "action", json!("hold")), "reason", reason);
     DeployRequest::parse(&bytes(&hold(json!("é".repeat(300))))).unwrap();

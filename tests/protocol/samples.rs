@@ -42,6 +42,11 @@ pub(crate) fn request() -> Value {
     })
 }
 
+/// A request for a host with services.
+pub(crate) fn service_request() -> Value {
+    with(with(request(), "services", json!(["mosquitto", "zigbee2mqtt"])), "prune", json!(true))
+}
+
 pub(crate) fn report() -> Value {
     json!({
         "hostname": "web1", "status": "failed", "error": "activation_failed", "message": "it did not start",
@@ -52,6 +57,10 @@ pub(crate) fn report() -> Value {
         "phases": [
             {"name": "prepare", "state": "done", "elapsed_ms": 12},
             {"name": "activate", "state": "failed", "elapsed_ms": 900},
+        ],
+        "components": [
+            {"name": "mosquitto", "state": "unchanged", "elapsed_ms": 3},
+            {"name": "zigbee2mqtt", "state": "failed", "elapsed_ms": 900, "message": "unhealthy"},
         ],
         "progress": {
             "done": 3, "expected": 9, "running": 2, "downloaded_bytes": 1024, "expected_bytes": 4096,
@@ -76,6 +85,7 @@ pub(crate) fn presence() -> Value {
         "flake_url": "git+https://git.example/fleet", "nix_free_bytes": 1, "boot_free_bytes": 2, "state_free_bytes": 3,
         "warnings": ["the disk is nearly full"], "held": "disk swap", "restarting": false, "job": report(), "last_change": report(),
         "deployed_at": "2026-11-20T09:00:00Z",
+        "engine": "compose", "components": ["mosquitto", "zigbee2mqtt"],
         "capabilities": ["build", "rollback"], "public_key": "UA", "trusted_keys": ["UB", "UC"], "interval_s": 60, "online": true,
     })
 }

@@ -2,9 +2,10 @@
 
 use crate::samples::{self, bytes, id, name, with};
 use homelab_deploy::protocol::{
-    Action, BuildHost, BuildReport, Changes, DeployReport, DeployRequest, ErrorCode, HistoryEntry,
-    HistoryReply, LogReply, MAX_ENCODED, PackageChange, Phase, PhaseName, PhaseState, Phases, Presence,
-    Progress, Query, QueryKind, QueryReply, ReplyTo, Status,
+    Action, BuildHost, BuildReport, Changes, Component, ComponentState, Components, DeployReport,
+    DeployRequest, EngineKind, ErrorCode, HistoryEntry, HistoryReply, LogReply, MAX_COMPONENTS, MAX_ENCODED,
+    PackageChange, Phase, PhaseName, PhaseState, Phases, Presence, Progress, Query, QueryKind, QueryReply,
+    ReplyTo, Status,
 };
 use serde_json::{Value, json};
 
@@ -15,6 +16,11 @@ fn worst() -> String {
 
 fn worst_list() -> Vec<String> {
     vec!["\u{1}".repeat(100); 3000]
+}
+
+fn worst_component() -> Component {
+    let state = ComponentState::from(&*worst());
+    Component { name: worst(), state, elapsed_ms: u64::MAX, message: worst() }
 }
 
 fn worst_report() -> DeployReport {
@@ -40,6 +46,7 @@ fn worst_report() -> DeployReport {
         system: Some(worst().into()),
         generation: Some(u64::MAX),
         phases: Phases(vec![phase; 40]),
+        components: Components(vec![worst_component(); 3000]),
         progress: Some(Progress {
             done: u64::MAX,
             expected: u64::MAX,
@@ -86,6 +93,8 @@ fn worst_host() -> Presence {
         job: Some(worst_report().into()),
         last_change: Some(worst_report().into()),
         capabilities: vec![Action::from(&*worst()); 3000],
+        components: worst_list(),
+        engine: Some(EngineKind::from(&*worst())),
         ..Presence::new(name(&"x".repeat(63)), name(&"t".repeat(63)), Some(name("r")), worst_list())
     }
 }
@@ -124,6 +133,30 @@ fn the_worst_messages_fit() {
         assert!(message.len() < MAX_ENCODED, "{kind}: {} bytes", message.len());
         serde_json::from_slice::<Value>(&message).unwrap();
     }
+}
+
+#[test]
+fn the_components_of_a_job_are_limited() {
+    let mut components = Components::default();
+    for n in 0..MAX_COMPONENTS + 50 {
+        let message = worst();
+        let name = format!("service{n}");
+        components.update(Component { message, ..Component::new(name, ComponentState::Failed) });
+    }
+    assert_eq!(components.0.len(), MAX_COMPONENTS);
+    assert!(components.0.iter().all(|component| component.message.len() < 512));
+    // A known component is still updated.
+    assert!(components.update(Component::new("service7", ComponentState::Done)));
+    assert!(!components.update(Component::new("service7", ComponentState::Done)));
+    assert_eq!(components.0[7].state, ComponentState::Done);
+
+    let mut report = DeployReport::new(name("web1"), Status::Running, "activate");
+    (report.components, report.diagnostics) = (components, Some(worst()));
+    let encoded = report.encode();
+    assert!(encoded.len() < MAX_ENCODED, "{} bytes", encoded.len());
+    let read = DeployReport::parse(&encoded).unwrap();
+    assert!(read.components.0.len() > 10, "{}", read.components.0.len());
+    assert!(report.brief().components.0.len() < read.components.0.len());
 }
 
 #[test]

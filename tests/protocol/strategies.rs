@@ -2,10 +2,10 @@
 
 use crate::samples::COMMIT;
 use homelab_deploy::protocol::{
-    Action, BuildHost, BuildReport, BuildStatus, Changes, DeployReport, DeployRequest, ErrorCode,
-    HistoryEntry, HistoryReply, Id, InternedStr, LogLine, LogReply, Name, OnFailure, PackageChange, Phase,
-    PhaseName, PhaseState, Phases, Presence, Progress, Query, QueryKind, QueryReply, ReplyTo, Revision,
-    Status,
+    Action, BuildHost, BuildReport, BuildStatus, Changes, Component, ComponentState, Components,
+    DeployReport, DeployRequest, EngineKind, ErrorCode, HistoryEntry, HistoryReply, Id, InternedStr, LogLine,
+    LogReply, Name, OnFailure, PackageChange, Phase, PhaseName, PhaseState, Phases, Presence, Progress,
+    Query, QueryKind, QueryReply, ReplyTo, Revision, Status,
 };
 use jiff::Timestamp;
 use proptest::array::{uniform2, uniform3, uniform4, uniform5};
@@ -75,6 +75,17 @@ fn phases() -> impl Strategy<Value = Phases> {
     vec(phase, 0..24).prop_map(Phases)
 }
 
+fn components() -> impl Strategy<Value = Components> {
+    let component = (short(), word(ComponentState::ALL), any::<u64>(), short());
+    list(component.prop_map(|(name, state, elapsed_ms, message)| Component {
+        name,
+        state,
+        elapsed_ms,
+        message,
+    }))
+    .prop_map(Components)
+}
+
 fn progress() -> impl Strategy<Value = Progress> {
     (any::<[u64; 5]>(), text()).prop_map(|(numbers, activity)| {
         let [done, expected, running, downloaded_bytes, expected_bytes] = numbers;
@@ -107,10 +118,11 @@ prop_compose! {
         [seq, elapsed_ms, heartbeat_s, generation] in uniform4(of(any::<u64>())),
         (rolled_back, reboot_needed, at, confirm) in (of(any::<bool>()), of(any::<bool>()), of(time()), of(shared())),
         (phases, progress, changes, failed_units) in (phases(), of(progress()), of(changes()), units()),
+        components in components(),
     ) -> DeployReport {
         DeployReport {
             hostname, status, error, message, id, tier, role, action, revision, issuer, instance, seq, at,
-            elapsed_ms, heartbeat_s, commit, system, generation, phases, progress, rolled_back, reboot_needed,
+            elapsed_ms, heartbeat_s, commit, system, generation, phases, components, progress, rolled_back, reboot_needed,
             changes, failed_units, running_job, confirm, cause, diagnostics,
         }
     }
@@ -130,13 +142,14 @@ prop_compose! {
             (of(time()), of(time()), of(report().boxed()), of(report().boxed())),
         capabilities in list(word(Action::ALL)),
         (public_key, trusted_keys) in (of(shared()), of(units())),
+        (engine, components) in (of(word(EngineKind::ALL)), units()),
     ) -> Presence {
         Presence {
             query, id, hostname, tier, role, deploy_subjects, instance, version, os_version, revision, commit,
             system, generation, booted_system, reboot_needed, failed_units, booted_at, flake_url,
             nix_free_bytes, boot_free_bytes, state_free_bytes, warnings, held, restarting, job: job.map(Arc::new),
             last_change: last_change.map(Arc::new), deployed_at,
-            capabilities, public_key, trusted_keys, interval_s, online, seq, confirm,
+            engine, components, capabilities, public_key, trusted_keys, interval_s, online, seq, confirm,
         }
     }
 }
@@ -150,15 +163,18 @@ prop_compose! {
         activate_timeout_s in of(1..u64::MAX),
         [reply_per_host, allow_older] in uniform2(of(any::<bool>())),
         on_failure in of(select(OnFailure::ALL)),
+        (services, prune) in (vec(name(), 0..200), of(any::<bool>())),
     ) -> DeployRequest {
         // Some of these look like abbreviated commits.
         let revision = Revision::new(format!("z{revision}")).ok();
         // Only a hold requires a reason, of limited length.
         let reason = if action == Action::Hold { Some("bisect".to_owned()) } else { reason };
+        let services = if action.takes_services() { services } else { Vec::new() };
+        let prune = prune.filter(|prune| !prune || action.takes_prune());
         let request = DeployRequest::new(action, revision, id);
         DeployRequest {
             reply_per_host, issued_at, expires_at, issuer, commit, timeout_s, activate_timeout_s, on_failure, reason, job: Some(job), generation,
-            allow_older, ..request
+            allow_older, services, prune, ..request
         }
     }
 }

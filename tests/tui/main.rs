@@ -38,5 +38,6 @@ mod rollouts;
 mod screen_stack;
 mod screens;
 mod sent_deployments;
+mod services;
 mod terminal;
 mod timeline;

@@ -35,10 +35,14 @@ pub(in crate::cli) fn confirm(
         let does = match plan.intent.action {
             Action::Rollback => "rolls back hosts of",
             Action::Reboot => "reboots hosts of",
+            Action::Resume => "continues jobs on hosts of",
             _ => "deploys to",
         };
+        // These go to named hosts only.
+        let is_by_name = plan.intent.action == Action::Resume || plan.intent.needs_services();
+        let subject = if is_by_name { "" } else { ", or give the subject as the target" };
         return Err(CommandError::usage(anyhow::anyhow!(
-            "this {does} {}, which must be confirmed: add --yes, or give the subject as the target",
+            "this {does} {}, which must be confirmed: add --yes{subject}",
             confirmed.join(", ")
         )));
     }

@@ -12,7 +12,7 @@ use crate::client::{
     Operator, commits,
 };
 use crate::fleet::{FleetCommits, describe};
-use crate::protocol::{Action, DeployReport, Name, RolloutState, RolloutStatus};
+use crate::protocol::{Action, DeployReport, Name, RolloutState, RolloutStatus, Status};
 use crate::text::printable;
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -121,6 +121,12 @@ async fn print_updates(
         Format::Human => {
             let outcome = render::outcome(&summary, follow.plan(), Timestamp::now(), out.colours);
             out.line(&format!("\n{outcome}"));
+            if follow.plan().intent.action == Action::Diagnose {
+                let reports = summary.hosts.iter().filter_map(|host| host.report.as_deref());
+                for report in reports.filter(|report| report.status == Status::Completed) {
+                    out.line(&format!("\n{}", render::diagnostics(report)));
+                }
+            }
             if follow.plan().intent.action == Action::DryActivate {
                 for changes in render::changes(&summary, &follow.fleet) {
                     out.line(&format!("\n{changes}"));
@@ -239,10 +245,11 @@ impl DeployPrinter {
         } else if self.lines.is_live() {
             self.lines.update(name, &text);
         } else {
-            // Without live lines, each phase is printed once and build progress is not.
+            // Without live lines, each phase and component is printed once and build progress is not.
             let phase = report.phases.running().map_or(report.status.as_str(), |phase| phase.name.as_str());
-            let last_printed = self.last_printed.insert(report.hostname.clone(), phase.to_owned());
-            if last_printed.as_deref() != Some(phase) {
+            let step = format!("{phase} {}", describe::component_progress(report).unwrap_or_default());
+            let last_printed = self.last_printed.insert(report.hostname.clone(), step.clone());
+            if last_printed.as_ref() != Some(&step) {
                 self.lines.line(&text, out);
             }
         }

@@ -1,9 +1,9 @@
 //! Changes that a deployment would make.
 
-use super::{cells, name, table};
+use super::{cells, components, name, table};
 use crate::client::{DeploymentSummary, HostResult, ResultKind};
 use crate::fleet::Fleet;
-use crate::protocol::{Changes, DeployReport};
+use crate::protocol::{Changes, DeployReport, Presence};
 use crate::text::{format, printable};
 use std::fmt::Write;
 
@@ -17,6 +17,10 @@ fn found(result: &HostResult, report: &DeployReport, fleet: &Fleet) -> String {
     let host = name(&result.host, result.instance.as_deref());
     let answer = fleet.hosts.get(&result.host).and_then(|host| host.answer.as_deref());
     let runs = answer.and_then(|answer| answer.system.as_deref());
+    let has_services = answer.is_some_and(Presence::is_compose);
+    if has_services && !report.components.is_empty() {
+        return format!("{host}:{}", components(report));
+    }
     // The host already runs this system, so there is nothing to compare.
     if report.system.is_some() && runs == report.system.as_deref() {
         return format!("{host}: nothing would change, the host already runs this system");

@@ -1,6 +1,6 @@
 //! The running or last job of each host, and the table of past jobs.
 
-use super::{cells, failure, last_seen, name, table, when};
+use super::{cells, components, failure, last_seen, name, table, when};
 use crate::client::{Discovery, Reply};
 use crate::fleet::describe;
 use crate::protocol::{Action, DeployReport, ErrorCode, HistoryEntry, Name, PhaseState, Status};
@@ -44,10 +44,11 @@ pub(in crate::cli) fn status(hosts: &Jobs, discovery: &Discovery, zone: &TimeZon
         }
     }
     for (_, reply) in hosts {
-        if let Reply::Ok(Some(report)) = reply
-            && report.status == Status::Failed
-        {
+        let Reply::Ok(Some(report)) = reply else { continue };
+        if report.status == Status::Failed {
             let _ = write!(text, "\n\n{}", failure(report));
+        } else if !report.components.is_empty() {
+            let _ = write!(text, "\n\n{}:{}", report.hostname, components(report));
         }
     }
     text

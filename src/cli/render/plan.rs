@@ -1,7 +1,7 @@
 //! Plans before a deployment, and hosts that were left out of it.
 
 use super::{cells, last_seen, table};
-use crate::client::{BatchKind, DeploymentSummary, Discovery, NamedFlake, Plan};
+use crate::client::{BatchKind, DeploymentSummary, Discovery, Intent, NamedFlake, Plan};
 use crate::fleet::{describe, printable_flake};
 use crate::protocol::{Action, Name};
 use crate::text::format;
@@ -25,7 +25,7 @@ pub(in crate::cli) fn plan(plan: &Plan, discovery: &Discovery) -> String {
         plan.requests.iter().filter(|p| p.is_explicit).map(|p| p.subject.as_str()).collect();
     let subjects = if explicit.is_empty() { String::new() } else { format!(" by {}", explicit.join(", ")) };
     let (hosts, batches) = (format::count(plan.hosts().len(), "host"), plan.rollout.batches());
-    let head = format!("{}{of_what} on {hosts}{subjects}", intent.action);
+    let head = format!("{}{of_what} on {hosts}{subjects}{}", intent.action, services(intent));
     let columns = ["HOST", "TIER", "ROLE", "RUNS", ""];
     if batches.len() < 2 {
         let rows = plan.hosts().into_keys().map(|host| row(host, plan, discovery)).collect();
@@ -48,6 +48,18 @@ pub(in crate::cli) fn plan(plan: &Plan, discovery: &Discovery) -> String {
         table(&columns, rows, false),
         flakes(plan, discovery)
     )
+}
+
+/// The part of each host that a deployment is about; empty for complete hosts.
+fn services(intent: &Intent) -> String {
+    let names: Vec<_> = intent.services.iter().map(Name::as_str).collect();
+    let only = match names.len() {
+        0 => String::new(),
+        1 => format!(", only the service {}", names[0]),
+        _ => format!(", only the services {}", names.join(", ")),
+    };
+    let prune = if intent.prune { ", and removing services that are not assigned any more" } else { "" };
+    format!("{only}{prune}")
 }
 
 /// One line per flake with the commit that will be built. Empty if a host's flake is refused.

@@ -235,13 +235,11 @@ pub(in crate::tui::view) fn state(app: &App, host: &Host, width: usize) -> Line<
     let status = host.status(app.now);
     let (symbol, word, tone) = match status {
         HostStatus::Deploying(job) => {
-            let phase = job.phases.running().map_or(job.status.as_str(), |phase| phase.name.as_str());
-            let phase = printable(phase);
-            let built = describe::build_counts(job).map(|(done, expected)| format!(" {done}/{expected}"));
-            let available = width.saturating_sub(text::width(symbols.working) + 1 + text::width(&phase));
+            let [_, count, word] = describe::job_steps(job);
+            let available = width.saturating_sub(text::width(symbols.working) + 1);
             // A number that is cut off would be misread.
-            let built = built.filter(|built| built.len() <= available).unwrap_or_default();
-            (symbols.working, format!("{phase}{built}"), Tone::Busy)
+            let step = if text::width(&count) <= available { count } else { word };
+            (symbols.working, step, Tone::Busy)
         }
         HostStatus::Duplicate => (symbols.warning, "duplicate".to_owned(), Tone::Bad),
         HostStatus::Changed | HostStatus::Unproven => {

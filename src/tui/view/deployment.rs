@@ -3,7 +3,7 @@
 use super::lines::wrapped;
 use super::panel::{Edge, draw_scrollbar, draw_text, panel, paragraph};
 use super::table::{ABOVE, Column, FittedColumns, MARGIN, windowed};
-use super::{AROUND_TABLE, Areas, changes, columns, deployments, detail, dialogs, result};
+use super::{AROUND_TABLE, Areas, changes, columns, components, deployments, detail, dialogs, result};
 use crate::fleet::{describe, failure_cause};
 use crate::protocol::DeployReport;
 use crate::text::{format, last, printable};
@@ -143,16 +143,20 @@ pub(super) fn state(app: &App, entry: &DeploymentHost<'_>) -> Span<'static> {
 
 /// `build 12/40`
 fn phase(job: &DeployReport) -> String {
-    let phase = job.phases.running().map_or(job.status.as_str(), |phase| phase.name.as_str());
-    let built = describe::build_counts(job).map(|(done, expected)| format!(" {done}/{expected}"));
-    format!("{}{}", printable(phase), built.unwrap_or_default())
+    let [_, count, _] = describe::job_steps(job);
+    count
 }
 
-/// Progress of a running build, with an estimate if it fits; for a failure, its phase.
+/// Progress of a running build, with an estimate if it fits, or the component; for a failure, its phase.
 fn progress(app: &App, entry: &DeploymentHost<'_>, width: usize) -> Span<'static> {
     let theme = &app.options.theme;
     let Some(job) = entry.job.map(|job| &*job.report) else { return Span::default() };
     match entry.state {
+        DeploymentHostState::Running if job.components.running().is_some() => {
+            let steps = describe::job_steps(job);
+            let step = steps.into_iter().find(|step| text::width(step) <= width);
+            theme.span(Tone::Busy, step.unwrap_or_default())
+        }
         DeploymentHostState::Running => {
             let left = left(app, entry).map(|left| format!(" {}", format::remaining(left)));
             let left = left.filter(|left| width >= BAR + text::width(left)).unwrap_or_default();
@@ -249,6 +253,7 @@ fn entry_lines(
     if entry.state == DeploymentHostState::Unknown {
         lines.extend(wrapped(Tone::Warn, &message(app, known, entry)));
     }
+    lines.extend(components::lines(job, columns, theme));
     lines.extend(detail::job_lines(app, host, job, columns));
     if let Some(note) = job.rollback_note() {
         lines.extend(wrapped(Tone::Warn, note));

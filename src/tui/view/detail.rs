@@ -2,7 +2,7 @@
 
 use super::lines::{wrapped, wrapped_spans};
 use super::panel::draw_text;
-use super::{changes, commits};
+use super::{changes, commits, components};
 use crate::fleet::{DiskPlace, Host, HostStatus, LowDisk, Outdated, describe, failure_reason};
 use crate::protocol::{Action, DeployReport, Name, Phase, PhaseState, Progress, Status};
 use crate::text::{format, printable};
@@ -49,6 +49,7 @@ fn host_lines(app: &App, host: &Host, size: Size) -> Vec<Line<'static>> {
         if !job.phases.is_empty() {
             lines.extend(phase_lines(app, host, job, columns));
         }
+        lines.extend(components::lines(job, columns, theme));
         lines.extend(job_lines(app, host, job, columns));
         if job.action == Some(Action::DryActivate) {
             lines.extend(changes::lines(host, job, columns, theme));

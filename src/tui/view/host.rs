@@ -3,6 +3,7 @@
 mod facts;
 mod history;
 mod job;
+mod services;
 mod units;
 
 use super::lines::{fit, joined, wrapped};
@@ -60,6 +61,7 @@ fn rows(app: &App, screen: &HostScreen, columns: usize) -> Vec<HostLine> {
     let Some(host) = app.fleet.hosts.get(&screen.host) else { return Vec::new() };
     let mut rows = head(app, host, columns);
     rows.extend(job::rows(app, host, columns));
+    rows.extend(services::rows(app, host, columns));
     rows.extend(units::rows(app, host));
     rows.extend(commit_rows(app, host, columns));
     rows.extend(history::rows(app, screen, columns));

@@ -122,6 +122,9 @@ fn job_facts(app: &App, host: &Host, job: &DeployReport) -> Vec<(Tone, String)> 
     if !activity.is_empty() && job.phases.running().is_none_or(|phase| phase.name.as_str() == "build") {
         facts.push((Tone::Plain, activity.to_owned()));
     }
+    if let Some((_, component)) = job.components.running() {
+        facts.push((Tone::Plain, printable(&component.name)));
+    }
     // The message is often only the name of the phase.
     let phase = job.phases.running().map(|phase| phase.name.as_str());
     if facts.is_empty() && phase != Some(job.message.as_str()) && !job.message.is_empty() {

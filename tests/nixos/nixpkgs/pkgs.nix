@@ -24,6 +24,7 @@ let
       "clippy"
       "coreutils"
       "curl"
+      "docker"
       "findutils"
       "git"
       "gitMinimal"

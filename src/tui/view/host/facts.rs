@@ -62,7 +62,7 @@ fn facts(app: &App, answer: &Presence) -> Vec<(&'static str, String)> {
         ("os", shown(answer.os_version.as_deref())),
         ("free", Some(free.join(", ")).filter(|text| !text.is_empty())),
         ("held", shown(answer.held.as_deref())),
-        ("flake", shown(answer.flake_url.as_deref())),
+        (if answer.is_compose() { "repository" } else { "flake" }, shown(answer.flake_url.as_deref())),
         ("listener", listener),
         ("instance", shown(answer.instance.as_deref())),
         ("listens on", all(answer.deploy_subjects.iter().map(String::as_str).collect())),
