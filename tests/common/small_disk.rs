@@ -19,6 +19,7 @@ impl SmallDisk {
     }
 
     /// Mounts a file system of 1 MiB for the state directory of a service; `None`, with a message, if this user may not.
+    #[expect(clippy::print_stdout, reason = "shows that the test checked nothing")]
     pub fn for_state(dir: &Path) -> Option<(PathBuf, Self)> {
         let state_dir = dir.join("state");
         let disk = Self::mount(&state_dir, 1);
