@@ -5,7 +5,7 @@ use serde_json::json;
 
 #[test]
 fn a_host_gets_its_listener_with_its_first_request() {
-    let session = DemoSession::open(112);
+    let session = DemoSession::open(114);
     // The last host, with a failed health check in its history, as all such hosts.
     let before = session.host("web28");
     assert_eq!((&before["tier"], &before["revision"]), (&json!("prod"), &json!("main")), "{before}");
@@ -26,7 +26,7 @@ fn a_host_gets_its_listener_with_its_first_request() {
 
 #[test]
 fn all_hosts_of_a_group_are_deployed_to() {
-    let session = DemoSession::open(108);
+    let session = DemoSession::open(110);
     let lines = session
         .run(
             &["deploy", "--tier", "prod", "--role", "dns", "--branch", "main", "--yes", "--output", "json"],
