@@ -83,7 +83,7 @@ mod tests {
     fn an_error_names_the_line() {
         for (text, error) in [
             ("nodes:\n  vps:\n    ingress: maybe\n", "inventory/topology.yaml, line 3: "),
-            ("nodes:\n  vps: [\n", "inventory/topology.yaml, line 3: "),
+            ("nodes:\n  vps: []\n", "inventory/topology.yaml, line 2: "),
             ("nodes:\n  a: {}\n  a: {}\n", "inventory/topology.yaml, line 3: "),
         ] {
             let found = parse(text).unwrap_err();

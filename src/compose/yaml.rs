@@ -44,7 +44,8 @@ impl<T: DeserializeOwned> YamlFile<T> {
         let mut warnings = Vec::new();
         let parsed = serde_saphyr::with_deserializer_from_str(text, |yaml| {
             serde_ignored::deserialize(yaml, |path| {
-                let path = path.to_string();
+                // An optional value is a step of the path too.
+                let path = path.to_string().replace(".?", "");
                 let key = path.rsplit('.').next().unwrap_or_default();
                 let advice = did_you_mean(&closest_matches(key, keys.iter().copied()));
                 warnings.push(printable(&format!("{name}: unknown key {path}{advice}")));

@@ -6,6 +6,7 @@
 mod common;
 
 mod actions;
+mod connection;
 mod daemon;
 mod deploy;
 mod docker;

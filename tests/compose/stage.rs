@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub(crate) struct Stage {
     pub(crate) wire: RawClient,
     pub(crate) host: Host,
-    _nats: NatsServer,
+    pub(crate) nats: NatsServer,
     pub(crate) daemon: Daemon,
     pub(crate) repo: Repo,
     pub(crate) root: TestDir,
@@ -62,7 +62,7 @@ impl StageBuilder {
         }
         let host = host.start();
         presence.next();
-        Stage { wire, host, _nats: nats, daemon, repo, root }
+        Stage { wire, host, nats, daemon, repo, root }
     }
 }
 
