@@ -104,9 +104,8 @@ impl BuildFollower {
         follow_timeout: Duration,
     ) -> Result<Self, DeployError> {
         let violations = operator.nats.permission_violations();
-        let reports =
-            operator.nats.subscribe(BUILD_REPORTS, |_, payload| BuildReport::parse(payload)).await?;
-        operator.ping().await?;
+        let subscription = operator.nats.subscribe(BUILD_REPORTS, |_, payload| BuildReport::parse(payload));
+        let reports = operator.subscribed(subscription).await?;
         let connection = operator.nats.connection_state();
         let connects = connection.borrow().connects;
         let now = Instant::now();

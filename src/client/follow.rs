@@ -129,16 +129,12 @@ impl DeploymentFollower {
         let answers_to = ReplyTo::replies(fresh_id());
         let (nats, known) = (&operator.nats, &operator.known);
         let answer_subjects = [answers_to.to_string(), per_host_reply_subject(answers_to.id())];
-        let subscribed = async {
+        let subscriptions = async {
             let reports = HostMessages::open(nats, known, [REPORTS, REPORTS_PER_HOST]).await?;
-            let answers = HostMessages::open(nats, known, answer_subjects.iter().map(String::as_str)).await?;
-            operator.ping().await?;
-            Ok::<_, DeployError>((reports, answers))
+            let subjects = answer_subjects.iter().map(String::as_str);
+            Ok((reports, HostMessages::open(nats, known, subjects).await?))
         };
-        // A lost connection is not waited for: the operator would no longer expect the deployment.
-        let (reports, answers) = tokio::time::timeout(ANSWER_TIMEOUT, subscribed)
-            .await
-            .map_err(|_| DeployError::ServerSilent(ANSWER_TIMEOUT))??;
+        let (reports, answers) = operator.subscribed(subscriptions).await?;
         let runner = RolloutRunner::start(operator, &plan).await?;
         let connection = operator.nats.connection_state();
         let connects = connection.borrow().connects;

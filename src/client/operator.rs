@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Maximum number of rounds: a query or reply is lost if a connection ends at that moment.
 const ROUNDS: usize = 3;
@@ -82,13 +82,20 @@ pub(super) fn fresh_id() -> Id {
 }
 
 impl Operator {
-    /// Fails if the server does not answer: a server that hangs would deliver a request later, when the operator no
-    /// longer expects it.
-    pub(super) async fn ping(&self) -> Result<(), DeployError> {
-        match self.nats.ping_across_reconnects(ANSWER_TIMEOUT).await {
-            Ok(_) => Ok(()),
-            Err(NatsError::PingTimeout { .. }) => Err(DeployError::ServerSilent(ANSWER_TIMEOUT)),
-            Err(error) => Err(error.into()),
+    /// Subscribes, and fails if the server does not answer or the connection stays lost: requests would be delivered
+    /// later, when the operator no longer expects it.
+    pub(super) async fn subscribed<T>(
+        &self,
+        subscriptions: impl Future<Output = Result<T, NatsError>>,
+    ) -> Result<T, DeployError> {
+        let answered = async {
+            let subscribed = subscriptions.await?;
+            self.nats.ping_across_reconnects(ANSWER_TIMEOUT).await?;
+            Ok(subscribed)
+        };
+        match timeout(ANSWER_TIMEOUT, answered).await {
+            Err(_) | Ok(Err(NatsError::PingTimeout { .. })) => Err(DeployError::ServerSilent(ANSWER_TIMEOUT)),
+            Ok(subscribed) => Ok(subscribed?),
         }
     }
 

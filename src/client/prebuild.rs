@@ -6,6 +6,7 @@ use super::{DeployError, DeploymentFollower, Discovery, Intent, Operator, Plan, 
 use crate::fleet::Reachability;
 use crate::protocol::{Action, Name, Purpose, Revision, build_subject};
 use crate::text::format;
+use std::future::ready;
 use std::time::Duration;
 
 /// Requests a build of the branch for every host from the builder, and a build of its commit from each online host
@@ -18,7 +19,7 @@ pub async fn prebuild(
 ) -> Result<Vec<String>, DeployError> {
     let discovery = operator.discover(None, None).await?;
     let mut violations = operator.nats.permission_violations();
-    operator.ping().await?;
+    operator.subscribed(ready(Ok(()))).await?;
     let subject = build_subject(repo, "all");
     let request = request_of(fresh_id(), "all", repo, Some(branch), &operator.issuer);
     operator.nats.publish_signed(Purpose::Build, &subject, None, request.encode()).await?;

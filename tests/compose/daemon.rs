@@ -151,7 +151,7 @@ impl CreatedContainers {
         let mut projects: Vec<_> = text
             .lines()
             .filter(|line| !line.ends_with("marker"))
-            .map(|line| line.split(" ").next().unwrap().to_owned())
+            .map(|line| line.split(' ').next().unwrap().to_owned())
             .collect();
         projects.sort();
         projects

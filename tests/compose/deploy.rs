@@ -22,15 +22,15 @@ fn a_deployment_passes_all_stages_and_an_unchanged_service_is_not_touched() {
     );
     let (db, web) = (stage.container("db"), stage.container("web"));
     assert_eq!([stage.status("db"), stage.status("web")], ["running", "running"]);
-    let state = stage.root.path().join("state/deploy");
+    let state_dir = stage.root.path().join("state/deploy");
     for name in ["prepare", "validate", "deploy", "verify", "complete"] {
-        assert!(state.join(format!("stage_{name}_complete")).exists(), "{name}");
+        assert!(state_dir.join(format!("stage_{name}_complete")).exists(), "{name}");
     }
-    assert!(!state.join("stage_diagnose_complete").exists());
-    assert_eq!(fs::read_to_string(state.join("current_stage")).unwrap(), "complete\n");
-    assert_eq!(fs::read_to_string(state.join("last_service")).unwrap(), "web\n");
+    assert!(!state_dir.join("stage_diagnose_complete").exists());
+    assert_eq!(fs::read_to_string(state_dir.join("current_stage")).unwrap(), "complete\n");
+    assert_eq!(fs::read_to_string(state_dir.join("last_service")).unwrap(), "web\n");
     let generation: Value =
-        serde_json::from_slice(&fs::read(state.join("generation.json")).unwrap()).unwrap();
+        serde_json::from_slice(&fs::read(state_dir.join("generation.json")).unwrap()).unwrap();
     assert_eq!(generation["services"]["web"]["app"], json!(stage.image("web")));
     let logs: Vec<_> = fs::read_dir(stage.root.path().join("logs/deploy"))
         .unwrap()

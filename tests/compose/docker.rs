@@ -23,8 +23,8 @@ impl Calls {
         fs::create_dir_all(dir.path().join("services/web")).unwrap();
         fs::create_dir_all(dir.path().join("config/web")).unwrap();
         fs::write(dir.path().join("services/web/docker-compose.yml"), compose).unwrap();
-        let exports: String =
-            daemon.environment().iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
+        let export = |(name, value)| format!("export {name}={value}\n");
+        let exports = daemon.environment().into_iter().map(export).collect::<Vec<_>>().concat();
         let program = script(dir.path(), "docker", &format!("{exports}exec docker \"$@\"\n"));
         let docker = format!("{program} compose").parse().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -25,7 +25,7 @@ pub(crate) struct StageBuilder {
 
 /// A service whose container sleeps; `more` is added to its service of the Compose file.
 pub(crate) fn sleeper(image: &str, more: &str) -> String {
-    let lines: String = more.lines().map(|line| format!("    {line}\n")).collect();
+    let lines = more.lines().map(|line| format!("    {line}\n")).collect::<Vec<_>>().concat();
     format!(
         "services:\n  app:\n    image: {image}\n    init: true\n    network_mode: none\n    restart: unless-stopped\n    \
          stop_grace_period: 0s\n    command: [sleep, '1000']\n{lines}"
@@ -73,7 +73,7 @@ fn write(repo: &Repo, path: &str, content: &str) {
 }
 
 fn write_services(repo: &Repo, services: &[(&str, &str)]) {
-    let list: String = services.iter().map(|(name, _)| format!("  {name}:\n")).collect();
+    let list = services.iter().map(|(name, _)| format!("  {name}:\n")).collect::<Vec<_>>().concat();
     for (name, compose) in services {
         write(repo, &format!("services/{name}/docker-compose.yml"), compose);
     }
