@@ -59,7 +59,7 @@ fn deploy_to_every_web_host(session: &mut DemoSession) {
     session.console.types("d");
     session.console.line(&["hosts ", "[3 marked]", "web3", "every host"]);
     for host in ["web1", "web2"] {
-        session.console.line(&[&format!("● {host} "), " prod ", " web ", "main 8782436 ▸ main"]);
+        session.console.line(&[&format!("● {host} "), " prod ", " web ", "main 8782436 → main"]);
     }
     session.console.line(&["confirm ", "type prod"]);
     // The confirmation of a tier cannot be skipped.

@@ -71,7 +71,7 @@ fn fleet(session: &mut DemoSession) {
     session.console.line(&["─ hosts 12 ─", " sort: host ▲ "]);
     session.row("cache1", &["▸", "test ", "cache ", "● idle", "8782436 −1"]);
     session.row("dns2", &["↻ needs reboot"]);
-    session.console.line(&["─ cache1 ▸ switch main 8782436 by ci@runner, 28.0 s ─"]);
+    session.console.line(&["─ cache1 ▸ switch main 8782436 by ci@runner, 28.0 s, 2 d ago ─"]);
     session.console.line(&["✓ prepare", "✓ build", "✓ check", "✓ activate", "✓ verify", "✓ persist"]);
     session.console.shows("completed: switch done, generation 81");
     session.console.line(&[
@@ -173,7 +173,7 @@ fn forms(session: &mut DemoSession) {
     session.console.line(&["hosts ", "[web3]", "role web"]);
     session.console.line(&["revision ", "main"]);
     session.console.line(&["action ", "[switch]", "boot", "test", "dry-activate", "build"]);
-    session.console.line(&["✗ web3 ", " prod ", "main f0e5c45 ▸ main"]);
+    session.console.line(&["✗ web3 ", " prod ", "main f0e5c45 → main"]);
     session.console.line(&["confirm ", "type prod"]);
     session.console.line(&["[ Cancel ]  [ Deploy to 1 host ]"]);
     session.console.line(&["tab fields and buttons", "right change", "enter send", "esc back"]);
