@@ -101,7 +101,7 @@ fn roll_one_back(session: &mut DemoSession) {
     session.down_to(&["switch", "main 8782436", " 76 ", "✓ completed"]);
     session.console.types("b");
     session.console.line(&["back to ", "generation 76"]);
-    session.console.line(&["● web2 ", "main 2541e4a ▸ generation 76"]);
+    session.console.line(&["● web2 ", "main 2541e4a → generation 76"]);
     session.console.line(&["confirm ", "type prod"]);
     session.console.types(&format!("{RIGHT}\r"));
     session.console.shows("type prod to roll back there; nothing was sent");

@@ -230,11 +230,11 @@ fn log(session: &mut DemoSession) {
     session.console.hides("match ");
 }
 
-/// The current directory was removed, so the log cannot be saved.
+/// The log cannot be saved there.
 fn error_dialog(session: &mut DemoSession) {
-    session.console.types("S");
+    session.console.types(":save /proc/none/log\r");
     session.console.shows("─ The log was not saved ");
-    session.console.shows("start the console in a");
+    session.console.shows("choose a file in a writable");
     session.console.line(&["enter close"]);
     session.console.types("\r");
     session.console.hides("was not saved");
