@@ -115,7 +115,7 @@ pub(super) fn revision_checked(
     revision: &Revision,
     missing: Option<String>,
 ) -> Option<Effect> {
-    // The form may have been closed meanwhile.
+    // The form may have been closed since then.
     let mut form = app.take_form()?;
     if form.looked_up.as_ref() == Some(revision) {
         match missing {
