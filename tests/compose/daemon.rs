@@ -171,10 +171,14 @@ fn launch(dir: &Path) -> Child {
          --iptables=false --ip6tables=false --bridge=none -H unix://{here}/docker.sock"
     );
     let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();
+    // containerd and runc leave files there.
+    let temporary = dir.join("tmp");
+    fs::create_dir_all(&temporary).unwrap();
     let options = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"];
     Command::new("unshare")
         .args(options)
         .arg(daemon)
+        .env("TMPDIR", temporary)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
