@@ -1,10 +1,8 @@
 //! The unit for hosts with Docker Compose: it is the unit for other hosts with the restrictions of NixOS, and systemd accepts it.
 
-use crate::common::{TestDir, binary, run};
 use crate::page::root;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 
 const UNIT: &str = "docs/examples/homelab-deploy-compose.service";
 const SETTINGS: &str = "docs/examples/compose.env";
@@ -54,13 +52,5 @@ fn the_unit_has_the_restrictions_of_nixos() {
 
 #[test]
 fn systemd_accepts_the_unit_for_services() {
-    if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        return;
-    }
-    let directory = TestDir::new();
-    let unit = text(UNIT).replace("/usr/local/bin/homelab-deploy", binary().to_str().unwrap());
-    let path = directory.path().join("homelab-deploy-listener.service");
-    fs::write(&path, &unit).unwrap();
-    let verified = run(Command::new("systemd-analyze").arg("verify").arg(&path), 0);
-    assert!(!verified.stderr.contains("homelab-deploy-listener.service:"), "{verified}");
+    crate::page::assert_systemd_accepts(&text(UNIT));
 }

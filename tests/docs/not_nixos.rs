@@ -39,18 +39,7 @@ fn the_unit_is_that_of_nixos() {
 
 #[test]
 fn systemd_accepts_the_unit_file() {
-    if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        return;
-    }
-    let directory = TestDir::new();
-    let unit = text(UNIT).replace("/usr/local/bin/homelab-deploy", binary().to_str().unwrap());
-    let path = directory.path().join("homelab-deploy-listener.service");
-    fs::write(&path, &unit).unwrap();
-    let verified = run(Command::new("systemd-analyze").arg("verify").arg(&path), 0);
-    assert!(!verified.stderr.contains("homelab-deploy"), "{verified}");
-    fs::write(&path, unit.replace("UMask", "Umask")).unwrap();
-    let verified = run(Command::new("systemd-analyze").arg("verify").arg(&path), 0);
-    assert!(verified.stderr.contains("Unknown key"), "{verified}");
+    crate::page::assert_systemd_accepts(&text(UNIT));
 }
 
 #[test]

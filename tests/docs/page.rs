@@ -1,8 +1,10 @@
 //! A page of the documentation: its headings, links and code blocks.
 
+use crate::common::{TestDir, binary, run};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {
@@ -143,4 +145,22 @@ fn a_page_is_split_into_headings_links_and_blocks() {
     assert_eq!((first.mark.as_deref(), first.text().trim_end()), (Some("run"), "first\n\n  second"));
     assert_eq!((second.mark.as_deref(), second.text().as_str()), (None, "key = 1\n"));
     assert_eq!((first.info.as_deref(), second.info.as_deref()), (None, Some("toml")));
+}
+
+/// Requires that systemd accepts a unit with this program, and that it would notice a misspelled setting.
+pub(crate) fn assert_systemd_accepts(unit: &str) {
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        return;
+    }
+    let directory = TestDir::new();
+    let unit = unit.replace("/usr/local/bin/homelab-deploy", binary().to_str().unwrap());
+    let path = directory.path().join("homelab-deploy-listener.service");
+    let verify = |unit: &str| {
+        fs::write(&path, unit).unwrap();
+        run(Command::new("systemd-analyze").arg("verify").arg(&path), 0)
+    };
+    let verified = verify(&unit);
+    assert!(!verified.stderr.contains("homelab-deploy"), "{verified}");
+    let verified = verify(&unit.replace("UMask", "Umask"));
+    assert!(verified.stderr.contains("Unknown key"), "{verified}");
 }
