@@ -74,10 +74,11 @@ impl McpArgs {
                 refuse_seed(&file)?;
                 // Errors in other settings were reported above, so this error concerns the admin key.
                 let operator = resolved.with_key(file).persistent_operator().await;
-                Some(FleetClient::new(operator.map_err(|failed| CommandError {
+                let operator = operator.map_err(|failed| CommandError {
                     error: failed.error.context("--admin-nkey-file"),
                     ..failed
-                })?))
+                })?;
+                Some(client.with_connection(operator.nats))
             }
             None => None,
         };

@@ -72,10 +72,12 @@ fn a_new_host_requires_a_new_confirmation() {
     let arguments = json!({"tier": "prod", "all": true});
     let code = refused(&mut session, &arguments, &["on 1 host of tier prod: ns1; "]);
     let _second = HostBuilder::new(&nats, "ns2", "prod", "dns").start();
-    // The new host may reply after the known ones.
+    // The new host may reply after the known ones. Until its signed reply has arrived, it is listed as offline.
     eventually("ns2 being known", || {
         let listed = session.call("list_hosts", &json!({}));
-        (listed.done()["hosts"].as_array().unwrap().len() == 2).then_some(())
+        let hosts = listed.done()["hosts"].as_array().unwrap();
+        let online = hosts.iter().filter(|host| host["presence"] == "online").count();
+        (online == 2).then_some(())
     });
     let texts = ["the code belongs to another question", "on 2 hosts of tier prod: ns1, ns2; "];
     let code = refused(&mut session, &with(&arguments, "confirm", code), &texts);
