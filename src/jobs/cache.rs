@@ -141,9 +141,9 @@ impl JobCache {
         }
     }
 
-    /// Drops what is no longer needed. The last job that decides the state of the host always stays. Garbage collector roots stay for two jobs only: the last one that changed the
-    /// system, whose roots include the previous system, and the last build-only one. Directories older than a day are
-    /// removed.
+    /// Drops what is no longer needed. The last job that decides the state of the host always stays.
+    /// Garbage collector roots stay for two jobs only: the last one that changed the system, whose roots include the
+    /// previous system, and the last build-only one. Directories older than a day are removed.
     pub fn prune(&mut self, now: Timestamp) {
         let newest = |builds| {
             self.newest_where(|job| job.is_job() && job.is_build_only() == builds).map(|(id, _)| id.clone())

@@ -123,10 +123,15 @@ impl JobDir {
 
     /// Writes the record durably to the state directory.
     pub fn save(&self, record: &JobRecord) -> Result<(), StoreError> {
-        let path = &self.path;
-        private_file::create_dir(path)
-            .map_err(|source| StoreError::Directory { path: path.clone(), source })?;
-        atomic_file::write(&self.record_file(), &encode(record)?)?;
+        let (path, json) = (&self.path, encode(record)?);
+        match atomic_file::write(&self.record_file(), &json) {
+            Err(_) if !path.is_dir() => {
+                private_file::create_dir(path)
+                    .map_err(|source| StoreError::Directory { path: path.clone(), source })?;
+                atomic_file::write(&self.record_file(), &json)?;
+            }
+            written => written?,
+        }
         if let Some(file) = self.runtime_file("state.json") {
             // It is older than the record just written.
             let _ = fs::remove_file(file);

@@ -1,7 +1,8 @@
 //! The job store: one directory per job, locked by one listener.
 
 use super::{JobDir, JobRecord};
-use crate::atomic_file;
+use crate::atomic_file::{self, WriteError};
+use crate::private_file;
 use crate::protocol::Id;
 use crate::state_dir::{StateDir, StoreError};
 use jiff::{SignedDuration, Timestamp};
@@ -62,10 +63,11 @@ impl JobStore {
         }
     }
 
-    /// Marks the result of a job as delivered, durably.
+    /// Marks the result of a job as delivered. The file is not synced: if a crash loses it, the result is sent again,
+    /// which is harmless.
     pub fn mark_delivered(&self, id: &Id, now: Timestamp) -> Result<(), StoreError> {
-        let json = format!("{{\"delivered_at\":\"{now}\"}}\n");
-        Ok(atomic_file::write(&self.job(id).path().join(DELIVERED), json.as_bytes())?)
+        let (path, json) = (self.job(id).path().join(DELIVERED), format!("{{\"delivered_at\":\"{now}\"}}\n"));
+        Ok(private_file::write(&path, json.as_bytes()).map_err(|source| WriteError { path, source })?)
     }
 
     /// Whether the result of a job is marked as delivered.

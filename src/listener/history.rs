@@ -1,10 +1,8 @@
 //! Adds each job that has ended to the history, and replies to queries with pages of it.
 
 use super::service::ListenerService;
-use crate::blocking::spawn_in_span;
 use crate::jobs::{History, JobRecord};
 use crate::protocol::{Action, HistoryEntry, HistoryReply, Query, QueryKind, QueryReply};
-use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 /// Number of entries in a reply if the query has no limit.
@@ -38,9 +36,9 @@ impl ListenerService {
 }
 
 /// Adds a job that has ended to the history. If that fails, the next start adds it.
-pub(super) async fn record_job(history: Arc<History>, record: &JobRecord) {
+pub(super) fn record_job(history: &History, record: &JobRecord) {
     if let Some(entry) = entry(record) {
-        let _ = spawn_in_span(move || append(&history, &[entry])).await;
+        append(history, &[entry]);
     }
 }
 

@@ -1,7 +1,5 @@
 //! Holds and releases this host at once, even while a job runs. Both leave a record like a job, so that an id acts once.
 
-use super::history;
-use super::requests::count_job;
 use super::service::ListenerService;
 use crate::activation::Engine;
 use crate::atomic_file::WriteError;
@@ -58,10 +56,7 @@ impl ListenerService {
         if let Ok(Err(error)) = spawn_blocking(move || store.save(&ended)).await {
             tracing::error!(%error, "failed to save the result of a hold or release");
         }
-        history::record_job(self.history.clone(), &record).await;
-        if let Some(metrics) = self.metrics.clone() {
-            record = count_job(metrics, record).await;
-        }
+        let record = self.result_recorder().record(record).await;
         self.jobs.insert(&record);
         self.deliver(Some(&id));
         if self.announces() {

@@ -15,6 +15,7 @@ mod removal;
 mod reply;
 mod reporter;
 mod requests;
+mod result_recorder;
 mod service;
 mod subscriptions;
 

@@ -1,21 +1,20 @@
 //! Handles requests: each gets exactly one reply, and at most one job runs.
 
 use super::confirmer::Confirmer;
+use super::hold;
 use super::job::{self, Job, JobHandle};
-use super::metrics::ListenerMetrics;
 use super::reporter::ListenerReporter;
+use super::result_recorder::ResultRecorder;
 use super::service::ListenerService;
 use super::subscriptions::ReceivedRequest;
-use super::{history, hold};
 use crate::blocking::spawn_in_span;
 use crate::clock::now;
-use crate::jobs::{Admission, DeployedBranches, JobRecord, Recovery, admit, request_span};
+use crate::jobs::{Admission, JobRecord, Recovery, admit, request_span};
 use crate::keys::{Recipient, SignatureRejection, check_clock, check_lifetime};
 use crate::protocol::{
     Action, DeployReport, DeployRequest, Destination, EngineKind, ErrorCode, Id, PublicKey, RejectedRequest,
     ReplyTo, Status,
 };
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -200,20 +199,16 @@ impl ListenerService {
 
     /// Runs a job in the current span, then adds it to the history and the metrics before its result is delivered.
     fn spawn_job(&mut self, job: impl Future<Output = JobRecord> + Send + 'static) {
-        let (history, metrics) = (self.history.clone(), self.metrics.clone());
-        let state_dir = self.config.state_dir.clone();
+        let recorder = self.result_recorder();
         // Boxed, because a future contains each future that it awaits twice.
         let job = Box::pin(job);
-        let work = async move {
-            let record = job.await;
-            record_deployed_commit(&state_dir, &record).await;
-            history::record_job(history, &record).await;
-            match metrics {
-                Some(metrics) => count_job(metrics, record).await,
-                None => record,
-            }
-        };
+        let work = async move { recorder.record(job.await).await };
         self.work.spawn(work.in_current_span());
+    }
+
+    pub(super) fn result_recorder(&self) -> ResultRecorder {
+        let (history, metrics) = (self.history.clone(), self.metrics.clone());
+        ResultRecorder { state_dir: self.config.state_dir.clone(), history, metrics }
     }
 
     /// Counts a refused request. A cancel that succeeds counts through its job.
@@ -291,29 +286,6 @@ impl ListenerService {
         // If the connection is down the report is lost; the operator queries it after reconnecting.
         let _ = self.reporter.send_report(to, report).await;
     }
-}
-
-/// Records the commit that a job has deployed, before its result is delivered. If that fails, the next start catches up.
-async fn record_deployed_commit(state_dir: &Path, record: &JobRecord) {
-    let (state_dir, record) = (state_dir.to_owned(), record.clone());
-    let _ = spawn_in_span(move || {
-        if let Err(error) = DeployedBranches::record_job(&state_dir, &record) {
-            tracing::error!(%error, "failed to record the deployed commit");
-        }
-    })
-    .await;
-}
-
-pub(super) async fn count_job(metrics: Arc<ListenerMetrics>, mut record: JobRecord) -> JobRecord {
-    let counted = spawn_in_span({
-        let mut record = record.clone();
-        move || {
-            metrics.count(&mut record);
-            record.counted
-        }
-    });
-    record.counted = counted.await.unwrap_or(false);
-    record
 }
 
 fn cancel_report(
