@@ -34,6 +34,7 @@ mod logs;
 mod man;
 mod mcp;
 mod operation;
+mod operation_args;
 mod output;
 mod progress;
 mod reboot;

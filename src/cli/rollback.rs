@@ -1,47 +1,27 @@
 //! `rollback`: return hosts to an earlier generation and follow each until it has a result.
 
-use super::connection::ConnectionArgs;
-use super::deploy::TIMEOUT;
 use super::exit::{CommandError, Exit};
-use super::operation::{Operation, YEAR};
-use super::output::Format;
-use super::resolved_config::issuer;
-use super::resume_command::ResumeCommand;
-use super::selector::SelectorArgs;
+use super::operation_args::OperationArgs;
 use crate::client::Intent;
 use crate::protocol::Action;
 use clap::Args;
 
 #[derive(Debug, Args)]
 pub(super) struct RollbackArgs {
-    #[command(flatten)]
-    selector: SelectorArgs,
     /// Generation of the system profile [default: the system before the last change]
     #[arg(long, value_name = "N")]
     generation: Option<u64>,
-    /// Time to follow the rollback, in seconds
-    #[arg(long, env = "HOMELAB_DEPLOY_TIMEOUT", default_value_t = TIMEOUT, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
-    timeout: u64,
     /// Skip the confirmation prompt
     #[arg(long)]
     yes: bool,
-    /// Output format
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    output: Format,
     #[command(flatten)]
-    connection: ConnectionArgs,
+    operation: OperationArgs,
 }
 
 impl RollbackArgs {
     pub(super) async fn run(self) -> Result<Exit, CommandError> {
-        let resolved = self.connection.resolve()?;
-        let selection = self.selector.selection(&resolved)?;
-        let intent = Intent { generation: self.generation, ..Intent::new(Action::Rollback, issuer()) };
-        let resume = ResumeCommand::for_subcommand("rollback", &self.connection);
-        let operation = Operation {
-            yes: self.yes,
-            ..Operation::new(intent, selection, self.timeout, self.output, resume)
-        };
-        operation.run(&resolved).await
+        let generation = self.generation;
+        let details = |_: &_, intent| Intent { generation, ..intent };
+        self.operation.change("rollback", Action::Rollback, self.yes, details).await
     }
 }
