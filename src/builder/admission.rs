@@ -2,6 +2,7 @@
 
 use super::config::BuildRules;
 use super::subscriptions::ReceivedBuildRequest;
+use crate::clock::expired;
 use crate::protocol::{BuildRequest, ErrorCode, Name, Revision};
 use jiff::Timestamp;
 
@@ -16,9 +17,7 @@ pub(super) fn admit(
     now: Timestamp,
 ) -> Result<(Name, Revision), (ErrorCode, String)> {
     let request = &received.request;
-    if let Some(expires_at) = request.expires_at.filter(|expires_at| *expires_at < now) {
-        let late = now.duration_since(expires_at).as_secs();
-        let message = format!("the request expired {late} s ago by the builder's clock ({now:.0})");
+    if let Some(message) = expired(request.expires_at, now, "the builder's") {
         return Err((ErrorCode::Expired, message));
     }
     let repo = repo_of(received, rules)?;

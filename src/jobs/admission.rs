@@ -1,5 +1,6 @@
 //! Admission of requests: a pure decision from what the listener knows.
 
+use crate::clock::expired;
 use crate::protocol::{Action, DeployReport, DeployRequest, ErrorCode, Id, Status};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -36,9 +37,7 @@ pub fn admit(
     if let Some(report) = known(&request.id) {
         return Admission::Repeat(report);
     }
-    if let Some(expires_at) = request.expires_at.filter(|expires_at| *expires_at < now) {
-        let late = now.duration_since(expires_at).as_secs();
-        let message = format!("the request expired {late} s ago by this host's clock, which says {now:.0}");
+    if let Some(message) = expired(request.expires_at, now, "this host's") {
         return Admission::Reject(ErrorCode::Expired, message);
     }
     if let Some(job) = request.job.as_ref().filter(|_| request.action == Action::Cancel) {

@@ -1,7 +1,7 @@
 //! The persistent metrics of a builder.
 
 use super::ServiceMetrics;
-use super::families::{DurationCounts, counter, histogram};
+use super::families::{DurationCounts, counter, histogram, increase};
 use super::persisted::{Persisted, pairs};
 use crate::protocol::{Id, Name};
 use prometheus::proto::MetricFamily;
@@ -57,7 +57,7 @@ impl BuildMetrics {
             }
             for host in hosts {
                 let labels = (repo.to_string(), host.host.clone(), host.status.to_owned());
-                *counts.builds.entry(labels.clone()).or_default() += 1;
+                increase(counts.builds.entry(labels.clone()).or_default(), 1);
                 counts.durations.entry(labels).or_default().observe(host.elapsed_ms);
             }
         });

@@ -42,6 +42,11 @@ impl<F: Fn() -> Vec<MetricFamily> + Send + Sync> Collector for FnCollector<F> {
     }
 }
 
+/// Increases a count up to the maximum. The file that counts are read from can have any number.
+pub(super) fn increase(count: &mut u64, by: u64) {
+    *count = count.saturating_add(by);
+}
+
 /// The number of durations in each bucket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DurationCounts {
@@ -53,14 +58,14 @@ pub(super) struct DurationCounts {
 impl DurationCounts {
     pub(super) fn observe(&mut self, millis: u64) {
         let bucket = BOUNDS.partition_point(|bound| *bound < millis);
-        self.counts[bucket] += 1;
+        increase(&mut self.counts[bucket], 1);
         self.sum_ms = self.sum_ms.saturating_add(millis);
     }
 
     fn histogram(&self) -> Histogram {
-        let mut cumulative = 0;
+        let mut cumulative: u64 = 0;
         let buckets = BOUNDS.iter().zip(self.counts).map(|(bound, count)| {
-            cumulative += count;
+            increase(&mut cumulative, count);
             let mut bucket = Bucket::default();
             bucket.set_upper_bound(seconds(*bound));
             bucket.set_cumulative_count(cumulative);
@@ -68,7 +73,7 @@ impl DurationCounts {
         });
         let mut histogram = Histogram::default();
         histogram.set_bucket(buckets.collect());
-        histogram.set_sample_count(self.counts.iter().sum());
+        histogram.set_sample_count(self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count)));
         histogram.set_sample_sum(seconds(self.sum_ms));
         histogram
     }

@@ -1,7 +1,7 @@
 //! The persistent metrics of a listener, and refused requests that are not persisted yet.
 
 use super::ServiceMetrics;
-use super::families::{DurationCounts, NO_LABELS, counter, gauge, histogram};
+use super::families::{DurationCounts, NO_LABELS, counter, gauge, histogram, increase};
 use super::labels::{self, LabelValue, ResultLabels};
 use super::persisted::{Persisted, lock, pairs};
 use crate::protocol::{DeployReport, Id, Status};
@@ -63,7 +63,7 @@ impl JobMetrics {
 
     /// Counts a refused request in memory; [`JobMetrics::persist`] writes it to disk.
     pub fn refuse(&self, report: &DeployReport) {
-        *lock(&self.refused).entry(labels::result_labels_of(report)).or_default() += 1;
+        increase(lock(&self.refused).entry(labels::result_labels_of(report)).or_default(), 1);
     }
 
     /// Whether there are refused requests that are not persisted yet.
@@ -79,7 +79,7 @@ impl JobMetrics {
     fn change(&self, change: impl FnOnce(&mut JobCounts)) -> bool {
         self.persisted.change(|counts| {
             for (result, times) in std::mem::take(&mut *lock(&self.refused)) {
-                *counts.deployments.entry(result).or_default() += times;
+                increase(counts.deployments.entry(result).or_default(), times);
             }
             change(counts);
         })
@@ -107,7 +107,7 @@ impl JobCounts {
         if !self.counted.insert(id.clone()) {
             return;
         }
-        *self.deployments.entry(labels::result_labels_of(report)).or_default() += 1;
+        increase(self.deployments.entry(labels::result_labels_of(report)).or_default(), 1);
         if report.action.as_ref().is_some_and(|action| !action.creates_job()) {
             return;
         }
@@ -118,7 +118,7 @@ impl JobCounts {
         for (phase, millis) in labels::phase_durations(report) {
             self.phases.entry(phase).or_default().observe(millis);
         }
-        self.rollbacks += u64::from(report.rolled_back == Some(true));
+        increase(&mut self.rollbacks, u64::from(report.rolled_back == Some(true)));
         if report.status == Status::Completed && report.action.as_ref().is_some_and(labels::changes_system) {
             self.last_success = self.last_success.max(report.at);
         }

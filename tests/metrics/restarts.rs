@@ -2,7 +2,7 @@
 
 use crate::common::{Host, eventually};
 use crate::host;
-use crate::page::{MetricsPage, measured, wait_counted, with_metrics};
+use crate::page::{MetricsPage, deployments_series, measured, wait_counted, with_metrics};
 use crate::stage::{Stage, phase, text};
 use serde_json::{Value, json};
 use std::fs;
@@ -142,6 +142,27 @@ fn fields_of_a_newer_version_survive_an_older_one() {
     assert_eq!(MetricsPage::of(&mut stage.host).deployments("failed", "teleport", "beam_lost"), 2);
     let metrics: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(metrics["builds"], json!([["x", 3]]));
+}
+
+#[test]
+fn counts_of_any_size_do_not_overflow() {
+    let mut stage = measured("");
+    stage.completes("m-1");
+    stage.host.kill();
+    edit(&stage.host.file("state/metrics.json"), |metrics| {
+        for series in metrics["deployments"].as_array_mut().unwrap() {
+            series[1] = json!(u64::MAX);
+        }
+        for series in metrics["durations"].as_array_mut().unwrap() {
+            series[1]["counts"].as_array_mut().unwrap().fill(json!(u64::MAX));
+        }
+        metrics["rollbacks"] = json!(u64::MAX);
+    });
+    stage.restart();
+    stage.completes("m-2");
+    let page = MetricsPage::of(&mut stage.host);
+    assert!(page.value(&deployments_series("completed", "switch", "")) > 1e19);
+    assert_eq!(stage.record("m-2")["counted"], true);
 }
 
 #[test]
