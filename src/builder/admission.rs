@@ -17,7 +17,7 @@ pub(super) fn admit(
     now: Timestamp,
 ) -> Result<(Name, Revision), (ErrorCode, String)> {
     let request = &received.request;
-    if let Some(message) = expired(request.expires_at, now, "the builder's") {
+    if let Some(message) = expired(request.expires_at, now) {
         return Err((ErrorCode::Expired, message));
     }
     let repo = repo_of(received, rules)?;

@@ -37,7 +37,7 @@ pub fn admit(
     if let Some(report) = known(&request.id) {
         return Admission::Repeat(report);
     }
-    if let Some(message) = expired(request.expires_at, now, "this host's") {
+    if let Some(message) = expired(request.expires_at, now) {
         return Admission::Reject(ErrorCode::Expired, message);
     }
     if let Some(job) = request.job.as_ref().filter(|_| request.action == Action::Cancel) {

@@ -20,7 +20,7 @@ impl ResultRecorder {
     /// catches up.
     pub(super) async fn record(&self, mut record: JobRecord) -> JobRecord {
         let (recorder, mut ended) = (self.clone(), record.clone());
-        let recorded = spawn_in_span(move || {
+        let is_counted = spawn_in_span(move || {
             if let Err(error) = DeployedBranches::record_job(&recorder.state_dir, &ended) {
                 tracing::error!(%error, "failed to record the deployed commit");
             }
@@ -30,7 +30,7 @@ impl ResultRecorder {
             }
             ended.counted
         });
-        record.counted = recorded.await.unwrap_or(record.counted);
+        record.counted = is_counted.await.unwrap_or(record.counted);
         record
     }
 }

@@ -26,6 +26,7 @@ impl FleetClient {
     }
 
     /// Uses the same fleet over a connection with another key.
+    #[must_use]
     pub fn with_connection(&self, nats: Client) -> Self {
         let operator = Operator { nats, ..self.operator.clone() };
         Self { operator, inventory: Arc::clone(&self.inventory) }

@@ -60,7 +60,7 @@ fn an_invalid_request_is_rejected_with_the_reason() {
             "build.infra.web1",
             json!({"target": "web1", "expires_at": "2020-01-01T00:00:00Z"}),
             "expired",
-            "by the builder's clock",
+            "by this host's clock",
         ),
         (
             "build.infra.web1",
