@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
 const NUMBER: &str = "com.docker.compose.container-number";
 const CONFIG_HASH: &str = "com.docker.compose.config-hash";
@@ -31,6 +32,8 @@ pub struct Container {
     pub id: String,
     /// The name.
     pub name: String,
+    /// The project.
+    pub project: String,
     /// The service of the Compose file.
     pub service: String,
     /// The number among the containers of the service, from 1.
@@ -194,6 +197,7 @@ impl Inspected {
         };
         Some(Container {
             name: self.name.trim_start_matches('/').to_owned(),
+            project: labels.get(PROJECT).cloned().unwrap_or_default(),
             service: labels.get(SERVICE).cloned().unwrap_or_default(),
             number: labels.get(NUMBER).and_then(|number| number.parse().ok()).unwrap_or(1),
             config_hash: labels.get(CONFIG_HASH).cloned(),

@@ -1,14 +1,11 @@
 //! Typed calls of `docker` and `docker compose`.
 
 use super::error::{DockerError, last_lines};
-use super::project_config::with_root_replaced;
 use super::{ChangeCommand, Container, Project, ProjectConfig};
 use crate::unattended::{self, ProcessOutput, captured, run};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 use tokio::process::Command;
@@ -160,32 +157,13 @@ impl Docker {
         Ok(version)
     }
 
-    /// Checks the configuration of a project.
-    pub async fn check_config(&self, project: &Project) -> Result<(), DockerError> {
-        self.stdout("docker compose config", self.compose(project, &["config", "--quiet"])).await.map(drop)
-    }
-
-    /// The configuration of a project. It contains values of the `.env` file.
+    /// The configuration of a project, if it is valid. It contains values of the `.env` file.
     pub async fn config(&self, project: &Project) -> Result<ProjectConfig, DockerError> {
-        let config = self.config_json(project).await?;
-        let unreadable = |error: serde_json::Error| {
-            DockerError::Unreadable("docker compose config".to_owned(), error.to_string())
-        };
-        serde_json::from_value(config).map_err(unreadable)
-    }
-
-    /// The complete configuration of a project, with the root of its work tree replaced by `/`, so that those of two
-    /// trees can be compared.
-    pub async fn portable_config(&self, project: &Project, root: &Path) -> Result<Value, DockerError> {
-        Ok(with_root_replaced(self.config_json(project).await?, root, ""))
-    }
-
-    async fn config_json(&self, project: &Project) -> Result<Value, DockerError> {
         let what = "docker compose config";
         let json = self.stdout(what, self.compose(project, &["config", "--format", "json"])).await?;
         let unreadable =
             |error: serde_json::Error| DockerError::Unreadable(what.to_owned(), error.to_string());
-        serde_json::from_str(&json).map_err(unreadable)
+        serde_json::from_str(&json).and_then(ProjectConfig::of).map_err(unreadable)
     }
 
     /// The hash of each service's configuration, which Compose also writes to the labels of containers.
@@ -219,6 +197,15 @@ impl Docker {
     /// All containers of a project, running or not.
     pub async fn containers(&self, project: &str) -> Result<Vec<Container>, DockerError> {
         self.list(&format!("label=com.docker.compose.project={project}")).await
+    }
+
+    /// The containers of all projects, running or not, by project. One call for all is much faster than one for each.
+    pub async fn all_containers(&self) -> Result<BTreeMap<String, Vec<Container>>, DockerError> {
+        let mut projects: BTreeMap<String, Vec<Container>> = BTreeMap::new();
+        for container in self.list("label=com.docker.compose.project").await? {
+            projects.entry(container.project.clone()).or_default().push(container);
+        }
+        Ok(projects)
     }
 
     async fn list(&self, filter: &str) -> Result<Vec<Container>, DockerError> {
@@ -257,6 +244,29 @@ impl Docker {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The ids of images, by name; `None` for an image that is not here.
+    pub async fn image_ids(
+        &self,
+        images: BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Option<String>>, DockerError> {
+        let mut found = BTreeMap::new();
+        if images.len() > 1 {
+            let mut command = self.docker(&["image", "inspect", "--format", "{{.Id}}"]);
+            command.args(&images);
+            let output = self.output("docker image inspect", command, TIMEOUT).await?;
+            let ids: Vec<&str> = output.stdout.lines().map(str::trim).collect();
+            // If one of them is missing, the output does not show which.
+            if output.status.success() && ids.len() == images.len() {
+                return Ok(images.into_iter().zip(ids.into_iter().map(|id| Some(id.to_owned()))).collect());
+            }
+        }
+        for image in images {
+            let id = self.image_id(&image).await?;
+            found.insert(image, id);
+        }
+        Ok(found)
     }
 
     /// Removes containers, also running ones. Their anonymous volumes stay.

@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 /// The parts of a project's configuration that decide about a deployment.
@@ -14,13 +16,16 @@ pub struct ProjectConfig {
     pub services: BTreeMap<String, ServiceConfig>,
     configs: Option<BTreeMap<String, FileSource>>,
     secrets: Option<BTreeMap<String, FileSource>>,
+    /// All of it.
+    #[serde(skip)]
+    json: Value,
 }
 
 /// A service of a Compose file.
 #[derive(Debug, Deserialize)]
 pub struct ServiceConfig {
     image: Option<String>,
-    build: Option<IgnoredAny>,
+    build: Option<BuildConfig>,
     /// The network mode, such as `host`.
     pub network_mode: Option<String>,
     ports: Option<Vec<PortConfig>>,
@@ -51,6 +56,11 @@ struct VolumeConfig {
 }
 
 #[derive(Debug, Deserialize)]
+struct BuildConfig {
+    context: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
 struct DeployConfig {
     replicas: Option<u32>,
     restart_policy: Option<IgnoredAny>,
@@ -67,6 +77,35 @@ struct SourceName {
 }
 
 impl ProjectConfig {
+    /// Reads what Compose prints.
+    pub(super) fn of(json: Value) -> Result<Self, serde_json::Error> {
+        Ok(Self { json: json.clone(), ..serde_json::from_value(json)? })
+    }
+
+    /// The same configuration in another work tree.
+    pub fn moved(&self, from: &Path, to: &Path) -> Result<Self, serde_json::Error> {
+        Self::of(with_root_replaced(self.json.clone(), from, &to.to_string_lossy()))
+    }
+
+    /// The directories whose files images are built from.
+    pub fn build_contexts(&self) -> BTreeSet<PathBuf> {
+        let builds = self.services.values().filter_map(|service| service.build.as_ref());
+        builds.filter_map(|build| build.context.as_ref().map(PathBuf::from)).collect()
+    }
+
+    /// A digest that is independent of which of these work trees the configuration was read from. It includes the contents of configs and
+    /// secrets.
+    pub fn digest(&self, trees: [&Path; 2]) -> String {
+        let portable =
+            trees.into_iter().fold(self.json.clone(), |json, tree| with_root_replaced(json, tree, ""));
+        let mut hasher = DefaultHasher::new();
+        portable.to_string().hash(&mut hasher);
+        for source in [&self.configs, &self.secrets].into_iter().flatten().flat_map(BTreeMap::values) {
+            source.file.as_ref().and_then(|file| fs::read(file).ok()).hash(&mut hasher);
+        }
+        format!("{:016x}", hasher.finish())
+    }
+
     /// The files and directories of the host that a service of the Compose file mounts, with those of its configs and
     /// secrets.
     pub fn mounted_paths(&self, service: &str) -> Vec<PathBuf> {
@@ -137,14 +176,15 @@ impl PortConfig {
     }
 }
 
-/// Replaces the root of a work tree in a configuration, so that those of two trees can be compared.
-pub(super) fn with_root_replaced(config: Value, root: &Path, by: &str) -> Value {
+/// Replaces the root of a work tree in the paths of a configuration.
+fn with_root_replaced(config: Value, root: &Path, by: &str) -> Value {
     let replaced = |config| with_root_replaced(config, root, by);
     match config {
-        Value::String(text) => match root.to_str() {
-            Some(root) => Value::String(text.replace(root, by)),
-            None => Value::String(text),
-        },
+        Value::String(text) => {
+            let root = root.to_string_lossy();
+            let text = if text == root { by.to_owned() } else { text };
+            Value::String(text.replace(&format!("{root}/"), &format!("{by}/")))
+        }
         Value::Array(all) => all.into_iter().map(replaced).collect(),
         Value::Object(all) => all.into_iter().map(|(key, value)| (key, replaced(value))).collect(),
         other => other,

@@ -186,6 +186,7 @@ impl SeedJob {
             reason: None,
             elapsed_ms: report.elapsed_ms.unwrap_or(0),
             phases: report.phases.clone(),
+            components: report.components.changed().map(|component| component.name.clone()).collect(),
         }
     }
 

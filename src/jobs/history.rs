@@ -16,6 +16,10 @@ const MAX_FILE: u64 = 10 << 20;
 const MAX_FIELD: usize = 512;
 /// Maximum number of phases in an entry. A job has at most seven.
 const MAX_PHASES: usize = 16;
+/// Maximum number of components in an entry.
+const MAX_COMPONENTS: usize = 64;
+/// Maximum encoded size of the name of a component, in bytes.
+const MAX_COMPONENT: usize = 64;
 /// Maximum number of entries that wait in memory while the disk cannot be written; the next start adds the others.
 const MAX_PENDING: usize = 100;
 /// Maximum encoded size of the entries of one page, in bytes, so that they fit into a message.
@@ -159,6 +163,10 @@ fn truncated(entry: &HistoryEntry) -> HistoryEntry {
         field.truncate(fitting_prefix(field, MAX_FIELD).len());
     }
     entry.phases.0.truncate(MAX_PHASES);
+    entry.components.truncate(MAX_COMPONENTS);
+    for name in &mut entry.components {
+        name.truncate(fitting_prefix(name, MAX_COMPONENT).len());
+    }
     entry
 }
 

@@ -79,5 +79,6 @@ fn entry(record: &JobRecord) -> Option<HistoryEntry> {
         reason: request.reason.clone().filter(|_| request.action == Action::Hold),
         elapsed_ms: report.elapsed_ms.unwrap_or(0),
         phases: report.phases.clone(),
+        components: report.components.changed().map(|component| component.name.clone()).collect(),
     })
 }

@@ -299,7 +299,8 @@ impl Job {
             JobEvent::System(system) => report.system = Some(system.into()),
             JobEvent::Generation(generation) => report.generation = Some(generation),
             JobEvent::Component(component) => {
-                if report.components.update(component) {
+                let has_started = component.state != ComponentState::Pending;
+                if report.components.update(component) && has_started {
                     // A listener that resumes the job continues at the first component that is not over.
                     self.save_progress("the state of a component").await;
                 }

@@ -106,6 +106,15 @@ impl Components {
         self.0.iter().enumerate().find(running).map(|(at, component)| (at + 1, component))
     }
 
+    /// The components that the job has changed, also those that were rolled back. Those that it has not touched took no time.
+    pub fn changed(&self) -> impl Iterator<Item = &Component> {
+        self.0.iter().filter(|component| match component.state {
+            ComponentState::Done | ComponentState::Failed => true,
+            ComponentState::Skipped => component.elapsed_ms > 0,
+            _ => false,
+        })
+    }
+
     /// The components that failed.
     pub fn failed(&self) -> impl Iterator<Item = &Component> {
         self.0.iter().filter(|component| component.state == ComponentState::Failed)

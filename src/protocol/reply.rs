@@ -62,6 +62,9 @@ pub struct HistoryEntry {
     /// The phases of the job; empty for jobs of older listeners, and for holds.
     #[serde(default, deserialize_with = "codec::null_as_default", skip_serializing_if = "Phases::is_empty")]
     pub phases: Phases,
+    /// The names of the components that the job has changed; empty for hosts without components.
+    #[serde(default, deserialize_with = "codec::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
 }
 
 /// The reply to a `history` query: one page of past jobs.
@@ -165,7 +168,7 @@ impl QueryReply {
                     for text in texts {
                         truncate_string(text, 512);
                     }
-                    entry.phases = Phases::default();
+                    (entry.phases, entry.components) = (Phases::default(), Vec::new());
                 }
                 let all = answer.entries.len();
                 truncate_list(&mut answer.entries, MAX_ENCODED - 1024);

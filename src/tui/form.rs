@@ -115,9 +115,9 @@ impl Form {
             confirm: Input::default(),
             focus: match kind {
                 FormKind::Deploy => Field::Targets,
-                FormKind::Rollback(_) | FormKind::Reboot => Field::Cancel,
-                // A diff changes nothing, so it needs no second thought.
-                FormKind::Diff => Field::Send,
+                FormKind::Rollback(_) | FormKind::Reboot | FormKind::Resume => Field::Cancel,
+                // These change nothing, so they need no second thought.
+                FormKind::Diff | FormKind::Diagnose => Field::Send,
             },
             top: 0,
             plan: Err(String::new()),

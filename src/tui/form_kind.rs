@@ -6,6 +6,8 @@ use crate::text::format;
 static DEPLOY: [Action; 5] = [Action::Switch, Action::Boot, Action::Test, Action::DryActivate, Action::Build];
 static ROLLBACK: [Action; 1] = [Action::Rollback];
 static REBOOT: [Action; 1] = [Action::Reboot];
+static RESUME: [Action; 1] = [Action::Resume];
+static DIAGNOSE: [Action; 1] = [Action::Diagnose];
 static DIFF: [Action; 1] = [Action::DryActivate];
 
 /// What a form sends.
@@ -17,6 +19,10 @@ pub enum FormKind {
     Rollback(Option<u64>),
     /// A reboot.
     Reboot,
+    /// Continue the job that failed.
+    Resume,
+    /// Containers, logs and health of services.
+    Diagnose,
     /// A dry run that shows what a revision would change.
     Diff,
 }
@@ -28,6 +34,8 @@ impl FormKind {
             Self::Deploy => &DEPLOY,
             Self::Rollback(_) => &ROLLBACK,
             Self::Reboot => &REBOOT,
+            Self::Resume => &RESUME,
+            Self::Diagnose => &DIAGNOSE,
             Self::Diff => &DIFF,
         }
     }
@@ -39,7 +47,7 @@ impl FormKind {
 
     /// Whether the tiers in `confirm_tiers` must be confirmed.
     pub fn needs_confirmation(self) -> bool {
-        self != Self::Diff
+        !matches!(self, Self::Diff | Self::Diagnose)
     }
 
     /// Whether the hosts can be deployed in batches.
@@ -78,6 +86,8 @@ impl FormKind {
             Self::Deploy => "deploy",
             Self::Rollback(_) => "roll back",
             Self::Reboot => "reboot",
+            Self::Resume => "resume",
+            Self::Diagnose => "diagnose",
             Self::Diff => "look",
         }
     }
@@ -89,6 +99,8 @@ impl FormKind {
             Self::Rollback(Some(generation)) => format!("generation {generation}"),
             Self::Rollback(None) => "the previous system".to_owned(),
             Self::Reboot => "reboot".to_owned(),
+            Self::Resume => "the job that failed".to_owned(),
+            Self::Diagnose => "diagnostics".to_owned(),
         }
     }
 
@@ -99,6 +111,8 @@ impl FormKind {
             Self::Deploy => format!("Deploy to {hosts}"),
             Self::Rollback(_) => format!("Roll back {hosts}"),
             Self::Reboot => format!("Reboot {hosts}"),
+            Self::Resume => format!("Resume on {hosts}"),
+            Self::Diagnose => format!("Diagnose {hosts}"),
             Self::Diff => format!("Show changes on {hosts}"),
         }
     }

@@ -1,7 +1,8 @@
 //! The other actions: build, dry-activate, rollback, resume, diagnose and cancel.
 
 use crate::stage::{Stage, checked, components, sleeper};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::fs;
 
 #[test]
 fn dry_activate_names_what_would_change_and_changes_nothing() {
@@ -46,10 +47,40 @@ fn a_rollback_deploys_the_generation_before_and_one_service_can_be_deployed_alon
     stage.daemon.import("bb:1");
     let report = stage.deploy("g-3", json!({"action": "rollback", "revision": null}));
     assert_eq!(report["status"], "completed", "{report:#}\n{}", stage.log("g-3"));
-    assert_eq!((&report["generation"], stage.image("web")), (&json!(1), old));
+    assert_eq!((&report["generation"], stage.image("web")), (&json!(1), old.clone()));
+    // The record is that of the generation which runs, also after another failed deployment.
+    let record = || {
+        let record = fs::read(stage.root.path().join("state/deploy/generation.json")).unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        (record["number"].clone(), record["services"]["web"]["app"].clone())
+    };
+    assert_eq!(record(), (json!(1), json!(old)));
     assert_eq!(stage.container("db"), db);
     let report = stage.deploy("g-4", json!({"action": "rollback", "revision": null}));
     assert_eq!(report["error"], "not_found", "{report}");
+    stage.commit(&[("services/web/docker-compose.yml", &sleeper("bb:2", &checked("'false'")))]);
+    let report = stage.fails("g-5", "activation_failed", "health unhealthy");
+    assert_eq!(report["rolled_back"], true, "{report}");
+    assert_eq!((record(), stage.image("web")), ((json!(1), json!(old)), old));
+}
+
+#[test]
+fn a_changed_variable_of_the_host_is_a_difference_and_a_dry_run_shows_it() {
+    let Some(stage) = Stage::new(&[("web", &sleeper("bb:1", "environment: { A: '${A:-no}' }"))]) else {
+        return;
+    };
+    stage.completes("va-1");
+    let web = stage.container("web");
+    stage.write_config("web", ".env", "A=yes\n");
+    let report = stage.deploy("va-2", json!({"action": "dry-activate"}));
+    assert_eq!(report["components"][0]["message"], "would change: the configuration differs", "{report:#}");
+    assert_eq!(stage.container("web"), web);
+    assert_eq!(components(&stage.completes("va-3")), ["web: done"]);
+    let web = stage.container("web");
+    assert_eq!(components(&stage.completes("va-4")), ["web: unchanged"]);
+    // A container that was removed, or created by hand with other settings, differs from an unchanged configuration.
+    stage.daemon.docker(&["rm", "--force", &web]);
+    assert_eq!(components(&stage.completes("va-5")), ["web: done"]);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The typed calls of docker and Compose.
 
-use crate::common::{TestDir, eventually};
+use crate::common::{Gate, TestDir, eventually};
 use crate::daemon::Daemon;
 use homelab_deploy::compose::{ChangeLock, Docker, ImagePins, Project};
+use rustix::fs::{CWD, Mode, mkfifoat};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
 
 /// A work tree with one service, and a program that calls docker with the environment of a daemon.
 struct Calls {
@@ -122,7 +124,7 @@ fn files_of_the_host_are_used_and_a_missing_variable_is_named() {
     else {
         return;
     };
-    let check = |project: &Project| calls.runtime.block_on(calls.docker.check_config(project));
+    let check = |project: &Project| calls.runtime.block_on(calls.docker.config(project)).map(drop);
     let missing = check(&calls.project()).unwrap_err().to_string();
     assert!(missing.contains("required variable TOKEN is missing a value: set TOKEN"), "{missing}");
     let config = calls.dir.path().join("config/web");
@@ -164,32 +166,24 @@ fn an_old_compose_and_a_dead_daemon_are_named() {
 fn a_command_holds_the_lock_after_the_caller_has_gone() {
     let dir = TestDir::new();
     let (lock, output) = (dir.path().join("lock"), dir.path().join("output"));
-    let gate = dir.path().join("gate");
-    let body = format!(
-        "touch {0}/started; while ! test -e {1}; do sleep 0.05; done; echo done",
-        dir.path().display(),
-        gate.display()
-    );
+    let (started, gate) = (dir.path().join("started"), Gate::at(dir.path().join("gate")));
+    mkfifoat(CWD, &started, Mode::RWXU).unwrap();
+    let body = format!("cd {}; echo >started; read go <gate; echo done", dir.path().display());
     let docker: Docker = script(dir.path(), "docker-compose", &body).parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let project = Project::new("web", dir.path(), dir.path());
-    let started = dir.path().join("started");
     runtime.block_on(async {
         let taken = ChangeLock::acquire(&lock).await.unwrap();
         let run = docker.change(&project, &["up"]).run(taken, &output, Duration::from_mins(1), |_| {});
         // The caller stops waiting, as a killed listener does.
-        let wait = async {
-            while !started.exists() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
+        let mut started = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&started).unwrap();
         tokio::select! {
             end = run => panic!("ended early: {end:?}"),
-            () = wait => {}
+            read = started.read_u8() => assert_eq!(read.unwrap(), b'\n'),
         }
     });
     assert!(ChangeLock::is_held(&lock).unwrap());
-    fs::write(&gate, "").unwrap();
+    gate.pass();
     eventually("the end of the command", || (!ChangeLock::is_held(&lock).unwrap()).then_some(()));
     assert_eq!(fs::read_to_string(&output).unwrap(), "done\n");
 }

@@ -3,6 +3,9 @@
 use crate::common::{eventually, kill_tree_of, processes};
 use crate::stage::{Stage, StageBuilder, checked, components, sleeper};
 use serde_json::json;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 /// Three services with the image `bb:1`.
 fn stage() -> Option<Stage> {
@@ -37,6 +40,9 @@ fn a_killed_listener_continues_at_any_point_and_changes_no_service_twice() {
     let Some(mut stage) = stage() else { return };
     let mut round = 0;
     for point in [
+        "\"stage\":\"prepare\"",
+        "deploying commit",
+        "\"stage\":\"validate\"",
         "\"stage\":\"deploy\"",
         "a: Container a-app-1  Recreate",
         "a: Container a-app-1  Started",
@@ -45,6 +51,7 @@ fn a_killed_listener_continues_at_any_point_and_changes_no_service_twice() {
         "\"service\":\"b\"",
         "\"service\":\"c\"",
         "\"stage\":\"verify\"",
+        "\"stage\":\"complete\"",
     ] {
         round += 1;
         let (id, image) = (format!("k-{}", round + 1), format!("bb:{}", 1 + round % 2));
@@ -64,10 +71,7 @@ fn a_killed_listener_continues_at_any_point_and_changes_no_service_twice() {
             assert_eq!(names, format!("/{name}-app-1"), "{point}");
         }
         assert!(
-            reports
-                .quiet(std::time::Duration::from_millis(300))
-                .iter()
-                .all(|report| report.body["status"] != "failed")
+            reports.quiet(Duration::from_millis(300)).iter().all(|report| report.body["status"] != "failed")
         );
     }
 }
@@ -102,6 +106,63 @@ fn a_killed_compose_leaves_nothing_and_the_job_completes() {
             assert_eq!(stage.daemon.inspect(&stage.container(name), "{{.Name}}"), format!("/{name}-app-1"));
         }
     }
+}
+
+/// Compose would fail with a conflict, or replace the leftover instead of the container.
+#[test]
+fn what_a_killed_compose_has_left_is_removed_before_a_service_is_brought_up() {
+    let Some(stage) = Stage::new(&[("web", &sleeper("bb:1", ""))]) else { return };
+    stage.completes("l-1");
+    let old = stage.container("web");
+    let labels = "{{range $k, $v := .Config.Labels}}--label={{$k}}={{$v}}\n{{end}}";
+    let labels = stage.daemon.inspect(&old, labels);
+    let name = format!("{}_web-app-1", &old[..12]);
+    let mut create = vec!["create", "--name", &name, "--network", "none"];
+    create.extend(labels.lines().filter(|line| !line.is_empty()));
+    create.extend(["bb:1", "sleep", "1000"]);
+    stage.daemon.docker(&create);
+    stage.daemon.docker(&["stop", "--time", "0", &old]);
+    let report = stage.completes("l-2");
+    assert_eq!(components(&report), ["web: done"]);
+    let log = stage.log("l-2");
+    assert!(
+        log.contains(&format!("removed {name}, which a docker compose that was killed has left")),
+        "{log}"
+    );
+    assert!(!log.contains("Conflict"), "{log}");
+    assert_eq!((stage.container("web"), stage.status("web").as_str()), (old, "running"));
+}
+
+/// A listener that is started later continues at the phase of the record, and would deploy from the beginning otherwise.
+#[test]
+fn nothing_changes_before_the_record_has_the_phase() {
+    let Some(host) = StageBuilder::new(&[("web", &sleeper("bb:1", ""))]) else { return };
+    let stage = host.start_with(|host| {
+        let (dir, program) = (host.dir().display().to_string(), host.dir().join("docker"));
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in *' config --format '*) test -e {dir}/open || read go <{dir}/gate;; esac\nexec docker \"$@\"\n"
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(host.dir().join("open"), "").unwrap();
+        let command = format!("{} compose", program.display());
+        host.gate("gate").args(&["--compose-command", &command])
+    });
+    stage.completes("w-1");
+    let web = stage.container("web");
+    stage.commit(&[("services/web/docker-compose.yml", &sleeper("bb:2", ""))]);
+    fs::remove_file(stage.host.file("open")).unwrap();
+    stage.send("w-2", json!({}));
+    stage.wait_for_line("w-2", "deploying commit");
+    // From now on the record cannot be written.
+    let record = stage.job_file("w-2", "state.json");
+    fs::remove_file(&record).unwrap();
+    fs::create_dir(&record).unwrap();
+    fs::write(stage.host.file("open"), "").unwrap();
+    stage.host.open("gate");
+    stage.wait_for_line("w-2", "\"event\":\"end\"");
+    assert!(stage.log("w-2").contains("\"error\":\"unhealthy\""), "{}", stage.log("w-2"));
+    assert_eq!(stage.container("web"), web);
 }
 
 #[test]
@@ -144,6 +205,30 @@ fn a_daemon_that_restarts_during_a_job_is_waited_for() {
     stage.daemon.restart();
     let report = reports.final_report();
     assert_eq!(report["status"], "completed", "{report:#}\n{}", stage.log("k-2"));
+    let wanted = stage.daemon.docker(&["image", "inspect", "--format", "{{.Id}}", "bb:2"]);
+    assert_eq!(["a", "b", "c"].map(|name| stage.image(name)), [wanted.clone(), wanted.clone(), wanted]);
+}
+
+#[test]
+fn a_daemon_that_stays_away_interrupts_the_job_and_resume_continues_it() {
+    let Some(mut stage) = stage() else { return };
+    change(&stage, "bb:2");
+    let reports = stage.send("k-2", json!({}));
+    stage.wait_for_line("k-2", "\"service\":\"a\"");
+    let a = stage.container("a");
+    stage.wait_for_line("k-2", "b: Container b-app-1  Recreate");
+    stage.daemon.kill();
+    // The job waits for a minute.
+    let report = reports.final_report_within(Duration::from_mins(3));
+    assert_eq!(report["error"], "interrupted", "{report:#}\n{}", stage.log("k-2"));
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("done so far: a; start docker, then continue with"), "{message}");
+    assert!(message.contains("`homelab-deploy resume web1`"), "{message}");
+    stage.daemon.restart();
+    let report = stage.deploy("k-3", json!({"action": "resume", "revision": null, "job": "k-2"}));
+    assert_eq!(report["status"], "completed", "{report:#}\n{}", stage.log("k-3"));
+    assert_eq!(components(&report), ["a: unchanged", "b: done", "c: done"]);
+    assert_eq!(stage.container("a"), a);
     let wanted = stage.daemon.docker(&["image", "inspect", "--format", "{{.Id}}", "bb:2"]);
     assert_eq!(["a", "b", "c"].map(|name| stage.image(name)), [wanted.clone(), wanted.clone(), wanted]);
 }

@@ -6,11 +6,16 @@
 mod common;
 
 mod actions;
+mod adopted;
 mod connection;
 mod daemon;
 mod deploy;
+mod disk_full;
 mod docker;
+mod images;
 mod killed;
+mod operators;
+mod reboot;
 mod refused;
 mod rollback;
 mod stage;

@@ -1,7 +1,8 @@
 //! Deployments that fail after the first change.
 
+use crate::common::eventually;
 use crate::stage::{Stage, checked, components, sleeper};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn a_service_that_does_not_become_healthy_returns_to_its_old_image() {
@@ -42,6 +43,12 @@ fn if_the_second_of_three_fails_the_first_returns_too_and_the_third_is_not_touch
     assert_eq!([stage.image("a"), stage.image("b")], [old.clone(), old]);
     assert_eq!([stage.status("a"), stage.status("b")], ["running", "running"]);
     assert_eq!(stage.container("c"), third);
+    let history = || {
+        let lines = std::fs::read_to_string(stage.host.file("state/history.jsonl")).ok()?;
+        let entry: Value = serde_json::from_str(lines.lines().find(|line| line.contains("\"t-2\""))?).ok()?;
+        Some(entry["components"].clone())
+    };
+    assert_eq!(eventually("the entry of the history", history), json!(["a", "b"]));
 }
 
 #[test]

@@ -47,6 +47,11 @@ impl StageBuilder {
 
     /// Starts the listener with these flags added.
     pub(crate) fn start(self, args: &[&str]) -> Stage {
+        self.start_with(|host| host.args(args))
+    }
+
+    /// Starts the listener as `adapt` configures it.
+    pub(crate) fn start_with(self, adapt: impl FnOnce(HostBuilder) -> HostBuilder) -> Stage {
         let Self { daemon, repo, root } = self;
         let nats = NatsServer::start();
         let wire = RawClient::connect(&nats, "tester");
@@ -55,8 +60,8 @@ impl StageBuilder {
         let mut host = HostBuilder::new(&nats, "web1", "test", "web")
             .without("--rebuild-command")
             .without("--flake-url")
-            .args(&["--engine", "compose", "--repo-url", &url, "--compose-root", &here])
-            .args(args);
+            .args(&["--engine", "compose", "--repo-url", &url, "--compose-root", &here]);
+        host = adapt(host);
         for (name, value) in daemon.environment() {
             host = host.env(name, &value);
         }

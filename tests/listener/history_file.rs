@@ -31,6 +31,7 @@ fn entry(n: usize) -> HistoryEntry {
         reason: None,
         elapsed_ms: 1000,
         phases: Phases::default(),
+        components: Vec::new(),
     }
 }
 

@@ -166,6 +166,24 @@ fn status_shows_each_service() {
 }
 
 #[test]
+fn history_shows_which_services_a_job_changed() {
+    let nats = NatsServer::start();
+    let entry = |id: &str, components: Value| json!({"id": id, "at": "2026-11-21T09:00:00Z", "action": "switch", "status": "completed", "elapsed_ms": 1000, "components": components});
+    let entries = json!([
+        entry("j-3", json!(["a", "b", "c", "d", "e", "f"])),
+        entry("j-2", json!(["zigbee2mqtt", "x\u{1b}[2Jy"])),
+        entry("j-1", json!(null)),
+    ]);
+    let reply = json!({"query": "history", "hostname": "chelsty", "entries": entries, "next": null});
+    let _host = host(&nats, "chelsty", reply);
+    let history = run(operator(&nats, "tester").args(["history", "chelsty"]), 0);
+    let lines: Vec<&str> = history.stdout.lines().map(str::trim_end).collect();
+    assert!(lines[1].ends_with("  a, b, c, d and 2 more"), "{history}");
+    assert!(lines[2].ends_with("  zigbee2mqtt, xy"), "{history}");
+    assert!(lines[3].ends_with("1.0 s"), "{history}");
+}
+
+#[test]
 fn a_dry_run_lists_what_each_service_would_do() {
     let nats = NatsServer::start();
     let mut done = base_report("chelsty", "completed", None, "dry-activate done: 1 service would change");

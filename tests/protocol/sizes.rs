@@ -188,7 +188,7 @@ fn a_truncated_history_page_has_a_cursor_and_is_never_empty() {
         action: Action::Switch,
         status: Status::Failed,
         error: None,
-        issuer: Some(issuer),
+        issuer: Some(issuer.clone()),
         key: None,
         revision: None,
         commit: None,
@@ -196,6 +196,7 @@ fn a_truncated_history_page_has_a_cursor_and_is_never_empty() {
         reason: None,
         elapsed_ms: 1,
         phases: Phases::pending(),
+        components: vec![issuer],
     };
     for (count, issuer) in [(1000, "alice".to_owned()), (150, worst()), (1, worst())] {
         let entries: Vec<_> = (0..count).map(|n| entry(n, issuer.clone())).collect();

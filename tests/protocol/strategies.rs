@@ -197,9 +197,9 @@ prop_compose! {
         (id, at, action, status, error) in
             (id(), time(), word(Action::ALL), word(Status::ALL), of(word(ErrorCode::ALL))),
         [issuer, key, revision, commit, reason] in uniform5(of(text())),
-        (generation, elapsed_ms, phases) in (of(any::<u64>()), any::<u64>(), phases()),
+        (generation, elapsed_ms, phases, components) in (of(any::<u64>()), any::<u64>(), phases(), vec(text(), 0..3)),
     ) -> HistoryEntry {
-        HistoryEntry { id, at, action, status, error, issuer, key, revision, commit, generation, reason, elapsed_ms, phases }
+        HistoryEntry { id, at, action, status, error, issuer, key, revision, commit, generation, reason, elapsed_ms, phases, components }
     }
 }
 

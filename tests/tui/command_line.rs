@@ -226,7 +226,8 @@ fn tab_completes() {
     for (text, whole) in [
         ("dep", "deploy"),
         ("d", "d"),
-        ("di", "diff "),
+        ("dif", "diff "),
+        ("dia", "diagnose "),
         ("deploy ro", "deploy role="),
         ("deploy role=d", "deploy role=d"),
         ("deploy role=dn", "deploy role=dns "),

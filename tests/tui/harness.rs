@@ -126,6 +126,7 @@ pub(crate) fn history_entry(id: &str, action: Action, hours: i64, generation: Op
         reason: None,
         elapsed_ms: 48_200,
         phases: Phases::default(),
+        components: Vec::new(),
     }
 }
 

@@ -107,3 +107,25 @@ fn a_narrow_table_never_cuts_the_count() {
         assert!(is_whole || !count.starts_with('2'), "{width}: {row}");
     }
 }
+
+#[test]
+fn services_that_are_not_well_are_not_called_units() {
+    let mut harness = harness(140, deploying());
+    harness.open("chelsty");
+    let text = harness.text();
+    assert!(!text.contains("ailed units") && text.contains("✗ grafana        is not well"), "{text}");
+    keys(&mut harness, "^");
+    let text = harness.text();
+    assert!(text.contains("services not well: grafana"), "{text}");
+}
+
+#[test]
+fn a_failed_job_is_resumed_and_a_host_is_diagnosed_from_the_command_line() {
+    let mut harness = harness(140, failed());
+    keys(&mut harness, ":resume chelsty\n");
+    let text = harness.text();
+    assert!(text.contains("Resume on 1 host"), "{text}");
+    keys(&mut harness, "^:diagnose chelsty\n");
+    let text = harness.text();
+    assert!(text.contains("Diagnose 1 host"), "{text}");
+}

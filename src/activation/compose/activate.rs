@@ -2,10 +2,11 @@
 
 use super::deployment_state::{DeploymentState, ServiceDeployment, ServiceOutcome};
 use super::health::HealthError;
-use super::inspect::DesiredService;
+use super::inspect::{DesiredService, KnownProject};
 use super::run::ComposeRun;
+use super::snapshot::ServiceSnapshot;
 use crate::activation::JobFailure;
-use crate::compose::{ChangeEnd, Container, DockerError, Project};
+use crate::compose::{ChangeEnd, Container, DockerError, Project, ProjectConfig};
 use crate::protocol::{ComponentState, ErrorCode, PhaseName};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -18,7 +19,12 @@ const MAX_ATTEMPTS: u32 = 3;
 const UP_OPTIONS: [&str; 4] = ["--remove-orphans", "--pull", "never", "--no-build"];
 
 impl ComposeRun {
-    pub(super) async fn activate(&self, state: &mut DeploymentState) -> Result<(), JobFailure> {
+    /// `configs` are the configurations that are known.
+    pub(super) async fn activate(
+        &self,
+        state: &mut DeploymentState,
+        configs: BTreeMap<String, ProjectConfig>,
+    ) -> Result<(), JobFailure> {
         if self.phase() == PhaseName::Activate {
             self.stages.enter("deploy");
         }
@@ -37,26 +43,30 @@ impl ComposeRun {
         for service in state.services.iter().filter(|service| service.done.is_none()) {
             self.component(&service.name, ComponentState::Pending, None, "").await;
         }
+        let mut snapshot = self.snapshot(state, configs).await;
         for at in 0..state.services.len() {
-            self.deploy_service(state, at).await?;
+            self.deploy_service(state, at, &mut snapshot).await?;
         }
         self.stages.complete("deploy");
         Ok(())
     }
 
-    async fn deploy_service(&self, state: &mut DeploymentState, at: usize) -> Result<(), JobFailure> {
+    async fn deploy_service(
+        &self,
+        state: &mut DeploymentState,
+        at: usize,
+        snapshot: &mut ServiceSnapshot,
+    ) -> Result<(), JobFailure> {
         let (name, was_done) = (state.services[at].name.clone(), state.services[at].done);
         let started_at = Instant::now();
-        if was_done.is_none() {
-            self.component(&name, ComponentState::Running, None, "").await;
-        }
         let mut attempt = 0;
         let outcome = loop {
             attempt += 1;
-            match self.bring_up(state, at).await {
+            match self.bring_up(state, at, snapshot).await {
                 Ok(outcome) => break outcome,
                 Err(HealthError::Docker(error)) => {
                     if attempt < MAX_ATTEMPTS && self.await_daemon_after(state, &error).await? {
+                        snapshot.forget_containers();
                         continue;
                     }
                     return Err(self.service_failed(&name, started_at, &error.to_string()).await);
@@ -67,7 +77,10 @@ impl ComposeRun {
             }
         };
         state.services[at].done = Some(outcome);
-        self.save(state).await;
+        // A resumed job finds the others unchanged again.
+        if state.services[at].touched {
+            self.save(state).await;
+        }
         self.stages.last_service(&name);
         if was_done == Some(outcome) {
             return Ok(());
@@ -91,19 +104,30 @@ impl ComposeRun {
     }
 
     /// Brings up one service if it differs, and waits until it is healthy. Does nothing to a service that was brought up before.
-    async fn bring_up(&self, state: &mut DeploymentState, at: usize) -> Result<ServiceOutcome, HealthError> {
+    async fn bring_up(
+        &self,
+        state: &mut DeploymentState,
+        at: usize,
+        snapshot: &mut ServiceSnapshot,
+    ) -> Result<ServiceOutcome, HealthError> {
         let service = state.services[at].clone();
         let (name, repo) = (&service.name, self.engine.repo_dir());
-        let containers = self.engine.docker.containers(name).await?;
+        let containers = self.containers_now(snapshot, name).await?;
         if service.removed {
             if !containers.is_empty() {
                 self.touch(state, at).await;
+                snapshot.forget_containers();
                 ended(self.run_change(name, self.engine.docker.remove_project(name)).await)?;
             }
             return Ok(ServiceOutcome::Removed);
         }
-        let mut project = self.project(name, &repo);
-        let desired = self.desired(&mut project, &service.images).await?;
+        let (mut project, mut desired) = self.desired_now(snapshot, &service).await?;
+        if desired.is_remembered && desired.difference(&service, &containers).is_some() {
+            (project, desired) = self.read_desired(&service, KnownProject::default()).await?;
+        }
+        if let Some(config) = &mut state.services[at].config {
+            config.hashes.clone_from(&desired.hashes);
+        }
         let mounted = self.mounted_objects(&state.commit, &repo, &desired.config).await;
         let recreate = to_recreate(&service, &desired, &mounted, &containers, &repo);
         let difference = desired.difference(&service, &containers).or_else(|| {
@@ -113,6 +137,7 @@ impl ComposeRun {
         if let Some(difference) = difference {
             self.log(&format!("{name}: {difference}")).await;
             self.touch(state, at).await;
+            snapshot.forget_containers();
             self.up(&service, &desired, &project, &recreate).await?;
         } else if !service.touched || service.was_done {
             state.services[at].mounted = mounted;
@@ -122,12 +147,20 @@ impl ComposeRun {
         if is_stopped {
             return Ok(ServiceOutcome::Stopped);
         }
+        if !snapshot.is_changed() {
+            // The listener that has brought it up died while it waited.
+            self.component(name, ComponentState::Running, None, "").await;
+            snapshot.forget_containers();
+        }
         self.wait_until_healthy(&service).await?;
         Ok(ServiceOutcome::Changed)
     }
 
     /// Records durably that a service is about to change.
-    pub(super) async fn touch(&self, state: &mut DeploymentState, at: usize) {
+    async fn touch(&self, state: &mut DeploymentState, at: usize) {
+        if state.services[at].done.is_none() {
+            self.component(&state.services[at].name, ComponentState::Running, None, "").await;
+        }
         state.services[at].touched = true;
         self.save(state).await;
     }

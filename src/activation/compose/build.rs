@@ -1,5 +1,6 @@
 //! Build: pulls the images that are missing, and the tags of services that change.
 
+use super::generations::Generations;
 use super::prepare::ComposePlan;
 use super::run::ComposeRun;
 use crate::activation::{JobEvent, JobFailure};
@@ -35,12 +36,20 @@ impl ComposeRun {
     pub(super) async fn build(&self, plan: &mut ComposePlan) -> Result<(), JobFailure> {
         self.enter_phase(PhaseName::Build).await;
         let failed = |error: DockerError| docker_failed(&error);
+        let names = plan.assigned.iter().map(|service| service.name.clone()).collect();
+        plan.configs.found = self.read_configs(names, &plan.tree).await;
+        let last = Generations::read(&self.engine.state_dir()).configs;
+        for at in 0..plan.state.services.len() {
+            let config = self.deployed_config(&plan.state.services[at].name, plan, &last).await;
+            plan.state.services[at].config = config;
+        }
+        plan.changed = self.changed_configs(plan, &last).await;
         let mut needed: Vec<NeededImage> = Vec::new();
         for service in &plan.services {
-            let project = self.project(&service.name, &self.scratch());
+            let project = self.project(&service.name, &plan.tree);
             // An invalid configuration is reported by the check.
-            let Ok(config) = self.engine.docker.config(&project).await else { continue };
-            let is_changed = self.is_config_changed(&service.name).await;
+            let Some(config) = plan.configs.valid(&service.name) else { continue };
+            let is_changed = plan.changed.contains(&service.name);
             let state = plan.state.services.iter().find(|state| state.name == service.name);
             for (name, config) in &config.services {
                 if let Some(id) = state.and_then(|state| state.images.get(name)) {
@@ -62,8 +71,10 @@ impl ComposeRun {
             }
         }
         let mut pulls = Vec::new();
+        let references = needed.iter().map(|image| image.reference.clone()).collect();
+        let mut ids = self.engine.docker.image_ids(references).await.map_err(failed)?;
         for image in needed {
-            let here = self.engine.docker.image_id(&image.reference).await.map_err(failed)?;
+            let here = ids.remove(&image.reference).flatten();
             let is_tag = !image.reference.contains("@sha256:") && !image.reference.starts_with("sha256:");
             // A resumed job keeps the images that it has pulled.
             let may_move = is_tag && image.is_changed && self.job.request.action != Action::Resume;
@@ -119,22 +130,6 @@ impl ComposeRun {
             plan.state.notes.push(note);
         }
         Ok(())
-    }
-
-    /// Whether the configuration of a service differs from that in the work tree.
-    pub(super) async fn is_config_changed(&self, service: &str) -> bool {
-        let (old, new) = (self.engine.repo_dir(), self.scratch());
-        let before = self.project(service, &old);
-        if !before.compose_file().exists() {
-            return true;
-        }
-        let docker = &self.engine.docker;
-        let before = docker.portable_config(&before, &old).await;
-        let after = docker.portable_config(&self.project(service, &new), &new).await;
-        match (before, after) {
-            (Ok(before), Ok(after)) => before != after,
-            _ => true,
-        }
     }
 
     /// Requires the image of an earlier generation.

@@ -19,12 +19,12 @@ impl ComposeRun {
         self.enter("validate", PhaseName::Check).await;
         let mut report = CheckFindings::default();
         report.warnings.append(&mut plan.warnings);
-        let mut configs: Vec<(String, ProjectConfig)> = Vec::new();
+        let mut configs: Vec<(&str, &ProjectConfig)> = Vec::new();
         for service in &plan.assigned {
             let name = &service.name;
             let is_selected = plan.services.iter().any(|selected| selected.name == *name);
             let before = report.problems.len();
-            let Some(config) = self.check_service(name, &mut report).await else {
+            let Some(config) = self.check_service(plan, name, &mut report) else {
                 // Another service's problem does not concern a job that is not about it.
                 if !is_selected {
                     report.warnings.extend(report.problems.drain(before..));
@@ -32,7 +32,7 @@ impl ComposeRun {
                 continue;
             };
             if is_selected {
-                self.check_exposure(plan, service, &config, &mut report);
+                self.check_exposure(plan, service, config, &mut report);
                 let unkept = config.services.iter().filter(|(_, config)| !config.has_restart_policy());
                 for (container, _) in unkept {
                     report.warnings.push(format!(
@@ -41,10 +41,9 @@ impl ComposeRun {
                     ));
                 }
             }
-            configs.push((name.clone(), config));
+            configs.push((name, config));
         }
-        let all = configs.iter().map(|(name, config)| (name.as_str(), config));
-        report.problems.extend(port_conflicts(all));
+        report.problems.extend(port_conflicts(configs));
         for warning in &report.warnings {
             self.log(&format!("warning: {warning}")).await;
         }
@@ -67,8 +66,13 @@ impl ComposeRun {
     }
 
     /// Checks the files and the configuration of a service. `None` if there is no valid configuration.
-    async fn check_service(&self, name: &str, report: &mut CheckFindings) -> Option<ProjectConfig> {
-        let project = self.project(name, &self.scratch());
+    fn check_service<'a>(
+        &self,
+        plan: &'a ComposePlan,
+        name: &str,
+        report: &mut CheckFindings,
+    ) -> Option<&'a ProjectConfig> {
+        let project = self.project(name, &plan.tree);
         if !project.compose_file().is_file() {
             report.problems.push(format!(
                 "{name} has no services/{name}/docker-compose.yml in the repository: add it, or remove the service from \
@@ -95,17 +99,12 @@ impl ComposeRun {
             report.problems.push(format!("{name}: could not read {}: {error}", path.display()));
             return None;
         }
-        let docker = &self.engine.docker;
-        let checked = match docker.check_config(&project).await {
-            Ok(()) => docker.config(&project).await,
-            Err(error) => Err(error),
-        };
-        match checked {
+        match plan.configs.get(name)? {
             Ok(config) => Some(config),
             Err(error) => {
                 // The scratch tree is removed before an operator reads this.
-                let scratch = format!("{}/", self.scratch().display());
-                report.problems.push(format!("{name}: {}", error.to_string().replace(&scratch, "")));
+                let tree = format!("{}/", plan.tree.display());
+                report.problems.push(format!("{name}: {}", error.to_string().replace(&tree, "")));
                 None
             }
         }

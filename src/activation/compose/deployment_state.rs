@@ -1,5 +1,6 @@
 //! What a job needs to resume or to roll back, saved in its directory before the first change.
 
+use super::service_configs::DeployedConfig;
 use crate::activation::JobFailure;
 use crate::atomic_file::{self, WriteError};
 use crate::compose::Container;
@@ -57,6 +58,9 @@ pub(super) struct ServiceDeployment {
     pub(super) was_well: bool,
     /// The git objects of mounted files that its containers were created with, by path in the repository.
     pub(super) mounted: BTreeMap<String, String>,
+    /// The configuration that it is deployed with.
+    #[serde(default)]
+    pub(super) config: Option<DeployedConfig>,
     /// The images to use, for a rollback to an earlier generation.
     pub(super) images: BTreeMap<String, String>,
     /// Whether the service is removed, because the host does not run it any more.

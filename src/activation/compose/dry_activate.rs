@@ -1,6 +1,6 @@
 //! Dry-activate: shows which services a deployment would change, with their images and ports.
 
-use super::inspect::previous_state;
+use super::deployment_state::ServiceDeployment;
 use super::prepare::ComposePlan;
 use super::run::ComposeRun;
 use crate::activation::{JobEvent, JobFailure};
@@ -19,7 +19,7 @@ impl ComposeRun {
                 changes.units_stopped.push(name.clone());
                 vec!["is removed".to_owned()]
             } else {
-                let found = self.differences(plan, name).await;
+                let found = self.differences(plan, state).await;
                 found.map_err(|error| {
                     JobFailure::new(ErrorCode::CheckRefused, format!("{name}: {error}; nothing was changed"))
                 })?
@@ -58,16 +58,18 @@ impl ComposeRun {
     }
 
     /// What would change about a service.
-    async fn differences(&self, plan: &ComposePlan, name: &str) -> Result<Vec<String>, DockerError> {
-        let docker = &self.engine.docker;
-        let containers = docker.containers(name).await?;
-        let state = previous_state(name, &containers, &[]);
-        let scratch = self.scratch();
-        let config = docker.config(&self.project(name, &scratch)).await?;
+    async fn differences(
+        &self,
+        plan: &ComposePlan,
+        state: &ServiceDeployment,
+    ) -> Result<Vec<String>, DockerError> {
+        let (docker, name) = (&self.engine.docker, &state.name);
+        // The check has refused invalid configurations.
+        let Some(config) = plan.configs.valid(name) else { return Ok(Vec::new()) };
         let mut differences = Vec::new();
         if !state.existed() {
             differences.push("is new".to_owned());
-        } else if self.is_config_changed(name).await {
+        } else if plan.changed.contains(name) {
             differences.push("the configuration differs".to_owned());
         }
         for (service, config) in &config.services {
@@ -79,10 +81,9 @@ impl ComposeRun {
                 differences.push(format!("image of {service}: {} → {image} ({wanted})", runs.image));
             }
         }
-        let known = plan.state.services.iter().find(|state| state.name == name);
-        let mounted = self.mounted_objects(&plan.state.commit, &scratch, &config).await;
+        let mounted = self.mounted_objects(&plan.state.commit, &plan.tree, config).await;
         for (path, object) in &mounted {
-            let before = known.and_then(|state| state.mounted.get(path));
+            let before = state.mounted.get(path);
             if before.is_some_and(|before| before != object) {
                 differences.push(format!("the mounted {path} differs"));
             }
@@ -90,7 +91,7 @@ impl ComposeRun {
         if !differences.is_empty() {
             let before = self.project(name, &self.engine.repo_dir());
             let before = docker.config(&before).await.ok().map(|config| ports(&config)).unwrap_or_default();
-            let after = ports(&config);
+            let after = ports(config);
             differences.extend(after.difference(&before).map(|port| format!("publishes {port}")));
             differences.extend(before.difference(&after).map(|port| format!("no longer publishes {port}")));
         }

@@ -1,6 +1,7 @@
 //! The generations of a host: what was deployed, and with which images.
 
 use super::deployment_state::DeploymentState;
+use super::service_configs::DeployedConfig;
 use crate::atomic_file::{self, WriteError};
 use crate::clock::now;
 use crate::protocol::Id;
@@ -26,6 +27,8 @@ pub(super) struct Generations {
     pub(super) stopped: BTreeMap<String, Vec<String>>,
     /// The git objects of the mounted files that the containers of each service were created with.
     pub(super) mounted: BTreeMap<String, BTreeMap<String, String>>,
+    /// The configuration that each service was deployed with.
+    pub(super) configs: BTreeMap<String, DeployedConfig>,
 }
 
 /// A numbered deployment.

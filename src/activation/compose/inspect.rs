@@ -4,53 +4,82 @@ use super::deployment_state::{PreviousContainer, ServiceDeployment};
 use super::run::ComposeRun;
 use crate::compose::{Container, DockerError, ImagePins, Project, ProjectConfig};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a service shall be.
 pub(super) struct DesiredService {
     /// The configuration.
     pub(super) config: ProjectConfig,
-    /// The acceptable configuration hashes of each service of the Compose file.
-    hashes: BTreeMap<String, BTreeSet<String>>,
+    /// The hash of each service of the Compose file, without pins.
+    pub(super) hashes: BTreeMap<String, String>,
+    /// Whether the hashes were not computed again, because the configuration is the one that was deployed last.
+    pub(super) is_remembered: bool,
+    /// The hash of each service of the Compose file with pins, if there are any.
+    pinned_hashes: BTreeMap<String, String>,
     /// The image id of each service of the Compose file; `None` if the image is not here.
     images: BTreeMap<String, Option<String>>,
 }
 
+/// What is known about a project before it is compared with its containers.
+#[derive(Default)]
+pub(super) struct KnownProject<'a> {
+    /// The configuration.
+    pub(super) config: Option<ProjectConfig>,
+    /// The hash of each service of the Compose file, if it is the configuration that was deployed last.
+    pub(super) hashes: Option<&'a BTreeMap<String, String>>,
+    /// The ids of images, by name.
+    pub(super) image_ids: Option<&'a BTreeMap<String, Option<String>>>,
+}
+
 impl ComposeRun {
     /// Reads what a service shall be. `images` are the image ids of an earlier generation; the project is pinned to those that its
-    /// tags do not name.
+    /// tags do not name. `known` is what was read before.
     pub(super) async fn desired(
         &self,
         project: &mut Project,
         images: &BTreeMap<String, String>,
+        known: KnownProject<'_>,
     ) -> Result<DesiredService, DockerError> {
         let docker = &self.engine.docker;
-        let config = docker.config(project).await?;
-        let mut hashes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let config = match known.config {
+            Some(config) => config,
+            None => docker.config(project).await?,
+        };
         let mut ids = BTreeMap::new();
         let mut pins = ImagePins::default();
         for (name, service) in &config.services {
-            let found = docker.image_id(&service.image(&project.name, name)).await?;
+            let found = self.image_id(&service.image(&project.name, name), known.image_ids).await?;
             match images.get(name) {
                 Some(wanted) if found.as_ref() != Some(wanted) => {
                     pins.0.insert(name.clone(), wanted.clone());
-                    ids.insert(name.clone(), docker.image_id(wanted).await?);
+                    ids.insert(name.clone(), self.image_id(wanted, known.image_ids).await?);
                 }
                 _ => drop(ids.insert(name.clone(), found)),
             }
         }
-        for (name, hash) in docker.hashes(project).await? {
-            hashes.entry(name).or_default().insert(hash);
-        }
+        let (hashes, is_remembered) = match known.hashes.filter(|hashes| !hashes.is_empty()) {
+            Some(hashes) => (hashes.clone(), true),
+            None => (docker.hashes(project).await?, false),
+        };
+        let mut pinned_hashes = BTreeMap::new();
         if !pins.is_empty() {
             let file = self.job.dir.path().join(format!("pins-{}.yml", project.name));
             pins.write(&file).map_err(|error| DockerError::Io("docker compose".to_owned(), error.source))?;
             project.pin_file = Some(file);
-            for (name, hash) in docker.hashes(project).await? {
-                hashes.entry(name).or_default().insert(hash);
-            }
+            pinned_hashes = docker.hashes(project).await?;
         }
-        Ok(DesiredService { config, hashes, images: ids })
+        Ok(DesiredService { config, hashes, is_remembered, pinned_hashes, images: ids })
+    }
+
+    async fn image_id(
+        &self,
+        image: &str,
+        known: Option<&BTreeMap<String, Option<String>>>,
+    ) -> Result<Option<String>, DockerError> {
+        match known.and_then(|known| known.get(image)) {
+            Some(id) => Ok(id.clone()),
+            None => self.engine.docker.image_id(image).await,
+        }
     }
 
     /// The git objects of the mounted files of a service, by path in the repository. Compose does not notice if their content changes.
@@ -60,14 +89,29 @@ impl ComposeRun {
         root: &Path,
         config: &ProjectConfig,
     ) -> BTreeMap<String, String> {
+        let paths = config.services.keys().flat_map(|service| config.mounted_paths(service)).collect();
+        self.objects(commit, root, paths).await
+    }
+
+    /// The git objects of paths in a work tree, by path in the repository. Paths that are not in the repository are left out.
+    pub(super) async fn objects(
+        &self,
+        commit: &str,
+        root: &Path,
+        paths: BTreeSet<PathBuf>,
+    ) -> BTreeMap<String, String> {
         let mut objects = BTreeMap::new();
+        let paths: Vec<String> = paths
+            .iter()
+            .filter_map(|path| path.strip_prefix(root).ok()?.to_str().map(str::to_owned))
+            .collect();
+        if paths.is_empty() {
+            return objects;
+        }
         let Ok(tree) = self.open_tree().await else { return objects };
-        for service in config.services.keys() {
-            for path in config.mounted_paths(service) {
-                let Some(path) = path.strip_prefix(root).ok().and_then(Path::to_str) else { continue };
-                if let Some(object) = tree.object(commit, path).await {
-                    objects.insert(path.to_owned(), object);
-                }
+        for path in paths {
+            if let Some(object) = tree.object(commit, &path).await {
+                objects.insert(path, object);
             }
         }
         objects
@@ -87,8 +131,8 @@ impl DesiredService {
                 });
             }
             for container in own {
-                let hash = container.config_hash.clone().unwrap_or_default();
-                if !self.hashes.get(name).is_some_and(|known| known.contains(&hash)) {
+                let known = [self.hashes.get(name), self.pinned_hashes.get(name)];
+                if container.config_hash.is_none() || !known.contains(&container.config_hash.as_ref()) {
                     return Some(format!("the configuration of {name} differs"));
                 }
                 if self.images.get(name).and_then(Option::as_ref) != Some(&container.image) {

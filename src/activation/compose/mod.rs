@@ -20,6 +20,8 @@ mod persist;
 mod prepare;
 mod rollback;
 mod run;
+mod service_configs;
+mod snapshot;
 mod stage_files;
 mod verify;
 

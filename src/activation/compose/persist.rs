@@ -18,24 +18,26 @@ impl ComposeRun {
         let mut services: BTreeMap<String, BTreeMap<String, String>> =
             generations.current().map(|current| current.services.clone()).unwrap_or_default();
         services.retain(|name, _| state.assigned.contains(name));
+        let mut containers = self.engine.docker.all_containers().await;
         for service in &state.services {
             if service.done == Some(ServiceOutcome::Removed) {
                 services.remove(&service.name);
                 generations.mounted.remove(&service.name);
+                generations.configs.remove(&service.name);
                 continue;
             }
             generations.mounted.insert(service.name.clone(), service.mounted.clone());
-            match self.engine.docker.containers(&service.name).await {
-                Ok(containers) => {
-                    let images = containers.into_iter().map(|container| (container.service, container.image));
-                    services.insert(service.name.clone(), images.collect());
-                }
-                Err(error) => {
-                    self.note(state, format!("the images of the services could not be recorded: {error}"))
-                        .await;
-                    break;
-                }
+            if let Some(config) = &service.config {
+                generations.configs.insert(service.name.clone(), config.clone());
             }
+            if let Ok(containers) = &mut containers {
+                let containers = containers.remove(&service.name).unwrap_or_default();
+                let images = containers.into_iter().map(|container| (container.service, container.image));
+                services.insert(service.name.clone(), images.collect());
+            }
+        }
+        if let Err(error) = containers {
+            self.note(state, format!("the images of the services could not be recorded: {error}")).await;
         }
         let unneeded = generations.push(state, &self.job.request.id, services);
         match generations.save(&state_dir) {

@@ -6,13 +6,16 @@ use super::deployment_state::{DeploymentState, ServiceDeployment};
 use super::generations::Generations;
 use super::inspect::previous_state;
 use super::run::ComposeRun;
+use super::service_configs::ServiceConfigs;
 use crate::activation::{JobEvent, JobFailure, free_bytes};
-use crate::compose::{AssignedService, ChangeLock, DockerError, HostFile, Node, Topology, order_services};
+use crate::compose::{
+    AssignedService, ChangeLock, Container, DockerError, HostFile, Node, Topology, order_services,
+};
 use crate::git::Remote;
 use crate::protocol::{Action, ErrorCode, OnFailure, PhaseName};
 use crate::text::{closest_matches, did_you_mean, format::size};
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// What a job is about to deploy.
 pub(super) struct ComposePlan {
@@ -26,6 +29,12 @@ pub(super) struct ComposePlan {
     pub(super) node: Node,
     /// Warnings for the report.
     pub(super) warnings: Vec<String>,
+    /// A work tree of the commit: that of the host if it is there already, otherwise a scratch tree.
+    pub(super) tree: PathBuf,
+    /// The configurations in that tree, from the build on.
+    pub(super) configs: ServiceConfigs,
+    /// The services whose configuration changes.
+    pub(super) changed: BTreeSet<String>,
 }
 
 /// The files of a commit that describe the host.
@@ -33,6 +42,14 @@ struct HostServices {
     assigned: Vec<AssignedService>,
     node: Node,
     warnings: Vec<String>,
+}
+
+/// What was found on the host.
+struct HostBefore {
+    old_commit: Option<String>,
+    /// The version of Compose.
+    compose: String,
+    containers: BTreeMap<String, Vec<Container>>,
 }
 
 impl ComposeRun {
@@ -46,8 +63,11 @@ impl ComposeRun {
             return Err(unhealthy("a docker compose of an earlier job is still running".to_owned()));
         }
         let unhealthy_docker = |error: DockerError| unhealthy(error.to_string());
-        let version = self.engine.docker.version().await.map_err(unhealthy_docker)?;
-        let compose = self.engine.docker.compose_version().await.map_err(unhealthy_docker)?;
+        let docker = &self.engine.docker;
+        let versions = async { tokio::try_join!(docker.version(), docker.compose_version()) };
+        let (versions, containers) = tokio::join!(versions, docker.all_containers());
+        let (version, compose) = versions.map_err(unhealthy_docker)?;
+        let containers = containers.map_err(unhealthy_docker)?;
         self.log(&format!("docker {version}, Docker Compose {compose}")).await;
         self.check_free_space("the Compose root", &self.engine.root).map_err(unhealthy)?;
         self.check_free_space("the state directory", &self.engine.spawner.state_dir).map_err(unhealthy)?;
@@ -73,11 +93,16 @@ impl ComposeRun {
             self.engine.repo.without_credentials()
         ))
         .await;
-        let scratch = self.scratch();
-        tree.check_out_to(&scratch, &chosen.commit)
-            .await
-            .map_err(|error| unhealthy(format!("could not check out {}: {error}", chosen.commit)))?;
-        let planned = self.plan_services(&scratch, old_commit, chosen, generation).await;
+        let target = if old_commit.as_ref() == Some(&chosen.commit) {
+            self.engine.repo_dir()
+        } else {
+            tree.check_out_to(&self.scratch(), &chosen.commit)
+                .await
+                .map_err(|error| unhealthy(format!("could not check out {}: {error}", chosen.commit)))?;
+            self.scratch()
+        };
+        let host = HostBefore { old_commit, compose, containers };
+        let planned = self.plan_services(target, host, chosen, generation).await;
         if planned.is_err() {
             self.remove_scratch().await;
         }
@@ -122,13 +147,14 @@ impl ComposeRun {
 
     async fn plan_services(
         &self,
-        scratch: &Path,
-        old_commit: Option<String>,
+        tree: PathBuf,
+        host: HostBefore,
         chosen: ChosenCommit,
         generation: Option<u64>,
     ) -> Result<ComposePlan, JobFailure> {
         let ChosenCommit { commit, origin, note } = chosen;
-        let inventory = match self.inventory(scratch) {
+        let HostBefore { old_commit, compose, containers } = host;
+        let inventory = match self.inventory(&tree) {
             Ok(inventory) => inventory,
             Err(why) => {
                 self.enter("validate", PhaseName::Check).await;
@@ -169,7 +195,7 @@ impl ComposeRun {
                     restored: false,
                     ..kept.clone()
                 },
-                None => self.previous(&service.name, &generations).await?,
+                None => previous(&service.name, &containers, &generations),
             };
             previous.timeout_s = service.timeout.unwrap_or(self.engine.policy.health_timeout.as_secs());
             previous.mounted = match generations.mounted.get(&service.name) {
@@ -183,17 +209,9 @@ impl ComposeRun {
             }
             state.services.push(previous);
         }
-        self.find_unassigned(&mut state, &generations).await?;
-        Ok(ComposePlan { state, services, assigned, node, warnings })
-    }
-
-    /// The state of a service before this job.
-    async fn previous(&self, name: &str, generations: &Generations) -> Result<ServiceDeployment, JobFailure> {
-        let containers = self.engine.docker.containers(name).await.map_err(|error| {
-            JobFailure::new(ErrorCode::Unhealthy, format!("{error}; nothing was changed"))
-        })?;
-        let stopped = generations.stopped.get(name).map(Vec::as_slice).unwrap_or_default();
-        Ok(previous_state(name, &containers, stopped))
+        self.find_unassigned(&mut state, &containers, &generations).await;
+        let configs = ServiceConfigs::of_compose(&compose);
+        Ok(ComposePlan { state, services, assigned, node, warnings, tree, configs, changed: BTreeSet::new() })
     }
 
     /// The mounted files of a service that was deployed by other means, as of the work tree's commit.
@@ -209,15 +227,16 @@ impl ComposeRun {
     async fn find_unassigned(
         &self,
         state: &mut DeploymentState,
+        containers: &BTreeMap<String, Vec<Container>>,
         generations: &Generations,
-    ) -> Result<(), JobFailure> {
+    ) {
         let mut names = self.engine.services();
         names.extend(generations.unassigned.iter().cloned());
         names.sort();
         names.dedup();
         names.retain(|name| !state.assigned.contains(name));
         for name in names {
-            let previous = self.previous(&name, generations).await?;
+            let previous = previous(&name, containers, generations);
             if !previous.existed() {
                 continue;
             }
@@ -232,7 +251,6 @@ impl ComposeRun {
                 state.unassigned.push(name);
             }
         }
-        Ok(())
     }
 
     /// Reads the files of a work tree that describe the host.
@@ -281,6 +299,9 @@ impl ComposeRun {
     }
 
     pub(super) async fn remove_scratch(&self) {
+        if !self.scratch().exists() {
+            return;
+        }
         if let Ok(tree) = self.open_tree().await {
             tree.remove_scratch(&self.scratch()).await;
         }
@@ -298,4 +319,15 @@ impl ComposeRun {
             None => Ok(()),
         }
     }
+}
+
+/// The state of a service before this job.
+fn previous(
+    name: &str,
+    containers: &BTreeMap<String, Vec<Container>>,
+    generations: &Generations,
+) -> ServiceDeployment {
+    let containers = containers.get(name).map(Vec::as_slice).unwrap_or_default();
+    let stopped = generations.stopped.get(name).map(Vec::as_slice).unwrap_or_default();
+    previous_state(name, containers, stopped)
 }

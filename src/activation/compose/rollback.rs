@@ -2,6 +2,7 @@
 
 use super::deployment_state::{DeploymentState, ServiceDeployment};
 use super::health::HealthError;
+use super::inspect::KnownProject;
 use super::run::ComposeRun;
 use crate::activation::JobFailure;
 use crate::compose::{Container, DockerError, ProjectConfig};
@@ -95,7 +96,7 @@ impl ComposeRun {
         let repo = self.engine.repo_dir();
         let mut project = self.project(name, &repo);
         // The pin makes the rollback independent of tags that have moved.
-        let desired = self.desired(&mut project, &service.old_images()).await?;
+        let desired = self.desired(&mut project, &service.old_images(), KnownProject::default()).await?;
         let before = self.engine.docker.containers(name).await?;
         let is_stopped = |name: &&String| service.stopped_by_hand.contains(name);
         let (stopped, running): (Vec<&String>, Vec<&String>) =

@@ -4,11 +4,12 @@ use super::ComposeEngine;
 use super::deployment_state::{DeploymentState, ServiceDeployment};
 use super::stage_files::StageFiles;
 use crate::activation::{JobEvent, JobEvents, JobFailure, JobLog, JobResult, JobSpec};
-use crate::compose::{ChangeCommand, ChangeEnd, ChangeLock, DockerError, Project};
+use crate::compose::{ChangeCommand, ChangeEnd, ChangeLock, DockerError, Project, ProjectConfig};
 use crate::git::Secrets;
 use crate::jobs::JobRecord;
 use crate::protocol::{Action, Component, ComponentState, ErrorCode, PhaseName};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -73,14 +74,15 @@ impl ComposeRun {
             }
         };
         match planned? {
-            Some(state) => self.change(state).await,
+            Some((state, configs)) => self.change(state, configs).await,
             None if self.job.request.action == Action::Build => Ok("build done".to_owned()),
             None => Ok("dry-activate done".to_owned()),
         }
     }
 
-    /// Prepares, builds and checks. `None` if the action ends there.
-    async fn plan(&self) -> Result<Option<DeploymentState>, JobFailure> {
+    /// Prepares, builds and checks. `None` if the action ends there, otherwise also the configurations that were checked, as they are
+    /// in the work tree of the host.
+    async fn plan(&self) -> Result<Option<(DeploymentState, BTreeMap<String, ProjectConfig>)>, JobFailure> {
         let mut plan = self.prepare().await?;
         let planned = async {
             self.build(&mut plan).await?;
@@ -102,11 +104,16 @@ impl ComposeRun {
             // A later job would otherwise recreate services only because a tag has moved.
             self.restore_tags(&plan.state.moved_tags).await;
         }
-        Ok(planned?.then_some(plan.state))
+        let configs = plan.configs.moved(&plan.tree, &self.engine.repo_dir());
+        Ok(planned?.then_some((plan.state, configs)))
     }
 
     /// Changes the host. The state is on disk, and the record has the phase, before anything changes.
-    async fn change(&self, mut state: DeploymentState) -> JobResult {
+    async fn change(
+        &self,
+        mut state: DeploymentState,
+        configs: BTreeMap<String, ProjectConfig>,
+    ) -> JobResult {
         state.save(&self.job.dir).map_err(|error| {
             let message = format!("{error}; nothing was changed: free disk space, then deploy again");
             JobFailure::new(ErrorCode::Unhealthy, message)
@@ -116,11 +123,15 @@ impl ComposeRun {
         if self.stop.is_cancelled() {
             return Err(self.stopped().await);
         }
-        self.activate_and_verify(&mut state).await
+        self.activate_and_verify(&mut state, configs).await
     }
 
-    async fn activate_and_verify(&self, state: &mut DeploymentState) -> JobResult {
-        let changed = match self.activate(state).await {
+    async fn activate_and_verify(
+        &self,
+        state: &mut DeploymentState,
+        configs: BTreeMap<String, ProjectConfig>,
+    ) -> JobResult {
+        let changed = match self.activate(state, configs).await {
             Ok(()) => self.verify(state).await,
             failed => failed,
         };
@@ -153,7 +164,7 @@ impl ComposeRun {
             return self.persist(&mut state).await;
         }
         // Checks and moves of the work tree may have been interrupted too.
-        self.activate_and_verify(&mut state).await
+        self.activate_and_verify(&mut state, BTreeMap::new()).await
     }
 
     /// Collects diagnostics of a failed deployment, and rolls back unless that is not wanted.

@@ -101,6 +101,8 @@ fn phases(report: &DeployReport) -> String {
     started.collect::<Vec<_>>().join(", ")
 }
 
+/// How many of the components that a job has changed are shown.
+const SHOWN_COMPONENTS: usize = 4;
 /// Number of characters of a key that are shown.
 const SHORT_KEY: usize = 8;
 
@@ -137,6 +139,16 @@ fn short_key(key: &str) -> String {
     }
 }
 
+/// The names of the components that a job has changed.
+fn changed(components: &[String]) -> String {
+    let shown = &components[..components.len().min(SHOWN_COMPONENTS)];
+    let names = shown.iter().map(|name| printable(name)).collect::<Vec<_>>().join(", ");
+    match components.len() - shown.len() {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
 fn row(host: &Name, entry: &HistoryEntry, zone: &TimeZone) -> Vec<Cell> {
     let result = [Some(printable(entry.status.as_str())), entry.error.as_ref().map(ErrorCode::words)];
     let result: Vec<_> = result.into_iter().flatten().collect();
@@ -149,7 +161,8 @@ fn row(host: &Name, entry: &HistoryEntry, zone: &TimeZone) -> Vec<Cell> {
         entry.generation.map(|generation| generation.to_string()).unwrap_or_default(),
         format::duration(entry.elapsed_ms),
         entry.issuer.as_deref().map(printable).unwrap_or_default(),
-        entry.reason.as_deref().map(printable).unwrap_or_default(),
+        // A hold changes nothing, and has a reason.
+        entry.reason.as_deref().map_or_else(|| changed(&entry.components), printable),
     ]);
     row[2] = Cell::new(result.join(": ")).fg(match entry.status {
         Status::Completed => Color::Green,

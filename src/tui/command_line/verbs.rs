@@ -31,6 +31,16 @@ const VERBS: &[Verb] = &[
         VerbArguments::Hosts(&["batch=", "canary=", "max-failures=", "pause=", "order="]),
         "reboot hosts",
     ),
+    change(
+        "resume",
+        VerbArguments::Hosts(&[]),
+        "continue the jobs of hosts that failed, at the first service that is not done",
+    ),
+    change(
+        "diagnose",
+        VerbArguments::Hosts(&[]),
+        "show containers, logs and health of the services of hosts",
+    ),
     change("abort", VerbArguments::Nothing, "abort the rollout: send no further batch"),
     change("pause", VerbArguments::Nothing, "pause the rollout: send no batch until it is continued"),
     change("continue", VerbArguments::Nothing, "continue the rollout"),
@@ -225,6 +235,8 @@ impl Verb {
             "cancel" => ParsedCommand::Cancel(targets),
             "rollback" => ParsedCommand::Rollback { targets, generation },
             "reboot" => ParsedCommand::Reboot { targets, batches },
+            "resume" => ParsedCommand::Resume(targets),
+            "diagnose" => ParsedCommand::Diagnose(targets),
             "release" => ParsedCommand::Release(targets),
             _ => ParsedCommand::Mark(targets),
         })
@@ -254,6 +266,8 @@ pub enum ParsedCommand {
         targets: Targets,
         batches: Option<String>,
     },
+    Resume(Targets),
+    Diagnose(Targets),
     Abort,
     /// Pause the only rollout with batches left to send.
     Pause,

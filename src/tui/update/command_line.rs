@@ -40,17 +40,27 @@ pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
     None
 }
 
+fn open_deploy_form(
+    app: &mut App,
+    targets: &Targets,
+    branch: Option<String>,
+    action: Option<Action>,
+    batches: Option<String>,
+) -> Result<(), String> {
+    open_form(app, FormKind::Deploy, targets, |form| {
+        let actions = FormKind::Deploy.actions();
+        form.action =
+            action.and_then(|action| actions.iter().position(|other| *other == action)).unwrap_or(0);
+        form.set_revision(branch);
+        form.set_batches(batches);
+    })
+}
+
 fn perform(app: &mut App, command: ParsedCommand) -> Result<Option<Effect>, String> {
     let fleet = |app: &mut App, command| fleet_screen::act(app, command);
     Ok(match command {
         ParsedCommand::Deploy { targets, branch, action, batches } => {
-            open_form(app, FormKind::Deploy, &targets, |form| {
-                let actions = FormKind::Deploy.actions();
-                form.action =
-                    action.and_then(|action| actions.iter().position(|other| *other == action)).unwrap_or(0);
-                form.set_revision(branch);
-                form.set_batches(batches);
-            })?;
+            open_deploy_form(app, &targets, branch, action, batches)?;
             None
         }
         ParsedCommand::Diff { targets, branch } => {
@@ -58,13 +68,14 @@ fn perform(app: &mut App, command: ParsedCommand) -> Result<Option<Effect>, Stri
             None
         }
         ParsedCommand::Rollback { targets, generation } => {
-            open_form(app, FormKind::Rollback(generation), &targets, |_| {})?;
-            None
+            open_empty_form(app, FormKind::Rollback(generation), &targets)?
         }
         ParsedCommand::Reboot { targets, batches } => {
             open_form(app, FormKind::Reboot, &targets, |form| form.set_batches(batches))?;
             None
         }
+        ParsedCommand::Resume(targets) => open_empty_form(app, FormKind::Resume, &targets)?,
+        ParsedCommand::Diagnose(targets) => open_empty_form(app, FormKind::Diagnose, &targets)?,
         ParsedCommand::Cancel(targets) => {
             let hosts = target_hosts(app, &targets)?;
             ask_to_cancel(app, hosts);
@@ -197,6 +208,11 @@ fn send_without_form(
     }
     app.record_sent(plan.clone());
     Ok(Effect::Send(Box::new(plan)))
+}
+
+fn open_empty_form(app: &mut App, kind: FormKind, targets: &Targets) -> Result<Option<Effect>, String> {
+    open_form(app, kind, targets, |_| {})?;
+    Ok(None)
 }
 
 fn open_form(

@@ -234,11 +234,20 @@ pub(super) fn job_lines(app: &App, host: &Host, job: &DeployReport, columns: usi
         lines.extend(wrapped(
             &app.options.theme,
             Tone::Bad,
-            &format!("failed units: {}", units.join(", ")),
+            &format!("{}: {}", failed_label(host), units.join(", ")),
             columns,
         ));
     }
     lines
+}
+
+/// What the names of failed units are on this host.
+fn failed_label(host: &Host) -> &'static str {
+    if host.answer.as_ref().is_some_and(|answer| answer.is_compose()) {
+        "services not well"
+    } else {
+        "failed units"
+    }
 }
 
 /// `building linux-6.12.9, about 1:20 left (3 running, 412 MiB of 1.1 GiB fetched)`
@@ -275,7 +284,7 @@ pub(super) fn notes(app: &App, host: &Host, units: bool) -> Vec<String> {
     if let Some(answer) = &host.answer {
         if units && !answer.failed_units.is_empty() {
             let units: Vec<_> = answer.failed_units.iter().map(|unit| printable(unit)).collect();
-            notes.push(format!("failed units: {}", units.join(", ")));
+            notes.push(format!("{}: {}", failed_label(host), units.join(", ")));
         }
         notes.extend(LowDisk::of(answer).map(low_disk));
         notes.extend(answer.held.as_ref().map(|reason| format!("held: {}", hold(app, reason))));

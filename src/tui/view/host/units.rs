@@ -15,7 +15,8 @@ pub(super) fn rows(app: &App, host: &Host) -> Vec<HostLine> {
     let job = job.flat_map(|job| &job.failed_units).map(|unit| (unit, "in the last job"));
     let mut known = HashSet::new();
     let units: Vec<_> = now.chain(job).filter(|(unit, _)| known.insert(unit.as_str())).collect();
-    if units.is_empty() {
+    // The services of Docker Compose have their own section.
+    if units.is_empty() || host.answer.as_ref().is_some_and(|answer| answer.is_compose()) {
         return Vec::new();
     }
     let theme = &app.options.theme;
