@@ -286,6 +286,14 @@ fn an_interrupted_rollout_is_removed() {
     second.hides("interrupted");
     first.signal(Signal::KILL);
     first.wait_for_exit();
+    // The command lists it, too.
+    let listed = fixture.rollouts(&[], 0);
+    for shown in ["switch master", "1 of 3", "interrupted ", "not sent: web1, web2"] {
+        assert!(listed.contains(shown), "no {shown:?} in {listed}");
+    }
+    let json = fixture.rollouts(&["--output", "json"], 0);
+    assert!(json.contains("\"interrupted\":true"), "{json}");
+    assert!(fixture.rollouts(&["continue"], 1).contains("is interrupted"));
     let mut later = fixture.console();
     later.line(&["1 interrupted"]);
     later.types("v\ra");
@@ -295,6 +303,17 @@ fn an_interrupted_rollout_is_removed() {
     let mut again = fixture.console();
     again.line(&["hosts 3"]);
     again.hides("interrupted");
+    assert_eq!(fixture.rollouts(&[], 0), "no rollout has batches left to send\n");
+}
+
+#[test]
+fn an_interrupted_rollout_is_removed_by_the_command() {
+    let fixture = Fixture::start();
+    let first = fixture.rollout();
+    first.signal(Signal::KILL);
+    first.wait_for_exit();
+    assert!(fixture.rollouts(&["abort"], 0).contains("interrupted, and now removed"));
+    assert_eq!(fixture.rollouts(&[], 0), "no rollout has batches left to send\n");
 }
 
 #[test]
