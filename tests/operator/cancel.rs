@@ -101,7 +101,11 @@ fn aliases_subjects_and_tiers_are_accepted() {
             deploy.wait_for_line("  build");
         }
         let output = cancel(target, 0);
-        assert_eq!(output.stdout.matches("  completed: job ").count(), running.len(), "{target:?} {output}");
+        assert_eq!(
+            output.stdout.matches("  completed: cancelling in build").count(),
+            running.len(),
+            "{target:?} {output}"
+        );
         deploy.wait_for_exit(1);
     }
     cancel(&["--all", "--tier", "test"], 1)
