@@ -19,8 +19,11 @@ const FRAMES: u32 = 600;
 const REPORTS: u32 = 80;
 const BOUND: Duration = Duration::from_millis(2);
 
+/// Prepares a console.
+type Prepare = fn(&mut App);
+
 /// The screens, and what opens each.
-const SCREENS: [(&str, fn(&mut App)); 3] =
+const SCREENS: [(&str, Prepare); 3] =
     [("fleet", |_| {}), ("heat map", |app| press(app, "H")), ("timeline", open_timeline)];
 
 pub(crate) fn measure() -> bool {
@@ -76,7 +79,7 @@ pub(crate) fn processor_time() -> Duration {
 
 /// The median and the 99th percentile of the frame times. Before each frame, a key moves the selection and reports
 /// arrive, some of which change a host's status; the clock ticks once per second.
-fn frames(count: usize, prepare: fn(&mut App)) -> (Duration, Duration) {
+fn frames(count: usize, prepare: Prepare) -> (Duration, Duration) {
     let mut now = Timestamp::now();
     let mut app = app(count, now);
     prepare(&mut app);
