@@ -25,17 +25,18 @@ impl DeploymentFollower {
             return RequestState::Pending;
         }
         let deployment = self.fleet.deployments.get(&tracked.id);
-        let jobs = deployment.and_then(|deployment| deployment.hosts.get(host));
-        let is_open = |job: &&HostJob| ResultKind::of(&job.report) != ResultKind::Completed;
-        match jobs.map(|jobs| jobs.iter().filter(is_open).all(|job| job.report.is_cancelled())) {
-            Some(false) => RequestState::Failed,
-            Some(true) if jobs.into_iter().flatten().any(|job| job.report.is_cancelled()) => {
-                RequestState::Cancelled
-            }
-            Some(true) => RequestState::Passed,
+        let Some(jobs) = deployment.and_then(|deployment| deployment.hosts.get(host)) else {
             // A host that was known to be offline is not a failure; one that has just vanished is.
-            None if !tracked.is_refused && self.plan.silent.contains_key(host) => RequestState::Passed,
-            None => RequestState::Failed,
+            let was_silent = !tracked.is_refused && self.plan.silent.contains_key(host);
+            return if was_silent { RequestState::Passed } else { RequestState::Failed };
+        };
+        let is_completed = |job: &HostJob| ResultKind::of(&job.report) == ResultKind::Completed;
+        if jobs.iter().all(is_completed) {
+            RequestState::Passed
+        } else if jobs.iter().all(|job| is_completed(job) || job.report.is_cancelled()) {
+            RequestState::Cancelled
+        } else {
+            RequestState::Failed
         }
     }
 }
