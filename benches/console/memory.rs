@@ -17,7 +17,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 pub(crate) fn measure() -> bool {
     let fleet = Fleet::start(0);
     let mut console = Console::start(&fleet);
-    console.shows("no host yet");
+    console.shows("no hosts yet");
     console.idle(SETTLE);
     let baseline = console.memory("VmRSS");
     console.quit();
