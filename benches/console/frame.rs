@@ -122,7 +122,9 @@ fn frames(count: usize, prepare: Prepare) -> (Duration, Duration) {
 pub(crate) fn app(count: usize, now: Timestamp) -> App {
     let options = Options::new("nats://127.0.0.1:4222", "alice@workstation", Theme::new(true, true));
     let size = Size { width: COLUMNS, height: ROWS };
-    let mut app = App::new(options, &Inventory::default(), size, now);
+    let mut inventory = Inventory::default();
+    hosts::expect(&mut inventory, count);
+    let mut app = App::new(options, &inventory, size, now);
     let answers = (0..count).map(|n| {
         // Some hosts were last seen long ago.
         let ago = [0, 0, 0, 0, 0, 0, 0, 200, 700][n % 9];
@@ -133,5 +135,6 @@ pub(crate) fn app(count: usize, now: Timestamp) -> App {
     for (at, message) in answers.chain(running) {
         update(&mut app, ConsoleEvent::Messages(vec![Ok(message)], at));
     }
+    assert_eq!(app.fleet.hosts.len(), count);
     app
 }
