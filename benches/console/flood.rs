@@ -3,7 +3,7 @@
 
 use crate::nats_server::Fleet;
 use crate::terminal::Console;
-use crate::{hosts, minute, percentile};
+use crate::{ROWS, hosts, minute, percentile};
 use async_nats::Client;
 use homelab_deploy::protocol::report_subject;
 use std::time::{Duration, Instant};
@@ -16,8 +16,7 @@ const BURST: u32 = 25;
 /// Pause between two keys.
 const PAUSE: Duration = Duration::from_millis(200);
 const BOUND: Duration = Duration::from_millis(50);
-/// Row of the first host, and column of the selection marker.
-const FIRST: u16 = 4;
+/// Column of the selection marker.
 const CURSOR: u16 = 1;
 /// Messages of the console after a loss.
 const LOSSES: [&str; 4] = ["dropped", "unreadable", "reconnected", "connection was lost"];
@@ -27,9 +26,14 @@ pub(crate) fn measure() -> bool {
     let mut console = Console::start(&fleet);
     console.shows(&format!(" {HOSTS} hosts "));
     console.idle(Duration::from_secs(1));
+    // In this order, no report moves a host to another row.
+    console.types(":sort host\r");
+    console.shows("sort: host");
     let (baseline, _) = type_for(&mut console, minute() / 4);
 
     let publisher = fleet.runtime.spawn(publish(fleet.client.clone(), minute()));
+    // The box of the running deployment moves the table.
+    console.shows("rollouts 1 running");
     let (before, start) = (console.cpu(), Instant::now());
     let (answered, loss) = type_for(&mut console, minute());
     let cpu = (console.cpu() - before) / start.elapsed().as_secs_f64() * 100.0;
@@ -61,11 +65,13 @@ pub(crate) fn measure() -> bool {
 /// Moves the selection down and up again. Returns the time until each key took effect, and the first loss.
 fn type_for(console: &mut Console, length: Duration) -> (Vec<Duration>, Option<&'static str>) {
     let (mut taken, mut loss) = (Vec::new(), None);
+    let is_selected =
+        |screen: &vt100::Screen, row| screen.cell(row, CURSOR).is_some_and(|cell| cell.contents() == "▸");
+    let first = (0..ROWS).find(|row| is_selected(console.screen(), *row)).unwrap();
     let start = Instant::now();
     while start.elapsed() < length {
-        for (key, row) in [("j", FIRST + 1), ("k", FIRST)] {
-            let at_row =
-                |screen: &vt100::Screen| screen.cell(row, CURSOR).is_some_and(|cell| cell.contents() == "▸");
+        for (key, row) in [("j", first + 1), ("k", first)] {
+            let at_row = |screen: &vt100::Screen| is_selected(screen, row);
             taken.push(console.answers(key, at_row));
             loss = loss.or_else(|| loss_in(&console.text()));
             console.idle(PAUSE);

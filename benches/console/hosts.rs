@@ -1,5 +1,6 @@
 //! Presence messages and reports as of real hosts, with every optional field.
 
+use homelab_deploy::client::Inventory;
 use homelab_deploy::protocol::{
     Action, DeployReport, ErrorCode, Id, Name, PhaseName, PhaseState, Phases, Presence, Progress, Status,
     host_subject, role_subject, tier_subject,
@@ -69,6 +70,14 @@ pub(crate) fn report(n: usize, step: u64, last: bool) -> DeployReport {
         activity: format!("building linux-6.12.9, step {step}"),
     });
     report
+}
+
+/// Adds this many hosts to an inventory: a console keeps no more than some times the hosts that it knows.
+pub(crate) fn expect(inventory: &mut Inventory, count: usize) {
+    for n in 0..count {
+        let answer = answer(n);
+        inventory.add_expected(&answer.hostname, &answer.tier, answer.role.as_ref());
+    }
 }
 
 /// Presence of a host, with its last job. Some hosts need a reboot, some are held, some have warnings.

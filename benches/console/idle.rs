@@ -26,7 +26,7 @@ fn share(hosts: usize) -> (f64, f64) {
     let fleet = Fleet::start(hosts);
     fleet.announce(hosts);
     let mut console = Console::start(&fleet);
-    console.shows(if hosts == 0 { "no host yet" } else { " 100 hosts " });
+    console.shows(if hosts == 0 { "no hosts yet" } else { " 100 hosts " });
     console.idle(SETTLE);
     let (cpu, written, start) = (console.cpu(), console.written, Instant::now());
     console.idle(minute());

@@ -1,10 +1,15 @@
 //! Memory of a console with 10,000 hosts, compared with one without hosts.
 
+use crate::hosts;
 use crate::nats_server::Fleet;
 use crate::terminal::Console;
+use homelab_deploy::client::Inventory;
+use std::fs::read_dir;
 use std::time::{Duration, Instant};
 
 const HOSTS: usize = 10_000;
+/// How many hosts a console keeps that knows none.
+const NEW: usize = 1000;
 /// In KiB.
 const BOUND: u64 = 64 * 1024;
 /// How often every host sends everything again: memory that is freed and reused must not grow.
@@ -17,7 +22,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 pub(crate) fn measure() -> bool {
     let fleet = Fleet::start(0);
     let mut console = Console::start(&fleet);
-    console.shows("no host yet");
+    console.shows("no hosts yet");
     console.idle(SETTLE);
     let baseline = console.memory("VmRSS");
     console.quit();
@@ -26,8 +31,14 @@ pub(crate) fn measure() -> bool {
     let fleet = Fleet::start(HOSTS);
     // The second console loads every host from the inventory of the first, as in normal use.
     let mut first = Console::start(&fleet);
-    first.shows(&format!(" {HOSTS} hosts "));
+    first.shows(&format!(" {NEW} hosts "));
     first.quit();
+    let directory = fleet.directory().join("homelab-deploy/inventory");
+    let files = read_dir(directory).unwrap().map(|file| file.unwrap().path());
+    let file = files.into_iter().find(|file| file.extension().is_some_and(|end| end == "json")).unwrap();
+    let mut inventory = Inventory::open(&file).unwrap();
+    hosts::expect(&mut inventory, HOSTS);
+    inventory.save().unwrap();
     let mut console = Console::start(&fleet);
     console.shows(&format!(" {HOSTS} online"));
     let start = Instant::now();

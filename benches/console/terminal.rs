@@ -86,6 +86,11 @@ impl Console {
         while self.read(end).is_some() {}
     }
 
+    /// What the terminal shows.
+    pub(crate) fn screen(&self) -> &vt100::Screen {
+        self.screen.screen()
+    }
+
     /// The content of the screen.
     pub(crate) fn text(&self) -> String {
         self.screen.screen().contents()

@@ -127,7 +127,7 @@ enum CliCommand {
     Rollback(rollback::RollbackArgs),
     /// Reboot hosts one at a time or in batches; each must come back before the next
     Reboot(reboot::RebootArgs),
-    /// List rollouts that still send batches; pause, continue or abort one
+    /// List rollouts that have batches to send; pause, continue or abort one
     Rollouts(rollouts::RolloutsArgs),
     /// Ask the builder to build hosts and follow the builds
     Build(build::BuildArgs),

@@ -1,18 +1,24 @@
-//! `rollouts`: list the rollouts in progress of all operators, and pause, continue or abort one.
+//! `rollouts`: list the rollouts in progress of all operators, and the interrupted ones of this machine; pause, continue
+//! or abort one.
 
 use super::connection::ConnectionArgs;
 use super::exit::{CommandError, Exit};
 use super::output::{Format, Output};
 use super::render;
 use super::resolved_config::issuer;
-use crate::client::{DeployError, Operator, RolloutStatuses, rollout_control, send_rollout_control};
+use crate::client::{
+    DeployError, Operator, RolloutStatuses, discard_rollout, interrupted_rollouts, rollout_control,
+    send_rollout_control,
+};
 use crate::fleet::KnownRollout;
 use crate::nats::{NatsError, PermissionViolation};
 use crate::protocol::{Id, RolloutCommand, RolloutStatus, is_rollout_subject};
 use crate::text::printable;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, timeout_at};
@@ -24,7 +30,7 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(6);
 
 #[derive(Debug, Args)]
 pub(super) struct RolloutsArgs {
-    /// What to do [default: list all rollouts that still send batches]
+    /// What to do [default: list all rollouts that have batches to send]
     #[arg(value_enum, value_name = "COMMAND")]
     command: Option<RolloutVerb>,
     /// Id of the rollout, or its beginning [default: the only one]
@@ -35,6 +41,16 @@ pub(super) struct RolloutsArgs {
     output: Format,
     #[command(flatten)]
     connection: ConnectionArgs,
+}
+
+/// A rollout in JSON output.
+#[derive(Debug, Serialize)]
+struct RolloutJson {
+    #[serde(flatten)]
+    status: RolloutStatus,
+    /// Whether its process has died.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    interrupted: bool,
 }
 
 /// A command to a rollout.
@@ -52,7 +68,12 @@ impl RolloutsArgs {
     pub(super) async fn run(self) -> Result<Exit, CommandError> {
         let resolved = self.connection.resolve()?;
         let operator = resolved.operator().await?;
+        let directory = resolved.rollout_directory()?;
         let mut listener = RolloutListener::subscribe(&operator).await?;
+        for status in interrupted_rollouts(&directory, Timestamp::now()) {
+            // If another process has continued it, its next status replaces this one.
+            listener.rollouts.insert(status.id.clone(), KnownRollout::interrupted(status));
+        }
         let Some(verb) = self.command else {
             listener.listen_until(Instant::now() + LISTEN, |_| false).await?;
             self.list(listener.rollouts);
@@ -64,6 +85,9 @@ impl RolloutsArgs {
             RolloutVerb::Abort => RolloutCommand::Abort,
         };
         let status = listener.find(self.id.as_deref()).await?;
+        if listener.rollouts.get(&status.id).is_some_and(|rollout| rollout.is_interrupted) {
+            return self.control_interrupted(&directory, &status.id, verb);
+        }
         let control = rollout_control(&status, command, &issuer());
         send_rollout_control(&operator.nats, &control).await?;
         let is_answer =
@@ -84,6 +108,29 @@ impl RolloutsArgs {
         Ok(Exit::Success)
     }
 
+    /// Removes an interrupted rollout. Only a console continues one.
+    fn control_interrupted(
+        &self,
+        directory: &Path,
+        id: &Id,
+        verb: RolloutVerb,
+    ) -> Result<Exit, CommandError> {
+        match verb {
+            RolloutVerb::Abort => {
+                discard_rollout(directory, id)
+                    .map_err(|error| CommandError::failure(anyhow::Error::new(error)))?;
+                if self.output == Format::Human {
+                    Output::new().line(&format!("{id}: interrupted, and now removed"));
+                }
+                Ok(Exit::Success)
+            }
+            RolloutVerb::Continue | RolloutVerb::Pause => Err(CommandError::failure(anyhow::anyhow!(
+                "the rollout {id} is interrupted: the process that ran it is gone; open `homelab-deploy tui` and press c \
+                 on its screen to continue it, or remove it with `homelab-deploy rollouts abort {id}`"
+            ))),
+        }
+    }
+
     fn list(&self, mut rollouts: BTreeMap<Id, KnownRollout>) {
         let mut out = Output::new();
         if self.command.is_none() {
@@ -98,7 +145,7 @@ impl RolloutsArgs {
                 for rollout in rollouts.values() {
                     let mut status = rollout.status.clone();
                     status.hosts = rollout.unsent().into_iter().cloned().collect();
-                    out.event("rollout", status);
+                    out.event("rollout", RolloutJson { status, interrupted: rollout.is_interrupted });
                 }
             }
         }

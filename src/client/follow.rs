@@ -1,6 +1,7 @@
 //! Sends a plan and follows each of its hosts to a result, despite lost connections, lost messages and wrong clocks.
 
 mod control;
+mod request_state;
 
 use super::host_messages::{Arrival, HostMessages};
 use super::operator::{ANSWER_TIMEOUT, fresh_id};
@@ -10,7 +11,7 @@ use super::rollout_runner::RolloutRunner;
 use super::tracked_host::{SILENCE, TrackedHost};
 use super::{
     BatchStarted, DeployError, DeploymentSummary, FollowEvent, HostRequest, Intent, LeftOutReason, Operator,
-    Plan, RequestState, ResultKind, Rollout, RolloutStep,
+    Plan, Rollout, RolloutStep,
 };
 use crate::fleet::{Fleet, HostJob};
 use crate::nats::{Client, ConnectionState, NatsError, PermissionViolation};
@@ -554,32 +555,6 @@ impl DeploymentFollower {
     /// before.
     fn has_no_responders(&self) -> bool {
         self.no_responders >= self.plan.rollout.current_requests().len() && !self.has_reachable_host()
-    }
-
-    /// The state of a request that was sent.
-    fn request_state(&self, request: usize) -> RequestState {
-        let states = self.plan.requests[request].hosts.keys().map(|host| self.host_state(host, request));
-        states
-            .max_by_key(|state| match state {
-                RequestState::Passed => 0,
-                RequestState::Failed => 1,
-                RequestState::Pending => 2,
-            })
-            .unwrap_or(RequestState::Passed)
-    }
-
-    fn host_state(&self, host: &Name, request: usize) -> RequestState {
-        let Some(tracked) = self.tracked_hosts.get(host) else { return RequestState::Passed };
-        if request >= self.expired_requests && !self.is_settled(host, tracked) {
-            return RequestState::Pending;
-        }
-        let deployment = self.fleet.deployments.get(&tracked.id);
-        let passed = match deployment.and_then(|deployment| deployment.hosts.get(host)) {
-            Some(jobs) => jobs.iter().all(|job| ResultKind::of(&job.report) == ResultKind::Completed),
-            // A host that was known to be offline is not a failure; one that has just vanished is.
-            None => !tracked.is_refused && self.plan.silent.contains_key(host),
-        };
-        if passed { RequestState::Passed } else { RequestState::Failed }
     }
 }
 

@@ -43,6 +43,8 @@ pub enum RequestState {
     Pending,
     /// No host failed.
     Passed,
+    /// An operator cancelled the job of one of its hosts, and no host failed.
+    Cancelled,
     /// One of its hosts failed, rejected the request, or vanished.
     Failed,
 }
@@ -71,10 +73,13 @@ pub enum RolloutStep {
 pub enum StopReason {
     /// A canary did not complete.
     Canary,
-    /// More hosts failed than allowed.
+    /// More hosts failed or were cancelled than allowed.
     Failures {
         /// Number of failed hosts.
         failed: usize,
+        /// Number of hosts whose job an operator cancelled.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        cancelled: usize,
         /// Number of allowed failures.
         allowed: usize,
     },
@@ -86,14 +91,24 @@ impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Canary => f.write_str("the canary did not complete"),
-            Self::Failures { failed, allowed } => {
-                let failed = format::count(*failed, "host");
+            Self::Failures { failed, cancelled, allowed } => {
                 let allowed = if *allowed == 0 { "none".to_owned() } else { allowed.to_string() };
-                write!(f, "{failed} failed ({allowed} allowed)")
+                let hosts = |count: &usize| format::count(*count, "host");
+                match (failed, cancelled) {
+                    (_, 0) => write!(f, "{} failed", hosts(failed))?,
+                    (0, _) => write!(f, "{} cancelled", hosts(cancelled))?,
+                    _ => write!(f, "{} failed, {cancelled} cancelled", hosts(failed))?,
+                }
+                write!(f, " ({allowed} allowed)")
             }
             Self::Aborted => f.write_str("it was aborted"),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Rollout {
@@ -104,7 +119,7 @@ impl Rollout {
     }
 
     /// A rollout of these batches, whose ranges must be contiguous. It stops once more than `max_failures` requests have
-    /// failed.
+    /// failed or were cancelled.
     pub fn new(batches: Vec<Batch>, max_failures: usize, pause: Duration) -> Self {
         Self {
             batches,
@@ -134,11 +149,12 @@ impl Rollout {
     /// The next step, given the states of the requests that were sent.
     pub fn next_step(&self, state: impl Fn(usize) -> RequestState) -> RolloutStep {
         let sent = self.sent_requests();
-        let mut failed = 0;
+        let (mut failed, mut cancelled) = (0, 0);
         for request in 0..sent {
             match state(request) {
                 RequestState::Pending => return RolloutStep::Wait,
                 RequestState::Passed => {}
+                RequestState::Cancelled => cancelled += 1,
                 RequestState::Failed => failed += 1,
             }
         }
@@ -147,14 +163,14 @@ impl Rollout {
         }
         let canaries = self.batches.first().filter(|batch| batch.kind == BatchKind::Canary && self.sent > 0);
         let canary_failed =
-            canaries.is_some_and(|batch| batch.requests.clone().any(|at| state(at) == RequestState::Failed));
+            canaries.is_some_and(|batch| batch.requests.clone().any(|at| state(at) != RequestState::Passed));
         let allowed = self.max_failures + self.accepted_failures.unwrap_or(0);
         if self.aborted {
             RolloutStep::Stop(StopReason::Aborted)
         } else if canary_failed && self.accepted_failures.is_none() {
             RolloutStep::Stop(StopReason::Canary)
-        } else if failed > allowed {
-            RolloutStep::Stop(StopReason::Failures { failed, allowed })
+        } else if failed + cancelled > allowed {
+            RolloutStep::Stop(StopReason::Failures { failed, cancelled, allowed })
         } else if self.paused {
             RolloutStep::Paused
         } else {
@@ -169,7 +185,7 @@ impl Rollout {
         requests
     }
 
-    /// Carries out an operator's command. `failed` is the number of hosts that failed so far. An error says why the
+    /// Carries out an operator's command. `failed` is the number of hosts that failed or were cancelled so far. An error says why the
     /// command has no effect.
     pub fn apply(&mut self, command: &RolloutCommand, issuer: &str, failed: usize) -> Result<(), String> {
         let issuer = printable(issuer);

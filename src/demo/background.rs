@@ -7,7 +7,7 @@ use crate::client::{
     BuildFollower, BuildSpec, DeployError, DeploymentFollower, Intent, Inventory, Operator, Plan, Selection,
     Target,
 };
-use crate::fleet::{HostStatus, Reachability};
+use crate::fleet::Reachability;
 use crate::nats::{Client, ConnectionSettings};
 use crate::protocol::{Action, Name, Revision};
 use std::time::Duration;
@@ -108,7 +108,7 @@ async fn run_turn(
     // She skips hosts that are busy with a job of another operator.
     let is_free = |name: &Name| {
         let host = fleet.hosts.get(name);
-        let is_idle = |host: &crate::fleet::Host| !matches!(host.status(now), HostStatus::Deploying(_));
+        let is_idle = |host: &crate::fleet::Host| host.running_job().is_none();
         host.is_some_and(|host| host.reachability(now) == Reachability::Online && is_idle(host))
     };
     let targets_of_turn =

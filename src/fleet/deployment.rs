@@ -77,15 +77,15 @@ impl Deployment {
                 job.last_seen = now;
                 let newer = supersedes(&report, &job.report);
                 if newer {
-                    self.counts.remove(&job.report.status);
-                    self.counts.add(&report.status);
+                    self.counts.remove(&job.report);
+                    self.counts.add(&report);
                     job.report = report;
                 }
                 newer
             }
             None if is_full => false,
             None => {
-                self.counts.add(&report.status);
+                self.counts.add(&report);
                 jobs.push(HostJob { started_at: start_time(&report, now), report, last_seen: now });
                 true
             }
@@ -167,33 +167,38 @@ pub(super) fn supersedes(report: &DeployReport, known: &DeployReport) -> bool {
 
 /// The number of hosts of a deployment by status, as far as they have reported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "each field is the number of hosts with that status")]
+#[expect(
+    missing_docs,
+    reason = "each field is the number of hosts with that status; a cancelled job has not failed"
+)]
 pub struct StatusCounts {
     pub completed: usize,
     pub failed: usize,
+    pub cancelled: usize,
     pub rejected: usize,
     pub running: usize,
 }
 
 impl StatusCounts {
-    /// Counts one more host.
-    pub fn add(&mut self, status: &Status) {
-        *self.count_of(status) += 1;
+    /// Counts one more host, with this report.
+    pub fn add(&mut self, report: &DeployReport) {
+        *self.count_of(report) += 1;
     }
 
-    pub(super) fn remove(&mut self, status: &Status) {
-        let count = self.count_of(status);
+    pub(super) fn remove(&mut self, report: &DeployReport) {
+        let count = self.count_of(report);
         *count = count.saturating_sub(1);
     }
 
     /// The number of hosts with a result.
     pub fn ended(&self) -> usize {
-        self.completed + self.failed + self.rejected
+        self.completed + self.failed + self.cancelled + self.rejected
     }
 
-    fn count_of(&mut self, status: &Status) -> &mut usize {
-        match status {
+    fn count_of(&mut self, report: &DeployReport) -> &mut usize {
+        match report.status {
             Status::Completed => &mut self.completed,
+            Status::Failed if report.is_cancelled() => &mut self.cancelled,
             Status::Failed => &mut self.failed,
             Status::Rejected => &mut self.rejected,
             _ => &mut self.running,

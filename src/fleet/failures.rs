@@ -22,12 +22,12 @@ pub struct FailureGroup {
     pub hosts: Vec<Name>,
 }
 
-/// Groups the failed and rejected reports by cause, largest group first.
+/// Groups the failed and rejected reports by cause, largest group first. A cancelled job has not failed.
 pub fn failure_groups<'a>(reports: impl IntoIterator<Item = &'a DeployReport>) -> Vec<FailureGroup> {
     let mut groups: Vec<(Vec<CauseToken>, Vec<Name>)> = Vec::new();
     let mut known = HashMap::new();
     for report in reports {
-        if !matches!(report.status, Status::Failed | Status::Rejected) {
+        if !matches!(report.status, Status::Failed | Status::Rejected) || report.is_cancelled() {
             continue;
         }
         let pieces = tokenize(&failure_cause(report), report.hostname.as_str());

@@ -63,9 +63,18 @@ impl AttentionGroup {
 impl<'a> HostStatus<'a> {
     pub(super) fn of(host: &'a Host, reachability: Reachability, is_duplicate: bool) -> Self {
         let online = reachability == Reachability::Online;
-        if let Some(job) = host.running_job().filter(|_| online) {
-            return if is_duplicate { Self::Duplicate } else { Self::Deploying(job) };
+        let running = host.running_job().filter(|_| online);
+        let status = Self::at_rest(host, reachability, is_duplicate);
+        match running {
+            Some(_) if is_duplicate => Self::Duplicate,
+            // A dry run or a build repairs nothing, so it hides no failure.
+            Some(job) if job.changes_system() || !status.is_failure() => Self::Deploying(job),
+            _ => status,
         }
+    }
+
+    /// The status without the running job.
+    fn at_rest(host: &'a Host, reachability: Reachability, is_duplicate: bool) -> Self {
         if let Some(job) = host.failed_change() {
             return Self::Failed(job);
         }

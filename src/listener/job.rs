@@ -386,7 +386,7 @@ impl Job {
         let phase = self.record.report.phases.running().map(|phase| phase.name.to_string());
         let phase = phase.map_or_else(|| "before its first phase".to_owned(), |phase| format!("in {phase}"));
         let decision = if self.stopped {
-            Ok(format!("job {id} is being stopped {phase}"))
+            Ok(format!("cancelling {phase}"))
         } else {
             let why = format!("job {id} is {phase}; an activation that has started is not interrupted");
             Err((ErrorCode::TooLate, why))

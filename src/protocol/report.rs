@@ -185,7 +185,12 @@ impl DeployReport {
     pub fn is_change(&self) -> bool {
         matches!(self.status, Status::Completed | Status::Failed)
             && !self.is_cancelled()
-            && self.action.as_ref().is_none_or(Action::changes_system)
+            && self.changes_system()
+    }
+
+    /// Whether the action of the job changes the system; assumed if it is unknown.
+    pub fn changes_system(&self) -> bool {
+        self.action.as_ref().is_none_or(Action::changes_system)
     }
 
     /// A note that the host was rolled back, unless the message already has it.

@@ -50,6 +50,8 @@ pub enum FeedKind {
     Completed,
     /// A job failed.
     Failed,
+    /// An operator cancelled a job.
+    Cancelled,
     /// A request was rejected.
     Rejected,
     /// Deployments were put on hold.
@@ -126,11 +128,20 @@ pub enum EventFeedError {
 }
 
 impl FeedKind {
+    /// The kind for a job that has ended.
+    fn of_job(status: &Status, error: Option<&ErrorCode>) -> Self {
+        match (status, error) {
+            (Status::Completed, _) => Self::Completed,
+            (Status::Failed, Some(ErrorCode::Cancelled)) => Self::Cancelled,
+            _ => Self::Failed,
+        }
+    }
+
     /// The meaning for its style.
     pub fn tone(self) -> Tone {
         match self {
             Self::Failed | Self::UnitFailed => Tone::Bad,
-            Self::Rejected | Self::Held | Self::Silent => Tone::Warn,
+            Self::Rejected | Self::Cancelled | Self::Held | Self::Silent => Tone::Warn,
             Self::Completed | Self::UnitRecovered | Self::Back | Self::Released => Tone::Good,
             Self::New | Self::Commit => Tone::Busy,
             Self::Other => Tone::Plain,
@@ -256,7 +267,7 @@ fn describe_entry(entry: &HistoryEntry) -> (FeedKind, String) {
             let what = format!("{} {revision}", entry.action);
             let took = format::duration(entry.elapsed_ms);
             let result = entry.error.as_ref().map_or(entry.status.to_string(), ErrorCode::words);
-            let kind = if entry.status == Status::Completed { FeedKind::Completed } else { FeedKind::Failed };
+            let kind = FeedKind::of_job(&entry.status, entry.error.as_ref());
             (kind, format!("{}{by}: {result} after {took}", what.trim_end()))
         }
     }

@@ -215,6 +215,8 @@ const HOSTS: Contexts = LISTED.and(HOST);
 const WITH_LOG: Contexts = FLEET.and(HOST);
 /// Contexts with commands for a deployment.
 const OF_DEPLOYMENT: Contexts = DEPLOYMENTS.and(DEPLOYMENT);
+/// Contexts with commands for the rollout of a deployment.
+const CONTROLS: Contexts = OF_DEPLOYMENT.and(TIMELINE);
 /// Contexts with commands for a build.
 const OF_BUILD: Contexts = BUILDS.and(of(&[Context::Build]));
 /// Lists of other things than hosts, which have a filter.
@@ -256,11 +258,11 @@ pub const KEYS: &[Binding] = &[
     binding(DEPLOYMENT, &[code(KeyCode::Enter)], KeyCommand::Open, "open this host", Some("host")),
     binding(DEPLOYMENT, &[key('l')], KeyCommand::Log, "log of this host's job in this deployment", Some("log")),
     binding(DEPLOYMENT, &[key('d')], KeyCommand::Deploy, "deploy to the hosts that did not complete", Some("deploy to the rest")),
-    binding(OF_DEPLOYMENT, &[key('p')], KeyCommand::Pause, "pause the rollout: send no batch until it is continued", Some("pause")),
-    binding(OF_DEPLOYMENT, &[key('c')], KeyCommand::Continue, "continue the rollout after a pause, or past the limit that stopped it", Some("continue")),
-    binding(OF_DEPLOYMENT, &[key('a')], KeyCommand::Abort, "abort the rollout: send no further batch", Some("abort")),
-    binding(OF_DEPLOYMENT, &[key('C')], KeyCommand::Cancel, "cancel the jobs of this deployment that are still running", Some("cancel")),
-    binding(OF_DEPLOYMENT, &[key('u')], KeyCommand::Undo, "roll back the hosts of this deployment that are done; pauses the rollout", Some("roll back")),
+    binding(CONTROLS, &[key('p')], KeyCommand::Pause, "pause the rollout: send no batch until it is continued", Some("pause")),
+    binding(CONTROLS, &[key('c')], KeyCommand::Continue, "continue the rollout after a pause, or past the limit that stopped it", Some("continue")),
+    binding(CONTROLS, &[key('a')], KeyCommand::Abort, "abort the rollout: send no further batch", Some("abort")),
+    binding(CONTROLS, &[key('C')], KeyCommand::Cancel, "cancel the jobs of this deployment that are still running", Some("cancel")),
+    binding(CONTROLS, &[key('u')], KeyCommand::Undo, "roll back the hosts of this deployment that are done; pauses the rollout", Some("roll back")),
     binding(OPENS_TIMELINE, &[key('T')], KeyCommand::Timeline, "timeline of the selected deployment, or of the running or last one", None),
     binding(FLEET, &[key('H')], KeyCommand::HeatMap, "heat map: a cell for each listed host", None),
     binding(OPENS_EVENTS, &[key('E')], KeyCommand::Events, "events: results, holds, failed units, silent and new hosts", None),
@@ -398,6 +400,12 @@ impl KeyCommand {
                 | NextMatch
                 | PreviousMatch
         )
+    }
+
+    /// Whether the command cancels the jobs of a deployment or controls its rollout.
+    pub fn is_control(self) -> bool {
+        use KeyCommand::{Abort, Cancel, Continue, Pause, Undo};
+        matches!(self, Abort | Cancel | Continue | Pause | Undo)
     }
 
     /// Whether the command can change a host; a read-only console has no such commands.

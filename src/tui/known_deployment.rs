@@ -37,6 +37,8 @@ pub(super) enum DeploymentHostState {
     Failed,
     Rejected,
     Running,
+    /// An operator cancelled the job.
+    Cancelled,
     /// No more reports arrived while the job was running.
     Unknown,
     /// The host did not answer in time.
@@ -228,7 +230,7 @@ impl<'a> KnownDeployment<'a> {
         Some((batch + 1, usize::try_from(rollout.status.batch_count()).ok()?))
     }
 
-    /// Whether a key for rollouts has an effect.
+    /// Whether a key that controls a deployment has an effect.
     pub(super) fn takes(&self, command: KeyCommand) -> bool {
         let is_held = self.rollout.is_some_and(KnownRollout::is_held);
         match command {
@@ -236,6 +238,7 @@ impl<'a> KnownDeployment<'a> {
                 let changes = |action: &Action| [Action::Switch, Action::Boot, Action::Test].contains(action);
                 self.counts().0.completed > 0 && self.action().is_some_and(changes)
             }
+            KeyCommand::Cancel => self.is_under_way(),
             KeyCommand::Continue if self.is_lost() => self.can_resume(),
             KeyCommand::Abort if self.is_lost() => true,
             KeyCommand::Pause => self.has_unsent_batches() && !is_held,
@@ -336,7 +339,7 @@ impl<'a> KnownDeployment<'a> {
         }
         let mut counts = StatusCounts::default();
         for job in self.host_entries().iter().filter_map(|entry| entry.job) {
-            counts.add(&job.report.status);
+            counts.add(&job.report);
         }
         (counts, no_answer, unsent_count)
     }
@@ -385,6 +388,7 @@ impl<'a> KnownDeployment<'a> {
             None if self.sent.is_some_and(|sent| sent.may_start(now)) => DeploymentHostState::Waiting,
             None => DeploymentHostState::NoAnswer,
             Some((Status::Completed, _)) => DeploymentHostState::Completed,
+            Some((_, job)) if job.report.is_cancelled() => DeploymentHostState::Cancelled,
             Some((Status::Failed, _)) => DeploymentHostState::Failed,
             Some((Status::Rejected, _)) => DeploymentHostState::Rejected,
             Some((_, job)) if job.is_overdue(now) => DeploymentHostState::Unknown,

@@ -3,7 +3,7 @@
 use super::App;
 use super::known_deployment::KnownDeployment;
 use crate::fleet::{StatusCounts, WHOLE_JOB};
-use crate::protocol::Id;
+use crate::protocol::{Id, RolloutState};
 use crate::text::printable;
 
 /// The number of running deployments that are summarized.
@@ -32,6 +32,8 @@ pub struct RunningRollout {
     pub left_ms: Option<u64>,
     /// Number of hosts that are not sent, if the process that ran the rollout has died.
     pub interrupted: Option<usize>,
+    /// Why no batch is sent until an operator continues: whether a limit stopped the rollout, and the reason.
+    pub held: Option<(bool, String)>,
 }
 
 impl RunningRollout {
@@ -58,6 +60,11 @@ impl RunningRollout {
         let elapsed_ms = u64::try_from(elapsed).unwrap_or(0);
         let left =
             u128::from(elapsed_ms) * u128::from(WHOLE_JOB - share.min(WHOLE_JOB)) / u128::from(share.max(1));
+        let held = known.rollout.filter(|rollout| rollout.is_open() && rollout.is_held() && !known.is_lost());
+        let held = held.map(|rollout| {
+            let reason = rollout.status.reason.as_deref().map(printable).unwrap_or_default();
+            (rollout.status.state == RolloutState::Stopped, reason)
+        });
         let action = known.action().map_or("a deployment".to_owned(), |action| printable(action.as_str()));
         let issuer = known.issuer().filter(|issuer| *issuer != app.options.issuer).map(printable);
         Self {
@@ -68,7 +75,10 @@ impl RunningRollout {
             counts,
             waiting: no_answer + not_sent,
             elapsed_ms,
-            left_ms: u64::try_from(left).ok().filter(|_| share >= MIN_SHARE && !known.is_lost()),
+            left_ms: u64::try_from(left)
+                .ok()
+                .filter(|_| share >= MIN_SHARE && !known.is_lost() && held.is_none()),
+            held,
             interrupted: known.is_lost().then_some(not_sent),
         }
     }

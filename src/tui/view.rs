@@ -18,6 +18,7 @@ mod heat_map;
 mod help;
 mod host;
 mod hosts;
+mod line_list;
 mod lines;
 mod log;
 mod logs;

@@ -31,7 +31,7 @@ fn a_job_is_cancelled_only_on_yes() {
     console.types("y");
     console.row("web1", &["● idle", "cancelled: "]);
     console.shows("cancelled: stopped in build; nothing was changed");
-    console.shows("switch master on web1: 1 failed (web1)");
+    console.shows("switch master on web1: 1 cancelled (web1)");
     let cancel = sent.next();
     assert_eq!((&cancel.body["action"], &cancel.body["job"]), (&"cancel".into(), &job));
     let signed = Signer::of("tester").headers(&cancel.subject, &cancel.payload);

@@ -80,11 +80,11 @@ fn two_simultaneous_deployments_are_shown_and_one_is_cancelled() {
     console.types("C");
     console.shows("Cancel switch ours on db1?");
     console.types("y");
-    console.line(&["db1 ", "✗ failed", "cancelled: stopped in build"]);
-    console.shows("switch ours on db1: 1 failed (db1)");
+    console.line(&["db1 ", "! cancelled", "stopped in build"]);
+    console.shows("switch ours on db1: 1 cancelled (db1)");
     console.types(ESC);
     console.line(&["─ deployments ─", "0 running, 2 known"]);
-    console.line(&["tester@", "✗ 1 failed"]);
+    console.line(&["tester@", "! 1 cancelled"]);
     console.line(&["admin@", "✗ 2 failed"]);
     // From the deployment to the host, and back to the fleet screen.
     console.types("\r\r");

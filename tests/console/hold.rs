@@ -26,7 +26,7 @@ fn a_host_is_held_and_released_by_name_and_shows_it() {
     assert_eq!(sent.received(), [], "nothing was sent");
 
     console.types(":hold we\tkernel bisect\r");
-    console.shows("web1: completed: held until `homelab-deploy release web1`");
+    console.shows("web1: held until `:release web1`");
     console.row("web1", &["■ held"]);
     console.row("db1", &["● idle"]);
     let request = sent.next();
@@ -47,7 +47,7 @@ fn a_host_is_held_and_released_by_name_and_shows_it() {
     console.row("web1", &["✗ rejected"]);
     console.shows("kernel bisect; release it with `homelab-deploy release web1`");
     console.types(":release web1\r");
-    console.shows("web1: completed: released; was held since 20");
+    console.shows("web1: released; was held since 20");
     console.row("web1", &["● idle"]);
     console.deploy();
     console.shows("switch master on web1: 1 completed");

@@ -4,7 +4,10 @@ use crate::common::{
     Gate, Host, HostBuilder, NatsServer, Repo, Screen, eventually, kill_users, operator, run,
 };
 use crate::harness::{BACK_TAB, Console, ESC, LEAVE, console, waits_in};
+use homelab_deploy::client::interrupted_rollouts;
+use jiff::Timestamp;
 use rustix::process::Signal;
+use std::fs;
 
 /// Three hosts that wait in their builds.
 struct Fixture {
@@ -72,6 +75,13 @@ impl Fixture {
             };
             eventually(&format!("the job of {host}"), done);
         }
+    }
+
+    /// Number of interrupted rollouts according to the files of this operator.
+    fn interrupted(&self) -> usize {
+        let state = self.nats.dir().join("xdg/tester/homelab-deploy/rollout-states");
+        let directory = fs::read_dir(state).unwrap().next().unwrap().unwrap().path();
+        interrupted_rollouts(&directory, Timestamp::now()).len()
     }
 
     fn rollouts(&self, args: &[&str], code: i32) -> String {
@@ -194,7 +204,7 @@ fn a_rollout_continues_in_the_background() {
     later.line(&["✓ 3 done"]);
     let log = printed.split("log: ").nth(1).unwrap().lines().next().unwrap().trim().to_owned();
     eventually("the end of the background process", || {
-        std::fs::read_to_string(&log).ok().filter(|log| log.contains("RESULT"))
+        fs::read_to_string(&log).ok().filter(|log| log.contains("RESULT"))
     });
 }
 
@@ -284,8 +294,18 @@ fn an_interrupted_rollout_is_removed() {
     let mut second = fixture.console();
     second.line(&["rollouts", "1 running"]);
     second.hides("interrupted");
+    assert_eq!(fixture.interrupted(), 0);
     first.signal(Signal::KILL);
     first.wait_for_exit();
+    assert_eq!(fixture.interrupted(), 1);
+    // The command lists it, too.
+    let listed = fixture.rollouts(&[], 0);
+    for shown in ["switch master", "1 of 3", "interrupted ", "not sent: web1, web2"] {
+        assert!(listed.contains(shown), "no {shown:?} in {listed}");
+    }
+    let json = fixture.rollouts(&["--output", "json"], 0);
+    assert!(json.contains("\"interrupted\":true"), "{json}");
+    assert!(fixture.rollouts(&["continue"], 1).contains("is interrupted"));
     let mut later = fixture.console();
     later.line(&["1 interrupted"]);
     later.types("v\ra");
@@ -295,6 +315,17 @@ fn an_interrupted_rollout_is_removed() {
     let mut again = fixture.console();
     again.line(&["hosts 3"]);
     again.hides("interrupted");
+    assert_eq!(fixture.rollouts(&[], 0), "no rollout has batches left to send\n");
+}
+
+#[test]
+fn an_interrupted_rollout_is_removed_by_the_command() {
+    let fixture = Fixture::start();
+    let first = fixture.rollout();
+    first.signal(Signal::KILL);
+    first.wait_for_exit();
+    assert!(fixture.rollouts(&["abort"], 0).contains("interrupted, and now removed"));
+    assert_eq!(fixture.rollouts(&[], 0), "no rollout has batches left to send\n");
 }
 
 #[test]
@@ -319,8 +350,8 @@ fn the_terminal_shows_title_progress_and_the_end() {
     }
     // Each can be switched off.
     let config = fixture.nats.dir().join("config/tester/homelab-deploy");
-    std::fs::create_dir_all(&config).unwrap();
-    std::fs::write(
+    fs::create_dir_all(&config).unwrap();
+    fs::write(
         config.join("config.toml"),
         "[console]\ntitle = false\nprogress = false\nnotify = false\nbell = false\n",
     )

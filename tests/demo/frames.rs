@@ -13,6 +13,8 @@ const PAGES: [&str; 1] = ["docs/console.md"];
 const ISSUER: &str = "operator@demo";
 /// The flake of a demo: the text before its directory, the directory in the frames, and the text after it.
 const FLAKE: (&str, &str, &str) = ("git+file://", "/tmp/demo", "/fleet.git");
+/// The page shows a dry run of several hosts in the frame whose keys filter for it; that dry run happens right before.
+const DRY_RUN: (&str, [&str; 4]) = ("/operator.*dry", ["diff", "--all", "--tier", "test"]);
 /// Number of attempts to get the expected frame, because a host may reply slowly.
 const TRIES: usize = 20;
 /// The units of a duration.
@@ -112,6 +114,9 @@ fn frames_are_what_the_console_shows() {
             |(start, parts)| (start.to_owned(), parts.split(MARK).map(FrameBlock::of)),
         );
         for part in parts {
+            if part.mark.contains(DRY_RUN.0) {
+                run(demo.command().args(DRY_RUN.1), 0);
+            }
             let mut expected = without_volatile_values(part.shown.iter().copied());
             let mut frame = self::frame(&demo, part.mark);
             for _ in 1..TRIES {

@@ -18,7 +18,7 @@ fn a_cancelled_build_ends_with_all_its_processes() {
     reports.until(|report| report["message"] == "build");
     all_started(&stage);
     let reply = stage.cancel("c-2", "c-1");
-    assert_eq!(summary(&reply), ("completed", "", "job c-1 is being stopped in build"));
+    assert_eq!(summary(&reply), ("completed", "", "cancelling in build"));
     assert_eq!((&reply["action"], &reply["id"]), (&json!("cancel"), &json!("c-2")));
     let result = reports.final_report();
     assert_eq!(summary(&result), ("failed", "cancelled", "stopped in build; nothing was changed"));
@@ -38,7 +38,7 @@ fn cancelling_twice_has_the_effect_of_cancelling_once() {
     reports.until(|report| report["message"] == "build");
     for id in ["c-5", "c-6"] {
         let reply = stage.cancel(id, "c-4");
-        assert_eq!(summary(&reply), ("completed", "", "job c-4 is being stopped in build"));
+        assert_eq!(summary(&reply), ("completed", "", "cancelling in build"));
     }
     stage.host.open("go");
     assert_eq!(summary(&reports.final_report()).1, "cancelled");

@@ -6,6 +6,7 @@ use homelab_deploy::client::{
 };
 use homelab_deploy::protocol::{RolloutCommand, RolloutState};
 use proptest::prelude::*;
+use serde_json::json;
 use std::time::Duration;
 
 /// Parses candidates: `web1:web` is a responding host with a role, `-db1` a host without an answer, `*ns1:dns` a host
@@ -110,11 +111,12 @@ fn rollout(sizes: &[usize], canary: bool, max_failures: usize) -> Rollout {
     Rollout::new(batches.collect(), max_failures, Duration::from_secs(5))
 }
 
-/// The next step for these request states, one letter each: open, passed, failed.
+/// The next step for these request states, one letter each: open, passed, cancelled, failed.
 fn step(rollout: &Rollout, states: &str) -> RolloutStep {
     rollout.next_step(|request| match &states[request..=request] {
         "o" => RequestState::Pending,
         "p" => RequestState::Passed,
+        "c" => RequestState::Cancelled,
         _ => RequestState::Failed,
     })
 }
@@ -128,7 +130,10 @@ fn each_batch_waits_for_the_results_of_the_previous_one() {
     assert_eq!(step(&rollout, "p"), RolloutStep::Send { after: Duration::from_secs(5) });
     assert_eq!(rollout.start_next_batch(), 1..3);
     assert_eq!(step(&rollout, "pfo"), RolloutStep::Wait);
-    assert_eq!(step(&rollout, "pff"), RolloutStep::Stop(StopReason::Failures { failed: 2, allowed: 1 }));
+    assert_eq!(
+        step(&rollout, "pff"),
+        RolloutStep::Stop(StopReason::Failures { failed: 2, cancelled: 0, allowed: 1 })
+    );
     assert_eq!(step(&rollout, "pfp"), RolloutStep::Send { after: Duration::from_secs(5) });
     assert_eq!(rollout.start_next_batch(), 3..4);
     assert_eq!(step(&rollout, "pfpo"), RolloutStep::Wait);
@@ -136,10 +141,34 @@ fn each_batch_waits_for_the_results_of_the_previous_one() {
 }
 
 #[test]
+fn a_cancelled_job_holds_the_rollout_and_is_not_called_a_failure() {
+    let mut rollout = rollout(&[3, 1], false, 0);
+    rollout.wait_at_limit();
+    rollout.start_next_batch();
+    for (states, reason) in [
+        ("ccp", "2 hosts cancelled (none allowed)"),
+        ("cpf", "1 host failed, 1 cancelled (none allowed)"),
+        ("fpp", "1 host failed (none allowed)"),
+    ] {
+        let RolloutStep::Stop(stopped) = step(&rollout, states) else { panic!("{states} goes on") };
+        assert_eq!(stopped.to_string(), reason);
+    }
+    let encoded = |reason: StopReason| serde_json::to_value(reason).unwrap();
+    let (failed, allowed) = (1, 0);
+    assert_eq!(
+        encoded(StopReason::Failures { failed, cancelled: 0, allowed }),
+        json!({"reason": "failures", "failed": 1, "allowed": 0}),
+    );
+    assert_eq!(encoded(StopReason::Failures { failed, cancelled: 2, allowed })["cancelled"], 2);
+}
+
+#[test]
 fn a_canary_must_complete_even_if_failures_are_allowed() {
     let mut rollout = rollout(&[2, 3], true, 5);
     rollout.start_next_batch();
-    assert_eq!(step(&rollout, "pf"), RolloutStep::Stop(StopReason::Canary));
+    for states in ["pf", "pc"] {
+        assert_eq!(step(&rollout, states), RolloutStep::Stop(StopReason::Canary));
+    }
     assert_eq!(step(&rollout, "pp"), RolloutStep::Send { after: Duration::from_secs(5) });
     rollout.start_next_batch();
     assert_eq!(step(&rollout, "ppfff"), RolloutStep::Done);
@@ -194,7 +223,10 @@ fn a_pause_holds_the_next_batch_and_results_still_count() {
     assert_eq!(rollout.state(), (RolloutState::Paused, Some("paused by alice".to_owned())));
     assert_eq!(step(&rollout, "o"), RolloutStep::Wait);
     assert_eq!(step(&rollout, "p"), RolloutStep::Paused);
-    assert_eq!(step(&rollout, "f"), RolloutStep::Stop(StopReason::Failures { failed: 1, allowed: 0 }));
+    assert_eq!(
+        step(&rollout, "f"),
+        RolloutStep::Stop(StopReason::Failures { failed: 1, cancelled: 0, allowed: 0 })
+    );
     let again = rollout.apply(&RolloutCommand::Pause, "alice", 0);
     assert_eq!(again, Err("the rollout is already paused".to_owned()));
     rollout.apply(&RolloutCommand::Continue, "alice", 0).unwrap();

@@ -10,7 +10,7 @@ fn a_job_that_builds_is_stopped_and_its_deployment_fails_as_cancelled() {
     let mut deploy = RunningCommand::start(operator(&nats, "tester").args(["deploy", "web1"]));
     deploy.wait_for_line("web1  build");
     let cancelled = run(operator(&nats, "tester").args(["cancel", "web1"]), 0);
-    assert!(cancelled.stdout.contains("is being stopped in build"), "{cancelled}");
+    assert!(cancelled.stdout.contains("cancelling in build"), "{cancelled}");
     assert!(cancelled.stdout.contains("\nweb1  completed"), "{cancelled}");
     let failed = deploy.wait_for_exit(1);
     let expected = "\nweb1  failed (cancelled): stopped in build; nothing was changed\n";
@@ -101,7 +101,11 @@ fn aliases_subjects_and_tiers_are_accepted() {
             deploy.wait_for_line("  build");
         }
         let output = cancel(target, 0);
-        assert_eq!(output.stdout.matches("  completed: job ").count(), running.len(), "{target:?} {output}");
+        assert_eq!(
+            output.stdout.matches("  completed: cancelling in build").count(),
+            running.len(),
+            "{target:?} {output}"
+        );
         deploy.wait_for_exit(1);
     }
     cancel(&["--all", "--tier", "test"], 1)

@@ -82,6 +82,24 @@ fn assert_row(harness: &mut Harness, host: &str, expected: &[&str]) {
 }
 
 #[test]
+fn a_narrow_row_still_says_what_failed_and_which_commit_runs() {
+    let mut harness = Harness::new(80, 24, PLAIN);
+    let mut broken = failed("a1", "d1");
+    "the health check `curl -fsS http://localhost/health` did not succeed within 5 s; the last run ended with exit \
+     code 22; rolled back to the previous system"
+        .clone_into(&mut broken.message);
+    let other = host("b1", |host| host.revision = Some("testing".into()));
+    harness.receive(ago(3), [host("a1", |_| {}), other, report_message(broken)]);
+    assert_row(&mut harness, "a1", &["✗ rolled back", "health check failed: "]);
+    assert_row(&mut harness, "b1", &["● idle", "3f2a91c "]);
+    // A wide row has both.
+    harness
+        .apply(homelab_deploy::tui::ConsoleEvent::Resize(ratatui::layout::Size { width: 200, height: 60 }));
+    assert_row(&mut harness, "a1", &["health check failed: curl -fsS http://localhost/health "]);
+    assert_row(&mut harness, "b1", &["testing 3f2a91c "]);
+}
+
+#[test]
 fn what_needs_attention_comes_first_then_what_works() {
     let mut harness = harness(120, 40, PLAIN);
     let expected = [

@@ -28,7 +28,7 @@ fn report(harness: &mut Harness, id: &str, seq: u64, status: &str, hosts: &[(&st
     harness.apply(ConsoleEvent::Build(Id::new(id).unwrap(), Box::new(report), noon()));
 }
 
-pub(crate) fn harness() -> Harness {
+fn harness() -> Harness {
     let mut harness = Harness::fleet(120, 40, PLAIN);
     receive(&mut harness);
     harness.apply(ConsoleEvent::Frame);

@@ -145,3 +145,22 @@ fn alternatives_and_regular_expressions_match_what_the_row_shows() {
     let error = Filter::parse("/(/").unwrap_err();
     assert!(error.contains("invalid regular expression"), "{error}");
 }
+
+#[test]
+fn a_list_that_its_filter_empties_says_so() {
+    let mut harness = Harness::fleet(120, 40, PLAIN);
+    crate::builds::receive(&mut harness);
+    crate::harness::rollout(&mut harness);
+    for screen in ["v", "v\n", "B", "E"] {
+        crate::keys::keys(&mut harness, screen);
+        harness.type_text("/no such text");
+        assert!(harness.text().contains("nothing matches the filter "), "{screen}\n{}", harness.text());
+        harness.press(KeyCode::Enter);
+        let text = harness.text();
+        assert!(text.contains("nothing matches the filter; esc clears it"), "{screen}\n{text}");
+        assert!(!text.contains(" yet"), "{screen}\n{text}");
+        harness.press(KeyCode::Esc);
+        assert!(!harness.text().contains("nothing matches"), "{screen}\n{}", harness.text());
+        harness.type_text("qq");
+    }
+}

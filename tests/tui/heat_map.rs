@@ -63,6 +63,30 @@ fn snapshots_of_the_heat_map() {
 }
 
 #[test]
+fn the_counts_of_large_groups_do_not_move_the_cells() {
+    for theme in [COLOUR, PLAIN] {
+        let mut harness = Harness::new(80, 40, theme);
+        for n in 0..499 {
+            let host = format!("web{n}");
+            let messages =
+                [presence_message(answer(&host, "prod", "web")), report_message(failed(&host, "d1"))];
+            harness.receive(ago(4), messages);
+        }
+        keys(&mut harness, "H");
+        let text = harness.text();
+        let cells = |c: char| "▀▲X*".contains(c) || theme == PLAIN && c.is_ascii_uppercase();
+        let counts = text
+            .lines()
+            .position(|line| line.contains("499 hosts  ✗ 499 "))
+            .unwrap_or_else(|| panic!("{text}"));
+        let start = |line: &str| line.chars().skip(19).position(cells);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(start(lines[counts]), start(lines[counts - 1]), "{text}");
+        assert!(lines[counts].ends_with(" │"), "{text}");
+    }
+}
+
+#[test]
 fn a_block_shows_two_hosts_in_their_colours() {
     let mut harness = fleet(120, 40, COLOUR);
     keys(&mut harness, "Hg");
@@ -70,9 +94,9 @@ fn a_block_shows_two_hosts_in_their_colours() {
     assert!(text.contains("■ 8 failed") && text.contains("■ 3 deploying") && text.contains("idle"), "{text}");
     let buffer = harness.draw();
     let row = text.lines().position(|line| line.contains("prod web")).unwrap();
-    // The names of the groups take 18 columns.
-    let cell = |n: u16, line: u16| &buffer[(19 + n, u16::try_from(row).unwrap() + line)];
-    let columns = 120 - 15 - 6;
+    // The names and counts of the groups take 20 columns.
+    let cell = |n: u16, line: u16| &buffer[(21 + n, u16::try_from(row).unwrap() + line)];
+    let columns = 120 - 17 - 6;
     assert_eq!(selected(&mut harness), "dns1");
     // web11 failed; in the same place of the second row is an idle host.
     assert_eq!((cell(10, 0).symbol(), cell(10, 0).fg, cell(10, 0).bg), ("▀", Color::Red, Color::Green));
@@ -82,7 +106,7 @@ fn a_block_shows_two_hosts_in_their_colours() {
     keys(&mut harness, " ");
     let buffer = harness.draw();
     let row = harness.text().lines().position(|line| line.contains("prod dns")).unwrap();
-    let first = &buffer[(19, u16::try_from(row).unwrap())];
+    let first = &buffer[(21, u16::try_from(row).unwrap())];
     assert_eq!(first.fg, Color::Magenta, "a marked host");
 }
 
@@ -114,7 +138,7 @@ fn the_selection_moves_over_hosts_and_groups() {
         (">>", "dns3"),
         ("<", "dns2"),
         ("j", "web2"),
-        ("j", "web101"),
+        ("j", "web99"),
         ("k", "web2"),
         ("k", "dns2"),
         ("k", "dns2"),

@@ -1,9 +1,12 @@
 //! The state of a host is that of the last job that changed its system.
 
 use crate::harness::{
-    Harness, PLAIN, ago, answer, failed, name, noon, presence_message, report, report_message,
+    Harness, PLAIN, ago, answer, building, failed, name, noon, presence_message, report, report_message,
 };
+use crate::keys::keys;
 use homelab_deploy::protocol::{Action, DeployReport, ErrorCode, Inbound, Presence, Status};
+use homelab_deploy::tui::{ConsoleEvent, FeedKind};
+use ratatui::layout::Size;
 use std::sync::Arc;
 
 /// The row of `web1`.
@@ -60,6 +63,33 @@ fn dry_runs_builds_and_cancelled_jobs_do_not_hide_a_failure() {
 }
 
 #[test]
+fn a_running_dry_run_does_not_hide_a_failure() {
+    let running = |id, action, harness: &mut Harness| {
+        let job = DeployReport { action: Some(action), seq: Some(2_000_000), ..building("web1", id) };
+        harness.receive(noon(), [report_message(job)]);
+        (row(harness), harness.text())
+    };
+    for action in [Action::DryActivate, Action::Build] {
+        let mut harness = harness();
+        harness.apply(ConsoleEvent::Resize(Size { width: 200, height: 60 }));
+        let (row, text) = running("d2", action.clone(), &mut harness);
+        assert!(row.contains("✗ rolled back") && text.contains("✗ 1 failed"), "{text}");
+        assert!(row.contains(action.as_str()) && row.contains("━╸────"), "{text}");
+    }
+    // A job that changes the system may repair it.
+    let (row, text) = running("d3", Action::Switch, &mut harness());
+    assert!(row.contains("▶ build 12/40") && !text.contains("✗ 1 failed"), "{text}");
+    // A host without a failure works.
+    let mut harness = Harness::new(120, 40, PLAIN);
+    harness.receive(ago(5), [presence(|_| {})]);
+    assert!(
+        running("d4", Action::DryActivate, &mut harness).0.contains("▶ build 12/40"),
+        "{}",
+        harness.text()
+    );
+}
+
+#[test]
 fn a_cancelled_job_is_not_a_failure() {
     let mut harness = Harness::new(200, 40, PLAIN);
     let deployed = job("d0", 1, Action::Switch, Status::Completed);
@@ -72,6 +102,13 @@ fn a_cancelled_job_is_not_a_failure() {
     harness.type_text("/state:failed");
     harness.draw();
     assert!(harness.app.table.listed().is_empty(), "{}", harness.text());
+    // It is counted separately, and is neither a cause of failures nor red in the events.
+    keys(&mut harness, "^v");
+    for shown in ["! 1 cancelled", "! cancelled"] {
+        assert!(harness.text().contains(shown), "{}", harness.text());
+    }
+    assert!(!harness.text().contains("failed") && !harness.text().contains("web1: "), "{}", harness.text());
+    assert_eq!(harness.app.feed.events().back().map(|event| event.kind), Some(FeedKind::Cancelled));
 }
 
 #[test]

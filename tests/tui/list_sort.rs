@@ -4,8 +4,9 @@ use crate::harness::{
     Harness, PLAIN, ago, answer, name, noon, presence_message, report, report_message, rollout,
 };
 use crate::keys::keys;
-use homelab_deploy::protocol::{Action, Changes, PackageChange, Status};
+use homelab_deploy::protocol::{Action, BuildReport, Changes, Id, PackageChange, Status};
 use homelab_deploy::tui::{ConsoleEvent, Screen};
+use serde_json::json;
 
 /// The selected item of the list on screen after it is drawn.
 fn first(harness: &mut Harness) -> String {
@@ -104,14 +105,46 @@ fn changes_are_sorted_by_hosts_and_name() {
     }
 }
 
+/// Receives a finished build with this many failed hosts.
+fn build(harness: &mut Harness, id: &str, at: i64, target: [&str; 3], failed: usize) {
+    let [target, repo, commit] = target;
+    let hosts = (0..3).map(|n| {
+        let state = if n < failed { "failed" } else { "done" };
+        json!({"hostname": format!("web{n}"), "state": state, "elapsed_ms": 1})
+    });
+    let report = json!({
+        "target": target, "repo": repo, "commit": commit.repeat(40), "status": "completed", "message": "",
+        "id": id, "seq": 1, "done": 3 - failed, "expected": 3, "hosts": hosts.collect::<Vec<_>>(),
+    });
+    let report: BuildReport = serde_json::from_value(report).unwrap();
+    harness.apply(ConsoleEvent::Build(Id::new(id).unwrap(), Box::new(report), ago(at)));
+}
+
 #[test]
 fn builds_are_sorted_by_their_columns() {
-    let mut harness = crate::builds::harness();
+    let mut harness = Harness::new(120, 40, PLAIN);
+    build(&mut harness, "b1", 30, ["web1", "fleet", "c"], 1);
+    build(&mut harness, "b2", 20, ["all", "infra", "b"], 0);
+    build(&mut harness, "b3", 10, ["db1", "apps", "a"], 2);
     keys(&mut harness, "B");
-    assert_eq!(first(&mut harness), "b2");
-    for (typed, expected) in [("ss", "b2"), ("S", "b1"), (":sort result\n", "b2"), ("S", "b1")] {
+    // The newest first; each order differs from the previous one.
+    for (typed, expected) in [
+        ("", "b3 b2 b1"),
+        ("S", "b1 b2 b3"),
+        (":sort when\n", "b3 b2 b1"),
+        ("s", "b2 b3 b1"),
+        ("s", "b3 b1 b2"),
+        ("S", "b2 b1 b3"),
+        (":sort commit\n", "b3 b2 b1"),
+        ("s", "b3 b1 b2"),
+        ("S", "b2 b1 b3"),
+        ("ss", "b3 b2 b1"),
+    ] {
         keys(&mut harness, typed);
-        assert_eq!(first(&mut harness), expected, "{typed}\n{}", harness.text());
+        harness.apply(ConsoleEvent::Frame);
+        let Some(Screen::Builds(screen)) = harness.app.screens.last() else { panic!("not the builds") };
+        let order: Vec<_> = screen.cursor.rows().iter().map(ToString::to_string).collect();
+        assert_eq!(order.join(" "), expected, "{typed}\n{}", harness.text());
     }
 }
 

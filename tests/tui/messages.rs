@@ -26,7 +26,7 @@ fn each_host_state_is_shown() {
     let mut harness = Harness::fleet(130, 40, PLAIN);
     for (host, expected) in [
         ("db1", "db1 prod db ■ held held: the disk is being replaced 3f2a91c 4 s"),
-        ("gw1", "gw1 prod router ↻ needs reboot its new kernel or initrd is not running 3f2a91c 4 s"),
+        ("gw1", "gw1 prod router ↻ needs reboot runs an older kernel or initrd 3f2a91c 4 s"),
         ("ns1", "ns1 prod dns ▶ build 12/40 ━╸──── linux-6.12.9 about 1:40 left 3f2a91c → 4 s"),
         ("ns2", "ns2 prod dns ● idle 3f2a91c 2 d 4 s"),
         ("old1", "old1 test legacy ● idle 4 s"),

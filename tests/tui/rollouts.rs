@@ -160,6 +160,48 @@ fn keys_send_commands_to_the_process_that_runs_the_rollout() {
 }
 
 #[test]
+fn a_rollout_that_is_held_says_so_above_the_hosts() {
+    for (state, reason, shown) in [
+        ("running", None, ["▶ switch main by bob@desk", " 1 running ─"]),
+        ("stopped", Some("1 host failed"), ["✗ switch main by bob@desk", " stopped: 1 host failed "]),
+        ("paused", Some("paused by eve@x"), ["■ switch main by bob@desk", " paused by eve@x "]),
+    ] {
+        let mut harness = harness();
+        let reason = reason.map(str::to_owned);
+        announce(&mut harness, RolloutStatus { reason, ..status(1, state, 1) });
+        harness.clock(noon() + SignedDuration::from_secs(1));
+        shows(&mut harness, &shown);
+        let text = harness.text();
+        assert_eq!(text.contains(" 0 running, 1 held "), state != "running", "{text}");
+    }
+}
+
+#[test]
+fn keys_control_a_rollout_from_its_timeline() {
+    for (key, command) in [("p", RolloutCommand::Pause), ("a", RolloutCommand::Abort)] {
+        let mut harness = other();
+        keys(&mut harness, "T");
+        assert_eq!(harness.app.context(), Context::Timeline);
+        shows(&mut harness, &[" p pause  a abort "]);
+        harness.effects();
+        keys(&mut harness, key);
+        let is_sent =
+            |effect: Effect| matches!(effect, Effect::Control(control) if control.command == command);
+        assert!(harness.effects().into_iter().any(is_sent), "{key}\n{}", harness.text());
+    }
+    let mut harness = other();
+    let reason = Some("1 host failed (none allowed)".to_owned());
+    announce(&mut harness, RolloutStatus { reason, ..status(2, "stopped", 1) });
+    keys(&mut harness, "T");
+    shows(
+        &mut harness,
+        &["stopped: 1 host failed (none allowed); c continues, a aborts", " c continue  a abort "],
+    );
+    keys(&mut harness, "u");
+    assert!(matches!(harness.app.overlay, Some(Overlay::Form(_))), "{}", harness.text());
+}
+
+#[test]
 fn keys_without_effect_say_why() {
     let mut paused = status(2, "paused", 1);
     paused.reason = Some("paused by bob@desk".to_owned());

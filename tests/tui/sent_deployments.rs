@@ -8,7 +8,7 @@ use crate::keys::keys;
 use crossterm::event::KeyCode;
 use homelab_deploy::client::{DeploymentSummary, HostResult, Plan, ResultKind};
 use homelab_deploy::protocol::{DeployReport, ErrorCode, Id, Status};
-use homelab_deploy::tui::{ConsoleEvent, Effect, Screen, SentDeploymentEvent};
+use homelab_deploy::tui::{ConsoleEvent, Effect, Screen, SentDeploymentEvent, Tone};
 use jiff::SignedDuration;
 use std::sync::Arc;
 
@@ -107,6 +107,63 @@ fn identical_failures_are_grouped() {
         end(&mut harness, &plan, results.collect());
         let text = harness.text();
         assert!(text.contains(&format!("switch main on 6 hosts: {expected} ")), "{expected}\n{text}");
+    }
+}
+
+#[test]
+fn a_cancel_is_not_counted_as_a_failure() {
+    let cancelled = |host: &str| {
+        let error = Some(ErrorCode::Cancelled);
+        let report = DeployReport { error, ..report(host, "d", Status::Failed) };
+        (ResultKind::Failed, Some(report), "")
+    };
+    let failed = |host: &str| (ResultKind::Failed, Some(build_failure(host, "d", "foo-1.2")), "");
+    for (mut results, expected) in [
+        (vec![cancelled("app1")], "on 6 hosts: 1 cancelled (app1) "),
+        (vec![cancelled("app1"), failed("app2")], "on 6 hosts: 1 failed (app2), 1 cancelled (app1) "),
+    ] {
+        let mut harness = harness();
+        let plan = send(&mut harness, "app");
+        for ((_, report, host), name) in results.iter_mut().zip(["app1", "app2"]) {
+            assert_eq!(report.as_ref().unwrap().hostname.as_str(), name);
+            *host = name;
+        }
+        let is_warning = results.len() == 1;
+        end(&mut harness, &plan, results);
+        assert!(harness.text().contains(expected), "{expected}\n{}", harness.text());
+        let tone = harness.app.notice.as_ref().unwrap().tone;
+        assert_eq!(tone, if is_warning { Tone::Warn } else { Tone::Bad }, "{expected}");
+    }
+}
+
+#[test]
+fn replies_to_a_cancel_and_a_hold_say_what_happens() {
+    for (typed, message, expected) in [
+        ("c", "cancelling in build", "app1: cancelling in build "),
+        (
+            ":hold app1 disk\n",
+            "held until `homelab-deploy release app1`",
+            "app1: held until `:release app1` ",
+        ),
+    ] {
+        let mut harness = harness();
+        harness.receive(noon(), [report_message(building("app1", "d1"))]);
+        harness.go_to("app1");
+        harness.effects();
+        keys(&mut harness, typed);
+        if typed == "c" {
+            keys(&mut harness, "y");
+        }
+        let plan = harness.effects().into_iter().find_map(|effect| match effect {
+            Effect::Send(plan) => Some(*plan),
+            _ => None,
+        });
+        let plan = plan.unwrap_or_else(|| panic!("nothing was sent:\n{}", harness.text()));
+        let mut reply = report("app1", plan.id.as_str(), Status::Completed);
+        message.clone_into(&mut reply.message);
+        end(&mut harness, &plan, vec![(ResultKind::Completed, Some(reply), "app1")]);
+        let text = harness.text();
+        assert!(text.contains(&format!(" {expected}")) && !text.contains("completed"), "{text}");
     }
 }
 

@@ -23,7 +23,11 @@ pub(in crate::cli) fn rollouts<'a>(
             status.issuer.as_deref().map(printable).unwrap_or_default(),
             format::age(status.started_at, now),
             format!("{} of {}", status.sent_batches, status.batch_count()),
-            format!("{}{reason}", printable(status.state.as_str())),
+            if rollout.is_interrupted {
+                format!("interrupted {} ago", format::age(rollout.last_heard, now))
+            } else {
+                format!("{}{reason}", printable(status.state.as_str()))
+            },
         ]));
         let unsent: Vec<_> = rollout.unsent().into_iter().map(Name::as_str).collect();
         if !unsent.is_empty() {

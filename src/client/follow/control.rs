@@ -104,10 +104,12 @@ impl DeploymentFollower {
         self.plan.rollout.apply(command, issuer, failed)
     }
 
-    /// Number of hosts that failed so far.
+    /// Number of hosts that failed or were cancelled so far.
     fn failed(&self) -> usize {
         let sent = 0..self.plan.rollout.sent_requests();
-        sent.filter(|request| self.request_state(*request) == RequestState::Failed).count()
+        sent.filter(|request| self.request_state(*request) != RequestState::Passed)
+            .filter(|request| self.request_state(*request) != RequestState::Pending)
+            .count()
     }
 
     fn status_key(&self) -> StatusKey {

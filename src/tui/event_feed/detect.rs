@@ -59,7 +59,7 @@ impl EventFeed {
         {
             // A result that the console did not see arrive is as old as the host says.
             let at = if known(job.id.clone()).is_some() { now } else { job.at.unwrap_or(now).min(now) };
-            let kind = if job.status == Status::Completed { FeedKind::Completed } else { FeedKind::Failed };
+            let kind = FeedKind::of_job(&job.status, job.error.as_ref());
             self.add(at, &host.name, kind, &describe_result(job), Some(id.clone()));
         }
         let was_known = |refusal: &DeployReport| {

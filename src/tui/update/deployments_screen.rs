@@ -26,18 +26,28 @@ pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
     }
     match (command, screen.cursor.selected().cloned()) {
         (KeyCommand::Open, Some(id)) => open_one(app, id),
-        (KeyCommand::Cancel, Some(id)) => ask_to_cancel(app, &id),
-        (KeyCommand::Abort, Some(id)) => return rollouts::control(app, &id, &RolloutCommand::Abort),
-        (KeyCommand::Pause, Some(id)) => return rollouts::control(app, &id, &RolloutCommand::Pause),
-        (KeyCommand::Continue, Some(id)) => return rollouts::control(app, &id, &RolloutCommand::Continue),
-        (KeyCommand::Undo, Some(id)) => return roll_back_done(app, &id),
         (KeyCommand::Copy, Some(id)) => return Some(copy(app, &id)),
         (KeyCommand::Timeline, Some(id)) => timeline_screen::open_for(app, id),
         (KeyCommand::Changes, Some(id)) => changes_screen::open_for(app, id),
         (KeyCommand::Events, _) => return events_screen::open(app),
+        (_, Some(id)) if command.is_control() => return control(app, &id, command),
         _ => super::step(app, command),
     }
     None
+}
+
+/// Cancels the jobs of a deployment, or controls its rollout.
+pub(super) fn control(app: &mut App, id: &Id, command: KeyCommand) -> Option<Effect> {
+    match command {
+        KeyCommand::Abort => rollouts::control(app, id, &RolloutCommand::Abort),
+        KeyCommand::Pause => rollouts::control(app, id, &RolloutCommand::Pause),
+        KeyCommand::Continue => rollouts::control(app, id, &RolloutCommand::Continue),
+        KeyCommand::Undo => roll_back_done(app, id),
+        _ => {
+            ask_to_cancel(app, id);
+            None
+        }
+    }
 }
 
 pub(super) fn act_on_one(app: &mut App, command: KeyCommand) -> Option<Effect> {
@@ -60,11 +70,7 @@ pub(super) fn act_on_one(app: &mut App, command: KeyCommand) -> Option<Effect> {
         (KeyCommand::Changes, _) => changes_screen::open_for(app, id),
         (KeyCommand::Logs, _) => logs_screen::open(app),
         (KeyCommand::Events, _) => return events_screen::open(app),
-        (KeyCommand::Cancel, _) => ask_to_cancel(app, &id),
-        (KeyCommand::Abort, _) => return rollouts::control(app, &id, &RolloutCommand::Abort),
-        (KeyCommand::Pause, _) => return rollouts::control(app, &id, &RolloutCommand::Pause),
-        (KeyCommand::Continue, _) => return rollouts::control(app, &id, &RolloutCommand::Continue),
-        (KeyCommand::Undo, _) => return roll_back_done(app, &id),
+        _ if command.is_control() => return control(app, &id, command),
         (KeyCommand::Deploy, _) => deploy_to_the_rest(app, &id),
         _ => super::step(app, command),
     }
@@ -131,6 +137,7 @@ fn deploy_to_the_rest(app: &mut App, id: &Id) {
     let missed = [
         DeploymentHostState::Failed,
         DeploymentHostState::Rejected,
+        DeploymentHostState::Cancelled,
         DeploymentHostState::Unknown,
         DeploymentHostState::NoAnswer,
         DeploymentHostState::NotStarted,

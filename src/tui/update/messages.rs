@@ -143,13 +143,13 @@ pub(super) fn sent_deployment(app: &mut App, id: &Id, event: SentDeploymentEvent
 /// Number of hosts per result, the hosts that did not complete, and common causes.
 fn summary(outcome: &DeploymentSummary) -> (Tone, String) {
     let mut parts = Vec::new();
-    for (result, hosts) in outcome.by_result() {
-        let hosts_suffix = if result == ResultKind::Completed {
+    for (result, hosts) in results(outcome) {
+        let hosts_suffix = if result == ResultKind::Completed.as_str() {
             String::new()
         } else {
             format!(" ({})", describe_hosts(&hosts))
         };
-        parts.push(format!("{} {}{hosts_suffix}", hosts.len(), result.as_str()));
+        parts.push(format!("{} {result}{hosts_suffix}", hosts.len()));
     }
     if let Some(stopped) = outcome.stopped {
         parts.push(format!("{} not started: {stopped}", outcome.not_started.len()));
@@ -158,8 +158,28 @@ fn summary(outcome: &DeploymentSummary) -> (Tone, String) {
         let hosts: Vec<_> = outcome.left_out.iter().map(|left_out| left_out.host.as_str()).collect();
         parts.push(format!("{} left out ({})", hosts.len(), hosts.join(", ")));
     }
-    let tone = if outcome.exit_code() == 0 { Tone::Good } else { Tone::Bad };
+    let is_bad = |host: &HostResult| host.result != ResultKind::Completed && !is_cancelled(host);
+    let tone = match outcome.exit_code() {
+        0 => Tone::Good,
+        1 if outcome.left_out.is_empty() && !outcome.hosts.iter().any(is_bad) => Tone::Warn,
+        _ => Tone::Bad,
+    };
     (tone, parts.join(", "))
+}
+
+/// The hosts of each result that occurs. A job that an operator cancelled has not failed.
+fn results(outcome: &DeploymentSummary) -> Vec<(&'static str, Vec<&HostResult>)> {
+    let mut results = Vec::new();
+    for (result, hosts) in outcome.by_result() {
+        let (cancelled, hosts): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| is_cancelled(host));
+        let kinds = [(result.as_str(), hosts), ("cancelled", cancelled)];
+        results.extend(kinds.into_iter().filter(|(_, hosts)| !hosts.is_empty()));
+    }
+    results
+}
+
+fn is_cancelled(host: &HostResult) -> bool {
+    host.report.as_ref().is_some_and(|report| report.is_cancelled())
 }
 
 /// Names of hosts, or the causes that several of them share: `6: build of foo-1.2 failed; web9`.
@@ -188,6 +208,11 @@ fn describe_hosts(hosts: &[&HostResult]) -> String {
 /// Shows each host's reply to a cancel, a hold or a release. A refusal stays until the operator closes it.
 fn show_decision(app: &mut App, title: &str, outcome: &DeploymentSummary) {
     let replies = outcome.hosts.iter().map(|result| match &result.report {
+        Some(report) if report.status == Status::Completed => {
+            // The message names a command of the shell; the console has the same one.
+            let message = printable(&report.message).replace("`homelab-deploy ", "`:");
+            format!("{}: {message}", result.host)
+        }
         Some(report) => format!("{}: {}", result.host, describe::job_progress(report)),
         None => format!("{}: no answer", result.host),
     });

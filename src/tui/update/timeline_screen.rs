@@ -1,7 +1,7 @@
 //! Keys on the timeline of a deployment, and the query for the durations that its estimates need.
 
 use super::fleet_screen::copy_names;
-use super::{events_screen, host_screen, log_screen, logs_screen};
+use super::{deployments_screen, events_screen, host_screen, log_screen, logs_screen};
 use crate::protocol::Id;
 use crate::tui::known_deployment::KnownDeployment;
 use crate::tui::screens::SCALES;
@@ -52,6 +52,10 @@ pub(super) fn act(app: &mut App, command: KeyCommand) -> Option<Effect> {
         (KeyCommand::Shell, _) => return host_screen::open_shell(app),
         (KeyCommand::Logs, _) => logs_screen::open(app),
         (KeyCommand::Events, _) => return events_screen::open(app),
+        _ if command.is_control() => {
+            let id = screen.id.clone();
+            return deployments_screen::control(app, &id, command);
+        }
         _ => super::step(app, command),
     }
     None

@@ -72,7 +72,7 @@ pub(super) fn draw(app: &App, screen: &BuildsScreen, frame: &mut Frame<'_>, area
         } else {
             "no builds yet; `homelab-deploy build` requests one"
         };
-        draw_placeholder(frame, theme, inside, MARGIN, reason);
+        draw_placeholder(frame, theme, inside, MARGIN, dialogs::why_empty(app, reason));
     }
     draw_scrollbar(frame, theme, area, ABOVE, screen.cursor.top, in_view, rows.len());
     let selected = screen.cursor.selected().and_then(|id| app.fleet.build(id));

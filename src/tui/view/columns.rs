@@ -191,10 +191,13 @@ impl HostColumn {
 
 /// The track of the running job, or of the change that failed.
 fn phases(app: &App, host: &Host) -> Line<'static> {
-    match host.status(app.now) {
-        HostStatus::Deploying(job) | HostStatus::Failed(job) => phase_track::track(job, &app.options.theme),
-        _ => Line::default(),
-    }
+    let job = match host.status(app.now) {
+        HostStatus::Deploying(job) => Some(job),
+        // A failure stays while a dry run runs, whose phases move here.
+        HostStatus::Failed(job) => Some(host.running_job().map_or(job, |running| running)),
+        _ => None,
+    };
+    job.map(|job| phase_track::track(job, &app.options.theme)).unwrap_or_default()
 }
 
 /// The running revision, without the branch that all hosts should run; dim and with the distance to the head if it is
@@ -208,7 +211,13 @@ fn revision(app: &App, host: &Host, width: usize) -> Line<'static> {
         if runs.is_empty() { deployed().map(describe::job_revision).unwrap_or_default() } else { runs };
     let usual = app.options.tracked_branch.as_ref().map(Revision::as_str).or(app.options.branch.as_deref());
     let short = usual.and_then(|usual| runs.strip_prefix(usual)?.strip_prefix(' ').map(str::to_owned));
-    let short = short.unwrap_or(runs);
+    let mut short = short.unwrap_or(runs);
+    // A cut commit cannot be recognized, so it goes before the name of an unusual branch.
+    if text::width(&short) > width
+        && let Some((branch, commit)) = short.rsplit_once(' ')
+    {
+        short = format!("{commit} {branch}");
+    }
     if let HostStatus::Deploying(job) = host.status(app.now)
         && job.action.as_ref().is_none_or(Action::changes_system)
     {

@@ -2,7 +2,7 @@
 
 use super::lines::wrapped;
 use super::panel::{Edge, draw_scrollbar, draw_text, panel, paragraph};
-use super::table::{ABOVE, Column, FittedColumns, MARGIN, windowed};
+use super::table::{ABOVE, Column, FittedColumns, MARGIN, draw_placeholder, windowed};
 use super::{AROUND_TABLE, Areas, changes, columns, components, deployments, detail, dialogs, result};
 use crate::fleet::{describe, failure_cause};
 use crate::protocol::DeployReport;
@@ -85,6 +85,9 @@ pub(super) fn draw(app: &App, screen: &DeploymentScreen, frame: &mut Frame<'_>, 
     let table = host_table(app, &known, screen, hosts.width, in_view);
     frame.render_stateful_widget(table, hosts, &mut state);
     let all = screen.cursor.rows().len();
+    if all == 0 {
+        draw_placeholder(frame, theme, hosts, MARGIN, dialogs::why_empty(app, "no host has replied yet"));
+    }
     draw_scrollbar(frame, theme, area, above + ABOVE, screen.cursor.top, in_view, all);
     draw_details(app, &known, screen, frame, areas.detail);
 }
@@ -131,6 +134,7 @@ pub(super) fn state(app: &App, entry: &DeploymentHost<'_>) -> Span<'static> {
         DeploymentHostState::Running => {
             (symbols.working, entry.job.map(|job| phase(&job.report)).unwrap_or_default(), Tone::Busy)
         }
+        DeploymentHostState::Cancelled => (symbols.warning, "cancelled".to_owned(), Tone::Warn),
         DeploymentHostState::Unknown => (symbols.stale, "unknown".to_owned(), Tone::Warn),
         DeploymentHostState::NoAnswer => (symbols.offline, "no answer".to_owned(), Tone::Warn),
         DeploymentHostState::Waiting => (symbols.pending, "waiting".to_owned(), Tone::Dim),

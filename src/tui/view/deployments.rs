@@ -52,7 +52,8 @@ pub(super) fn draw(app: &App, screen: &DeploymentsScreen, frame: &mut Frame<'_>,
     let (theme, area) = (&app.options.theme, areas.list);
     let (rows, in_view) = (screen.cursor.rows(), super::rows_in(area));
     let running = rows.iter().filter(|id| is_under_way(app, id)).count();
-    let known = theme.span(Tone::Plain, format!(" {running} running, {} known ", rows.len()));
+    let of = if screen.filter.is_empty() { "known" } else { "shown" };
+    let known = theme.span(Tone::Plain, format!(" {running} running, {} {of} ", rows.len()));
     let right = joined(dialogs::sort(app), [known]);
     let top = Edge { left: theme.span(Tone::Title, " deployments ").into(), right };
     let block = panel(theme, area.width, top, dialogs::notice(app));
@@ -64,7 +65,8 @@ pub(super) fn draw(app: &App, screen: &DeploymentsScreen, frame: &mut Frame<'_>,
         let key = app.options.keys.name(Context::Fleet, KeyCommand::Deploy);
         let how = format!("; press {key} on the fleet screen to deploy");
         let how = if app.options.read_only { "" } else { &how };
-        draw_placeholder(frame, theme, inside, MARGIN, format!("no deployments yet{how}"));
+        let reason = dialogs::why_empty(app, &format!("no deployments yet{how}"));
+        draw_placeholder(frame, theme, inside, MARGIN, reason);
     }
     draw_scrollbar(frame, theme, area, ABOVE, screen.cursor.top, in_view, rows.len());
     draw_details(app, screen, frame, areas.detail);

@@ -6,7 +6,8 @@ use crate::text::printable;
 use crate::tui::app::ConfirmDialog;
 use crate::tui::known_deployment::KnownDeployment;
 use crate::tui::{
-    App, ErrorDialog, LeaveChoice, LeaveDialog, ListSort, Screen, SentDeploymentState, Theme, Tone,
+    App, ErrorDialog, KeyCommand, LeaveChoice, LeaveDialog, ListSort, Screen, SentDeploymentState, Theme,
+    Tone,
 };
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -35,6 +36,19 @@ pub(super) fn notice(app: &App) -> Line<'static> {
     let more = (!app.queued_notices.is_empty())
         .then(|| theme.span(Tone::Dim, format!(" ({} more)", app.queued_notices.len())));
     more.into_iter().chain([theme.span(notice.tone, format!(" {} ", notice.text))]).collect()
+}
+
+/// Why the list on screen is empty: its filter, or else the given reason.
+pub(super) fn why_empty(app: &App, reason: &str) -> String {
+    let filter = app.screens.last().and_then(Screen::list_filter).filter(|filter| !filter.text.is_empty());
+    match filter {
+        None => reason.to_owned(),
+        Some(_) if app.list_filter.is_some() => "nothing matches the filter".to_owned(),
+        Some(_) => {
+            let back = app.options.keys.name(app.context(), KeyCommand::Back);
+            format!("nothing matches the filter; {back} clears it")
+        }
+    }
 }
 
 /// How the list on screen is sorted, unless it is in its own order.
@@ -84,7 +98,8 @@ fn progress(app: &App) -> Option<Span<'static>> {
     let (sent, known) = known.find(|(_, known)| known.creates_jobs() && known.is_under_way())?;
     let (counts, ..) = known.counts();
     let mut text = format!(" {}: {} of {} done", sent.title(), counts.ended(), known.hosts());
-    for (count, word) in [(counts.failed, "failed"), (counts.rejected, "rejected")] {
+    let others = [(counts.failed, "failed"), (counts.rejected, "rejected"), (counts.cancelled, "cancelled")];
+    for (count, word) in others {
         if count > 0 {
             let _ = write!(text, ", {count} {word}");
         }

@@ -1,14 +1,13 @@
 //! The event feed, newest events first, and below it the whole text of the selected one.
 
-use super::lines::{fit, wrapped};
-use super::panel::{Edge, draw_scrollbar, draw_text, panel};
-use super::{Areas, dialogs};
+use super::lines::wrapped;
+use super::panel::{Edge, draw_text};
+use super::{Areas, line_list};
 use crate::text::format;
 use crate::tui::{App, EventsScreen, FeedEvent, FeedKind, FeedRow, Theme, Tone, text};
 use jiff::fmt::strtime;
 use ratatui::Frame;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
 
 /// Width of the times, and the maximum width of the names.
 const TIME: usize = 11;
@@ -16,7 +15,6 @@ const NAME: usize = 20;
 
 pub(super) fn draw(app: &App, screen: &EventsScreen, frame: &mut Frame<'_>, areas: &Areas) {
     let (theme, area) = (&app.options.theme, areas.list);
-    let rows = screen.cursor.rows();
     let known = app.feed.events().len();
     let known = match screen.last_looked {
         // The first time, nothing was seen before.
@@ -25,33 +23,14 @@ pub(super) fn draw(app: &App, screen: &EventsScreen, frame: &mut Frame<'_>, area
     };
     let known = theme.span(Tone::Plain, known);
     let top = Edge { left: theme.span(Tone::Title, " events ").into(), right: known.into() };
-    let block = panel(theme, area.width, top, dialogs::notice(app));
-    let inside = block.inner(area);
-    frame.render_widget(block, area);
-    let in_view = usize::from(inside.height);
-    let columns = usize::from(inside.width);
-    let visible = rows.iter().enumerate().skip(screen.cursor.top).take(in_view);
-    let lines = visible.map(|(at, row)| {
-        let line = match row {
+    line_list::draw(app, frame, area, top, &screen.cursor, "nothing has happened yet", |row, columns| {
+        match row {
             FeedRow::LastLooked => last_looked(app, screen, columns),
             FeedRow::Event(number) => {
                 app.feed.get(*number).map(|event| event_line(app, event)).unwrap_or_default()
             }
-        };
-        let selected = at == screen.cursor.row();
-        let cursor = if selected { theme.symbols().cursor } else { " " };
-        let mut line = fit(line, columns.saturating_sub(2), theme);
-        if selected {
-            line = line.style(theme.style(Tone::Selected));
         }
-        line.spans.insert(0, theme.span(Tone::Title, format!("{cursor} ")));
-        line
     });
-    let lines: Vec<_> = lines.collect();
-    let empty = [Line::from(theme.span(Tone::Dim, "  nothing has happened yet"))];
-    let text = if lines.is_empty() { empty.to_vec() } else { lines };
-    frame.render_widget(Paragraph::new(text), inside);
-    draw_scrollbar(frame, theme, area, 1, screen.cursor.top, in_view, rows.len());
     draw_details(app, screen, frame, areas);
 }
 
@@ -82,7 +61,7 @@ fn symbol(theme: &Theme, kind: FeedKind) -> &'static str {
     match kind {
         FeedKind::Completed | FeedKind::UnitRecovered => symbols.done,
         FeedKind::Failed => symbols.failed,
-        FeedKind::Rejected | FeedKind::UnitFailed | FeedKind::Held => symbols.warning,
+        FeedKind::Rejected | FeedKind::Cancelled | FeedKind::UnitFailed | FeedKind::Held => symbols.warning,
         FeedKind::Silent => symbols.offline,
         FeedKind::Back | FeedKind::New | FeedKind::Released => symbols.online,
         FeedKind::Commit => symbols.then,
@@ -96,7 +75,7 @@ fn last_looked(app: &App, screen: &EventsScreen, columns: usize) -> Line<'static
     let age = screen.last_looked.map(|at| format::age(at, app.now)).unwrap_or_default();
     let line = theme.border().horizontal_top;
     let label = format!(" you last looked {age} ago ");
-    let rest = columns.saturating_sub(text::width(&label) + 6);
+    let rest = columns.saturating_sub(text::width(&label) + 4);
     let around = |count: usize| theme.span(Tone::Warn, line.repeat(count));
     Line::from(vec![around(2), theme.span(Tone::Warn, label), around(rest), Span::raw("")])
 }

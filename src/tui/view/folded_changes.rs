@@ -1,8 +1,8 @@
 //! The changes of many hosts as one list, and below it the hosts of the selected change.
 
-use super::lines::{fit, joined, wrapped};
-use super::panel::{Edge, draw_scrollbar, draw_text, panel};
-use super::{Areas, deployments, dialogs};
+use super::lines::{joined, wrapped};
+use super::panel::{Edge, draw_text};
+use super::{Areas, deployments, dialogs, line_list};
 use crate::fleet::{FoldedChange, HostChange};
 use crate::protocol::Name;
 use crate::text::format;
@@ -10,7 +10,6 @@ use crate::tui::known_deployment::KnownDeployment;
 use crate::tui::{App, ChangeRow, ChangesScreen, Theme, Tone};
 use ratatui::Frame;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
 
 /// Width of the number of hosts.
 const HOSTS: usize = 12;
@@ -27,34 +26,14 @@ pub(super) fn draw(app: &App, screen: &ChangesScreen, frame: &mut Frame<'_>, are
         left: deployments::title(app, &known),
         right: joined(dialogs::sort(app), [theme.span(Tone::Plain, ended)]),
     };
-    let block = panel(theme, area.width, top, dialogs::notice(app));
-    let inside = block.inner(area);
-    frame.render_widget(block, area);
-    let (in_view, columns) = (usize::from(inside.height), usize::from(inside.width));
-    let rows = screen.cursor.rows();
-    let visible = rows.iter().enumerate().skip(screen.cursor.top).take(in_view);
-    let lines = visible.map(|(at, row)| {
-        let selected = at == screen.cursor.row();
-        let cursor = if selected { theme.symbols().cursor } else { " " };
-        let line = match row {
-            ChangeRow::Change(text) => {
-                let unfolded = screen.unfolded.contains(text);
-                screen.change(text).map(|change| change_line(theme, change, unfolded)).unwrap_or_default()
-            }
-            ChangeRow::Host(_, host) => Line::from(Span::raw(format!("{:HOSTS$}  {host}", ""))),
-        };
-        let mut line = fit(line, columns.saturating_sub(2), theme);
-        if selected {
-            line = line.style(theme.style(Tone::Selected));
+    let empty = if known.is_under_way() { "waiting for the hosts" } else { "no host reported changes" };
+    line_list::draw(app, frame, area, top, &screen.cursor, empty, |row, _| match row {
+        ChangeRow::Change(text) => {
+            let unfolded = screen.unfolded.contains(text);
+            screen.change(text).map(|change| change_line(theme, change, unfolded)).unwrap_or_default()
         }
-        line.spans.insert(0, theme.span(Tone::Title, format!("{cursor} ")));
-        line
+        ChangeRow::Host(_, host) => Line::from(Span::raw(format!("{:HOSTS$}  {host}", ""))),
     });
-    let lines: Vec<_> = lines.collect();
-    let waiting = if known.is_under_way() { "  waiting for the hosts" } else { "  no host reported changes" };
-    let empty = vec![Line::from(theme.span(Tone::Dim, waiting))];
-    frame.render_widget(Paragraph::new(if lines.is_empty() { empty } else { lines }), inside);
-    draw_scrollbar(frame, theme, area, 1, screen.cursor.top, in_view, rows.len());
     draw_hosts(app, screen, frame, areas);
 }
 

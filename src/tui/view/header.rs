@@ -233,8 +233,7 @@ pub(super) fn footer(app: &App, columns: u16) -> Line<'static> {
 /// comes and goes with the jobs.
 fn is_available(app: &App, command: KeyCommand) -> bool {
     let known = |id| KnownDeployment::of(app, id);
-    let runs = |id| known(id).is_some_and(|known| known.is_under_way());
-    let of_rollout = |id| known(id).is_some_and(|known| known.takes(command));
+    let controls = |id| known(id).is_some_and(|known| known.takes(command));
     if let Some(Overlay::Leave(dialog)) = &app.overlay {
         return command != KeyCommand::Continue || dialog.choices().contains(&LeaveChoice::Background);
     }
@@ -242,16 +241,11 @@ fn is_available(app: &App, command: KeyCommand) -> bool {
         return command != KeyCommand::Search;
     }
     match (command, app.screens.last()) {
-        (KeyCommand::Cancel, Some(Screen::Deployments(screen))) => screen.cursor.selected().is_some_and(runs),
-        (KeyCommand::Cancel, Some(Screen::Deployment(screen))) => runs(&screen.id),
-        (
-            KeyCommand::Abort | KeyCommand::Pause | KeyCommand::Continue | KeyCommand::Undo,
-            Some(Screen::Deployments(screen)),
-        ) => screen.cursor.selected().is_some_and(of_rollout),
-        (
-            KeyCommand::Abort | KeyCommand::Pause | KeyCommand::Continue | KeyCommand::Undo,
-            Some(Screen::Deployment(screen)),
-        ) => of_rollout(&screen.id),
+        (command, Some(Screen::Deployments(screen))) if command.is_control() => {
+            screen.cursor.selected().is_some_and(controls)
+        }
+        (command, Some(Screen::Deployment(screen))) if command.is_control() => controls(&screen.id),
+        (command, Some(Screen::Timeline(screen))) if command.is_control() => controls(&screen.id),
         (KeyCommand::Cancel, Some(_)) => app.host().is_some_and(|host| host.running_job().is_some()),
         (KeyCommand::Deploy, Some(Screen::Deployment(screen))) => known(&screen.id).is_some_and(|known| {
             let (counts, no_answer, left) = known.counts();

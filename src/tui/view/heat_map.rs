@@ -37,7 +37,8 @@ impl MapLayout {
     fn of(app: &App, screen: &HeatMapScreen) -> Self {
         let area = Areas::of(app.size).list;
         let names = screen.groups.iter().map(|(group, _)| text::width(&group_name(group)));
-        let label = names.max().unwrap_or(0).clamp(LABEL[0], LABEL[1]);
+        let counts = screen.groups.iter().map(|(_, range)| widest_counts(range.len()));
+        let label = names.max().unwrap_or(0).clamp(LABEL[0], LABEL[1]).max(counts.max().unwrap_or(0));
         let columns = usize::from(area.width).saturating_sub(label + 6).max(1);
         let theme = &app.options.theme;
         let rows_per_line = if theme.colour && theme.unicode { 2 } else { 1 };
@@ -206,6 +207,11 @@ fn map_line(
         letters(app, screen, row(first))
     };
     head.into_iter().chain(cells).collect()
+}
+
+/// Width of the counts of a group of this many hosts, if all of them have failed, and a space.
+fn widest_counts(hosts: usize) -> usize {
+    format!("{}  x {hosts} ", format::count(hosts, "host")).len()
 }
 
 /// `320 hosts ✗ 25`

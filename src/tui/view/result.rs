@@ -28,11 +28,12 @@ pub(super) fn counts(known: &KnownDeployment<'_>, available: usize, theme: &Them
     } else {
         (symbols.offline, no_answer, "no answer", Tone::Warn)
     };
-    let kinds: [Count<'_>; 6] = [
+    let kinds: [Count<'_>; 7] = [
         (symbols.done, counts.completed, "done", Tone::Good),
         (symbols.failed, counts.failed, "failed", Tone::Bad),
         (symbols.working, counts.running, "running", Tone::Busy),
         (symbols.warning, counts.rejected, "rejected", Tone::Bad),
+        (symbols.warning, counts.cancelled, "cancelled", Tone::Warn),
         unanswered,
         unsent,
     ];

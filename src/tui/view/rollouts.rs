@@ -26,8 +26,12 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let theme = &app.options.theme;
     let columns = usize::from(super::text_size(area).width);
     let interrupted = app.running.iter().filter(|running| running.interrupted.is_some()).count();
+    let held = app.running.iter().filter(|running| running.held.is_some()).count();
     let mut title = theme.span(Tone::Title, " rollouts ")
-        + theme.span(Tone::Dim, format!("{} running", app.counts.deployments));
+        + theme.span(Tone::Dim, format!("{} running", app.counts.deployments.saturating_sub(held)));
+    if held > 0 {
+        title.push_span(theme.span(Tone::Warn, format!(", {held} held")));
+    }
     if interrupted > 0 {
         title.push_span(theme.span(Tone::Bad, format!(", {interrupted} interrupted")));
     }
@@ -45,9 +49,10 @@ fn head(running: &RunningRollout, theme: &Theme) -> Line<'static> {
     let by = running.issuer.as_ref().map(|issuer| format!(" by {issuer}")).unwrap_or_default();
     let batch = running.batch.map(|(batch, of)| format!("  batch {batch}/{of}")).unwrap_or_default();
     let symbols = theme.symbols();
-    let (symbol, tone) = match running.interrupted {
-        Some(_) => (symbols.failed, Tone::Bad),
-        None => (symbols.working, Tone::Busy),
+    let (symbol, tone) = match (running.interrupted, &running.held) {
+        (Some(_), _) | (_, Some((true, _))) => (symbols.failed, Tone::Bad),
+        (None, Some((false, _))) => (symbols.held, Tone::Warn),
+        (None, None) => (symbols.working, Tone::Busy),
     };
     Line::from(vec![
         theme.span(tone, symbol),
@@ -61,10 +66,11 @@ fn head(running: &RunningRollout, theme: &Theme) -> Line<'static> {
 fn line(running: &RunningRollout, theme: &Theme, widest: usize, columns: usize) -> Line<'static> {
     let symbols = theme.symbols();
     let percent = format!(" {:>3} %  ", running.share / 10);
-    let kinds: [Count<'_>; 5] = [
+    let kinds: [Count<'_>; 6] = [
         (symbols.done, running.counts.completed, "", Tone::Good),
         (symbols.failed, running.counts.failed, "", Tone::Bad),
         (symbols.warning, running.counts.rejected, "", Tone::Bad),
+        (symbols.warning, running.counts.cancelled, "", Tone::Warn),
         (symbols.working, running.counts.running, "", Tone::Busy),
         (symbols.pending, running.waiting, "", Tone::Dim),
     ];
@@ -73,9 +79,11 @@ fn line(running: &RunningRollout, theme: &Theme, widest: usize, columns: usize) 
     if let Some(left) = running.left_ms {
         time = format!("{time}, {}", format::remaining(left));
     }
-    let time = match running.interrupted {
-        Some(not_sent) => theme.span(Tone::Bad, format!("interrupted, {not_sent} not sent")),
-        None => theme.span(Tone::Dim, time),
+    let time = match (running.interrupted, &running.held) {
+        (Some(not_sent), _) => theme.span(Tone::Bad, format!("interrupted, {not_sent} not sent")),
+        (None, Some((true, reason))) => theme.span(Tone::Bad, format!("stopped: {reason}")),
+        (None, Some((false, reason))) => theme.span(Tone::Warn, reason.clone()),
+        (None, None) => theme.span(Tone::Dim, time),
     };
     let rest = percent.len() + counts.width() + 2 + time.width();
     let head = fit(head(running, theme), columns.saturating_sub(rest.min(columns / 2)), theme);

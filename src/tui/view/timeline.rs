@@ -9,7 +9,7 @@ use crate::protocol::{PhaseName, PhaseState, Status};
 use crate::text::format;
 use crate::tui::known_deployment::{DeploymentHost, DeploymentHostState, KnownDeployment};
 use crate::tui::screens::SCALES;
-use crate::tui::{App, SentDeployment, Theme, TimelineRow, TimelineScreen, Tone, text};
+use crate::tui::{App, Theme, TimelineRow, TimelineScreen, Tone, text};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect, Size};
 use ratatui::text::{Line, Span};
@@ -311,7 +311,11 @@ fn segments(
         at = to.max(at);
     }
     if phases.is_empty() && end > at {
-        let tone = if job.report.status == Status::Failed { Tone::Bad } else { Tone::Plain };
+        let tone = match job.report.status {
+            Status::Failed if job.report.is_cancelled() => Tone::Warn,
+            Status::Failed => Tone::Bad,
+            _ => Tone::Plain,
+        };
         segments.push(Segment { from: at, to: end, symbol: theme.symbols().empty, tone });
     }
     if let Some(remaining) = remaining_ms(app, entry, job) {
@@ -375,8 +379,8 @@ fn draw_causes(
     let past = screen.host().map(|key| past_durations(app, &key.0, columns)).unwrap_or_default();
     let available = rows.saturating_sub(past.len()).max(1);
     let mut lines: Vec<Line<'static>> = Vec::new();
-    if let Some(stopped) = known.sent.and_then(|sent: &SentDeployment| sent.stopped) {
-        lines.push(theme.span(Tone::Warn, format!("no further batch was sent: {stopped}")).into());
+    if let Some((tone, line)) = known.rollout_line() {
+        lines.push(theme.span(tone, line).into());
     }
     lines.extend(result::causes(&screen.failures, available.saturating_sub(lines.len()), theme));
     if lines.is_empty() {

@@ -60,6 +60,11 @@ fn facts(app: &App, host: &Host, width: usize) -> Vec<(Tone, String)> {
         facts.push((Tone::Bad, format!("rejected: {}", rejection_reason(rejection))));
     }
     let is_failed = matches!(status, HostStatus::Failed(_));
+    // A job that does not change the system, such as a dry run, hides no failure.
+    if let Some(job) = host.running_job().filter(|_| host.reachability(now) == Reachability::Online) {
+        let action = job.action.as_ref().map(|action| printable(action.as_str())).unwrap_or_default();
+        facts.push((Tone::Busy, format!("{action} {}", describe::job_step(job)).trim_start().to_owned()));
+    }
     if is_failed && let Some(silence) = silence(app, host) {
         facts.insert(0, (Tone::Warn, silence));
     }
@@ -94,7 +99,12 @@ pub(super) fn cause(job: &DeployReport, width: usize) -> String {
     if let Some(cause) = &job.cause {
         return short_cause(&printable(cause), width, text::width);
     }
-    failure_reason(job).replace(ROLLED_BACK, "")
+    let reason = failure_reason(job).replace(ROLLED_BACK, "");
+    match reason.strip_prefix("the health check `").and_then(|rest| rest.split_once("` did not succeed")) {
+        // What failed comes before the command, which may be long.
+        Some((check, _)) => format!("health check failed: {check}"),
+        None => reason,
+    }
 }
 
 /// The rejection of a request that this console sent.
@@ -147,7 +157,7 @@ fn kernel_change(host: &Host) -> String {
     let kernel = changes.and_then(|changes| changes.packages.iter().find(|package| package.name == "linux"));
     match kernel.map(|package| (&package.from, &package.to)) {
         Some((Some(from), Some(to))) => printable(&format!("kernel {from} → {to}")),
-        _ => "its new kernel or initrd is not running".to_owned(),
+        _ => "runs an older kernel or initrd".to_owned(),
     }
 }
 
