@@ -195,6 +195,21 @@ impl Host {
         }
     }
 
+    /// When the reachability or the number of active instances changes next if no message arrives; `None` if it stays.
+    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        let interval = self.interval();
+        let silences = if self.offline_announced {
+            [RESTART_GRACE, RESTART_GRACE]
+        } else {
+            [interval * STALE_INTERVALS, interval * OFFLINE_INTERVALS]
+        };
+        let last_seen = self.last_seen.into_iter();
+        let silent =
+            last_seen.flat_map(|at| silences.map(|silence| at.saturating_add(self.unheard + silence).ok()));
+        let heard = self.instances.iter().map(|(_, at)| at.saturating_add(interval * STALE_INTERVALS).ok());
+        silent.chain(heard).flatten().filter(|at| *at > now).min()
+    }
+
     /// The instances that use this name; more than one means that two hosts claim it.
     pub fn active_instances(&self, now: Timestamp) -> Vec<&str> {
         let window = self.interval() * STALE_INTERVALS;

@@ -325,7 +325,7 @@ impl App {
         self.link.check(clock);
         self.update_now();
         self.expire_notices();
-        (self.counted.is_fresh, self.running_fresh) = (false, false);
+        self.running_fresh = false;
         if self.connection.up {
             self.feed.note_silence(&self.fleet, self.now);
         }
@@ -360,11 +360,8 @@ impl App {
 
     /// Updates the state that is cached for a frame.
     pub(super) fn refresh_cache(&mut self) {
-        if !self.counted.is_fresh {
-            self.counted.is_fresh = true;
-            let change = self.counted.update_all(&self.fleet, self.heads.as_ref(), self.now);
-            self.table.invalidate_if_moved(change);
-        }
+        let change = self.counted.refresh(&self.fleet, self.heads.as_ref(), self.now);
+        self.table.invalidate_if_moved(change);
         self.table.refresh_rows(&self.fleet, self.heads.as_ref(), self.now);
         let mut deployments = self.counts.deployments;
         if !self.running_fresh {

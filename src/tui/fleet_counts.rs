@@ -4,7 +4,9 @@ use super::HostGroup;
 use crate::fleet::{AttentionGroup, BranchHeads, Fleet, Host, HostStatus, Outdated, Reachability};
 use crate::protocol::Name;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 /// Number of hosts per status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,13 +62,34 @@ pub(super) struct PlaceChange {
     pub(super) group: bool,
 }
 
+/// A host that is counted.
+#[derive(Debug)]
+struct CountedHost {
+    place: HostPlace,
+    counts: FleetCounts,
+    /// When it is to be counted again if no message arrives.
+    due: Option<Timestamp>,
+    /// The time of its entry in the queue, which is at most `due`.
+    queued: Option<Timestamp>,
+}
+
+impl PlaceChange {
+    fn merge(&mut self, other: Self) {
+        (self.rank, self.group) = (self.rank | other.rank, self.group | other.group);
+    }
+}
+
 /// The counts of all hosts, and what each host contributes to them.
 #[derive(Debug, Default)]
 pub(super) struct CountedHosts {
-    hosts: HashMap<Name, (HostPlace, FleetCounts)>,
+    hosts: HashMap<Name, CountedHost>,
     total: FleetCounts,
-    /// Whether all hosts were counted for the current time.
+    /// Whether no host must be counted again for a reason other than the time.
     pub(super) is_fresh: bool,
+    /// The time for which the hosts were counted last.
+    at: Timestamp,
+    /// The hosts to count again, by time: one valid entry for each, and entries that a host no longer has.
+    queue: BinaryHeap<Reverse<(Timestamp, Name)>>,
     /// The counts of each tier and role.
     groups: BTreeMap<HostGroup, FleetCounts>,
     /// Number of changes of a host's severity so far.
@@ -87,18 +110,31 @@ impl CountedHosts {
     /// The counts of these hosts.
     pub(super) fn of<'a>(&self, hosts: impl IntoIterator<Item = &'a Name>) -> FleetCounts {
         let mut counts = FleetCounts::default();
-        hosts.into_iter().filter_map(|host| self.hosts.get(host)).for_each(|(_, of)| counts.add(of));
+        hosts.into_iter().filter_map(|host| self.hosts.get(host)).for_each(|host| counts.add(&host.counts));
         counts
     }
 
     /// Counts a host again, after a report or because time has passed.
     pub(super) fn update(&mut self, host: &Host, heads: Option<&BranchHeads>, now: Timestamp) -> PlaceChange {
+        let change = self.count(host, heads, now);
+        if let Some(counted) = self.hosts.get_mut(&host.name) {
+            counted.due = host.next_change(now);
+            // A later time replaces the entry when that is due, so that reports do not fill the queue.
+            if let Some(due) = counted.due.filter(|due| counted.queued.is_none_or(|queued| *due < queued)) {
+                counted.queued = Some(due);
+                self.queue.push(Reverse((due, host.name.clone())));
+            }
+        }
+        change
+    }
+
+    fn count(&mut self, host: &Host, heads: Option<&BranchHeads>, now: Timestamp) -> PlaceChange {
         let counts = FleetCounts::of(host, heads, now);
         let rank = host.rank(now);
-        let Some((place, before)) = self.hosts.get_mut(&host.name) else {
+        let Some(CountedHost { place, counts: before, .. }) = self.hosts.get_mut(&host.name) else {
             let place = HostPlace { rank, tier: host.tier.clone(), role: host.role.clone() };
             self.groups.entry(place.group()).or_default().add(&counts);
-            self.hosts.insert(host.name.clone(), (place, counts));
+            self.hosts.insert(host.name.clone(), CountedHost { place, counts, due: None, queued: None });
             self.total.add(&counts);
             self.rank_changes += 1;
             return PlaceChange { rank: true, group: true };
@@ -120,19 +156,40 @@ impl CountedHosts {
         change
     }
 
-    /// Counts all hosts again, because time has passed or the heads are others.
-    pub(super) fn update_all(
+    /// Counts those hosts again that have changed with the time; all of them if they are not fresh, or if the time went
+    /// back.
+    pub(super) fn refresh(
         &mut self,
         fleet: &Fleet,
         heads: Option<&BranchHeads>,
         now: Timestamp,
     ) -> PlaceChange {
         let mut all = PlaceChange::default();
-        for host in fleet.hosts.values() {
-            let change = self.update(host, heads, now);
-            (all.rank, all.group) = (all.rank | change.rank, all.group | change.group);
+        let is_complete = std::mem::replace(&mut self.is_fresh, true) && now >= self.at;
+        self.at = now;
+        if !is_complete {
+            for host in fleet.hosts.values() {
+                all.merge(self.update(host, heads, now));
+            }
+        }
+        while let Some(name) = self.next_due(now) {
+            all.merge(fleet.hosts.get(&name).map(|host| self.update(host, heads, now)).unwrap_or_default());
         }
         all
+    }
+
+    /// Takes the next host from the queue that must be counted again.
+    fn next_due(&mut self, now: Timestamp) -> Option<Name> {
+        loop {
+            let Reverse((at, name)) = PeekMut::pop(self.queue.peek_mut().filter(|entry| entry.0.0 <= now)?);
+            let Some(counted) = self.hosts.get_mut(&name).filter(|counted| counted.queued == Some(at)) else {
+                continue;
+            };
+            // A message may have moved the time since.
+            counted.queued = counted.due.filter(|due| *due > now);
+            let Some(later) = counted.queued else { return Some(name) };
+            self.queue.push(Reverse((later, name)));
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use crate::harness::{
 };
 use homelab_deploy::client::Inventory;
 use homelab_deploy::protocol::{Inbound, Status};
-use homelab_deploy::tui::{App, ConsoleEvent, Sort};
+use homelab_deploy::tui::{App, ConsoleEvent, FleetCounts, Sort, update};
 use jiff::SignedDuration;
+use proptest::prelude::*;
 
 /// A fleet in the default order.
 fn fleet() -> Harness {
@@ -67,6 +68,51 @@ fn the_default_order_follows_severity_time_and_place() {
     assert!(arranges(&mut harness, |harness| harness.receive(later, [new])));
 }
 
+/// A console that counts all hosts of this one for the first time.
+fn counted_anew(harness: &Harness) -> App {
+    let (options, now) = (harness.app.options.clone(), harness.app.now);
+    let mut fresh = App::new(options, &Inventory::default(), harness.app.size, now);
+    fresh.fleet = harness.app.fleet.clone();
+    fresh.table.sort = harness.app.table.sort;
+    update(&mut fresh, ConsoleEvent::Frame);
+    fresh
+}
+
+/// The counts of a fresh console; it knows of no deployment.
+fn expected(harness: &Harness, fresh: &App) -> FleetCounts {
+    FleetCounts { deployments: harness.app.counts.deployments, ..fresh.counts }
+}
+
+proptest! {
+    #[test]
+    fn the_counts_follow_the_time(steps in prop::collection::vec((-60_i64..400, 0..6_u8, 0..5_u8), 1..60)) {
+        let mut harness = fleet();
+        let mut now = noon();
+        for (seconds, host, kind) in steps {
+            now += SignedDuration::from_secs(seconds);
+            let name = ["ns1", "ns2", "gw1", "db1", "web1", "new1"][usize::from(host)];
+            let mut presence = answer(name, "prod", "dns");
+            match kind {
+                0 => {}
+                1 => (presence.online, presence.restarting) = (Some(false), Some(true)),
+                2 => presence.online = Some(false),
+                3 => presence.instance = Some("another-instance".into()),
+                // Silence of the server does not count as silence of the hosts, so both are tried.
+                _ => harness.silent_clock(now),
+            }
+            harness.clock(now);
+            if kind < 4 {
+                harness.receive(now, [presence_message(presence)]);
+            }
+            harness.apply(ConsoleEvent::Frame);
+            let fresh = counted_anew(&harness);
+            prop_assert_eq!(harness.app.counts, expected(&harness, &fresh));
+            let order = |app: &App| app.table.listed().to_vec();
+            prop_assert_eq!(order(&harness.app), order(&fresh));
+        }
+    }
+}
+
 #[test]
 fn the_counts_are_those_of_all_hosts_after_any_report() {
     let mut harness = fleet();
@@ -91,19 +137,13 @@ fn the_counts_are_those_of_all_hosts_after_any_report() {
     for (at, step) in steps.into_iter().enumerate() {
         harness.receive(noon(), [step]);
         harness.apply(ConsoleEvent::Frame);
-        // A console that counts all of them for the first time.
-        let mut fresh =
-            App::new(harness.app.options.clone(), &Inventory::default(), harness.app.size, harness.app.now);
-        fresh.fleet = harness.app.fleet.clone();
-        homelab_deploy::tui::update(&mut fresh, ConsoleEvent::Frame);
-        let mut expected = fresh.counts;
-        expected.deployments = harness.app.counts.deployments;
-        assert_eq!(harness.app.counts, expected, "after step {at}");
+        let mut fresh = counted_anew(&harness);
+        assert_eq!(harness.app.counts, expected(&harness, &fresh), "after step {at}");
         harness.type_text("t");
         let grouped = harness.text();
         fresh.table.grouped = true;
         fresh.table.invalidate();
-        homelab_deploy::tui::update(&mut fresh, ConsoleEvent::Frame);
+        update(&mut fresh, ConsoleEvent::Frame);
         let fresh = homelab_deploy::tui::render_text(&fresh);
         let headings = |text: &str| {
             text.lines().filter(|line| line.contains("▾ tier")).map(str::to_owned).collect::<Vec<_>>()
