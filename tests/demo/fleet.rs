@@ -80,9 +80,10 @@ fn a_system_for_the_next_boot_runs_after_the_reboot() {
         (&json!("completed"), &json!("reboot done")),
         "{result}"
     );
-    session.console.line(&["│", "cache1", "● idle", "testing"]);
+    let commit = session.git(&["rev-parse", "testing"]);
+    session.console.line(&["│", "cache1", "● idle", &commit[..7]]);
     let after = session.host("cache1");
-    assert_eq!(after["commit"], json!(session.git(&["rev-parse", "testing"])));
+    assert_eq!(after["commit"], json!(commit));
     assert_eq!((&after["booted_system"], &after["reboot_needed"]), (&after["system"], &json!(false)));
     assert_ne!(after["booted_at"], before["booted_at"]);
     assert_eq!(session.history("cache1")[0]["action"], "reboot");
