@@ -71,7 +71,7 @@ struct HostJson<'a> {
 
 impl<'a> HostJson<'a> {
     fn new(host: &'a Host, now: Timestamp) -> Self {
-        let name_conflict = host.active_instances(now).len() > 1;
+        let name_conflict = host.has_name_conflict(now);
         Self { presence: host.reachability(now), name_conflict, host, outdated: None }
     }
 }

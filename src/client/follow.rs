@@ -246,8 +246,7 @@ impl DeploymentFollower {
     /// known to listen on it, or two hosts share a name.
     fn is_open(&self, request: &HostRequest) -> bool {
         let now = Timestamp::now();
-        let two =
-            |host: &Name| self.fleet.hosts.get(host).is_some_and(|host| host.active_instances(now).len() > 1);
+        let two = |host: &Name| self.fleet.hosts.get(host).is_some_and(|host| host.has_name_conflict(now));
         request.is_explicit && (request.hosts.is_empty() || request.hosts.keys().any(two))
     }
 

@@ -58,7 +58,7 @@ impl LeftOutReason {
                 subjects: answer.deploy_subjects.iter().map(|subject| printable(subject)).collect(),
             });
         }
-        let instances = host.active_instances(now);
+        let instances: Vec<_> = host.active_instances(now).collect();
         if instances.len() > 1 {
             return Some(Self::NameConflict(instances.into_iter().map(printable).collect()));
         }

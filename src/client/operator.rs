@@ -403,7 +403,7 @@ impl Operator {
         // If two listeners share a name, the query waits for both.
         let listeners = |host: &Name| {
             let host = discovery.fleet.hosts.get(host);
-            host.map_or(1, |host| host.active_instances(discovery.at).len().max(1))
+            host.map_or(1, |host| host.active_instances(discovery.at).count().max(1))
         };
         let count =
             |hosts: Vec<&Name>| hosts.into_iter().map(|host| (host.clone(), listeners(host))).collect();

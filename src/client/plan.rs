@@ -500,7 +500,7 @@ fn check_unchanged(host: &Host) -> Result<(), DeployError> {
 
 /// Rejects a host name that is used by two listeners, because the target would be ambiguous.
 pub fn check_single_instance(host: &Host, now: Timestamp) -> Result<(), NameConflict> {
-    let instances = host.active_instances(now);
+    let instances: Vec<_> = host.active_instances(now).collect();
     if instances.len() < 2 {
         return Ok(());
     }

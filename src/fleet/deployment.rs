@@ -1,6 +1,7 @@
 //! A deployment as an operator sees it: the latest report of each host, and the number of hosts by status.
 
 use super::host::bounded_seconds;
+use super::job_share::job_share;
 use crate::protocol::{Action, DeployReport, Id, InternedStr, Name, Status};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -45,6 +46,9 @@ pub struct Deployment {
     pub hosts: HashMap<Name, Vec<HostJob>>,
     /// The number of hosts by status.
     pub counts: StatusCounts,
+    /// The sum of the shares of all hosts that are done, each in thousandths.
+    #[serde(skip)]
+    pub done: u64,
 }
 
 impl Deployment {
@@ -59,6 +63,7 @@ impl Deployment {
             started_at: start_time(report, now),
             hosts: HashMap::new(),
             counts: StatusCounts::default(),
+            done: 0,
         }
     }
 
@@ -72,7 +77,8 @@ impl Deployment {
             None => self.hosts.entry(report.hostname.clone()).or_insert_with(|| Vec::with_capacity(1)),
         };
         let is_full = jobs.len() >= MAX_CLAIMANTS;
-        match jobs.iter_mut().find(|job| job.report.instance == report.instance) {
+        let before = host_share(jobs);
+        let is_newer = match jobs.iter_mut().find(|job| job.report.instance == report.instance) {
             Some(job) => {
                 job.last_seen = now;
                 let newer = supersedes(&report, &job.report);
@@ -89,7 +95,9 @@ impl Deployment {
                 jobs.push(HostJob { started_at: start_time(&report, now), report, last_seen: now });
                 true
             }
-        }
+        };
+        self.done = self.done + host_share(jobs) - before;
+        is_newer
     }
 
     /// The job of a host. If several instances use its name, the one with the worse result.
@@ -139,6 +147,11 @@ impl HostJob {
         let patience = bounded_seconds(heartbeat) * 3;
         !self.report.status.is_final() && now.duration_since(self.last_seen) > patience
     }
+}
+
+/// The part of the work on a host that is done, in thousandths. If several instances use its name, that of the slowest.
+pub fn host_share(jobs: &[HostJob]) -> u64 {
+    jobs.iter().map(|job| job_share(&job.report)).min().unwrap_or(0)
 }
 
 /// The start time of a job whose report arrived at `now`.

@@ -211,10 +211,10 @@ impl Host {
     }
 
     /// The instances that use this name; more than one means that two hosts claim it.
-    pub fn active_instances(&self, now: Timestamp) -> Vec<&str> {
+    pub fn active_instances(&self, now: Timestamp) -> impl Iterator<Item = &str> {
         let window = self.interval() * STALE_INTERVALS;
-        let heard = self.instances.iter().filter(|(_, heard)| now.duration_since(*heard) < window);
-        heard.map(|(instance, _)| instance.as_str()).collect()
+        let heard = self.instances.iter().filter(move |(_, heard)| now.duration_since(*heard) < window);
+        heard.map(|(instance, _)| instance.as_str())
     }
 
     /// Notes for the operator about the identity of the host.
@@ -267,7 +267,7 @@ impl Host {
 
     /// Whether several listeners use this name.
     pub fn has_name_conflict(&self, now: Timestamp) -> bool {
-        self.active_instances(now).len() > 1
+        self.instances.len() > 1 && self.active_instances(now).count() > 1
     }
 
     /// The failed systemd units of the host.

@@ -17,7 +17,7 @@ const fn weight(name: &PhaseName) -> u64 {
 }
 
 /// The part of a job that is done, in thousandths. Phases that are over count as a whole, and a build by its steps.
-pub fn job_share(report: &DeployReport) -> u64 {
+pub(super) fn job_share(report: &DeployReport) -> u64 {
     if report.status.is_final() {
         return WHOLE_JOB;
     }

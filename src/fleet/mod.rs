@@ -26,7 +26,7 @@ pub use cause::{journal_cause, short_cause};
 pub use commits::{
     CommitInfo, CommitPosition, CommitQuery, ComparedCommit, FleetCommits, HeadCommits, MAX_LISTED_COMMITS,
 };
-pub use deployment::{Deployment, HostJob, StatusCounts};
+pub use deployment::{Deployment, HostJob, StatusCounts, host_share};
 pub use durations::{COUNTED_JOBS, JobDurations, is_outlier, median};
 pub use failures::{FailureGroup, failure_cause, failure_groups, failure_reason};
 pub use flakes::{FlakeError, FlakeTrust, KnownFlakes, printable_flake};
@@ -34,7 +34,7 @@ pub use folded_changes::{FoldedChange, HostChange, fold_changes};
 pub use heads::{BranchHeads, Outdated, UnknownReason};
 pub use host::{Host, Reachability};
 pub use host_status::{AttentionGroup, HostStatus};
-pub use job_share::{WHOLE_JOB, job_share};
+pub use job_share::WHOLE_JOB;
 pub use known_rollout::KnownRollout;
 pub use low_disk::{DiskPlace, LOW_BOOT_BYTES, LOW_STATE_BYTES, LOW_STORE_BYTES, LowDisk};
 

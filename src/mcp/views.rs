@@ -276,7 +276,7 @@ impl HostView {
             failed_units: answer.map(|answer| sanitize_all(&answer.failed_units)).unwrap_or_default(),
             warnings: answer.map(|answer| sanitize_all(&answer.warnings)).unwrap_or_default(),
             held: sanitize(answer.and_then(|answer| answer.held.as_deref())),
-            name_conflict: host.active_instances(now).len() > 1,
+            name_conflict: host.has_name_conflict(now),
             job: host.job.as_deref().map(JobView::short),
             last_change: host.earlier_change().map(JobView::short),
         }

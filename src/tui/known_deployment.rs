@@ -2,7 +2,7 @@
 
 use super::sent_deployment::{SentDeployment, SentDeploymentState};
 use super::{App, Context, KeyCommand, Tone};
-use crate::fleet::{Deployment, HostJob, KnownRollout, StatusCounts, describe, job_share, natural_cmp};
+use crate::fleet::{Deployment, HostJob, KnownRollout, StatusCounts, describe, host_share, natural_cmp};
 use crate::protocol::{Action, Id, Name, Revision, RolloutState, Status};
 use crate::text::{format, printable};
 use jiff::Timestamp;
@@ -87,11 +87,13 @@ impl<'a> KnownDeployment<'a> {
 
     /// The part of the deployment that is done on all of its hosts, in thousandths.
     pub(super) fn share(&self) -> u64 {
-        let share = |(host, jobs): (&'a Name, &'a Vec<HostJob>)| {
-            let jobs = self.resent_jobs(host).unwrap_or(jobs);
-            jobs.iter().map(|job| job_share(&job.report)).min().unwrap_or(0)
-        };
-        let done: u64 = self.reported.iter().flat_map(|reported| &reported.hosts).map(share).sum();
+        let mut done = self.reported.map_or(0, |reported| reported.done);
+        for host in self.sent.iter().flat_map(|sent| sent.resent.keys()) {
+            let first = self.reported.and_then(|reported| reported.hosts.get(host));
+            if let (Some(first), Some(resent)) = (first, self.resent_jobs(host)) {
+                done = done - host_share(first) + host_share(resent);
+            }
+        }
         done / u64::try_from(self.hosts().max(1)).unwrap_or(u64::MAX)
     }
 

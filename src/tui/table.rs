@@ -43,6 +43,7 @@ pub struct Table {
     names: Vec<Name>,
     /// Hosts that match the filter, in display order, including those of folded groups.
     listed: Vec<Name>,
+    arrangements: u64,
     rows: Vec<TableRow>,
     selected: Option<TableRow>,
     /// Index of the selected row.
@@ -61,6 +62,11 @@ impl Table {
     /// The rows, in display order.
     pub fn rows(&self) -> &[TableRow] {
         &self.rows
+    }
+
+    /// How often the listed hosts were arranged so far: as long as it stays, [`Table::listed`] is the same.
+    pub(super) fn arrangements(&self) -> u64 {
+        self.arrangements
     }
 
     /// The hosts that match the filter, in display order, including those of folded groups.
@@ -163,6 +169,7 @@ impl Table {
         }
         self.widths = widths;
         let rows = self.rows_of(&listed, now);
+        self.arrangements += 1;
         self.listed = listed.iter().map(|host| host.name.clone()).collect();
         self.rows = rows;
         let selected = self.selected.as_ref().filter(|_| self.chosen);

@@ -46,7 +46,7 @@ fn a_host_is_stale_after_three_intervals_and_offline_after_ten() {
 fn a_huge_interval_is_harmless() {
     let fleet = heard(Presence { interval_s: Some(u64::MAX), ..answer() });
     assert_eq!(presence(&fleet, 1e9), Reachability::Online);
-    assert_eq!(fleet.hosts["web1"].active_instances(at(1e9)).len(), 0);
+    assert_eq!(fleet.hosts["web1"].active_instances(at(1e9)).count(), 0);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn two_instances_claim_a_name_while_both_send_messages() {
     let of = |instance: &str| Presence { instance: Some(instance.into()), interval_s: Some(10), ..answer() };
     let mut fleet = heard(of("one"));
     let active_instances =
-        |fleet: &Fleet, seconds: f64| fleet.hosts["web1"].active_instances(at(seconds)).len();
+        |fleet: &Fleet, seconds: f64| fleet.hosts["web1"].active_instances(at(seconds)).count();
     assert_eq!(active_instances(&fleet, 0.0), 1);
     fleet.apply_presence(of("two"), at(5.0));
     assert_eq!(active_instances(&fleet, 5.0), 2);

@@ -63,7 +63,7 @@ impl LineDiff {
 impl JsonDiff {
     /// Whether the status of a host changed with time alone, or the host was not printed yet.
     pub(super) fn is_due(&self, host: &Host, now: Timestamp) -> bool {
-        let two = host.active_instances(now).len() > 1;
+        let two = host.has_name_conflict(now);
         self.last_printed.get(&host.name).is_none_or(|snapshot| {
             (snapshot.presence, snapshot.name_conflict) != (host.reachability(now), two)
         })
@@ -91,7 +91,7 @@ impl DisplayedHost {
         });
         Self {
             presence: host.reachability(now),
-            name_conflict: host.active_instances(now).len() > 1,
+            name_conflict: host.has_name_conflict(now),
             low_disk: host.low_disk().map(|low| low.place),
             answer,
             job: host.job.as_deref().map(without_times),

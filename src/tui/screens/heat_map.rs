@@ -26,8 +26,8 @@ pub struct HeatMapScreen {
     selected: Option<Name>,
     /// For which time, property and hosts the classes were computed.
     computed: Option<(Timestamp, HeatKey, bool)>,
-    /// The listed hosts from which the groups were made.
-    listed: Vec<Name>,
+    /// The arrangement of the table from which the groups were made.
+    arranged: Option<u64>,
 }
 
 impl HeatMapScreen {
@@ -48,8 +48,9 @@ impl HeatMapScreen {
 
     /// Updates the groups if other hosts are listed, and the classes once a second or if the property changes.
     pub(in crate::tui) fn refresh_cache(&mut self, app: &App) {
-        if self.listed != app.table.listed() {
-            self.listed = app.table.listed().to_vec();
+        let arranged = Some(app.table.arrangements());
+        if self.arranged != arranged {
+            self.arranged = arranged;
             self.computed = None;
             self.arrange(app);
         }
@@ -63,7 +64,7 @@ impl HeatMapScreen {
 
     /// Groups the hosts. Within a group they are in the order of the table.
     fn arrange(&mut self, app: &App) {
-        let hosts = self.listed.iter().filter_map(|name| app.fleet.hosts.get(name));
+        let hosts = app.table.listed().iter().filter_map(|name| app.fleet.hosts.get(name));
         let mut hosts: Vec<_> = hosts.map(|host| (HostGroup::of(host), host.name.clone())).collect();
         hosts.sort_by(|(a, _), (b, _)| a.cmp(b));
         self.groups.clear();

@@ -270,7 +270,7 @@ fn activity(progress: &Progress, left: Option<u64>) -> String {
 /// Notes on the host itself, the most urgent first; with `units`, also its failed units.
 pub(super) fn notes(app: &App, host: &Host, units: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    let two = host.active_instances(app.now).len();
+    let two = host.active_instances(app.now).count();
     if two > 1 {
         notes.push(format!("{two} listeners use this name; give each a different --hostname"));
     }

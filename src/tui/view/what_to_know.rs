@@ -45,7 +45,7 @@ fn facts(app: &App, host: &Host, width: usize) -> Vec<(Tone, String)> {
             host.identity_notes().into_iter().for_each(|note| plain(printable(&note)));
         }
         HostStatus::Duplicate => {
-            let listeners = host.active_instances(now).len();
+            let listeners = host.active_instances(now).count();
             plain(format!("{listeners} listeners use this name: give each a different --hostname"));
         }
         HostStatus::Stale | HostStatus::Offline if let Some(job) = host.running_job() => {
