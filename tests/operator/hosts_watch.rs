@@ -162,7 +162,7 @@ fn no_hosts_are_reported_until_one_appears() {
 #[test]
 fn a_lost_connection_and_a_reconnect_are_reported_and_hosts_keep_their_status() {
     let mut nats = NatsServer::start();
-    let presence = ["--presence-interval", "2"];
+    let presence = ["--presence-interval", "4"];
     let mut host = HostBuilder::new(&nats, "web1", "test", "web").args(&presence).start();
     let mut lines = RunningCommand::start(&mut watch(&nats, &[]));
     lines.wait_for_line("web1  idle");
@@ -175,7 +175,7 @@ fn a_lost_connection_and_a_reconnect_are_reported_and_hosts_keep_their_status() 
     });
     // Wait longer than a host may be silent. Nothing must be printed in that time, so there is no event to wait for.
     let lost = Instant::now();
-    eventually("a long silence", || (lost.elapsed() > Duration::from_millis(7500)).then_some(()));
+    eventually("a long silence", || (lost.elapsed() > Duration::from_millis(12_500)).then_some(()));
     nats.restart();
     lines.wait_for_line("note: reconnected; all hosts were queried");
     objects.wait_for_json(|value| {
