@@ -10,7 +10,7 @@ use crate::protocol::Action::{self, DryActivate, Reboot, Rollback, Switch, Test}
 use crate::protocol::{DeployReport, DeployRequest, HistoryEntry, Id, PhaseState, Phases, Revision, Status};
 use crate::state_dir::StoreError;
 use crate::text::last;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,7 +54,9 @@ pub(super) struct SeedHistory {
 impl SeedHistory {
     /// Creates the history of a fleet of this size.
     pub(super) fn new(count: usize, flake: Arc<str>) -> Self {
+        // Whole seconds, so that hosts that start within half a second of each other start in the same second.
         let now = Timestamp::now();
+        let now = now.round(Unit::Second).unwrap_or(now);
         let id = |deployment: &SeedDeployment| {
             let seconds = u64::try_from(deployment.at(now).as_second()).unwrap_or(0);
             let uuid = uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));

@@ -100,7 +100,10 @@ fn repeated_job_builds_the_reported_commit() {
 #[test]
 fn build_that_crashes_the_listener_three_times_is_not_repeated() {
     let mut stage = Stage::new();
-    stage.program_named("nix", "echo build >> $STAGE/builds; kill -9 $PPID");
+    let record = stage.host.file("state/jobs/j-1/state.json");
+    let is_recorded = format!("grep -A3 '\"build\"' {} | grep -q running", record.display());
+    let build = format!("echo build >> $STAGE/builds; until {is_recorded}; do :; done; kill -9 $PPID");
+    stage.program_named("nix", &build);
     let reports = stage.deploy("j-1", "switch", "v1");
     for _ in 0..2 {
         stage.host.wait_for_exit();

@@ -78,10 +78,17 @@ impl Console {
     /// Selects a visible host.
     pub(crate) fn select(&mut self, host: &str) {
         self.row(host, &[]);
-        let at = hosts_of(&self.lines()).iter().position(|name| *name == host).unwrap();
-        self.types("g");
-        self.types(&"j".repeat(at));
-        self.row(host, &["▸"]);
+        let mut lines = self.lines();
+        // The hosts may change their order while the keys are typed; then they are typed again.
+        for _ in 0..10 {
+            let at = hosts_of(&lines).iter().position(|name| *name == host).unwrap();
+            self.types(&format!("g{}", "j".repeat(at)));
+            lines = self.settled();
+            if lines.iter().any(|line| line.contains('▸') && name_in(line) == host) {
+                return;
+            }
+        }
+        panic!("{host} is not selected:\n{}", lines.join("\n"));
     }
 
     /// Waits until the console has ended.
