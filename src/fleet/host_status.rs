@@ -49,7 +49,20 @@ pub enum AttentionGroup {
     Well,
 }
 
+/// The ranks of the statuses that need no attention.
+const DEPLOYING: u8 = 11;
+const IDLE: u8 = 12;
+
 impl AttentionGroup {
+    /// The group of the hosts whose status has this rank.
+    pub fn of_rank(rank: u8) -> Self {
+        match rank {
+            IDLE => Self::Well,
+            DEPLOYING => Self::Working,
+            _ => Self::Attention,
+        }
+    }
+
     /// The heading of the group.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -102,7 +115,7 @@ impl<'a> HostStatus<'a> {
         self.into()
     }
 
-    /// The sort key: the most severe status comes first.
+    /// The sort key: the most severe status comes first. It decides the [group](AttentionGroup::of_rank).
     pub fn rank(&self) -> u8 {
         match self {
             Self::Failed(_) => 0,
@@ -116,8 +129,8 @@ impl<'a> HostStatus<'a> {
             Self::Restarting => 8,
             Self::Reboot => 9,
             Self::Held => 10,
-            Self::Deploying(_) => 11,
-            Self::Idle => 12,
+            Self::Deploying(_) => DEPLOYING,
+            Self::Idle => IDLE,
         }
     }
 
@@ -128,10 +141,6 @@ impl<'a> HostStatus<'a> {
 
     /// The group of hosts with this status.
     pub fn group(&self) -> AttentionGroup {
-        match self {
-            Self::Deploying(_) => AttentionGroup::Working,
-            Self::Idle => AttentionGroup::Well,
-            _ => AttentionGroup::Attention,
-        }
+        AttentionGroup::of_rank(self.rank())
     }
 }

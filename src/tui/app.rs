@@ -362,6 +362,7 @@ impl App {
     pub(super) fn refresh_cache(&mut self) {
         let change = self.counted.refresh(&self.fleet, self.heads.as_ref(), self.now);
         self.table.invalidate_if_moved(change);
+        self.table.rerank(self.counted.take_reranked());
         self.table.refresh_rows(&self.fleet, self.heads.as_ref(), self.now);
         let mut deployments = self.counts.deployments;
         if !self.running_fresh {

@@ -94,12 +94,19 @@ pub(super) struct CountedHosts {
     groups: BTreeMap<HostGroup, FleetCounts>,
     /// Number of changes of a host's severity so far.
     pub(super) rank_changes: u64,
+    /// The hosts whose severity has changed since the last frame, with the new one.
+    reranked: Vec<(Name, u8)>,
 }
 
 impl CountedHosts {
     /// The counts of all hosts.
     pub(super) fn total(&self) -> FleetCounts {
         self.total
+    }
+
+    /// Takes the hosts whose severity has changed since the last call.
+    pub(super) fn take_reranked(&mut self) -> Vec<(Name, u8)> {
+        std::mem::take(&mut self.reranked)
     }
 
     /// The counts of all hosts of a tier and role.
@@ -137,6 +144,7 @@ impl CountedHosts {
             self.hosts.insert(host.name.clone(), CountedHost { place, counts, due: None, queued: None });
             self.total.add(&counts);
             self.rank_changes += 1;
+            self.reranked.push((host.name.clone(), rank));
             return PlaceChange { rank: true, group: true };
         };
         let is_moved = (&place.tier, &place.role) != (&host.tier, &host.role);
@@ -151,8 +159,11 @@ impl CountedHosts {
             *before = counts;
         }
         let change = PlaceChange { rank: place.rank != rank, group: is_moved };
-        self.rank_changes += u64::from(change.rank);
-        place.rank = rank;
+        if change.rank {
+            place.rank = rank;
+            self.rank_changes += 1;
+            self.reranked.push((host.name.clone(), rank));
+        }
         change
     }
 

@@ -50,6 +50,11 @@ impl Sort {
         matches!(self, Self::Revision | Self::Seen | Self::Deployed | Self::Gen | Self::Store | Self::Boot)
     }
 
+    /// Whether the order depends on the severity of the hosts.
+    pub(super) fn is_by_rank(self) -> bool {
+        matches!(self, Self::Attention | Self::State)
+    }
+
     /// Name of the sort column on the command line.
     pub fn word(self) -> &'static str {
         self.into()
@@ -58,14 +63,11 @@ impl Sort {
     /// Sorts hosts that are already in natural order; the sort is stable.
     pub(super) fn arrange(self, hosts: &mut [&Host], now: Timestamp) {
         match self {
-            Self::Attention => hosts.sort_by_cached_key(|host| {
-                let status = host.status(now);
-                (status.group(), status.rank())
-            }),
             Self::Host => {}
             Self::Tier => hosts.sort_by_key(|host| host.tier.as_ref()),
             Self::Role => hosts.sort_by_key(|host| host.role.as_ref()),
-            Self::State => hosts.sort_by_cached_key(|host| host.rank(now)),
+            // The groups follow each other in the order of the severity.
+            Self::Attention | Self::State => hosts.sort_by_cached_key(|host| host.rank(now)),
             Self::Revision => hosts.sort_by_cached_key(|host| describe::running_revision(host)),
             // The most recently seen host comes first.
             Self::Seen => hosts.sort_by_key(|host| Reverse(host.last_seen)),
