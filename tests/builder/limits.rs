@@ -52,7 +52,7 @@ fn an_endless_evaluation_is_stopped_by_the_timeout() {
 fn a_huge_log_is_truncated() {
     let stage = Stage::new("");
     let lines = "head -c 30000000 /dev/zero | tr '\\\\0' x | fold -w 3000";
-    stage.hosts(&format!("web1 = sh \"web1\" \"{lines}; echo the end; exit 1\";"));
+    stage.hosts(&format!("web1 = sh \"web1\" \"{lines}; echo; echo the end; exit 1\";"));
     let report = stage.build("l-1", "web1").final_report();
     says(&report, "failed", "build_failed", &["failed with exit code 1"]);
     let tail = text(&host(&report, "web1")["log_tail"]);

@@ -120,7 +120,7 @@ fn reports_are_newer_than_those_before_the_identity_was_lost() {
         identity.display(),
         identity.with_extension("quarantined").display()
     ));
-    // Before the restart, the host was running; after it, the build starts anew.
+    // Before the restart, the host was running; after it, the build starts again.
     let after = replies.until(|report| report["hosts"].is_null());
     let seq = |report: &Value| report["seq"].as_u64().unwrap();
     assert!(seq(&after) > seq(&before), "{after:#} is older than {before:#}");

@@ -69,7 +69,7 @@ fn the_default_order_follows_severity_time_and_place() {
 }
 
 /// A console that counts all hosts of this one for the first time.
-fn counted_anew(harness: &Harness) -> App {
+fn recounted(harness: &Harness) -> App {
     let (options, now) = (harness.app.options.clone(), harness.app.now);
     let mut fresh = App::new(options, &Inventory::default(), harness.app.size, now);
     fresh.fleet = harness.app.fleet.clone();
@@ -105,7 +105,7 @@ proptest! {
                 harness.receive(now, [presence_message(presence)]);
             }
             harness.apply(ConsoleEvent::Frame);
-            let fresh = counted_anew(&harness);
+            let fresh = recounted(&harness);
             prop_assert_eq!(harness.app.counts, expected(&harness, &fresh));
             let order = |app: &App| app.table.listed().to_vec();
             prop_assert_eq!(order(&harness.app), order(&fresh));
@@ -137,7 +137,7 @@ fn the_counts_are_those_of_all_hosts_after_any_report() {
     for (at, step) in steps.into_iter().enumerate() {
         harness.receive(noon(), [step]);
         harness.apply(ConsoleEvent::Frame);
-        let mut fresh = counted_anew(&harness);
+        let mut fresh = recounted(&harness);
         assert_eq!(harness.app.counts, expected(&harness, &fresh), "after step {at}");
         harness.type_text("t");
         let grouped = harness.text();
