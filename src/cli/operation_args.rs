@@ -35,10 +35,7 @@ impl OperationArgs {
         yes: bool,
         details: impl FnOnce(&ResolvedConfig, Intent) -> Intent,
     ) -> Result<Exit, CommandError> {
-        let resolved = self.connection.resolve()?;
-        let selection = self.selector.selection(&resolved)?;
-        let intent = details(&resolved, Intent::new(action, issuer()));
-        self.run(subcommand, &resolved, selection, intent, yes).await
+        self.run(subcommand, action, yes, SelectorArgs::selection, details).await
     }
 
     /// Runs an action that changes nothing, so that it needs no confirmation and may select hosts of all tiers.
@@ -48,23 +45,23 @@ impl OperationArgs {
         action: Action,
         details: impl FnOnce(&ResolvedConfig, Intent) -> Intent,
     ) -> Result<Exit, CommandError> {
-        let resolved = self.connection.resolve()?;
-        let selection = self.selector.selection_across_tiers(&resolved)?;
-        let intent = details(&resolved, Intent::new(action, issuer()));
-        self.run(subcommand, &resolved, selection, intent, true).await
+        self.run(subcommand, action, true, SelectorArgs::selection_across_tiers, details).await
     }
 
     async fn run(
         self,
         subcommand: &'static str,
-        resolved: &ResolvedConfig,
-        selection: Selection,
-        intent: Intent,
+        action: Action,
         yes: bool,
+        select: impl FnOnce(&SelectorArgs, &ResolvedConfig) -> Result<Selection, CommandError>,
+        details: impl FnOnce(&ResolvedConfig, Intent) -> Intent,
     ) -> Result<Exit, CommandError> {
+        let resolved = self.connection.resolve()?;
+        let selection = select(&self.selector, &resolved)?;
+        let intent = details(&resolved, Intent::new(action, issuer()));
         let resume = ResumeCommand::for_subcommand(subcommand, &self.connection);
         let operation =
             Operation { yes, ..Operation::new(intent, selection, self.timeout, self.output, resume) };
-        operation.run(resolved).await
+        operation.run(&resolved).await
     }
 }

@@ -150,7 +150,7 @@ fn a_cancelled_job_holds_the_rollout_and_is_not_called_a_failure() {
         ("cpf", "1 host failed, 1 cancelled (none allowed)"),
         ("fpp", "1 host failed (none allowed)"),
     ] {
-        let RolloutStep::Stop(stopped) = step(&rollout, states) else { panic!("{states} goes on") };
+        let RolloutStep::Stop(stopped) = step(&rollout, states) else { panic!("{states} continues") };
         assert_eq!(stopped.to_string(), reason);
     }
     let encoded = |reason: StopReason| serde_json::to_value(reason).unwrap();

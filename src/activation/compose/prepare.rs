@@ -45,7 +45,7 @@ struct HostServices {
 }
 
 /// What was found on the host.
-struct HostBefore {
+struct HostFindings {
     old_commit: Option<String>,
     /// The version of Compose.
     compose: String,
@@ -101,7 +101,7 @@ impl ComposeRun {
                 .map_err(|error| unhealthy(format!("could not check out {}: {error}", chosen.commit)))?;
             self.scratch()
         };
-        let host = HostBefore { old_commit, compose, containers };
+        let host = HostFindings { old_commit, compose, containers };
         let planned = self.plan_services(target, host, chosen, generation).await;
         if planned.is_err() {
             self.remove_scratch().await;
@@ -148,12 +148,12 @@ impl ComposeRun {
     async fn plan_services(
         &self,
         tree: PathBuf,
-        host: HostBefore,
+        host: HostFindings,
         chosen: ChosenCommit,
         generation: Option<u64>,
     ) -> Result<ComposePlan, JobFailure> {
         let ChosenCommit { commit, origin, note } = chosen;
-        let HostBefore { old_commit, compose, containers } = host;
+        let HostFindings { old_commit, compose, containers } = host;
         let inventory = match self.inventory(&tree) {
             Ok(inventory) => inventory,
             Err(why) => {
