@@ -47,7 +47,9 @@ pub struct Table {
     ranks: Vec<u8>,
     /// Hosts that match the filter, in display order, including those of folded groups.
     listed: Vec<Name>,
-    arrangements: u64,
+    /// The listed hosts in natural order, as indices in `names`.
+    members: Vec<usize>,
+    memberships: u64,
     rows: Vec<TableRow>,
     selected: Option<TableRow>,
     /// Index of the selected row.
@@ -70,9 +72,19 @@ impl Table {
         &self.rows
     }
 
-    /// How often the listed hosts were arranged so far: as long as it stays, [`Table::listed`] is the same.
-    pub(super) fn arrangements(&self) -> u64 {
-        self.arrangements
+    /// The listed hosts in natural order, each with its index for [`Table::rank_at`].
+    pub(super) fn members(&self) -> impl Iterator<Item = (usize, &Name)> {
+        self.members.iter().filter_map(|index| Some((*index, self.names.get(*index)?)))
+    }
+
+    /// A number that changes when other hosts are listed, or when the tier or the role of a host changes.
+    pub(super) fn memberships(&self) -> u64 {
+        self.memberships
+    }
+
+    /// The severity of a host by its index.
+    pub(super) fn rank_at(&self, index: usize) -> Option<u8> {
+        self.ranks.get(index).copied()
     }
 
     /// The hosts that match the filter, in display order, including those of folded groups.
@@ -116,6 +128,7 @@ impl Table {
 
     /// Marks the rows as stale if they depend on what has changed of a host.
     pub(super) fn invalidate_if_moved(&mut self, change: PlaceChange) {
+        self.memberships += u64::from(change.group);
         if change.group || change.rank && self.faults {
             self.invalidate();
         }
@@ -172,12 +185,18 @@ impl Table {
             self.ranks = self.names.iter().map(rank).collect();
             let indices = self.names.iter().enumerate();
             self.indices = indices.map(|(index, name)| (name.clone(), index)).collect();
+            self.memberships += 1;
         }
-        let hosts = self.names.iter().filter_map(|name| fleet.hosts.get(name));
-        let wanted = |host: &&Host| {
+        let hosts = self.names.iter().enumerate();
+        let hosts = hosts.filter_map(|(index, name)| Some((index, fleet.hosts.get(name)?)));
+        let is_wanted = |(_, host): &(usize, &Host)| {
             self.filter.matches(host, heads, now) && (!self.faults || host.needs_attention(now))
         };
-        let mut listed: Vec<_> = hosts.filter(wanted).collect();
+        let (members, mut listed): (Vec<_>, Vec<_>) = hosts.filter(is_wanted).unzip();
+        if self.members != members {
+            self.members = members;
+            self.memberships += 1;
+        }
         self.sort.arrange(&mut listed, now);
         if self.reverse {
             listed.reverse();
@@ -211,7 +230,6 @@ impl Table {
 
     /// Shows these hosts. `groups` are the groups with their numbers of hosts, in the same order, if there are any.
     fn show(&mut self, listed: Vec<Name>, groups: Vec<(HostGroup, usize)>) {
-        self.arrangements += 1;
         self.rows = self.rows_of(&listed, groups);
         self.listed = listed;
         let selected = self.selected.as_ref().filter(|_| self.chosen);

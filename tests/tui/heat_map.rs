@@ -7,7 +7,7 @@ use crate::harness::{
 use crate::keys::keys;
 use crossterm::event::KeyCode;
 use homelab_deploy::protocol::Status;
-use homelab_deploy::tui::{Context, Effect, Overlay, Screen, Theme};
+use homelab_deploy::tui::{Context, Effect, Overlay, Screen, Sort, Theme};
 use ratatui::style::Color;
 
 /// Hosts in four groups, with every state.
@@ -174,6 +174,27 @@ fn marked_hosts_are_the_targets_of_a_form() {
     let Some(Overlay::Form(form)) = &harness.app.overlay else { panic!("no form") };
     assert_eq!(form.selected_choice().hosts, [name("dns3")]);
     assert!(!harness.effects().iter().any(|effect| matches!(effect, Effect::Send(_))));
+}
+
+#[test]
+fn a_host_keeps_its_cell() {
+    let mut harness = fleet(120, 40, PLAIN);
+    harness.app.table.sort = Sort::Attention;
+    harness.app.table.invalidate();
+    keys(&mut harness, "Hg");
+    let cells = |harness: &mut Harness| {
+        let text = harness.text();
+        let line = text.lines().find(|line| line.contains("prod dns")).unwrap_or_else(|| panic!("{text}"));
+        line.chars().skip(21).take(7).collect::<String>()
+    };
+    assert_eq!(cells(&mut harness), ".l..r..", "dns1 to dns7");
+    harness.receive(ago(0), vec![report_message(failed("dns6", "d2"))]);
+    assert_eq!(cells(&mut harness), ".l..rf.", "at once, and in its place");
+    harness.receive(ago(0), vec![presence_message(answer("dns0", "prod", "dns"))]);
+    assert_eq!(selected(&mut harness), "dns1");
+    harness.receive(ago(0), vec![presence_message(answer("dns7", "test", "dns"))]);
+    let text = harness.text();
+    assert!(text.contains("test dns"), "{text}");
 }
 
 #[test]

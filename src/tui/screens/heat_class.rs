@@ -69,11 +69,20 @@ impl HeatClass {
     }
 }
 
-/// The classes of a property, and the class of each host.
-pub(super) fn classify(app: &App, key: HeatKey, names: &[Name]) -> (Vec<HeatClass>, Vec<usize>) {
+/// The classes of a property, and the class of each host. `indices` are those of the hosts in the table.
+pub(super) fn classify(
+    app: &App,
+    key: HeatKey,
+    names: &[Name],
+    indices: &[usize],
+) -> (Vec<HeatClass>, Vec<usize>) {
     let hosts = names.iter().map(|name| app.fleet.hosts.get(name));
     let (mut legend, classes): (Vec<_>, Vec<_>) = match key {
-        HeatKey::State => (states(), hosts.map(|host| host.map_or(0, |host| state(app, host))).collect()),
+        HeatKey::State => {
+            let idle = HostStatus::Idle.rank();
+            let rank = |index: &usize| usize::from(app.table.rank_at(*index).unwrap_or(idle));
+            (states(), indices.iter().map(rank).collect())
+        }
         HeatKey::Commit => commits(app, &hosts.collect::<Vec<_>>()),
         HeatKey::Age => (ages(), hosts.map(|host| host.map_or(4, |host| age(app, host))).collect()),
         HeatKey::Space => (spaces(), hosts.map(|host| host.map_or(3, space)).collect()),
@@ -84,38 +93,24 @@ pub(super) fn classify(app: &App, key: HeatKey, names: &[Name]) -> (Vec<HeatClas
     (legend, classes)
 }
 
+/// The classes in the order of the [ranks](HostStatus::rank), so that a rank is the index of its class.
 fn states() -> Vec<HeatClass> {
     let class = HeatClass::new;
     vec![
-        class("idle", Tone::Good, '.'),
         class("failed", Tone::Bad, 'f'),
+        class("key changed", Tone::Bad, 'k'),
         class("not proven", Tone::Bad, 'p'),
+        class("duplicate", Tone::Bad, 'n'),
         class("unit failed", Tone::Bad, 'u'),
-        class("deploying", Tone::Busy, 'd'),
+        class("disk low", Tone::Warn, 'l'),
         class("offline", Tone::Warn, 'o'),
         class("stale", Tone::Warn, 's'),
         class("restarting", Tone::Warn, 'R'),
-        class("held", Tone::Warn, 'h'),
         class("needs reboot", Tone::Warn, 'r'),
-        class("disk low", Tone::Warn, 'l'),
+        class("held", Tone::Warn, 'h'),
+        class("deploying", Tone::Busy, 'd'),
+        class("idle", Tone::Good, '.'),
     ]
-}
-
-/// The index in [`states`].
-fn state(app: &App, host: &Host) -> usize {
-    match host.status(app.now) {
-        HostStatus::Idle => 0,
-        HostStatus::Failed(_) => 1,
-        HostStatus::Changed | HostStatus::Unproven | HostStatus::Duplicate => 2,
-        HostStatus::Units(_) => 3,
-        HostStatus::Deploying(_) => 4,
-        HostStatus::Offline => 5,
-        HostStatus::Stale => 6,
-        HostStatus::Restarting => 7,
-        HostStatus::Held => 8,
-        HostStatus::Reboot => 9,
-        HostStatus::Disk(_) => 10,
-    }
 }
 
 /// The commits: known heads first, then those that most hosts run; the others share a class.

@@ -24,10 +24,12 @@ pub struct HeatMapScreen {
     /// First visible line.
     pub top: usize,
     selected: Option<Name>,
+    /// The index of each host in the table.
+    indices: Vec<usize>,
     /// For which time, property and hosts the classes were computed.
     computed: Option<(Timestamp, HeatKey, bool)>,
-    /// The arrangement of the table from which the groups were made.
-    arranged: Option<u64>,
+    /// The [memberships](crate::tui::Table::memberships) for which the groups were made.
+    grouped: Option<u64>,
 }
 
 impl HeatMapScreen {
@@ -46,35 +48,37 @@ impl HeatMapScreen {
         self.groups.partition_point(|(_, range)| range.end <= self.at)
     }
 
-    /// Updates the groups if other hosts are listed, and the classes once a second or if the property changes.
+    /// Updates the groups if other hosts are listed; the states for each frame, and other properties once a second.
     pub(in crate::tui) fn refresh_cache(&mut self, app: &App) {
-        let arranged = Some(app.table.arrangements());
-        if self.arranged != arranged {
-            self.arranged = arranged;
+        let grouped = Some(app.table.memberships());
+        if self.grouped != grouped {
+            self.grouped = grouped;
             self.computed = None;
-            self.arrange(app);
+            self.group_hosts(app);
         }
         let computed = Some((app.now, self.key, app.heads.is_some()));
-        if self.computed != computed {
+        if self.key == HeatKey::State || self.computed != computed {
             self.computed = computed;
-            (self.legend, self.classes) = classify(app, self.key, &self.hosts);
+            (self.legend, self.classes) = classify(app, self.key, &self.hosts, &self.indices);
         }
         self.top = view::heat_map_top(app, self);
     }
 
-    /// Groups the hosts. Within a group they are in the order of the table.
-    fn arrange(&mut self, app: &App) {
-        let hosts = app.table.listed().iter().filter_map(|name| app.fleet.hosts.get(name));
-        let mut hosts: Vec<_> = hosts.map(|host| (HostGroup::of(host), host.name.clone())).collect();
-        hosts.sort_by(|(a, _), (b, _)| a.cmp(b));
+    /// Groups the hosts. Within a group they are in natural order, so that a host keeps its place.
+    fn group_hosts(&mut self, app: &App) {
+        let hosts = app.table.members();
+        let hosts = hosts.filter_map(|(index, name)| Some((index, app.fleet.hosts.get(name)?)));
+        let mut hosts: Vec<_> = hosts.map(|(index, host)| (HostGroup::of(host), index, host)).collect();
+        hosts.sort_by(|(a, ..), (b, ..)| a.cmp(b));
         self.groups.clear();
-        for (at, (group, _)) in hosts.iter().enumerate() {
+        for (at, (group, ..)) in hosts.iter().enumerate() {
             match self.groups.last_mut() {
                 Some((last, range)) if last == group => range.end = at + 1,
                 _ => self.groups.push((group.clone(), at..at + 1)),
             }
         }
-        self.hosts = hosts.into_iter().map(|(_, name)| name).collect();
+        (self.indices, self.hosts) =
+            hosts.into_iter().map(|(_, index, host)| (index, host.name.clone())).unzip();
         let selected = self.hosts.iter().position(|name| Some(name) == self.selected.as_ref());
         self.at = selected.unwrap_or(self.at).min(self.hosts.len().saturating_sub(1));
     }
