@@ -4,7 +4,9 @@ use crate::hosts;
 use crate::nats_server::Fleet;
 use crate::terminal::Console;
 use homelab_deploy::client::Inventory;
+use jiff::Timestamp;
 use std::fs::read_dir;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const HOSTS: usize = 10_000;
@@ -38,6 +40,10 @@ pub(crate) fn measure() -> bool {
     let file = files.into_iter().find(|file| file.extension().is_some_and(|end| end == "json")).unwrap();
     let mut inventory = Inventory::open(&file).unwrap();
     hosts::expect(&mut inventory, HOSTS);
+    // Only hosts that were seen are saved.
+    for entry in inventory.hosts.values_mut() {
+        Arc::make_mut(entry).last_seen = Some(Timestamp::now());
+    }
     inventory.save().unwrap();
     let mut console = Console::start(&fleet);
     console.shows(&format!(" {HOSTS} online"));

@@ -1,5 +1,6 @@
 //! A deployment as an operator sees it: the latest report of each host, and the number of hosts by status.
 
+use super::failure_groups::FailureGroups;
 use super::host::bounded_seconds;
 use super::job_share::job_share;
 use crate::protocol::{Action, DeployReport, Id, InternedStr, Name, Status};
@@ -25,7 +26,7 @@ pub struct HostJob {
 }
 
 /// A request to one or many hosts, and their jobs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Deployment {
     /// The id of the request.
     pub id: Option<Id>,
@@ -49,6 +50,9 @@ pub struct Deployment {
     /// The sum of the shares of all hosts that are done, each in thousandths.
     #[serde(skip)]
     pub done: u64,
+    /// The failures by cause.
+    #[serde(skip)]
+    pub failures: FailureGroups,
 }
 
 impl Deployment {
@@ -64,6 +68,7 @@ impl Deployment {
             hosts: HashMap::new(),
             counts: StatusCounts::default(),
             done: 0,
+            failures: FailureGroups::default(),
         }
     }
 
@@ -84,7 +89,9 @@ impl Deployment {
                 let newer = supersedes(&report, &job.report);
                 if newer {
                     self.counts.remove(&job.report);
+                    self.failures.remove(&job.report);
                     self.counts.add(&report);
+                    self.failures.add(&report);
                     job.report = report;
                 }
                 newer
@@ -92,6 +99,7 @@ impl Deployment {
             None if is_full => false,
             None => {
                 self.counts.add(&report);
+                self.failures.add(&report);
                 jobs.push(HostJob { started_at: start_time(&report, now), report, last_seen: now });
                 true
             }

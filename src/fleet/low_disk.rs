@@ -12,7 +12,7 @@ pub const LOW_STORE_BYTES: u64 = 2 << 30;
 pub const LOW_STATE_BYTES: u64 = 1 << 30;
 
 /// Which file system is nearly full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, Hash)]
 pub enum DiskPlace {
     /// The file system of `/boot`.
     #[strum(serialize = "/boot")]

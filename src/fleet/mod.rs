@@ -9,6 +9,7 @@ mod commits;
 mod deployment;
 pub mod describe;
 mod durations;
+mod failure_groups;
 mod failures;
 mod flakes;
 mod folded_changes;
@@ -19,6 +20,7 @@ mod host_status;
 mod job_share;
 mod known_rollout;
 mod low_disk;
+mod natural;
 mod version_order;
 
 pub use build::FleetBuild;
@@ -28,7 +30,8 @@ pub use commits::{
 };
 pub use deployment::{Deployment, HostJob, StatusCounts, host_share};
 pub use durations::{COUNTED_JOBS, JobDurations, is_outlier, median};
-pub use failures::{FailureGroup, failure_cause, failure_groups, failure_reason};
+pub use failure_groups::{FailureGroup, FailureGroups, failure_groups};
+pub use failures::{failure_cause, failure_reason};
 pub use flakes::{FlakeError, FlakeTrust, KnownFlakes, printable_flake};
 pub use folded_changes::{FoldedChange, HostChange, fold_changes};
 pub use heads::{BranchHeads, Outdated, UnknownReason};
@@ -37,13 +40,13 @@ pub use host_status::{AttentionGroup, HostStatus};
 pub use job_share::WHOLE_JOB;
 pub use known_rollout::KnownRollout;
 pub use low_disk::{DiskPlace, LOW_BOOT_BYTES, LOW_STATE_BYTES, LOW_STORE_BYTES, LowDisk};
+pub use natural::{NaturalName, natural_cmp};
 
 use crate::protocol::{BuildReport, DeployReport, Id, Inbound, Name, Presence, QueryReply};
 use build::MAX_BUILDS;
 use host_limit::HostLimit;
 use jiff::Timestamp;
 use serde::Serialize;
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -232,32 +235,4 @@ impl Fleet {
         let hosts = self.hosts.values().filter(|host| host.commit().is_some());
         hosts.filter_map(|host: &Host| host.answer.as_deref())
     }
-}
-
-/// Compares names with numbers in numeric order: `web2` before `web10`. Not from a crate: it is short, and names that differ only in
-/// leading zeros need a fixed order too.
-pub fn natural_cmp(a: &Name, b: &Name) -> Ordering {
-    let (mut left, mut right) = (a.as_str().as_bytes(), b.as_str().as_bytes());
-    while let (Some(x), Some(y)) = (left.first(), right.first()) {
-        let order = if x.is_ascii_digit() && y.is_ascii_digit() {
-            let (m, n) = (number(&mut left), number(&mut right));
-            m.len().cmp(&n.len()).then_with(|| m.cmp(n))
-        } else {
-            (left, right) = (&left[1..], &right[1..]);
-            x.cmp(y)
-        };
-        if order.is_ne() {
-            return order;
-        }
-    }
-    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
-}
-
-/// Takes the digits at the start, without leading zeros.
-fn number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
-    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
-    *text = rest;
-    let zeros = digits.iter().take_while(|b| **b == b'0').count();
-    &digits[zeros..]
 }

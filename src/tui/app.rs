@@ -5,8 +5,8 @@ use super::list_filter::FilterField;
 use super::update::rollouts;
 use super::{
     CommandLine, ConnectionStatus, Context, Effect, ErrorDialog, EventFeed, Filter, FleetCounts, Form,
-    KnownCommits, KnownDurations, LeaveDialog, Likewise, LogKey, LogPane, Options, Rollouts, RunningRollout,
-    Screen, SentDeployment, ServerLink, Table, Tone, ViewState, sent_deployment, view,
+    KnownCommits, KnownDurations, LeaveDialog, LogKey, LogPane, Options, Rollouts, RunningRollout, Screen,
+    SentDeployment, ServerLink, Table, Tone, ViewState, sent_deployment, view,
 };
 use crate::client::{DetachedProcess, Inventory, Plan};
 use crate::fleet::{BranchHeads, CommitQuery, Fleet, Host, Outdated};
@@ -152,8 +152,6 @@ pub struct App {
     pub counts: FleetCounts,
     /// What each host contributes to the counts.
     pub(super) counted: CountedHosts,
-    /// The hosts with the same trouble as the selected one.
-    pub likewise: Likewise,
     /// The batch options of the last deployment to several hosts.
     pub(super) last_batches: Option<String>,
     /// The directory of the last saved log.
@@ -217,7 +215,6 @@ impl App {
             followed_log: Effect::Log(None),
             counts: FleetCounts::default(),
             counted: CountedHosts::default(),
-            likewise: Likewise::default(),
             saved_view_state: ViewState::default(),
             last_batches: None,
             log_directory: None,
@@ -370,9 +367,6 @@ impl App {
             (self.running, deployments) = RunningRollout::all(self);
         }
         self.counts = FleetCounts { deployments, ..self.counted.total() };
-        let mut likewise = std::mem::take(&mut self.likewise);
-        likewise.refresh(self);
-        self.likewise = likewise;
         self.table.scroll_to_selected(view::hosts_in_view(self));
         if let Some(mut screen) = self.screens.pop() {
             screen.refresh_cache(self);

@@ -1,6 +1,7 @@
 //! Number of hosts per status, for the line below the header. A report changes only what its host contributes.
 
 use super::HostGroup;
+use super::likewise::Likewise;
 use crate::fleet::{AttentionGroup, BranchHeads, Fleet, Host, HostStatus, Outdated, Reachability};
 use crate::protocol::Name;
 use jiff::Timestamp;
@@ -92,8 +93,8 @@ pub(super) struct CountedHosts {
     queue: BinaryHeap<Reverse<(Timestamp, Name)>>,
     /// The counts of each tier and role.
     groups: BTreeMap<HostGroup, FleetCounts>,
-    /// Number of changes of a host's severity so far.
-    pub(super) rank_changes: u64,
+    /// The hosts with the same trouble.
+    pub(super) likewise: Likewise,
     /// The hosts whose severity has changed since the last frame, with the new one.
     reranked: Vec<(Name, u8)>,
 }
@@ -124,6 +125,7 @@ impl CountedHosts {
     /// Counts a host again, after a report or because time has passed.
     pub(super) fn update(&mut self, host: &Host, heads: Option<&BranchHeads>, now: Timestamp) -> PlaceChange {
         let change = self.count(host, heads, now);
+        self.likewise.update(host, now);
         if let Some(counted) = self.hosts.get_mut(&host.name) {
             counted.due = host.next_change(now);
             // A later time replaces the entry when that is due, so that reports do not fill the queue.
@@ -143,7 +145,6 @@ impl CountedHosts {
             self.groups.entry(place.group()).or_default().add(&counts);
             self.hosts.insert(host.name.clone(), CountedHost { place, counts, due: None, queued: None });
             self.total.add(&counts);
-            self.rank_changes += 1;
             self.reranked.push((host.name.clone(), rank));
             return PlaceChange { rank: true, group: true };
         };
@@ -161,7 +162,6 @@ impl CountedHosts {
         let change = PlaceChange { rank: place.rank != rank, group: is_moved };
         if change.rank {
             place.rank = rank;
-            self.rank_changes += 1;
             self.reranked.push((host.name.clone(), rank));
         }
         change

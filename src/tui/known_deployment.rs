@@ -2,7 +2,10 @@
 
 use super::sent_deployment::{SentDeployment, SentDeploymentState};
 use super::{App, Context, KeyCommand, Tone};
-use crate::fleet::{Deployment, HostJob, KnownRollout, StatusCounts, describe, host_share, natural_cmp};
+use crate::fleet::{
+    Deployment, FailureGroup, HostJob, KnownRollout, StatusCounts, describe, failure_groups, host_share,
+    natural_cmp,
+};
 use crate::protocol::{Action, Id, Name, Revision, RolloutState, Status};
 use crate::text::{format, printable};
 use jiff::Timestamp;
@@ -344,6 +347,21 @@ impl<'a> KnownDeployment<'a> {
             counts.add(&job.report);
         }
         (counts, no_answer, unsent_count)
+    }
+
+    /// A number that changes with the failures.
+    pub(super) fn failure_changes(&self) -> u64 {
+        let resent = self.sent.into_iter().flat_map(|sent| sent.resent.values());
+        let resent = resent.filter_map(|id| self.app.fleet.deployments.get(id));
+        self.reported.into_iter().chain(resent).map(|reported| reported.failures.changes()).sum()
+    }
+
+    /// The failures by cause, the largest group first.
+    pub(super) fn failure_groups(&self) -> Vec<FailureGroup> {
+        match self.reported {
+            Some(reported) if self.sent.is_none_or(|sent| sent.resent.is_empty()) => reported.failures.all(),
+            _ => failure_groups(self.host_entries().iter().filter_map(|entry| Some(&*entry.job?.report))),
+        }
     }
 
     /// The hosts: failed ones first, then running ones, then the others.

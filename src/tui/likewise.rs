@@ -1,70 +1,91 @@
-//! The hosts with the same trouble as the selected host.
+//! The hosts with the same trouble. A message changes only what its host contributes.
 
-use super::App;
-use crate::fleet::{DiskPlace, Fleet, Host, HostStatus, failure_groups, natural_cmp};
-use crate::protocol::Name;
+use crate::fleet::{DiskPlace, FailureGroups, Host, HostStatus, NaturalName};
+use crate::protocol::{DeployReport, Name};
 use jiff::Timestamp;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-/// The hosts with the same trouble as one host. Computed again if another host is selected or a severity has changed.
+/// The troubles of all hosts, by what is the same.
 #[derive(Debug, Default)]
-pub struct Likewise {
-    of: Option<(Name, u64)>,
-    hosts: Vec<Name>,
+pub(super) struct Likewise {
+    failed: FailureGroups,
+    others: HashMap<OtherTrouble, BTreeSet<NaturalName>>,
+    of: HashMap<Name, Trouble>,
 }
 
-/// What is the same on several hosts.
-#[derive(PartialEq)]
-enum Trouble<'a> {
-    Failed,
-    Units(&'a [String]),
+/// What several hosts can have in common.
+#[derive(Debug, Clone)]
+enum Trouble {
+    Failed(Arc<DeployReport>),
+    Other(OtherTrouble),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum OtherTrouble {
+    Units(Vec<String>),
     Disk(DiskPlace),
 }
 
 impl Likewise {
-    /// The other hosts with the same trouble as this one.
-    pub fn hosts(&self, host: &Name) -> &[Name] {
-        let is_current = self.of.as_ref().is_some_and(|(of, _)| of == host);
-        if is_current { &self.hosts } else { &[] }
+    /// The other hosts with the same trouble as this one, in natural order.
+    pub(super) fn others<'a>(&'a self, host: &Name) -> Vec<&'a Name> {
+        let mut same: Vec<_> = match self.of.get(host) {
+            Some(Trouble::Failed(report)) => self.failed.hosts_like(report).collect(),
+            Some(Trouble::Other(trouble)) => {
+                self.others.get(trouble).into_iter().flatten().map(|name| &name.0).collect()
+            }
+            None => Vec::new(),
+        };
+        same.retain(|other| *other != host);
+        same
     }
 
-    pub(super) fn refresh(&mut self, app: &App) {
-        let of = app.host().map(|host| (host.name.clone(), app.counted.rank_changes));
-        if self.of == of {
-            return;
+    /// Applies the state of a host.
+    pub(super) fn update(&mut self, host: &Host, now: Timestamp) {
+        let trouble = Trouble::of(host, now);
+        match (self.of.get(&host.name), &trouble) {
+            (None, None) => return,
+            (Some(before), Some(trouble)) if before.is_same(trouble) => return,
+            _ => {}
         }
-        self.hosts = app.host().map(|host| others(&app.fleet, host, app.now)).unwrap_or_default();
-        self.of = of;
+        let name = NaturalName(host.name.clone());
+        match self.of.remove(&host.name) {
+            Some(Trouble::Failed(report)) => self.failed.remove(&report),
+            Some(Trouble::Other(trouble)) => {
+                if let Some(hosts) = self.others.get_mut(&trouble) {
+                    hosts.remove(&name);
+                    if hosts.is_empty() {
+                        self.others.remove(&trouble);
+                    }
+                }
+            }
+            None => {}
+        }
+        let Some(trouble) = trouble else { return };
+        match &trouble {
+            Trouble::Failed(report) => self.failed.add(report),
+            Trouble::Other(other) => drop(self.others.entry(other.clone()).or_default().insert(name)),
+        }
+        self.of.insert(host.name.clone(), trouble);
     }
 }
 
-fn others(fleet: &Fleet, host: &Host, now: Timestamp) -> Vec<Name> {
-    let Some(trouble) = Trouble::of(host, now) else { return Vec::new() };
-    let mut same: Vec<_> = match trouble {
-        Trouble::Failed => {
-            let failed =
-                fleet.hosts.values().filter(|other| Trouble::of(other, now) == Some(Trouble::Failed));
-            let groups = failure_groups(failed.filter_map(Host::failed_change));
-            groups.into_iter().find(|group| group.hosts.contains(&host.name)).map(|group| group.hosts)
-        }
-        trouble => {
-            let same =
-                fleet.hosts.values().filter(|other| Trouble::of(other, now).as_ref() == Some(&trouble));
-            Some(same.map(|other| other.name.clone()).collect())
-        }
-    }
-    .unwrap_or_default();
-    same.retain(|name| *name != host.name);
-    same.sort_unstable_by(natural_cmp);
-    same
-}
-
-impl<'a> Trouble<'a> {
-    fn of(host: &'a Host, now: Timestamp) -> Option<Self> {
+impl Trouble {
+    fn of(host: &Host, now: Timestamp) -> Option<Self> {
         match host.status(now) {
-            HostStatus::Failed(_) => Some(Self::Failed),
-            HostStatus::Units(units) => Some(Self::Units(units)),
-            HostStatus::Disk(low) => Some(Self::Disk(low.place)),
+            HostStatus::Failed(_) => host.last_change.clone().map(Self::Failed),
+            HostStatus::Units(units) => Some(Self::Other(OtherTrouble::Units(units.to_vec()))),
+            HostStatus::Disk(low) => Some(Self::Other(OtherTrouble::Disk(low.place))),
             _ => None,
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Failed(a), Self::Failed(b)) => Arc::ptr_eq(a, b),
+            (Self::Other(a), Self::Other(b)) => a == b,
+            _ => false,
         }
     }
 }

@@ -70,7 +70,6 @@ pub use known_commits::KnownCommits;
 pub use known_deployment::DeploymentHostKey;
 pub use known_durations::KnownDurations;
 pub use leave::{LeaveChoice, LeaveDialog};
-pub use likewise::Likewise;
 pub use list_sort::ListSort;
 pub use log_pane::{LogPane, LogState};
 pub use options::Options;

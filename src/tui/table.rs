@@ -219,13 +219,24 @@ impl Table {
 
     /// Arranges all hosts by severity, of which only some have changed: much faster than a new arrangement.
     fn arrange_by_rank(&mut self) {
-        let mut order: Vec<_> = (0..self.names.len()).collect();
-        order.sort_by_key(|index| self.ranks[*index]);
-        let group = |index: &usize| AttentionGroup::of_rank(self.ranks[*index]);
-        let groups = order.chunk_by(|a, b| group(a) == group(b));
-        let groups = groups.map(|hosts| (HostGroup::attention(group(&hosts[0])), hosts.len()));
-        let groups = groups.filter(|_| self.sort == Sort::Attention).collect();
-        self.show(order.iter().map(|index| self.names[*index].clone()).collect(), groups);
+        let mut by_rank: Vec<Vec<usize>> = Vec::new();
+        for (index, rank) in self.ranks.iter().copied().map(usize::from).enumerate() {
+            if by_rank.len() <= rank {
+                by_rank.resize_with(rank + 1, Vec::new);
+            }
+            by_rank[rank].push(index);
+        }
+        let mut groups: Vec<(HostGroup, usize)> = Vec::new();
+        if self.sort == Sort::Attention {
+            for (rank, hosts) in (0..).zip(&by_rank).filter(|(_, hosts)| !hosts.is_empty()) {
+                let group = HostGroup::attention(AttentionGroup::of_rank(rank));
+                match groups.last_mut().filter(|(last, _)| *last == group) {
+                    Some((_, count)) => *count += hosts.len(),
+                    None => groups.push((group, hosts.len())),
+                }
+            }
+        }
+        self.show(by_rank.iter().flatten().map(|index| self.names[*index].clone()).collect(), groups);
     }
 
     /// Shows these hosts. `groups` are the groups with their numbers of hosts, in the same order, if there are any.

@@ -258,6 +258,17 @@ fn hosts_with_the_same_trouble_are_named_in_the_pane() {
             None => assert!(!text.contains("likewise"), "{host}:\n{text}"),
         }
     }
+    // The only other host with the same failure recovers, and fails again.
+    for (n, status) in (2..).zip([Status::Completed, Status::Failed]) {
+        let is_same = status == Status::Failed;
+        let mut later = failed("web6", "d9");
+        later.id = Some(format!("e{n}").parse().unwrap());
+        (later.status, later.seq) = (status, Some(1_000_000 + n));
+        harness.receive(ago(0), [report_message(later)]);
+        harness.go_to("web3");
+        let text = harness.text();
+        assert_eq!(text.contains("likewise web6 "), is_same, "{text}");
+    }
     // Many names are summed up.
     let many = (10..60).map(|n| {
         let mut report = failed(&format!("web{n}"), "d8");

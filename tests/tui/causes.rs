@@ -1,7 +1,7 @@
 //! Failures of several hosts, grouped by cause.
 
 use crate::harness::{build_failure, name, report};
-use homelab_deploy::fleet::{failure_cause, failure_groups};
+use homelab_deploy::fleet::{FailureGroups, failure_cause, failure_groups};
 use homelab_deploy::protocol::{DeployReport, ErrorCode, Status};
 
 const HASHES: [&str; 2] = ["0123456789abcdfghijklmnpqrsvwxyz", "zyxwvsrqpnmlkjihgfdcba9876543210"];
@@ -106,12 +106,13 @@ fn hosts_with_the_same_failure_are_one_group() {
         let reports = [failure("web1", error, &text(one)), failure("db1", error, &text(two))];
         let expected = match shared {
             Some(shared) => vec![format!("2: unhealthy: {shared}")],
-            None => vec![format!("1: unhealthy: {}", text(one)), format!("1: unhealthy: {}", text(two))],
+            // Of groups of one size, that with the first host is first.
+            None => vec![format!("1: unhealthy: {}", text(two)), format!("1: unhealthy: {}", text(one))],
         };
         assert_eq!(groups(&reports), expected, "{one:?} {two:?}");
     }
     let codes = [failure("web1", Some("unhealthy"), "no"), failure("db1", Some("held"), "no")];
-    assert_eq!(groups(&codes), ["1: unhealthy: no", "1: held: no"]);
+    assert_eq!(groups(&codes), ["1: held: no", "1: unhealthy: no"]);
 }
 
 #[test]
@@ -136,4 +137,28 @@ fn the_most_frequent_failure_is_first() {
         ]
     );
     assert_eq!(failure_groups([]), []);
+}
+
+#[test]
+fn what_differs_follows_the_reports() {
+    let reports = [
+        failure("web1", Some("unhealthy"), "web1 did not answer within 60 s"),
+        failure("web2", Some("unhealthy"), "web2 did not answer within 61 s"),
+        failure("web3", Some("unhealthy"), "web3 did not answer within 60 s"),
+    ];
+    let mut groups = FailureGroups::default();
+    let cause =
+        |groups: &FailureGroups| groups.all().iter().map(|group| group.cause.clone()).collect::<Vec<_>>();
+    reports.iter().for_each(|report| groups.add(report));
+    assert_eq!(cause(&groups), ["unhealthy: … did not answer within … s"]);
+    assert_eq!(
+        groups.hosts_like(&reports[1]).collect::<Vec<_>>(),
+        [&name("web1"), &name("web2"), &name("web3")]
+    );
+    groups.remove(&reports[1]);
+    assert_eq!(cause(&groups), ["unhealthy: … did not answer within 60 s"]);
+    groups.remove(&reports[0]);
+    assert_eq!(cause(&groups), ["unhealthy: web3 did not answer within 60 s"]);
+    groups.remove(&reports[2]);
+    assert_eq!(groups.all(), []);
 }

@@ -6,7 +6,7 @@ use crate::harness::{
 };
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use homelab_deploy::client::{DeploymentSummary, HostResult, LogEvent, Reply, ResultKind};
-use homelab_deploy::fleet::host_share;
+use homelab_deploy::fleet::{failure_groups, host_share};
 use homelab_deploy::nats::PermissionViolation;
 use homelab_deploy::protocol::{Changes, Inbound, Name, Progress, Status};
 use homelab_deploy::tui::{ConnectionStatus, ConsoleEvent, ErrorDialog, Screen, SentDeploymentEvent};
@@ -227,6 +227,8 @@ proptest! {
         // What is kept up to date with each report is what a count of all hosts gives.
         for deployment in harness.app.fleet.deployments.values() {
             prop_assert_eq!(deployment.done, deployment.hosts.values().map(|jobs| host_share(jobs)).sum::<u64>());
+            let reports = deployment.hosts.values().flatten().map(|job| &*job.report);
+            prop_assert_eq!(deployment.failures.all(), failure_groups(reports));
         }
         // Every screen can be closed, and the selected row exists.
         let table = &harness.app.table;

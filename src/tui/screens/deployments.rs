@@ -1,6 +1,6 @@
 //! The screens of all deployments and of one deployment.
 
-use crate::fleet::{FailureGroup, StatusCounts, failure_groups, natural_cmp};
+use crate::fleet::{FailureGroup, natural_cmp};
 use crate::protocol::{Action, Id};
 use crate::tui::cursor::Cursor;
 use crate::tui::known_deployment::{DeploymentHost, DeploymentHostKey, KnownDeployment};
@@ -39,12 +39,12 @@ pub struct DeploymentScreen {
     pub top: usize,
 }
 
-/// Failures of a deployment, grouped by cause. They are cached until another result arrives.
+/// Failures of a deployment, grouped by cause. They are cached until one changes.
 #[derive(Debug, Default)]
 pub struct Failures {
     /// The groups, the largest first.
     pub groups: Vec<FailureGroup>,
-    of: Option<(Id, StatusCounts, usize)>,
+    of: Option<(Id, u64)>,
 }
 
 impl DeploymentsScreen {
@@ -138,14 +138,10 @@ impl DeploymentScreen {
 impl Failures {
     pub(in crate::tui) fn refresh_cache(&mut self, app: &App, id: &Id) {
         let Some(known) = KnownDeployment::of(app, id) else { return };
-        // A result does not change; only its diagnostics can arrive later.
-        let jobs = known.reported.iter().flat_map(|reported| reported.hosts.values().flatten());
-        let of = (id.clone(), known.counts().0, jobs.filter(|job| job.report.diagnostics.is_some()).count());
-        if self.of.as_ref() == Some(&of) {
-            return;
+        let of = (id.clone(), known.failure_changes());
+        if self.of.as_ref() != Some(&of) {
+            self.of = Some(of);
+            self.groups = known.failure_groups();
         }
-        self.of = Some(of);
-        let host_entries = known.host_entries();
-        self.groups = failure_groups(host_entries.iter().filter_map(|entry| Some(&*entry.job?.report)));
     }
 }

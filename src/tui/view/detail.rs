@@ -71,13 +71,13 @@ fn host_lines(app: &App, host: &Host, size: Size) -> Vec<Line<'static>> {
 
 /// `likewise web6, web9 and 3 more hosts`
 fn likewise_line(app: &App, host: &Host, columns: usize) -> Option<Line<'static>> {
-    let others = app.likewise.hosts(&host.name);
+    let others = app.counted.likewise.others(&host.name);
     if others.is_empty() {
         return None;
     }
     let theme = &app.options.theme;
     let label = theme.span(Tone::Dim, "likewise ");
-    let names: Vec<_> = others.iter().map(Name::as_str).collect();
+    let names: Vec<_> = others.into_iter().map(Name::as_str).collect();
     let more = |shown: usize| match names.len() - shown {
         0 => String::new(),
         more => format!(" and {more} more"),
