@@ -1,8 +1,8 @@
 //! Failures of several hosts, grouped by cause.
 
-use crate::harness::{build_failure, name, report};
-use homelab_deploy::fleet::{FailureGroups, failure_cause, failure_groups};
-use homelab_deploy::protocol::{DeployReport, ErrorCode, Status};
+use crate::harness::{ago, build_failure, name, report};
+use homelab_deploy::fleet::{FailureGroup, FailureGroups, Fleet, failure_cause, failure_groups};
+use homelab_deploy::protocol::{DeployReport, ErrorCode, Inbound, Status};
 
 const HASHES: [&str; 2] = ["0123456789abcdfghijklmnpqrsvwxyz", "zyxwvsrqpnmlkjihgfdcba9876543210"];
 
@@ -161,4 +161,24 @@ fn what_differs_follows_the_reports() {
     assert_eq!(cause(&groups), ["unhealthy: web3 did not answer within 60 s"]);
     groups.remove(&reports[2]);
     assert_eq!(groups.all(), []);
+}
+
+#[test]
+fn diagnostics_that_arrive_later_replace_the_cause() {
+    let mut first = failure("web1", Some("build_failed"), "the build failed");
+    first.seq = Some(7);
+    let later = DeployReport {
+        diagnostics: Some("error: builder for '/nix/store/x-foo-1.2.drv' failed with exit code 2".to_owned()),
+        ..first.clone()
+    };
+    let mut fleet = Fleet::default();
+    let causes =
+        |fleet: &Fleet| fleet.deployments.values().flat_map(|known| known.failures.all()).collect::<Vec<_>>();
+    for (report, expected) in
+        [(first, "build failed: the build failed"), (later, "build of x-foo-1.2 failed")]
+    {
+        fleet.apply(Inbound::Report(Box::new(report)), ago(0));
+        let cause = FailureGroup { cause: expected.to_owned(), hosts: vec![name("web1")] };
+        assert_eq!(causes(&fleet), [cause]);
+    }
 }
