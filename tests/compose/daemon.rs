@@ -12,20 +12,31 @@ const APPLETS: [&str; 8] = ["sh", "sleep", "cat", "echo", "true", "false", "test
 /// A daemon that ends when it is dropped, with all its containers.
 pub(crate) struct Daemon {
     dir: TestDir,
+    /// What it sees as `/opt`, if not that of this machine.
+    opt: Option<PathBuf>,
     process: Child,
 }
 
 impl Daemon {
     /// Starts a daemon with the images `bb:1` and `bb:2`. Prints why if this machine cannot run one.
-    #[expect(clippy::print_stdout, reason = "shows that the test checked nothing")]
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// Starts a daemon for a host in a container, with which it shares this directory as `/opt`.
+    pub(crate) fn sharing_opt(opt: &Path) -> Option<Self> {
+        Self::start_with(Some(opt.to_owned()))
+    }
+
+    #[expect(clippy::print_stdout, reason = "shows that the test checked nothing")]
+    fn start_with(opt: Option<PathBuf>) -> Option<Self> {
         if let Some(missing) = missing() {
             println!("NOT RUN: {missing}");
             return None;
         }
         let dir = TestDir::new();
-        let process = launch(dir.path());
-        let daemon = Self { dir, process };
+        let process = launch(dir.path(), opt.as_deref());
+        let daemon = Self { dir, opt, process };
         daemon.wait_until_ready();
         daemon.import("bb:1");
         daemon.import("bb:2");
@@ -49,18 +60,28 @@ impl Daemon {
         self.kill();
         let _ = fs::remove_dir_all(self.dir.path().join("exec"));
         let _ = fs::remove_file(self.dir.path().join("pid"));
-        self.process = launch(self.dir.path());
+        self.process = launch(self.dir.path(), self.opt.as_deref());
         self.wait_until_ready();
     }
 
     /// The environment of programs that use this daemon.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let mut variables =
-            vec![("DOCKER_HOST", format!("unix://{}/docker.sock", self.dir.path().display()))];
+        let mut variables = vec![("DOCKER_HOST", format!("unix://{}", self.socket().display()))];
         if let Some(config) = docker_config() {
             variables.push(("DOCKER_CONFIG", config.display().to_string()));
         }
         variables
+    }
+
+    /// The socket of the daemon.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("docker.sock")
+    }
+
+    /// The plugin of docker that is Compose.
+    pub(crate) fn compose_plugin(&self) -> PathBuf {
+        let format = "{{range .ClientInfo.Plugins}}{{if eq .Name \"compose\"}}{{.Path}}{{end}}{{end}}";
+        PathBuf::from(self.docker(&["info", "--format", format]))
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -164,10 +185,11 @@ impl Drop for Daemon {
     }
 }
 
-fn launch(dir: &Path) -> Child {
+fn launch(dir: &Path, opt: Option<&Path>) -> Child {
     let here = dir.display();
+    let share = opt.map(|opt| format!("mount --bind {} /opt && ", opt.display())).unwrap_or_default();
     let daemon = format!(
-        "ip link set lo up && exec dockerd --data-root {here}/root --exec-root {here}/exec --pidfile {here}/pid \
+        "{share}ip link set lo up && exec dockerd --data-root {here}/root --exec-root {here}/exec --pidfile {here}/pid \
          --iptables=false --ip6tables=false --bridge=none -H unix://{here}/docker.sock"
     );
     let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();

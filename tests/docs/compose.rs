@@ -33,11 +33,8 @@ fn the_unit_has_the_restrictions_of_nixos() {
         keys(&own, &(&host | &restrictions)),
         ["After", "Environment", "ExecStart", "ExecStartPre", "SystemCallFilter", "Wants",]
     );
-    // nix needs the cache and the filter of its sandbox; the umask and the paths differ.
-    assert_eq!(
-        keys(&restrictions, &own),
-        ["CacheDirectory", "CacheDirectoryMode", "Environment", "ReadWritePaths", "SystemCallFilter",]
-    );
+    // nix needs its own cache and the filter of its sandbox; the umask and the paths differ.
+    assert_eq!(keys(&restrictions, &own), ["Environment", "ReadWritePaths", "SystemCallFilter"]);
     assert_eq!(keys(&host, &own), ["After", "ExecStart", "UMask", "Wants"]);
     let settings = text(SETTINGS);
     let names =

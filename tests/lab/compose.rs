@@ -1,0 +1,194 @@
+//! A Debian host with Docker Compose: its unit is installed with the commands of docs/compose-start.md. Docker runs outside of the
+//! host, because it is not what is tested.
+
+use crate::common::TestDir;
+use crate::docker_daemon::Daemon;
+use crate::harness::{Closure, Host, LISTENER, Lab};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+const PAGE: &str = "docs/compose-start.md";
+const UNIT: &str = "docs/examples/homelab-deploy-compose.service";
+/// The host that the page sets up.
+const ON_HOST: &str = "root@chelsty";
+
+/// Does not run as root, and has a mounted file of the repository and its own data.
+const WEB: &str = "services:
+  app:
+    image: bb:1
+    init: true
+    network_mode: none
+    restart: unless-stopped
+    stop_grace_period: 0s
+    user: '1000'
+    environment: { TOKEN: '${TOKEN:?}' }
+    volumes: ['./page:/page:ro', '/opt/homelab/data/web:/data']
+    command: [sleep, '1000']
+    healthcheck: { test: [CMD, cat, /page], interval: 300ms, timeout: 5s, retries: 2 }
+";
+/// Its image is built by Compose.
+const BUILT: &str = "services:
+  app:
+    build: .
+    init: true
+    network_mode: none
+    restart: unless-stopped
+    stop_grace_period: 0s
+    command: [sleep, '1000']
+";
+
+fn text(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The settings of the host in the file that the page has the reader change.
+fn settings(lab: &Lab) -> String {
+    let (nats_url, repo_url) = (lab.nats.url(), lab.flake.url());
+    let own = [
+        ("HOST", "web1"),
+        ("TIER", "test"),
+        ("NATS_URL", &nats_url),
+        ("REPO_URL", &repo_url),
+        // The hosts share this machine's disk.
+        ("MORE", "--role web --min-free 16MiB"),
+    ];
+    let line = |line: &str| {
+        let own = line.split_once('=').and_then(|(name, _)| own.iter().find(|(own, _)| *own == name));
+        own.map_or_else(|| line.to_owned(), |(name, value)| format!("{name}={value}")) + "\n"
+    };
+    text("docs/examples/compose.env").lines().map(line).collect()
+}
+
+/// Runs the commands of the page.
+fn install(lab: &Lab, host: &Host) {
+    let page = text(PAGE);
+    let commands = page.lines().filter_map(|line| line.strip_prefix("    "));
+    let mut copied = Vec::new();
+    for command in commands {
+        if let Some(files) = command.strip_prefix("scp ") {
+            let (from, to) = files.split_once(&format!(" {ON_HOST}:")).expect("a file for the host");
+            copied.push(from);
+            match from {
+                // The binary is there already.
+                "target/x86_64-unknown-linux-musl/release/homelab-deploy" => {
+                    assert_eq!(to, "/usr/local/bin/");
+                    continue;
+                }
+                "chelsty.nkey" => host.lab_file("copied", &text(lab.nats.key("web1").to_str().unwrap())),
+                "docs/examples/compose.env" => host.lab_file("copied", &settings(lab)),
+                UNIT => host.lab_file("copied", &text(UNIT)),
+                other => panic!("{PAGE} copies {other}, which this test does not know"),
+            }
+            host.sh(&format!("install -m 644 /lab/copied {to}"));
+        } else if let Some(command) = command.strip_prefix(&format!("ssh {ON_HOST} ")) {
+            host.sh(command);
+        }
+    }
+    assert!(copied.contains(&UNIT), "{copied:?}");
+}
+
+/// A host with git, docker and Compose, the services `web` and `built`, and the variables of `web`.
+fn boot(lab: &Lab, daemon: &Daemon, opt: &Path) -> Host {
+    for (path, content) in [
+        ("inventory/topology.yaml", "nodes:\n  web1: { role: home }\n"),
+        ("hosts/web1.yaml", "services:\n  web:\n  built: { after: [web] }\n"),
+        ("services/web/docker-compose.yml", WEB),
+        ("services/web/page", "one\n"),
+        // It runs with the restrictions of the listener.
+        ("services/web/healthcheck.sh", "docker version >/dev/null && ! touch /usr/hardened 2>/dev/null\n"),
+        ("services/built/docker-compose.yml", BUILT),
+        ("services/built/Dockerfile", "FROM bb:1\nCOPY version /version\n"),
+        ("services/built/version", "one\n"),
+    ] {
+        lab.flake.write(path, content);
+    }
+    lab.flake.commit(&Closure::new("base").without_listener());
+    let config = opt.join("homelab/config/web");
+    fs::create_dir_all(&config).unwrap();
+    fs::write(config.join(".env"), "TOKEN=of-the-host\n").unwrap();
+    fs::set_permissions(config.join(".env"), fs::Permissions::from_mode(0o600)).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let docker = std::env::split_paths(&path).map(|dir| dir.join("docker")).find(|file| file.exists());
+    lab.host("web1")
+        .bind(opt, "/opt")
+        .bind(&daemon.socket(), "/run/docker.sock")
+        .bind(&docker.expect("docker is installed"), "/usr/bin/docker")
+        .bind(&daemon.compose_plugin(), "/usr/libexec/docker/cli-plugins/docker-compose")
+        .boot()
+}
+
+/// Each setting of the unit whose value systemd shows as it is written.
+fn assert_restricted(host: &Host) {
+    let unit = text(UNIT);
+    let settings = unit.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    let mut count = 0;
+    for (name, value) in
+        settings.filter(|(_, value)| ["true", "strict", "read-only", "process"].contains(value))
+    {
+        let shown = host.sh(&format!("systemctl show --property={name} --value {LISTENER}"));
+        assert_eq!(shown, value.replace("true", "yes"), "{name}");
+        count += 1;
+    }
+    assert!(count > 15, "{count}");
+    let status = host.sh(&format!("cat /proc/{}/status", host.unit(LISTENER).pid));
+    let has = |line: &str| status.lines().any(|field| field.replace('\t', " ") == line);
+    assert!(has("NoNewPrivs: 1") && has("Seccomp: 2") && has("CapBnd: 000000000000000f"), "{status}");
+}
+
+fn components(report: &Value) -> Vec<(&str, &str)> {
+    let components = report["components"].as_array().unwrap().iter();
+    components.map(|one| (one["name"].as_str().unwrap(), one["state"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn debian_host_deploys_services_with_the_unit_of_the_docs() {
+    let opt = TestDir::new();
+    let Some(daemon) = Daemon::sharing_opt(opt.path()) else { return };
+    let lab = Lab::with(&Closure::new("base").without_listener());
+    let host = boot(&lab, &daemon, opt.path());
+    install(&lab, &host);
+    lab.online("web1");
+    assert_restricted(&host);
+
+    let report = lab.request("web1", "c-1", &json!({})).final_report();
+    let log =
+        |id: &str| fs::read_to_string(host.on_disk(&format!("state/jobs/{id}/log"))).unwrap_or_default();
+    assert_eq!(report["status"], "completed", "{report:#}\n{}", log("c-1"));
+    assert_eq!(components(&report), [("web", "done"), ("built", "done")]);
+    let container = |name: &str| daemon.containers(name).remove(0);
+    let read = |name: &str, file: &str| daemon.docker(&["exec", &container(name), "cat", file]);
+    assert_eq!((read("web", "/page").as_str(), read("built", "/version").as_str()), ("one", "one"));
+    assert_eq!(host.sh("cat /opt/homelab/state/deploy/last_service"), "built");
+
+    // A restart of the unit does not end Compose, and the next listener continues.
+    lab.flake.write("services/web/docker-compose.yml", &WEB.replace("bb:1", "bb:2"));
+    lab.flake.write("services/built/version", "two\n");
+    lab.flake.commit(&Closure::new("base").without_listener());
+    let reports = lab.request("web1", "c-2", &json!({}));
+    host.wait_for_log("c-2", "web: Container web-app-1  Recreate");
+    host.sh(&format!("systemctl restart {LISTENER}"));
+    let report = reports.final_report();
+    assert_eq!(report["status"], "completed", "{report:#}\n{}", log("c-2"));
+    assert_eq!(components(&report), [("web", "done"), ("built", "done")]);
+    assert_eq!(read("built", "/version"), "two");
+    assert!(log("c-2").contains("resuming after the listener died"), "{}", log("c-2"));
+
+    // The services go back.
+    let images = ["web", "built"].map(|name| daemon.inspect(&container(name), "{{.Image}}"));
+    lab.flake.write("services/web/page", "three\n");
+    let unhealthy = "    healthcheck: { test: [CMD, 'false'], interval: 300ms, retries: 2 }\n";
+    lab.flake.write("services/built/docker-compose.yml", &format!("{BUILT}{unhealthy}"));
+    lab.flake.commit(&Closure::new("base").without_listener());
+    let report = lab.request("web1", "c-3", &json!({})).final_report();
+    assert_eq!(
+        (&report["error"], &report["rolled_back"]),
+        (&json!("activation_failed"), &json!(true)),
+        "{report:#}\n{}",
+        log("c-3")
+    );
+    assert_eq!(["web", "built"].map(|name| daemon.inspect(&container(name), "{{.Image}}")), images);
+    assert_eq!((read("web", "/page").as_str(), read("built", "/version").as_str()), ("one", "two"));
+    assert_eq!(host.failed_units(), [""; 0]);
+}
