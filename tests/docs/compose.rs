@@ -31,7 +31,7 @@ fn the_unit_has_the_restrictions_of_nixos() {
     let restrictions = &lines(&text("nixos/homelab-deploy-listener.hardening.conf")) | &lines(&compose);
     assert_eq!(
         keys(&own, &(&host | &restrictions)),
-        ["After", "Environment", "ExecStart", "ExecStartPre", "SystemCallFilter", "Wants",]
+        ["After", "Environment", "ExecStart", "ExecStartPre", "ReadWritePaths", "SystemCallFilter", "Wants",]
     );
     // nix needs its own cache and the filter of its sandbox; the umask and the paths differ.
     assert_eq!(keys(&restrictions, &own), ["Environment", "ReadWritePaths", "SystemCallFilter"]);

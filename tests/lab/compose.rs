@@ -6,7 +6,6 @@ use crate::docker_daemon::Daemon;
 use crate::harness::{Closure, Host, LISTENER, Lab};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 const PAGE: &str = "docs/compose-start.md";
@@ -14,17 +13,27 @@ const UNIT: &str = "docs/examples/homelab-deploy-compose.service";
 /// The host that the page sets up.
 const ON_HOST: &str = "root@chelsty";
 
-/// Does not run as root, and has a mounted file of the repository and its own data.
+/// Does not run as root, and has a mounted file of the repository and its own data. Compose waits until the file `ready` exists.
 const WEB: &str = "services:
+  gate:
+    image: bb:1
+    init: true
+    network_mode: none
+    restart: unless-stopped
+    stop_grace_period: 0s
+    volumes: ['/opt/homelab/data/web:/data']
+    command: [sleep, '1000']
+    healthcheck: { test: [CMD, test, '-e', /data/ready], interval: 300ms, timeout: 5s, retries: 1000 }
   app:
     image: bb:1
     init: true
     network_mode: none
     restart: unless-stopped
     stop_grace_period: 0s
+    depends_on: { gate: { condition: service_healthy } }
     user: '1000'
     environment: { TOKEN: '${TOKEN:?}' }
-    volumes: ['./page:/page:ro', '/opt/homelab/data/web:/data']
+    volumes: ['./page:/page:ro']
     command: [sleep, '1000']
     healthcheck: { test: [CMD, cat, /page], interval: 300ms, timeout: 5s, retries: 2 }
 ";
@@ -89,7 +98,7 @@ fn install(lab: &Lab, host: &Host) {
     assert!(copied.contains(&UNIT), "{copied:?}");
 }
 
-/// A host with git, docker and Compose, the services `web` and `built`, and the variables of `web`.
+/// A host with git, docker and Compose, and the services `web` and `built`.
 fn boot(lab: &Lab, daemon: &Daemon, opt: &Path) -> Host {
     for (path, content) in [
         ("inventory/topology.yaml", "nodes:\n  web1: { role: home }\n"),
@@ -105,10 +114,6 @@ fn boot(lab: &Lab, daemon: &Daemon, opt: &Path) -> Host {
         lab.flake.write(path, content);
     }
     lab.flake.commit(&Closure::new("base").without_listener());
-    let config = opt.join("homelab/config/web");
-    fs::create_dir_all(&config).unwrap();
-    fs::write(config.join(".env"), "TOKEN=of-the-host\n").unwrap();
-    fs::set_permissions(config.join(".env"), fs::Permissions::from_mode(0o600)).unwrap();
     let path = std::env::var_os("PATH").unwrap();
     let docker = std::env::split_paths(&path).map(|dir| dir.join("docker")).find(|file| file.exists());
     lab.host("web1")
@@ -151,32 +156,38 @@ fn debian_host_deploys_services_with_the_unit_of_the_docs() {
     install(&lab, &host);
     lab.online("web1");
     assert_restricted(&host);
+    host.sh("cd /opt/homelab && install -d config/web data/web && umask 077 && echo TOKEN=of-the-host >config/web/.env");
+    let ready = opt.path().join("homelab/data/web/ready");
+    fs::write(&ready, "").unwrap();
 
     let report = lab.request("web1", "c-1", &json!({})).final_report();
     let log =
         |id: &str| fs::read_to_string(host.on_disk(&format!("state/jobs/{id}/log"))).unwrap_or_default();
     assert_eq!(report["status"], "completed", "{report:#}\n{}", log("c-1"));
     assert_eq!(components(&report), [("web", "done"), ("built", "done")]);
-    let container = |name: &str| daemon.containers(name).remove(0);
-    let read = |name: &str, file: &str| daemon.docker(&["exec", &container(name), "cat", file]);
-    assert_eq!((read("web", "/page").as_str(), read("built", "/version").as_str()), ("one", "one"));
+    let page = || daemon.docker(&["exec", "web-app-1", "cat", "/page"]);
+    let version = || daemon.docker(&["exec", "built-app-1", "cat", "/version"]);
+    assert_eq!((page().as_str(), version().as_str()), ("one", "one"));
     assert_eq!(host.sh("cat /opt/homelab/state/deploy/last_service"), "built");
 
     // A restart of the unit does not end Compose, and the next listener continues.
     lab.flake.write("services/web/docker-compose.yml", &WEB.replace("bb:1", "bb:2"));
     lab.flake.write("services/built/version", "two\n");
     lab.flake.commit(&Closure::new("base").without_listener());
+    fs::remove_file(&ready).unwrap();
     let reports = lab.request("web1", "c-2", &json!({}));
-    host.wait_for_log("c-2", "web: Container web-app-1  Recreate");
+    host.wait_for_log("c-2", "web: Container web-gate-1  Waiting");
     host.sh(&format!("systemctl restart {LISTENER}"));
+    host.wait_for_log("c-2", "waiting for the docker compose of the earlier listener");
+    fs::write(&ready, "").unwrap();
     let report = reports.final_report();
     assert_eq!(report["status"], "completed", "{report:#}\n{}", log("c-2"));
     assert_eq!(components(&report), [("web", "done"), ("built", "done")]);
-    assert_eq!(read("built", "/version"), "two");
-    assert!(log("c-2").contains("resuming after the listener died"), "{}", log("c-2"));
+    assert_eq!(version(), "two");
 
     // The services go back.
-    let images = ["web", "built"].map(|name| daemon.inspect(&container(name), "{{.Image}}"));
+    let images = || ["web-app-1", "built-app-1"].map(|name| daemon.inspect(name, "{{.Image}}"));
+    let before = images();
     lab.flake.write("services/web/page", "three\n");
     let unhealthy = "    healthcheck: { test: [CMD, 'false'], interval: 300ms, retries: 2 }\n";
     lab.flake.write("services/built/docker-compose.yml", &format!("{BUILT}{unhealthy}"));
@@ -188,7 +199,7 @@ fn debian_host_deploys_services_with_the_unit_of_the_docs() {
         "{report:#}\n{}",
         log("c-3")
     );
-    assert_eq!(["web", "built"].map(|name| daemon.inspect(&container(name), "{{.Image}}")), images);
-    assert_eq!((read("web", "/page").as_str(), read("built", "/version").as_str()), ("one", "two"));
+    assert_eq!(images(), before);
+    assert_eq!((page().as_str(), version().as_str()), ("one", "two"));
     assert_eq!(host.failed_units(), [""; 0]);
 }
