@@ -1,8 +1,9 @@
-//! A Debian host with Docker Compose: its unit is installed with the commands of docs/compose-start.md. Docker runs outside of the
-//! host, because it is not what is tested.
+//! Hosts with Docker Compose: the unit for Debian, installed with the commands of docs/compose-start.md, and the unit that the NixOS
+//! module generates, with the packages of that unit. Docker runs outside of the hosts, because it is not what is tested.
 
 use crate::common::TestDir;
 use crate::docker_daemon::Daemon;
+use crate::evaluate::Library;
 use crate::harness::{Closure, Host, LISTENER, Lab};
 use serde_json::{Value, json};
 use std::fs;
@@ -70,8 +71,8 @@ fn settings(lab: &Lab) -> String {
     text("docs/examples/compose.env").lines().map(line).collect()
 }
 
-/// Runs the commands of the page.
-fn install(lab: &Lab, host: &Host) {
+/// Runs the commands of the page. Returns the text of the unit.
+fn install_debian(lab: &Lab, host: &Host) -> String {
     let page = text(PAGE);
     let commands = page.lines().filter_map(|line| line.strip_prefix("    "));
     let mut copied = Vec::new();
@@ -96,6 +97,7 @@ fn install(lab: &Lab, host: &Host) {
         }
     }
     assert!(copied.contains(&UNIT), "{copied:?}");
+    text(UNIT)
 }
 
 /// A host with git, docker and Compose, and the services `web` and `built`.
@@ -125,13 +127,11 @@ fn boot(lab: &Lab, daemon: &Daemon, opt: &Path) -> Host {
 }
 
 /// Each setting of the unit whose value systemd shows as it is written.
-fn assert_restricted(host: &Host) {
-    let unit = text(UNIT);
+fn assert_restricted(host: &Host, unit: &str) {
     let settings = unit.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    let is_shown = |value: &str| ["true", "strict", "read-only", "process"].contains(&value);
     let mut count = 0;
-    for (name, value) in
-        settings.filter(|(_, value)| ["true", "strict", "read-only", "process"].contains(value))
-    {
+    for (name, value) in settings.filter(|(name, value)| !name.starts_with("X-") && is_shown(value)) {
         let shown = host.sh(&format!("systemctl show --property={name} --value {LISTENER}"));
         assert_eq!(shown, value.replace("true", "yes"), "{name}");
         count += 1;
@@ -142,20 +142,69 @@ fn assert_restricted(host: &Host) {
     assert!(has("NoNewPrivs: 1") && has("Seccomp: 2") && has("CapBnd: 000000000000000f"), "{status}");
 }
 
+/// The programs of Debian in the place of a package of nixpkgs; none if no service here needs them.
+fn programs_of(package: &str) -> &'static str {
+    match package {
+        "bash" => "/usr/bin/bash /usr/bin/sh",
+        "docker" => "/usr/bin/docker",
+        "git" => "$(dpkg -L git | grep ^/usr/bin/)",
+        "curl" | "nix" | "openssh" => "",
+        other => panic!("the unit has {other} on its PATH, which this test does not know"),
+    }
+}
+
+/// Installs the unit that the NixOS module generates, with only the packages of its PATH and those that NixOS adds to every unit.
+/// Returns the text of the unit.
+fn install_nixos(lab: &Lab, host: &Host) -> String {
+    let settings = format!(
+        "virtualisation.docker.enable = true;
+         services.homelab-deploy.listener = {{
+           enable = true; tier = \"test\"; role = \"web\"; minFree = \"16MiB\"; engine = \"compose\";
+           natsUrl = \"{}\"; repoUrl = \"{}\"; nkeyFile = \"/run/keys/web1.nkey\";
+         }};",
+        lab.nats.url(),
+        lab.flake.url()
+    );
+    let evaluated = Library::Little.evaluate(&settings);
+    let unit = evaluated["units"]["homelab-deploy-listener"].as_str().unwrap();
+    let between = |start: &str, end: &str| unit.split_once(start).unwrap().1.split_once(end).unwrap().0;
+    for dir in between("\"PATH=", "\"").split(':') {
+        let package = dir.strip_suffix("/bin").unwrap().rsplit_once('-').unwrap().1;
+        let programs = programs_of(package);
+        host.sh(&format!("mkdir -p {dir} && for file in {programs}; do ln -s $file {dir}; done"));
+    }
+    // NixOS adds these packages.
+    let added = "/nix/store/added/bin";
+    let packages = "coreutils findutils grep sed systemd";
+    host.sh(&format!("mkdir -p {added} && ln -s $(dpkg -L {packages} | grep ^/usr/bin/) {added}"));
+    let program = between("ExecStart=", " ");
+    let text = unit.replace(program, "/usr/local/bin/homelab-deploy");
+    let text = text.replace("\"PATH=", &format!("\"PATH={added}:"));
+    host.lab_file("unit", &text);
+    host.lab_file("tmpfiles", &evaluated["tmpfiles"].as_array().unwrap()[0].as_str().unwrap());
+    host.sh(
+        "install -D -m 400 /lab/keys/host /run/keys/web1.nkey && systemd-tmpfiles --create /lab/tmpfiles",
+    );
+    host.sh(&format!(
+        "install -m 644 /lab/unit /etc/systemd/system/{LISTENER} && systemctl enable --now {LISTENER}"
+    ));
+    text
+}
+
 fn components(report: &Value) -> Vec<(&str, &str)> {
     let components = report["components"].as_array().unwrap().iter();
     components.map(|one| (one["name"].as_str().unwrap(), one["state"].as_str().unwrap())).collect()
 }
 
-#[test]
-fn debian_host_deploys_services_with_the_unit_of_the_docs() {
+/// Deploys to a host whose unit `install` installs.
+fn deploys(install: fn(&Lab, &Host) -> String) {
     let opt = TestDir::new();
     let Some(daemon) = Daemon::sharing_opt(opt.path()) else { return };
     let lab = Lab::with(&Closure::new("base").without_listener());
     let host = boot(&lab, &daemon, opt.path());
-    install(&lab, &host);
+    let unit = install(&lab, &host);
     lab.online("web1");
-    assert_restricted(&host);
+    assert_restricted(&host, &unit);
     host.sh("cd /opt/homelab && install -d config/web data/web && umask 077 && echo TOKEN=of-the-host >config/web/.env");
     let ready = opt.path().join("homelab/data/web/ready");
     fs::write(&ready, "").unwrap();
@@ -202,4 +251,14 @@ fn debian_host_deploys_services_with_the_unit_of_the_docs() {
     assert_eq!(images(), before);
     assert_eq!((page().as_str(), version().as_str()), ("one", "two"));
     assert_eq!(host.failed_units(), [""; 0]);
+}
+
+#[test]
+fn debian_host_deploys_services_with_the_unit_of_the_docs() {
+    deploys(install_debian);
+}
+
+#[test]
+fn nixos_host_deploys_services_with_the_unit_and_the_packages_of_the_module() {
+    deploys(install_nixos);
 }

@@ -7,6 +7,9 @@ mod common;
 #[allow(dead_code, reason = "written for the tests of Docker Compose hosts")]
 #[path = "../compose/daemon.rs"]
 mod docker_daemon;
+#[allow(dead_code, reason = "written for the tests of the modules")]
+#[path = "../nixos/evaluate.rs"]
+mod evaluate;
 #[allow(dead_code, reason = "written for the tests of nix")]
 #[path = "../nix/repository.rs"]
 mod repository;
