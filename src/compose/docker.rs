@@ -6,6 +6,7 @@ use crate::unattended::{self, ProcessOutput, captured, run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 use tokio::process::Command;
@@ -267,6 +268,20 @@ impl Docker {
             found.insert(image, id);
         }
         Ok(found)
+    }
+
+    /// Creates a container without starting it.
+    pub async fn create_container(&self, name: &str, image: &str) -> Result<(), DockerError> {
+        // An image may have no command.
+        let command = self.docker(&["create", "--name", name, "--network", "none", image, "none"]);
+        self.stdout("docker create", command).await.map(drop)
+    }
+
+    /// Copies a file into the root directory of a container, which need not run.
+    pub async fn copy_into(&self, container: &str, file: &Path) -> Result<(), DockerError> {
+        let mut command = self.docker(&["cp"]);
+        command.arg(file).arg(format!("{container}:/"));
+        self.stdout("docker cp", command).await.map(drop)
     }
 
     /// Removes containers, also running ones. Their anonymous volumes stay.

@@ -1,6 +1,6 @@
 //! A private docker daemon with its own network, mounts and processes.
 
-use crate::common::{TestDir, binary, eventually, kill_tree};
+use crate::common::{SmallDisk, TestDir, binary, eventually, kill_tree};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -28,13 +28,23 @@ impl Daemon {
         Self::start_with(Some(opt.to_owned()))
     }
 
-    #[expect(clippy::print_stdout, reason = "shows that the test checked nothing")]
+    /// Starts a daemon whose data are on a small disk of this size in MiB. The disk must be dropped after the daemon.
+    pub(crate) fn on_small_disk(mib: u64) -> Option<(Self, SmallDisk)> {
+        let dir = TestDir::new();
+        let disk = SmallDisk::mount(&dir.path().join("root"), mib)?;
+        Some((Self::start_in(dir, None)?, disk))
+    }
+
     fn start_with(opt: Option<PathBuf>) -> Option<Self> {
+        Self::start_in(TestDir::new(), opt)
+    }
+
+    #[expect(clippy::print_stdout, reason = "shows that the test checked nothing")]
+    fn start_in(dir: TestDir, opt: Option<PathBuf>) -> Option<Self> {
         if let Some(missing) = missing() {
             println!("NOT RUN: {missing}");
             return None;
         }
-        let dir = TestDir::new();
         let process = launch(dir.path(), opt.as_deref());
         let daemon = Self { dir, opt, process };
         daemon.wait_until_ready();
@@ -171,7 +181,8 @@ impl CreatedContainers {
         let text = fs::read_to_string(&self.path).unwrap();
         let mut projects: Vec<_> = text
             .lines()
-            .filter(|line| !line.ends_with("marker"))
+            // Those of no project are ours, and the one that reserves space.
+            .filter(|line| !line.starts_with(' '))
             .map(|line| line.split(' ').next().unwrap().to_owned())
             .collect();
         projects.sort();
