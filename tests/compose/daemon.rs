@@ -132,6 +132,20 @@ impl Daemon {
         ids.lines().map(str::to_owned).collect()
     }
 
+    /// Leaves what a Compose does that is killed while it replaces the only container of a project: the old one is stopped, and the new
+    /// one has its labels, another name and was never started. Returns that name.
+    pub(crate) fn leave_behind(&self, project: &str) -> String {
+        let old = self.containers(project).remove(0);
+        let labels = self.inspect(&old, "{{range $k, $v := .Config.Labels}}--label={{$k}}={{$v}}\n{{end}}");
+        let name = format!("{}_{project}-app-1", &old[..12]);
+        let mut create = vec!["create", "--name", &name, "--network", "none"];
+        create.extend(labels.lines().filter(|line| !line.is_empty()));
+        create.extend(["bb:1", "sleep", "1000"]);
+        self.docker(&create);
+        self.docker(&["stop", "--time", "0", &old]);
+        name
+    }
+
     /// A field of a container or image, as a Go template.
     pub(crate) fn inspect(&self, id: &str, format: &str) -> String {
         self.docker(&["inspect", "--format", format, id])
