@@ -129,3 +129,12 @@ fn a_failed_job_is_resumed_and_a_host_is_diagnosed_from_the_command_line() {
     let text = harness.text();
     assert!(text.contains("Diagnose 1 host"), "{text}");
 }
+
+#[test]
+fn services_that_are_not_well_are_counted_apart_from_failed_units() {
+    let mut harness = harness(200, report("chelsty", "c1", Status::Completed));
+    let text = harness.text();
+    assert!(text.contains("1 failed service ") && !text.contains("2 failed units"), "{text}");
+    let row = text.lines().find(|line| line.contains("chelsty")).unwrap();
+    assert!(row.contains("not well") && row.contains("grafana"), "{row}");
+}
