@@ -204,7 +204,9 @@ impl Docker {
     pub async fn all_containers(&self) -> Result<BTreeMap<String, Vec<Container>>, DockerError> {
         let mut projects: BTreeMap<String, Vec<Container>> = BTreeMap::new();
         for container in self.list("label=com.docker.compose.project").await? {
-            projects.entry(container.project.clone()).or_default().push(container);
+            if !container.project.is_empty() {
+                projects.entry(container.project.clone()).or_default().push(container);
+            }
         }
         Ok(projects)
     }
@@ -270,10 +272,13 @@ impl Docker {
         Ok(found)
     }
 
-    /// Creates a container without starting it.
+    /// Creates a container of no project, without starting it.
     pub async fn create_container(&self, name: &str, image: &str) -> Result<(), DockerError> {
+        // An image that Compose has built has the label of its project, which its containers inherit.
+        let options = ["--name", name, "--network", "none", "--label", "com.docker.compose.project="];
+        let mut command = self.docker(&["create", "--pull", "never"]);
         // An image may have no command.
-        let command = self.docker(&["create", "--name", name, "--network", "none", image, "none"]);
+        command.args(options).args([image, "none"]);
         self.stdout("docker create", command).await.map(drop)
     }
 
