@@ -74,7 +74,7 @@ test-compose:
 # Four threads even on small machines, because the tests mostly wait for hosts.
 lab:
 	@scripts/lab-can
-	@scripts/need debootstrap systemd-nspawn ip nats-server git
+	@scripts/need debootstrap systemd-nspawn ip nats-server git dockerd docker busybox compose2
 	scripts/lab-tree
 	cargo test --test lab -- --test-threads=4
 

@@ -165,9 +165,12 @@ let
   unit = readUnit text;
   # A rebuild command is started by the listener and may change anything, so the unit is then not hardened.
   hardening = lib.optionalAttrs (cfg.rebuildCommand == null) (
-    (readUnit (builtins.readFile ./homelab-deploy-listener.hardening.conf)).Service
-    // lib.optionalAttrs isCompose compose
+    restrictions
+    // lib.optionalAttrs isCompose (
+      compose // { Environment = lib.toList restrictions.Environment ++ lib.toList compose.Environment; }
+    )
   );
+  restrictions = (readUnit (builtins.readFile ./homelab-deploy-listener.hardening.conf)).Service;
   compose =
     (readUnit (
       lib.replaceStrings [ "@root@" ] [ cfg.composeRoot ] (

@@ -101,7 +101,9 @@ fn failure(report: &DeployReport) -> String {
     }
     if !report.failed_units.is_empty() {
         let units: Vec<_> = report.failed_units.iter().map(|unit| printable(unit)).collect();
-        let _ = write!(text, "\n  failed units: {}", units.join(", "));
+        // Only services of Docker Compose are components.
+        let noun = if report.components.is_empty() { "units" } else { "services" };
+        let _ = write!(text, "\n  failed {noun}: {}", units.join(", "));
     }
     text.push_str(&components(report));
     text.push_str(&quoted(report.diagnostics.as_deref().unwrap_or_default()));
@@ -176,7 +178,7 @@ fn host_state(host: &Host, now: Timestamp, steps: bool) -> String {
         HostStatus::Failed(job) => {
             format!("failed: {}", job.error.as_ref().map_or_else(|| "unknown".to_owned(), ErrorCode::words))
         }
-        HostStatus::Units(units) => printable(&format!("failed units: {}", units.join(", "))),
+        HostStatus::Units(units) => printable(&format!("failed {}s: {}", host.unit_noun(), units.join(", "))),
         HostStatus::Disk(low) => {
             format!("{} low: {} free", low.place.as_str(), format::size(low.free_bytes))
         }

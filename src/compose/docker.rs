@@ -6,6 +6,7 @@ use crate::unattended::{self, ProcessOutput, captured, run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 use tokio::process::Command;
@@ -203,7 +204,9 @@ impl Docker {
     pub async fn all_containers(&self) -> Result<BTreeMap<String, Vec<Container>>, DockerError> {
         let mut projects: BTreeMap<String, Vec<Container>> = BTreeMap::new();
         for container in self.list("label=com.docker.compose.project").await? {
-            projects.entry(container.project.clone()).or_default().push(container);
+            if !container.project.is_empty() {
+                projects.entry(container.project.clone()).or_default().push(container);
+            }
         }
         Ok(projects)
     }
@@ -267,6 +270,23 @@ impl Docker {
             found.insert(image, id);
         }
         Ok(found)
+    }
+
+    /// Creates a container of no project, without starting it.
+    pub async fn create_container(&self, name: &str, image: &str) -> Result<(), DockerError> {
+        // An image that Compose has built has the label of its project, which its containers inherit.
+        let options = ["--name", name, "--network", "none", "--label", "com.docker.compose.project="];
+        let mut command = self.docker(&["create", "--pull", "never"]);
+        // An image may have no command.
+        command.args(options).args([image, "none"]);
+        self.stdout("docker create", command).await.map(drop)
+    }
+
+    /// Copies a file into the root directory of a container, which need not run.
+    pub async fn copy_into(&self, container: &str, file: &Path) -> Result<(), DockerError> {
+        let mut command = self.docker(&["cp"]);
+        command.arg(file).arg(format!("{container}:/"));
+        self.stdout("docker cp", command).await.map(drop)
     }
 
     /// Removes containers, also running ones. Their anonymous volumes stay.

@@ -52,6 +52,11 @@ impl DockerError {
         Self::Failed(what.to_owned(), message)
     }
 
+    /// Whether a disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Failed(_, message) if message.contains("no space left on device"))
+    }
+
     /// Whether the daemon did not respond, so that the call may succeed later.
     pub fn is_daemon_away(&self) -> bool {
         matches!(self, Self::NotResponding(_))

@@ -275,6 +275,16 @@ impl Host {
         self.answer.as_ref().map(|answer| answer.failed_units.as_slice()).unwrap_or_default()
     }
 
+    /// Whether the host runs services with Docker Compose.
+    pub fn is_compose(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.is_compose())
+    }
+
+    /// What [`Self::failed_units`] are: the units of systemd, or the services of Docker Compose.
+    pub fn unit_noun(&self) -> &'static str {
+        self.answer.as_ref().map_or("unit", |answer| answer.unit_noun())
+    }
+
     /// Whether parts of the new system need a reboot to become active.
     pub fn needs_reboot(&self) -> bool {
         self.answer.as_ref().is_some_and(|answer| answer.reboot_needed == Some(true))

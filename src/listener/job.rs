@@ -160,7 +160,15 @@ impl Job {
             self.set_result(result, engine).await;
         }
         self.stamp();
-        if let Err(error) = self.save().await {
+        let mut saved = self.save().await;
+        if is_ours {
+            // An engine may have reserved space in case the disk is full.
+            self.store.job(&self.record.request.id).release_reserve();
+            if saved.is_err() {
+                saved = self.save().await;
+            }
+        }
+        if let Err(error) = saved {
             tracing::error!(%error, "failed to save the result of a job");
             // The next start would resume a job with an unfinished record and produce a second result.
             if is_ours && let Err(error) = self.store.quarantine(&self.record.request.id) {

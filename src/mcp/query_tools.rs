@@ -100,7 +100,12 @@ fn line(host: &Host, discovery: &Discovery) -> String {
             text.push_str("; needs a reboot");
         }
         if !answer.failed_units.is_empty() {
-            let _ = write!(text, "; failed units {}", printable(&answer.failed_units.join(", ")));
+            let _ = write!(
+                text,
+                "; failed {}s {}",
+                answer.unit_noun(),
+                printable(&answer.failed_units.join(", "))
+            );
         }
     }
     text
@@ -171,6 +176,9 @@ fn write_job(text: &mut String, job: &DeployReport) {
     for phase in job.phases.0.iter().filter(|phase| phase.elapsed_ms > 0) {
         let (name, state) = (printable(phase.name.as_str()), printable(phase.state.as_str()));
         let _ = write!(text, "\n  {name}: {state}, {}", format::duration(phase.elapsed_ms));
+    }
+    for component in describe::components(job) {
+        let _ = write!(text, "\n  {component}");
     }
     if let Some(diagnostics) = &job.diagnostics {
         text.push_str("\nlast output:");

@@ -232,6 +232,11 @@ impl Presence {
         self.engine == Some(EngineKind::Compose)
     }
 
+    /// What `failed_units` lists on this host.
+    pub fn unit_noun(&self) -> &'static str {
+        if self.is_compose() { "service" } else { "unit" }
+    }
+
     /// Whether the listener knows the request fields `services` and `prune`. Another listener ignores them.
     pub fn knows_services(&self) -> bool {
         self.capabilities.iter().any(|capability| capability.as_str() == Self::SERVICES)

@@ -21,6 +21,8 @@ pub struct FleetCounts {
     pub failed: usize,
     /// Number of failed units on all hosts.
     pub units: usize,
+    /// Number of services that are not well, on all hosts with Docker Compose.
+    pub services: usize,
     /// Number of hosts with a nearly full file system.
     pub disk: usize,
     pub reboot: usize,
@@ -223,7 +225,7 @@ impl FleetCounts {
         counts.duplicate = usize::from(host.has_name_conflict(now));
         counts.changed = usize::from(host.has_changed_key());
         counts.unproven = usize::from(matches!(status, HostStatus::Unproven));
-        counts.units = host.failed_units().len();
+        *if host.is_compose() { &mut counts.services } else { &mut counts.units } = host.failed_units().len();
         counts.disk = usize::from(host.low_disk().is_some());
         counts.reboot = usize::from(host.needs_reboot());
         counts.held = usize::from(host.is_held());
@@ -244,7 +246,7 @@ impl FleetCounts {
     }
 
     /// All counts of hosts.
-    fn each(&mut self) -> [&mut usize; 17] {
+    fn each(&mut self) -> [&mut usize; 18] {
         [
             &mut self.online,
             &mut self.stale,
@@ -253,6 +255,7 @@ impl FleetCounts {
             &mut self.deploying,
             &mut self.failed,
             &mut self.units,
+            &mut self.services,
             &mut self.disk,
             &mut self.reboot,
             &mut self.held,

@@ -9,6 +9,7 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "an error in the harness fails the test")]
 
+mod base_operator;
 mod command;
 mod fake_builder;
 mod fake_listener;
@@ -30,6 +31,7 @@ mod terminal;
 mod test_dir;
 mod tty;
 
+pub use base_operator::deploy_as_base_operator;
 pub use command::{CommandOutput, RunningCommand, run};
 pub use fake_builder::{FakeBuilder, build_report};
 pub use fake_listener::{FakeListener, base_presence, base_report};
@@ -41,7 +43,7 @@ pub use nats_server::{HOSTS, NatsServer};
 pub use processes::{is_running, kill_tree, kill_tree_of, kill_users, nix_processes, processes};
 pub use raw_client::{PeerConfirmations, RawClient, RawMessage, RawSubscription};
 pub use redact::redacted;
-pub use repo::Repo;
+pub use repo::{Repo, SigningKey};
 pub use service_manager::ServiceManager;
 pub use signer::Signer;
 pub use small_disk::SmallDisk;

@@ -2,7 +2,7 @@
 
 use super::TestDir;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A repository with a branch `master`.
@@ -40,6 +40,14 @@ impl Repo {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// Commits all changes with a signature, and returns the commit.
+    pub fn commit_signed(&self, key: &SigningKey, message: &str) -> String {
+        let signing_key = format!("user.signingKey={}", key.key.display());
+        let sign = ["-c", "gpg.format=ssh", "-c", &signing_key, "commit", "--gpg-sign"];
+        self.git(&[&sign[..], &["--quiet", "--all", "--allow-empty", "--message", message]].concat());
+        self.git(&["rev-parse", "HEAD"])
+    }
+
     /// Writes a file, commits it, and returns the commit.
     pub fn commit(&self, file: &str, content: &str) -> String {
         fs::write(self.dir.path().join(file), content).unwrap();
@@ -52,5 +60,25 @@ impl Repo {
             content.lines().next().unwrap_or("change"),
         ]);
         self.git(&["rev-parse", "HEAD"])
+    }
+}
+
+/// An ssh key of alice@example.org that signs commits.
+pub struct SigningKey {
+    key: PathBuf,
+    /// The file for `--commit-signers` that lists only this key.
+    pub signers: PathBuf,
+}
+
+impl SigningKey {
+    /// Generates a key in a directory.
+    pub fn generate(dir: &Path) -> Self {
+        let (key, signers) = (dir.join("alice"), dir.join("signers"));
+        let made =
+            Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
+        assert!(made.unwrap().success());
+        let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+        fs::write(&signers, format!("alice@example.org {public}")).unwrap();
+        Self { key, signers }
     }
 }

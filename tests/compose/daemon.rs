@@ -1,6 +1,6 @@
 //! A private docker daemon with its own network, mounts and processes.
 
-use crate::common::{TestDir, binary, eventually, kill_tree};
+use crate::common::{SmallDisk, TestDir, binary, eventually, kill_tree};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -12,20 +12,41 @@ const APPLETS: [&str; 8] = ["sh", "sleep", "cat", "echo", "true", "false", "test
 /// A daemon that ends when it is dropped, with all its containers.
 pub(crate) struct Daemon {
     dir: TestDir,
+    /// What it sees as `/opt`, if not that of this machine.
+    opt: Option<PathBuf>,
     process: Child,
 }
 
 impl Daemon {
     /// Starts a daemon with the images `bb:1` and `bb:2`. Prints why if this machine cannot run one.
-    #[expect(clippy::print_stdout, reason = "shows that the test checked nothing")]
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// Starts a daemon for a host in a container, with which it shares this directory as `/opt`.
+    pub(crate) fn sharing_opt(opt: &Path) -> Option<Self> {
+        Self::start_with(Some(opt.to_owned()))
+    }
+
+    /// Starts a daemon whose data are on a small disk of this size in MiB. The disk must be dropped after the daemon.
+    pub(crate) fn on_small_disk(mib: u64) -> Option<(Self, SmallDisk)> {
+        let dir = TestDir::new();
+        let disk = SmallDisk::mount(&dir.path().join("root"), mib)?;
+        Some((Self::start_in(dir, None)?, disk))
+    }
+
+    fn start_with(opt: Option<PathBuf>) -> Option<Self> {
+        Self::start_in(TestDir::new(), opt)
+    }
+
+    #[expect(clippy::print_stdout, reason = "shows that the test checked nothing")]
+    fn start_in(dir: TestDir, opt: Option<PathBuf>) -> Option<Self> {
         if let Some(missing) = missing() {
             println!("NOT RUN: {missing}");
             return None;
         }
-        let dir = TestDir::new();
-        let process = launch(dir.path());
-        let daemon = Self { dir, process };
+        let process = launch(dir.path(), opt.as_deref());
+        let daemon = Self { dir, opt, process };
         daemon.wait_until_ready();
         daemon.import("bb:1");
         daemon.import("bb:2");
@@ -49,18 +70,28 @@ impl Daemon {
         self.kill();
         let _ = fs::remove_dir_all(self.dir.path().join("exec"));
         let _ = fs::remove_file(self.dir.path().join("pid"));
-        self.process = launch(self.dir.path());
+        self.process = launch(self.dir.path(), self.opt.as_deref());
         self.wait_until_ready();
     }
 
     /// The environment of programs that use this daemon.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let mut variables =
-            vec![("DOCKER_HOST", format!("unix://{}/docker.sock", self.dir.path().display()))];
+        let mut variables = vec![("DOCKER_HOST", format!("unix://{}", self.socket().display()))];
         if let Some(config) = docker_config() {
             variables.push(("DOCKER_CONFIG", config.display().to_string()));
         }
         variables
+    }
+
+    /// The socket of the daemon.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("docker.sock")
+    }
+
+    /// The plugin of docker that is Compose.
+    pub(crate) fn compose_plugin(&self) -> PathBuf {
+        let format = "{{range .ClientInfo.Plugins}}{{if eq .Name \"compose\"}}{{.Path}}{{end}}{{end}}";
+        PathBuf::from(self.docker(&["info", "--format", format]))
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -99,6 +130,20 @@ impl Daemon {
         let filter = format!("label=com.docker.compose.project={project}");
         let ids = self.docker(&["ps", "--all", "--no-trunc", "--quiet", "--filter", &filter]);
         ids.lines().map(str::to_owned).collect()
+    }
+
+    /// Leaves what a Compose does that is killed while it replaces the only container of a project: the old one is stopped, and the new
+    /// one has its labels, another name and was never started. Returns that name.
+    pub(crate) fn leave_behind(&self, project: &str) -> String {
+        let old = self.containers(project).remove(0);
+        let labels = self.inspect(&old, "{{range $k, $v := .Config.Labels}}--label={{$k}}={{$v}}\n{{end}}");
+        let name = format!("{}_{project}-app-1", &old[..12]);
+        let mut create = vec!["create", "--name", &name, "--network", "none"];
+        create.extend(labels.lines().filter(|line| !line.is_empty()));
+        create.extend(["bb:1", "sleep", "1000"]);
+        self.docker(&create);
+        self.docker(&["stop", "--time", "0", &old]);
+        name
     }
 
     /// A field of a container or image, as a Go template.
@@ -150,7 +195,8 @@ impl CreatedContainers {
         let text = fs::read_to_string(&self.path).unwrap();
         let mut projects: Vec<_> = text
             .lines()
-            .filter(|line| !line.ends_with("marker"))
+            // Those of no project are ours, and the one that reserves space.
+            .filter(|line| !line.starts_with(' '))
             .map(|line| line.split(' ').next().unwrap().to_owned())
             .collect();
         projects.sort();
@@ -164,10 +210,11 @@ impl Drop for Daemon {
     }
 }
 
-fn launch(dir: &Path) -> Child {
+fn launch(dir: &Path, opt: Option<&Path>) -> Child {
     let here = dir.display();
+    let share = opt.map(|opt| format!("mount --bind {} /opt && ", opt.display())).unwrap_or_default();
     let daemon = format!(
-        "ip link set lo up && exec dockerd --data-root {here}/root --exec-root {here}/exec --pidfile {here}/pid \
+        "{share}ip link set lo up && exec dockerd --data-root {here}/root --exec-root {here}/exec --pidfile {here}/pid \
          --iptables=false --ip6tables=false --bridge=none -H unix://{here}/docker.sock"
     );
     let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();

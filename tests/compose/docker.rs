@@ -89,18 +89,8 @@ fn a_leftover_of_a_killed_compose_is_removed_and_then_up_works() {
     let Some(calls) = Calls::start(SLEEP) else { return };
     let project = calls.project();
     assert!(calls.up(&project).error.is_none());
-    // What Compose leaves behind if it is killed while it replaces the container: the old one is stopped, and the new one has its
-    // labels, another name and was never started.
     let leave_behind = |seconds: &str| {
-        let old = calls.daemon.containers("web").remove(0);
-        let labels = "{{range $k, $v := .Config.Labels}}--label={{$k}}={{$v}}\n{{end}}";
-        let labels = calls.daemon.inspect(&old, labels);
-        let name = format!("{}_web-app-1", &old[..12]);
-        let mut create = vec!["create", "--name", &name, "--network", "none"];
-        create.extend(labels.lines().filter(|line| !line.is_empty()));
-        create.extend(["bb:1", "sleep", "1000"]);
-        calls.daemon.docker(&create);
-        calls.daemon.docker(&["stop", "--time", "0", &old]);
+        let name = calls.daemon.leave_behind("web");
         fs::write(project.compose_file(), SLEEP.replace("1000", seconds)).unwrap();
         name
     };

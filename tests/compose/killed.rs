@@ -114,14 +114,7 @@ fn what_a_killed_compose_has_left_is_removed_before_a_service_is_brought_up() {
     let Some(stage) = Stage::new(&[("web", &sleeper("bb:1", ""))]) else { return };
     stage.completes("l-1");
     let old = stage.container("web");
-    let labels = "{{range $k, $v := .Config.Labels}}--label={{$k}}={{$v}}\n{{end}}";
-    let labels = stage.daemon.inspect(&old, labels);
-    let name = format!("{}_web-app-1", &old[..12]);
-    let mut create = vec!["create", "--name", &name, "--network", "none"];
-    create.extend(labels.lines().filter(|line| !line.is_empty()));
-    create.extend(["bb:1", "sleep", "1000"]);
-    stage.daemon.docker(&create);
-    stage.daemon.docker(&["stop", "--time", "0", &old]);
+    let name = stage.daemon.leave_behind("web");
     let report = stage.completes("l-2");
     assert_eq!(components(&report), ["web: done"]);
     let log = stage.log("l-2");

@@ -4,10 +4,14 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code, reason = "written for the tests of the MCP server")]
+#[path = "../mcp/harness.rs"]
+mod mcp_session;
 
 mod actions;
 mod adopted;
 mod connection;
+#[allow(dead_code, reason = "the lab uses another part of it")]
 mod daemon;
 mod deploy;
 mod disk_full;
@@ -19,3 +23,4 @@ mod reboot;
 mod refused;
 mod rollback;
 mod stage;
+mod views;

@@ -1,6 +1,6 @@
 //! Two operators at once, and an operator that knows only the base format.
 
-use crate::common::RawClient;
+use crate::common::{RawClient, deploy_as_base_operator};
 use crate::stage::{Stage, StageBuilder, sleeper};
 use serde_json::json;
 
@@ -40,28 +40,10 @@ fn a_second_operator_is_refused_until_the_first_is_done() {
 #[test]
 fn an_operator_that_knows_only_the_base_format_deploys() {
     let Some(stage) = Stage::new(&[("web", &sleeper("bb:1", ""))]) else { return };
-    let operator = RawClient::connect(&stage.nats, "tester");
-    let reports = operator.subscribe("deploy.responses.base-1");
-    let request = json!({"action": "switch", "revision": "master", "reply_to": "deploy.responses.base-1"});
-    operator.publish("deploy.test.web1", &request);
-    let mut statuses = Vec::new();
-    loop {
-        let report = reports.next().body;
-        assert_eq!(report["hostname"], "web1");
-        assert!(
-            report["message"].is_string() && report.as_object().unwrap().contains_key("error"),
-            "{report}"
-        );
-        let status = report["status"].as_str().unwrap().to_owned();
-        if status != "running" {
-            statuses.push(status.clone());
-        }
-        if ["completed", "failed"].contains(&status.as_str()) {
-            break;
-        }
-    }
+    let statuses = deploy_as_base_operator(&stage.nats, "test", "web1");
     assert_eq!(statuses, ["accepted", "started", "completed"]);
     // The actions of the base format that mean nothing here are refused with an error of the base format.
+    let operator = RawClient::connect(&stage.nats, "tester");
     let reports = operator.subscribe("deploy.responses.base-2");
     let request = json!({"action": "boot", "revision": "master", "reply_to": "deploy.responses.base-2"});
     operator.publish("deploy.test.web1", &request);

@@ -1,11 +1,9 @@
 //! Deployments that are refused before anything changes.
 
-use crate::common::{Repo, TestDir};
+use crate::common::{SigningKey, TestDir};
 use crate::stage::{Stage, StageBuilder, phases, sleeper};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 fn unchanged(report: &Value) {
     assert!(report["message"].as_str().unwrap().contains("nothing was changed"), "{report}");
@@ -131,39 +129,17 @@ fn without_the_remote_what_is_in_the_clone_is_deployed() {
 #[test]
 fn without_the_remote_an_unsigned_commit_is_refused_and_a_deployed_one_is_not() {
     let Some(host) = StageBuilder::new(&[("web", &sleeper("bb:1", ""))]) else { return };
-    let signed = |repo: &Repo, key: &Path, message: &str| {
-        let key = format!("user.signingKey={}", key.display());
-        let sign = [
-            "-c",
-            "gpg.format=ssh",
-            "-c",
-            &key,
-            "commit",
-            "--quiet",
-            "--all",
-            "--gpg-sign",
-            "--message",
-            message,
-        ];
-        repo.git(&sign);
-        repo.git(&["rev-parse", "HEAD"])
-    };
     let keys = TestDir::new();
-    let key = keys.path().join("alice");
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
-    assert!(made.unwrap().success());
-    let public = fs::read_to_string(key.with_extension("pub")).unwrap();
-    let signers = keys.path().join("signers");
-    fs::write(&signers, format!("alice@example.org {public}")).unwrap();
-    let stage = host.start(&["--offline-ok", "--commit-signers", signers.to_str().unwrap()]);
+    let key = SigningKey::generate(keys.path());
+    let stage = host.start(&["--offline-ok", "--commit-signers", key.signers.to_str().unwrap()]);
     stage.fails("si-1", "invalid_revision", "is not signed; expected a signature by alice@example.org");
     fs::write(stage.repo.path().join("README"), "signed").unwrap();
-    let deployed = signed(&stage.repo, &key, "signed");
+    let deployed = stage.repo.commit_signed(&key, "signed");
     stage.completes("si-2");
     let web = stage.container("web");
     // Another one is in the clone, but was never deployed.
     fs::write(stage.repo.path().join("hosts/web1.yaml"), "services: [web, missing]\n").unwrap();
-    let fetched = signed(&stage.repo, &key, "signed too");
+    let fetched = stage.repo.commit_signed(&key, "signed too");
     stage.fails("si-3", "check_refused", "missing has no services/missing");
     let away = stage.repo.path().with_extension("away");
     fs::rename(stage.repo.path(), &away).unwrap();

@@ -31,13 +31,10 @@ fn the_unit_has_the_restrictions_of_nixos() {
     let restrictions = &lines(&text("nixos/homelab-deploy-listener.hardening.conf")) | &lines(&compose);
     assert_eq!(
         keys(&own, &(&host | &restrictions)),
-        ["After", "Environment", "ExecStart", "ExecStartPre", "SystemCallFilter", "Wants",]
+        ["After", "Environment", "ExecStart", "ExecStartPre", "ReadWritePaths", "SystemCallFilter", "Wants",]
     );
-    // nix needs the cache and the filter of its sandbox; the umask and the paths differ.
-    assert_eq!(
-        keys(&restrictions, &own),
-        ["CacheDirectory", "CacheDirectoryMode", "Environment", "ReadWritePaths", "SystemCallFilter",]
-    );
+    // nix needs its own cache and the filter of its sandbox; the umask and the paths differ.
+    assert_eq!(keys(&restrictions, &own), ["Environment", "ReadWritePaths", "SystemCallFilter"]);
     assert_eq!(keys(&host, &own), ["After", "ExecStart", "UMask", "Wants"]);
     let settings = text(SETTINGS);
     let names =

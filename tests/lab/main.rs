@@ -4,6 +4,12 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code, reason = "written for the tests of Docker Compose hosts")]
+#[path = "../compose/daemon.rs"]
+mod docker_daemon;
+#[allow(dead_code, reason = "written for the tests of the modules")]
+#[path = "../nixos/evaluate.rs"]
+mod evaluate;
 #[allow(dead_code, reason = "written for the tests of nix")]
 #[path = "../nix/repository.rs"]
 mod repository;
@@ -14,6 +20,7 @@ mod server;
 mod boot;
 mod checks;
 mod closures;
+mod compose;
 mod cut_off;
 mod daemon;
 mod disk_full;

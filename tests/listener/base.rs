@@ -1,32 +1,13 @@
 //! A client that speaks only the base format can use our listener. The tests use only the fields of the base format.
 
-use crate::common::{HostBuilder, NatsServer, RawClient};
+use crate::common::{HostBuilder, NatsServer, RawClient, deploy_as_base_operator};
 use serde_json::json;
 
 #[test]
 fn a_base_operator_deploys_and_sees_accepted_started_completed() {
     let nats = NatsServer::start();
     let host = HostBuilder::new(&nats, "web1", "test", "web").script("echo \"$@\" > $DIR/called").start();
-    let operator = RawClient::connect(&nats, "tester");
-    let reports = operator.subscribe("deploy.responses.base-1");
-    let request = json!({"action": "switch", "revision": "master", "reply_to": "deploy.responses.base-1"});
-    operator.publish("deploy.test.web1", &request);
-
-    let mut statuses = Vec::new();
-    loop {
-        let report = reports.next().body;
-        assert_eq!(report["hostname"], "web1");
-        assert!(report["message"].is_string(), "{report}");
-        assert!(report.as_object().unwrap().contains_key("error"), "{report}");
-        let status = report["status"].as_str().unwrap().to_owned();
-        if status != "running" {
-            statuses.push(status.clone());
-        }
-        if status == "completed" {
-            assert!(report["error"].is_null(), "{report}");
-            break;
-        }
-    }
+    let statuses = deploy_as_base_operator(&nats, "test", "web1");
     assert_eq!(statuses, ["accepted", "started", "completed"]);
     let called = std::fs::read_to_string(host.file("called")).unwrap();
     assert_eq!(called.trim(), format!("switch --flake path:{}#web1", host.dir().display()));

@@ -1,6 +1,6 @@
 //! The host decides which commits it deploys, regardless of the requester, also with an external command.
 
-use crate::common::{HostBuilder, NatsServer, Repo};
+use crate::common::{HostBuilder, NatsServer, Repo, SigningKey, TestDir};
 use crate::stage::{Stage, text};
 use serde_json::{Value, json};
 use std::fs;
@@ -165,32 +165,12 @@ fn only_an_allowed_branch_is_deployed() {
 #[test]
 fn only_a_signed_commit_is_deployed() {
     let (repo, [_, second, _]) = repository();
-    let stage = on(&repo, |host| {
-        let key = host.dir().join("alice");
-        let made =
-            Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
-        assert!(made.unwrap().success());
-        let public = fs::read_to_string(key.with_extension("pub")).unwrap();
-        let signers = host.dir().join("signers");
-        fs::write(&signers, format!("alice@example.org {public}")).unwrap();
-        host.args(&["--commit-signers", signers.to_str().unwrap()])
-    });
+    let keys = TestDir::new();
+    let key = SigningKey::generate(keys.path());
+    let stage = on(&repo, |host| host.args(&["--commit-signers", key.signers.to_str().unwrap()]));
     let unsigned = format!("commit {second} is not signed; expected a signature by alice@example.org; ");
     refused(&stage, "g-1", json!({}), &unsigned);
-    let key = format!("user.signingKey={}", stage.host.file("alice").display());
-    repo.git(&[
-        "-c",
-        "gpg.format=ssh",
-        "-c",
-        &key,
-        "commit",
-        "--quiet",
-        "--allow-empty",
-        "--gpg-sign",
-        "--message",
-        "x",
-    ]);
-    let signed = repo.git(&["rev-parse", "HEAD"]);
+    let signed = repo.commit_signed(&key, "x");
     completes(&stage, "g-2", json!({}));
     let log = fs::read_to_string(stage.job_file("g-2", "log")).unwrap();
     assert!(

@@ -55,6 +55,7 @@ in
   # A unit as NixOS builds it: a store path that contains only the text.
   built = lib.mapAttrs (name: host.derive "unit-${name}.service") host.texts;
   timers = lib.mapAttrs (_: timer: { inherit (timer) wantedBy timerConfig; }) config.systemd.timers;
+  tmpfiles = config.systemd.tmpfiles.rules;
   nats = config.services.nats;
   inherit (config.services) grafana prometheus;
   ports = config.networking.firewall.allowedTCPPorts;

@@ -87,7 +87,14 @@ fn a_unit_for_services_is_hardened_and_leaves_compose_running() {
             }
         }
         assert!(key("Unit", "After").join(" ").contains("docker.service"), "{text}");
-        let path = key("Service", "Environment").into_iter().find(|variable| variable.starts_with("\"PATH="));
+        let environment = key("Service", "Environment");
+        for variable in [
+            "\"BUILDX_CONFIG=/var/cache/homelab-deploy/buildx\"",
+            "\"XDG_CACHE_HOME=/var/cache/homelab-deploy\"",
+        ] {
+            assert!(environment.contains(&variable.to_owned()), "{environment:?}");
+        }
+        let path = environment.iter().find(|variable| variable.starts_with("\"PATH="));
         assert!(
             ["-docker/bin", "-git/bin", "-bash/bin"].iter().all(|part| path.as_ref().unwrap().contains(part))
         );

@@ -109,6 +109,17 @@ fn a_narrow_table_never_cuts_the_count() {
 }
 
 #[test]
+fn a_service_that_was_deployed_and_is_not_well_any_more_says_so() {
+    let mut job = deploying();
+    job.status = Status::Completed;
+    job.components.0.push(component("grafana", ComponentState::Done, 1000, ""));
+    let mut harness = harness(120, job);
+    harness.open("chelsty");
+    let text = harness.text();
+    assert!(text.contains("✗ grafana        is not well") && !text.contains("grafana        done"), "{text}");
+}
+
+#[test]
 fn services_that_are_not_well_are_not_called_units() {
     let mut harness = harness(140, deploying());
     harness.open("chelsty");
@@ -128,4 +139,13 @@ fn a_failed_job_is_resumed_and_a_host_is_diagnosed_from_the_command_line() {
     keys(&mut harness, "^:diagnose chelsty\n");
     let text = harness.text();
     assert!(text.contains("Diagnose 1 host"), "{text}");
+}
+
+#[test]
+fn services_that_are_not_well_are_counted_apart_from_failed_units() {
+    let mut harness = harness(200, report("chelsty", "c1", Status::Completed));
+    let text = harness.text();
+    assert!(text.contains("1 failed service ") && !text.contains("2 failed units"), "{text}");
+    let row = text.lines().find(|line| line.contains("chelsty")).unwrap();
+    assert!(row.contains("not well") && row.contains("grafana"), "{row}");
 }

@@ -69,7 +69,9 @@ impl ComposeRun {
                         snapshot.forget_containers();
                         continue;
                     }
-                    return Err(self.service_failed(&name, started_at, &error.to_string()).await);
+                    let advice =
+                        if error.is_disk_full() { "; free disk space, then deploy again" } else { "" };
+                    return Err(self.service_failed(&name, started_at, &format!("{error}{advice}")).await);
                 }
                 Err(HealthError::NotWell(why)) => {
                     return Err(self.service_failed(&name, started_at, &why).await);
@@ -115,7 +117,7 @@ impl ComposeRun {
         let containers = self.containers_now(snapshot, name).await?;
         if service.removed {
             if !containers.is_empty() {
-                self.touch(state, at).await;
+                self.touch(state, at).await?;
                 snapshot.forget_containers();
                 ended(self.run_change(name, self.engine.docker.remove_project(name)).await)?;
             }
@@ -136,7 +138,7 @@ impl ComposeRun {
         let is_stopped = service.is_stopped_by_hand();
         if let Some(difference) = difference {
             self.log(&format!("{name}: {difference}")).await;
-            self.touch(state, at).await;
+            self.touch(state, at).await?;
             snapshot.forget_containers();
             self.up(&service, &desired, &project, &recreate).await?;
         } else if !service.touched || service.was_done {
@@ -156,13 +158,19 @@ impl ComposeRun {
         Ok(ServiceOutcome::Changed)
     }
 
-    /// Records durably that a service is about to change.
-    async fn touch(&self, state: &mut DeploymentState, at: usize) {
+    /// Records durably that a service is about to change. Without the record, a later listener would not roll it back.
+    async fn touch(&self, state: &mut DeploymentState, at: usize) -> Result<(), HealthError> {
         if state.services[at].done.is_none() {
             self.component(&state.services[at].name, ComponentState::Running, None, "").await;
         }
-        state.services[at].touched = true;
-        self.save(state).await;
+        if !state.services.iter().any(|service| service.touched) {
+            self.reserve_container(state).await;
+        }
+        let was_touched = std::mem::replace(&mut state.services[at].touched, true);
+        state.save(&self.job.dir).map_err(|error| {
+            state.services[at].touched = was_touched;
+            HealthError::NotWell(format!("{error}; free disk space, then deploy again"))
+        })
     }
 
     /// Runs `docker compose up`, in steps: what was stopped by hand is created and not started.

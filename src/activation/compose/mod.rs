@@ -12,6 +12,7 @@ mod commit;
 mod deployed_tree;
 mod deployment_state;
 mod diagnose;
+mod disk_reserve;
 mod dry_activate;
 mod generations;
 mod health;

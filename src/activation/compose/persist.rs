@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 impl ComposeRun {
     pub(super) async fn persist(&self, state: &mut DeploymentState) -> JobResult {
         self.enter("complete", PhaseName::Persist).await;
+        self.release_space(state).await;
         self.send(JobEvent::System(system_of(&state.commit))).await;
         let state_dir = self.engine.state_dir();
         let mut generations = Generations::read(&state_dir);

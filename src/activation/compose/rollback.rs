@@ -14,6 +14,7 @@ use tokio::time::Instant;
 impl ComposeRun {
     /// Rolls back, and returns the failure of the job with the result.
     pub(super) async fn roll_back(&self, state: &mut DeploymentState, failure: JobFailure) -> JobFailure {
+        self.release_space(state).await;
         self.save(state).await;
         self.enter("rollback", PhaseName::Rollback).await;
         let mut problems = Vec::new();

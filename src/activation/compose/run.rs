@@ -118,6 +118,7 @@ impl ComposeRun {
             let message = format!("{error}; nothing was changed: free disk space, then deploy again");
             JobFailure::new(ErrorCode::Unhealthy, message)
         })?;
+        self.reserve_space(&state);
         self.enter("deploy", PhaseName::Activate).await;
         self.wait_until_recorded(&PhaseName::Activate).await?;
         if self.stop.is_cancelled() {

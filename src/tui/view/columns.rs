@@ -264,6 +264,8 @@ pub(in crate::tui::view) fn state(app: &App, host: &Host, width: usize) -> Line<
             let width = width.saturating_sub(text::width(symbols.failed) + 1);
             (symbols.failed, failed_word(job, width), Tone::Bad)
         }
+        // The names are in the next column.
+        HostStatus::Units(_) if host.is_compose() => (symbols.warning, "not well".to_owned(), Tone::Bad),
         HostStatus::Units([_]) => (symbols.warning, "unit failed".to_owned(), Tone::Bad),
         HostStatus::Units(_) => (symbols.warning, "units failed".to_owned(), Tone::Bad),
         HostStatus::Disk(low) => (symbols.warning, disk_word(low.place), Tone::Warn),

@@ -243,11 +243,7 @@ pub(super) fn job_lines(app: &App, host: &Host, job: &DeployReport, columns: usi
 
 /// What the names of failed units are on this host.
 fn failed_label(host: &Host) -> &'static str {
-    if host.answer.as_ref().is_some_and(|answer| answer.is_compose()) {
-        "services not well"
-    } else {
-        "failed units"
-    }
+    if host.is_compose() { "services not well" } else { "failed units" }
 }
 
 /// `building linux-6.12.9, about 1:20 left (3 running, 412 MiB of 1.1 GiB fetched)`

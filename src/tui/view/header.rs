@@ -124,15 +124,17 @@ fn host_counts(app: &App, columns: u16) -> Line<'static> {
     let counts = &app.counts;
     let hosts = app.fleet.hosts.len();
     let units = format::plural(counts.units, "failed unit");
+    let services = format::plural(counts.services, "failed service");
     let reboot = if counts.reboot == 1 { "needs reboot" } else { "need reboot" };
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let kinds: [Count<'_>; 18] = [
+    let kinds: [Count<'_>; 19] = [
         (symbols.mark, app.table.marks.len(), "marked", Tone::Good),
         (symbols.failed, counts.failed, "failed", Tone::Bad),
         (symbols.warning, counts.changed, "changed", Tone::Bad),
         (symbols.warning, counts.unproven, "unproven", Tone::Bad),
         (symbols.warning, counts.duplicate, "duplicate", Tone::Bad),
         (symbols.warning, counts.units, &units, Tone::Bad),
+        (symbols.warning, counts.services, &services, Tone::Bad),
         (symbols.warning, counts.disk, "disk low", Tone::Warn),
         (symbols.offline, counts.offline, "offline", Tone::Warn),
         (symbols.stale, counts.stale, "stale", Tone::Warn),

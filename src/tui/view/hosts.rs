@@ -107,9 +107,11 @@ fn attention_heading(app: &App, group: AttentionGroup, hosts: usize) -> Line<'st
 fn group_counts(app: &App, counts: FleetCounts) -> Line<'static> {
     let (theme, symbols) = (&app.options.theme, app.options.theme.symbols());
     let units = format::plural(counts.units, "failed unit");
-    let kinds: [Count<'_>; 9] = [
+    let services = format::plural(counts.services, "failed service");
+    let kinds: [Count<'_>; 10] = [
         (symbols.failed, counts.failed, "failed", Tone::Bad),
         (symbols.warning, counts.units, &units, Tone::Bad),
+        (symbols.warning, counts.services, &services, Tone::Bad),
         (symbols.warning, counts.disk, "disk low", Tone::Warn),
         (symbols.offline, counts.offline, "offline", Tone::Warn),
         (symbols.stale, counts.stale, "stale", Tone::Warn),

@@ -179,7 +179,8 @@ impl Closure {
         self
     }
 
-    pub(super) fn without_listener(mut self) -> Self {
+    /// Removes the listener, which is then installed by other means or not at all.
+    pub(crate) fn without_listener(mut self) -> Self {
         self.listener = None;
         self
     }

@@ -56,6 +56,13 @@ impl Flake {
         commit
     }
 
+    /// Writes a file of the clone, for the next commit.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.dir().join(path);
+        fs::create_dir_all(path.parent().expect("a directory")).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
     /// Runs git in the clone; push with [`Flake::push`].
     pub(crate) fn git(&self, args: &[&str]) -> String {
         self.repository.git(args)

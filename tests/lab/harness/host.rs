@@ -12,7 +12,7 @@ use super::unit::LISTENER;
 use crate::common::NatsServer;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A host that is not installed yet.
@@ -24,6 +24,7 @@ pub(crate) struct HostBuilder<'a> {
     pub(super) index: u8,
     pub(super) disk: Option<u64>,
     pub(super) runs_nats: bool,
+    pub(super) binds: Vec<(PathBuf, &'static str)>,
 }
 
 /// A host. It starts with the closure that was on `main` when it was installed.
@@ -48,6 +49,12 @@ impl HostBuilder<'_> {
     /// Gives the host the NATS server of this machine, which [`super::Closure::nats_server`] runs.
     pub(crate) fn nats_server(mut self) -> Self {
         self.runs_nats = true;
+        self
+    }
+
+    /// Gives the host a file or a directory of this machine, at this path.
+    pub(crate) fn bind(mut self, from: &Path, to: &'static str) -> Self {
+        self.binds.push((from.to_owned(), to));
         self
     }
 
@@ -93,6 +100,7 @@ impl HostBuilder<'_> {
             disk,
             dir,
             cgroup: self.net.cgroup().clone(),
+            binds: self.binds,
         };
         let (name, index) = (self.name.to_owned(), self.index);
         Host { name, index, machine: None, disk: mounted, plan, net: self.net }

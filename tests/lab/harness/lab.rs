@@ -58,7 +58,7 @@ impl Lab {
     pub(crate) fn host<'a>(&'a self, name: &'a str) -> HostBuilder<'a> {
         let index = self.hosts.fetch_add(1, Ordering::Relaxed);
         let (net, nats, flake) = (Arc::clone(&self.net), &self.nats, &self.flake);
-        HostBuilder { net, nats, flake, name, index, disk: None, runs_nats: false }
+        HostBuilder { net, nats, flake, name, index, disk: None, runs_nats: false, binds: Vec::new() }
     }
 
     /// Makes the first host run the NATS server of the lab, which starts with that host. All hosts get this closure;

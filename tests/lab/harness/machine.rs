@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub(super) dir: PathBuf,
     /// The parent of the container's control group.
     pub(super) cgroup: Cgroup,
+    /// Additional files of this machine, with their paths in the container.
+    pub(super) binds: Vec<(PathBuf, &'static str)>,
 }
 
 /// A container; killed when it is dropped.
@@ -148,6 +150,9 @@ impl Plan {
         add("--bind", &self.disk.join("state"), ":/var/lib/homelab-deploy");
         add("--bind-ro", &self.dir.join("lab"), ":/lab");
         add("--bind-ro", binary(), &format!(":{PROGRAM}"));
+        for (from, to) in &self.binds {
+            add("--bind", from, &format!(":{to}"));
+        }
         arguments
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{HostLine, INDENT};
 use crate::fleet::{Host, describe};
-use crate::protocol::Component;
+use crate::protocol::{Component, ComponentState};
 use crate::text::printable;
 use crate::tui::view::components;
 use crate::tui::view::lines::wrapped_spans;
@@ -12,9 +12,15 @@ use ratatui::text::Line;
 /// One line for each service: those of the job first, then those that the job was not about.
 pub(super) fn rows(app: &App, host: &Host, columns: usize) -> Vec<HostLine> {
     let theme = &app.options.theme;
-    let job = host.job.iter().flat_map(|job| &job.components.0);
+    // A service that the last job has deployed may not be well any more.
+    let was_well = |component: &&Component| {
+        matches!(component.state, ComponentState::Done | ComponentState::Unchanged)
+            && host.running_job().is_none()
+            && host.failed_units().contains(&component.name)
+    };
+    let job = host.job.iter().flat_map(|job| &job.components.0).filter(|component| !was_well(component));
     let all = host.answer.iter().flat_map(|answer| &answer.components);
-    let in_job = |name: &str| host.job.iter().any(|job| job.components.0.iter().any(|c| c.name == name));
+    let in_job = |name: &str| job.clone().any(|component| component.name == name);
     let others = all.filter(|name| !in_job(name));
     let names = job.clone().map(|component| component.name.as_str());
     let width = describe::name_width(names.chain(others.clone().map(String::as_str)));
@@ -26,7 +32,7 @@ pub(super) fn rows(app: &App, host: &Host, columns: usize) -> Vec<HostLine> {
         let span = components::span(component, width, theme);
         wrapped_spans(vec![span], columns.saturating_sub(INDENT)).into_iter().map(HostLine::of)
     };
-    rows.extend(job.flat_map(lines));
+    rows.extend(job.clone().flat_map(lines));
     for name in others {
         let is_well = !host.failed_units().contains(name);
         let (symbol, tone, state) = if is_well {

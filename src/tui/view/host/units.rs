@@ -16,7 +16,7 @@ pub(super) fn rows(app: &App, host: &Host) -> Vec<HostLine> {
     let mut known = HashSet::new();
     let units: Vec<_> = now.chain(job).filter(|(unit, _)| known.insert(unit.as_str())).collect();
     // The services of Docker Compose have their own section.
-    if units.is_empty() || host.answer.as_ref().is_some_and(|answer| answer.is_compose()) {
+    if units.is_empty() || host.is_compose() {
         return Vec::new();
     }
     let theme = &app.options.theme;
