@@ -27,6 +27,7 @@ pub mod mcp;
 pub mod metrics;
 pub mod nats;
 pub mod nix;
+pub mod ordered;
 pub mod private_file;
 pub mod protocol;
 pub mod sandbox;

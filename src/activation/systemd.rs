@@ -1,5 +1,6 @@
 //! Queries and controls systemd. On a host without systemd, queries return nothing.
 
+use crate::ordered::CollectOrdered;
 use crate::unattended;
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,14 +90,14 @@ impl Systemd {
             "--state=failed",
         ]);
         let text = output_if_successful(&mut command).await?;
-        Some(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+        Some(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect_set())
     }
 
     /// Returns the state of every loaded service.
     pub async fn services(self) -> BTreeMap<String, ServiceState> {
         let properties = "--property=Id,NRestarts,ActiveState,SubState,Result,ExecMainStatus,RestartUSec";
         let text = self.systemctl(&["show", properties, "*.service"]).await;
-        text.split("\n\n").filter_map(ServiceState::parse).collect()
+        text.split("\n\n").filter_map(ServiceState::parse).collect_map()
     }
 
     /// Returns the running jobs of systemd, such as `podman-db.service (start)`.

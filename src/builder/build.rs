@@ -7,6 +7,7 @@ use super::queue::{BuildKey, is_all};
 use super::state::{BuildState, RepoBuildResult, join_names};
 use super::store::BuildStore;
 use crate::nix::{BuildError, FlakeAttr, FlakeHosts, HostBuildSpec, LockedFlake};
+use crate::ordered::CollectOrdered;
 use crate::private_file;
 use crate::protocol::{ErrorCode, Name, PhaseState};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -228,7 +229,7 @@ impl BuildRun {
         for (name, attr) in names {
             self.attrs.entry(name).or_insert(attr);
         }
-        let hosts: BTreeSet<_> = self.attrs.keys().cloned().collect();
+        let hosts: BTreeSet<_> = self.attrs.keys().cloned().collect_set();
         if hosts.is_empty() {
             let note = self.state.note.as_deref().unwrap_or("nixosConfigurations is empty");
             return self.finish_early(ErrorCode::EvaluationFailed, format!("no hosts to build: {note}"));

@@ -14,6 +14,7 @@ use super::store::BuildStore;
 use super::subscriptions::subscribe;
 use crate::clock::now;
 use crate::metrics::{Address, ServiceMetrics};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{BuildReport, ErrorCode, Id, Name};
 use crate::service::{ServiceError, ServiceEvent, ServiceRuntime, deliver};
 use futures_util::StreamExt;
@@ -81,7 +82,7 @@ pub async fn run(
     };
     let (state_sender, states) = mpsc::channel(64);
     let slots = Arc::new(Semaphore::new(config.rules.parallel));
-    let histories = config.rules.repos.keys().map(|repo| (repo.clone(), Arc::default())).collect();
+    let histories = config.rules.repos.keys().map(|repo| (repo.clone(), Arc::default())).collect_map();
     let mut service = BuilderService {
         histories,
         reporter: BuildReporter::new(runtime.nats.clone(), store.dir.identity()),
@@ -109,7 +110,7 @@ impl BuilderService {
     /// Resumes the jobs that were unfinished when the last builder stopped.
     async fn recover(&mut self, records: Vec<BuildRecord>) {
         if let Some(metrics) = &self.metrics {
-            let open: BTreeSet<_> = records.iter().filter(|r| !r.is_final()).map(|r| &r.id).collect();
+            let open: BTreeSet<_> = records.iter().filter(|r| !r.is_final()).map(|r| &r.id).collect_set();
             metrics.noted(|id| open.contains(id));
         }
         for record in records {

@@ -31,7 +31,7 @@ impl BuildStore {
         let parse = |bytes: &[u8]| serde_json::from_slice(bytes);
         let read = |file: &PathBuf| dir.read_record("build", file, parse);
         let mut records: Vec<BuildRecord> = files.iter().filter_map(read).collect();
-        records.sort_by_key(|record| record.accepted_at);
+        records.sort_unstable_by_key(|record| record.accepted_at);
         let newest = records.iter().filter_map(|record| record.report.seq).max();
         dir.start_after(newest.map_or(0, Sequence::starts_of));
         Ok((Self { dir: Arc::new(dir) }, records))

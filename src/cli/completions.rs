@@ -8,6 +8,7 @@ use super::resolved_config::ResolvedConfig;
 use super::selector::all_aliases_from_env;
 use crate::config::Config;
 use crate::keys::read_host_keys;
+use crate::ordered::CollectOrdered;
 use crate::protocol::Name;
 use clap::{Args, Command, Parser, ValueHint};
 use clap_complete::Shell;
@@ -126,7 +127,7 @@ fn known_hosts() -> BTreeMap<Name, (Name, Option<Name>)> {
     let fleet = fleet.into_iter().flatten().map(|host| (host.name, (host.tier, None)));
     let inventory = resolved.inventory().unwrap_or_default().hosts;
     let seen = inventory.into_iter().map(|(name, entry)| (name, (entry.tier.clone(), entry.role.clone())));
-    fleet.chain(seen).collect()
+    fleet.chain(seen).collect_map()
 }
 
 fn hosts() -> Vec<CompletionCandidate> {
@@ -140,7 +141,7 @@ fn hosts() -> Vec<CompletionCandidate> {
 fn known_aliases() -> Vec<CompletionCandidate> {
     let file = resolved().map(|resolved| resolved.selected.aliases).unwrap_or_default();
     let file = file.into_values().map(|alias| (alias.value.name, alias.value.meaning));
-    let all: BTreeMap<String, String> = file.chain(all_aliases_from_env()).collect();
+    let all: BTreeMap<String, String> = file.chain(all_aliases_from_env()).collect_map();
     let candidate =
         |(name, meaning): (String, String)| CompletionCandidate::new(name).help(Some(meaning.into()));
     all.into_iter().map(candidate).collect()
@@ -160,6 +161,6 @@ fn contexts() -> Vec<CompletionCandidate> {
 }
 
 fn names(all: impl Iterator<Item = Name>) -> Vec<CompletionCandidate> {
-    let all: BTreeSet<Name> = all.collect();
+    let all: BTreeSet<Name> = all.collect_set();
     all.iter().map(|name| CompletionCandidate::new(name.as_str())).collect()
 }

@@ -10,6 +10,7 @@ use super::resolved_config::ResolvedConfig;
 use super::selector::ALIAS_PREFIX;
 use crate::config::{Setting, SettingSource};
 use crate::git::without_userinfo;
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Name, Revision};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -189,7 +190,7 @@ fn aliases(resolved: &ResolvedConfig) -> BTreeMap<String, SettingJson> {
         );
         (key.clone(), row)
     });
-    let mut rows: BTreeMap<String, SettingJson> = of_file.collect();
+    let mut rows: BTreeMap<String, SettingJson> = of_file.collect_map();
     for (variable, meaning) in std::env::vars_os() {
         let (Some(variable), Some(meaning)) = (variable.to_str(), meaning.to_str()) else { continue };
         let Some(key) = variable.strip_prefix(ALIAS_PREFIX).filter(|_| !meaning.is_empty()) else {

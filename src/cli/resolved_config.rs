@@ -11,6 +11,7 @@ use crate::git::Credentials;
 use crate::keys::{FleetHost, FleetOperator, fleet_operators, read_fleet_file, read_host_keys};
 use crate::nats::{Client, ConnectionSettings, Nkey, TlsFiles, display_servers};
 use crate::nix::FlakeUrl;
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Name, Revision};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -183,9 +184,11 @@ impl ResolvedConfig {
     /// The allowed flakes of the file, without credentials, as hosts report theirs.
     pub(super) fn allowed_flakes(&self) -> Result<BTreeSet<String>, CommandError> {
         let Some(listed) = &self.selected.allowed_flakes else { return Ok(BTreeSet::new()) };
-        let read =
-            |flake: &String| Ok(with_location(flake.parse::<FlakeUrl>(), listed)?.without_credentials());
-        listed.value.iter().map(read).collect()
+        let mut flakes = BTreeSet::new();
+        for flake in &listed.value {
+            flakes.insert(with_location(flake.parse::<FlakeUrl>(), listed)?.without_credentials());
+        }
+        Ok(flakes)
     }
 
     /// Connects. Fails if no server can be reached.
@@ -202,7 +205,7 @@ impl ResolvedConfig {
             let (keys, tier) = (host.keys, Some(host.tier));
             (host.name, KnownHost { keys, tier, ..KnownHost::default() })
         };
-        let known = fleet.into_iter().map(known).collect();
+        let known = fleet.into_iter().map(known).collect_map();
         operator.known = KnownHosts::new(known, true, &operator.inventory, self.allow_unproven());
         Ok(operator)
     }

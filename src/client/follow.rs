@@ -15,6 +15,7 @@ use super::{
 };
 use crate::fleet::{Fleet, HostJob};
 use crate::nats::{Client, ConnectionState, NatsError, PermissionViolation};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{
     DISCOVER, DeployReport, ErrorCode, Id, Inbound, Name, Purpose, Query, QueryKind, QueryReply, REPORTS,
     REPORTS_PER_HOST, ReplyTo, Status, WireError, is_rollout_subject, per_host_reply_subject,
@@ -233,7 +234,7 @@ impl DeploymentFollower {
     /// The current state; final once [`DeploymentFollower::next`] has returned `None`.
     pub fn summary(&self) -> DeploymentSummary {
         let sent = self.tracked_hosts.iter().filter(|(_, tracked)| !tracked.is_refused);
-        let jobs = sent.map(|(host, tracked)| (host, &tracked.id)).collect();
+        let jobs = sent.map(|(host, tracked)| (host, &tracked.id)).collect_map();
         DeploymentSummary::of(&self.plan, &self.fleet, &jobs, self.plan.rollout.stopped())
     }
 

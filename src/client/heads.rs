@@ -3,6 +3,7 @@
 use crate::fleet::BranchHeads;
 use crate::git::{Credentials, Remote, ResolveError, access_advice};
 use crate::nix::{FlakeUrl, FlakeUrlError};
+use crate::ordered::CollectOrdered;
 use crate::protocol::Revision;
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -69,7 +70,7 @@ pub async fn heads(
         (flake, head.map_err(|error| error.to_string()))
     };
     let of = stream::iter(flakes).map(look).buffer_unordered(MAX_PARALLEL).collect::<Vec<_>>().await;
-    BranchHeads { branch: branch.clone(), by_flake: of.into_iter().collect() }
+    BranchHeads { branch: branch.clone(), by_flake: of.into_iter().collect_map() }
 }
 
 /// Why a branch or tag does not exist in one of the flakes. `None` if it exists in all, or if that cannot be found out

@@ -3,6 +3,7 @@
 use super::KnownHosts;
 use crate::atomic_file::{self, WriteError};
 use crate::fleet::{Host, KnownFlakes};
+use crate::ordered::CollectOrdered;
 use crate::private_file;
 use crate::protocol::{DEPLOY_TEMPLATES, InternedStr, Name, Presence, PublicKey, expand_template};
 use jiff::Timestamp;
@@ -210,8 +211,8 @@ impl Inventory {
         let instanced = self.hosts.iter().filter(|(_, entry)| entry.instance.is_some());
         KnownFlakes {
             allowed: self.allowed_flakes.clone(),
-            by_host: self.hosts.iter().filter_map(of).collect(),
-            with_instance: instanced.map(|(name, _)| name.clone()).collect(),
+            by_host: self.hosts.iter().filter_map(of).collect_map(),
+            with_instance: instanced.map(|(name, _)| name.clone()).collect_set(),
         }
     }
 

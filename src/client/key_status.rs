@@ -3,6 +3,7 @@
 use super::operator::SignedHost;
 use super::{DeployError, Operator, Reply};
 use crate::keys::{Credential, MCP_TIER, User};
+use crate::ordered::CollectOrdered;
 use crate::protocol::Name;
 use std::collections::BTreeSet;
 
@@ -105,5 +106,5 @@ fn concerned(users: &[User], user: &User) -> BTreeSet<Name> {
         Credential::Listener { host, tier, .. } => is_concerned(host, tier).then(|| host.clone()),
         _ => None,
     });
-    hosts.collect()
+    hosts.collect_set()
 }

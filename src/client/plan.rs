@@ -9,6 +9,7 @@ use super::{
     SelectionError, Target,
 };
 use crate::fleet::{BranchHeads, FlakeTrust, Fleet, Host, Reachability};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{
     Action, DeployRequest, Id, Name, OnFailure, Presence, REQUEST_LIFETIME, ReplyTo, Revision, host_subject,
 };
@@ -218,13 +219,13 @@ impl Plan {
     /// Keeps only hosts that reply and are in `built`; the others are listed in [`Plan::not_built`].
     pub fn retain_built(&mut self, built: &BTreeSet<Name>) {
         let out = |host: &&Name| !self.silent.contains_key(*host) && !built.contains(*host);
-        self.not_built = self.hosts().into_keys().filter(out).cloned().collect();
+        self.not_built = self.hosts().into_keys().filter(out).cloned().collect_set();
         self.retain(|host| built.contains(host));
     }
 
     /// Every host that is expected to reply, with its tier.
     pub fn hosts(&self) -> BTreeMap<&Name, &Name> {
-        self.requests.iter().flat_map(|request| &request.hosts).collect()
+        self.requests.iter().flat_map(|request| &request.hosts).collect_map()
     }
 
     /// The tiers that are affected: those of the hosts, and of explicit subjects in the usual form.
@@ -378,12 +379,12 @@ impl Plan {
 
     /// The flakes whose heads must be looked up.
     pub fn flakes(&self) -> BTreeSet<String> {
-        self.requests.iter().flat_map(|request| &request.flakes).cloned().collect()
+        self.requests.iter().flat_map(|request| &request.flakes).cloned().collect_set()
     }
 
     /// The commits that the plan is pinned to: one, or one per flake.
     pub fn commits(&self) -> BTreeSet<&str> {
-        self.requests.iter().filter_map(|request| Some(request.pin.as_ref()?.as_str())).collect()
+        self.requests.iter().filter_map(|request| Some(request.pin.as_ref()?.as_str())).collect_set()
     }
 
     /// Pins every request to the head of its host's flake. A host without a known flake is assumed to deploy the flake
@@ -462,7 +463,7 @@ impl HostRequest {
     fn of(subject: String, answers: &[&Presence]) -> Self {
         let hosts = answers.iter().map(|answer| (answer.hostname.clone(), answer.tier.clone()));
         let flakes = answers.iter().filter_map(|answer| answer.flake_url.as_deref().map(str::to_owned));
-        let (hosts, flakes) = (hosts.collect(), flakes.collect());
+        let (hosts, flakes) = (hosts.collect_map(), flakes.collect_set());
         let is_base_format = answers.iter().any(|answer| answer.version.is_none());
         Self {
             subject,

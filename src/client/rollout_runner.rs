@@ -5,6 +5,7 @@ use super::saved_rollouts::RolloutFile;
 use super::{BatchKind, Operator, Plan};
 use crate::keys::{SignatureRejection, TrustedKey, check_clock, check_lifetime, verify_signer};
 use crate::nats::{Client, NatsError, Received, Subscription};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{
     BatchRun, ControlAnswer, Id, Name, PublicKey, Purpose, RolloutCommand, RolloutControl, RolloutState,
     RolloutStatus, WireError, rollout_control_subject, rollout_subject,
@@ -93,7 +94,7 @@ impl RolloutRunner {
             .await?;
         let own_key = nats.public_key().and_then(|key| PublicKey::parse(key).ok());
         let own_key = own_key.map(|key| TrustedKey { key, expires_at: None });
-        let tiers: BTreeSet<Name> = plan.tiers().into_iter().collect();
+        let tiers: BTreeSet<Name> = plan.tiers().into_iter().collect_set();
         let others = operator.operators.iter().filter(|operator| tiers.is_subset(&operator.tiers));
         let trusted = own_key.into_iter().chain(others.flat_map(|operator| operator.keys.clone()));
         let mut heartbeat = interval(HEARTBEAT);

@@ -216,7 +216,7 @@ impl RolloutStrategy {
     /// Splits hosts into batches: the canary, then batches of responding and then of silent hosts, and last each host
     /// that runs the NATS server, alone.
     pub fn split(&self, mut candidates: Vec<Candidate>) -> Result<Vec<(BatchKind, Vec<Name>)>, RolloutError> {
-        candidates.sort_by(|a, b| {
+        candidates.sort_unstable_by(|a, b| {
             let alike = Ordering::Equal;
             let keys = self.order.iter().fold(alike, |order, key| order.then_with(|| key.compare(a, b)));
             keys.then_with(|| natural_cmp(&a.host, &b.host))

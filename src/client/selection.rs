@@ -1,6 +1,7 @@
 //! Selects hosts: by subject, alias or name, or all of a role or tier.
 
 use crate::fleet::{Fleet, Host};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Name, Presence, SubjectError, check_request_subject, overlaps};
 use crate::text::{closest_matches, did_you_mean};
 use std::collections::BTreeSet;
@@ -100,7 +101,7 @@ pub fn hosts_of(selection: &Selection, fleet: &Fleet) -> Result<BTreeSet<Name>, 
             hosts.extend(fleet.hosts.values().filter(of).map(|host| host.name.clone()));
             return Ok(hosts);
         }
-        Selection::Group(group) => return Ok(group.iter().cloned().collect()),
+        Selection::Group(group) => return Ok(group.iter().cloned().collect_set()),
         Selection::Targets(targets) => targets,
     };
     for target in targets {

@@ -65,7 +65,8 @@ impl Container {
     pub(super) fn parse_all(json: &str) -> Result<Vec<Self>, serde_json::Error> {
         let all: Vec<Inspected> = serde_json::from_str(json)?;
         let mut containers: Vec<_> = all.into_iter().filter_map(Inspected::container).collect();
-        containers.sort_by(|a, b| (&a.service, a.number, &a.name).cmp(&(&b.service, b.number, &b.name)));
+        containers
+            .sort_unstable_by(|a, b| (&a.service, a.number, &a.name).cmp(&(&b.service, b.number, &b.name)));
         Ok(containers)
     }
 

@@ -2,6 +2,7 @@
 
 use super::error::{DockerError, last_lines};
 use super::{ChangeCommand, Container, Project, ProjectConfig};
+use crate::ordered::CollectOrdered;
 use crate::unattended::{self, ProcessOutput, captured, run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -173,7 +174,7 @@ impl Docker {
         let lines = self.stdout("docker compose config --hash", command).await?;
         let parse =
             |line: &str| line.split_once(' ').map(|(name, hash)| (name.to_owned(), hash.trim().to_owned()));
-        Ok(lines.lines().filter_map(parse).collect())
+        Ok(lines.lines().filter_map(parse).collect_map())
     }
 
     /// Pulls the image of one service of the Compose file. `limit` is for the download.
@@ -262,7 +263,10 @@ impl Docker {
             let ids: Vec<&str> = output.stdout.lines().map(str::trim).collect();
             // If one of them is missing, the output does not show which.
             if output.status.success() && ids.len() == images.len() {
-                return Ok(images.into_iter().zip(ids.into_iter().map(|id| Some(id.to_owned()))).collect());
+                return Ok(images
+                    .into_iter()
+                    .zip(ids.into_iter().map(|id| Some(id.to_owned())))
+                    .collect_map());
             }
         }
         for image in images {
@@ -351,7 +355,7 @@ impl Docker {
             }
             names.extend(self.stdout("docker ps", self.docker(&arguments)).await?.lines().map(str::to_owned));
         }
-        names.sort();
+        names.sort_unstable();
         names.dedup();
         names.retain(|name| !name.is_empty());
         Ok(names)

@@ -1,6 +1,7 @@
 //! A generated override that pins services to image ids, so that a rollback is independent of tags.
 
 use crate::atomic_file::{self, WriteError};
+use crate::ordered::CollectOrdered;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,8 +19,11 @@ impl ImagePins {
 
     /// Writes the override. JSON is valid YAML.
     pub fn write(&self, path: &Path) -> Result<(), WriteError> {
-        let services: BTreeMap<_, _> =
-            self.0.iter().map(|(service, image)| (service, serde_json::json!({ "image": image }))).collect();
+        let services: BTreeMap<_, _> = self
+            .0
+            .iter()
+            .map(|(service, image)| (service, serde_json::json!({ "image": image })))
+            .collect_map();
         let json = serde_json::json!({ "services": services });
         atomic_file::write(path, json.to_string().as_bytes())
     }

@@ -1,5 +1,6 @@
 //! The configuration of a project, as `docker compose config --format json` prints it.
 
+use crate::ordered::CollectOrdered;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -90,7 +91,7 @@ impl ProjectConfig {
     /// The directories whose files images are built from.
     pub fn build_contexts(&self) -> BTreeSet<PathBuf> {
         let builds = self.services.values().filter_map(|service| service.build.as_ref());
-        builds.filter_map(|build| build.context.as_ref().map(PathBuf::from)).collect()
+        builds.filter_map(|build| build.context.as_ref().map(PathBuf::from)).collect_set()
     }
 
     /// A digest that is independent of which of these work trees the configuration was read from. It includes the contents of configs and
@@ -122,7 +123,7 @@ impl ProjectConfig {
             let sources = named.filter_map(|name| sources.as_ref()?.get(name)?.file.clone());
             paths.extend(sources);
         }
-        paths.sort();
+        paths.sort_unstable();
         paths.dedup();
         paths
     }

@@ -8,6 +8,7 @@ use super::{DemoHost, DemoPace};
 use crate::builder::{BuildEngine, BuildFuture, BuildRules, BuilderConfig, HostsFuture, Repo};
 use crate::nats::ConnectionSettings;
 use crate::nix::{BuildError, FlakeAttr, FlakeHosts, FlakeUrl, HostBuildSpec, LockedFlake, NixLine};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Name, NameError, Revision};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -106,8 +107,11 @@ impl BuildEngine for SimulatedBuilds {
     fn hosts(&self, _: FlakeUrl, _: LockedFlake, stop: CancellationToken) -> HostsFuture {
         let builds = self.clone();
         Box::pin(async move {
-            let names =
-                builds.hosts.iter().map(|host| (host.name.clone(), FlakeAttr::from(&host.name))).collect();
+            let names = builds
+                .hosts
+                .iter()
+                .map(|host| (host.name.clone(), FlakeAttr::from(&host.name)))
+                .collect_map();
             tokio::select! {
                 () = builds.pause(1200) => Ok(FlakeHosts { names, skipped: Vec::new() }),
                 () = stop.cancelled() => Err(BuildError::Stopped { host: "all".to_owned() }),

@@ -3,6 +3,7 @@
 use super::{DemoError, DemoHost};
 use crate::keys::{Credential, User, UserSeed, render_authorization};
 use crate::nats::Nkey;
+use crate::ordered::CollectOrdered;
 use crate::protocol::{DISCOVER, Name};
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ pub(super) fn make(directory: &Path, hosts: &[DemoHost], dormant: &[Nkey]) -> Re
             Credential::Listener { host: name, tier, role, confirm_peers: false, base_subjects: true };
         users.push(user(directory, host.name.as_str(), credential)?);
     }
-    let credential = Credential::Admin { tiers: hosts.iter().map(|host| host.tier.clone()).collect() };
+    let credential = Credential::Admin { tiers: hosts.iter().map(|host| host.tier.clone()).collect_set() };
     users.push(user(directory, OPERATOR, credential)?);
     let credential = Credential::Deployer { tiers: [Name::new(ALICE_TIER)?].into(), builds: true };
     users.push(user(directory, ALICE, credential)?);

@@ -1,6 +1,7 @@
 //! The units that an activation starts, stops or restarts, and the changes between two systems.
 
 use super::commit::Commit;
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Changes, PackageChange};
 use std::collections::BTreeSet;
 
@@ -32,7 +33,7 @@ fn service_of(package: &str) -> Option<&'static str> {
 /// The changes from one commit to another on a host of this role.
 pub(super) fn changes(role: &str, from: &Commit, to: &Commit) -> Changes {
     let (before, after) = (from.packages_of(role), to.packages_of(role));
-    let names: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect();
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect_set();
     let mut changes = Changes::default();
     let mut restarted = BTreeSet::from([main_service(role)]);
     for name in names {

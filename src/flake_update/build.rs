@@ -47,7 +47,7 @@ impl HostBuilds<'_> {
             report(FlakeUpdateEvent::Built(Box::new(host.clone())));
             built.push(host);
         }
-        built.sort_by(|a, b| a.hostname.cmp(&b.hostname));
+        built.sort_unstable_by(|a, b| a.hostname.cmp(&b.hostname));
         built
     }
 

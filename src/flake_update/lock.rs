@@ -3,6 +3,7 @@
 //! nix allows inputs such as `path:/run/credentials` in all flakes, so the owner of any input could copy files of this machine into
 //! the store.
 
+use crate::ordered::CollectOrdered;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +35,7 @@ pub(super) fn local_repositories(lock: &str) -> Vec<PathBuf> {
     let urls = sources.filter(|source| source["type"] == "git").filter_map(|source| source["url"].as_str());
     let home = std::env::home_dir().and_then(|home| home.canonicalize().ok()).unwrap_or_default();
     let paths = urls.filter_map(file_path).filter(|path| is_repository(path) && !home.starts_with(path));
-    paths.collect::<BTreeSet<_>>().into_iter().collect()
+    paths.collect_set().into_iter().collect()
 }
 
 /// The path of a `file` URL, with symbolic links resolved.

@@ -394,7 +394,7 @@ async fn remotes_of(git: &Git, remote: &str, fetch: &str) -> Vec<String> {
     let push = git.run(&["remote", "get-url", "--push", "--all", remote]).await.unwrap_or_default();
     let mut urls: Vec<String> = push.lines().map(str::to_owned).collect();
     urls.push(fetch.to_owned());
-    urls.sort();
+    urls.sort_unstable();
     urls.dedup();
     urls
 }

@@ -48,8 +48,9 @@ impl FleetBuild {
             _ => 2,
         };
         let mut hosts: Vec<_> = self.report.hosts.iter().collect();
-        hosts
-            .sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| super::natural_cmp(&a.hostname, &b.hostname)));
+        hosts.sort_unstable_by(|a, b| {
+            rank(a).cmp(&rank(b)).then_with(|| super::natural_cmp(&a.hostname, &b.hostname))
+        });
         hosts
     }
 }

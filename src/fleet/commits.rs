@@ -1,6 +1,7 @@
 //! The commits between what hosts run and the heads of their branch.
 
 use super::{BranchHeads, Fleet, Host};
+use crate::ordered::CollectOrdered;
 use crate::protocol::Revision;
 use crate::text::{fitting_prefix, format, printable};
 use jiff::Timestamp;
@@ -148,9 +149,9 @@ impl CommitQuery {
         for (flake, head) in found {
             let commits = running.remove(flake.as_str()).unwrap_or_default();
             let mut commits: Vec<_> = commits.into_iter().collect();
-            commits.sort_by_key(|(_, hosts)| std::cmp::Reverse(*hosts));
+            commits.sort_unstable_by_key(|(commit, hosts)| (std::cmp::Reverse(*hosts), *commit));
             let commits = commits.into_iter().take(MAX_RUNNING).map(|(commit, _)| commit.to_owned());
-            query.flakes.insert(flake.clone(), [(head.clone(), commits.collect())].into());
+            query.flakes.insert(flake.clone(), [(head.clone(), commits.collect_set())].into());
         }
         query
     }

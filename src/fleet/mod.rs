@@ -42,6 +42,7 @@ pub use known_rollout::KnownRollout;
 pub use low_disk::{DiskPlace, LOW_BOOT_BYTES, LOW_STATE_BYTES, LOW_STORE_BYTES, LowDisk};
 pub use natural::{NaturalName, natural_cmp};
 
+use crate::ordered::CollectOrdered;
 use crate::protocol::{BuildReport, DeployReport, Id, Inbound, Name, Presence, QueryReply};
 use build::MAX_BUILDS;
 use host_limit::HostLimit;
@@ -216,7 +217,7 @@ impl Fleet {
             FlakeTrust::Known(flake) => Some(flake.to_owned()),
             _ => None,
         };
-        self.with_commit().filter_map(known).collect()
+        self.with_commit().filter_map(known).collect_set()
     }
 
     /// Why the heads of the other hosts' flakes are not looked up, by host.
@@ -228,7 +229,7 @@ impl Fleet {
             FlakeTrust::Refused(error) => Some(error),
             FlakeTrust::Known(_) | FlakeTrust::Unnamed => None,
         };
-        self.with_commit().filter_map(|answer| Some((&answer.hostname, error(answer)?))).collect()
+        self.with_commit().filter_map(|answer| Some((&answer.hostname, error(answer)?))).collect_map()
     }
 
     fn with_commit(&self) -> impl Iterator<Item = &Presence> {

@@ -2,6 +2,7 @@
 //! API, but the commit of a branch is looked up with git.
 
 use super::HostedRepository;
+use crate::ordered::CollectOrdered;
 use crate::unattended::{captured, run};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ async fn access_tokens() -> BTreeMap<String, String> {
         if let Some(settings) = settings {
             let tokens = settings[KEY]["value"].as_object().cloned().unwrap_or_default();
             let text = |(name, token): (String, Value)| Some((name, token.as_str()?.to_owned()));
-            return tokens.into_iter().filter_map(text).collect();
+            return tokens.into_iter().filter_map(text).collect_map();
         }
     }
     BTreeMap::new()

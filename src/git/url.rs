@@ -10,7 +10,7 @@ pub struct Secrets(Vec<(String, String)>);
 impl FromIterator<(String, String)> for Secrets {
     fn from_iter<T: IntoIterator<Item = (String, String)>>(words: T) -> Self {
         let mut words: Vec<_> = words.into_iter().filter(|(word, _)| !word.is_empty()).collect();
-        words.sort_by_key(|(word, _)| Reverse(word.len()));
+        words.sort_unstable_by_key(|(word, _)| Reverse(word.len()));
         Self(words)
     }
 }

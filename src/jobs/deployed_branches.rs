@@ -2,6 +2,7 @@
 
 use super::{AcceptanceOrder, JobRecord};
 use crate::atomic_file::{self, WriteError};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Action, Id, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,7 +58,7 @@ impl DeployedBranches {
 
     /// The last commit of each branch.
     pub fn commits(&self) -> BTreeMap<String, String> {
-        self.branches.iter().map(|(branch, last)| (branch.clone(), last.commit.clone())).collect()
+        self.branches.iter().map(|(branch, last)| (branch.clone(), last.commit.clone())).collect_map()
     }
 
     /// Records the commit of a job that has just ended, durably, if the job deployed one.

@@ -139,9 +139,8 @@ impl JobRecord {
 
     /// Parses a record and preserves unknown fields.
     pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        let all: Map<String, Value> = serde_json::from_slice(bytes)?;
-        let mut record: Self = serde_json::from_value(Value::Object(all.clone()))?;
-        record.newer = unknown(all, &record.fields()?, 2);
+        let mut record: Self = serde_json::from_slice(bytes)?;
+        record.newer = unknown(serde_json::from_slice(bytes)?, &record.fields()?, 2);
         Ok(record)
     }
 
@@ -156,7 +155,7 @@ impl JobRecord {
     }
 
     fn fields(&self) -> Result<Map<String, Value>, serde_json::Error> {
-        serde_json::from_value(serde_json::to_value(self)?)
+        serde_json::from_slice(&serde_json::to_vec(self)?)
     }
 
     /// Whether the job has a result.

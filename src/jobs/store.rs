@@ -40,7 +40,7 @@ impl JobStore {
                 None => {}
             }
         }
-        records.sort_by_key(JobRecord::acceptance_order);
+        records.sort_unstable_by_key(JobRecord::acceptance_order);
         dir.start_after(records.last().map_or(0, |newest| newest.starts));
         Ok((Self { dir: Arc::new(dir) }, records))
     }

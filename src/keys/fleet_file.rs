@@ -3,6 +3,7 @@
 use super::permissions::{Credential, MCP_TIER};
 use super::{CredentialKind, TrustedKey, parse_expiry};
 use crate::config::{ConfigReader, InvalidFile, ProblemKind, Setting, TomlKey, TomlValue};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Name, PUBLIC_KEY_HINT, PublicKey};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -176,7 +177,7 @@ fn read_user(
     if reader.problems.len() > before {
         return None;
     }
-    let tiers = entry.tiers.unwrap_or_default().into_iter().collect();
+    let tiers = entry.tiers.unwrap_or_default().into_iter().collect_set();
     let credential = match kind {
         CredentialKind::Listener => Credential::Listener {
             host: name,
@@ -306,10 +307,10 @@ fn grant_admins_all_tiers(users: &mut [User]) {
     let named = |user: &User| match &user.credential {
         Credential::Listener { tier, .. } => BTreeSet::from([tier.clone()]),
         Credential::Deployer { tiers, .. } => tiers.clone(),
-        Credential::Mcp { .. } => Name::new(MCP_TIER).into_iter().collect(),
+        Credential::Mcp { .. } => Name::new(MCP_TIER).into_iter().collect_set(),
         Credential::Admin { .. } | Credential::Viewer | Credential::Builder => BTreeSet::new(),
     };
-    let every: BTreeSet<Name> = users.iter().flat_map(named).collect();
+    let every: BTreeSet<Name> = users.iter().flat_map(named).collect_set();
     for user in users {
         if let Credential::Admin { tiers } = &mut user.credential {
             tiers.clone_from(&every);

@@ -1,6 +1,7 @@
 //! Warnings about trusted keys that expire, updated as time passes.
 
 use super::TrustedKey;
+use crate::ordered::CollectOrdered;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -48,7 +49,7 @@ impl KeyExpiry {
         }
         loop {
             let now = Timestamp::now();
-            let warnings: BTreeSet<_> = self.keys.iter().filter_map(|key| key.warning(now)).collect();
+            let warnings: BTreeSet<_> = self.keys.iter().filter_map(|key| key.warning(now)).collect_set();
             if warnings != self.warnings {
                 return;
             }

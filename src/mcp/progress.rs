@@ -3,6 +3,7 @@
 use super::result::ToolError;
 use crate::client::{DeploymentFollower, FollowEvent};
 use crate::fleet::describe;
+use crate::ordered::CollectOrdered;
 use crate::protocol::{DeployReport, Name, PhaseName};
 use crate::text::printable;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
@@ -30,7 +31,7 @@ impl ProgressNotifier {
     /// A notifier for these hosts; without hosts, notifications have no total.
     pub(super) fn of(context: &RequestContext<RoleServer>, hosts: impl IntoIterator<Item = Name>) -> Self {
         let token = context.meta.get_progress_token();
-        let steps = hosts.into_iter().map(|host| (host, 0)).collect();
+        let steps = hosts.into_iter().map(|host| (host, 0)).collect_map();
         Self { to: token.map(|token| (context.peer.clone(), token)), steps, within: 0 }
     }
 

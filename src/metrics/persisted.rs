@@ -96,6 +96,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Serializes maps as lists of pairs, because JSON allows only strings as keys.
 pub(super) mod pairs {
+    use crate::ordered::CollectOrdered;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use std::collections::BTreeMap;
 
@@ -114,6 +115,6 @@ pub(super) mod pairs {
     >(
         from: D,
     ) -> Result<BTreeMap<K, V>, D::Error> {
-        Ok(Vec::<(K, V)>::deserialize(from)?.into_iter().collect())
+        Ok(Vec::<(K, V)>::deserialize(from)?.into_iter().collect_map())
     }
 }

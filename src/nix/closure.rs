@@ -1,6 +1,7 @@
 //! The closure of a system, and the differences between two closures.
 
 use super::command::{Nix, NixCause, NixError, run_command};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Changes, PackageChange};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,7 @@ impl Nix {
 impl Closure {
     /// The changes from this closure to `new`: packages sorted by name, each with all its versions before and after.
     pub fn changes(&self, new: &Self) -> Changes {
-        let names: BTreeSet<&String> = self.packages.keys().chain(new.packages.keys()).collect();
+        let names: BTreeSet<&String> = self.packages.keys().chain(new.packages.keys()).collect_set();
         let versions = |of: &Self, name: &str| {
             let versions: Vec<&str> = of.packages.get(name)?.iter().map(String::as_str).collect();
             Some(versions.join(", "))

@@ -96,7 +96,7 @@ impl Profile {
                 let at = Timestamp::try_from(found.modified()?).unwrap_or(Timestamp::UNIX_EPOCH);
                 generations.push(Generation { number, system, at, current: current == Some(number) });
             }
-            generations.sort_by_key(|generation| generation.number);
+            generations.sort_unstable_by_key(|generation| generation.number);
             Ok(generations)
         };
         list().map_err(|error| self.failed("list the generations of", error))

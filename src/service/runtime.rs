@@ -9,6 +9,7 @@ use crate::metrics::{Address, MetricsServer, ServiceMetrics};
 use crate::nats::{
     Client, ConnectError, ConnectionSettings, ConnectionState, NatsError, Nkey, PermissionViolation,
 };
+use crate::ordered::CollectOrdered;
 use crate::protocol::{ErrorCode, Id, is_response};
 use crate::sd_notify::{ServiceNotifier, notify_stopping};
 use crate::state_dir::{StateDir, StoreError};
@@ -101,7 +102,7 @@ impl ServiceRuntime {
         // Boxed, so that the memory of the large future is freed once it completes.
         let nats = Box::pin(Client::connect_persistent(settings)).await?;
         Ok(Self {
-            warnings: warnings.iter().chain(dir.warnings()).cloned().collect(),
+            warnings: warnings.iter().chain(dir.warnings()).cloned().collect_set(),
             log_throttle: LogThrottle::default(),
             deliveries: JoinSet::new(),
             unanswerable: 0,

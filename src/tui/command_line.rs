@@ -8,6 +8,7 @@ pub use verbs::ParsedCommand;
 pub(super) use verbs::verbs;
 
 use super::{App, FormKind, Screen, Sort, form};
+use crate::ordered::CollectOrdered;
 use crate::protocol::Name;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -149,7 +150,7 @@ fn sort_columns(app: &App) -> Vec<&'static str> {
 
 fn values(key: &str, app: &App) -> Vec<String> {
     let names = |of: fn(&crate::fleet::Host) -> Option<&Name>| {
-        let names: BTreeSet<_> = app.fleet.hosts.values().filter_map(of).collect();
+        let names: BTreeSet<_> = app.fleet.hosts.values().filter_map(of).collect_set();
         names.into_iter().map(ToString::to_string).collect()
     };
     match key {

@@ -5,6 +5,7 @@ use super::command_line::verbs;
 use super::theme::parse_style;
 use super::{HostColumn, HostColumns, KEYS, KeyCommand, Keymap, Tone};
 use crate::config::{ConfigProblem, ConsoleEntry, ConsoleSection, ProblemKind, Setting, expected_names};
+use crate::ordered::CollectOrdered;
 use clap::ValueEnum;
 use ratatui::style::Style;
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ impl ConsoleConfig {
         }
         config.keys = reader.keys(&section.keys);
         config.styles = section.theme.iter().filter_map(|entry| reader.style(entry)).collect();
-        config.aliases = section.aliases.iter().filter_map(|entry| reader.alias(entry)).collect();
+        config.aliases = section.aliases.iter().filter_map(|entry| reader.alias(entry)).collect_map();
         reader.problems.sort_by_key(|problem| (problem.line, problem.column));
         if reader.problems.is_empty() { Ok(config) } else { Err(reader.problems) }
     }

@@ -3,6 +3,7 @@
 use super::{App, BATCH_PRESETS, BatchPreset, FormKind, Screen, TableRow, form_notes};
 use crate::client::{Batch, Intent, NamedFlake, Plan, RolloutStrategy, Selection, Target};
 use crate::fleet::{natural_cmp, printable_flake};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Action, Name, Revision};
 use crate::text::format;
 use std::collections::BTreeSet;
@@ -417,7 +418,7 @@ fn commits(plan: &Plan, app: &App) -> BTreeSet<String> {
     let heads = app.heads.as_ref().filter(|heads| heads.branch == *revision);
     let flakes = plan.flakes();
     let heads = heads.iter().flat_map(|heads| &heads.by_flake);
-    heads.filter(|(flake, _)| flakes.contains(*flake)).filter_map(|(_, head)| head.clone().ok()).collect()
+    heads.filter(|(flake, _)| flakes.contains(*flake)).filter_map(|(_, head)| head.clone().ok()).collect_set()
 }
 
 fn choices(app: &App) -> Vec<TargetChoice> {

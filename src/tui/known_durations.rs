@@ -1,6 +1,7 @@
 //! The durations of past jobs, as far as hosts were queried for them.
 
 use crate::fleet::JobDurations;
+use crate::ordered::CollectOrdered;
 use crate::protocol::{HistoryEntry, Name};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeSet, HashMap};
@@ -39,7 +40,7 @@ impl KnownDurations {
         let is_due = |host: &&Name| {
             self.hosts.get(*host).is_none_or(|known| now.duration_since(known.requested_at) > MAX_AGE)
         };
-        let due: BTreeSet<Name> = hosts.filter(is_due).take(MAX_QUERIED).cloned().collect();
+        let due: BTreeSet<Name> = hosts.filter(is_due).take(MAX_QUERIED).cloned().collect_set();
         for host in &due {
             let known = self.hosts.entry(host.clone());
             known

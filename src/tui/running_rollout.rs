@@ -41,7 +41,7 @@ impl RunningRollout {
     /// number of all that run.
     pub(super) fn all(app: &App) -> (Vec<Self>, usize) {
         let in_order = |mut known: Vec<(&Id, KnownDeployment<'_>)>| {
-            known.sort_by_key(|(id, known)| (known.started_at(), (*id).clone()));
+            known.sort_unstable_by_key(|(id, known)| (known.started_at(), (*id).clone()));
             known.into_iter().map(|(_, known)| Self::of(app, &known)).collect::<Vec<_>>()
         };
         let running = KnownDeployment::running(app);

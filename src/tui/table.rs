@@ -7,6 +7,7 @@ mod sort;
 
 pub use row::{HostGroup, TableRow};
 pub use sort::Sort;
+use sort::sort_hosts;
 
 use super::Filter;
 use super::fleet_counts::PlaceChange;
@@ -202,7 +203,7 @@ impl Table {
             listed.reverse();
         }
         if self.grouped {
-            listed.sort_by_key(|host| (host.tier.as_ref(), host.role.as_ref()));
+            sort_hosts(&mut listed, |a, b| (&a.tier, &a.role).cmp(&(&b.tier, &b.role)));
         }
         let mut widths = [0; 3];
         for host in &listed {

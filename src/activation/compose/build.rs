@@ -5,6 +5,7 @@ use super::prepare::ComposePlan;
 use super::run::ComposeRun;
 use crate::activation::{JobEvent, JobFailure};
 use crate::compose::{DockerError, Project, ServiceConfig};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Action, ErrorCode, PhaseName, Progress};
 use crate::text::format::count;
 use std::collections::BTreeMap;
@@ -71,7 +72,7 @@ impl ComposeRun {
             }
         }
         let mut pulls = Vec::new();
-        let references = needed.iter().map(|image| image.reference.clone()).collect();
+        let references = needed.iter().map(|image| image.reference.clone()).collect_set();
         let mut ids = self.engine.docker.image_ids(references).await.map_err(failed)?;
         for image in needed {
             let here = ids.remove(&image.reference).flatten();

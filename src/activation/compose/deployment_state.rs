@@ -5,6 +5,7 @@ use crate::activation::JobFailure;
 use crate::atomic_file::{self, WriteError};
 use crate::compose::Container;
 use crate::jobs::{BranchCommit, JobDir};
+use crate::ordered::CollectOrdered;
 use crate::protocol::ErrorCode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -139,7 +140,7 @@ impl ServiceDeployment {
 
     /// The image of each service of the Compose file before the job.
     pub(super) fn old_images(&self) -> BTreeMap<String, String> {
-        self.old.iter().map(|old| (old.service.clone(), old.image.clone())).collect()
+        self.old.iter().map(|old| (old.service.clone(), old.image.clone())).collect_map()
     }
 }
 

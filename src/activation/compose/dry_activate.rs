@@ -5,6 +5,7 @@ use super::prepare::ComposePlan;
 use super::run::ComposeRun;
 use crate::activation::{JobEvent, JobFailure};
 use crate::compose::{DockerError, ProjectConfig};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Changes, ComponentState, ErrorCode};
 use crate::text::format::count;
 use std::collections::BTreeSet;
@@ -107,5 +108,5 @@ fn ports(config: &ProjectConfig) -> BTreeSet<String> {
         let address = port.host_ip.as_deref().unwrap_or("all addresses");
         Some(format!("{address} port {first}/{}", port.protocol()))
     };
-    all.filter_map(describe).collect()
+    all.filter_map(describe).collect_set()
 }

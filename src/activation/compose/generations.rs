@@ -4,6 +4,7 @@ use super::deployment_state::DeploymentState;
 use super::service_configs::DeployedConfig;
 use crate::atomic_file::{self, WriteError};
 use crate::clock::now;
+use crate::ordered::CollectOrdered;
 use crate::protocol::Id;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -138,11 +139,11 @@ impl Generations {
                 self.kept.remove(at);
             }
         }
-        before.difference(&self.images()).cloned().collect()
+        before.difference(&self.images()).cloned().collect_set()
     }
 
     fn images(&self) -> BTreeSet<String> {
         let services = self.kept.iter().flat_map(|generation| generation.services.values());
-        services.flat_map(|images| images.values().cloned()).collect()
+        services.flat_map(|images| images.values().cloned()).collect_set()
     }
 }

@@ -3,6 +3,7 @@
 use super::deployment_state::{PreviousContainer, ServiceDeployment};
 use super::run::ComposeRun;
 use crate::compose::{Container, DockerError, ImagePins, Project, ProjectConfig};
+use crate::ordered::CollectOrdered;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -89,7 +90,7 @@ impl ComposeRun {
         root: &Path,
         config: &ProjectConfig,
     ) -> BTreeMap<String, String> {
-        let paths = config.services.keys().flat_map(|service| config.mounted_paths(service)).collect();
+        let paths = config.services.keys().flat_map(|service| config.mounted_paths(service)).collect_set();
         self.objects(commit, root, paths).await
     }
 
@@ -168,7 +169,7 @@ pub(super) fn previous_state(
     let containers: Vec<&Container> =
         containers.iter().filter(|container| !container.is_leftover()).collect();
     let runs = containers.iter().any(|container| container.is_running());
-    let services: BTreeSet<&String> = containers.iter().map(|container| &container.service).collect();
+    let services: BTreeSet<&String> = containers.iter().map(|container| &container.service).collect_set();
     let is_stopped = |service: &&&String| {
         let mut own = containers.iter().filter(|container| container.service == ***service);
         // A container that docker keeps running is down only because it was stopped. Others may just have ended.

@@ -31,10 +31,10 @@ use crate::compose::{Docker, EnvFile, ExposurePolicy, HostFile};
 use crate::git::{CommitPolicy, Secrets};
 use crate::jobs::JobRecord;
 use crate::nix::FlakeUrl;
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Action, EngineKind, Name};
 use generations::Generations;
 use run::ComposeRun;
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
@@ -143,7 +143,7 @@ impl Engine for ComposeEngine {
         Box::pin(async move {
             let not_well = engine.docker.projects_not_well().await.ok()?;
             let services = engine.services();
-            Some(not_well.into_iter().filter(|name| services.contains(name)).collect::<BTreeSet<_>>())
+            Some(not_well.into_iter().filter(|name| services.contains(name)).collect_set())
         })
     }
 

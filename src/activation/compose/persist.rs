@@ -5,6 +5,7 @@ use super::generations::Generations;
 use super::run::ComposeRun;
 use super::system_of;
 use crate::activation::{JobEvent, JobResult};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Action, PhaseName};
 use std::collections::BTreeMap;
 
@@ -34,7 +35,7 @@ impl ComposeRun {
             if let Ok(containers) = &mut containers {
                 let containers = containers.remove(&service.name).unwrap_or_default();
                 let images = containers.into_iter().map(|container| (container.service, container.image));
-                services.insert(service.name.clone(), images.collect());
+                services.insert(service.name.clone(), images.collect_map());
             }
         }
         if let Err(error) = containers {

@@ -232,7 +232,7 @@ impl ComposeRun {
     ) {
         let mut names = self.engine.services();
         names.extend(generations.unassigned.iter().cloned());
-        names.sort();
+        names.sort_unstable();
         names.dedup();
         names.retain(|name| !state.assigned.contains(name));
         for name in names {

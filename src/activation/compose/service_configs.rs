@@ -3,6 +3,7 @@
 use super::prepare::ComposePlan;
 use super::run::ComposeRun;
 use crate::compose::{DockerError, Project, ProjectConfig};
+use crate::ordered::CollectOrdered;
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +32,7 @@ impl ServiceConfigs {
     pub(super) fn moved(&self, from: &Path, to: &Path) -> BTreeMap<String, ProjectConfig> {
         let valid =
             self.found.iter().filter_map(|(name, config)| Some((name.clone(), config.as_ref().ok()?)));
-        valid.filter_map(|(name, config)| Some((name, config.moved(from, to).ok()?))).collect()
+        valid.filter_map(|(name, config)| Some((name, config.moved(from, to).ok()?))).collect_map()
     }
 
     /// The configuration of a service, if it is valid.
@@ -49,7 +50,12 @@ impl ComposeRun {
     ) -> BTreeMap<String, Result<ProjectConfig, DockerError>> {
         let projects = services.into_iter().map(|service| self.project(&service, tree));
         let calls: Vec<_> = projects.map(|project| self.read_config(project)).collect();
-        stream::iter(calls).buffer_unordered(parallel()).collect().await
+        let mut configs = BTreeMap::new();
+        let mut read = stream::iter(calls).buffer_unordered(parallel());
+        while let Some((service, config)) = read.next().await {
+            configs.insert(service, config);
+        }
+        configs
     }
 
     async fn read_config(&self, project: Project) -> (String, Result<ProjectConfig, DockerError>) {

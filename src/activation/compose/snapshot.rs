@@ -6,6 +6,7 @@ use super::inspect::{DesiredService, KnownProject};
 use super::run::ComposeRun;
 use super::service_configs::parallel;
 use crate::compose::{Container, DockerError, Project, ProjectConfig};
+use crate::ordered::CollectOrdered;
 use futures_util::{StreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +59,7 @@ impl ComposeRun {
         }
         let found: Vec<_> = stream::iter(calls).buffer_unordered(parallel()).collect().await;
         let desired = found.into_iter().filter_map(Result::ok);
-        ServiceSnapshot { containers, desired: desired.map(|read| (read.0.name.clone(), read)).collect() }
+        ServiceSnapshot { containers, desired: desired.map(|read| (read.0.name.clone(), read)).collect_map() }
     }
 
     pub(super) async fn read_desired(

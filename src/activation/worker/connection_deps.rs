@@ -2,6 +2,7 @@
 //! confirmation waits then.
 
 use crate::nix::UnitChanges;
+use crate::ordered::CollectOrdered;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -124,7 +125,7 @@ impl SystemComparison<'_> {
 /// Lists a directory by file name.
 fn entries(dir: &Path) -> BTreeMap<String, PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect()
+    entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect_map()
 }
 
 fn are_same(a: Option<&PathBuf>, b: Option<&PathBuf>, depth: usize) -> bool {
@@ -160,7 +161,7 @@ pub(super) fn credentials(system: &Path, unit: &str) -> BTreeMap<PathBuf, Option
         let (_, file) = line.strip_prefix("LoadCredential=")?.split_once(':')?;
         Some(PathBuf::from(file.trim()))
     };
-    text.lines().filter_map(file).map(|file| (file.clone(), fs::read(&file).ok())).collect()
+    text.lines().filter_map(file).map(|file| (file.clone(), fs::read(&file).ok())).collect_map()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::Worker;
 use crate::activation::ServiceState;
+use crate::ordered::CollectOrdered;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -55,11 +56,14 @@ impl UnitWatch {
         let now = Instant::now();
         let old = worker.record.previous.iter();
         Self {
-            before: old.flat_map(|old| old.failed_units.iter().chain(&old.looping_units)).cloned().collect(),
+            before: old
+                .flat_map(|old| old.failed_units.iter().chain(&old.looping_units))
+                .cloned()
+                .collect_set(),
             ignored: worker.handover.ignore_units.clone(),
-            refused: worker.refused_units.iter().cloned().collect(),
-            not_reloaded: worker.not_reloaded_units.iter().cloned().collect(),
-            restarts: services.into_iter().map(|(unit, state)| (unit, state.restarts)).collect(),
+            refused: worker.refused_units.iter().cloned().collect_set(),
+            not_reloaded: worker.not_reloaded_units.iter().cloned().collect_set(),
+            restarts: services.into_iter().map(|(unit, state)| (unit, state.restarts)).collect_map(),
             started_at: now,
             since: now,
             stable_time: STABLE_TIME,
@@ -87,7 +91,7 @@ impl UnitWatch {
             });
             let all =
                 failed.iter().chain(inactive).chain(crashing.map(|(unit, _)| unit)).chain(&self.not_reloaded);
-            all.filter(|unit| !self.before.contains(*unit) && !self.is_ignored(unit)).cloned().collect()
+            all.filter(|unit| !self.before.contains(*unit) && !self.is_ignored(unit)).cloned().collect_set()
         });
         if failed != self.failed {
             (self.failed, self.since) = (failed, now);

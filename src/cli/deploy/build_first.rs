@@ -5,6 +5,7 @@ use super::super::exit::{CommandError, Exit};
 use super::super::output::{Format, Output};
 use super::super::render;
 use crate::client::{BuildFollower, BuildSpec, BuildSummary, Operator, Plan, Selection};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Name, PhaseState, Revision};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,7 +26,7 @@ impl BuildFirst {
         format: Format,
     ) -> Result<(), CommandError> {
         let expected: BTreeSet<Name> =
-            plan.hosts().into_keys().filter(|host| !plan.silent.contains_key(*host)).cloned().collect();
+            plan.hosts().into_keys().filter(|host| !plan.silent.contains_key(*host)).cloned().collect_set();
         let mut out = Output::new();
         let spec = BuildSpec {
             repo: self.repo,
@@ -73,5 +74,5 @@ fn single_commit(plan: &Plan) -> Result<Revision, CommandError> {
 fn built_hosts(summary: &BuildSummary) -> BTreeSet<Name> {
     let reports = summary.builds.iter().filter_map(|build| build.report.as_deref());
     let hosts = reports.flat_map(|report| &report.hosts).filter(|host| host.state == PhaseState::Done);
-    hosts.map(|host| host.hostname.clone()).collect()
+    hosts.map(|host| host.hostname.clone()).collect_set()
 }

@@ -85,7 +85,7 @@ fn flakes(plan: &Plan, discovery: &Discovery) -> String {
         format!("\nflake {}{hosts}{is_new}{at}", printable_flake(flake))
     };
     let mut named: Vec<_> = named.iter().collect();
-    named.sort_by_key(|(_, of)| of.hosts.first());
+    named.sort_unstable_by_key(|(_, of)| of.hosts.first());
     named.into_iter().map(line).collect()
 }
 

@@ -5,6 +5,7 @@ use crate::client::rollout_runner::{RolloutRunner, RunnerEvent, StatusKey};
 use crate::client::saved_rollouts::{RolloutFile, SavedRollout};
 use crate::client::tracked_host::TrackedHost;
 use crate::client::{DeployError, FollowEvent, LocalCommand, LocalCommands, RequestState, RolloutHandover};
+use crate::ordered::CollectOrdered;
 use crate::protocol::{Id, Name, RolloutCommand, RolloutStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,8 +45,8 @@ impl DeploymentFollower {
             plan: self.plan.clone(),
             timeout: self.timeout,
             follow_timeout: self.follow_timeout,
-            resent: resent.map(|(host, tracked)| (host.clone(), tracked.id.clone())).collect(),
-            refused: refused.map(|(host, _)| host.clone()).collect(),
+            resent: resent.map(|(host, tracked)| (host.clone(), tracked.id.clone())).collect_map(),
+            refused: refused.map(|(host, _)| host.clone()).collect_set(),
             expired_requests: self.expired_requests,
             reports: jobs.collect(),
         }

@@ -53,7 +53,7 @@ impl Targets {
             }
         }
         let mut hosts: Vec<_> = hosts.into_iter().collect();
-        hosts.sort_by(natural_cmp);
+        hosts.sort_unstable_by(natural_cmp);
         Ok(hosts)
     }
 }

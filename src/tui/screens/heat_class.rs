@@ -125,7 +125,7 @@ fn commits(app: &App, hosts: &[Option<&Host>]) -> (Vec<HeatClass>, Vec<usize>) {
         app.heads.as_ref().is_some_and(|heads| heads.by_flake.values().flatten().any(|head| head == commit))
     };
     let mut known: Vec<_> = counts.into_iter().collect();
-    known.sort_by_key(|(commit, count)| (!is_head(commit), Reverse(*count), commit.to_owned()));
+    known.sort_unstable_by_key(|(commit, count)| (!is_head(commit), Reverse(*count), commit.to_owned()));
     let tones = [Tone::Busy, Tone::Warn, Tone::Plain, Tone::Bad, Tone::Dim];
     let mut legend =
         vec![HeatClass::new("unknown", Tone::Dim, '?'), HeatClass::new("other", Tone::Plain, 'z')];

@@ -69,7 +69,7 @@ impl HeatMapScreen {
         let hosts = app.table.members();
         let hosts = hosts.filter_map(|(index, name)| Some((index, app.fleet.hosts.get(name)?)));
         let mut hosts: Vec<_> = hosts.map(|(index, host)| (HostGroup::of(host), index, host)).collect();
-        hosts.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        hosts.sort_unstable_by(|(a, at, _), (b, bt, _)| a.cmp(b).then(at.cmp(bt)));
         self.groups.clear();
         for (at, (group, ..)) in hosts.iter().enumerate() {
             match self.groups.last_mut() {

@@ -125,7 +125,7 @@ fn rows(known: &KnownDeployment<'_>) -> Vec<TimelineRow> {
     let mut entries: Vec<_> =
         known.host_entries().into_iter().map(|entry| (batch(entry.host), entry)).collect();
     let has_batches = known.batch().is_some_and(|(_, batches)| batches > 1);
-    entries.sort_by(|(a_batch, a), (b_batch, b)| {
+    entries.sort_unstable_by(|(a_batch, a), (b_batch, b)| {
         let start = |entry: &DeploymentHost<'_>| {
             entry.job.filter(|_| !has_batches).map(|job| job.started_at.as_second())
         };

@@ -1,10 +1,9 @@
 //! The sort columns of the table.
 
 use crate::fleet::{Host, describe};
-use crate::protocol::Presence;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use strum::{IntoStaticStr, VariantArray};
 
 /// A sort column, in the order of the key that selects the next one.
@@ -62,28 +61,40 @@ impl Sort {
 
     /// Sorts hosts that are already in natural order; the sort is stable.
     pub(super) fn arrange(self, hosts: &mut [&Host], now: Timestamp) {
-        match self {
-            Self::Host => {}
-            Self::Tier => hosts.sort_by_key(|host| host.tier.as_ref()),
-            Self::Role => hosts.sort_by_key(|host| host.role.as_ref()),
-            // The groups follow each other in the order of the severity.
-            Self::Attention | Self::State => hosts.sort_by_cached_key(|host| host.rank(now)),
-            Self::Revision => hosts.sort_by_cached_key(|host| describe::running_revision(host)),
-            // The most recently seen host comes first.
-            Self::Seen => hosts.sort_by_key(|host| Reverse(host.last_seen)),
-            Self::Deployed => hosts.sort_by_key(|host| Reverse(host.deployed_at())),
-            Self::Gen => hosts.sort_by_key(|host| Reverse(answer(host, |answer| answer.generation))),
-            // Hosts that do not report it come last.
-            Self::Store => hosts.sort_by_key(|host| free(host, |answer| answer.nix_free_bytes)),
-            Self::Boot => hosts.sort_by_key(|host| free(host, |answer| answer.boot_free_bytes)),
-        }
+        sort_hosts(
+            hosts,
+            match self {
+                Self::Host => return,
+                // The groups follow each other in the order of the severity.
+                Self::Attention | Self::State => return hosts.sort_by_cached_key(|host| host.rank(now)),
+                Self::Revision => return hosts.sort_by_cached_key(|host| describe::running_revision(host)),
+                Self::Tier => |a, b| a.tier.cmp(&b.tier),
+                Self::Role => |a, b| a.role.cmp(&b.role),
+                // The most recently seen host comes first.
+                Self::Seen => |a, b| b.last_seen.cmp(&a.last_seen),
+                Self::Deployed => |a, b| b.deployed_at().cmp(&a.deployed_at()),
+                Self::Gen => |a, b| generation(b).cmp(&generation(a)),
+                // Hosts that do not report it come last.
+                Self::Store => |a, b| free_in_store(a).cmp(&free_in_store(b)),
+                Self::Boot => |a, b| free_on_boot(a).cmp(&free_on_boot(b)),
+            },
+        );
     }
 }
 
-fn answer<T>(host: &Host, value: impl FnOnce(&Presence) -> Option<T>) -> Option<T> {
-    value(host.answer.as_deref()?)
+/// Sorts hosts; the sort is stable. The comparison is a function pointer, so that all of them share one sort.
+pub(super) fn sort_hosts(hosts: &mut [&Host], compare: fn(&Host, &Host) -> Ordering) {
+    hosts.sort_by(|a, b| compare(a, b));
 }
 
-fn free(host: &Host, value: impl FnOnce(&Presence) -> Option<u64>) -> u64 {
-    answer(host, value).unwrap_or(u64::MAX)
+fn generation(host: &Host) -> Option<u64> {
+    host.answer.as_deref()?.generation
+}
+
+fn free_in_store(host: &Host) -> u64 {
+    host.answer.as_deref().and_then(|answer| answer.nix_free_bytes).unwrap_or(u64::MAX)
+}
+
+fn free_on_boot(host: &Host) -> u64 {
+    host.answer.as_deref().and_then(|answer| answer.boot_free_bytes).unwrap_or(u64::MAX)
 }
