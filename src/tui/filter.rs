@@ -1,12 +1,9 @@
 //! The filter of the fleet screen: plain words and terms such as `tier:prod`.
 
+use super::pattern::TypedPattern;
 use crate::fleet::{BranchHeads, Host, Outdated, describe};
 use crate::protocol::Status;
 use jiff::{SignedDuration, Timestamp};
-use regex::{Regex, RegexBuilder};
-
-/// Largest compiled pattern in bytes.
-const MAX_PATTERN: usize = 1 << 20;
 
 /// A filter for hosts. The empty filter matches every host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,7 +39,7 @@ enum TermTest {
     /// Some text of the row contains this lower-case text.
     Text(String),
     /// Some text of the row matches.
-    Pattern(RowPattern),
+    Pattern(TypedPattern),
     /// One of these holds.
     Any(Vec<FilterTerm>),
     Host(String),
@@ -56,18 +53,6 @@ enum TermTest {
         than: SignedDuration,
     },
 }
-
-/// A regular expression; two are equal if they were typed alike.
-#[derive(Debug, Clone)]
-struct RowPattern(Regex);
-
-impl PartialEq for RowPattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
-    }
-}
-
-impl Eq for RowPattern {}
 
 impl Filter {
     /// Parses a filter: words that must all match.
@@ -104,11 +89,9 @@ impl FilterTerm {
         if let Some(pattern) = word.strip_prefix('/') {
             // While it is being typed, the second slash is missing.
             let pattern = pattern.strip_suffix('/').unwrap_or(pattern);
-            let ignores_case = !pattern.chars().any(char::is_uppercase);
-            let built =
-                RegexBuilder::new(pattern).case_insensitive(ignores_case).size_limit(MAX_PATTERN).build();
-            let pattern = built.map_err(|_| format!("invalid regular expression {word:?}"))?;
-            return Ok(Self { negated, test: TermTest::Pattern(RowPattern(pattern)) });
+            let pattern =
+                TypedPattern::new(pattern).ok_or_else(|| format!("invalid regular expression {word:?}"))?;
+            return Ok(Self { negated, test: TermTest::Pattern(pattern) });
         }
         if word.contains('|') {
             let words = word.split('|').filter(|word| !word.is_empty());
@@ -148,7 +131,7 @@ impl TermTest {
         };
         match self {
             Self::Text(text) => row_texts(host, heads, now, |field| contains(field, text)),
-            Self::Pattern(pattern) => row_texts(host, heads, now, |field| pattern.0.is_match(field)),
+            Self::Pattern(pattern) => row_texts(host, heads, now, |field| pattern.is_match(field)),
             Self::Any(terms) => terms.iter().any(|term| term.test.holds(host, heads, now) != term.negated),
             Self::Host(text) => contains(host.name.as_str(), text),
             Self::Tier(tier) => is(host.tier.as_ref(), tier),

@@ -32,6 +32,7 @@ mod list_sort;
 mod log_line;
 mod log_pane;
 mod options;
+mod pattern;
 mod rollouts;
 mod run;
 mod running_rollout;

@@ -3,7 +3,7 @@
 use crate::client::LogEvent;
 use crate::text::printable;
 use crate::tui::LogKey;
-use regex::{Regex, RegexBuilder};
+use crate::tui::pattern::TypedPattern;
 use std::collections::VecDeque;
 use std::ops::Range;
 use tui_input::Input;
@@ -15,8 +15,6 @@ const MAX_LINES: usize = 20_000;
 const MAX_BYTES: usize = 8 << 20;
 /// Longest line in bytes; longer ones are cut.
 const MAX_LINE: usize = 2048;
-/// Largest compiled pattern in bytes.
-const MAX_PATTERN: usize = 1 << 20;
 
 /// The logs of several hosts.
 #[derive(Debug)]
@@ -60,7 +58,7 @@ pub struct HostLogLine {
 pub struct LineFilter {
     /// The filter as typed.
     pub text: String,
-    pattern: Option<Regex>,
+    pattern: Option<TypedPattern>,
     /// Why the text is not a regular expression; it is searched literally then.
     pub error: Option<String>,
 }
@@ -72,16 +70,11 @@ impl LineFilter {
         if text.is_empty() {
             return Self::default();
         }
-        let build = |pattern: &str| {
-            let ignores_case = !text.chars().any(char::is_uppercase);
-            RegexBuilder::new(pattern).case_insensitive(ignores_case).size_limit(MAX_PATTERN).build()
-        };
-        let (pattern, error) = match build(text) {
-            Ok(pattern) => (Some(pattern), None),
-            Err(_) => (
-                build(&regex::escape(text)).ok(),
-                Some("not a regular expression, searched as text".to_owned()),
-            ),
+        let (pattern, error) = match TypedPattern::new(text) {
+            Some(pattern) => (Some(pattern), None),
+            None => {
+                (TypedPattern::literal(text), Some("not a regular expression, searched as text".to_owned()))
+            }
         };
         Self { text: text.to_owned(), pattern, error }
     }
@@ -98,8 +91,7 @@ impl LineFilter {
 
     /// The parts of a line that match.
     pub fn ranges(&self, line: &str) -> Vec<Range<usize>> {
-        let found = |pattern: &Regex| pattern.find_iter(line).map(|found| found.range()).collect();
-        self.pattern.as_ref().map(found).unwrap_or_default()
+        self.pattern.as_ref().map(|pattern| pattern.ranges(line)).unwrap_or_default()
     }
 }
 
