@@ -181,7 +181,7 @@ fn install_nixos(lab: &Lab, host: &Host) -> String {
     let text = unit.replace(program, "/usr/local/bin/homelab-deploy");
     let text = text.replace("\"PATH=", &format!("\"PATH={added}:"));
     host.lab_file("unit", &text);
-    host.lab_file("tmpfiles", &evaluated["tmpfiles"].as_array().unwrap()[0].as_str().unwrap());
+    host.lab_file("tmpfiles", evaluated["tmpfiles"].as_array().unwrap()[0].as_str().unwrap());
     host.sh(
         "install -D -m 400 /lab/keys/host /run/keys/web1.nkey && systemd-tmpfiles --create /lab/tmpfiles",
     );

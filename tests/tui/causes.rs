@@ -149,7 +149,9 @@ fn what_differs_follows_the_reports() {
     let mut groups = FailureGroups::default();
     let cause =
         |groups: &FailureGroups| groups.all().iter().map(|group| group.cause.clone()).collect::<Vec<_>>();
-    reports.iter().for_each(|report| groups.add(report));
+    for report in &reports {
+        groups.add(report);
+    }
     assert_eq!(cause(&groups), ["unhealthy: … did not answer within … s"]);
     assert_eq!(
         groups.hosts_like(&reports[1]).collect::<Vec<_>>(),
