@@ -301,6 +301,17 @@ impl Docker {
         let mut command = self.docker(&["rm", "--force"]);
         command.args(ids.into_iter().map(OsStr::new));
         let output = self.output("docker rm", command, REMOVE_TIMEOUT).await?;
+        Self::removed(&output)
+    }
+
+    /// Removes a container with its anonymous volumes.
+    pub async fn remove_with_volumes(&self, container: &str) -> Result<(), DockerError> {
+        let command = self.docker(&["rm", "--force", "--volumes", container]);
+        let output = self.output("docker rm", command, REMOVE_TIMEOUT).await?;
+        Self::removed(&output)
+    }
+
+    fn removed(output: &ProcessOutput) -> Result<(), DockerError> {
         if output.status.success() || output.stderr.contains("No such container") {
             return Ok(());
         }

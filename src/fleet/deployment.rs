@@ -26,7 +26,7 @@ pub struct HostJob {
 }
 
 /// A request to one or many hosts, and their jobs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Deployment {
     /// The id of the request.
     pub id: Option<Id>,

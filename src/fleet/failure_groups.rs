@@ -29,7 +29,7 @@ pub struct FailureGroups {
 }
 
 /// Failures whose messages differ only in host names, times, numbers and hashes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct SameCause {
     parts: Vec<CausePart>,
     /// The hosts, each with its number of reports.
@@ -37,7 +37,7 @@ struct SameCause {
 }
 
 /// A part of the message of a group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum CausePart {
     /// It is equal on all hosts.
     Equal(String),
@@ -111,6 +111,13 @@ impl FailureGroups {
     pub fn hosts_like(&self, report: &DeployReport) -> impl Iterator<Item = &Name> {
         let group = tokens_of(report).and_then(|(key, _)| self.groups.get(&key));
         group.into_iter().flat_map(|group| group.hosts.keys().map(|name| &name.0))
+    }
+}
+
+/// Equal failures in any order are equal.
+impl PartialEq for FailureGroups {
+    fn eq(&self, other: &Self) -> bool {
+        self.groups == other.groups
     }
 }
 

@@ -83,3 +83,22 @@ fn images_that_no_kept_generation_uses_are_removed() {
     assert_eq!(report["status"], "completed", "{report:#}");
     assert_eq!(stage.image("web"), images[1]);
 }
+
+#[test]
+fn a_deployment_leaves_no_volumes_of_an_image() {
+    let Some(host) = StageBuilder::new(&[("db", sleeper("volume:1", "").as_str())]) else { return };
+    for version in ["1", "2"] {
+        let from = format!("bb:{version}");
+        host.daemon.docker(&["create", "--name", "made", &from, "true"]);
+        host.daemon.docker(&["commit", "--change", "VOLUME /data", "made", &format!("volume:{version}")]);
+        host.daemon.docker(&["rm", "made"]);
+    }
+    let stage = host.start(&[]);
+    stage.completes("v-1");
+    let volumes = || stage.daemon.docker(&["volume", "ls", "--quiet"]);
+    let before = volumes();
+    assert_eq!(before.lines().count(), 1, "{before}");
+    stage.commit(&[("services/db/docker-compose.yml", &sleeper("volume:2", ""))]);
+    stage.completes("v-2");
+    assert_eq!(volumes(), before, "Compose keeps the volume of the service");
+}

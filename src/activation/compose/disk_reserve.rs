@@ -53,7 +53,7 @@ impl ComposeRun {
         // It is missing if nothing was reserved.
         let _ = fs::remove_file(self.reserve_file());
         if state.services.iter().any(|service| service.touched)
-            && let Err(error) = self.engine.docker.remove_containers([NAME]).await
+            && let Err(error) = self.engine.docker.remove_with_volumes(NAME).await
         {
             tracing::warn!(%error, "failed to remove the container {NAME}");
         }
