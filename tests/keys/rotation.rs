@@ -13,17 +13,17 @@ use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A directory with a fleet file, in which `OLD`, `HOST` and `NEW` are replaced with public keys.
+/// A directory with a fleet file, in which `<OLD>`, `<HOST>` and `<NEW>` are replaced with public keys.
 struct Fleet(TempDir);
 
 fn keys(text: &str) -> String {
-    [("OLD", "old"), ("HOST", "host"), ("NEW", "new")]
+    [("<OLD>", "old"), ("<HOST>", "host"), ("<NEW>", "new")]
         .into_iter()
         .fold(text.to_owned(), |text, (word, name)| text.replace(word, &public_key(name)))
 }
 
-const FILE: &str = "# Our fleet.\n[operators.al]   # on the laptop\nkind = \"admin\"\n# The second one since May.\npublic_key = \"OLD\" # in the safe\n\n\
-    # The name servers.\n[hosts.ns1]\npublic_key = \"HOST\"\ntier = 'prod'\n# The end.\n";
+const FILE: &str = "# Our fleet.\n[operators.al]   # on the laptop\nkind = \"admin\"\n# The second one since May.\npublic_key = \"<OLD>\" # in the safe\n\n\
+    # The name servers.\n[hosts.ns1]\npublic_key = \"<HOST>\"\ntier = 'prod'\n# The end.\n";
 
 impl Fleet {
     fn new(text: &str) -> Self {
@@ -182,8 +182,8 @@ fn a_wrong_second_key_is_explained_and_not_repeated() {
         (format!("{:?}", seed.expose()), "error: fleet.toml:6:1: expected a path or a public key but found a seed".to_owned()),
         ("\"alice\"".to_owned(), format!("error: fleet.toml:6:19: operators.al.next_public_key: it is not a public key (invalid key length); {key}")),
         ("3".to_owned(), "error: fleet.toml:6:19: operators.al.next_public_key: expected a quoted string, found a number".to_owned()),
-        ("\"OLD\"".to_owned(), "error: fleet.toml:5:14: operators.al.public_key: public_key and next_public_key are the same".to_owned()),
-        ("\"HOST\"".to_owned(), "error: fleet.toml:2:12: operators.al: it has the same public_key as hosts.ns1: generate a separate key".to_owned()),
+        ("\"<OLD>\"".to_owned(), "error: fleet.toml:5:14: operators.al.public_key: public_key and next_public_key are the same".to_owned()),
+        ("\"<HOST>\"".to_owned(), "error: fleet.toml:2:12: operators.al: it has the same public_key as hosts.ns1: generate a separate key".to_owned()),
     ] {
         let error = with(&value);
         assert!(error.starts_with(&expected), "{value}: {error}");
@@ -195,19 +195,19 @@ fn a_wrong_second_key_is_explained_and_not_repeated() {
 fn other_layouts_are_kept() {
     for (before, between, after) in [
         (
-            "[operators]\nal = { kind = \"admin\", public_key = \"OLD\" } # al\n[hosts]\n",
-            "[operators]\nal = { kind = \"admin\", public_key = \"OLD\", next_public_key = \"NEW\" } # al\n[hosts]\n",
-            "[operators]\nal = { kind = \"admin\", public_key = \"NEW\" } # al\n[hosts]\n",
+            "[operators]\nal = { kind = \"admin\", public_key = \"<OLD>\" } # al\n[hosts]\n",
+            "[operators]\nal = { kind = \"admin\", public_key = \"<OLD>\", next_public_key = \"<NEW>\" } # al\n[hosts]\n",
+            "[operators]\nal = { kind = \"admin\", public_key = \"<NEW>\" } # al\n[hosts]\n",
         ),
         (
-            "operators.al.kind = \"admin\"\noperators.al.public_key = \"OLD\" # x\n",
-            "operators.al.kind = \"admin\"\noperators.al.public_key = \"OLD\" # x\noperators.al.next_public_key = \"NEW\"\n",
-            "operators.al.kind = \"admin\"\noperators.al.public_key = \"NEW\" # x\n",
+            "operators.al.kind = \"admin\"\noperators.al.public_key = \"<OLD>\" # x\n",
+            "operators.al.kind = \"admin\"\noperators.al.public_key = \"<OLD>\" # x\noperators.al.next_public_key = \"<NEW>\"\n",
+            "operators.al.kind = \"admin\"\noperators.al.public_key = \"<NEW>\" # x\n",
         ),
         (
-            "[operators.\"al\"]\r\npublic_key = 'OLD'\r\nkind = \"admin\"\r\n",
-            "[operators.\"al\"]\r\npublic_key = 'OLD'\r\nkind = \"admin\"\r\nnext_public_key = \"NEW\"\r\n",
-            "[operators.\"al\"]\r\npublic_key = \"NEW\"\r\nkind = \"admin\"\r\n",
+            "[operators.\"al\"]\r\npublic_key = '<OLD>'\r\nkind = \"admin\"\r\n",
+            "[operators.\"al\"]\r\npublic_key = '<OLD>'\r\nkind = \"admin\"\r\nnext_public_key = \"<NEW>\"\r\n",
+            "[operators.\"al\"]\r\npublic_key = \"<NEW>\"\r\nkind = \"admin\"\r\n",
         ),
     ] {
         let started = start_rotation(&keys(before), "operators.al", &public_key("new")).unwrap();
@@ -215,11 +215,11 @@ fn other_layouts_are_kept() {
         assert_eq!(finish_rotation(&started, "operators.al").unwrap(), keys(after));
     }
     // A comment next to the second key is kept.
-    let noted = "[operators.al]\n# one\npublic_key = \"OLD\" # two\nkind = \"admin\"\n# three\nnext_public_key = \"NEW\" # four\n";
+    let noted = "[operators.al]\n# one\npublic_key = \"<OLD>\" # two\nkind = \"admin\"\n# three\nnext_public_key = \"<NEW>\" # four\n";
     let finished = finish_rotation(&keys(noted), "operators.al").unwrap();
     assert_eq!(
         finished,
-        keys("[operators.al]\n# one\n# three\npublic_key = \"NEW\" # four\nkind = \"admin\"\n")
+        keys("[operators.al]\n# one\n# three\npublic_key = \"<NEW>\" # four\nkind = \"admin\"\n")
     );
 }
 
