@@ -1,7 +1,7 @@
 //! Groups the failures of many hosts by cause.
 
 use super::failures::{HASH_LEN, failure_cause};
-use super::natural::NaturalName;
+use super::name_order::NaturalName;
 use crate::protocol::{DeployReport, Name, Status};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};

@@ -20,7 +20,7 @@ mod host_status;
 mod job_share;
 mod known_rollout;
 mod low_disk;
-mod natural;
+mod name_order;
 mod version_order;
 
 pub use build::FleetBuild;
@@ -40,7 +40,7 @@ pub use host_status::{AttentionGroup, HostStatus};
 pub use job_share::WHOLE_JOB;
 pub use known_rollout::KnownRollout;
 pub use low_disk::{DiskPlace, LOW_BOOT_BYTES, LOW_STATE_BYTES, LOW_STORE_BYTES, LowDisk};
-pub use natural::{NaturalName, natural_cmp};
+pub use name_order::{NaturalName, natural_cmp};
 
 use crate::ordered::CollectOrdered;
 use crate::protocol::{BuildReport, DeployReport, Id, Inbound, Name, Presence, QueryReply};
