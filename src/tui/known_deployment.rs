@@ -29,7 +29,7 @@ pub type DeploymentHostKey = (Name, usize);
 pub(super) struct DeploymentHost<'a> {
     pub(super) host: &'a Name,
     /// The index of its job, if several hosts claim its name.
-    index: usize,
+    pub(super) index: usize,
     pub(super) job: Option<&'a HostJob>,
     pub(super) state: DeploymentHostState,
 }
@@ -351,9 +351,12 @@ impl<'a> KnownDeployment<'a> {
 
     /// A number that changes with the failures.
     pub(super) fn failure_changes(&self) -> u64 {
+        let changes = |reported: &Deployment| reported.failures.changes();
         let resent = self.sent.into_iter().flat_map(|sent| sent.resent.values());
-        let resent = resent.filter_map(|id| self.app.fleet.deployments.get(id));
-        self.reported.into_iter().chain(resent).map(|reported| reported.failures.changes()).sum()
+        // The first report of a request that was sent again replaces the rejection.
+        let resent =
+            resent.filter_map(|id| self.app.fleet.deployments.get(id)).map(|resent| 1 + changes(resent));
+        self.reported.map_or(0, changes) + resent.sum::<u64>()
     }
 
     /// The failures by cause, the largest group first.

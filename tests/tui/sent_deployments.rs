@@ -299,3 +299,20 @@ fn a_resend_for_a_wrong_clock_stays_one_host_of_one_deployment() {
     keys(&mut harness, "C");
     assert!(harness.text().contains("Cancel switch main on app1?"));
 }
+
+#[test]
+fn the_rejection_of_a_request_that_was_sent_again_is_no_cause() {
+    let mut harness = harness();
+    let plan = send(&mut harness, "app1");
+    let mut expired = report("app1", plan.id.as_str(), Status::Rejected);
+    (expired.error, expired.message) = (Some(ErrorCode::Expired), "the request has expired".to_owned());
+    harness.receive(noon(), [report_message(expired)]);
+    keys(&mut harness, "v\n");
+    let cause = "app1: expired: the request has expired";
+    assert!(harness.text().contains(cause), "{}", harness.text());
+    let again = SentDeploymentEvent::Resent(name("app1"), Id::new("again").unwrap(), "sent again".to_owned());
+    harness.apply(ConsoleEvent::SentDeployment(plan.id, again));
+    assert!(harness.text().contains(cause), "{}", harness.text());
+    harness.receive(noon(), [report_message(building("app1", "again"))]);
+    assert!(!harness.text().contains(cause), "{}", harness.text());
+}

@@ -130,7 +130,11 @@ fn rows(known: &KnownDeployment<'_>) -> Vec<TimelineRow> {
             entry.job.filter(|_| !has_batches).map(|job| job.started_at.as_second())
         };
         let by_start = start(a).is_none().cmp(&start(b).is_none()).then(start(a).cmp(&start(b)));
-        a_batch.cmp(b_batch).then(by_start).then_with(|| natural_cmp(a.host, b.host))
+        a_batch
+            .cmp(b_batch)
+            .then(by_start)
+            .then_with(|| natural_cmp(a.host, b.host))
+            .then(a.index.cmp(&b.index))
     });
     let mut rows = Vec::with_capacity(entries.len());
     let mut current = None;
