@@ -22,7 +22,7 @@ pub struct InventoryEntry {
     #[serde(default)]
     pub role: Option<Name>,
     /// Subjects that the host listens on.
-    pub deploy_subjects: Vec<String>,
+    pub deploy_subjects: Vec<InternedStr>,
     /// Public key that signs its messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<PublicKey>,
@@ -194,7 +194,11 @@ impl Inventory {
             Arc::new(InventoryEntry {
                 tier: tier.clone(),
                 role: role.cloned(),
-                deploy_subjects: DEPLOY_TEMPLATES.into_iter().filter_map(subject).collect(),
+                deploy_subjects: DEPLOY_TEMPLATES
+                    .into_iter()
+                    .filter_map(subject)
+                    .map(InternedStr::from)
+                    .collect(),
                 public_key: None,
                 flake_url: None,
                 instance: None,

@@ -4,7 +4,7 @@
 use super::Inventory;
 use crate::nats::Received;
 use crate::protocol::{
-    HostIdentity, Inbound, KEY_HEADER, Name, Presence, PresenceMismatch, PublicKey, Purpose,
+    HostIdentity, Inbound, InternedStr, KEY_HEADER, Name, Presence, PresenceMismatch, PublicKey, Purpose,
     SIGNATURE_HEADER, UnprovenReason, decode_signature, signed_bytes, subject_host,
 };
 use std::collections::{BTreeMap, HashMap};
@@ -26,7 +26,7 @@ pub struct KnownHost {
     /// Subject for its requests, if it differs from `deploy.<tier>.<hostname>`.
     pub subject: Option<String>,
     /// Subjects that it listens on; empty if unknown.
-    pub deploy_subjects: Vec<String>,
+    pub deploy_subjects: Vec<InternedStr>,
     /// Whether the values come from a fleet file or the configuration, so that messages never change them.
     pub is_configured: bool,
 }
@@ -135,7 +135,10 @@ impl KnownHosts {
         let configured = state.hosts.iter().filter(|(host, _)| !state.identities.contains_key(*host));
         let silent = configured.filter_map(|(host, known)| {
             let subject = Some(known.subject.clone()?);
-            Some((host.clone(), HostIdentity { subject, ..HostIdentity::default() }))
+            Some((
+                host.clone(),
+                HostIdentity { subject: subject.map(InternedStr::from), ..HostIdentity::default() },
+            ))
         });
         let seen = state.identities.iter().map(|(host, identity)| (host.clone(), identity.clone()));
         seen.chain(silent).collect()
@@ -250,13 +253,13 @@ impl KnownHostsState {
         let is_forgeable = !is_bound && known.is_some_and(|known| !known.keys.is_empty());
         let identity = self.identities.entry(host.clone()).or_default();
         let before = identity.clone();
-        identity.subject = subject;
+        identity.subject = subject.map(InternedStr::from);
         identity.proven |= proven;
         if doubt.is_some() && (!is_forgeable || identity.doubt.is_none() || identity.is_forgeable) {
-            (identity.doubt, identity.is_forgeable) = (doubt, is_forgeable);
+            (identity.doubt, identity.is_forgeable) = (doubt.map(Box::new), is_forgeable);
         }
         if let Some(differs) = differs {
-            identity.differs = differs;
+            identity.differs = differs.map(Box::new);
         }
         (*identity != before).then(|| identity.clone())
     }

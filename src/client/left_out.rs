@@ -46,7 +46,7 @@ impl LeftOutReason {
     pub(super) fn of(host: &Host, intent: &Intent, fleet: &Fleet, now: Timestamp) -> Option<Self> {
         let identity = &host.identity;
         if let Some(difference) = &identity.differs {
-            return Some(Self::Differs(difference.clone()));
+            return Some(Self::Differs((**difference).clone()));
         }
         if let Some(doubt) = identity.blocking_doubt() {
             return Some(Self::Unproven(doubt.clone()));
@@ -133,7 +133,7 @@ impl fmt::Display for LeftOutReason {
 /// Whether a host belongs to a tier and role, by its presence or by the known tier, so that a host cannot leave its
 /// tier unnoticed.
 pub(super) fn is_selected(host: &Host, tier: Option<&Name>, role: Option<&Name>) -> bool {
-    let left = match &host.identity.differs {
+    let left = match host.identity.differs.as_deref() {
         Some(PresenceMismatch::Tier { known, .. }) => Some(known) == tier && is_of(host, None, role),
         _ => false,
     };

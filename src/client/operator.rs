@@ -135,7 +135,7 @@ impl Operator {
         let doubt =
             identities.into_iter().find_map(|(name, identity)| identity.doubt.filter(|_| name == *host));
         Err(match doubt {
-            Some(doubt) => DeployError::NotTrusted { host: host.clone(), doubt },
+            Some(doubt) => DeployError::NotTrusted { host: host.clone(), doubt: *doubt },
             None => DeployError::NoReply { host: host.clone() },
         })
     }

@@ -438,7 +438,7 @@ impl HostRequest {
         let known = fleet.hosts.get(name);
         let Some((host, answer)) = known.and_then(|host| Some((host, host.answer.as_deref()?))) else {
             return Err(match known.and_then(|host| host.identity.doubt.clone()) {
-                Some(doubt) => DeployError::Unproven { host: name.clone(), doubt },
+                Some(doubt) => DeployError::Unproven { host: name.clone(), doubt: *doubt },
                 None => SelectionError::unknown(name, fleet).into(),
             });
         };
@@ -482,11 +482,11 @@ impl HostRequest {
 /// that a host announces are ignored, because they could belong to another host.
 pub(super) fn own_subject(host: &Host) -> Option<String> {
     if let Some(subject) = &host.identity.subject {
-        return Some(subject.clone());
+        return Some(subject.to_string());
     }
     let answer = host.answer.as_deref()?;
     let usual = host_subject(&answer.tier, &answer.hostname);
-    answer.deploy_subjects.contains(&usual).then_some(usual)
+    answer.deploy_subjects.iter().any(|subject| **subject == *usual).then_some(usual)
 }
 
 /// Rejects a host whose presence differs from what is known.
@@ -494,7 +494,7 @@ fn check_unchanged(host: &Host) -> Result<(), DeployError> {
     match &host.identity.differs {
         None => Ok(()),
         Some(difference) => {
-            Err(DeployError::Differs { host: host.name.clone(), difference: difference.clone() })
+            Err(DeployError::Differs { host: host.name.clone(), difference: (**difference).clone() })
         }
     }
 }

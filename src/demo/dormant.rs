@@ -10,8 +10,8 @@ use super::{DemoError, DemoHost};
 use crate::fleet::journal_cause;
 use crate::nats::{Client, ConnectionSettings, Nkey, Received};
 use crate::protocol::{
-    Action, DISCOVER, DeployReport, HistoryReply, JobReply, Name, PRESENCE, Presence, Purpose, Query,
-    QueryKind, QueryReply, Status, host_subject, role_subject, tier_subject,
+    Action, DISCOVER, DeployReport, HistoryReply, InternedStr, JobReply, Name, PRESENCE, Presence, Purpose,
+    Query, QueryKind, QueryReply, Status, host_subject, role_subject, tier_subject,
 };
 use crate::service::ServiceError;
 use std::collections::{HashMap, HashSet};
@@ -266,7 +266,7 @@ impl DormantHosts {
             hostname: host.name.clone(),
             tier: host.tier.clone(),
             role: Some(host.role.clone()),
-            deploy_subjects: subjects,
+            deploy_subjects: subjects.into_iter().map(InternedStr::from).collect(),
             instance: Some(Launcher::instance(host).as_str().into()),
             seq: Some((1_000_000 + self.sequence).min(1_999_999)),
             system: facts.system.map(Into::into),
@@ -348,7 +348,12 @@ fn presence_of(host: &DemoHost, machine: &SimulatedMachine, jobs: Vec<SeedJob>) 
         warnings: host.warnings(),
         capabilities: [&ACTIONS[..], &[Action::Hold, Action::Release]].concat(),
         trusted_keys: Some(Vec::new()),
-        ..Presence::new(host.name.clone(), host.tier.clone(), Some(host.role.clone()), Vec::new())
+        ..Presence::new(
+            host.name.clone(),
+            host.tier.clone(),
+            Some(host.role.clone()),
+            Vec::<InternedStr>::new(),
+        )
     }
 }
 

@@ -95,12 +95,13 @@ impl Host {
         }
     }
 
-    pub(super) fn apply_presence(&mut self, mut answer: Presence, now: Timestamp) {
+    /// Applies a presence; returns whether it says anything new.
+    pub(super) fn apply_presence(&mut self, mut answer: Presence, now: Timestamp) -> bool {
         // A delayed or repeated presence must not replace a newer one.
         let seq = answer.seq.take();
         let is_same = self.answer.as_ref().is_some_and(|known| known.instance == answer.instance);
         if is_same && seq.zip(self.seq).is_some_and(|(new, old)| new < old) {
-            return;
+            return false;
         }
         self.seq = seq;
         self.mark_seen(answer.instance.as_ref(), now);
@@ -108,13 +109,21 @@ impl Host {
         if self.offline_announced {
             self.instances.retain(|(instance, _)| Some(instance) != answer.instance.as_ref());
         }
-        if answer.held.is_none() {
-            // After the hold is released, a request that was rejected because of it can be sent again.
-            self.refusal.take_if(|refusal| refusal.error == Some(ErrorCode::Held));
-        }
+        // After the hold is released, a request that was rejected because of it can be sent again.
+        let is_released = answer.held.is_none()
+            && self.refusal.take_if(|refusal| refusal.error == Some(ErrorCode::Held)).is_some();
         self.tier = Some(answer.tier.clone());
         self.role.clone_from(&answer.role);
+        let is_new = self.answer.as_ref().is_none_or(|known| {
+            // A query that asks for what is known changes nothing.
+            let asked = (answer.query.clone(), answer.id.clone());
+            (answer.query, answer.id) = (known.query.clone(), known.id.clone());
+            let is_new = **known != answer;
+            (answer.query, answer.id) = asked;
+            is_new
+        });
         self.answer = Some(Arc::new(answer));
+        is_new || is_released
     }
 
     pub(super) fn apply_report(&mut self, report: &Arc<DeployReport>, now: Timestamp) -> bool {
@@ -144,11 +153,13 @@ impl Host {
 
     /// Keeps a job that decides the state of the host, if it is the newest such job. A listener that sends no
     /// `last_change` does not erase a known one.
-    pub(super) fn apply_change(&mut self, report: &Arc<DeployReport>) {
+    pub(super) fn apply_change(&mut self, report: &Arc<DeployReport>) -> bool {
         let newer = |known: &Arc<DeployReport>| is_newer(report, known);
-        if report.is_change() && self.last_change.as_ref().is_none_or(newer) {
+        let is_new = report.is_change() && self.last_change.as_ref().is_none_or(newer);
+        if is_new {
             self.last_change = Some(report.clone());
         }
+        is_new
     }
 
     fn mark_seen(&mut self, instance: Option<&InternedStr>, now: Timestamp) {
@@ -308,7 +319,7 @@ impl Host {
     /// Whether messages under this name are signed with another key than the known one.
     pub fn has_changed_key(&self) -> bool {
         let identity = &self.identity;
-        !identity.proven && matches!(identity.doubt, Some(UnprovenReason::OtherKey(_)))
+        !identity.proven && matches!(identity.doubt.as_deref(), Some(UnprovenReason::OtherKey(_)))
     }
 
     /// Whether messages under this name do not prove that they come from the host.

@@ -3,6 +3,7 @@
 use super::journal_cause;
 use crate::protocol::{DeployReport, InternedStr, MAX_COMPONENTS, Presence};
 use crate::text::{fitting_prefix, fitting_suffix};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// The number of hosts kept for each known host, and in addition to these.
@@ -130,13 +131,13 @@ fn truncate_interned(text: &mut Option<InternedStr>) {
 }
 
 /// Keeps the first entries up to the size of one field, and at least a part of the first entry.
-fn truncate_list(list: &mut Vec<String>) {
+fn truncate_list<T: Deref<Target = str> + for<'a> From<&'a str>>(list: &mut Vec<T>) {
     list.truncate(MAX_LIST);
     let mut left = MAX_FIELD;
     list.retain_mut(|text| {
         let fits = left > 0;
         if text.len() > left {
-            *text = fitting_prefix(text, left).to_owned();
+            *text = T::from(fitting_prefix(text, left));
         }
         left = left.saturating_sub(text.len().max(1));
         fits

@@ -119,16 +119,14 @@ impl Fleet {
     /// Applies a presence message.
     pub fn apply_presence(&mut self, mut answer: Presence, now: Timestamp) -> bool {
         let change = answer.last_change.take().filter(|change| change.hostname == answer.hostname);
-        if let Some(job) = answer.job.take() {
-            self.apply_report(job, now);
-        }
+        let mut changed = answer.job.take().is_some_and(|job| self.apply_report(job, now));
         host_limit::truncate_presence(&mut answer);
         let Some(host) = self.host_mut(&answer.hostname) else { return false };
         if let Some(change) = change {
-            host.apply_change(&host_limit::truncate_report(change));
+            changed |= host.apply_change(&host_limit::truncate_report(change));
         }
-        host.apply_presence(answer, now);
-        true
+        changed |= host.apply_presence(answer, now);
+        changed
     }
 
     /// Restores a host from an earlier session, unless it has already been seen in this one.

@@ -1,6 +1,6 @@
 //! Whether messages under a host's name are proven to come from that host.
 
-use super::Name;
+use super::{InternedStr, Name};
 use crate::text::printable;
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -53,15 +53,15 @@ pub enum PresenceMismatch {
     /// The host accepts requests on other subjects.
     Subjects {
         /// The known subjects.
-        known: Vec<String>,
+        known: Vec<InternedStr>,
         /// The reported subjects.
-        now: Vec<String>,
+        now: Vec<InternedStr>,
     },
 }
 
 impl fmt::Display for PresenceMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |subjects: &[String]| {
+        let list = |subjects: &[InternedStr]| {
             let subjects: Vec<_> = subjects.iter().map(|subject| printable(subject)).collect();
             if subjects.is_empty() { "none".to_owned() } else { subjects.join(", ") }
         };
@@ -80,32 +80,32 @@ impl Serialize for PresenceMismatch {
     }
 }
 
-/// What the messages under a host's name have shown so far.
+/// What the messages under a host's name have shown so far. What is rare is boxed, because there are many hosts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct HostIdentity {
     /// Whether a message was signed with a known key of this host.
     pub proven: bool,
     /// Why other messages are not proven; `None` if all of them are.
-    pub doubt: Option<UnprovenReason>,
+    pub doubt: Option<Box<UnprovenReason>>,
     /// Whether the doubt is about messages that any host could have published in the name of this one, whose key is
     /// known.
     #[serde(skip)]
     pub is_forgeable: bool,
     /// How the latest presence differs from what is known; `None` if it does not.
-    pub differs: Option<PresenceMismatch>,
+    pub differs: Option<Box<PresenceMismatch>>,
     /// The subject for requests to the host, if the operator's configuration sets one.
-    pub subject: Option<String>,
+    pub subject: Option<InternedStr>,
 }
 
 impl HostIdentity {
     /// Why no request may be sent to the host. What another host may have forged does not count.
     pub fn blocking_doubt(&self) -> Option<&UnprovenReason> {
-        self.doubt.as_ref().filter(|_| !self.proven && !self.is_forgeable)
+        self.doubt.as_deref().filter(|_| !self.proven && !self.is_forgeable)
     }
 
     /// The state in JSON and on screens: `proven`, `changed` or `unproven`.
     pub fn as_str(&self) -> &'static str {
-        match (self.proven, &self.doubt) {
+        match (self.proven, self.doubt.as_deref()) {
             (true, _) => "proven",
             (false, Some(UnprovenReason::OtherKey(_))) => "changed",
             (false, _) => "unproven",

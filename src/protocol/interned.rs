@@ -2,6 +2,7 @@
 
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -58,6 +59,12 @@ impl From<String> for InternedStr {
 impl From<InternedStr> for String {
     fn from(text: InternedStr) -> Self {
         text.as_str().to_owned()
+    }
+}
+
+impl Borrow<str> for InternedStr {
+    fn borrow(&self) -> &str {
+        self
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Presence {
     pub role: Option<Name>,
     /// The subjects on which the host accepts requests.
     #[serde(default, deserialize_with = "codec::list")]
-    pub deploy_subjects: Vec<String>,
+    pub deploy_subjects: Vec<InternedStr>,
     /// A random id of the installation, which distinguishes two hosts with the same name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<InternedStr>,
@@ -125,14 +125,19 @@ impl Presence {
     pub const SERVICES: &str = "services";
 
     /// Creates a presence with only the base fields.
-    pub fn new(hostname: Name, tier: Name, role: Option<Name>, deploy_subjects: Vec<String>) -> Self {
+    pub fn new(
+        hostname: Name,
+        tier: Name,
+        role: Option<Name>,
+        deploy_subjects: impl IntoIterator<Item: Into<InternedStr>>,
+    ) -> Self {
         Self {
             query: None,
             id: None,
             hostname,
             tier,
             role,
-            deploy_subjects,
+            deploy_subjects: deploy_subjects.into_iter().map(Into::into).collect(),
             instance: None,
             version: None,
             os_version: None,

@@ -5,6 +5,7 @@ pub mod format;
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use std::borrow::Borrow;
+use std::str::Chars;
 
 /// The number of bytes of this character inside a JSON string.
 fn encoded_len(c: char) -> usize {
@@ -43,8 +44,15 @@ pub fn fitting_suffix(text: &str, max: usize) -> &str {
 /// spaces.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut rest = text;
+    loop {
+        // Nearly all text consists of these characters.
+        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
+        let plain = rest.bytes().position(|byte| !is_plain(&byte)).unwrap_or(rest.len());
+        out.push_str(&rest[..plain]);
+        rest = &rest[plain..];
+        let mut chars = rest.chars();
+        let Some(c) = chars.next() else { return out };
         match c {
             '\u{1b}' => skip_escape(&mut chars),
             '\u{9b}' => skip_control_sequence(&mut chars),
@@ -52,8 +60,8 @@ pub fn printable(text: &str) -> String {
             c if c.is_control() || is_invisible(c) => {}
             c => out.push(c),
         }
+        rest = chars.as_str();
     }
-    out
 }
 
 /// Makes text safe to print, line by line. Line ends become ` `.
@@ -67,11 +75,19 @@ pub fn printable_lines(text: &str) -> String {
     out
 }
 
-type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+/// Skips the next character if it is wanted; returns whether it was.
+fn skip_if(chars: &mut Chars<'_>, is_wanted: impl Fn(char) -> bool) -> bool {
+    let mut after = chars.clone();
+    let is_skipped = after.next().is_some_and(is_wanted);
+    if is_skipped {
+        *chars = after;
+    }
+    is_skipped
+}
 
 /// Skips what follows an escape character (ECMA-48): a control sequence, a string, or one character.
 fn skip_escape(chars: &mut Chars<'_>) {
-    match chars.peek() {
+    match chars.clone().next() {
         Some('[') => {
             chars.next();
             skip_control_sequence(chars);
@@ -91,16 +107,16 @@ fn skip_escape(chars: &mut Chars<'_>) {
         }
         _ => {
             // Usually one character, sometimes after intermediate characters, as in `ESC ( B`.
-            while chars.next_if(|c| (' '..='/').contains(c)).is_some() {}
-            chars.next_if(|c| ('0'..='~').contains(c));
+            while skip_if(chars, |c| (' '..='/').contains(&c)) {}
+            skip_if(chars, |c| ('0'..='~').contains(&c));
         }
     }
 }
 
 /// Skips the parameters and the final character. An incomplete sequence hides no text.
 fn skip_control_sequence(chars: &mut Chars<'_>) {
-    while chars.next_if(|c| (' '..='?').contains(c)).is_some() {}
-    chars.next_if(|c| ('@'..='~').contains(c));
+    while skip_if(chars, |c| (' '..='?').contains(&c)) {}
+    skip_if(chars, |c| ('@'..='~').contains(&c));
 }
 
 /// Whether a character is invisible, or reorders or hides the text around it, although programs and language models

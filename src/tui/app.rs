@@ -360,7 +360,8 @@ impl App {
         let change = self.counted.refresh(&self.fleet, self.heads.as_ref(), self.now);
         self.table.invalidate_if_moved(change);
         self.table.rerank(self.counted.take_reranked());
-        self.table.refresh_rows(&self.fleet, self.heads.as_ref(), self.now);
+        let in_view = self.screens.is_empty();
+        self.table.refresh_rows(&self.fleet, self.heads.as_ref(), self.now, in_view);
         let mut deployments = self.counts.deployments;
         if !self.running_fresh {
             self.running_fresh = true;

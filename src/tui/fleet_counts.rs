@@ -69,11 +69,40 @@ pub(super) struct PlaceChange {
 #[derive(Debug)]
 struct CountedHost {
     place: HostPlace,
-    counts: FleetCounts,
+    counts: HostCounts,
     /// When it is to be counted again if no message arrives.
     due: Option<Timestamp>,
     /// The time of its entry in the queue, which is at most `due`.
     queued: Option<Timestamp>,
+}
+
+/// What one host contributes to the counts, in few bytes, because there are many hosts: at most 1 to each count but
+/// those of units and services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct HostCounts {
+    /// A bit for each count.
+    flags: u32,
+    units: u32,
+    services: u32,
+}
+
+impl HostCounts {
+    fn new(mut counts: FleetCounts) -> Self {
+        let [units, services] =
+            [counts.units, counts.services].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        let bits = counts.each().into_iter().enumerate();
+        let flags = bits.fold(0, |flags, (bit, count)| flags | u32::from(*count > 0) << bit);
+        Self { flags, units, services }
+    }
+
+    fn counts(self) -> FleetCounts {
+        let mut counts = FleetCounts::default();
+        for (bit, count) in counts.each().into_iter().enumerate() {
+            *count = usize::from(self.flags >> bit & 1 == 1);
+        }
+        (counts.units, counts.services) = (self.units as usize, self.services as usize);
+        counts
+    }
 }
 
 impl PlaceChange {
@@ -120,7 +149,10 @@ impl CountedHosts {
     /// The counts of these hosts.
     pub(super) fn of<'a>(&self, hosts: impl IntoIterator<Item = &'a Name>) -> FleetCounts {
         let mut counts = FleetCounts::default();
-        hosts.into_iter().filter_map(|host| self.hosts.get(host)).for_each(|host| counts.add(&host.counts));
+        hosts
+            .into_iter()
+            .filter_map(|host| self.hosts.get(host))
+            .for_each(|host| counts.add(&host.counts.counts()));
         counts
     }
 
@@ -145,21 +177,24 @@ impl CountedHosts {
         let Some(CountedHost { place, counts: before, .. }) = self.hosts.get_mut(&host.name) else {
             let place = HostPlace { rank, tier: host.tier.clone(), role: host.role.clone() };
             self.groups.entry(place.group()).or_default().add(&counts);
-            self.hosts.insert(host.name.clone(), CountedHost { place, counts, due: None, queued: None });
             self.total.add(&counts);
+            let counts = HostCounts::new(counts);
+            self.hosts.insert(host.name.clone(), CountedHost { place, counts, due: None, queued: None });
             self.reranked.push((host.name.clone(), rank));
             return PlaceChange { rank: true, group: true };
         };
         let is_moved = (&place.tier, &place.role) != (&host.tier, &host.role);
-        if *before != counts || is_moved {
-            self.groups.entry(place.group()).or_default().subtract(before);
-            self.total.subtract(before);
+        let packed = HostCounts::new(counts);
+        if *before != packed || is_moved {
+            let former = before.counts();
+            self.groups.entry(place.group()).or_default().subtract(&former);
+            self.total.subtract(&former);
             if is_moved {
                 (place.tier, place.role) = (host.tier.clone(), host.role.clone());
             }
             self.groups.entry(place.group()).or_default().add(&counts);
             self.total.add(&counts);
-            *before = counts;
+            *before = packed;
         }
         let change = PlaceChange { rank: place.rank != rank, group: is_moved };
         if change.rank {

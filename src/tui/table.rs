@@ -152,9 +152,18 @@ impl Table {
 
     /// Updates stale rows. The selection follows its host or group; if that is no longer shown, the same row stays
     /// selected.
-    pub fn refresh_rows(&mut self, fleet: &Fleet, heads: Option<&BranchHeads>, now: Timestamp) {
+    pub fn refresh_rows(
+        &mut self,
+        fleet: &Fleet,
+        heads: Option<&BranchHeads>,
+        now: Timestamp,
+        in_view: bool,
+    ) {
         if !self.fresh {
             self.arrange(fleet, heads, now);
+        } else if !in_view {
+            // The order by severity can wait until the rows are shown.
+            return;
         } else if !self.ranks_fresh {
             let shows_all = !self.is_filtered() && self.listed.len() == fleet.hosts.len();
             if shows_all && !self.grouped && !self.reverse {
@@ -273,7 +282,7 @@ impl Table {
         for (group, count) in groups {
             let hosts = start..start + count;
             let is_folded = self.folded.contains(&group);
-            rows.push(TableRow::Group(group, hosts.clone()));
+            rows.push(TableRow::Group(Box::new(group), hosts.clone()));
             if !is_folded {
                 rows.extend(listed[hosts].iter().map(row));
             }
@@ -313,7 +322,7 @@ impl Table {
     pub fn fold(&mut self, fold: bool) {
         let above = self.rows.iter().take(self.at + 1).rev();
         let group = above.into_iter().find_map(|row| match row {
-            TableRow::Group(group, _) => Some(group.clone()),
+            TableRow::Group(group, _) => Some((**group).clone()),
             TableRow::Host(_) => None,
         });
         let Some(group) = group else { return };

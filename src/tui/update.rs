@@ -69,8 +69,10 @@ pub fn update(app: &mut App, event: ConsoleEvent) -> Vec<Effect> {
         ConsoleEvent::Connection(status) => effects
             .extend(messages::connection(app, status).then(|| host_screen::request_history(app)).flatten()),
         ConsoleEvent::RoundTrip(time, at) => {
-            app.round_trip = Some(time);
+            // The time itself can wait for the next clock event.
+            app.dirty |= app.round_trip.replace(time).is_none();
             app.record_answer(at);
+            return effects;
         }
         ConsoleEvent::Build(id, report, now) => {
             app.fleet.apply_build(&id, Arc::new(*report), now);

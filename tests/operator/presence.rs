@@ -11,7 +11,7 @@ fn at(seconds: f64) -> Timestamp {
 }
 
 fn answer() -> Presence {
-    Presence::new(name("web1"), name("test"), None, Vec::new())
+    Presence::new(name("web1"), name("test"), None, Vec::<String>::new())
 }
 
 /// A fleet that received this presence at second 0.

@@ -120,7 +120,7 @@ fn a_base_presence_is_read_and_written() {
 
 #[test]
 fn a_missing_role_may_be_an_empty_string_null_or_absent() {
-    let meant = Presence::new(name("web1"), name("prod"), None, Vec::new());
+    let meant = Presence::new(name("web1"), name("prod"), None, Vec::<String>::new());
     for base in [
         json!({"hostname": "web1", "tier": "prod", "role": "", "deploy_subjects": []}),
         json!({"hostname": "web1", "tier": "prod", "role": null, "deploy_subjects": null}),
@@ -138,14 +138,14 @@ fn a_missing_role_may_be_an_empty_string_null_or_absent() {
 
 #[test]
 fn a_base_host_can_do_the_base_actions_and_no_others() {
-    let host = Presence::new(name("web1"), name("prod"), None, Vec::new());
+    let host = Presence::new(name("web1"), name("prod"), None, Vec::<String>::new());
     let able: Vec<_> = Action::ALL.iter().filter(|action| host.can(action)).cloned().collect();
     assert_eq!(able, Action::BASE);
 }
 
 #[test]
 fn a_compose_host_has_no_next_boot_and_knows_services() {
-    let mut host = Presence::new(name("chelsty"), name("prod"), None, Vec::new());
+    let mut host = Presence::new(name("chelsty"), name("prod"), None, Vec::<String>::new());
     assert!(!host.is_compose() && !host.knows_services());
     host.engine = Some(EngineKind::Compose);
     host.capabilities = vec![Action::Build, Action::from("services")];

@@ -145,7 +145,8 @@ prop_compose! {
         (engine, components) in (of(word(EngineKind::ALL)), units()),
     ) -> Presence {
         Presence {
-            query, id, hostname, tier, role, deploy_subjects, instance, version, os_version, revision, commit,
+            deploy_subjects: deploy_subjects.into_iter().map(InternedStr::from).collect(),
+            query, id, hostname, tier, role, instance, version, os_version, revision, commit,
             system, generation, booted_system, reboot_needed, failed_units, booted_at, flake_url,
             nix_free_bytes, boot_free_bytes, state_free_bytes, warnings, held, restarting, job: job.map(Arc::new),
             last_change: last_change.map(Arc::new), deployed_at,

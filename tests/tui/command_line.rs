@@ -143,7 +143,7 @@ fn a_hold_and_a_release_are_sent_without_a_form() {
 fn a_changed_host_is_left_out_of_a_release_of_several_hosts() {
     let changed = |text: &str| {
         let mut harness = typed(text);
-        let differs = Some(PresenceMismatch::Tier { known: name("test"), now: name("prod") });
+        let differs = Some(Box::new(PresenceMismatch::Tier { known: name("test"), now: name("prod") }));
         let identity = HostIdentity { differs, ..HostIdentity::default() };
         harness.receive(noon(), [Inbound::Identity(name("ns1"), identity)]);
         harness.press(KeyCode::Enter);

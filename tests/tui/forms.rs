@@ -73,7 +73,7 @@ fn an_older_commit_is_offered_once_a_host_has_refused_one() {
 fn a_changed_host_is_left_out_of_a_group_and_refused_if_marked() {
     let changed = || {
         let mut harness = fleet();
-        let differs = Some(PresenceMismatch::Tier { known: name("prod"), now: name("test") });
+        let differs = Some(Box::new(PresenceMismatch::Tier { known: name("prod"), now: name("test") }));
         harness.receive(
             noon(),
             [Inbound::Identity(name("web10"), HostIdentity { differs, ..HostIdentity::default() })],

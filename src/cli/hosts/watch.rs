@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// Number of events that can be buffered.
@@ -210,9 +210,6 @@ impl WatchOutput {
     }
 }
 
-/// Time that hosts have to answer after a reconnect before they count as stale.
-const GRACE_PERIOD: Duration = Duration::from_secs(2);
-
 /// The fleet and the filter for the shown hosts.
 pub(super) struct WatchState {
     fleet: Fleet,
@@ -220,13 +217,11 @@ pub(super) struct WatchState {
     role: Option<Name>,
     /// When the connection was lost, and why.
     lost: Option<(Timestamp, String)>,
-    /// When the connection was lost, and the end of the grace period after the reconnect.
-    grace: Option<(Timestamp, Instant)>,
 }
 
 impl WatchState {
     fn new(fleet: Fleet, tier: Option<Name>, role: Option<Name>) -> Self {
-        Self { fleet, tier, role, lost: None, grace: None }
+        Self { fleet, tier, role, lost: None }
     }
 
     /// The hosts that match the filter, by name.
@@ -240,11 +235,7 @@ impl WatchState {
 
     /// The time to judge staleness by. It does not advance while disconnected, because hosts cannot be heard then.
     pub(super) fn now(&self) -> Timestamp {
-        match (&self.lost, self.grace) {
-            (Some((since, _)), _) => *since,
-            (None, Some((since, until))) if Instant::now() < until => since,
-            _ => Timestamp::now(),
-        }
+        self.lost.as_ref().map_or_else(Timestamp::now, |(since, _)| *since)
     }
 
     /// Applies a message. Returns the host that may have changed.
@@ -257,7 +248,7 @@ impl WatchState {
     fn on_connection(&mut self, connection: &ConnectionState) -> Option<String> {
         match (connection.up, self.lost.take()) {
             (true, Some((since, _))) => {
-                self.grace = Some((since, Instant::now() + GRACE_PERIOD));
+                self.fleet.excuse_outage(since, Timestamp::now());
                 Some("reconnected; all hosts were queried".to_owned())
             }
             (true, None) => None,

@@ -41,8 +41,8 @@ impl HostGroup {
 /// A row of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TableRow {
-    /// The heading of a group, and the range of its hosts among the listed hosts.
-    Group(HostGroup, Range<usize>),
+    /// The heading of a group, and the range of its hosts among the listed hosts. Boxed, because nearly all rows are hosts.
+    Group(Box<HostGroup>, Range<usize>),
     /// A host.
     Host(Name),
 }

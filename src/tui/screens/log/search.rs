@@ -1,6 +1,7 @@
 //! A search in a log.
 
 use super::LogText;
+use crate::tui::pattern::TypedPattern;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -9,9 +10,7 @@ use std::ops::Range;
 pub struct Search {
     /// The pattern, as typed.
     pub pattern: String,
-    /// Whether case is ignored: true if the pattern has no upper-case letter.
-    ignores_case: bool,
-    pattern_chars: Vec<char>,
+    matcher: TypedPattern,
     lines: VecDeque<u64>,
     /// All lines before this one are complete and were searched.
     searched_to: u64,
@@ -22,21 +21,12 @@ pub struct Search {
 impl Search {
     /// Searches for a pattern; `None` if it is empty. If it extends `before`, only the lines of `before` can match.
     pub(in crate::tui) fn new(pattern: &str, before: Option<Self>, text: &LogText) -> Option<Self> {
-        let ignores_case = !pattern.chars().any(char::is_uppercase);
-        let pattern_chars: Vec<_> = pattern.chars().map(|c| if ignores_case { fold(c) } else { c }).collect();
-        pattern_chars.first()?;
+        let matcher = TypedPattern::literal(pattern).filter(|_| !pattern.is_empty())?;
         let (lines, searched_to) = match before {
             Some(before) if pattern.starts_with(&before.pattern) => (before.lines, before.searched_to),
             _ => (VecDeque::new(), 0),
         };
-        let mut search = Self {
-            pattern: pattern.to_owned(),
-            ignores_case,
-            pattern_chars,
-            lines,
-            searched_to,
-            current: None,
-        };
+        let mut search = Self { pattern: pattern.to_owned(), matcher, lines, searched_to, current: None };
         let mut lines = std::mem::take(&mut search.lines);
         lines.retain(|line| search.is_match(&text.line(*line)));
         search.lines = lines;
@@ -85,35 +75,10 @@ impl Search {
 
     /// Byte ranges of the matches in a line.
     pub(in crate::tui) fn ranges(&self, line: &str) -> Vec<Range<usize>> {
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        for (at, _) in line.char_indices() {
-            if ranges.last().is_none_or(|before| before.end <= at)
-                && let Some(length) = self.match_len(&line[at..])
-            {
-                ranges.push(at..at + length);
-            }
-        }
-        ranges
+        self.matcher.ranges(line)
     }
 
     fn is_match(&self, line: &str) -> bool {
-        line.char_indices().any(|(at, _)| self.match_len(&line[at..]).is_some())
+        self.matcher.is_match(line)
     }
-
-    /// Length in bytes of the match at the start of a text.
-    fn match_len(&self, text: &str) -> Option<usize> {
-        let mut rest = text.chars();
-        for expected in &self.pattern_chars {
-            let c = rest.next()?;
-            if *expected != if self.ignores_case { fold(c) } else { c } {
-                return None;
-            }
-        }
-        Some(text.len() - rest.as_str().len())
-    }
-}
-
-/// Lower-case form of a character, for comparisons.
-fn fold(c: char) -> char {
-    if c.is_ascii() { c.to_ascii_lowercase() } else { c.to_lowercase().next().unwrap_or(c) }
 }

@@ -118,8 +118,7 @@ impl LogText {
         let line = closed.map_or(open, AsRef::as_ref);
         let line = line.strip_suffix('\n').unwrap_or(line);
         let line = line.strip_suffix('\r').unwrap_or(line);
-        let harmless = line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if harmless { line.into() } else { printable(line).into() }
+        if line.bytes().all(is_one_column) { line.into() } else { printable(line).into() }
     }
 
     /// Arrival time of a line; `None` for a stored line.
@@ -145,6 +144,11 @@ pub(in crate::tui) struct WrappedRow {
     pub(in crate::tui) column: usize,
 }
 
+/// Whether a byte is a character that is one column wide.
+fn is_one_column(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}
+
 /// Start and width of each character, together with the zero-width characters after it.
 fn clusters(line: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut chars = line.char_indices().peekable();
@@ -163,6 +167,10 @@ fn clusters(line: &str) -> impl Iterator<Item = (usize, usize)> {
 
 /// The rows of a line that is wrapped at `columns`; at least one.
 pub(in crate::tui) fn wrapped(line: &str, columns: usize) -> Vec<WrappedRow> {
+    if columns > 0 && line.bytes().all(is_one_column) {
+        let starts = (0..line.len().max(1)).step_by(columns);
+        return starts.map(|start| WrappedRow { byte: start, column: start }).collect();
+    }
     let mut rows = vec![WrappedRow { byte: 0, column: 0 }];
     let (mut row_start, mut column) = (0, 0);
     for (byte, wide) in clusters(line) {
@@ -178,6 +186,10 @@ pub(in crate::tui) fn wrapped(line: &str, columns: usize) -> Vec<WrappedRow> {
 /// The part of a line that is visible from column `left` on: leading spaces, if a wide character is cut in half,
 /// and a byte range that reaches just past `columns`.
 pub(in crate::tui) fn window(line: &str, left: usize, columns: usize) -> (usize, Range<usize>) {
+    if line.bytes().all(is_one_column) {
+        let start = left.min(line.len());
+        return (0, start..(left + columns + 1).min(line.len()).max(start));
+    }
     let (mut start, mut end, mut column) = (None, line.len(), 0);
     for (byte, wide) in clusters(line) {
         if start.is_none() && column >= left {

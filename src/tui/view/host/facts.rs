@@ -2,7 +2,7 @@
 
 use super::{HostLine, INDENT};
 use crate::fleet::Host;
-use crate::protocol::{Action, Presence};
+use crate::protocol::{Action, InternedStr, Presence};
 use crate::text::{format, printable};
 use crate::tui::{App, Tone, text};
 use jiff::fmt::strtime;
@@ -65,7 +65,7 @@ fn facts(app: &App, answer: &Presence) -> Vec<(&'static str, String)> {
         (if answer.is_compose() { "repository" } else { "flake" }, shown(answer.flake_url.as_deref())),
         ("listener", listener),
         ("instance", shown(answer.instance.as_deref())),
-        ("listens on", all(answer.deploy_subjects.iter().map(String::as_str).collect())),
+        ("listens on", all(answer.deploy_subjects.iter().map(InternedStr::as_str).collect())),
         ("supports", all(answer.capabilities.iter().map(Action::as_str).collect())),
     ];
     facts.into_iter().filter_map(|(label, value)| Some((label, value?))).collect()
