@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Maximum time for any event.
 const DEADLINE: Duration = Duration::from_mins(1);
+/// Maximum time for a key to take effect.
+const KEY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A running console.
 pub(crate) struct Console {
@@ -56,7 +58,7 @@ impl Console {
     pub(crate) fn answers(&mut self, keys: &str, shown: impl Fn(&vt100::Screen) -> bool) -> Duration {
         let start = Instant::now();
         self.types(keys);
-        self.until(shown).saturating_duration_since(start)
+        self.until_within(KEY_DEADLINE, shown).saturating_duration_since(start)
     }
 
     /// Types keys.
@@ -67,7 +69,11 @@ impl Console {
 
     /// Waits until `shown` holds for the screen and returns when the last output was read.
     pub(crate) fn until(&mut self, shown: impl Fn(&vt100::Screen) -> bool) -> Instant {
-        let last = Instant::now() + DEADLINE;
+        self.until_within(DEADLINE, shown)
+    }
+
+    fn until_within(&mut self, limit: Duration, shown: impl Fn(&vt100::Screen) -> bool) -> Instant {
+        let last = Instant::now() + limit;
         let mut at = Instant::now();
         while !shown(self.screen.screen()) {
             at = self.read(last).unwrap_or_else(|| panic!("the console hangs with\n{}", self.text()));

@@ -4,10 +4,11 @@ use super::exit::CommandError;
 use crate::git::Credentials;
 use crate::nix::FlakeUrl;
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The credentials file for flakes and their inputs.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize, Deserialize)]
 pub(super) struct FlakeCredentialsArgs {
     /// File with passwords for flakes and inputs, as netrc: machine HOST login USER password SECRET
     #[arg(long = "flake-credentials", id = "flake_credentials", value_name = "FILE")]

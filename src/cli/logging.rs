@@ -4,6 +4,7 @@
 use crate::text::printable;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 const KEPT_FILES: usize = 14;
 
 /// Format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(super) enum LogFormat {
     /// One JSON object per line.
     Json,
@@ -31,7 +32,7 @@ pub(super) enum LogFormat {
 }
 
 /// Logging arguments of a service.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(super) struct LogArgs {
     /// Verbose logging
     #[arg(long)]

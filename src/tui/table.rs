@@ -229,24 +229,29 @@ impl Table {
 
     /// Arranges all hosts by severity, of which only some have changed: much faster than a new arrangement.
     fn arrange_by_rank(&mut self) {
-        let mut by_rank: Vec<Vec<usize>> = Vec::new();
-        for (index, rank) in self.ranks.iter().copied().map(usize::from).enumerate() {
-            if by_rank.len() <= rank {
-                by_rank.resize_with(rank + 1, Vec::new);
-            }
-            by_rank[rank].push(index);
-        }
+        let mut counts = [0; 1 << u8::BITS];
+        self.ranks.iter().for_each(|rank| counts[usize::from(*rank)] += 1);
         let mut groups: Vec<(HostGroup, usize)> = Vec::new();
-        if self.sort == Sort::Attention {
-            for (rank, hosts) in (0..).zip(&by_rank).filter(|(_, hosts)| !hosts.is_empty()) {
+        // The place of the next host of each rank.
+        let (mut places, mut start) = ([0; 1 << u8::BITS], 0);
+        for (rank, count) in (0..).zip(counts).filter(|(_, count)| *count > 0) {
+            places[usize::from(rank)] = start;
+            start += count;
+            if self.sort == Sort::Attention {
                 let group = HostGroup::attention(AttentionGroup::of_rank(rank));
                 match groups.last_mut().filter(|(last, _)| *last == group) {
-                    Some((_, count)) => *count += hosts.len(),
-                    None => groups.push((group, hosts.len())),
+                    Some((_, hosts)) => *hosts += count,
+                    None => groups.push((group, count)),
                 }
             }
         }
-        self.show(by_rank.iter().flatten().map(|index| self.names[*index].clone()).collect(), groups);
+        let mut order = vec![0; self.ranks.len()];
+        for (index, rank) in self.ranks.iter().enumerate() {
+            let place = &mut places[usize::from(*rank)];
+            order[*place] = index;
+            *place += 1;
+        }
+        self.show(order.into_iter().map(|index| self.names[index].clone()).collect(), groups);
     }
 
     /// Shows these hosts. `groups` are the groups with their numbers of hosts, in the same order, if there are any.

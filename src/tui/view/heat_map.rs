@@ -6,10 +6,11 @@ use crate::text::format;
 use crate::tui::screens::HeatKey;
 use crate::tui::{App, HeatClass, HeatMapScreen, HostGroup, Theme, Tone, text};
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use std::ops::Range;
 use strum::VariantArray as _;
 
 /// Minimum and maximum width of the names of the groups.
@@ -98,7 +99,7 @@ pub(super) fn draw(app: &App, screen: &HeatMapScreen, frame: &mut Frame<'_>, are
     frame.render_widget(block, area);
     let [legend, map] = inside.layout(&Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]));
     frame.render_widget(legend_line(app, screen, usize::from(legend.width)), legend);
-    frame.render_widget(Paragraph::new(visible_lines(app, screen, layout)), map);
+    draw_map(app, screen, layout, map, frame.buffer_mut());
     draw_scrollbar(frame, theme, area, 2, screen.top, layout.height, layout.lines(screen));
     detail::draw(app, frame, areas.detail);
 }
@@ -162,51 +163,67 @@ fn group_name(group: &HostGroup) -> String {
     if name.is_empty() { "no group".to_owned() } else { name }
 }
 
-fn visible_lines(app: &App, screen: &HeatMapScreen, layout: MapLayout) -> Vec<Line<'static>> {
-    let mut shown = Vec::with_capacity(layout.height);
+/// Draws the visible lines. The cells go directly into the buffer: thousands of spans would make a frame slow.
+fn draw_map(app: &App, screen: &HeatMapScreen, layout: MapLayout, area: Rect, buffer: &mut Buffer) {
     let (mut first, visible) = (0, screen.top..screen.top + layout.height);
+    let mut y = area.top();
     for (group, range) in &screen.groups {
         let lines = layout.lines_of(range.len());
         for line in first.max(visible.start)..(first + lines).min(visible.end) {
-            shown.push(map_line(app, screen, layout, group, range.clone(), line - first));
+            if y < area.bottom() {
+                let row = Rect { y, height: 1, ..area };
+                draw_line(app, screen, layout, (group, range), line - first, row, buffer);
+            }
+            y += 1;
         }
         first += lines;
         if first >= visible.end {
             break;
         }
     }
-    shown
 }
 
-/// A line of a group: its name or its counts, and the cells.
-fn map_line(
+/// Draws a line of a group: its name or its counts, and the cells.
+fn draw_line(
     app: &App,
     screen: &HeatMapScreen,
     layout: MapLayout,
-    group: &HostGroup,
-    range: std::ops::Range<usize>,
+    (group, range): (&HostGroup, &Range<usize>),
     line: usize,
-) -> Line<'static> {
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let (theme, label) = (&app.options.theme, layout.label);
     let head = match line {
         0 => {
             let name = text::fit(&group_name(group), label, theme.symbols().cut);
-            vec![theme.span(Tone::Title, format!(" {name:<label$}  "))]
+            Line::from(theme.span(Tone::Title, format!(" {name:<label$}  ")))
         }
-        1 if layout.lines_of(range.len()) > 1 => group_counts(theme, screen, range.clone(), label),
-        _ => vec![Span::raw(" ".repeat(label + 3))],
+        1 if layout.lines_of(range.len()) > 1 => {
+            Line::from(group_counts(theme, screen, range.clone(), label))
+        }
+        _ => Line::default(),
     };
+    buffer.set_line(area.x, area.y, &head, area.width);
+    let head = u16::try_from(label + 3).unwrap_or(u16::MAX);
+    let columns = (area.x.saturating_add(head)..area.right()).take(layout.columns);
     let row = |row: usize| {
         let start = range.start + row * layout.columns;
         start.min(range.end)..(start + layout.columns).min(range.end)
     };
     let first = line * layout.rows_per_line;
-    let cells = if layout.rows_per_line == 2 {
-        half_blocks(app, screen, row(first), row(first + 1))
-    } else {
-        letters(app, screen, row(first))
-    };
-    head.into_iter().chain(cells).collect()
+    let (upper, lower) = (row(first), row(first + 1));
+    for (column, (x, at)) in columns.zip(upper).enumerate() {
+        let cell = &mut buffer[(x, area.y)];
+        if layout.rows_per_line == 2 {
+            let below = Some(lower.start + column).filter(|below| lower.contains(below));
+            let (symbol, style) = half_block(app, screen, at, below);
+            cell.set_symbol(symbol).set_style(style);
+        } else {
+            let (letter, style) = letter(app, screen, at);
+            cell.set_char(letter).set_style(style);
+        }
+    }
 }
 
 /// Width of the counts of a group of this many hosts, if all of them have failed, and a space.
@@ -218,7 +235,7 @@ fn widest_counts(hosts: usize) -> usize {
 fn group_counts(
     theme: &Theme,
     screen: &HeatMapScreen,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     label: usize,
 ) -> Vec<Span<'static>> {
     let is_bad =
@@ -236,50 +253,33 @@ fn class_of<'a>(app: &App, screen: &'a HeatMapScreen, at: usize) -> (Option<&'a 
     (class, !app.table.marks.is_empty() && app.table.marks.contains(&screen.hosts[at]))
 }
 
-/// Two rows of hosts in one line. The selected host has a triangle.
-fn half_blocks(
+/// Two hosts in one cell, one above the other. The selected host has a triangle.
+fn half_block(
     app: &App,
     screen: &HeatMapScreen,
-    upper: std::ops::Range<usize>,
-    lower: std::ops::Range<usize>,
-) -> Vec<Span<'static>> {
+    above: usize,
+    below: Option<usize>,
+) -> (&'static str, Style) {
     let theme = &app.options.theme;
     let colour_of = |at: usize| match class_of(app, screen, at) {
         (_, true) => MARKED,
         (class, false) => colour(theme, class.map_or(Tone::Dim, |class| class.tone)),
     };
-    let mut runs: Vec<(&'static str, Style, usize)> = Vec::new();
-    for (column, above) in upper.enumerate() {
-        let below = Some(lower.start + column).filter(|below| lower.contains(below));
-        let (symbol, style) = if above == screen.at {
-            ("▲", Style::new().fg(Color::Black).bg(colour_of(above)).bold())
-        } else if let Some(below) = below.filter(|below| *below == screen.at) {
-            ("▼", Style::new().fg(Color::Black).bg(colour_of(below)).bold())
-        } else {
-            let style = Style::new().fg(colour_of(above));
-            ("▀", below.map_or(style, |below| style.bg(colour_of(below))))
-        };
-        match runs.last_mut() {
-            Some((last, last_style, count)) if *last == symbol && *last_style == style => *count += 1,
-            _ => runs.push((symbol, style, 1)),
-        }
+    if above == screen.at {
+        return ("▲", Style::new().fg(Color::Black).bg(colour_of(above)).bold());
     }
-    runs.into_iter().map(|(symbol, style, count)| Span::styled(symbol.repeat(count), style)).collect()
+    if let Some(below) = below.filter(|below| *below == screen.at) {
+        return ("▼", Style::new().fg(Color::Black).bg(colour_of(below)).bold());
+    }
+    let style = Style::new().fg(colour_of(above));
+    ("▀", below.map_or(style, |below| style.bg(colour_of(below))))
 }
 
-/// A row of hosts as letters. The selected one is reversed.
-fn letters(app: &App, screen: &HeatMapScreen, row: std::ops::Range<usize>) -> Vec<Span<'static>> {
+/// A host as a letter. The selected one is reversed.
+fn letter(app: &App, screen: &HeatMapScreen, at: usize) -> (char, Style) {
     let theme = &app.options.theme;
-    let mut runs: Vec<(String, Style)> = Vec::new();
-    for at in row {
-        let (class, marked) = class_of(app, screen, at);
-        let letter = if marked { '*' } else { class.map_or('?', |class| class.letter) };
-        let style = style(theme, class.map_or(Tone::Dim, |class| class.tone));
-        let style = if at == screen.at { style.patch(theme.style(Tone::Selected)) } else { style };
-        match runs.last_mut() {
-            Some((text, last)) if *last == style => text.push(letter),
-            _ => runs.push((letter.to_string(), style)),
-        }
-    }
-    runs.into_iter().map(|(text, style)| Span::styled(text, style)).collect()
+    let (class, marked) = class_of(app, screen, at);
+    let letter = if marked { '*' } else { class.map_or('?', |class| class.letter) };
+    let style = style(theme, class.map_or(Tone::Dim, |class| class.tone));
+    (letter, if at == screen.at { style.patch(theme.style(Tone::Selected)) } else { style })
 }
