@@ -19,6 +19,7 @@ pub mod demo;
 pub mod flake_update;
 pub mod fleet;
 pub mod git;
+pub mod http_client;
 pub mod jobs;
 pub mod keys;
 pub mod listener;
