@@ -28,6 +28,7 @@ pub mod mcp;
 pub mod metrics;
 pub mod nats;
 pub mod nix;
+pub mod notify;
 pub mod ordered;
 pub mod private_file;
 pub mod protocol;

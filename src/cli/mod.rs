@@ -33,6 +33,7 @@ mod logging;
 mod logs;
 mod man;
 mod mcp;
+mod notify;
 mod operation;
 mod operation_args;
 mod output;
@@ -90,6 +91,8 @@ enum ServiceCommand {
     Listener(Box<listener::ListenerArgs>),
     /// Run on one host: build the hosts of configured repositories on request
     Builder(Box<builder::BuilderArgs>),
+    /// Run on one host: post results of deployments to ntfy, Matrix, Slack and others
+    Notify(Box<notify::NotifyServiceArgs>),
 }
 
 impl ServiceCommand {
@@ -97,6 +100,7 @@ impl ServiceCommand {
         match self {
             Self::Listener(args) => args.run(),
             Self::Builder(args) => args.run(),
+            Self::Notify(args) => args.run(),
         }
     }
 }
@@ -193,7 +197,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "flake-update",
         ],
     ),
-    ("Run as a service", &["listener", "builder", "mcp"]),
+    ("Run as a service", &["listener", "builder", "notify", "mcp"]),
     ("Set up", &["demo", "keys", "config", "completions", "man", "help"]),
 ];
 
@@ -294,7 +298,7 @@ fn run_command(command: CliCommand) -> Result<Exit, CommandError> {
 }
 
 fn parse(arguments: &[OsString]) -> Result<CliCommand, clap::Error> {
-    if arguments.get(1).is_some_and(|name| name == "listener" || name == "builder") {
+    if arguments.get(1).is_some_and(|name| name == "listener" || name == "builder" || name == "notify") {
         return Ok(CliCommand::Service(ServiceCli::try_parse_from(arguments)?.service));
     }
     let matches = match Cli::command().try_get_matches_from(arguments) {
