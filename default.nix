@@ -18,6 +18,7 @@ in
     listener = ./nixos/listener.nix;
     monitoring = ./nixos/monitoring.nix;
     nats = ./nixos/nats.nix;
+    notify = ./nixos/notify.nix;
     operator = ./nixos/operator.nix;
   };
 

@@ -97,6 +97,7 @@
             builder = ./nixos/builder.nix;
             flakeUpdate = ./nixos/flake-update.nix;
             listener = ./nixos/listener.nix;
+            notify = ./nixos/notify.nix;
             operator = ./nixos/operator.nix;
           };
         in

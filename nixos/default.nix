@@ -6,6 +6,7 @@
     ./listener.nix
     ./monitoring.nix
     ./nats.nix
+    ./notify.nix
     ./operator.nix
   ];
 }

@@ -15,6 +15,8 @@ const MAX_LOCK_ATTEMPTS: u32 = 50;
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 /// The permission bits of the group and others.
 const GROUP_AND_OTHERS: u32 = 0o077;
+/// The permission bit of a file that every user can read.
+const ALL_MAY_READ: u32 = 0o004;
 
 /// Returns options that open a file for writing and create it with mode 0600.
 pub fn open_options() -> OpenOptions {
@@ -27,6 +29,29 @@ pub fn open_options() -> OpenOptions {
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
     open_options().truncate(true).open(path)?.write_all(content)
+}
+
+/// Why a file with a secret cannot be used.
+#[derive(Debug)]
+pub enum SecretFileError {
+    /// The file could not be opened or read.
+    Unreadable(io::Error),
+    /// All users of this machine can read the file.
+    Exposed,
+    /// The file is not one line of printable ASCII characters without spaces.
+    NotASecret,
+}
+
+/// Reads a secret, such as a token: one word in a file that not all users can read.
+pub fn read_secret(path: &Path) -> Result<String, SecretFileError> {
+    let mode = fs::metadata(path).map_err(SecretFileError::Unreadable)?.mode();
+    if mode & ALL_MAY_READ != 0 {
+        return Err(SecretFileError::Exposed);
+    }
+    let bytes = fs::read(path).map_err(SecretFileError::Unreadable)?;
+    let secret = String::from_utf8_lossy(&bytes).trim().to_owned();
+    let is_word = !secret.is_empty() && secret.bytes().all(|b| b.is_ascii_graphic());
+    if is_word { Ok(secret) } else { Err(SecretFileError::NotASecret) }
 }
 
 /// Locks a file, which is created if it is missing, until the returned value is dropped or the process dies. `None` if

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 /// The environment variable in which the script names its shell.
 const VARIABLE: &str = "HOMELAB_DEPLOY_COMPLETE";
 /// Commands that do not select hosts of a fleet.
-const SERVICES: [&str; 4] = ["listener", "builder", "keys", "demo"];
+const SERVICES: [&str; 5] = ["listener", "builder", "notify", "keys", "demo"];
 
 /// Completes at once if zsh has loaded the script as the function of this file name.
 const ZSH_AUTOLOADED: &str =

@@ -33,6 +33,7 @@ mod logging;
 mod logs;
 mod man;
 mod mcp;
+mod notify;
 mod operation;
 mod operation_args;
 mod output;
@@ -91,6 +92,8 @@ enum ServiceCommand {
     Listener(Box<listener::ListenerArgs>),
     /// Run on one host: build the hosts of configured repositories on request
     Builder(Box<builder::BuilderArgs>),
+    /// Run on one host: post results of deployments to ntfy, Matrix, Slack and others
+    Notify(Box<notify::NotifyServiceArgs>),
 }
 
 impl ServiceCommand {
@@ -98,6 +101,7 @@ impl ServiceCommand {
         match self {
             Self::Listener(args) => args.run(),
             Self::Builder(args) => args.run(),
+            Self::Notify(args) => args.run(),
         }
     }
 }
@@ -194,7 +198,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "flake-update",
         ],
     ),
-    ("Run as a service", &["listener", "builder", "mcp"]),
+    ("Run as a service", &["listener", "builder", "notify", "mcp"]),
     ("Set up", &["demo", "keys", "config", "completions", "man", "help"]),
 ];
 
@@ -239,7 +243,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
     let listener = |line: &[OsString]| match ServiceCli::try_parse_from(line).ok()?.service {
         ServiceCommand::Listener(args) => Some(*args),
-        ServiceCommand::Builder(_) => None,
+        ServiceCommand::Builder(_) | ServiceCommand::Notify(_) => None,
     };
     if let Some(answered) = parsed_arg::answer_listener(&arguments, listener) {
         return answered;
@@ -307,7 +311,7 @@ fn parse(arguments: &[OsString]) -> Result<CliCommand, clap::Error> {
     {
         return Ok(CliCommand::Service(ServiceCommand::Listener(Box::new(args))));
     }
-    if arguments.get(1).is_some_and(|name| name == "listener" || name == "builder") {
+    if arguments.get(1).is_some_and(|name| name == "listener" || name == "builder" || name == "notify") {
         return Ok(CliCommand::Service(ServiceCli::try_parse_from(arguments)?.service));
     }
     let matches = match Cli::command().try_get_matches_from(arguments) {

@@ -161,10 +161,7 @@ impl ResolvedConfig {
         let mut known: BTreeMap<Name, KnownHost> = BTreeMap::new();
         if let Some(file) = &self.selected.fleet {
             let hosts = with_location(read_host_keys(&file.value), file)?;
-            known.extend(hosts.into_iter().map(|host| {
-                let (keys, tier) = (host.keys, Some(host.tier));
-                (host.name, KnownHost { keys, tier, is_configured: true, ..KnownHost::default() })
-            }));
+            known.extend(hosts.into_iter().map(KnownHost::of_fleet_file));
         }
         for (name, host) in &self.selected.hosts {
             let of = known.entry(name.clone()).or_default();

@@ -2,6 +2,7 @@
 //! trusted and later ones are compared with them. A fleet file sets them in advance.
 
 use super::Inventory;
+use crate::keys::FleetHost;
 use crate::nats::Received;
 use crate::protocol::{
     HostIdentity, Inbound, InternedStr, KEY_HEADER, Name, Presence, PresenceMismatch, PublicKey, Purpose,
@@ -29,6 +30,14 @@ pub struct KnownHost {
     pub deploy_subjects: Vec<InternedStr>,
     /// Whether the values come from a fleet file or the configuration, so that messages never change them.
     pub is_configured: bool,
+}
+
+impl KnownHost {
+    /// A host as a fleet file describes it.
+    pub fn of_fleet_file(host: FleetHost) -> (Name, Self) {
+        let (keys, tier) = (host.keys, Some(host.tier));
+        (host.name, Self { keys, tier, is_configured: true, ..Self::default() })
+    }
 }
 
 /// What is known of all hosts, shared by all subscriptions.

@@ -3,17 +3,10 @@
 use super::options::ForgeOptions;
 use super::token::secrets;
 use crate::git::{Credentials, PullRequestApi, Secrets};
+use crate::http_client::{HttpClient, Request};
 use crate::text::{fitting_prefix, printable};
-use rustls::crypto::ring;
 use serde_json::Value;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::oneshot;
-use ureq::http::Request;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-/// Timeout for connecting.
-const CONNECT: Duration = Duration::from_secs(10);
 /// Maximum size of a response, in bytes.
 const MAX_RESPONSE: u64 = 16 << 20;
 /// Maximum length of a forge's error message, in bytes.
@@ -66,7 +59,7 @@ impl ForgeError {
 
 /// An API client for one forge.
 pub(super) struct ForgeClient {
-    agent: ureq::Agent,
+    http: HttpClient,
     /// The base URL of the API.
     url: String,
     api: PullRequestApi,
@@ -77,21 +70,9 @@ pub(super) struct ForgeClient {
 impl ForgeClient {
     pub(super) fn new(url: String, api: PullRequestApi, options: &ForgeOptions) -> Self {
         let authorization = format!("{} {}", api.authorization, options.token.expose());
-        let mut config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT.min(options.timeout)))
-            .timeout_global(Some(options.timeout))
-            .user_agent(concat!("homelab-deploy/", env!("CARGO_PKG_VERSION")));
-        if url.starts_with("https:") {
-            config = config.tls_config(tls());
-        } else {
-            // Plain HTTP is only used for this machine, which needs no proxy.
-            config = config.proxy(None);
-        }
+        let http = HttpClient::new(url.starts_with("https:"), options.timeout);
         let secrets = secrets(Some(&options.token), &Credentials::default(), &[]);
-        Self { agent: config.build().new_agent(), url, api, authorization, secrets }
+        Self { http, url, api, authorization, secrets }
     }
 
     /// Calls the API and returns the JSON of the response.
@@ -107,41 +88,23 @@ impl ForgeClient {
             Request::builder().method(method).uri(&url).header("Authorization", &self.authorization);
         let request =
             self.api.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let agent = self.agent.clone();
-        let invalid_request =
-            |_| self.unexpected_response(method, path, "invalid request URL; check --forge-url");
-        let (response_sender, response) = oneshot::channel();
-        // A separate thread, so that a cancelled caller does not wait for the blocking call.
-        let call: Box<dyn FnOnce() -> _ + Send> = match body {
-            Some(body) => {
-                let request = request.header("Content-Type", "application/json");
-                let request = request.body(body.to_string()).map_err(invalid_request)?;
-                Box::new(move || agent.run(request))
-            }
-            None => {
-                let request = request.body(()).map_err(invalid_request)?;
-                Box::new(move || agent.run(request))
-            }
+        let request = match body {
+            Some(body) => request.header("Content-Type", "application/json").body(Some(body.to_string())),
+            None => request.body(None),
         };
-        std::thread::spawn(move || {
-            let read = call().and_then(|mut response| {
-                let status = response.status().as_u16();
-                let to =
-                    response.headers().get("location").and_then(|to| to.to_str().ok().map(str::to_owned));
-                let text = response.body_mut().with_config().limit(MAX_RESPONSE).read_to_vec()?;
-                Ok((status, to, text))
-            });
-            let _ = response_sender.send(read);
-        });
-        let unreachable = |reason: String| ForgeError::Unreachable {
-            url: shown.clone(),
-            reason: self.secrets.redact(&reason),
-        };
-        let (status, to, body) = match response.await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(unreachable(describe(&error))),
-            Err(_) => return Err(unreachable("the call was aborted".to_owned())),
-        };
+        let request = request
+            .map_err(|_| self.unexpected_response(method, path, "invalid request URL; check --forge-url"))?;
+        let response = self.http.send(request, MAX_RESPONSE).await.map_err(|reason| {
+            ForgeError::Unreachable { url: shown.clone(), reason: self.secrets.redact(&reason) }
+        })?;
+        if response.is_truncated {
+            return Err(self.unexpected_response(
+                method,
+                path,
+                "the response is too large; check --forge-url",
+            ));
+        }
+        let (status, body) = (response.status, response.body);
         match status {
             200..=299 if body.is_empty() => Ok(Value::Null),
             200..=299 => serde_json::from_slice(&body).map_err(|_| {
@@ -152,7 +115,7 @@ impl ForgeClient {
                 )
             }),
             300..=399 => {
-                let to = self.secrets.redact(&printable(to.as_deref().unwrap_or("nowhere")));
+                let to = self.secrets.redact(&printable(response.location.as_deref().unwrap_or("nowhere")));
                 Err(ForgeError::Redirected { url: shown, to })
             }
             status => Err(ForgeError::Refused {
@@ -169,25 +132,6 @@ impl ForgeClient {
     pub(super) fn unexpected_response(&self, method: &str, path: &str, reason: &str) -> ForgeError {
         let path = path.split('?').next().unwrap_or_default();
         ForgeError::UnexpectedResponse(format!("{method} {}{path}: {reason}", self.url))
-    }
-}
-
-/// Trusts the system's certificates, because a self-hosted forge often has a certificate of a private authority.
-fn tls() -> TlsConfig {
-    let roots = rustls_native_certs::load_native_certs().certs;
-    let roots: Vec<_> = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
-    TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&roots))
-        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-        .build()
-}
-
-fn describe(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Timeout(_) => "timed out".to_owned(),
-        ureq::Error::HostNotFound => "host not found".to_owned(),
-        ureq::Error::Io(error) => error.to_string(),
-        other => other.to_string(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The API token for the forge, and all other secrets that no message may contain.
 
 use crate::git::{Credentials, Secrets, UrlParts};
-use std::os::unix::fs::MetadataExt;
+use crate::private_file::{SecretFileError, read_secret};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -37,16 +37,14 @@ pub enum TokenError {
 impl Token {
     /// Reads a token. A file that all users can read is refused.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
-        let unreadable = |source| TokenError::Unreadable { path: path.to_owned(), source };
-        let mode = std::fs::metadata(path).map_err(unreadable)?.mode();
-        if mode & 0o004 != 0 {
-            return Err(TokenError::Exposed(path.to_owned()));
-        }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        let secret = String::from_utf8_lossy(&bytes).trim().to_owned();
-        if secret.is_empty() || !secret.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(TokenError::NotAToken(path.to_owned()));
-        }
+        let secret = read_secret(path).map_err(|error| {
+            let path = path.to_owned();
+            match error {
+                SecretFileError::Unreadable(source) => TokenError::Unreadable { path, source },
+                SecretFileError::Exposed => TokenError::Exposed(path),
+                SecretFileError::NotASecret => TokenError::NotAToken(path),
+            }
+        })?;
         Ok(Self { secret, file: path.to_owned() })
     }
 

@@ -15,8 +15,8 @@ pub enum StoreError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// Another listener or builder has locked it.
-    #[error("another listener or builder uses the state directory {}; stop it, or choose another with --state-dir", .0.display())]
+    /// Another service has locked it.
+    #[error("another service uses the state directory {}; stop it, or choose another with --state-dir", .0.display())]
     Locked(PathBuf),
     /// A file in it cannot be written.
     #[error(transparent)]

@@ -85,7 +85,7 @@ fn a_state_directory_is_used_by_one_service() {
         let mut service = service.launch();
         assert_eq!(service.wait_for_exit().code(), Some(1));
         let log = format!("{:?}", service.rest_of_log());
-        assert!(log.contains("another listener or builder uses the state directory"), "{log}");
+        assert!(log.contains("another service uses the state directory"), "{log}");
     }
 }
 

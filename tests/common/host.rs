@@ -69,6 +69,20 @@ impl HostBuilder {
         Self::of("builder", dir, flags.into()).env("TMPDIR", &temporary)
     }
 
+    /// Creates a `notify` with this configuration and the key of a viewer.
+    pub fn notify(nats: &NatsServer, config: &str) -> Self {
+        let dir = TestDir::new();
+        let here = dir.path().display();
+        let flags = [
+            ("--config", format!("{here}/notify.toml")),
+            ("--nats-url", nats.url()),
+            ("--nkey-file", nats.key("viewer").display().to_string()),
+            ("--state-dir", format!("{here}/state")),
+        ];
+        fs::write(dir.path().join("notify.toml"), config).unwrap();
+        Self::of("notify", dir, flags.into())
+    }
+
     fn of(service: &str, dir: TestDir, flags: BTreeMap<&'static str, String>) -> Self {
         let mut command = Command::new(binary());
         command.arg(service);

@@ -245,7 +245,7 @@ fn a_state_directory_has_one_listener() {
     assert_eq!(second.wait_for_exit().code(), Some(1));
     let log = second.rest_of_log();
     let expected = format!(
-        "error: another listener or builder uses the state directory {}; stop it, or choose another with --state-dir",
+        "error: another service uses the state directory {}; stop it, or choose another with --state-dir",
         state_dir.display()
     );
     assert_eq!(log.last(), Some(&Value::String(expected)));

@@ -161,7 +161,9 @@ fn plausible_settings_are_accepted() {
 }
 
 /// Every option for a file with a secret, and the setting that it also requires.
-const SECRETS: [(&str, &str); 10] = [
+const SECRETS: [(&str, &str); 12] = [
+    ("notify.nkeyFile", ""),
+    ("notify.tls.key", "notify.tls.cert = \"/c\";"),
     ("listener.nkeyFile", ""),
     ("listener.flakeCredentialsFile", ""),
     ("listener.tls.key", "listener.tls.cert = \"/c\";"),
@@ -179,6 +181,7 @@ fn with_secrets(more: &str) -> String {
     format!(
         "services.homelab-deploy = {{ listener = {{ enable = true; tier = \"t\"; natsUrl = \"tls://h\"; flakeUrl = \"path:/f\"; \
          nkeyFile = lib.mkDefault \"/k\"; }}; builder = {{ enable = true; natsUrl = \"tls://h\"; configFile = \"/b\"; \
+         nkeyFile = lib.mkDefault \"/k\"; }}; notify = {{ enable = true; natsUrl = \"tls://h\"; configFile = \"/n\"; \
          nkeyFile = lib.mkDefault \"/k\"; }}; flakeUpdate = {{ enable = true; repo = \"h:a/b\"; }}; }}; \
          imports = [ {{ {more} }} ];"
     )

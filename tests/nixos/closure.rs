@@ -39,6 +39,18 @@ const SETTINGS: &[(&str, &str)] = &[
     ("builder.environment", "environment.A = \"x=${pkgs.other}\";"),
     ("builder.nixMayRead", "nixMayRead = [ \"${pkgs.other}\" ];"),
     ("builder.extraArgs", "extraArgs = [ \"${pkgs.other}\" ];"),
+    ("notify.package", "package = pkgs.other;"),
+    ("notify.natsUrl", "natsUrl = \"nats://${pkgs.other}\";"),
+    ("notify.tls.ca", "tls.ca = FILE;"),
+    ("notify.tls.cert", "tls = { cert = FILE; key = \"/run/keys/k\"; };"),
+    (
+        "notify.settings",
+        "settings = { fleet = \"${pkgs.other}/fleet.toml\"; targets.a = { kind = \"ntfy\"; url = \"https://h/t\"; }; };",
+    ),
+    ("notify.configFile", "configFile = \"${pkgs.other}/notify.toml\";"),
+    ("notify.configFile", "configFile = FILE;"),
+    ("notify.environment", "environment.A = \"x=${pkgs.other}\";"),
+    ("notify.extraArgs", "extraArgs = [ \"${pkgs.other}\" ];"),
     ("flakeUpdate.package", "package = pkgs.other;"),
     ("flakeUpdate.repo", "repo = \"${pkgs.other}\";"),
     ("flakeUpdate.base", "base = \"${pkgs.other}\";"),
@@ -77,6 +89,13 @@ const WITHOUT_PATHS: &[&str] = &[
     "builder.debug",
     "builder.logFormat",
     "builder.logDir",
+    "notify.enable",
+    "notify.nkeyFile",
+    "notify.tls.key",
+    "notify.credentials",
+    "notify.debug",
+    "notify.logFormat",
+    "notify.logDir",
     "flakeUpdate.label",
     "flakeUpdate.parallel",
     "flakeUpdate.timeout",
@@ -124,7 +143,7 @@ const WITHOUT_PATHS: &[&str] = &[
 ];
 
 /// The required options of each service, with values.
-const REQUIRED: [(&str, &[(&str, &str)]); 3] = [
+const REQUIRED: [(&str, &[(&str, &str)]); 4] = [
     (
         "listener",
         &[
@@ -135,6 +154,7 @@ const REQUIRED: [(&str, &[(&str, &str)]); 3] = [
         ],
     ),
     ("builder", &[("natsUrl", "\"nats://h\""), ("nkeyFile", "\"/k\""), ("configFile", "\"/b.toml\"")]),
+    ("notify", &[("natsUrl", "\"nats://h\""), ("nkeyFile", "\"/k\""), ("configFile", "\"/n.toml\"")]),
     ("flakeUpdate", &[("repo", "\"https://h/a/b.git\"")]),
 ];
 
@@ -144,7 +164,7 @@ fn with(option: &str, setting: &str) -> (String, String) {
     let file = format!("(/. + \"{}\")", file("tests/nixos/lib.nix").display());
     let mut settings = format!("enable = true; {}", setting.replace("FILE", &file));
     let (_, required) = REQUIRED.iter().find(|(name, _)| *name == service).unwrap();
-    // The builder accepts only one of `settings` and `configFile`.
+    // The builder and notify accept only one of `settings` and `configFile`.
     let given = if option == "settings" { "configFile" } else { option };
     for (name, value) in required.iter().filter(|(name, _)| *name != given) {
         write!(settings, " {name} = {value};").unwrap();
@@ -163,12 +183,13 @@ fn every_store_path_that_a_unit_names_is_in_its_closure() {
             let text = library.unit_of(&unit, &settings);
             let brought = if setting.contains("FILE") { "-lib.nix" } else { "-other" };
             // The unit names the generated file, and the file names the path.
-            assert!(text.contains(brought) || option == "builder.settings", "{option}: {text}");
+            assert!(text.contains(brought) || option.ends_with(".settings"), "{option}: {text}");
             let built = store.build(&library, &settings, &format!("built.homelab-deploy-{unit}"));
             let closure = store.closure(&built);
             assert!(closure.contains(&brought[1..]), "{option}: {setting}: {closure:?}");
             assert!(option.ends_with("package") || closure.contains("homelab-deploy"), "{closure:?}");
-            for program in ["nix", "git", "openssh"] {
+            let runs_nix = unit != "notify";
+            for program in ["nix", "git", "openssh"].into_iter().filter(|_| runs_nix) {
                 assert!(closure.contains(program), "{option}: {closure:?}");
             }
         }
@@ -182,8 +203,8 @@ fn each_option_of_the_services_is_tested_or_holds_no_path() {
     let options = options(&Library::Little);
     let existing = options.iter().map(|option| text(option, "name").to_owned());
     let existing: BTreeSet<_> = existing
-        // These are parts of `builder.settings`, which is tested.
-        .filter(|name| !name.starts_with("builder.settings."))
+        // These are parts of settings, which are tested.
+        .filter(|name| !name.starts_with("builder.settings.") && !name.starts_with("notify.settings."))
         .filter(|name| REQUIRED.iter().any(|(service, _)| name.starts_with(&format!("{service}."))))
         .collect();
     assert_eq!(known, existing);

@@ -4,6 +4,7 @@ use crate::builder::{BUILDER, EVERY_SETTING as OF_BUILDER};
 use crate::common::{binary, run};
 use crate::evaluate::{LISTENER, Library};
 use crate::flake_update::{EVERY_SETTING as OF_FLAKE_UPDATE, unit as flake_update};
+use crate::notify::{EVERY_SETTING as OF_NOTIFY, NOTIFY};
 use crate::settings::EVERY_SETTING;
 use crate::unit_text::command;
 use std::collections::BTreeSet;
@@ -12,11 +13,13 @@ use std::process::Command;
 const LOG_DIR: &[(&str, &str, &str)] = &[("logDir", "logDir = \"/var/log/x\";", "")];
 
 /// A command and its flags that have no option, with the reason.
-const WITHOUT_OPTION: [(&str, &[&str]); 3] = [
+const WITHOUT_OPTION: [(&str, &[&str]); 4] = [
     // The unit has a state directory.
     ("listener", &["--state-dir"]),
     // --check is for the file when it is made, not for the unit; the file has trusted_keys.
     ("builder", &["--state-dir", "--check", "--trusted-key"]),
+    // --check is for the file when it is made, and --test for people.
+    ("notify", &["--state-dir", "--check", "--test"]),
     // For people: a checkout, the output format, a dry run, and settings of a context.
     ("flake-update", &["--remote", "--output", "--dry-run", "--forge-timeout", "--context", "--unproven"]),
 ];
@@ -36,7 +39,7 @@ fn of_help(command: &str) -> BTreeSet<String> {
     };
     let lines: Vec<_> = help.lines().map(first).collect();
     let mut flags = flags(lines.iter().map(String::as_str));
-    assert!(flags.remove("--help") && flags.len() > 10, "{flags:?}");
+    assert!(flags.remove("--help") && flags.len() > 9, "{flags:?}");
     flags
 }
 
@@ -48,6 +51,7 @@ fn of_module(service: &str) -> BTreeSet<String> {
     let settings: Vec<_> = match service {
         "listener" => EVERY_SETTING.iter().chain(LOG_DIR).collect(),
         "builder" => OF_BUILDER.iter().chain(LOG_DIR).collect(),
+        "notify" => OF_NOTIFY.iter().chain(LOG_DIR).collect(),
         _ => OF_FLAKE_UPDATE.iter().collect(),
     };
     let mut found = BTreeSet::new();
@@ -55,6 +59,7 @@ fn of_module(service: &str) -> BTreeSet<String> {
         let unit = match service {
             "listener" => library.unit(&with(LISTENER, setting)),
             "builder" => library.unit_of("builder", &with(BUILDER, setting)),
+            "notify" => library.unit_of("notify", &with(NOTIFY, setting)),
             _ => flake_update(&library, setting),
         };
         found.extend(flags(command(&unit).iter().map(String::as_str)));

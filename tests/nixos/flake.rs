@@ -69,7 +69,7 @@ fn it_has_packages_apps_shells_modules_and_checks() {
     }
     assert_eq!(
         names["nixosModules"],
-        json!(["builder", "default", "flakeUpdate", "listener", "monitoring", "nats", "operator"])
+        json!(["builder", "default", "flakeUpdate", "listener", "monitoring", "nats", "notify", "operator"])
     );
     assert_eq!(names["homeModules"], json!(["default"]));
     assert_eq!(names["darwinModules"], json!(["default"]));
@@ -87,13 +87,14 @@ fn it_has_packages_apps_shells_modules_and_checks() {
 }
 
 /// A module, its settings, and the expression for what it installs.
-const INSTALLERS: [(&str, &str, &str); 4] = [
+const INSTALLERS: [(&str, &str, &str); 5] = [
     (
         "listener",
         "tier = \"t\"; natsUrl = \"n\"; nkeyFile = \"/k\"; flakeUrl = \"path:/f\";",
         "units.homelab-deploy-listener",
     ),
     ("builder", "natsUrl = \"n\"; nkeyFile = \"/k\"; configFile = \"/c\";", "units.homelab-deploy-builder"),
+    ("notify", "natsUrl = \"n\"; nkeyFile = \"/k\"; configFile = \"/c\";", "units.homelab-deploy-notify"),
     ("flakeUpdate", "repo = \"https://h/a/b.git\";", "units.homelab-deploy-flake-update"),
     ("operator", "", "programs"),
 ];

@@ -25,6 +25,7 @@ mod keys;
 mod monitoring;
 mod nats;
 mod nixpkgs_lib;
+mod notify;
 mod operator;
 mod options;
 mod page;

@@ -48,6 +48,9 @@ fn with(option: &str, value: &str) -> String {
         required =
             String::from("services.homelab-deploy.builder.settings.repos.x.url = \"git+https://h/p\";");
     }
+    if option.strip_prefix("notify.settings.targets.<name>.").is_some_and(|name| name != "kind") {
+        required = String::from("services.homelab-deploy.notify.settings.targets.x.kind = \"ntfy\";");
+    }
     let enabled = option.split('.').next().unwrap();
     let enabled = if option.ends_with(".enable") && option.matches('.').count() == 1 {
         String::new()
@@ -87,6 +90,7 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         &[
             "listener.fleetName",
             "builder.settings.fleet_name",
+            "notify.settings.fleet_name",
             "operator.settings.context",
             "operator.settings.contexts.<name>.fleet_name",
             "operator.settings.contexts.<name>.hosts.<name>.tier",
@@ -108,6 +112,9 @@ const WRONG: &[(&str, &str, &[&str])] = &[
             "operator.settings.contexts.<name>.confirm_tiers",
             "operator.settings.contexts.<name>.nats_hosts",
             "nats.operators.<name>.tiers",
+            "notify.settings.targets.<name>.tiers",
+            "notify.settings.targets.<name>.roles",
+            "notify.settings.targets.<name>.hosts",
         ],
     ),
     ("null or value \"any\" (singular enum) or non-empty (list", "[ ]", &["listener.confirmPeers"]),
@@ -117,6 +124,7 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         &[
             "listener.natsUrl",
             "builder.natsUrl",
+            "notify.natsUrl",
             "operator.settings.contexts.<name>.nats_url",
             "flakeUpdate.notify.natsUrl",
         ],
@@ -150,10 +158,17 @@ const WRONG: &[(&str, &str, &[&str])] = &[
             "builder.flakeCredentialsFile",
             "builder.tls.key",
             "builder.logDir",
+            "notify.nkeyFile",
+            "notify.tls.key",
+            "notify.logDir",
+            "notify.credentials.X",
             "flakeUpdate.tokenFile",
             "flakeUpdate.flakeCredentialsFile",
             "flakeUpdate.notify.nkeyFile",
             "flakeUpdate.notify.tls.key",
+            "notify.settings.targets.<name>.url_file",
+            "notify.settings.targets.<name>.token_file",
+            "notify.settings.targets.<name>.secret_file",
         ],
     ),
     (FILE, "\"/keys/a\\nExecStart=b\"", &["listener.nkeyFile"]),
@@ -169,6 +184,10 @@ const WRONG: &[(&str, &str, &[&str])] = &[
             "builder.tls.ca",
             "builder.tls.cert",
             "builder.configFile",
+            "notify.tls.ca",
+            "notify.tls.cert",
+            "notify.configFile",
+            "notify.settings.fleet",
             "flakeUpdate.notify.tls.ca",
             "flakeUpdate.notify.tls.cert",
         ],
@@ -176,7 +195,12 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     (
         "null or string or absolute path or package",
         "1",
-        &["listener.environment.X", "builder.environment.X", "flakeUpdate.environment.X"],
+        &[
+            "listener.environment.X",
+            "builder.environment.X",
+            "notify.environment.X",
+            "flakeUpdate.environment.X",
+        ],
     ),
     (
         KEY,
@@ -195,9 +219,32 @@ const WRONG: &[(&str, &str, &[&str])] = &[
     (KEY, "\"alice\"", &["nats.operators.<name>.nextPublicKey"]),
     ("day such as 2027-01-01, or time such as", "\"2027-02-29\"", &["nats.operators.<name>.expires"]),
     ("one of \"deployer\", \"admin\", \"viewer\"", "\"root\"", &["nats.operators.<name>.kind"]),
-    ("one of \"allow\", \"refuse\"", "\"maybe\"", &["operator.settings.contexts.<name>.unproven"]),
+    (
+        "one of \"allow\", \"refuse\"",
+        "\"maybe\"",
+        &["operator.settings.contexts.<name>.unproven", "notify.settings.unproven"],
+    ),
+    ("one of \"ntfy\", \"matrix\"", "\"irc\"", &["notify.settings.targets.<name>.kind"]),
+    ("one of \"failure\", \"end\"", "[ \"ends\" ]", &["notify.settings.targets.<name>.events"]),
+    ("one of \"completed\", \"cancelled\"", "[ \"done\" ]", &["notify.settings.targets.<name>.results"]),
+    ("between 1 and 600", "0", &["notify.settings.targets.<name>.limit"]),
+    ("between 1 and 5", "{ failed = 6; }", &["notify.settings.targets.<name>.priority"]),
+    (
+        "time such as 90s, 15m or 1h",
+        "\"soon\"",
+        &[
+            "notify.settings.end_after",
+            "notify.settings.silent_after",
+            "notify.settings.host_after",
+            "notify.settings.targets.<name>.timeout",
+        ],
+    ),
     ("one of \"gitea\", \"github\"", "\"gitlab\"", &["flakeUpdate.forge"]),
-    ("one of \"json\", \"text\"", "\"xml\"", &["listener.logFormat", "builder.logFormat"]),
+    (
+        "one of \"json\", \"text\"",
+        "\"xml\"",
+        &["listener.logFormat", "builder.logFormat", "notify.logFormat"],
+    ),
     (
         "between 1 and 31536000",
         "0",
@@ -241,6 +288,11 @@ const STRINGS: &[(&str, &[&str])] = &[
         &[
             "builder.settings.repos.<name>.default_branch",
             "builder.settings.post_build_command",
+            "notify.settings.targets.<name>.url",
+            "notify.settings.targets.<name>.room",
+            "notify.settings.targets.<name>.actions",
+            "notify.settings.targets.<name>.title",
+            "notify.settings.targets.<name>.message",
             "operator.settings.branch",
             "operator.settings.aliases",
             "operator.settings.console.shell",
@@ -269,6 +321,8 @@ const STRINGS: &[(&str, &[&str])] = &[
             "listener.extraArgs",
             "builder.extraArgs",
             "flakeUpdate.extraArgs",
+            "notify.extraArgs",
+            "notify.settings.targets.<name>.tags",
         ],
     ),
 ];

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::fs;
 
-const MODULES: [&str; 6] = ["listener", "builder", "nats", "operator", "monitoring", "flakeUpdate"];
+const MODULES: [&str; 7] = ["listener", "builder", "notify", "nats", "operator", "monitoring", "flakeUpdate"];
 const HEAD: &str = "| option | type | default | example | |\n|---|---|---|---|---|\n";
 
 /// The table of a module, generated from its options.

@@ -11,6 +11,7 @@ const COMMANDS: &[&[&str]] = &[
     &[],
     &["listener"],
     &["builder"],
+    &["notify"],
     &["deploy"],
     &["tui"],
     &["hosts"],
@@ -133,6 +134,13 @@ const BUILDER: &[&str] = &[
     "--nkey-file=KEY",
     "--state-dir=/dev/null",
 ];
+const NOTIFY: &[&str] = &[
+    "notify",
+    "--config=NOTIFY",
+    "--nats-url=nats://127.0.0.1:1",
+    "--nkey-file=KEY",
+    "--state-dir=/dev/null",
+];
 const DEPLOY: &[&str] = &["deploy", "web1"];
 const TUI: &[&str] = &["tui", "--snapshot"];
 const HOSTS: &[&str] = &["hosts"];
@@ -201,6 +209,15 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
     (BUILDER, "--metrics-addr", "9973", "expected :PORT for all addresses"),
     (BUILDER, "--log-format", "xml", "json, text"),
     (BUILDER, "--log-dir", "/dev/null/logs", "must be a writable directory"),
+    (NOTIFY, "--config", "/missing", "failed to read notify configuration /missing"),
+    (NOTIFY, "--test", "a.b", "is not a name"),
+    (NOTIFY, "--nats-url", "http://nats", "is not the URL of a NATS server"),
+    (NOTIFY, "--nkey-file", "/missing", "could not read the key file /missing"),
+    (NOTIFY, "--tls-ca", "/missing", "could not read --tls-ca /missing"),
+    (NOTIFY, "--tls-cert", "/missing", "--tls-key"),
+    (NOTIFY, "--tls-key", "/missing", "--tls-cert"),
+    (NOTIFY, "--log-format", "xml", "json, text"),
+    (NOTIFY, "--log-dir", "/dev/null/logs", "must be a writable directory"),
     (CHECK, "--file", "/missing", "could not read --file /missing: No such file"),
     (DEPLOY, "--role", "a.b", "is not a name"),
     (DEPLOY, "--tier", "role", "reserved word"),
@@ -481,7 +498,8 @@ const WRONG: &[(&[&str], &str, &str, &str)] = &[
 ];
 
 /// Flags whose values can only be checked when they are used.
-const LATER: [(&str, &str); 13] = [
+const LATER: [(&str, &str); 14] = [
+    ("notify", "--state-dir"),
     ("builder", "--state-dir"),
     ("builder", "--nix-may-read"),
     ("flake-update", "--nix-may-read"),
@@ -504,6 +522,8 @@ fn each_wrong_value_is_refused_as_exit_2_and_its_flag_named() {
     UserSeed::generate().unwrap().write_new(&key).unwrap();
     let config = directory.path().join("config");
     std::fs::write(&config, "[repos.fleet]\nurl = \"git+https://git.example.org/fleet\"\n").unwrap();
+    let notify = directory.path().join("notify");
+    std::fs::write(&notify, "[targets.phone]\nkind = \"ntfy\"\nurl = \"https://ntfy.sh/topic\"\n").unwrap();
     let fleet = directory.path().join("fleet.toml");
     let keys = [0; 3].map(|_| UserSeed::generate().unwrap().public_key().to_owned());
     let entries = format!(
@@ -515,7 +535,7 @@ fn each_wrong_value_is_refused_as_exit_2_and_its_flag_named() {
         let given = |argument: &&&str| argument.starts_with(&format!("{flag}="));
         let rest = command.iter().filter(|argument| !given(argument));
         let rest = rest.map(|argument| {
-            [("KEY", &key), ("CONFIG", &config), ("FLEET", &fleet)]
+            [("KEY", &key), ("CONFIG", &config), ("NOTIFY", &notify), ("FLEET", &fleet)]
                 .into_iter()
                 .fold((*argument).to_owned(), |argument, (word, file)| {
                     argument.replace(word, file.to_str().unwrap())
