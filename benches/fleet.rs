@@ -29,12 +29,12 @@ fn reports(id: &Id) -> Vec<Arc<DeployReport>> {
         report.instance = Some(format!("instance-of-{name}").into());
         report.seq = Some(1_000_000 + u64::from(step));
         report.phases = Phases::pending();
-        report.progress = Some(Progress {
+        report.progress = Some(Box::new(Progress {
             done: u64::from(step),
             expected: u64::from(REPORTS_EACH),
             activity: "building linux".to_owned(),
             ..Progress::default()
-        });
+        }));
         Arc::new(report)
     };
     (0..REPORTS_EACH).flat_map(|step| names.iter().map(move |name| report(step, name))).collect()

@@ -61,14 +61,14 @@ pub(crate) fn report(n: usize, step: u64, last: bool) -> DeployReport {
     report.commit = Some(COMMIT.into());
     report.system = Some(SYSTEM.into());
     report.phases = phases;
-    report.progress = Some(Progress {
+    report.progress = Some(Box::new(Progress {
         done: step % 120,
         expected: 120,
         running: 3,
         downloaded_bytes: 412 << 20,
         expected_bytes: 1200 << 20,
         activity: format!("building linux-6.12.9, step {step}"),
-    });
+    }));
     report
 }
 

@@ -1,17 +1,15 @@
 //! Arguments that control how a listener activates a new system.
 
-use super::parsed_arg::ParsedArg;
 use crate::activation::{HostPaths, Policy};
 use crate::jobs::HealthRules;
 use crate::listener::ConfirmPeers;
 use crate::nix::SYSTEM_PROFILE;
 use crate::text::format;
 use clap::Args;
-use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-#[derive(Debug, Args, Serialize, Deserialize)]
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Activation (without --rebuild-command)")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a separate flag")]
 pub(super) struct ActivationArgs {
@@ -35,7 +33,7 @@ pub(super) struct ActivationArgs {
     confirm_hold: u64,
     /// Require another host to confirm an activation: any, or comma-separated names
     #[arg(long, value_name = "any|HOST,…")]
-    confirm_peers: Option<ParsedArg<ConfirmPeers>>,
+    confirm_peers: Option<ConfirmPeers>,
     /// Time limit of an activation, in seconds; a request can lower it
     #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     activate_timeout: u64,
@@ -89,7 +87,7 @@ impl ActivationArgs {
     }
 
     pub(super) fn confirm_peers(&self) -> Option<ConfirmPeers> {
-        self.confirm_peers.as_deref().cloned()
+        self.confirm_peers.clone()
     }
 
     /// Health rules that a restarted listener passes to the worker that verifies the activation.

@@ -1,7 +1,6 @@
 //! Arguments of a listener on a host with Docker Compose.
 
 use super::exit::CommandError;
-use super::parsed_arg::ParsedArg;
 use crate::activation::{ComposeEngine, Policy, WorkerSpawner};
 use crate::compose::{Docker, ExposurePolicy};
 use crate::git::CommitPolicy;
@@ -9,11 +8,10 @@ use crate::nix::FlakeUrl;
 use crate::protocol::Name;
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What deploys to the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum EngineArg {
     /// A NixOS system of a flake.
     Nix,
@@ -21,21 +19,21 @@ pub(super) enum EngineArg {
     Compose,
 }
 
-#[derive(Debug, Args, Serialize, Deserialize)]
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Docker Compose (with --engine compose)")]
 pub(super) struct ComposeArgs {
     /// Repository to deploy: git+https://…, git+ssh://… or git+file://…
     #[arg(long, value_name = "URL", conflicts_with_all = ["flake_url", "flake_attr", "rebuild_command"])]
-    pub(super) repo_url: Option<ParsedArg<FlakeUrl>>,
+    pub(super) repo_url: Option<FlakeUrl>,
     /// Directory with repo, config, data, logs and state
     #[arg(long, default_value = "/opt/homelab", value_name = "DIR")]
     compose_root: PathBuf,
     /// Command of Docker Compose 2
     #[arg(long, default_value = "docker compose", value_name = "COMMAND")]
-    compose_command: ParsedArg<Docker>,
+    compose_command: Docker,
     /// What to do if ports violate the declared exposure: enforce, warn or off
     #[arg(long, default_value = "enforce", value_name = "POLICY")]
-    exposure: ParsedArg<ExposurePolicy>,
+    exposure: ExposurePolicy,
     /// Deploy the last known commit if the repository is unreachable
     #[arg(long)]
     offline_ok: bool,
@@ -53,7 +51,7 @@ impl ComposeArgs {
                 "{shown} is not a git repository; expected a URL such as git+https://HOST/PATH"
             )));
         }
-        Ok((**url).clone())
+        Ok(url.clone())
     }
 
     pub(super) fn engine(
@@ -71,8 +69,8 @@ impl ComposeArgs {
             commits,
             hostname,
             root: root.map_err(CommandError::usage)?,
-            docker: self.compose_command.into_value(),
-            exposure: self.exposure.into_value(),
+            docker: self.compose_command,
+            exposure: self.exposure,
             offline_ok: self.offline_ok,
             spawner,
             policy,

@@ -9,7 +9,6 @@ use crate::protocol::Name;
 use crate::text::holds_seed;
 use anyhow::Context;
 use clap::Args;
-use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -134,7 +133,7 @@ pub(super) fn refuse_seed(file: &Setting<PathBuf>) -> Result<(), CommandError> {
 }
 
 /// Certificate files of a connection, all PEM.
-#[derive(Debug, Args, Serialize, Deserialize)]
+#[derive(Debug, Args)]
 pub(super) struct TlsArgs {
     /// CA certificate to trust instead of the system's, PEM
     #[arg(id = "tls_ca", long = "tls-ca", value_name = "FILE")]

@@ -4,11 +4,10 @@ use super::exit::CommandError;
 use crate::git::Credentials;
 use crate::nix::FlakeUrl;
 use clap::Args;
-use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The credentials file for flakes and their inputs.
-#[derive(Debug, Args, Serialize, Deserialize)]
+#[derive(Debug, Args)]
 pub(super) struct FlakeCredentialsArgs {
     /// File with passwords for flakes and inputs, as netrc: machine HOST login USER password SECRET
     #[arg(long = "flake-credentials", id = "flake_credentials", value_name = "FILE")]

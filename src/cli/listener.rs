@@ -6,7 +6,6 @@ use super::connection::TlsArgs;
 use super::exit::{CommandError, Exit};
 use super::flake_credentials::{FlakeCredentialsArgs, warnings as flake_warnings};
 use super::logging::LogArgs;
-use super::parsed_arg::ParsedArg;
 use super::service::{self, trusted_keys};
 use crate::activation::{
     DEFAULT_SILENCE_LIMIT, Engine, ExternalCommandEngine, Pipeline, WorkerSpawner, own_unit,
@@ -19,7 +18,6 @@ use crate::nix::{FlakeAttr, FlakeUrl};
 use crate::protocol::{DEPLOY_TEMPLATES, DISCOVER, Name, Revision, expand_template};
 use anyhow::{Context, anyhow};
 use clap::Args;
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +25,7 @@ use std::time::Duration;
 /// Upper limit of time arguments, in seconds. Much larger values would overflow the clock.
 const YEAR: u64 = 365 * 86400;
 
-#[derive(Debug, Args, Serialize, Deserialize)]
+#[derive(Debug, Args)]
 pub(super) struct ListenerArgs {
     /// Name of this host, also in the flake unless --flake-attr is given
     #[arg(long, value_parser = parse_hostname)]
@@ -51,10 +49,10 @@ pub(super) struct ListenerArgs {
     engine: EngineArg,
     /// Flake to deploy: git+https://…, git+ssh://…, github:owner/repo or path:…
     #[arg(long, value_name = "URL", required_unless_present = "repo_url")]
-    flake_url: Option<ParsedArg<FlakeUrl>>,
+    flake_url: Option<FlakeUrl>,
     /// Name of this host in nixosConfigurations [default: the hostname]
     #[arg(long, value_name = "NAME")]
-    flake_attr: Option<ParsedArg<FlakeAttr>>,
+    flake_attr: Option<FlakeAttr>,
     #[command(flatten)]
     credentials: FlakeCredentialsArgs,
     /// Build and activate with PROGRAM ACTION --flake LOCKED_URL#ATTR
@@ -89,7 +87,7 @@ pub(super) struct ListenerArgs {
     metrics_enabled: bool,
     /// Address for metrics: :PORT for all addresses, or ADDRESS:PORT
     #[arg(long, value_name = "ADDRESS", default_value = ":9972")]
-    metrics_addr: ParsedArg<Address>,
+    metrics_addr: Address,
     /// State directory [default: $STATE_DIRECTORY or /var/lib/homelab-deploy]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -119,7 +117,7 @@ impl ListenerArgs {
     fn source(&self) -> Result<FlakeUrl, CommandError> {
         match (self.engine, &self.flake_url) {
             (EngineArg::Compose, _) => self.compose.repo(),
-            (EngineArg::Nix, Some(flake)) => Ok((**flake).clone()),
+            (EngineArg::Nix, Some(flake)) => Ok(flake.clone()),
             (EngineArg::Nix, None) => Err(CommandError::usage(anyhow!(
                 "--repo-url needs --engine compose; a NixOS host needs --flake-url"
             ))),
@@ -145,7 +143,7 @@ impl ListenerArgs {
             let policy = self.activation.policy();
             return Ok(Arc::new(self.compose.engine(flake, commits, self.hostname, spawner, policy)?));
         }
-        let attr = self.flake_attr.map_or_else(|| FlakeAttr::from(&self.hostname), ParsedArg::into_value);
+        let attr = self.flake_attr.unwrap_or_else(|| FlakeAttr::from(&self.hostname));
         Ok(match self.rebuild_command {
             Some(program) => Arc::new(ExternalCommandEngine {
                 program,
@@ -202,7 +200,7 @@ impl ListenerArgs {
             confirm_peers: self.activation.confirm_peers(),
             rules: self.activation.rules(),
             flake_url: Some(source.without_credentials()),
-            metrics: self.metrics_enabled.then(|| (*self.metrics_addr).clone()),
+            metrics: self.metrics_enabled.then(|| self.metrics_addr.clone()),
             warnings,
         })
     }
@@ -218,7 +216,7 @@ fn parse_hostname(text: &str) -> Result<Name, String> {
     })
 }
 
-#[derive(Debug, Args, Serialize, Deserialize)]
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Commits")]
 struct CommitArgs {
     /// Deploy only this branch and commits on it; repeatable or comma-separated

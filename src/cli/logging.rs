@@ -4,7 +4,6 @@
 use crate::text::printable;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,7 +22,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 const KEPT_FILES: usize = 14;
 
 /// Format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
     /// One JSON object per line.
     Json,
@@ -32,7 +31,7 @@ pub(super) enum LogFormat {
 }
 
 /// Logging arguments of a service.
-#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct LogArgs {
     /// Verbose logging
     #[arg(long)]

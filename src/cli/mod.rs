@@ -37,7 +37,6 @@ mod notify;
 mod operation;
 mod operation_args;
 mod output;
-mod parsed_arg;
 mod progress;
 mod reboot;
 mod render;
@@ -241,13 +240,6 @@ fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     if let Some(answered) = completions::answer_shell(&arguments) {
         return answered;
     }
-    let listener = |line: &[OsString]| match ServiceCli::try_parse_from(line).ok()?.service {
-        ServiceCommand::Listener(args) => Some(*args),
-        ServiceCommand::Builder(_) | ServiceCommand::Notify(_) => None,
-    };
-    if let Some(answered) = parsed_arg::answer_listener(&arguments, listener) {
-        return answered;
-    }
     let command = match parse(&arguments) {
         Ok(command) => command,
         Err(error) => {
@@ -306,11 +298,6 @@ fn run_command(command: CliCommand) -> Result<Exit, CommandError> {
 }
 
 fn parse(arguments: &[OsString]) -> Result<CliCommand, clap::Error> {
-    if arguments.get(1).is_some_and(|name| name == "listener")
-        && let Some(args) = parsed_arg::parse_in_helper(arguments)
-    {
-        return Ok(CliCommand::Service(ServiceCommand::Listener(Box::new(args))));
-    }
     if arguments.get(1).is_some_and(|name| name == "listener" || name == "builder" || name == "notify") {
         return Ok(CliCommand::Service(ServiceCli::try_parse_from(arguments)?.service));
     }

@@ -104,6 +104,8 @@ impl KnownHosts {
                 known.deploy_subjects.clone_from(&entry.deploy_subjects);
             }
         }
+        // The nodes of a map whose keys were inserted in order are half empty.
+        state.hosts = std::mem::take(&mut state.hosts).into_iter().collect();
         for (name, known) in &state.hosts {
             let owned = known.keys.iter().map(|key| (key.as_str().to_owned(), name.clone()));
             state.owners.extend(owned);

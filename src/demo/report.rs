@@ -13,7 +13,7 @@ pub(super) fn apply(report: &mut DeployReport, event: &TimelineEvent) {
                 phase.as_str().clone_into(&mut report.message);
             }
         }
-        TimelineEvent::Progress(progress) => report.progress = Some(progress.clone()),
+        TimelineEvent::Progress(progress) => report.progress = Some(Box::new(progress.clone())),
         TimelineEvent::Commit(commit) => report.commit = Some(commit.as_str().into()),
         TimelineEvent::System(system) => report.system = Some(system.as_str().into()),
         TimelineEvent::Generation(generation) => report.generation = Some(*generation),

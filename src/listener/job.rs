@@ -294,7 +294,7 @@ impl Job {
                 // After a crash the record shows how far the job was.
                 self.save_progress("a phase").await;
             }
-            JobEvent::Progress(progress) => report.progress = Some(progress),
+            JobEvent::Progress(progress) => report.progress = Some(Box::new(progress)),
             JobEvent::Origin(origin) => {
                 self.record.deployed = Some(origin);
                 return false;

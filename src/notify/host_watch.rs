@@ -126,7 +126,7 @@ mod tests {
 
     fn presence(units: &[&str]) -> Presence {
         let tier = "test".parse().unwrap_or_else(|error| panic!("{error}"));
-        let mut presence = Presence::new(name(), tier, None, Vec::new());
+        let mut presence = Presence::new(name(), tier, None, Vec::<String>::new());
         presence.failed_units = units.iter().map(|unit| (*unit).to_owned()).collect();
         presence.interval_s = Some(10);
         presence

@@ -81,9 +81,9 @@ pub struct DeployReport {
         skip_serializing_if = "Components::is_empty"
     )]
     pub components: Components,
-    /// The progress of the build; absent outside the build.
+    /// The progress of the build; absent outside the build. Boxed, because most jobs that are kept have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub progress: Option<Progress>,
+    pub progress: Option<Box<Progress>>,
     /// Whether the host was rolled back to the previous system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<bool>,

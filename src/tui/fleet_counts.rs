@@ -7,7 +7,7 @@ use crate::protocol::Name;
 use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap};
 
 /// Number of hosts per status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,18 +42,11 @@ pub struct FleetCounts {
     pub deployments: usize,
 }
 
-/// The sort keys of a host that a report can change: its severity, tier and role.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct HostPlace {
-    rank: u8,
-    tier: Option<Name>,
-    role: Option<Name>,
-}
-
-impl HostPlace {
-    fn group(&self) -> HostGroup {
-        HostGroup { attention: None, tier: self.tier.clone(), role: self.role.clone() }
-    }
+/// The counts of the hosts of one tier and role.
+#[derive(Debug)]
+struct CountedGroup {
+    group: HostGroup,
+    counts: FleetCounts,
 }
 
 /// Which parts of a host's place have changed.
@@ -65,15 +58,25 @@ pub(super) struct PlaceChange {
     pub(super) group: bool,
 }
 
+impl CountedGroup {
+    /// Whether a host belongs to the group.
+    fn holds(&self, host: &Host) -> bool {
+        (&self.group.tier, &self.group.role) == (&host.tier, &host.role)
+    }
+}
+
 /// A host that is counted.
 #[derive(Debug)]
 struct CountedHost {
-    place: HostPlace,
+    /// Its severity.
+    rank: u8,
+    /// The index of its tier and role in the list of groups.
+    group: u32,
     counts: HostCounts,
-    /// When it is to be counted again if no message arrives.
-    due: Option<Timestamp>,
-    /// The time of its entry in the queue, which is at most `due`.
-    queued: Option<Timestamp>,
+    /// When it is to be counted again if no message arrives; the last time that there is, for never.
+    due: Timestamp,
+    /// The time of its entry in the queue, which is at most `due`; the last time that there is, without an entry.
+    queued: Timestamp,
 }
 
 /// What one host contributes to the counts, in few bytes, because there are many hosts: at most 1 to each count but
@@ -122,8 +125,8 @@ pub(super) struct CountedHosts {
     at: Timestamp,
     /// The hosts to count again, by time: one valid entry for each, and entries that a host no longer has.
     queue: BinaryHeap<Reverse<(Timestamp, Name)>>,
-    /// The counts of each tier and role.
-    groups: BTreeMap<HostGroup, FleetCounts>,
+    /// The counts of each tier and role. A group stays, because hosts have its index.
+    groups: Vec<CountedGroup>,
     /// The hosts with the same trouble.
     pub(super) likewise: Likewise,
     /// The hosts whose severity has changed since the last frame, with the new one.
@@ -143,7 +146,8 @@ impl CountedHosts {
 
     /// The counts of all hosts of a tier and role.
     pub(super) fn of_group(&self, group: &HostGroup) -> FleetCounts {
-        self.groups.get(group).copied().unwrap_or_default()
+        let known = self.groups.iter().find(|known| known.group == *group);
+        known.map(|known| known.counts).unwrap_or_default()
     }
 
     /// The counts of these hosts.
@@ -161,11 +165,11 @@ impl CountedHosts {
         let change = self.count(host, heads, now);
         self.likewise.update(host, now);
         if let Some(counted) = self.hosts.get_mut(&host.name) {
-            counted.due = host.next_change(now);
+            counted.due = host.next_change(now).unwrap_or(Timestamp::MAX);
             // A later time replaces the entry when that is due, so that reports do not fill the queue.
-            if let Some(due) = counted.due.filter(|due| counted.queued.is_none_or(|queued| *due < queued)) {
-                counted.queued = Some(due);
-                self.queue.push(Reverse((due, host.name.clone())));
+            if counted.due < counted.queued {
+                counted.queued = counted.due;
+                self.queue.push(Reverse((counted.due, host.name.clone())));
             }
         }
         change
@@ -173,35 +177,51 @@ impl CountedHosts {
 
     fn count(&mut self, host: &Host, heads: Option<&BranchHeads>, now: Timestamp) -> PlaceChange {
         let counts = FleetCounts::of(host, heads, now);
-        let rank = host.rank(now);
-        let Some(CountedHost { place, counts: before, .. }) = self.hosts.get_mut(&host.name) else {
-            let place = HostPlace { rank, tier: host.tier.clone(), role: host.role.clone() };
-            self.groups.entry(place.group()).or_default().add(&counts);
+        let (packed, rank) = (HostCounts::new(counts), host.rank(now));
+        let Some(known) = self.hosts.get_mut(&host.name) else {
+            let group = self.group_index(host);
+            self.groups[group as usize].counts.add(&counts);
             self.total.add(&counts);
-            let counts = HostCounts::new(counts);
-            self.hosts.insert(host.name.clone(), CountedHost { place, counts, due: None, queued: None });
+            let (due, queued) = (Timestamp::MAX, Timestamp::MAX);
+            let counted = CountedHost { rank, group, counts: packed, due, queued };
+            self.hosts.insert(host.name.clone(), counted);
             self.reranked.push((host.name.clone(), rank));
             return PlaceChange { rank: true, group: true };
         };
-        let is_moved = (&place.tier, &place.role) != (&host.tier, &host.role);
-        let packed = HostCounts::new(counts);
-        if *before != packed || is_moved {
-            let former = before.counts();
-            self.groups.entry(place.group()).or_default().subtract(&former);
-            self.total.subtract(&former);
-            if is_moved {
-                (place.tier, place.role) = (host.tier.clone(), host.role.clone());
-            }
-            self.groups.entry(place.group()).or_default().add(&counts);
+        let (former, before) = (known.group, known.counts);
+        let change = PlaceChange {
+            rank: std::mem::replace(&mut known.rank, rank) != rank,
+            group: !self.groups[former as usize].holds(host),
+        };
+        if before != packed || change.group {
+            known.counts = packed;
+            let before = before.counts();
+            self.groups[former as usize].counts.subtract(&before);
+            self.total.subtract(&before);
+            let group = if change.group { self.group_index(host) } else { former };
+            self.groups[group as usize].counts.add(&counts);
             self.total.add(&counts);
-            *before = packed;
+            if change.group
+                && let Some(known) = self.hosts.get_mut(&host.name)
+            {
+                known.group = group;
+            }
         }
-        let change = PlaceChange { rank: place.rank != rank, group: is_moved };
         if change.rank {
-            place.rank = rank;
             self.reranked.push((host.name.clone(), rank));
         }
         change
+    }
+
+    /// The index of the group of a host, which is new if it is the first one of its tier and role.
+    fn group_index(&mut self, host: &Host) -> u32 {
+        let known = self.groups.iter().position(|known| known.holds(host));
+        let index = known.unwrap_or_else(|| {
+            self.groups.push(CountedGroup { group: HostGroup::of(host), counts: FleetCounts::default() });
+            self.groups.len() - 1
+        });
+        // There are fewer groups than hosts.
+        u32::try_from(index).unwrap_or(u32::MAX)
     }
 
     /// Counts those hosts again that have changed with the time; all of them if they are not fresh, or if the time went
@@ -230,12 +250,13 @@ impl CountedHosts {
     fn next_due(&mut self, now: Timestamp) -> Option<Name> {
         loop {
             let Reverse((at, name)) = PeekMut::pop(self.queue.peek_mut().filter(|entry| entry.0.0 <= now)?);
-            let Some(counted) = self.hosts.get_mut(&name).filter(|counted| counted.queued == Some(at)) else {
+            let Some(counted) = self.hosts.get_mut(&name).filter(|counted| counted.queued == at) else {
                 continue;
             };
             // A message may have moved the time since.
-            counted.queued = counted.due.filter(|due| *due > now);
-            let Some(later) = counted.queued else { return Some(name) };
+            let later = Some(counted.due).filter(|due| *due > now && *due < Timestamp::MAX);
+            counted.queued = later.unwrap_or(Timestamp::MAX);
+            let Some(later) = later else { return Some(name) };
             self.queue.push(Reverse((later, name)));
         }
     }

@@ -14,7 +14,7 @@ use super::fleet_counts::PlaceChange;
 use crate::fleet::{AttentionGroup, BranchHeads, Fleet, Host, natural_cmp};
 use crate::protocol::Name;
 use jiff::Timestamp;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// The rows of the fleet screen.
 #[derive(Debug, Default)]
@@ -42,8 +42,6 @@ pub struct Table {
     pub widths: [usize; 3],
     /// All hosts, in natural order.
     names: Vec<Name>,
-    /// The index of each host in `names`.
-    indices: HashMap<Name, usize>,
     /// The severity of each host, in the order of `names`; unknown before a host was counted.
     ranks: Vec<u8>,
     /// Hosts that match the filter, in display order, including those of folded groups.
@@ -139,7 +137,10 @@ impl Table {
     pub(super) fn rerank(&mut self, changed: Vec<(Name, u8)>) {
         self.ranks_fresh &= changed.is_empty() || !self.sort.is_by_rank();
         for (name, rank) in changed {
-            if let Some(known) = self.indices.get(&name).and_then(|index| self.ranks.get_mut(*index)) {
+            // A host that is not listed yet gets its severity with the next arrangement.
+            if let Ok(index) = self.names.binary_search_by(|known| natural_cmp(known, &name))
+                && let Some(known) = self.ranks.get_mut(index)
+            {
                 *known = rank;
             }
         }
@@ -193,8 +194,6 @@ impl Table {
             self.names.sort_unstable_by(natural_cmp);
             let rank = |name| fleet.hosts.get(name).map_or(0, |host| host.rank(now));
             self.ranks = self.names.iter().map(rank).collect();
-            let indices = self.names.iter().enumerate();
-            self.indices = indices.map(|(index, name)| (name.clone(), index)).collect();
             self.memberships += 1;
         }
         let hosts = self.names.iter().enumerate();

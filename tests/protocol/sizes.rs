@@ -47,14 +47,14 @@ fn worst_report() -> DeployReport {
         generation: Some(u64::MAX),
         phases: Phases(vec![phase; 40]),
         components: Components(vec![worst_component(); 3000]),
-        progress: Some(Progress {
+        progress: Some(Box::new(Progress {
             done: u64::MAX,
             expected: u64::MAX,
             running: u64::MAX,
             downloaded_bytes: u64::MAX,
             expected_bytes: u64::MAX,
             activity: worst(),
-        }),
+        })),
         rolled_back: Some(false),
         reboot_needed: Some(false),
         changes: Some(Box::new(Changes {

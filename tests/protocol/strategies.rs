@@ -122,7 +122,8 @@ prop_compose! {
     ) -> DeployReport {
         DeployReport {
             hostname, status, error, message, id, tier, role, action, revision, issuer, instance, seq, at,
-            elapsed_ms, heartbeat_s, commit, system, generation, phases, components, progress, rolled_back, reboot_needed,
+            elapsed_ms, heartbeat_s, commit, system, generation, phases, components,
+            progress: progress.map(Box::new), rolled_back, reboot_needed,
             changes, failed_units, running_job, confirm, cause, diagnostics,
         }
     }

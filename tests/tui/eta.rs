@@ -9,13 +9,13 @@ use homelab_deploy::text::format;
 fn build(elapsed: u64, builds: (u64, u64), bytes: (u64, u64)) -> DeployReport {
     let mut report = building("web1", "d1");
     report.phases.0[1].elapsed_ms = elapsed;
-    report.progress = Some(Progress {
+    report.progress = Some(Box::new(Progress {
         done: builds.0,
         expected: builds.1,
         downloaded_bytes: bytes.0,
         expected_bytes: bytes.1,
         ..Progress::default()
-    });
+    }));
     report
 }
 

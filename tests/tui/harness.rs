@@ -77,14 +77,14 @@ pub(crate) fn building(host: &str, id: &str) -> DeployReport {
     report.phases.enter(&PhaseName::Build);
     report.phases.0[1].elapsed_ms = 41_000;
     report.elapsed_ms = Some(42_200);
-    report.progress = Some(Progress {
+    report.progress = Some(Box::new(Progress {
         done: 12,
         expected: 40,
         running: 3,
         downloaded_bytes: 412 << 20,
         expected_bytes: 1126 << 20,
         activity: "building linux-6.12.9".to_owned(),
-    });
+    }));
     report
 }
 

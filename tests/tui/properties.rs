@@ -99,12 +99,12 @@ fn run_step(harness: &mut Harness, step: Step) {
                 _ => report(&host, &id, Status::Rejected),
             };
             (report.seq, report.elapsed_ms, report.heartbeat_s) = (Some(number), Some(number), Some(number));
-            report.progress = Some(Progress {
+            report.progress = Some(Box::new(Progress {
                 done: number,
                 expected: number / 2,
                 expected_bytes: number,
                 ..Progress::default()
-            });
+            }));
             report.changes =
                 (number % 3 == 0).then(|| Box::new(Changes { bytes: Some(i64::MIN), ..Changes::default() }));
             harness.receive(harness.app.now, [report_message(report)]);

@@ -94,7 +94,8 @@ fn rollout(width: u16, height: u16, theme: Theme) -> (Harness, Plan) {
     harness.receive(at(42), [report_message(job(&plan, "cache1", &Status::Completed, &[1, 6, 1, 3, 5, 2]))]);
     harness.receive(at(48), [report_message(job(&plan, "cache2", &Status::Failed, &[1, 9, 1, 3, 5]))]);
     let mut building = job(&plan, "cache5", &Status::Running, &[1, 40]);
-    building.progress = Some(Progress { done: 12, expected: 16, running: 1, ..Progress::default() });
+    building.progress =
+        Some(Box::new(Progress { done: 12, expected: 16, running: 1, ..Progress::default() }));
     harness.receive(
         at(65),
         [

@@ -204,7 +204,7 @@ pub(super) fn result_lines(app: &App, host: &Host, job: &DeployReport, columns: 
         status if status.is_final() => failure_lines(theme, job, columns),
         _ => {
             let left = describe::remaining_ms(job, since_last_report(app, host, job));
-            let activity = |progress| theme.span(Tone::Plain, activity(progress, left)).into();
+            let activity = |progress: &Box<_>| theme.span(Tone::Plain, activity(progress, left)).into();
             job.progress.iter().map(activity).collect()
         }
     }
