@@ -233,7 +233,7 @@ impl Table {
         let mut groups: Vec<(HostGroup, usize)> = Vec::new();
         // The place of the next host of each rank.
         let (mut places, mut start) = ([0; 1 << u8::BITS], 0);
-        for (rank, count) in (0..).zip(counts).filter(|(_, count)| *count > 0) {
+        for (rank, count) in (0..=u8::MAX).zip(counts).filter(|(_, count)| *count > 0) {
             places[usize::from(rank)] = start;
             start += count;
             if self.sort == Sort::Attention {
