@@ -85,6 +85,24 @@ fn images_that_no_kept_generation_uses_are_removed() {
 }
 
 #[test]
+fn deployments_that_change_nothing_displace_no_generation() {
+    let Some(stage) = Stage::new(&[("web", &sleeper("bb:1", ""))]) else { return };
+    stage.completes("n-1");
+    let old = stage.image("web");
+    stage.commit(&[("services/web/docker-compose.yml", &sleeper("bb:2", ""))]);
+    stage.completes("n-2");
+    for round in 3..=8 {
+        // A commit that changes no service is deployed, too.
+        let commit = stage.commit(&[("README", &round.to_string())]);
+        let report = stage.completes(&format!("n-{round}"));
+        assert_eq!((&report["generation"], &report["commit"]), (&json!(2), &json!(commit)), "{report}");
+    }
+    let report = stage.deploy("n-9", json!({"action": "rollback", "revision": null}));
+    assert_eq!((&report["status"], &report["generation"]), (&json!("completed"), &json!(1)), "{report:#}");
+    assert_eq!(stage.image("web"), old);
+}
+
+#[test]
 fn a_deployment_leaves_no_volumes_of_an_image() {
     let Some(host) = StageBuilder::new(&[("db", sleeper("volume:1", "").as_str())]) else { return };
     for version in ["1", "2"] {

@@ -33,7 +33,7 @@ fn a_second_operator_is_refused_until_the_first_is_done() {
     other.publish("deploy.test.web1", &request);
     let report = reports.until(|report| report["id"] == "op-3" && report["status"] != "running");
     assert_ne!(report["status"], "failed", "{report}");
-    assert_eq!(reports.final_report()["message"], "switch done, generation 2: 1 unchanged");
+    assert_eq!(reports.final_report()["message"], "switch done, generation 1: 1 unchanged");
     assert_eq!(stage.container("web"), web);
 }
 

@@ -127,6 +127,25 @@ fn without_the_remote_what_is_in_the_clone_is_deployed() {
 }
 
 #[test]
+fn without_the_remote_an_older_commit_that_is_named_alone_is_refused() {
+    let Some(stage) = Stage::new(&[("web", &sleeper("bb:1", ""))]) else { return };
+    let older = stage.completes("ol-1")["commit"].clone();
+    stage.commit(&[("services/web/docker-compose.yml", &sleeper("bb:2", ""))]);
+    stage.completes("ol-2");
+    let web = stage.container("web");
+    let away = stage.repo.path().with_extension("away");
+    fs::rename(stage.repo.path(), &away).unwrap();
+    let report = stage.deploy("ol-3", json!({"revision": older, "commit": older}));
+    assert_eq!(report["error"], "source_unreachable", "{report}");
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("is older than") && message.contains("`deploy --allow-older`"), "{message}");
+    assert_eq!(stage.container("web"), web);
+    let report = stage.deploy("ol-4", json!({"revision": older, "commit": older, "allow_older": true}));
+    assert_eq!(report["status"], "completed", "{report:#}");
+    fs::rename(&away, stage.repo.path()).unwrap();
+}
+
+#[test]
 fn without_the_remote_an_unsigned_commit_is_refused_and_a_deployed_one_is_not() {
     let Some(host) = StageBuilder::new(&[("web", &sleeper("bb:1", ""))]) else { return };
     let keys = TestDir::new();

@@ -120,17 +120,41 @@ impl ComposeRun {
         if request.allow_older != Some(true) && request.action.changes_system() {
             let deployed =
                 DeployedBranches::read(&self.engine.spawner.state_dir).map_err(|error| error.to_string())?;
-            let last = branch.as_ref().and_then(|branch| deployed.commits().get(branch).cloned());
-            if let Some(last) = last.filter(|last| *last != commit)
-                && !tree.is_ancestor(&last, &commit).await
-            {
+            let deployed = deployed.commits();
+            let older_than = match &branch {
+                Some(branch) => match deployed.get(branch) {
+                    Some(last) if *last != commit && !tree.is_ancestor(last, &commit).await => Some(last),
+                    _ => None,
+                },
+                None => newer_deployed(tree, &commit, deployed.values()).await,
+            };
+            if let Some(last) = older_than {
                 return Err(format!(
-                    "commit {} is older than {}, which this host deployed last",
+                    "commit {} is older than {}, which this host deployed last; to go back, use `rollback`, or `deploy \
+                     --allow-older` for exactly this commit",
                     short_commit(&commit),
-                    short_commit(&last)
+                    short_commit(last)
                 ));
             }
         }
         Ok((commit, branch))
     }
+}
+
+/// The last deployed commit of a branch that comes after this commit; `None` if one of them is this commit or comes before it.
+async fn newer_deployed<'a>(
+    tree: &DeployedTree,
+    commit: &str,
+    deployed: impl Iterator<Item = &'a String>,
+) -> Option<&'a String> {
+    let mut newer = None;
+    for last in deployed {
+        if last == commit || tree.is_ancestor(last, commit).await {
+            return None;
+        }
+        if tree.is_ancestor(commit, last).await {
+            newer = Some(last);
+        }
+    }
+    newer
 }

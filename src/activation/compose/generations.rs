@@ -1,6 +1,6 @@
 //! The generations of a host: what was deployed, and with which images.
 
-use super::deployment_state::DeploymentState;
+use super::deployment_state::{DeploymentState, ServiceOutcome};
 use super::service_configs::DeployedConfig;
 use crate::atomic_file::{self, WriteError};
 use crate::clock::now;
@@ -98,8 +98,8 @@ impl Generations {
         self.kept.iter().any(|generation| generation.commit == commit)
     }
 
-    /// Makes a deployment the current generation: the one that it deployed again, or a new one. Returns the images that no kept
-    /// generation names any more.
+    /// Makes a deployment the current generation: the one that it deployed again, or a new one. A deployment that changed nothing
+    /// stays the current one, so that it displaces no earlier one. Returns the images that no kept generation names any more.
     pub(super) fn push(
         &mut self,
         state: &DeploymentState,
@@ -123,6 +123,8 @@ impl Generations {
                 if let Some(known) = self.kept.iter_mut().find(|generation| generation.job == *job) {
                     known.services = services;
                     self.current = Some(known.number);
+                } else if let Some(same) = self.unchanged(state, &services) {
+                    (same.commit, same.job) = (state.commit.clone(), job.clone());
                 } else {
                     let number = self.kept.iter().map(|generation| generation.number).max().unwrap_or(0) + 1;
                     let commit = state.commit.clone();
@@ -140,6 +142,18 @@ impl Generations {
             }
         }
         before.difference(&self.images()).cloned().collect_set()
+    }
+
+    /// The current generation, if a job has changed none of its services.
+    fn unchanged(
+        &mut self,
+        state: &DeploymentState,
+        services: &BTreeMap<String, BTreeMap<String, String>>,
+    ) -> Option<&mut ComposeGeneration> {
+        let is_same = |outcome| matches!(outcome, Some(ServiceOutcome::Unchanged | ServiceOutcome::Stopped));
+        let current = self.current.filter(|_| state.services.iter().all(|service| is_same(service.done)))?;
+        let known = self.kept.iter_mut().find(|generation| generation.number == current)?;
+        (known.services == *services).then_some(known)
     }
 
     fn images(&self) -> BTreeSet<String> {
