@@ -362,7 +362,7 @@ mod tests {
         assert_eq!(ended(&mut groups, at(49)), [""; 0]);
         groups.on_rollout(&rollout(RolloutState::Running, 2), at(50));
         assert_eq!(ended(&mut groups, at(100)), [""; 0]);
-        // The last batch was sent, but there is no report yet.
+        // The last batch was sent, but no host has reported.
         groups.on_rollout(&rollout(RolloutState::Done, 2), at(105));
         assert_eq!(ended(&mut groups, at(105)), [""; 0]);
         groups.on_report(&report("web2", Status::Completed, at(106)), true, at(106));

@@ -184,7 +184,7 @@ impl Notification {
         Self::new(NotificationEvent::Test, title, message, now)
     }
 
-    /// How many notifications it stands for.
+    /// The number of notifications that it contains.
     pub fn weight(&self) -> u64 {
         self.count.unwrap_or(1)
     }

@@ -24,7 +24,7 @@ pub(super) const MAX_TITLE: usize = 200;
 /// The header with the HMAC of the body.
 const SIGNATURE: &str = "Homelab-Deploy-Signature";
 
-/// Builds the request for a target. An error is a reason that is no secret.
+/// Builds the request for a target. An error contains no secret.
 pub(super) fn request(
     target: &NotifyTarget,
     secrets: &TargetSecrets,

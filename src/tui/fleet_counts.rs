@@ -7,7 +7,7 @@ use crate::protocol::Name;
 use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 /// Number of hosts per status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -127,6 +127,8 @@ pub(super) struct CountedHosts {
     queue: BinaryHeap<Reverse<(Timestamp, Name)>>,
     /// The counts of each tier and role. A group stays, because hosts have its index.
     groups: Vec<CountedGroup>,
+    /// The index of each tier and role in `groups`.
+    group_indices: BTreeMap<HostGroup, u32>,
     /// The hosts with the same trouble.
     pub(super) likewise: Likewise,
     /// The hosts whose severity has changed since the last frame, with the new one.
@@ -146,8 +148,8 @@ impl CountedHosts {
 
     /// The counts of all hosts of a tier and role.
     pub(super) fn of_group(&self, group: &HostGroup) -> FleetCounts {
-        let known = self.groups.iter().find(|known| known.group == *group);
-        known.map(|known| known.counts).unwrap_or_default()
+        let index = self.group_indices.get(group);
+        index.map(|index| self.groups[*index as usize].counts).unwrap_or_default()
     }
 
     /// The counts of these hosts.
@@ -215,13 +217,15 @@ impl CountedHosts {
 
     /// The index of the group of a host, which is new if it is the first one of its tier and role.
     fn group_index(&mut self, host: &Host) -> u32 {
-        let known = self.groups.iter().position(|known| known.holds(host));
-        let index = known.unwrap_or_else(|| {
-            self.groups.push(CountedGroup { group: HostGroup::of(host), counts: FleetCounts::default() });
-            self.groups.len() - 1
-        });
-        // There are fewer groups than hosts.
-        u32::try_from(index).unwrap_or(u32::MAX)
+        let group = HostGroup::of(host);
+        if let Some(index) = self.group_indices.get(&group) {
+            return *index;
+        }
+        // A host would have to announce billions of groups to reach the limit.
+        let index = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        self.groups.push(CountedGroup { group: group.clone(), counts: FleetCounts::default() });
+        self.group_indices.insert(group, index);
+        index
     }
 
     /// Counts those hosts again that have changed with the time; all of them if they are not fresh, or if the time went

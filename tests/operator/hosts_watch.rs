@@ -180,7 +180,7 @@ fn a_lost_connection_and_a_reconnect_are_reported_and_hosts_keep_their_status() 
     objects.wait_for_json(|value| {
         value["event"] == "note" && value["value"].as_str().unwrap().contains("not connected")
     });
-    // Nothing must be printed in a silence, so there is no event to wait for.
+    // No line may be printed during this time, so there is no event to wait for.
     silence(12_500);
     // A host may reconnect some seconds later than the operator.
     host.kill();
